@@ -1,0 +1,175 @@
+"""The command `wheelfarm`: parse, call one core function, render."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from builder import __version__
+from builder.errors import ExitCode, FarmError, Interrupted
+
+_EPILOG = """[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · 3 the farm \
+could not tell · 4 no container engine · 5 the wheelhouse is held · 130 interrupted. See docs/exit-codes.md."""
+
+app = typer.Typer(
+    name="wheelfarm",
+    help="Turn a list of native dependencies into a private index of manylinux wheels for CPython 3.14 and 3.14t, "
+    "and into a verdict per package that says, with evidence anyone can replay, whether it is safe to run there.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of [packages.NAME] tables.")]
+WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store go.")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+RefreshOption = Annotated[bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")]
+
+_console = Console()
+_errors = Console(stderr=True)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        typer.echo(f"wheelfarm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    return
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+    matrix: MatrixOption = Path("matrix.toml"),
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    only: OnlyOption = None,
+    refresh: RefreshOption = False,
+    again: Annotated[bool, typer.Option("--again", help="Run the jobs even though their results are known.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, audit, import and judge everything in the matrix; publish the index. `make wheels` calls this.
+
+    What an earlier run finished is not done again. Ctrl-C stops it; the next run goes on from there.
+    """
+    from builder import farm
+    from builder import matrix as matrices
+    from builder.report import document, terminal
+    from builder.store import Store
+
+    stop = _stop_on_signals()
+    loaded = matrices.load(matrix)
+    store = Store(wheelhouse)
+    request = farm.Request(only=only or (), again=again, **({"fresh_s": 0.0} if refresh else {}))
+    with store.held(), terminal.observer(_errors if as_json else _console) as observer:
+        judged = farm.run(loaded, store, request, observer, stop)
+    if as_json:
+        typer.echo(document.make(judged, loaded).model_dump_json(indent=1))
+    else:
+        terminal.print_verdicts(_console, judged, wheelhouse)
+    raise typer.Exit(farm.exit_code(judged))
+
+
+@app.command()
+def plan(
+    matrix: MatrixOption = Path("matrix.toml"),
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    only: OnlyOption = None,
+    refresh: RefreshOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what `run` would do, and what is known already. Starts nothing."""
+    from builder import farm
+    from builder import matrix as matrices
+    from builder.report import terminal
+    from builder.store import Store
+
+    loaded = matrices.load(matrix)
+    store = Store(wheelhouse)
+    request = farm.Request(only=only or (), **({"fresh_s": 0.0} if refresh else {}))
+    with terminal.observer(_errors) as observer:
+        prepared = farm.prepare(loaded, store, request, observer)
+    known = prepared.plan.outlook(store.get)
+    jobs = [{"id": job, "needs": list(one.needs), "known": job in known} for job, one in prepared.plan.jobs.items()]
+    if as_json:
+        typer.echo(json.dumps({"jobs": jobs, "faults": {name: fault.detail for name, fault in prepared.sources.faults.items()}}, indent=1))
+        return
+    for job in jobs:
+        _console.print(f"{'known' if job['known'] else 'run  '}  {job['id']}", markup=False, highlight=False)
+    _console.print(f"{len(jobs)} jobs: {len(known)} known, {len(jobs) - len(known)} to run", highlight=False)
+
+
+@app.command()
+def doctor(
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether this machine can run the farm, and say what to do about what is missing."""
+    from builder import doctor as checks
+
+    results = checks.examine(wheelhouse)
+    if as_json:
+        typer.echo(json.dumps([check.record() for check in results], indent=1))
+    else:
+        checks.render(results, _console)
+    raise typer.Exit(ExitCode.ADMISSIBLE if all(check.ok or not check.required for check in results) else ExitCode.ENGINE)
+
+
+@app.command()
+def engine() -> None:
+    """Make sure a container engine answers; install and start the distribution's where none does. `make engine`."""
+    from builder import provision
+
+    found = provision.ensure_engine(lambda text: _console.print(text, highlight=False, soft_wrap=True))
+    version = ".".join(map(str, found.api_version))
+    _console.print(f"container engine: {found.address}, API {version}", highlight=False, soft_wrap=True)
+
+
+@app.command(hidden=True)
+def schema() -> None:
+    """Print the JSON Schema of verdicts.json."""
+    from builder.report import document
+
+    typer.echo(document.schema(), nl=False)
+
+
+def _stop_on_signals() -> threading.Event:
+    """Return an event that Ctrl-C or a termination signal sets; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is the signal module's
+        if stop.is_set():
+            sys.exit(ExitCode.INTERRUPTED)
+        stop.set()
+        _errors.print("\nstopping: what is running is ended and removed, what was finished is kept")
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return stop
+
+
+def main() -> None:
+    """Run the command and turn errors into messages and exit codes."""
+    try:
+        app()
+    except FarmError as error:
+        _errors.print(f"wheelfarm: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+        sys.exit(error.exit_code)
+    except Interrupted:
+        _errors.print("wheelfarm: interrupted; run again to go on from here", style="red")
+        sys.exit(ExitCode.INTERRUPTED)

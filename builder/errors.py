@@ -1,0 +1,106 @@
+"""Why the farm itself could not go on, and the exit code each reason has.
+
+What is wrong with a package is never an exception: it is evidence, and becomes a finding.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status says, one code per class of outcome (documented in docs/exit-codes.md)."""
+
+    ADMISSIBLE = 0
+    """Every package was judged, and each verdict is `compatible`, `unproven` or `gil-required`."""
+    FAULTS = 1
+    """Every package was judged, and at least one has a worse verdict."""
+    USAGE = 2
+    """The command line or matrix.toml is wrong. Nothing ran."""
+    UNDETERMINED = 3
+    """No fault was shown, but for at least one package the farm could not tell."""
+    ENGINE = 4
+    """No container engine answers. Nothing ran."""
+    HELD = 5
+    """Another farm holds this wheelhouse. Nothing ran."""
+    INTERNAL = 70
+    """A mistake in the farm itself (sysexits.h: EX_SOFTWARE)."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C or a termination signal; the next run goes on from here."""
+
+
+class FarmError(Exception):
+    """The farm cannot go on. The text says what happened, the likely cause, and what to do."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class MatrixError(FarmError):
+    """matrix.toml is wrong.
+
+    Attributes:
+        path: the file.
+        mistakes: every mistake in it, as (dotted path, what is wrong and what was expected).
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
+        self.path = path
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        lines = (f"  {dotted}: {text}" if dotted else f"  {text}" for dotted, text in self.mistakes)
+        super().__init__("\n".join((f"{count} in {path}", *lines)))
+
+
+class UnknownPackageError(FarmError):
+    """`--only` names a package that the matrix does not have."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(f"--only {name}: the matrix has no such package. It has: {', '.join(known) or 'none'}")
+
+
+class EngineMissingError(FarmError):
+    """No container engine answers.
+
+    Attributes:
+        tried: (address, why it did not serve) of each place that was asked.
+    """
+
+    exit_code = ExitCode.ENGINE
+
+    def __init__(self, tried: Sequence[tuple[str, str]], remedy: str) -> None:
+        self.tried = tuple(tried)
+        lines = (f"  {address}: {why}" for address, why in self.tried)
+        super().__init__("\n".join(("no container engine answers", *lines, remedy)))
+
+
+class WheelhouseHeldError(FarmError):
+    """Another farm is at work in this wheelhouse."""
+
+    exit_code = ExitCode.HELD
+
+    def __init__(self, wheelhouse: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            f"{wheelhouse} is held by another farm ({holder}). Wait for it, stop it, or use --wheelhouse DIR."
+        )
+
+
+class CannotTellError(Exception):
+    """A job could not find out what it was asked: the infrastructure failed, not the package.
+
+    The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
+    """
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error: somebody asked the farm to stop
+    """The farm was asked to stop, and a job noticed."""

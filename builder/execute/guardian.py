@@ -1,0 +1,60 @@
+"""A small process that outlives a killed farm just long enough to remove its containers.
+
+Usage: python -m builder.execute.guardian ENGINE-ADDRESS FARM-ID
+
+Its standard input is a pipe from the farm. A farm that ends in order says `done`; one that is killed closes the pipe
+without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DONE = b"done\n"
+_ROUNDS = 5
+_PAUSE_S = 2.0
+
+
+@contextlib.contextmanager
+def guarded(address: str, farm_id: str) -> Iterator[None]:
+    """Have this farm's containers removed should the process be killed inside the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "builder.execute.guardian", address, farm_id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(_DONE)
+            process.stdin.close()
+        process.wait()
+
+
+def main() -> None:
+    """Wait for the farm to end."""
+    address, farm_id = sys.argv[1:]
+    if sys.stdin.buffer.read() == _DONE:
+        return
+    os.environ["DOCKER_HOST"] = address
+    from builder import engine
+
+    for _ in range(_ROUNDS):  # what the farm had started may take a moment to show
+        engine.connect(farm_id).reap()
+        time.sleep(_PAUSE_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Who watches a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from builder.store import Evidence
+
+
+class Observer(Protocol):
+    """Told what happens in a run, as it happens, from one thread at a time."""
+
+    def say(self, text: str) -> None:
+        """Show what the farm itself is doing."""
+
+    def planned(self, jobs: int, known: int) -> None:
+        """Begin: how many jobs there are, and how many of them are known already."""
+
+    def started(self, job: str) -> None:
+        """A job began."""
+
+    def said(self, job: str, text: str) -> None:
+        """A running job has something to show."""
+
+    def ended(self, evidence: Evidence, *, known: bool) -> None:
+        """A job ended, or was known already."""

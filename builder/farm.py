@@ -1,0 +1,192 @@
+"""One whole run: matrix -> sources -> plan -> evidence -> verdicts -> index and documents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from builder import catalog, host, index, plan, provision, sources, verdict
+from builder.errors import ExitCode, UnknownPackageError
+from builder.execute import LocalExecutor
+from builder.execute.guardian import guarded
+from builder.findings import Verdict
+from builder.matrix import Package
+from builder.report import document
+from builder.sources.index import Index
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from builder.engine import Engine
+    from builder.execute import Observer
+    from builder.matrix import Matrix
+    from builder.plan import Plan
+    from builder.sources import Sources
+    from builder.store import Evidence, Store
+    from builder.verdict import Judged
+
+ADMITTED = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
+"""Verdicts whose wheels the index serves: those in which no fault was shown that keeps a wheel from working."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a run is asked for.
+
+    Attributes:
+        only: packages to restrict it to; empty for all.
+        fresh_s: how long a recorded answer of the index is believed, in seconds.
+        again: run the chosen packages' jobs even though they are known.
+        slots: how many jobs run at once.
+    """
+
+    only: Sequence[str] = ()
+    fresh_s: float = sources.FRESH_S
+    again: bool = False
+    slots: int = max(1, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A run before anything was run: sources, and the plan they make."""
+
+    sources: Sources
+    plan: Plan
+
+
+def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Prepared:
+    """Resolve the matrix and plan it.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    table = catalog.load()
+    names = _chosen(matrix, request.only)
+    python = Version(table.releases[table.abis[matrix.abis[0]].release].version)
+    observer.say("resolving sources")
+    found = sources.resolve(
+        matrix,
+        store,
+        Index(host.index_settings(), store),
+        python,
+        names=names,
+        fresh_s=request.fresh_s,
+        say=observer.say,
+    )
+    patches, faults = sources.read_patches(matrix, found.found)
+    found = replace(
+        found,
+        found={name: source for name, source in found.found.items() if name not in faults},
+        faults={**found.faults, **faults},
+    )
+    return Prepared(sources=found, plan=plan.make(matrix, found.found, patches, table, Package()))
+
+
+def run(
+    matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event
+) -> tuple[Judged, ...]:
+    """Do the main job and write index and documents.
+
+    Args:
+        matrix: what to build.
+        store: the wheelhouse; the caller holds its lock.
+        request: which part, and how.
+        observer: told what happens.
+        stop: set when the farm is asked to stop.
+
+    Returns:
+        Every package with its verdicts, in the matrix's order.
+
+    Raises:
+        EngineMissingError: something has to run and no engine answers.
+        Interrupted: the farm was asked to stop; what was finished is kept.
+    """
+    entry = store.begin_run()
+    outcome = "interrupted"
+    try:
+        prepared = prepare(matrix, store, request, observer)
+        evidence = _execute(prepared.plan, store, request, observer, stop)
+        judged = _judged(matrix, prepared.sources, evidence)
+        if not request.only:
+            observer.say("publishing the index")
+            index.publish(index.manifest(_entries(judged)), store)
+            document.write(judged, matrix, store.wheelhouse)
+        outcome = "done"
+    finally:
+        store.end_run(entry, outcome)
+    return judged
+
+
+def exit_code(judged: Sequence[Judged]) -> ExitCode:
+    """Return the class of outcome of a run."""
+    verdicts = {judgement.verdict for package in judged for judgement in package.abis.values()}
+    if verdicts - ADMITTED:
+        return ExitCode.FAULTS
+    return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in verdicts else ExitCode.ADMISSIBLE
+
+
+def _chosen(matrix: Matrix, only: Sequence[str]) -> list[str]:
+    wanted = [str(canonicalize_name(name)) for name in only]
+    for name in wanted:
+        if name not in matrix.packages:
+            raise UnknownPackageError(name, tuple(matrix.packages))
+    return wanted or list(matrix.packages)
+
+
+def _execute(
+    graph: Plan, store: Store, request: Request, observer: Observer, stop: threading.Event
+) -> Mapping[str, Evidence]:
+    again = frozenset(job for job in graph.jobs if not job.startswith("image:")) if request.again else frozenset()
+    with contextlib.ExitStack() as guards:
+
+        def engine() -> Engine:
+            found = provision.ensure_engine(observer.say, store.farm_id)
+            if leftovers := found.reap():
+                observer.say(f"removed {leftovers} containers that an earlier run left behind")
+            guards.callback(found.reap)
+            guards.enter_context(guarded(found.address, store.farm_id))
+            return found
+
+        return LocalExecutor(graph, store, observer, engine, request.slots, stop).run(again)
+
+
+def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) -> tuple[Judged, ...]:
+    table = catalog.load()
+    abis = [table.abis[name] for name in matrix.abis]
+    order = {name: place for place, name in enumerate(matrix.packages)}
+    judged = [verdict.judge_fault(fault, abis) for fault in found.faults.values()]
+    judged += [verdict.judge(_case(matrix, source, evidence), abis) for source in found.found.values()]
+    return tuple(sorted(judged, key=lambda package: (order.get(package.name, len(order)), package.name)))
+
+
+def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]) -> verdict.Case:
+    name = source.name
+    bases = matrix.build_on if source.only_pure is None else ()
+    package = matrix.packages.get(name)
+    return verdict.Case(
+        source=source,
+        builds={base: evidence[f"build:{name}@{base}"] for base in bases},
+        audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
+        loads={(built, base): evidence[f"load:{name}@{built}/{base}"] for built in bases for base in matrix.bases},
+        skip={} if package is None else package.skip,
+    )
+
+
+def _entries(judged: Sequence[Judged]) -> Iterator[index.Entry]:
+    """Give the files of the index: admitted wheels, those of the oldest base first, and the pure wheels they need."""
+    for package in judged:
+        admitted = [judgement for judgement in package.abis.values() if judgement.verdict in ADMITTED]
+        for judgement in admitted:
+            for wheel in judgement.wheels:
+                yield index.Entry(filename=wheel.filename, sha256=wheel.sha256, requires_python=wheel.requires_python)
+        if admitted and isinstance(package.source, sources.Source):
+            only = package.source.only_pure
+            for pure in (*package.source.pure, *((only,) if only else ())):
+                yield index.Entry(filename=pure.filename, sha256=pure.sha256)
+

@@ -1,0 +1,146 @@
+"""What this machine lends to containers: its CA bundle, proxies, pip's index setting, and apt's archives.
+
+Each is read from the client that owns it, so that what works on the host works inside.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+
+CA_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian and Ubuntu keep the system bundle; the farm's images carry the host's there."""
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexSettings:
+    """Where pip on this machine takes packages from.
+
+    Attributes:
+        url: the index (PEP 503).
+        extra_urls: further ones, asked in order.
+        left_out: settings that mean this machine's file system, which no container sees.
+    """
+
+    url: str
+    extra_urls: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All indexes, the first one first."""
+        return (self.url, *self.extra_urls)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give pip and uv these settings, without the credentials a URL may carry."""
+        first, *others = (_without_credentials(url) for url in self.urls)
+        environment = {"PIP_INDEX_URL": first, "UV_DEFAULT_INDEX": first}
+        if others:
+            environment["PIP_EXTRA_INDEX_URL"] = environment["UV_INDEX"] = " ".join(others)
+        if self.trusted_hosts:
+            environment["PIP_TRUSTED_HOST"] = environment["UV_INSECURE_HOST"] = " ".join(self.trusted_hosts)
+        return environment
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+@cache
+def index_settings() -> IndexSettings:
+    """Read pip's own configuration: files, environment and defaults, as `pip install` would."""
+    from pip._internal.commands import create_command
+
+    options, _ = create_command("download").parse_args([])
+    extra = [str(url) for url in options.extra_index_urls]
+    reachable = tuple(url for url in extra if urlsplit(url).scheme in {"http", "https"})
+    return IndexSettings(
+        url=str(options.index_url).rstrip("/") + "/",
+        extra_urls=reachable,
+        trusted_hosts=tuple(options.trusted_hosts),
+        left_out=tuple(item for item in (*extra, *options.find_links) if item not in reachable),
+    )
+
+
+@cache
+def ca_bundle() -> Path:
+    """Return the CA bundle this machine's clients use: the one a variable names, the system's, or requests' own."""
+    named = (os.environ.get(variable) for variable in _CA_VARIABLES)
+    for candidate in (*named, CA_IN_CONTAINER):
+        if candidate and Path(candidate).is_file():
+            return Path(candidate)
+    return Path(requests.certs.where())
+
+
+def proxies() -> dict[str, str]:
+    """Return the proxy variables that are set, in both spellings, for tools that read only one."""
+    found: dict[str, str] = {}
+    for name in _PROXY_VARIABLES:
+        value = os.environ.get(name) or os.environ.get(name.upper())
+        if value:
+            found[name] = found[name.upper()] = value
+    return found
+
+
+def container_environment() -> dict[str, str]:
+    """Return what every container with a network gets: CA, proxies and index."""
+    return {**dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER), **proxies(), **index_settings().environment()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archive:
+    """A distribution's archive as apt on this machine is configured.
+
+    Attributes:
+        main: URI of the archive.
+        security: URI of the security archive.
+    """
+
+    main: str
+    security: str
+
+
+def distribution() -> str:
+    """Return this machine's distribution as os-release calls it: `debian`, `ubuntu`, …; empty when unknown."""
+    try:
+        lines = Path("/etc/os-release").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition("=")[2].strip('"') for line in lines if line.startswith("ID=")), "")
+
+
+def archive(name: str) -> Archive | None:
+    """Return where apt on this machine takes a distribution from; None where it is not that distribution."""
+    if distribution() != name:
+        return None
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(ORIGIN)", "Created-By: Packages"]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    main = security = ""
+    for line in output.splitlines():
+        uri, release, origin = [*line.split(" ", 2), "", ""][:3]
+        if origin.lower() not in {name, "$(origin)"}:
+            continue
+        if release.endswith("security"):
+            security = security or uri
+        else:
+            main = main or uri
+    return Archive(main=main, security=security or main) if main else None
+
+
+def is_root() -> bool:
+    """Return whether this process may install system packages."""
+    return os.geteuid() == 0

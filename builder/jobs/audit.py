@@ -1,0 +1,63 @@
+"""Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
+
+Facts: `wheels`, by file name: `extensions` (path -> tag in the suffix), and `auditwheel` (its versioned JSON) or
+`auditwheel_error`, or only `unreadable`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.engine import Limits, Task
+from builder.errors import CannotTellError
+from builder.jobs import Result, inside_program
+from builder.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.jobs import Tools
+    from builder.store import Evidence
+
+_OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
+_PYTHON = "/opt/python/cp39-cp39/bin/python"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """Audit the wheels that one build made."""
+
+    name: str
+    base: str
+
+    @property
+    def id(self) -> str:
+        return f"audit:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"build:{self.name}@{self.base}", f"image:builder-{self.base}")
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        build, image = (inputs[need] for need in self.needs)
+        return digest("audit", inside_program("audit.py"), build.files, image.facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        build, image = (inputs[need] for need in self.needs)
+        if not build.files:
+            return Result(facts={"wheels": {}})
+        wheels = {f"/wheels/{filename}": tools.store.file(sha256) for filename, sha256 in build.files.items()}
+        task = Task(
+            image=image.facts["tag"],
+            command=[_PYTHON, "/inside/audit.py", _OUTPUT, *wheels],
+            files={**wheels, "/inside/audit.py": inside_program("audit.py").encode()},
+            collect=_OUTPUT,
+            user="nobody",
+            limits=Limits(timeout_s=300),
+        )
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+        if ended.exit_code != 0 or not ended.output:
+            raise CannotTellError(f"the audit ended with exit code {ended.exit_code} (log: {tools.log})")
+        return Result(facts={"wheels": json.loads(next(iter(ended.output.values())))})

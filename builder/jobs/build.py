@@ -1,0 +1,369 @@
+"""Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
+
+Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}}` with the fields of `Failure`; `limits`,
+what the container used. Files: the wheels.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+from packaging.utils import parse_wheel_filename
+
+from builder import host
+from builder.engine import Limits
+from builder.errors import Interrupted
+from builder.jobs import Result
+from builder.jobs.buildlog import Failure, explain
+from builder.jobs.image import packages_id
+from builder.metadata import wheel_metadata
+from builder.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from builder.engine import Engine
+    from builder.jobs import Tools
+    from builder.store import Evidence
+
+_PATCHES = "_wheelfarm_patches"
+_APPLY = (
+    f"for patch in {_PATCHES}/*; do "
+    f'patch -p1 --batch --forward -i "$patch" || {{ echo "wheelfarm: patch $patch does not apply"; exit 1; }}; done; '
+    f"rm -rf {_PATCHES}"
+)
+_SOURCE_DATE_EPOCH = "1577836800"  # 2020-01-01: one time for every member of every wheel, so builds can be compared
+_LOG_LIMIT_BYTES = 64 << 20
+_UNPACKED_LIMIT_BYTES = 4 << 30
+_PROCESSES = 1024
+_POLL_S = 0.1
+_LOOK_EVERY_S = 2.0
+
+
+@cache
+def _cibuildwheel_version() -> str:
+    return version("cibuildwheel")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """Compile one package on one base for all its ABIs.
+
+    Attributes:
+        sdist_sha256: of the sdist, which the store has.
+        patches: content of each patch, in order.
+        skip: ABIs the matrix leaves out, each with its reason.
+    """
+
+    name: str
+    version: str
+    base: str
+    sdist_filename: str
+    sdist_sha256: str
+    abis: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    environment: Mapping[str, str]
+    config_settings: Mapping[str, tuple[str, ...]]
+    patches: tuple[str, ...] = ()
+    skip: Mapping[str, str]
+    timeout_s: int
+    memory_bytes: int
+
+    @property
+    def id(self) -> str:
+        return f"build:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (packages_id(self.base, self.packages),)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        mine = {name: value for name, value in asdict(self).items() if name not in {"packages", "base", "skip"}}
+        tools = ("cibuildwheel", _cibuildwheel_version())
+        return digest("build", 1, mine, tools, self._building, inputs[self.needs[0]].facts["content"])
+
+    @property
+    def _building(self) -> tuple[str, ...]:
+        return tuple(abi for abi in self.abis if abi not in self.skip)
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image = inputs[self.needs[0]].facts
+        if missing := image.get("missing"):
+            failure = Failure(
+                code="WF207",
+                stage="system packages",
+                error=f"{self.base} has no system package {', '.join(missing)}",
+                remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
+            )
+            return self._result(dict.fromkeys(self._building, failure), {}, {}, tools)
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+            return self._build(image["tag"], Path(scratch), tools)
+
+    def _build(self, image: str, scratch: Path, tools: Tools) -> Result:
+        project = self._project(scratch / "sdist", tools)
+        if isinstance(project, Failure):
+            return self._result(dict.fromkeys(self._building, project), {}, {}, tools)
+        wheels: dict[str, Path] = {}
+        failures: dict[str, Failure] = {}
+        usage: dict[str, int] = {}
+        # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are built on their own.
+        waiting: list[tuple[str, ...]] = [self._building] if self._building else []
+        while waiting:
+            abis = waiting.pop(0)
+            call = _Call(self, abis, image, project, scratch / "-".join(abis), tools)
+            ended = call.run()
+            usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
+            wheels |= ended.wheels
+            if ended.failure is not None:
+                failures[ended.failed_abi] = ended.failure
+                rest = [abi for abi in abis if abi != ended.failed_abi and abi not in wheels]
+                waiting += [(abi,) for abi in rest]
+            failures |= {
+                abi: Failure(code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log")
+                for abi in abis
+                if ended.failure is None and abi not in wheels
+            }
+        return self._result(failures, wheels, usage, tools)
+
+    @staticmethod
+    def _result(
+        failures: Mapping[str, Failure], wheels: Mapping[str, Path], usage: Mapping[str, int], tools: Tools
+    ) -> Result:
+        abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi, failure in failures.items()}
+        abis |= {
+            abi: {"wheel": path.name, "requires_python": wheel_metadata(path).get("requires_python", "")}
+            for abi, path in wheels.items()
+        }
+        files = {path.name: tools.store.add_file(path) for path in wheels.values()}
+        return Result(facts={"abis": abis, "limits": dict(usage)}, files=files)
+
+    def _project(self, folder: Path, tools: Tools) -> Path | Failure:
+        """Unpack the sdist, with the patches beside its files."""
+        try:
+            project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
+        except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+            return Failure(code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy="")
+        for number, patch in enumerate(self.patches):
+            (project / _PATCHES).mkdir(exist_ok=True)
+            (project / _PATCHES / f"{number:03}.patch").write_text(patch)
+        return project
+
+    def config(self, abis: Sequence[str], image: str, create_arguments: Sequence[str]) -> dict[str, Any]:
+        """Return cibuildwheel's whole configuration; the project's own is not read."""
+        config: dict[str, Any] = {
+            "build": [f"{abi}-manylinux_x86_64" for abi in abis],
+            "build-frontend": "uv",
+            "build-verbosity": 1,
+            "manylinux-x86_64-image": image,
+            "container-engine": {
+                "name": "docker",
+                "create-args": list(create_arguments),
+                "disable-host-mount": True,
+            },
+            "environment": {"SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH, "UV_PYTHON_DOWNLOADS": "never", **self.environment},
+            "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
+            "audit-command": "",
+            "test-command": "",
+        }
+        if self.config_settings:
+            config["config-settings"] = {
+                name: list(values) if len(values) > 1 else values[0] for name, values in self.config_settings.items()
+            }
+        if self.patches:
+            config["before-all"] = _APPLY
+        return {"tool": {"cibuildwheel": config}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ended:
+    wheels: Mapping[str, Path]
+    usage: Mapping[str, int]
+    failed_abi: str = ""
+    failure: Failure | None = None
+
+
+class _Call:
+    """One call of cibuildwheel."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one use, in the loop above
+        self, build: Build, abis: tuple[str, ...], image: str, project: Path, folder: Path, tools: Tools
+    ) -> None:
+        self._build = build
+        self._abis = abis
+        self._image = image
+        self._project = project
+        self._folder = folder
+        self._tools = tools
+        self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
+        self._crowded = False
+
+    def run(self) -> _Ended:
+        (self._folder / "wheels").mkdir(parents=True)
+        limits = Limits(
+            memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
+        )
+        arguments = self._tools.engine.create_arguments(limits, self._label)
+        config = self._folder / "cibuildwheel.toml"
+        config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
+        start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
+        timed_out, exit_code = self._execute(config, limits.timeout_s)
+        with self._tools.log.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+        wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
+        usage = _usage(text)
+        if exit_code == 0:
+            return _Ended(wheels=wheels, usage=usage)
+        failure, abi = explain(
+            text, exit_code, self._build.name, self._abis,
+            timeout_s=self._build.timeout_s if timed_out else None,
+            memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
+            processes=_PROCESSES if usage.get("processes-refused") or self._crowded else None,
+        )  # fmt: skip
+        return _Ended(wheels=wheels, usage=usage, failed_abi=abi, failure=failure)
+
+    def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
+        """Run cibuildwheel; return whether its time was up, and its exit code."""
+        command = [
+            # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
+            "setpriv", "--pdeathsig", "INT", sys.executable, "-m", "cibuildwheel", str(self._project),
+            "--platform", "linux", "--archs", "x86_64", "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
+        ]  # fmt: skip
+        with self._tools.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self._project,
+                env=self._host_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                timed_out = self._await(process, timeout_s)
+            finally:
+                self._end(process)
+        return timed_out, process.returncode
+
+    def _host_environment(self) -> dict[str, str]:
+        """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG") if name in os.environ}
+        scratch = str(self._folder)
+        return {
+            **kept, **host.proxies(), **self._tools.engine.command_environment(),
+            "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+
+    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        look = time.monotonic() + _LOOK_EVERY_S
+        while process.poll() is None:
+            now = time.monotonic()
+            if self._tools.stop.wait(_POLL_S):
+                raise Interrupted
+            if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
+                return False
+            if now > look:
+                self._look()
+                look = now + _LOOK_EVERY_S
+            if now > deadline:
+                return True
+        return False
+
+    def _look(self) -> None:
+        """Notice a container at its limit on processes: once it is killed nothing tells."""
+        counted = self._tools.engine.processes_of(self._label)
+        if counted is not None and counted[0] >= counted[1] * 0.9:
+            self._crowded = True
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End cibuildwheel, if it is still there, and its container."""
+        if process.poll() is None:
+            self._tools.engine.remove_labelled(self._label)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._tools.engine.remove_labelled(self._label)
+
+
+def _abi_of(wheel: Path, abis: Sequence[str]) -> str:
+    """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
+    tags = parse_wheel_filename(wheel.name)[3]
+    named = {tag.abi for tag in tags}
+    return next((abi for abi in abis if abi in named), abis[0])
+
+
+def _usage(text: str) -> dict[str, int]:
+    """Read what images/limits.sh printed last."""
+    lines = [line for line in text.splitlines() if line.startswith("wheelfarm-limits: ")]
+    if not lines:
+        return {}
+    pairs = (item.partition("=") for item in lines[-1].split()[1:])
+    return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+
+def unpack(sdist: Path, filename: str, folder: Path) -> Path:
+    """Unpack an sdist and return its only top-level folder.
+
+    Members that would leave the folder, links that point out of it and devices are refused (PEP 706).
+
+    Args:
+        sdist: the file.
+        filename: what it is called, which tells its format.
+        folder: a folder to make.
+
+    Raises:
+        ValueError: the sdist has no single top-level folder or unpacks to too much.
+        tarfile.TarError, zipfile.BadZipFile, OSError: it cannot be unpacked.
+    """
+    folder.mkdir(parents=True)
+    if filename.endswith(".zip"):
+        _unzip(sdist, folder)
+    else:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(folder, members=_bounded(archive), filter="data")
+    roots = [path for path in folder.iterdir() if path.is_dir()]
+    if len(roots) != 1:
+        raise ValueError(f"it has {len(roots)} top-level folders, not one")
+    return roots[0]
+
+
+def _bounded(archive: tarfile.TarFile) -> Iterable[tarfile.TarInfo]:
+    size = 0
+    for member in archive:
+        size += member.size
+        if size > _UNPACKED_LIMIT_BYTES:
+            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
+        yield member
+
+
+def _unzip(sdist: Path, folder: Path) -> None:
+    with zipfile.ZipFile(sdist) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _UNPACKED_LIMIT_BYTES:
+            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
+        for member in members:
+            parts = PurePosixPath(member.filename).parts
+            if member.filename.startswith("/") or ".." in parts or stat.S_ISLNK(member.external_attr >> 16):
+                raise ValueError(f"member {member.filename!r} leads out of it")
+        archive.extractall(folder)
+
+
+

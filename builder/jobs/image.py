@@ -1,0 +1,261 @@
+"""Image jobs: base, interpreters, builder, verification image, and a builder with a package's system packages.
+
+Facts of each: `tag`, `content` (hash of what is inside, the part of downstream keys), `bytes`; of a builder with
+system packages also `missing`, the packages its base does not have, in which case there is no image.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder import bootstrap, catalog, host, interpreter_source
+from builder.engine import Limits, Task
+from builder.errors import CannotTellError
+from builder.jobs import Result
+from builder.store import digest, file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.engine import Engine
+    from builder.jobs import Tools
+    from builder.store import Evidence
+
+_CA_LABEL = "wheelfarm.ca"
+_INTERPRETERS = "image:interpreters"
+
+
+def _recipe(name: str) -> str:
+    return (catalog.images_dir() / name).read_text()
+
+
+def _tag(name: str, key: str) -> str:
+    return f"wheelfarm/{name}:{key[:16]}"
+
+
+def _ca_digest() -> str:
+    return file_sha256(host.ca_bundle())[:16]
+
+
+def _installed(tag: str, tools: Tools) -> str:
+    """List an image's system packages with their versions; the list is what a base's content is."""
+    script = "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort > /tmp/list"
+    task = Task(image=tag, command=["sh", "-c", script], collect="/tmp/list", user="root", limits=Limits(timeout_s=120))
+    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    if ended.exit_code != 0 or not ended.output:
+        raise CannotTellError(f"{tag} does not run: exit code {ended.exit_code}")
+    return next(iter(ended.output.values())).decode()
+
+
+def _build(
+    tag: str, dockerfile: str, files: tuple[str, ...], arguments: Mapping[str, str], tools: Tools,
+    extra: Mapping[str, bytes | Path] | None = None,
+) -> str | None:  # fmt: skip
+    """Build an image from files of images/ and return what went wrong, or None."""
+    context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
+    context |= {"Dockerfile": catalog.images_dir() / dockerfile, **(extra or {})}
+
+    def log(text: str) -> None:
+        with tools.log.open("a") as file:
+            file.write(text)
+        if text.startswith("Step "):
+            tools.say(text.strip()[:100])
+
+    return tools.engine.build_image(
+        tag, context=context, arguments=arguments, labels={_CA_LABEL: _ca_digest()}, log=log, stop=tools.stop
+    )
+
+
+def _facts(tag: str, content: str, tools: Tools) -> Result:
+    return Result(facts={"tag": tag, "content": content, "bytes": tools.engine.image_bytes(tag)})
+
+
+class _Image:
+    """What all image jobs share: the image is there when the engine knows its tag."""
+
+    def present(self, evidence: Evidence, engine: Engine) -> bool:
+        return "tag" not in evidence.facts or engine.image_labels(evidence.facts["tag"]) is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseImage(_Image):
+    """A plain release of Debian or Ubuntu."""
+
+    base: catalog.Base
+    distribution: catalog.Distribution
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ()
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - a base stands on nothing
+        row = self.base.model_dump(exclude={"enabled", "runtime"})
+        return digest("base", row, self.distribution.model_dump())
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        tag = _tag(self.base.name, self.key(inputs))
+        if tools.engine.image_labels(tag) is None:
+            self._obtain(tag, tools)
+        return _facts(tag, digest("base", _installed(tag, tools)), tools)
+
+    def _obtain(self, tag: str, tools: Tools) -> None:
+        """Take the base from the registry or, where none answers, from the distribution's archive."""
+        tools.say(f"asking the container registry for {self.base.registry}")
+        try:
+            tools.engine.pull(self.base.registry, tag)
+        except CannotTellError as no_registry:
+            tools.say(f"no registry: bootstrapping {self.base.suite} from its signed archive")
+            try:
+                self._bootstrap(tag, tools)
+            except CannotTellError as no_archive:
+                raise CannotTellError(f"base {self.base.name} could not be had: {no_archive}; {no_registry}") from None
+
+    def _bootstrap(self, tag: str, tools: Tools) -> None:
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+            root = Path(scratch) / "root.tar"
+            bootstrap.make_root(
+                self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say
+            )
+            tools.engine.import_root(root, tag)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterpretersImage(_Image):
+    """Every interpreter, compiled once, under /opt/python."""
+
+    base: str
+    abis: tuple[catalog.Abi, ...]
+    releases: Mapping[str, catalog.Release]
+
+    @property
+    def id(self) -> str:
+        return _INTERPRETERS
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"image:{self.base}",)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        builds = [(abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis]
+        recipes = [_recipe("interpreters.Dockerfile"), _recipe("build-interpreter.sh")]
+        return digest("interpreters", builds, recipes, inputs[self.needs[0]].facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = _tag("interpreters", key)
+        if tools.engine.image_labels(tag) is None:
+            self._compile(tag, inputs[self.needs[0]].facts["tag"], tools)
+        return _facts(tag, key, tools)
+
+    def _compile(self, tag: str, base_tag: str, tools: Tools) -> None:
+        sources = {abi.release: interpreter_source.fetch(self.releases[abi.release], tools.say) for abi in self.abis}
+        lines = (" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis)
+        failure = _build(
+            tag,
+            "interpreters.Dockerfile",
+            ("build-interpreter.sh",),
+            {"BASE": base_tag, "INTERPRETERS": "\n".join(lines)},
+            tools,
+            extra={f"sources/{release}.tar.xz": path for release, path in sources.items()},
+        )
+        if failure:
+            raise CannotTellError(f"the interpreters did not build: {failure} (log: {tools.log})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PythonImage(_Image):
+    """A base with the interpreters: the builder (`role` builder) or the verification image (`role` verify)."""
+
+    role: str
+    base: catalog.Base
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.role}-{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"image:{self.base.name}", _INTERPRETERS)
+
+    @property
+    def _files(self) -> tuple[str, ...]:
+        shared = ("limits.sh", f"{self.role}-tools.txt")
+        return (*shared, "install-tools.sh") if self.role == "builder" else shared
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        recipes = [_recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
+        return digest(self.role, recipes, self.base.runtime, [inputs[need].facts["content"] for need in self.needs])
+
+    def present(self, evidence: Evidence, engine: Engine) -> bool:
+        labels = engine.image_labels(evidence.facts["tag"])
+        return labels is not None and labels.get(_CA_LABEL) == _ca_digest()
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = _tag(f"{self.role}-{self.base.name}", key)
+        labels = tools.engine.image_labels(tag)
+        if labels is None or labels.get(_CA_LABEL) != _ca_digest():
+            self._assemble(tag, inputs, tools)
+        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+
+    def _assemble(self, tag: str, inputs: Mapping[str, Evidence], tools: Tools) -> None:
+        base, interpreters = (inputs[need].facts["tag"] for need in self.needs)
+        environment = " ".join(f"'{name}={value}'" for name, value in host.container_environment().items())
+        arguments = {
+            "BASE": base,
+            "INTERPRETERS_IMAGE": interpreters,
+            "RUNTIME": " ".join(self.base.runtime),
+            "HOST_ENVIRONMENT": environment,
+        }
+        bundle = {"ca-certificates.crt": host.ca_bundle()}
+        if failure := _build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):
+            raise CannotTellError(f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})")
+
+
+def packages_id(base: str, packages: tuple[str, ...]) -> str:
+    """Return the id of the image job for a base's builder with system packages; without any, the builder's own."""
+    return f"image:builder-{base}" + (f"+{digest(packages)[:8]}" if packages else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackagesImage(_Image):
+    """A builder with the system packages some package asks for: one layer, shared by all that ask the same."""
+
+    base: str
+    packages: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return packages_id(self.base, self.packages)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"image:builder-{self.base}",)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("packages", _recipe("packages.Dockerfile"), self.packages, inputs[self.needs[0]].facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = _tag(f"builder-{self.base}", key)
+        if tools.engine.image_labels(tag) is None:
+            arguments = {"BUILDER": inputs[self.needs[0]].facts["tag"], "PACKAGES": " ".join(self.packages)}
+            if failure := _build(tag, "packages.Dockerfile", (), arguments, tools):
+                return self._without_image(failure, tools)
+        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+
+    def _without_image(self, failure: str, tools: Tools) -> Result:
+        """Tell a name the base does not have, which is the matrix's affair, from an archive that did not answer."""
+        text = tools.log.read_text(errors="replace")
+        missing = re.findall(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)", text)
+        if not missing:
+            raise CannotTellError(f"system packages could not be installed on {self.base}: {failure} (log: {tools.log})")
+        return Result(facts={"missing": sorted(set(missing)), "content": "none"})

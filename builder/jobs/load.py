@@ -1,0 +1,141 @@
+"""Load job: the wheels of one build, on one base -> install and import facts, offline, as an unprivileged user.
+
+Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; and where it does, `install`
+(what went wrong, or None) and `modules` (one probe each, see builder/inside/probe.py), or `missing`, native packages it
+needs that have no wheel for the ABI.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder import index
+from builder.engine import Limits, Task
+from builder.errors import CannotTellError
+from builder.jobs import Result, inside_program
+from builder.store import digest
+from builder.tags import runs_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from builder.catalog import Abi, Base
+    from builder.jobs import Tools
+    from builder.sources import Pure
+    from builder.store import Evidence, Store
+
+_REQUEST = "/farm/request.json"
+_OUTPUT = "/result/load.json"
+_PROGRAMS = ("load.py", "probe.py")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """Install and import what one build made, on one base.
+
+    Attributes:
+        built_on: the base the wheels were built on.
+        base: the base they are loaded on.
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+    """
+
+    name: str
+    version: str
+    built_on: str
+    base: Base
+    abis: tuple[Abi, ...]
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"load:{self.name}@{self.built_on}/{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        builds = (f"build:{name}@{self.built_on}" for name in (self.name, *self.requires))
+        return (f"image:verify-{self.base.name}", *builds)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        image, *builds = (inputs[need] for need in self.needs)
+        programs = [inside_program(name) for name in _PROGRAMS]
+        wheels = [build.files for build in builds]
+        pure = [wheel.sha256 for wheel in self.pure]
+        layout = [(abi.name, abi.directory) for abi in self.abis]
+        return digest("load", 1, programs, wheels, pure, layout, self.base.glibc, image.facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, build, *others = (inputs[need] for need in self.needs)
+        loads: dict[str, dict[str, Any]] = {}
+        request: list[dict[str, str]] = []
+        files: dict[str, bytes | Path] = {}
+        for abi in self.abis:
+            wheel = wheel_of(build, abi.name)
+            if wheel is None:
+                continue
+            missing = [name for name, other in zip(self.requires, others, strict=True) if wheel_of(other, abi.name) is None]
+            loads[abi.name] = {"wheel": wheel, "claimed": runs_on(wheel, self.base), "missing": missing}
+            if loads[abi.name]["claimed"] and not missing:
+                served = dict(self._served(abi.name, build, others))
+                files |= {f"/farm/{abi.name}/{path}": content for path, content in _pages(served, tools.store)}
+                request.append(self._request(abi))
+        if request:
+            answers = self._ask(image.facts["tag"], request, files, tools)
+            for answer in answers:
+                loads[answer["abi"]] |= {"install": answer["install"], "modules": answer["modules"]}
+        return Result(facts={"loads": loads})
+
+    def _request(self, abi: Abi) -> dict[str, str]:
+        return {
+            "abi": abi.name,
+            "python": f"/opt/python/{abi.directory}/bin/python",
+            "requirement": f"{self.name}=={self.version}",
+            "index": f"file:///farm/{abi.name}/simple/",
+        }
+
+    def _served(self, abi: str, build: Evidence, others: list[Evidence]) -> Iterator[tuple[str, str]]:
+        """Give (filename, sha256) of the wheels the index of this load holds: this build's, and what it needs."""
+        for evidence in (build, *others):
+            filename = wheel_of(evidence, abi)
+            assert filename is not None
+            yield filename, evidence.files[filename]
+        for wheel in self.pure:
+            yield wheel.filename, wheel.sha256
+
+    def _ask(
+        self, image: str, request: list[dict[str, str]], files: Mapping[str, bytes | Path], tools: Tools
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        programs = {f"/farm/{name}": inside_program(name).encode() for name in _PROGRAMS}
+        task = Task(
+            image=image,
+            command=[request[0]["python"], "/farm/load.py", _REQUEST, _OUTPUT],
+            files={**files, **programs, _REQUEST: json.dumps(request).encode()},
+            collect=_OUTPUT,
+            limits=Limits(timeout_s=1200),
+        )
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+        if not ended.output:
+            why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
+            raise CannotTellError(f"loading on {self.base.name} {why} (log: {tools.log})")
+        answers: list[dict[str, Any]] = json.loads(next(iter(ended.output.values())))
+        return answers
+
+
+def wheel_of(build: Evidence, abi: str) -> str | None:
+    """Return the wheel a build made for an ABI, or None."""
+    filename = build.facts["abis"].get(abi, {}).get("wheel")
+    return None if filename is None else str(filename)
+
+
+def _pages(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:
+    """Give a package index as files: its pages, and its wheels."""
+    manifest = index.manifest(index.Entry(filename=name, sha256=sha256) for name, sha256 in served.items())
+    for path, page in index.pages(manifest):
+        yield path, page.encode()
+    for project, entries in manifest.items():
+        for entry in entries:
+            yield f"simple/{project}/{entry.filename}", store.file(entry.sha256)

@@ -1,0 +1,144 @@
+"""Matrix and sources -> graph of jobs. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.jobs.audit import Audit
+from builder.jobs.build import Build
+from builder.jobs.image import BaseImage, InterpretersImage, PackagesImage, PythonImage, packages_id
+from builder.jobs.load import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from builder.catalog import Abi, Catalog
+    from builder.jobs import Job
+    from builder.matrix import Matrix, Package
+    from builder.sources import Source
+    from builder.store import Evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A graph of jobs.
+
+    Attributes:
+        jobs: by id, each after all that it needs.
+    """
+
+    jobs: Mapping[str, Job]
+
+    def needed_by(self) -> dict[str, list[str]]:
+        """Return the ids of the jobs that need each job."""
+        needed: dict[str, list[str]] = {job: [] for job in self.jobs}
+        for job in self.jobs.values():
+            for need in job.needs:
+                needed[need].append(job.id)
+        return needed
+
+    def outlook(self, lookup: Callable[[str], Evidence | None]) -> dict[str, Evidence]:
+        """Return the evidence that is there already, by job id; what is left out would run.
+
+        Args:
+            lookup: finds evidence by key.
+        """
+        known: dict[str, Evidence] = {}
+        for job in self.jobs.values():
+            if all(need in known for need in job.needs):
+                found = lookup(job.key({need: known[need] for need in job.needs}))
+                if found is not None:
+                    known[job.id] = found
+        return known
+
+
+def make(
+    matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog, default: Package
+) -> Plan:  # fmt: skip
+    """Plan everything the matrix asks for.
+
+    Args:
+        matrix: the matrix.
+        sources: packages that have a source, by name.
+        patches: content of each package's patches, by name.
+        catalog: bases and interpreters.
+        default: settings of packages the matrix does not name.
+    """
+    abis = tuple(catalog.abis[name] for name in matrix.abis)
+    native = {name: source for name, source in sources.items() if source.only_pure is None}
+    jobs: dict[str, Job] = {}
+    for job in (*_images(matrix, catalog, abis), *_packages(matrix, native, patches, catalog, abis, default)):
+        jobs.setdefault(job.id, job)
+    return Plan(jobs=_sorted(jobs))
+
+
+def _images(matrix: Matrix, catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:
+    for name in matrix.bases:
+        base = catalog.bases[name]
+        yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
+    releases = {abi.release: catalog.releases[abi.release] for abi in abis}
+    yield InterpretersImage(base=catalog.oldest(matrix.bases).name, abis=abis, releases=releases)
+    for name in matrix.build_on:
+        yield PythonImage(role="builder", base=catalog.bases[name])
+    for name in matrix.bases:
+        yield PythonImage(role="verify", base=catalog.bases[name])
+
+
+def _packages(  # noqa: PLR0913, PLR0917 - as make()
+    matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
+    abis: tuple[Abi, ...], default: Package,
+) -> Iterator[Job]:  # fmt: skip
+    for name, source in sources.items():
+        package = matrix.packages.get(name, default)
+        for built_on in matrix.build_on:
+            system = package.apt_on(catalog.bases[built_on])
+            if system:
+                yield PackagesImage(base=built_on, packages=system)
+            yield _build(source, package, patches.get(name, ()), built_on, system, abis)
+            yield Audit(name=name, base=built_on)
+            for base in matrix.bases:
+                yield Load(
+                    name=name,
+                    version=source.version,
+                    built_on=built_on,
+                    base=catalog.bases[base],
+                    abis=abis,
+                    requires=tuple(need for need in source.needs if need in sources),
+                    pure=source.pure,
+                )
+
+
+def _build(  # noqa: PLR0913, PLR0917 - as make()
+    source: Source, package: Package, patches: tuple[str, ...], base: str, system: tuple[str, ...], abis: tuple[Abi, ...]
+) -> Build:  # fmt: skip
+    return Build(
+        name=source.name,
+        version=source.version,
+        base=base,
+        sdist_filename=source.filename,
+        sdist_sha256=source.sha256,
+        abis=tuple(abi.name for abi in abis),
+        packages=system,
+        environment=package.env,
+        config_settings=package.config_settings,
+        patches=patches,
+        skip=package.skip,
+        timeout_s=package.timeout_s,
+        memory_bytes=package.memory,
+    )
+
+
+def _sorted(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """Put every job after those it needs."""
+    ordered: dict[str, Job] = {}
+
+    def visit(job: Job) -> None:
+        if job.id not in ordered:
+            for need in job.needs:
+                visit(jobs[need])
+            ordered[job.id] = job
+
+    for job in jobs.values():
+        visit(job)
+    return ordered

@@ -1,0 +1,188 @@
+"""verdicts.json: stable, versioned, with a JSON Schema that is generated from these models (docs/verdicts.schema.json)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from builder import __version__
+from builder.sources import Source
+from builder.store import written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from builder.findings import Finding
+    from builder.matrix import Matrix
+    from builder.verdict import Judged, Judgement
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class FindingPart(_Part):
+    """One judged fact."""
+
+    id: str
+    """Stays the same from run to run."""
+    code: str
+    """See docs/findings.md."""
+    severity: Literal["info", "warning", "error"]
+    title: str
+    detail: str
+    where: str
+    """The module, file or stage it is about."""
+    bases: list[str]
+    """Where it was seen."""
+    remedy: str
+    log: str
+    """The job's log, relative to this file; empty where there is none."""
+    replay: str
+    """A command that reproduces it."""
+
+
+class WheelPart(_Part):
+    """A wheel the farm made."""
+
+    filename: str
+    base: str
+    """What it was built on."""
+    sha256: str
+    floor: str
+    """The oldest platform it claims, such as `manylinux_2_17`."""
+
+
+class ExercisedPart(_Part):
+    """How much native code was put under threads."""
+
+    native_callables: int
+    under_threads: int
+    race_detector: bool
+
+
+class AbiPart(_Part):
+    """The verdict for one ABI."""
+
+    verdict: Literal[
+        "compatible", "unproven", "gil-required", "racy", "thread-unsafe", "abi-mismatch", "import-failure",
+        "build-failure", "undetermined",
+    ]  # fmt: skip
+    reason: str
+    """One sentence for a person."""
+    wheels: list[WheelPart]
+    loaded_on: list[str]
+    """Bases it was imported on."""
+    exercised: ExercisedPart
+    findings: list[FindingPart]
+
+
+class SourcePart(_Part):
+    """What it was built from."""
+
+    kind: Literal["index", "local", "none"]
+    filename: str
+    sha256: str
+    needed_by: str
+    """The package for whose sake it was built, where the matrix does not name it."""
+
+
+class PackagePart(_Part):
+    """One package."""
+
+    name: str
+    version: str
+    source: SourcePart
+    abis: dict[str, AbiPart]
+
+
+class FarmPart(_Part):
+    """What made this file."""
+
+    version: str
+    bases: list[str]
+    build_on: list[str]
+
+
+class Document(_Part):
+    """The verdicts of a run."""
+
+    schema_version: Literal[1]
+    generated_at: str
+    """UTC, ISO 8601."""
+    farm: FarmPart
+    packages: list[PackagePart]
+
+
+def make(judged: Iterable[Judged], matrix: Matrix) -> Document:
+    """Put verdicts into the document's form."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    farm = FarmPart(version=__version__, bases=list(matrix.bases), build_on=list(matrix.build_on))
+    return Document(
+        schema_version=SCHEMA_VERSION, generated_at=now, farm=farm, packages=[_package(package) for package in judged]
+    )
+
+
+def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> None:
+    """Write verdicts.json; it is replaced whole."""
+    with written_aside(wheelhouse / "verdicts.json") as aside:
+        aside.write_text(make(judged, matrix).model_dump_json(indent=1) + "\n")
+
+
+def schema() -> str:
+    """Return the JSON Schema of verdicts.json."""
+    described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Document.model_json_schema()}
+    return json.dumps(described, indent=1) + "\n"
+
+
+def _package(package: Judged) -> PackagePart:
+    return PackagePart(
+        name=package.name,
+        version=package.version,
+        source=_source(package),
+        abis={abi: _abi(package, judgement) for abi, judgement in package.abis.items()},
+    )
+
+
+def _source(package: Judged) -> SourcePart:
+    source = package.source
+    if not isinstance(source, Source):
+        return SourcePart(kind="none", filename="", sha256="", needed_by="")
+    return SourcePart(
+        kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by
+    )
+
+
+def _abi(package: Judged, judgement: Judgement) -> AbiPart:
+    return AbiPart(
+        verdict=judgement.verdict.value,
+        reason=judgement.reason,
+        wheels=[
+            WheelPart(filename=wheel.filename, base=wheel.base, sha256=wheel.sha256, floor=wheel.floor)
+            for wheel in judgement.wheels
+        ],
+        loaded_on=list(judgement.loaded_on),
+        exercised=ExercisedPart(native_callables=0, under_threads=0, race_detector=False),
+        findings=[_finding(package, judgement.abi, finding) for finding in judgement.findings],
+    )
+
+
+def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:
+    return FindingPart(
+        id=finding.identity(package.name, package.version, abi),
+        code=finding.code,
+        severity=finding.kind.severity.value,
+        title=finding.kind.title,
+        detail=finding.detail,
+        where=finding.where,
+        bases=list(finding.bases),
+        remedy=finding.remedy or finding.kind.remedy,
+        log=finding.log,
+        replay=f"wheelfarm run --only {package.name} --again",
+    )

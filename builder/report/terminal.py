@@ -1,0 +1,188 @@
+"""What a person watching sees: live progress, and a table of verdicts. Piped or in CI: plain lines."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from builder.findings import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from builder.store import Evidence
+    from builder.verdict import Judged
+
+_STYLES = {
+    Verdict.COMPATIBLE: "bold green",
+    Verdict.UNPROVEN: "green",
+    Verdict.GIL_REQUIRED: "yellow",
+    Verdict.UNDETERMINED: "bold magenta",
+}
+_FAULT_STYLE = "bold red"
+
+
+def clock(seconds: float) -> str:
+    """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
+    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def observer(console: Console) -> PlainObserver | LiveObserver:
+    """Return who watches: a live display on a terminal, plain lines anywhere else."""
+    live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    return LiveObserver(console) if live else PlainObserver(console)
+
+
+class PlainObserver:
+    """One line per event."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._done = 0
+        self._jobs = 0
+        self._last_said = ""
+
+    def __enter__(self) -> PlainObserver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def say(self, text: str) -> None:
+        if not text.startswith("sources: "):
+            self._line(text)
+
+    def planned(self, jobs: int, known: int) -> None:
+        self._jobs = jobs
+        self._line(f"{jobs} jobs: {known} known, {jobs - known} to run")
+
+    def started(self, job: str) -> None:
+        self._line(f"start  {job}")
+
+    def said(self, job: str, text: str) -> None:
+        if text != self._last_said:
+            self._line(f"       {job}: {text}")
+        self._last_said = text
+
+    def ended(self, evidence: Evidence, *, known: bool) -> None:
+        self._done += 1
+        if not known:
+            self._line(f"{outcome(evidence):6} {evidence.job}  {clock(evidence.seconds)}  [{self._done}/{self._jobs}]")
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"{clock(time.monotonic() - self._began):>8}  {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveObserver:
+    """What runs, how long already, what waits; finished jobs scroll away above."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._running: dict[str, tuple[float, str]] = {}
+        self._jobs = self._done = 0
+        self._saying = ""
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> LiveObserver:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        self._saying = text
+
+    def planned(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
+        self._jobs = jobs
+
+    def started(self, job: str) -> None:
+        self._saying = ""
+        self._running[job] = (time.monotonic(), "")
+
+    def said(self, job: str, text: str) -> None:
+        if job in self._running:
+            self._running[job] = (self._running[job][0], text)
+
+    def ended(self, evidence: Evidence, *, known: bool) -> None:
+        self._done += 1
+        self._running.pop(evidence.job, None)
+        if not known:
+            line = Text(f"{outcome(evidence):6} {evidence.job}  {clock(evidence.seconds)}")
+            line.stylize({"ok": "green", "failed": "red"}.get(outcome(evidence), "magenta"), 0, 6)
+            self._console.print(line)
+
+    def _render(self) -> RenderableType:
+        now = time.monotonic()
+        waiting = self._jobs - self._done - len(self._running)
+        head = f"{clock(now - self._began)}  {self._done} of {self._jobs} jobs done, {len(self._running)} running, {waiting} waiting"
+        running = Table.grid(padding=(0, 2))
+        for job, (began, text) in self._running.items():
+            running.add_row("  ", job, clock(now - began), Text(text, style="dim", overflow="ellipsis", no_wrap=True))
+        return Group(Text(head if self._jobs else clock(now - self._began), style="bold"), running, Text(self._saying, style="dim"))
+
+
+def outcome(evidence: Evidence) -> str:
+    """Return how a job ended in one word: `ok`, `failed` (a fact about the package), or `?` (the farm could not tell)."""
+    if not evidence.determined:
+        return "?"
+    abis = evidence.facts.get("abis", {}).values()
+    return "failed" if any("failure" in abi for abi in abis) or "missing" in evidence.facts else "ok"
+
+
+def verdict_table(judged: Sequence[Judged]) -> Table:
+    """Return the table of verdicts by package and ABI, one reason each."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("package", no_wrap=True)
+    table.add_column("ABI", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for package in judged:
+        title = f"{package.name} {package.version}".strip()
+        for place, (abi, judgement) in enumerate(package.abis.items()):
+            style = _STYLES.get(judgement.verdict, _FAULT_STYLE)
+            table.add_row("" if place else title, abi, Text(judgement.verdict.value, style=style), Text(judgement.reason))
+    return table
+
+
+def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path) -> None:
+    """End a run: the table, what to do about what is wrong, and where things are."""
+    console.print()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 160), file=console.file)
+    console.print(verdict_table(judged))
+    _print_remedies(console, judged)
+    console.print()
+    for label, path in (("index", "simple/"), ("verdicts", "verdicts.json"), ("logs", "logs/")):
+        console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
+
+
+def _print_remedies(console: Console, judged: Sequence[Judged]) -> None:
+    seen: set[tuple[str, str, str]] = set()
+    for package in judged:
+        for judgement in package.abis.values():
+            for finding in judgement.findings:
+                key = (package.name, finding.code, finding.where)
+                if finding.verdict is not judgement.verdict or key in seen:
+                    continue
+                if not seen:
+                    console.print("\n[bold]What to do[/bold]")
+                seen.add(key)
+                console.print(Text(f"  {finding.code} {package.name}: {finding.remedy or finding.kind.remedy}"))
+                if finding.log:
+                    console.print(Text(f"        log: {finding.log}", style="dim"))

@@ -1,0 +1,144 @@
+"""What a package needs at run time on CPython 3.14: a whole, consistent set, found from metadata alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
+from resolvelib.resolvers import ResolutionTooDeep
+
+if TYPE_CHECKING:
+    from builder.sources.index import Index, Release
+
+_MAX_ROUNDS = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A release of a package, with the extras that are asked of it.
+
+    Attributes:
+        requires: what it requires where that is known beforehand, as of a local sdist.
+    """
+
+    name: str
+    version: Version
+    extras: frozenset[str]
+    release: Release | None = None
+    requires: tuple[str, ...] | None = None
+
+
+class NoSetError(Exception):
+    """No set of releases satisfies every requirement."""
+
+
+def closure(root: Candidate, pinned: Mapping[str, Candidate], index: Index, python: Version) -> list[Candidate]:
+    """Return the releases a package needs, itself left out.
+
+    Args:
+        root: the package.
+        pinned: releases the matrix has chosen, preferred over all others.
+        index: where the rest is found.
+        python: the interpreter's version, for markers and `requires-python`.
+
+    Raises:
+        NoSetError: there is no consistent set.
+        IndexSilentError: the index does not answer.
+    """
+    provider = _Provider({**pinned, root.name: root}, index, python)
+    start = Requirement(f"{root.name}=={root.version}")
+    try:
+        result = Resolver(provider, BaseReporter()).resolve([start], max_rounds=_MAX_ROUNDS)
+    except ResolutionImpossible as error:
+        causes = sorted({f"{cause.requirement}" for cause in error.causes})
+        raise NoSetError(f"nothing satisfies {', '.join(causes)}") from None
+    except ResolutionTooDeep:
+        raise NoSetError("the search for a consistent set was given up") from None
+    found = {candidate.name: candidate for candidate in result.mapping.values()}
+    return [candidate for name, candidate in sorted(found.items()) if name != root.name]
+
+
+def environment(python: Version, extra: str = "") -> dict[str, str]:
+    """Return the markers' environment (PEP 508) of CPython on x86-64 Linux."""
+    return {
+        "extra": extra,
+        "implementation_name": "cpython",
+        "implementation_version": str(python),
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": str(python),
+        "python_version": f"{python.major}.{python.minor}",
+        "sys_platform": "linux",
+    }
+
+
+class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followed as untyped
+    """What resolvelib asks: who a requirement means, which releases there are, what each requires."""
+
+    def __init__(self, pinned: Mapping[str, Candidate], index: Index, python: Version) -> None:
+        self._pinned = pinned
+        self._index = index
+        self._python = python
+
+    def identify(self, requirement_or_candidate: Requirement | Candidate) -> tuple[str, frozenset[str]]:
+        extras = frozenset(canonicalize_name(extra) for extra in requirement_or_candidate.extras)
+        return canonicalize_name(requirement_or_candidate.name), extras
+
+    def get_preference(self, identifier: Any, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - resolvelib's own types
+        return identifier[0] not in self._pinned, identifier[0], sorted(identifier[1])
+
+    def find_matches(
+        self, identifier: Any, requirements: Mapping[Any, Iterator[Requirement]], incompatibilities: Mapping[Any, Any]
+    ) -> Sequence[Candidate]:  # fmt: skip
+        name, extras = identifier
+        wanted = list(requirements[identifier])
+        refused = {candidate.version for candidate in incompatibilities[identifier]}
+        return [
+            candidate
+            for candidate in self._candidates(name, extras)
+            if candidate.version not in refused and all(self.is_satisfied_by(one, candidate) for one in wanted)
+        ]
+
+    def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
+        return bool(requirement.specifier.contains(candidate.version, prereleases=candidate.name in self._pinned or None))
+
+    def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
+        stated = candidate.requires
+        if stated is None:
+            assert candidate.release is not None
+            stated = self._index.requirements(candidate.name, candidate.release)
+        if candidate.extras:
+            yield Requirement(f"{candidate.name}=={candidate.version}")
+        for text in stated:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                continue  # pip refuses such metadata too, and says so when the wheel is installed
+            if self._applies(requirement, candidate.extras):
+                yield requirement
+
+    def _applies(self, requirement: Requirement, extras: frozenset[str]) -> bool:
+        marker = requirement.marker
+        if marker is None:
+            return True
+        return any(marker.evaluate(environment(self._python, extra)) for extra in ("", *sorted(extras)))
+
+    def _candidates(self, name: str, extras: frozenset[str]) -> Iterator[Candidate]:
+        first = self._pinned.get(name)
+        if first is not None:
+            yield Candidate(
+                name=name, version=first.version, extras=extras, release=first.release, requires=first.requires
+            )
+        for release in self._index.releases(name) or ():
+            usable = release.admits(self._python) and not release.yanked
+            if usable and (first is None or release.version != first.version):
+                yield Candidate(name=name, version=release.version, extras=extras, release=release)

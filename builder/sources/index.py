@@ -1,0 +1,219 @@
+"""The package index as a client sees it: project pages, downloads, metadata. Uses pip's own settings."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from packaging.metadata import RawMetadata, parse_email
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pypi_simple import NoSuchProjectError, PyPISimple
+
+from builder import host
+from builder.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
+from builder.store import written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypi_simple import DistributionPackage
+
+    from builder.store import Store
+
+_TIMEOUT_S = (15, 120)
+_TRIES = 3
+
+
+class IndexSilentError(Exception):
+    """The index does not answer: the farm cannot tell what it has."""
+
+
+class WrongFileError(Exception):
+    """A file is not what the index promises."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """One release of a project.
+
+    Attributes:
+        files: its sdists and wheels.
+    """
+
+    version: Version
+    files: tuple[DistributionPackage, ...]
+
+    @property
+    def yanked(self) -> bool:
+        """Whether every file is yanked (PEP 592)."""
+        return all(file.is_yanked for file in self.files)
+
+    @property
+    def sdist(self) -> DistributionPackage | None:
+        """Its sdist; of several the one that is a `.tar.gz` (PEP 625)."""
+        found = [file for file in self.files if file.package_type == "sdist"]
+        return next((file for file in found if file.filename.endswith(".tar.gz")), found[0] if found else None)
+
+    @property
+    def wheels(self) -> tuple[DistributionPackage, ...]:
+        """Its wheels."""
+        return tuple(file for file in self.files if file.package_type == "wheel")
+
+    @property
+    def pure_wheel(self) -> DistributionPackage | None:
+        """A wheel without native code that Python 3 takes."""
+        found = [file for file in self.wheels if file.filename.endswith("-none-any.whl")]
+        return next((file for file in found if "py3" in file.filename.split("-")[-3]), None)
+
+    @property
+    def only_pure(self) -> bool:
+        """Whether there is nothing native to this release: wheels there are, and none is for a platform."""
+        return bool(self.wheels) and all(file.filename.endswith("-none-any.whl") for file in self.wheels)
+
+    def admits(self, python: Version) -> bool:
+        """Return whether `requires-python` lets a Python have it."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        stated = next((file.requires_python for file in self.files if file.requires_python), None)
+        try:
+            return stated is None or SpecifierSet(stated).contains(python, prereleases=True)
+        except InvalidSpecifier:
+            return True  # pip ignores what it cannot read, too
+
+
+class Index:
+    """The index that pip on this machine uses, its extra ones asked after it."""
+
+    def __init__(self, settings: host.IndexSettings, store: Store) -> None:
+        self.settings = settings
+        self._store = store
+        self._local = threading.local()
+        self._pages: dict[str, tuple[Release, ...] | None] = {}
+        self._metadata: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def releases(self, name: str) -> tuple[Release, ...] | None:
+        """Return a project's releases, the newest first, or None where no index knows the name.
+
+        The first index that has the name answers for it, so that nobody can slip in a newer release elsewhere.
+
+        Raises:
+            IndexSilentError: the index does not answer.
+        """
+        if name not in self._pages:
+            self._pages[name] = self._ask(name)
+        return self._pages[name]
+
+    def download(self, file: DistributionPackage) -> str:
+        """Bring a file into the store and return its sha256.
+
+        Raises:
+            IndexSilentError: the index does not answer.
+            WrongFileError: the file is not what the index promised.
+        """
+        promised = (file.digests or {}).get("sha256")
+        if promised and self._store.file(promised).exists():
+            return promised
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+            path = Path(scratch) / "file"
+            self._fetch(file.url, path)
+            sha256 = self._store.add_file(path)
+        if promised and sha256 != promised:
+            raise WrongFileError(f"{file.filename} has sha256 {sha256}; the index promised {promised}")
+        return sha256
+
+    def requirements(self, name: str, release: Release) -> tuple[str, ...]:
+        """Return what a release requires at run time (PEP 508), from metadata alone: nothing is executed.
+
+        Raises:
+            IndexSilentError: the index does not answer.
+            WrongFileError: a file is not what the index promised.
+        """
+        key = (name, str(release.version))
+        if key not in self._metadata:
+            try:
+                self._metadata[key] = tuple(self._read_metadata(release).get("requires_dist", ()))
+            except NotADistributionError as error:
+                raise WrongFileError(str(error)) from None
+        return self._metadata[key]
+
+    def _read_metadata(self, release: Release) -> RawMetadata:
+        """Take metadata from where it is surest: the index (PEP 658), a pure wheel, a static sdist, any wheel."""
+        stated = next((file for file in release.wheels if file.has_metadata), None)
+        if stated is not None:
+            return parse_email(self._get(stated.url + ".metadata").content)[0]
+        if release.pure_wheel is not None:
+            return wheel_metadata(self._store.file(self.download(release.pure_wheel)))
+        from_sdist: RawMetadata = {}
+        if release.sdist is not None:
+            from_sdist = sdist_metadata(self._store.file(self.download(release.sdist)), release.sdist.filename)
+            if is_static(from_sdist) or not release.wheels:
+                return from_sdist
+        if not release.wheels:
+            return from_sdist
+        likely = sorted(release.wheels, key=lambda file: ("cp314-" in file.filename, "x86_64" in file.filename))
+        return wheel_metadata(self._store.file(self.download(likely[-1])))
+
+    def _ask(self, name: str) -> tuple[Release, ...] | None:
+        for url in self.settings.urls:
+            try:
+                page = PyPISimple(endpoint=url, session=self._session).get_project_page(name, timeout=_TIMEOUT_S)
+            except NoSuchProjectError:
+                continue
+            except (requests.RequestException, ValueError) as error:
+                raise IndexSilentError(f"the index did not answer for {name}: {_short(error)}") from None
+            return _releases(page.packages)
+        return None
+
+    @property
+    def _session(self) -> requests.Session:
+        """One session per thread: requests does not share them."""
+        if not hasattr(self._local, "session"):
+            session = requests.Session()
+            session.verify = str(host.ca_bundle())
+            self._local.session = session
+        session = self._local.session
+        assert isinstance(session, requests.Session)
+        return session
+
+    def _get(self, url: str) -> requests.Response:
+        problem: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                response = self._session.get(url, timeout=_TIMEOUT_S)
+                response.raise_for_status()
+            except requests.RequestException as error:
+                problem = error
+            else:
+                return response
+        assert problem is not None
+        raise IndexSilentError(f"the index did not answer: {_short(problem)}")
+
+    def _fetch(self, url: str, target: Path) -> None:
+        with written_aside(target) as aside:
+            aside.write_bytes(self._get(url).content)
+
+
+def _short(error: Exception) -> str:
+    """Name a network error without its address, which may carry credentials."""
+    response = getattr(error, "response", None)
+    return f"status {response.status_code}" if response is not None else type(error).__name__
+
+
+def _releases(files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
+    grouped: dict[Version, list[DistributionPackage]] = {}
+    for file in files:
+        try:
+            grouped.setdefault(Version(file.version or ""), []).append(file)
+        except InvalidVersion:
+            continue
+    return tuple(Release(version=version, files=tuple(grouped[version])) for version in sorted(grouped, reverse=True))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Compare two package names (PEP 503)."""
+    return canonicalize_name(one) == canonicalize_name(other)

@@ -1,0 +1,103 @@
+"""What resolving the matrix gives."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pure:
+    """A pure-Python wheel from the index, served as it is: nothing in it depends on the ABI.
+
+    Attributes:
+        requires: requirements of its metadata (PEP 508).
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A package with its sdist.
+
+    Attributes:
+        kind: where the sdist is from.
+        sha256: of the sdist, which the store has.
+        requires: requirements of its metadata (PEP 508).
+        needs: native packages of the farm that must be there when it is imported.
+        pure: pure wheels that must be there when it is imported.
+        needed_by: the package for whose sake it is built, where the matrix does not name it.
+        only_pure: the index has nothing but a pure wheel of this release, which is served as it is.
+        trouble: why what it needs could not be found out, if so.
+    """
+
+    name: str
+    version: str
+    kind: Literal["index", "local"]
+    filename: str
+    sha256: str
+    requires: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+    needed_by: str = ""
+    only_pure: Pure | None = None
+    trouble: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Source:
+        """Make one from `record()`."""
+        only = record["only_pure"]
+        return cls(
+            **{
+                **record,
+                "requires": tuple(record["requires"]),
+                "needs": tuple(record["needs"]),
+                "pure": tuple(_pure(item) for item in record["pure"]),
+                "only_pure": _pure(only) if only else None,
+            }
+        )
+
+
+def _pure(record: Mapping[str, Any]) -> Pure:
+    return Pure(**{**record, "requires": tuple(record["requires"])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """Why a package has no usable sdist.
+
+    Attributes:
+        code: the finding's code (builder/findings.py).
+        detail: what happened, for a person.
+        version: the release that was meant, if it is known.
+    """
+
+    name: str
+    code: str
+    detail: str
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """The matrix, resolved.
+
+    Attributes:
+        found: packages with a source, by name; those that others need among them.
+        faults: packages without, by name.
+    """
+
+    found: Mapping[str, Source] = field(default_factory=dict)
+    faults: Mapping[str, Fault] = field(default_factory=dict)

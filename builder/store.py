@@ -1,0 +1,262 @@
+"""Content-addressed evidence and files, and the ledger of runs. Nothing else opens the database.
+
+Layout under the wheelhouse:
+
+    store/ledger.sqlite     evidence by key, resolutions, runs
+    store/files/ab/abcd…    files by sha256, never changed once there
+    store/lock              held by the farm at work
+    logs/KIND/NAME.log      one log per job, named after its subject and key
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import WheelhouseHeldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evidence (
+    key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
+CREATE TABLE IF NOT EXISTS resolutions (
+    query TEXT PRIMARY KEY, answer TEXT NOT NULL, recorded_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, outcome TEXT
+);
+"""
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    """It found out what it was asked; the facts may be bad news."""
+    UNDETERMINED = "undetermined"
+    """It could not find out. Never reused: the next run asks again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What one job recorded.
+
+    Attributes:
+        key: hash of everything that could change it.
+        job: the job's id, such as `build:lxml@debian-12`.
+        facts: JSON data; each kind of job documents its own.
+        files: sha256 by file name.
+        log: the job's log, relative to the wheelhouse, or empty.
+        seconds: how long the job took.
+    """
+
+    key: str
+    job: str
+    outcome: Outcome = Outcome.DONE
+    reason: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+    seconds: float = 0.0
+
+    @property
+    def determined(self) -> bool:
+        """Whether the job found out what it was asked."""
+        return self.outcome is Outcome.DONE
+
+
+def digest(*parts: object) -> str:
+    """Hash JSON-able values into a key, independent of the order of mappings."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`, and rename it there when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    aside = target.parent / name
+    try:
+        yield aside
+        aside.chmod(0o644)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+class Store:
+    """The evidence and files of one wheelhouse. Safe to use from several threads."""
+
+    def __init__(self, wheelhouse: Path) -> None:
+        self.wheelhouse = wheelhouse.resolve()
+        self.folder = self.wheelhouse / "store"
+        self._files = self.folder / "files"
+        self._files.mkdir(parents=True, exist_ok=True)
+        self._mutex = threading.Lock()
+        self._database = sqlite3.connect(
+            self.folder / "ledger.sqlite", timeout=60, check_same_thread=False, isolation_level=None
+        )
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    @property
+    def farm_id(self) -> str:
+        """An identity for this wheelhouse, which labels every container its farm starts."""
+        path = self.folder / "farm-id"
+        if not path.exists():
+            with written_aside(path) as aside:
+                aside.write_text(uuid.uuid4().hex)
+        return path.read_text()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the wheelhouse for one farm. The lock ends with the process, however it ends.
+
+        Raises:
+            WheelhouseHeldError: another farm holds it.
+        """
+        with (self.folder / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise WheelhouseHeldError(self.wheelhouse, lock.read().strip() or "unknown") from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            lock.flush()
+            yield
+
+    def get(self, key: str) -> Evidence | None:
+        """Return the evidence recorded under a key, if any."""
+        with self._mutex:
+            row = self._database.execute(
+                "SELECT key, job, outcome, reason, facts, files, log, seconds FROM evidence WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row is None else _evidence(row)
+
+    def put(self, evidence: Evidence) -> None:
+        """Record determined evidence durably; what could not be told is not recorded."""
+        if not evidence.determined:
+            return
+        row = (
+            evidence.key,
+            evidence.job,
+            evidence.outcome.value,
+            evidence.reason,
+            json.dumps(evidence.facts),
+            json.dumps(evidence.files),
+            evidence.log,
+            evidence.seconds,
+            time.time(),
+        )
+        with self._mutex:
+            self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?)", row)
+
+    def seconds_of(self) -> dict[str, float]:
+        """Return the last recorded duration of every job, by job id."""
+        with self._mutex:
+            rows = self._database.execute("SELECT job, seconds FROM evidence ORDER BY recorded_at").fetchall()
+        return dict(rows)
+
+    def resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
+        """Return a recorded answer of the index, if it is young enough.
+
+        Args:
+            query: what was asked.
+            max_age_s: oldest acceptable answer, in seconds; None takes any.
+        """
+        with self._mutex:
+            row = self._database.execute(
+                "SELECT answer, recorded_at FROM resolutions WHERE query = ?", (query,)
+            ).fetchone()
+        if row is None or (max_age_s is not None and time.time() - row[1] > max_age_s):
+            return None
+        return json.loads(row[0])
+
+    def record_resolution(self, query: str, answer: Any) -> None:  # noqa: ANN401 - JSON
+        """Record an answer of the index."""
+        with self._mutex:
+            self._database.execute(
+                "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)", (query, json.dumps(answer), time.time())
+            )
+
+    def begin_run(self) -> str:
+        """Enter a run into the ledger and return its id."""
+        run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+        with self._mutex:
+            self._database.execute("INSERT INTO runs VALUES (?,?,NULL,NULL)", (run, time.time()))
+        return run
+
+    def end_run(self, run: str, outcome: str) -> None:
+        """Note how a run ended."""
+        with self._mutex:
+            self._database.execute("UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run))
+
+    def add_file(self, source: Path) -> str:
+        """Keep a copy of a file and return its sha256."""
+        sha256 = file_sha256(source)
+        target = self.file(sha256)
+        if not target.exists():
+            with written_aside(target) as aside:
+                shutil.copyfile(source, aside)
+        return sha256
+
+    def file(self, sha256: str) -> Path:
+        """Return where the file with a sha256 is, or would be."""
+        return self._files / sha256[:2] / sha256
+
+    def has_files(self, files: Mapping[str, str]) -> bool:
+        """Return whether every one of some files is still there."""
+        return all(self.file(sha256).exists() for sha256 in files.values())
+
+    def log_path(self, job: str, key: str) -> Path:
+        """Return where a job writes its log; the folder exists afterwards."""
+        kind, _, subject = job.partition(":")
+        path = self.wheelhouse / "logs" / kind / f"{subject.replace('/', '_')}.{key[:8]}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _evidence(row: tuple[Any, ...]) -> Evidence:
+    key, job, outcome, reason, facts, files, log, seconds = row
+    return Evidence(
+        key=key,
+        job=job,
+        outcome=Outcome(outcome),
+        reason=reason,
+        facts=json.loads(facts),
+        files=json.loads(files),
+        log=log,
+        seconds=seconds,
+    )

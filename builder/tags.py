@@ -1,0 +1,43 @@
+"""What a wheel's file name claims: interpreters, ABI, and the C library it is content with (PEP 425, 600)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+if TYPE_CHECKING:
+    from builder.catalog import Base
+
+_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
+
+
+def glibc_floors(filename: str) -> list[tuple[int, int]]:
+    """Return the glibc versions a wheel's platform tags name, the oldest first; empty where it claims no manylinux."""
+    floors = set()
+    for tag in parse_wheel_filename(filename)[3]:
+        legacy = _LEGACY.get(tag.platform.removesuffix("_x86_64"))
+        if legacy is not None:
+            floors.add(legacy)
+        elif (match := _MANYLINUX.fullmatch(tag.platform)) is not None:
+            floors.add((int(match[1]), int(match[2])))
+    return sorted(floors)
+
+
+def floor_name(filename: str) -> str:
+    """Return the oldest platform a wheel claims, as `manylinux_2_17`; `any` where it is pure."""
+    floors = glibc_floors(filename)
+    if floors:
+        return f"manylinux_{floors[0][0]}_{floors[0][1]}"
+    platforms = sorted(tag.platform for tag in parse_wheel_filename(filename)[3])
+    return platforms[0]
+
+
+def runs_on(filename: str, base: Base) -> bool:
+    """Return whether a wheel claims to run on a base."""
+    floors = glibc_floors(filename)
+    if floors:
+        return floors[0] <= base.glibc_version
+    return any(tag.platform in {"any", "linux_x86_64"} for tag in parse_wheel_filename(filename)[3])

@@ -1,0 +1,285 @@
+"""Evidence -> findings -> verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from builder.findings import Finding, Verdict
+from builder.tags import floor_name, glibc_floors
+
+if TYPE_CHECKING:
+    from builder.catalog import Abi
+    from builder.sources import Fault, Source
+    from builder.store import Evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheel:
+    """One wheel the farm made."""
+
+    filename: str
+    base: str
+    sha256: str
+    floor: str
+    requires_python: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """The verdict for a package on an ABI, and what it rests on.
+
+    Attributes:
+        reason: one sentence for a person.
+        wheels: what was built, the base with the oldest glibc first.
+        loaded_on: bases it was imported on.
+    """
+
+    abi: str
+    verdict: Verdict
+    reason: str
+    wheels: tuple[Wheel, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    loaded_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A package with its verdicts."""
+
+    name: str
+    version: str
+    source: Source | Fault
+    abis: Mapping[str, Judgement]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """What there is to judge a package by: evidence per base it was built on, and per base it was loaded on.
+
+    Attributes:
+        builds: by base.
+        audits: by base.
+        loads: by (built on, loaded on).
+        skip: reasons by ABI that the matrix leaves out.
+    """
+
+    source: Source
+    builds: Mapping[str, Evidence]
+    audits: Mapping[str, Evidence]
+    loads: Mapping[tuple[str, str], Evidence]
+    skip: Mapping[str, str]
+
+
+def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
+    """Judge a package that has no usable sdist."""
+    finding = Finding(code=fault.code, detail=fault.detail, where="source")
+    verdict = finding.verdict or Verdict.UNDETERMINED
+    judgements = {
+        abi.name: Judgement(abi=abi.name, verdict=verdict, reason=f"{finding.kind.title}: {fault.detail}", findings=(finding,))
+        for abi in abis
+    }
+    return Judged(name=fault.name, version=fault.version, source=fault, abis=judgements)
+
+
+def judge(case: Case, abis: Iterable[Abi]) -> Judged:
+    """Judge a package by its evidence."""
+    judgements = {abi.name: _judge_abi(case, abi) for abi in abis}
+    return Judged(name=case.source.name, version=case.source.version, source=case.source, abis=judgements)
+
+
+def _judge_abi(case: Case, abi: Abi) -> Judgement:
+    if case.source.only_pure is not None:
+        reason = "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
+        return Judgement(abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason)
+    wheels = tuple(_wheels(case, abi.name))
+    built = list(_build_findings(case, abi.name))
+    if wheels:
+        # What failed on one base was made on another: worth knowing, and no lack of a wheel.
+        built = [replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built]
+    findings = merged([*built, *_audit_findings(case, abi), *_load_findings(case, abi.name)])
+    loaded = tuple(sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)}))
+    verdict = _verdict(findings, abi)
+    reason = _reason(verdict, findings, wheels, loaded)
+    return Judgement(
+        abi=abi.name, verdict=verdict, reason=reason, wheels=wheels, findings=findings, loaded_on=loaded
+    )
+
+
+def _verdict(findings: Iterable[Finding], abi: Abi) -> Verdict:
+    """Take the worst verdict any finding forces; without one, threads decide, and cp314t was not put under any yet."""
+    forced = [finding.verdict for finding in findings if finding.verdict is not None]
+    best = Verdict.UNPROVEN if abi.free_threaded else Verdict.COMPATIBLE
+    return max([best, *forced], key=lambda verdict: verdict.rank)
+
+
+def _reason(
+    verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...]
+) -> str:
+    deciding = [finding for finding in findings if finding.verdict is verdict]
+    if deciding:
+        first = deciding[0]
+        more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
+        return f"{first.kind.title}: {first.detail}{more}"
+    floors = ", ".join(dict.fromkeys(wheel.floor for wheel in wheels))
+    seen = f"built as {floors}, imports on {', '.join(loaded) or 'no base'}"
+    if verdict is Verdict.UNPROVEN:
+        return f"{seen}, GIL stays off; none of its native code was exercised under threads"
+    return seen
+
+
+def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Join what was seen alike on several bases, the worst first."""
+    joined: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.where, finding.detail)
+        known = joined.get(key)
+        bases = () if known is None else known.bases
+        joined[key] = replace(finding if known is None else known, bases=tuple(dict.fromkeys((*bases, *finding.bases))))
+    return tuple(sorted(joined.values(), key=lambda finding: -1 if finding.verdict is None else finding.verdict.rank, reverse=True))
+
+
+# --- wheels ----------------------------------------------------------------------------------------------------------
+
+
+def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
+    for base, build in case.builds.items():
+        made = build.facts.get("abis", {}).get(abi, {})
+        if "wheel" in made:
+            filename = made["wheel"]
+            yield Wheel(
+                filename=filename,
+                base=base,
+                sha256=build.files[filename],
+                floor=floor_name(filename),
+                requires_python=made["requires_python"],
+            )
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def _untold(evidence: Evidence, base: str) -> Finding:
+    code = "WF901" if "could not be had" in evidence.reason else "WF902"
+    return Finding(code=code, detail=evidence.reason, where=base, bases=(base,), log=evidence.log)
+
+
+def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
+    if case.source.trouble:
+        yield Finding(code="WF109", detail=case.source.trouble, where="requirements")
+    if abi in case.skip:
+        yield Finding(code="WF209", detail=case.skip[abi], where="matrix.toml")
+        return
+    for base, build in case.builds.items():
+        if not build.determined:
+            yield _untold(build, base)
+        elif failure := build.facts["abis"].get(abi, {}).get("failure"):
+            yield Finding(
+                code=failure["code"],
+                detail=failure["error"],
+                where=failure["stage"],
+                bases=(base,),
+                remedy=failure["remedy"],
+                log=build.log,
+            )
+
+
+def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:
+    for base, audit in case.audits.items():
+        if not audit.determined:
+            if case.builds[base].determined:
+                yield _untold(audit, base)
+            continue
+        filename = case.builds[base].facts["abis"].get(abi.name, {}).get("wheel")
+        if filename is not None:
+            for finding in _wheel_findings(filename, audit.facts["wheels"][filename], abi):
+                yield replace(finding, bases=(base,), log=audit.log)
+
+
+def _wheel_findings(filename: str, facts: Mapping[str, Any], abi: Abi) -> Iterator[Finding]:
+    if "unreadable" in facts:
+        yield Finding(code="WF303", detail=f"the wheel cannot be read: {facts['unreadable']}", where=filename)
+        return
+    for path, tag in facts["extensions"].items():
+        if not _suffix_fits(tag, filename, abi):
+            detail = f"{path} is for {tag}; a {abi.name} wheel's extensions are for {abi.suffix}"
+            yield Finding(code="WF301", detail=detail, where=path)
+    if "auditwheel_error" in facts:
+        yield Finding(code="WF303", detail=facts["auditwheel_error"], where=filename)
+    elif (floor := _audited_floor(facts["auditwheel"])) and _promises_less(filename, floor):
+        detail = f"it is tagged {floor_name(filename)} but needs glibc {floor[0]}.{floor[1]}"
+        yield Finding(code="WF302", detail=detail, where=filename)
+
+
+def _suffix_fits(tag: str, filename: str, abi: Abi) -> bool:
+    """Return whether an interpreter of the ABI finds an extension with this tag in its suffix (PEP 3149, PEP 384)."""
+    if tag == "abi3":
+        return not abi.free_threaded and "-abi3-" in filename
+    return tag in {"", abi.suffix} or tag.startswith(f"{abi.suffix}-")
+
+
+def _promises_less(filename: str, floor: tuple[int, int]) -> bool:
+    """Return whether a wheel claims to be content with an older glibc than auditwheel says it needs."""
+    claimed = glibc_floors(filename)
+    return bool(claimed) and claimed[0] < floor
+
+
+def _audited_floor(audited: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the glibc that auditwheel's policy names, or None where it names none."""
+    floors = glibc_floors(f"x-0-py3-none-{audited['overall_tag']}.whl")
+    return floors[-1] if floors else None
+
+
+def _was_loaded(load: Evidence, abi: str) -> bool:
+    facts = load.facts.get("loads", {}).get(abi, {}) if load.determined else {}
+    return bool(facts.get("modules")) and facts.get("install") is None
+
+
+def _load_findings(case: Case, abi: str) -> Iterator[Finding]:
+    for (built_on, base), load in case.loads.items():
+        if not load.determined:
+            if case.builds[built_on].determined:
+                yield _untold(load, base)
+            continue
+        facts = load.facts["loads"].get(abi)
+        for finding in () if facts is None else _loaded(facts, case.source.name):
+            yield replace(finding, bases=(base,), log=load.log)
+
+
+def _loaded(facts: Mapping[str, Any], name: str) -> Iterator[Finding]:
+    if not facts["claimed"]:
+        return
+    for missing in facts["missing"]:
+        yield Finding(code="WF405", detail=f"it needs {missing}, which has no wheel for this ABI", where=missing)
+    if facts["missing"]:
+        return
+    if facts["install"] is not None:
+        yield Finding(code="WF401", detail=facts["install"], where=name)
+    known = {module["module"].partition(".")[0] for module in facts["modules"]}
+    top_level = {module["module"] for module in facts["modules"] if "." not in module["module"]}
+    for module in facts["modules"]:
+        yield from _imported(module, known)
+        yield from _gil(module, top_level)
+
+
+def _imported(module: Mapping[str, Any], known: set[str]) -> Iterator[Finding]:
+    name = module["module"]
+    if "signal" in module:
+        yield Finding(code="WF403", detail=f"importing {name} dies of {module['signal']}", where=name)
+    elif "hang" in module:
+        yield Finding(code="WF404", detail=f"importing {name}: {module['hang']}", where=name)
+    elif "error" in module:
+        missing = (module.get("missing") or "").partition(".")[0]
+        optional = bool(missing) and missing not in known and "." in name
+        yield Finding(code="WF406" if optional else "WF402", detail=f"importing {name}: {module['error']}", where=name)
+
+
+def _gil(module: Mapping[str, Any], top_level: set[str]) -> Iterator[Finding]:
+    gil = module.get("gil", {})
+    if gil.get("before") is False and gil.get("after") is True:
+        name = module["module"]
+        culprit = gil["enabled_by"] or name
+        code = "WF501" if name in top_level else "WF502"
+        through = "" if culprit == name else f", by loading {culprit}"
+        yield Finding(code=code, detail=f"importing {name} turns the GIL back on{through}", where=name)

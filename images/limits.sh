@@ -1,0 +1,16 @@
+#!/bin/sh
+# Run a command, then say on standard error which of the container's limits it met. The kernel counts; nothing is guessed.
+# Control groups version 1 and 2 name the counters differently.
+"$@"
+status=$?
+counter() { # counter FILE NAME
+  [ -r "$1" ] && while read -r name value; do [ "$name" = "$2" ] && echo "$value"; done < "$1"
+}
+group=/sys/fs/cgroup
+processes=$(counter $group/pids/pids.events max || counter $group/pids.events max)
+kills=$(counter $group/memory/memory.oom_control oom_kill || counter $group/memory.events oom_kill)
+for file in $group/memory/memory.max_usage_in_bytes $group/memory.peak; do
+  [ -r $file ] && read -r peak < $file
+done
+echo "wheelfarm-limits: processes-refused=${processes:-0} memory-kills=${kills:-0} memory-peak-bytes=${peak:-0}" >&2
+exit $status

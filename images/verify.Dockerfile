@@ -1,0 +1,25 @@
+# What wheels are imported in: a plain release, the interpreters and what they load, no compiler, no root.
+ARG BASE
+ARG INTERPRETERS_IMAGE
+FROM ${INTERPRETERS_IMAGE} AS interpreters
+
+FROM ${BASE}
+ENV DEBIAN_FRONTEND=noninteractive
+ARG RUNTIME
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ${RUNTIME} \
+ && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/*
+COPY --from=interpreters /opt/python /opt/python
+COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY verify-tools.txt /opt/wheelfarm/
+# CA, proxies and index of the host, for this step alone.
+ARG HOST_ENVIRONMENT
+RUN set -- /opt/python/*/bin/python \
+ && eval env "${HOST_ENVIRONMENT}" "$1" -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+      --require-hashes --target /opt/wheelfarm/tools -r /opt/wheelfarm/verify-tools.txt \
+ && mv /opt/wheelfarm/tools/bin/uv /usr/local/bin/uv && rm -rf /opt/wheelfarm/tools
+RUN useradd --uid 1000 --create-home farm 2>/dev/null || usermod --login farm --home /home/farm --move-home "$(id -nu 1000)"
+RUN mkdir -m 0777 /result
+COPY limits.sh /opt/wheelfarm/limits.sh
+ENTRYPOINT ["/opt/wheelfarm/limits.sh"]
+CMD ["/bin/bash"]
