@@ -148,6 +148,16 @@ class Engine:
         except (DockerException, OSError) as error:
             raise CannotTellError(f"the container registry did not give {reference}: {error}") from None
 
+    def registry_answers(self, reference: str) -> bool:
+        """Return whether the registry that has an image answers."""
+        from docker.errors import DockerException
+
+        try:
+            self._client.images.get_registry_data(reference)
+        except (DockerException, OSError):
+            return False
+        return True
+
     def import_root(self, archive: Path, tag: str) -> None:
         """Make an image from a tar file of a root file system."""
         repository, _, name = tag.rpartition(":")

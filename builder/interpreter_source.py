@@ -28,6 +28,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelfarm" / "sources"
 
 
+def cached(release: Release) -> list[Path]:
+    """Return the files of a release in the cache folders, whatever they hash to."""
+    return [path for folder in _cache_folders() if (path := folder / release.filename).is_file()]
+
+
 def fetch(release: Release, say: Callable[[str], None]) -> Path:
     """Return a file with the source of a release, its hash checked.
 

@@ -18,7 +18,9 @@ RUN set -- /opt/python/*/bin/python \
  && eval env "${HOST_ENVIRONMENT}" "$1" -m pip install --quiet --no-cache-dir --disable-pip-version-check \
       --require-hashes --target /opt/wheelfarm/tools -r /opt/wheelfarm/verify-tools.txt \
  && mv /opt/wheelfarm/tools/bin/uv /usr/local/bin/uv && rm -rf /opt/wheelfarm/tools
-RUN useradd --uid 1000 --create-home farm 2>/dev/null || usermod --login farm --home /home/farm --move-home "$(id -nu 1000)"
+# Not useradd: the smallest bases lack it, and some already have a user 1000.
+RUN echo 'farm:x:4242:4242::/home/farm:/bin/sh' >> /etc/passwd && echo 'farm:x:4242:' >> /etc/group \
+ && mkdir /home/farm && chown 4242:4242 /home/farm
 RUN mkdir -m 0777 /result
 COPY limits.sh /opt/wheelfarm/limits.sh
 ENTRYPOINT ["/opt/wheelfarm/limits.sh"]

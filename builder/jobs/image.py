@@ -62,8 +62,8 @@ def _build(
     def log(text: str) -> None:
         with tools.log.open("a") as file:
             file.write(text)
-        if text.startswith("Step "):
-            tools.say(text.strip()[:100])
+        if step := re.match(r"Step (\d+/\d+) : RUN (.+)", text):
+            tools.say(f"step {step[1]}: {step[2][:80]}")
 
     return tools.engine.build_image(
         tag, context=context, arguments=arguments, labels={_CA_LABEL: _ca_digest()}, log=log, stop=tools.stop

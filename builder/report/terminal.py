@@ -173,16 +173,17 @@ def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path)
 
 
 def _print_remedies(console: Console, judged: Sequence[Judged]) -> None:
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()  # what concerns the farm is said once, not for every package
     for package in judged:
         for judgement in package.abis.values():
             for finding in judgement.findings:
-                key = (package.name, finding.code, finding.where)
+                own = package.name if finding.verdict is not Verdict.UNDETERMINED else ""
+                key = (own, finding.code, finding.where)
                 if finding.verdict is not judgement.verdict or key in seen:
                     continue
                 if not seen:
                     console.print("\n[bold]What to do[/bold]")
                 seen.add(key)
-                console.print(Text(f"  {finding.code} {package.name}: {finding.remedy or finding.kind.remedy}"))
+                console.print(Text(f"  {finding.code} {own or finding.where}: {finding.remedy or finding.kind.remedy}"))
                 if finding.log:
                     console.print(Text(f"        log: {finding.log}", style="dim"))

@@ -1,0 +1,61 @@
+# wheelfarm. Two commands do everything: `make wheels` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MATRIX ?= matrix.toml
+WHEELHOUSE ?= wheelhouse
+ARGS ?=
+# `make wheels ONLY=lxml` restricts a run to one package.
+ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
+
+.PHONY: help wheels test unit lint engine doctor plan docs requirements clean
+
+help: ## Show this list.
+	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Variables: MATRIX=FILE WHEELHOUSE=DIR ONLY=NAME PYTHON=python3.11-or-newer ARGS='more options'"
+
+wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in matrix.toml; fill wheelhouse/simple/.
+	@$(BIN)/wheelfarm run --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
+
+test: lint unit engine ## Run every check and test; installs what they need.
+	@$(BIN)/pytest tests/integration $(ARGS)
+
+unit: $(VENV)/ready ## Run the tests that need no container engine.
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+lint: $(VENV)/ready ## Check style and types.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+engine: $(VENV)/ready ## Make sure a container engine answers; install and start one where none does (root).
+	@$(BIN)/wheelfarm engine
+
+doctor: $(VENV)/ready ## Check whether this machine can run the farm.
+	@$(BIN)/wheelfarm doctor
+
+plan: $(VENV)/ready ## Show what `make wheels` would do.
+	@$(BIN)/wheelfarm plan --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
+
+docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md from the code.
+	@$(BIN)/python -m builder.report.reference docs
+
+requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and without addresses.
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 pyproject.toml --group dev -o requirements/farm.txt
+	for tools in builder verify; do \
+	  $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --python-version 3.14 images/$$tools-tools.in -o images/$$tools-tools.txt || exit 1; \
+	done
+
+clean: ## Remove the virtual environment and caches; the wheelhouse stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/ready: requirements/farm.txt pyproject.toml requirements/make-venv.sh
+	@sh requirements/make-venv.sh $(PYTHON) $(VENV)
+	@touch $@
