@@ -22,7 +22,13 @@ _TIMEOUT_S = 900.0
 
 
 def make_root(
-    base: Base, distribution: Distribution, target: Path, *, log: Path, stop: threading.Event, say: Callable[[str], None]
+    base: Base,
+    distribution: Distribution,
+    target: Path,
+    *,
+    log: Path,
+    stop: threading.Event,
+    say: Callable[[str], None],
 ) -> None:
     """Write a tar file of a base's root file system.
 

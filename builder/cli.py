@@ -15,8 +15,11 @@ from rich.console import Console
 from builder import __version__
 from builder.errors import ExitCode, FarmError, Interrupted
 
-_EPILOG = """[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · 3 the farm \
-could not tell · 4 no container engine · 5 the wheelhouse is held · 130 interrupted. See docs/exit-codes.md."""
+_EPILOG = (
+    "[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · "
+    "3 the farm could not tell · 4 no container engine · 5 the wheelhouse is held · 130 interrupted. "
+    "See docs/exit-codes.md."
+)
 
 app = typer.Typer(
     name="wheelfarm",
@@ -24,22 +27,25 @@ app = typer.Typer(
     "and into a verdict per package that says, with evidence anyone can replay, whether it is safe to run there.",
     epilog=_EPILOG,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of [packages.NAME] tables.")]
+MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")]
 WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store go.")]
-OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")]
 
-_console = Console()
-_errors = Console(stderr=True)
+_console = Console(emoji=False)
+_errors = Console(stderr=True, emoji=False)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"wheelfarm {__version__}")
         raise typer.Exit
@@ -55,7 +61,7 @@ def _common(
 
 
 @app.command()
-def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+def run(
     matrix: MatrixOption = Path("matrix.toml"),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     only: OnlyOption = None,
@@ -75,7 +81,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     stop = _stop_on_signals()
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    request = farm.Request(only=only or (), again=again, **({"fresh_s": 0.0} if refresh else {}))
+    request = farm.Request(only=only or (), again=again, fresh_s=0.0 if refresh else farm.FRESH_S)
     with store.held(), terminal.observer(_errors if as_json else _console) as observer:
         judged = farm.run(loaded, store, request, observer, stop)
     if as_json:
@@ -101,13 +107,18 @@ def plan(
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    request = farm.Request(only=only or (), **({"fresh_s": 0.0} if refresh else {}))
+    request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S)
     with terminal.observer(_errors) as observer:
         prepared = farm.prepare(loaded, store, request, observer)
     known = prepared.plan.outlook(store.get)
     jobs = [{"id": job, "needs": list(one.needs), "known": job in known} for job, one in prepared.plan.jobs.items()]
     if as_json:
-        typer.echo(json.dumps({"jobs": jobs, "faults": {name: fault.detail for name, fault in prepared.sources.faults.items()}}, indent=1))
+        typer.echo(
+            json.dumps(
+                {"jobs": jobs, "faults": {name: fault.detail for name, fault in prepared.sources.faults.items()}},
+                indent=1,
+            )
+        )
         return
     for job in jobs:
         _console.print(f"{'known' if job['known'] else 'run  '}  {job['id']}", markup=False, highlight=False)
@@ -127,7 +138,9 @@ def doctor(
         typer.echo(json.dumps([check.record() for check in results], indent=1))
     else:
         checks.render(results, _console)
-    raise typer.Exit(ExitCode.ADMISSIBLE if all(check.ok or not check.required for check in results) else ExitCode.ENGINE)
+    raise typer.Exit(
+        ExitCode.ADMISSIBLE if all(check.ok or not check.required for check in results) else ExitCode.ENGINE
+    )
 
 
 @app.command()

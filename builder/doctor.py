@@ -57,7 +57,13 @@ def render(checks: list[Check], console: Console) -> None:
     """Print the checks, and the remedies of those that failed."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mark = Text("ok", style="green") if check.ok else Text("MISSING", style="bold red") if check.required else Text("no", style="yellow")
+        mark = (
+            Text("ok", style="green")
+            if check.ok
+            else Text("MISSING", style="bold red")
+            if check.required
+            else Text("no", style="yellow")
+        )
         table.add_row(mark, check.name, Text(check.found, overflow="fold"))
     console.print(table)
     wrong = [check for check in checks if not check.ok]
@@ -77,9 +83,14 @@ def _engine() -> Iterator[Check]:
     version = ".".join(map(str, found.api_version))
     yield Check(name="engine", ok=True, found=f"{about.get('ServerVersion')} at {found.address}")
     yield Check(
-        name="engine API", ok=found.api_version >= engine.MINIMUM_API, found=version, remedy="upgrade to Docker Engine 20.10 or newer"
+        name="engine API",
+        ok=found.api_version >= engine.MINIMUM_API,
+        found=version,
+        remedy="upgrade to Docker Engine 20.10 or newer",
     )
-    limits = [name for name in ("MemoryLimit", "PidsLimit", "CPUCfsQuota") if not about.get(name, about.get("CpuCfsQuota"))]
+    limits = [
+        name for name in ("MemoryLimit", "PidsLimit", "CPUCfsQuota") if not about.get(name, about.get("CpuCfsQuota"))
+    ]
     yield Check(
         name="engine limits",
         ok=not limits,
@@ -90,7 +101,7 @@ def _engine() -> Iterator[Check]:
         name="docker command",
         ok=engine.docker_command() is not None,
         found=engine.docker_command() or "not on PATH",
-        remedy="install docker-cli (Debian 13, Ubuntu) or docker.io (Debian 12): cibuildwheel drives the engine with it",
+        remedy="install docker-cli or docker.io: cibuildwheel drives the engine with it",
     )
 
 
@@ -138,16 +149,24 @@ def _answers(name: str, url: str, remedy: str, *, required: bool) -> Check:
     try:
         status = requests.head(url, timeout=_TIMEOUT_S, verify=str(host.ca_bundle()), allow_redirects=True).status_code
     except requests.RequestException as error:
-        return Check(name=name, ok=False, found=f"does not answer ({type(error).__name__})", remedy=remedy, required=required)
+        return Check(
+            name=name, ok=False, found=f"does not answer ({type(error).__name__})", remedy=remedy, required=required
+        )
     good = status < requests.codes.bad_request
-    return Check(name=name, ok=good, found="answers" if good else f"answers with status {status}", remedy=remedy, required=required)
+    return Check(
+        name=name,
+        ok=good,
+        found="answers" if good else f"answers with status {status}",
+        remedy=remedy,
+        required=required,
+    )
 
 
 def _bases() -> Iterator[Check]:
     bootstrap = shutil.which("mmdebstrap")
     yield Check(
         name="mmdebstrap", ok=bootstrap is not None, found=bootstrap or "not installed", required=False,
-        remedy="needed only where no container registry answers; installed when root, else: sudo apt-get install mmdebstrap",
+        remedy="needed only where no registry answers; root gets it, others run: sudo apt-get install mmdebstrap",
     )  # fmt: skip
     for name in sorted({base.distribution for base in catalog.load().bases.values()}):
         archive = host.archive(name)
@@ -165,7 +184,7 @@ def _bases() -> Iterator[Check]:
         answers = False
     yield Check(
         name="container registry", ok=answers, found="answers" if answers else "does not answer", required=False,
-        remedy="nothing to do: bases are then made from the distributions' signed archives, which takes a little longer",
+        remedy="nothing to do: bases are then made from the distributions' signed archives",
     )  # fmt: skip
 
 
@@ -173,10 +192,12 @@ def _interpreters() -> Iterator[Check]:
     for release in catalog.load().releases.values():
         places = interpreter_source.cached(release)
         good = [path for path in places if file_sha256(path) == release.sha256]
-        found = str(good[0]) if good else "not cached; it is downloaded when interpreters are built"
+        found = (
+            str(good[0]) if good else "wrong hash" if places else "not cached; downloaded when interpreters are built"
+        )
         yield Check(
-            name=f"CPython {release.version} source", ok=bool(good) or not places, found=found if good or not places else "wrong hash",
-            required=False, remedy=f"remove the wrong file from {interpreter_source.CACHE_VARIABLE}",
+            name=f"CPython {release.version} source", ok=bool(good) or not places, found=found, required=False,
+             remedy=f"remove the wrong file from {interpreter_source.CACHE_VARIABLE}",
         )  # fmt: skip
 
 

@@ -165,7 +165,7 @@ class Engine:
         if "error" in str(answer):
             raise CannotTellError(f"the engine did not import {archive.name}: {answer}")
 
-    def build_image(  # noqa: PLR0913 - an image has that many properties
+    def build_image(
         self,
         tag: str,
         *,
@@ -256,6 +256,8 @@ class Engine:
 
     @contextlib.contextmanager
     def _container(self, task: Task) -> Iterator[Container]:
+        from docker.types import LogConfig
+
         limits = task.limits
         container = self._client.containers.create(
             task.image,
@@ -270,7 +272,7 @@ class Engine:
             memswap_limit=limits.memory_bytes,
             nano_cpus=int(min(limits.cpus, os.cpu_count() or 1) * 1e9),
             pids_limit=limits.processes,
-            log_config={"Type": "json-file", "Config": {"max-size": "32m", "max-file": "1"}},
+            log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
             init=True,
         )
         try:
@@ -327,7 +329,8 @@ class Engine:
     def processes_of(self, label: str) -> tuple[int, int] | None:
         """Return (processes now, most allowed) of the container of a tool's job, or None where there is none."""
         for container in self._client.containers.list(filters={"label": f"wheelfarm.job={label}"}):
-            numbers = container.stats(stream=False, one_shot=True).get("pids_stats", {})
+            stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
+            numbers = stats.get("pids_stats", {})
             if "current" in numbers and numbers.get("limit"):
                 return int(numbers["current"]), int(numbers["limit"])
         return None
@@ -381,7 +384,12 @@ def addresses() -> list[str]:
     if named := os.environ.get("DOCKER_HOST"):
         return [named]
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    sockets = ("/var/run/docker.sock", f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock")
+    sockets = (
+        "/var/run/docker.sock",
+        f"{runtime}/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    )
     return [f"unix://{socket}" for socket in sockets]
 
 

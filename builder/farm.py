@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from builder.store import Evidence, Store
     from builder.verdict import Judged
 
+FRESH_S = 3600.0
+"""How long an answer of the index is believed without asking again, in seconds."""
+
 ADMITTED = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
 """Verdicts whose wheels the index serves: those in which no fault was shown that keeps a wheel from working."""
 
@@ -47,7 +50,7 @@ class Request:
     """
 
     only: Sequence[str] = ()
-    fresh_s: float = sources.FRESH_S
+    fresh_s: float = FRESH_S
     again: bool = False
     slots: int = max(1, os.cpu_count() or 1)
 
@@ -153,7 +156,7 @@ def _execute(
             guards.enter_context(guarded(found.address, store.farm_id))
             return found
 
-        return LocalExecutor(graph, store, observer, engine, request.slots, stop).run(again)
+        return LocalExecutor(graph, store, observer, engine, slots=request.slots, stop=stop).run(again)
 
 
 def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) -> tuple[Judged, ...]:
@@ -189,4 +192,3 @@ def _entries(judged: Sequence[Judged]) -> Iterator[index.Entry]:
             only = package.source.only_pure
             for pure in (*package.source.pure, *((only,) if only else ())):
                 yield index.Entry(filename=pure.filename, sha256=pure.sha256)
-

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
+import certifi
 
 CA_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and Ubuntu keep the system bundle; the farm's images carry the host's there."""
@@ -80,7 +80,7 @@ def ca_bundle() -> Path:
     for candidate in (*named, CA_IN_CONTAINER):
         if candidate and Path(candidate).is_file():
             return Path(candidate)
-    return Path(requests.certs.where())
+    return Path(certifi.where())
 
 
 def proxies() -> dict[str, str]:

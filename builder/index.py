@@ -72,7 +72,8 @@ def publish(content: Manifest, store: Store) -> None:
 
 def _html(title: str, links: Iterable[str]) -> str:
     body = "\n".join(f"{link}<br>" for link in links)
-    head = f'<meta charset="utf-8">\n<meta name="pypi:repository-version" content="1.0">\n<title>{html.escape(title)}</title>'
+    head = '<meta charset="utf-8">\n<meta name="pypi:repository-version" content="1.0">\n'
+    head += f"<title>{html.escape(title)}</title>"
     return f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n"
 
 

@@ -83,13 +83,17 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
             with aside.open("wb") as file:
                 for chunk in response.iter_content(1 << 20):
                     file.write(chunk)
-            if (found := file_sha256(aside)) != sha256:
-                raise _WrongHashError(f"{url} is refused: its sha256 is {found}, not {sha256}")
+            _check(aside, url, sha256)
     except _WrongHashError as error:
         return str(error)
     except (requests.RequestException, OSError) as error:
         return f"{url} did not answer: {type(error).__name__}"
     return None
+
+
+def _check(path: Path, url: str, sha256: str) -> None:
+    if (found := file_sha256(path)) != sha256:
+        raise _WrongHashError(f"{url} is refused: its sha256 is {found}, not {sha256}")
 
 
 class _WrongHashError(Exception):

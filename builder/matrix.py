@@ -130,9 +130,9 @@ class Package(_Strict):
     """A local sdist instead of one from the index, relative to matrix.toml."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")] | None = None
     """What the sdist must hash to."""
-    apt: Annotated[
-        dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)
-    ] = Field(default_factory=dict)
+    apt: Annotated[dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)] = Field(
+        default_factory=dict
+    )
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)
     """Environment of the build."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.jobs.audit import Audit
 from builder.jobs.build import Build
-from builder.jobs.image import BaseImage, InterpretersImage, PackagesImage, PythonImage, packages_id
+from builder.jobs.image import BaseImage, InterpretersImage, PackagesImage, PythonImage
 from builder.jobs.load import Load
 
 if TYPE_CHECKING:
@@ -54,8 +54,12 @@ class Plan:
 
 
 def make(
-    matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog, default: Package
-) -> Plan:  # fmt: skip
+    matrix: Matrix,
+    sources: Mapping[str, Source],
+    patches: Mapping[str, tuple[str, ...]],
+    catalog: Catalog,
+    default: Package,
+) -> Plan:
     """Plan everything the matrix asks for.
 
     Args:
@@ -85,7 +89,7 @@ def _images(matrix: Matrix, catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator
         yield PythonImage(role="verify", base=catalog.bases[name])
 
 
-def _packages(  # noqa: PLR0913, PLR0917 - as make()
+def _packages(
     matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
     abis: tuple[Abi, ...], default: Package,
 ) -> Iterator[Job]:  # fmt: skip
@@ -109,9 +113,14 @@ def _packages(  # noqa: PLR0913, PLR0917 - as make()
                 )
 
 
-def _build(  # noqa: PLR0913, PLR0917 - as make()
-    source: Source, package: Package, patches: tuple[str, ...], base: str, system: tuple[str, ...], abis: tuple[Abi, ...]
-) -> Build:  # fmt: skip
+def _build(
+    source: Source,
+    package: Package,
+    patches: tuple[str, ...],
+    base: str,
+    system: tuple[str, ...],
+    abis: tuple[Abi, ...],
+) -> Build:
     return Build(
         name=source.name,
         version=source.version,

@@ -221,7 +221,9 @@ class Store:
     def end_run(self, run: str, outcome: str) -> None:
         """Note how a run ended."""
         with self._mutex:
-            self._database.execute("UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run))
+            self._database.execute(
+                "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run)
+            )
 
     def add_file(self, source: Path) -> str:
         """Keep a copy of a file and return its sha256."""

@@ -77,7 +77,9 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
     finding = Finding(code=fault.code, detail=fault.detail, where="source")
     verdict = finding.verdict or Verdict.UNDETERMINED
     judgements = {
-        abi.name: Judgement(abi=abi.name, verdict=verdict, reason=f"{finding.kind.title}: {fault.detail}", findings=(finding,))
+        abi.name: Judgement(
+            abi=abi.name, verdict=verdict, reason=f"{finding.kind.title}: {fault.detail}", findings=(finding,)
+        )
         for abi in abis
     }
     return Judged(name=fault.name, version=fault.version, source=fault, abis=judgements)
@@ -102,9 +104,7 @@ def _judge_abi(case: Case, abi: Abi) -> Judgement:
     loaded = tuple(sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)}))
     verdict = _verdict(findings, abi)
     reason = _reason(verdict, findings, wheels, loaded)
-    return Judgement(
-        abi=abi.name, verdict=verdict, reason=reason, wheels=wheels, findings=findings, loaded_on=loaded
-    )
+    return Judgement(abi=abi.name, verdict=verdict, reason=reason, wheels=wheels, findings=findings, loaded_on=loaded)
 
 
 def _verdict(findings: Iterable[Finding], abi: Abi) -> Verdict:
@@ -114,9 +114,7 @@ def _verdict(findings: Iterable[Finding], abi: Abi) -> Verdict:
     return max([best, *forced], key=lambda verdict: verdict.rank)
 
 
-def _reason(
-    verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...]
-) -> str:
+def _reason(verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...]) -> str:
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
         first = deciding[0]
@@ -137,7 +135,11 @@ def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
         known = joined.get(key)
         bases = () if known is None else known.bases
         joined[key] = replace(finding if known is None else known, bases=tuple(dict.fromkeys((*bases, *finding.bases))))
-    return tuple(sorted(joined.values(), key=lambda finding: -1 if finding.verdict is None else finding.verdict.rank, reverse=True))
+    return tuple(
+        sorted(
+            joined.values(), key=lambda finding: -1 if finding.verdict is None else finding.verdict.rank, reverse=True
+        )
+    )
 
 
 # --- wheels ----------------------------------------------------------------------------------------------------------

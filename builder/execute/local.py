@@ -33,8 +33,15 @@ class LocalExecutor:
     """Runs one plan, once."""
 
     def __init__(
-        self, plan: Plan, store: Store, observer: Observer, engine: Callable[[], Engine], slots: int, stop: threading.Event
-    ) -> None:  # fmt: skip
+        self,
+        plan: Plan,
+        store: Store,
+        observer: Observer,
+        engine: Callable[[], Engine],
+        *,
+        slots: int,
+        stop: threading.Event,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -116,7 +123,7 @@ class LocalExecutor:
         """Return the longest path from each job to the end, in seconds, by the durations on record."""
         recorded = self._store.seconds_of()
         remaining: dict[str, float] = {}
-        for name in reversed(self._plan.jobs):
+        for name in reversed(list(self._plan.jobs)):
             after = max((remaining[job] for job in self._needed_by[name]), default=0.0)
             remaining[name] = after + recorded.get(name, _USUAL_S[name.partition(":")[0]])
         return remaining
@@ -140,7 +147,10 @@ class LocalExecutor:
         inputs = {need: self._ended[need] for need in job.needs}
         untold = next((evidence for evidence in inputs.values() if not evidence.determined), None)
         if untold is not None:
-            self._end(Evidence(key="", job=job.id, outcome=Outcome.UNDETERMINED, reason=untold.reason, log=untold.log), known=True)
+            self._end(
+                Evidence(key="", job=job.id, outcome=Outcome.UNDETERMINED, reason=untold.reason, log=untold.log),
+                known=True,
+            )
             return
         key = job.key(inputs)
         found = None if job.id in forced else self._lookup(key)
@@ -180,7 +190,7 @@ class LocalExecutor:
             return None
         except CannotTellError as error:
             reason = str(error)
-        except Exception as error:  # noqa: BLE001 - one job's trouble never stops another's
+        except Exception as error:
             if self._stop.is_set():
                 return None
             reason = f"a mistake in the farm itself: {type(error).__name__}: {error} (log: {log})"

@@ -10,8 +10,7 @@ import zipfile
 from pathlib import Path
 
 
-
-def facts(wheel):
+def facts(wheel: str) -> dict[str, object]:
     """Return the facts of one wheel."""
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -21,7 +20,7 @@ def facts(wheel):
     return {"extensions": extensions(names), **policy(wheel)}
 
 
-def extensions(names):
+def extensions(names: list[str]) -> dict[str, str]:
     """Return each extension module's path with the tag in its suffix (PEP 3149); no tag is an empty text."""
     found = {}
     for name in names:
@@ -35,7 +34,7 @@ def extensions(names):
     return found
 
 
-def policy(wheel):
+def policy(wheel: str) -> dict[str, object]:
     """Ask auditwheel which platform tag a wheel is consistent with."""
     done = subprocess.run(
         ["auditwheel", "show", "--json", str(wheel)], capture_output=True, text=True, timeout=120, check=False
@@ -46,7 +45,7 @@ def policy(wheel):
     return {"auditwheel": json.loads(done.stdout)}
 
 
-def main():
+def main() -> None:
     """Write the facts of each wheel named on the command line."""
     output, *wheels = sys.argv[1:]
     Path(output).write_text(json.dumps({Path(wheel).name: facts(wheel) for wheel in wheels}))

@@ -20,7 +20,7 @@ IMPORT_TIMEOUT_S = 60
 PROBE = Path(__file__).with_name("probe.py")
 
 
-def load(wanted):
+def load(wanted: dict[str, str]) -> dict[str, object]:
     """Install one requirement and import all of it."""
     with tempfile.TemporaryDirectory() as site:
         problem = install(wanted, site)
@@ -30,12 +30,12 @@ def load(wanted):
         return {"install": None, "modules": [probe(wanted["python"], site, *module) for module in modules(name, site)]}
 
 
-def install(wanted, site):
+def install(wanted: dict[str, str], site: str) -> str | None:
     """Install a requirement from an index and return what went wrong, or None."""
     command = [
-        wanted["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--no-compile",
-        "--disable-pip-version-check", "--only-binary", ":all:", "--target", site, "--index-url", wanted["index"],
-        wanted["requirement"],
+        wanted["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
+        "--no-compile", "--disable-pip-version-check", "--only-binary", ":all:", "--target", site,
+        "--index-url", wanted["index"], wanted["requirement"],
     ]  # fmt: skip
     print("$", *command, flush=True)
     try:
@@ -49,8 +49,8 @@ def install(wanted, site):
     return errors[0].removeprefix("ERROR: ") if errors else f"pip ended with exit code {done.returncode}"
 
 
-def modules(name, site):
-    """Return (module, whether it is native) for what a distribution brought: the top level first, then native modules."""
+def modules(name: str, site: str) -> list[tuple[str, bool]]:
+    """Return (module, whether it is native) of what a distribution brought: the top level first, then the rest."""
     found = next(iter(distributions(name=name, path=[site])))
     top = {}
     native = {}
@@ -65,12 +65,12 @@ def modules(name, site):
             native[".".join(package if stem == "__init__" else (*package, stem))] = True
         if len(file.parts) == 1 and rest.endswith(("py", "so")) and importable:
             top[stem] = rest.endswith("so")
-        elif len(file.parts) == 2 and stem == "__init__":
+        elif file.parts[1:] == (file.name,) and stem == "__init__":
             top[first] = rest.endswith("so")
     return [*sorted(top.items()), *((module, True) for module in sorted(native) if module not in top)]
 
 
-def probe(python, site, module, native):
+def probe(python: str, site: str, module: str, native: bool) -> dict[str, object]:  # noqa: FBT001
     """Import one module in a fresh process."""
     with tempfile.NamedTemporaryFile() as answer:
         command = [python, "-X", "faulthandler", str(PROBE), site, module, answer.name]
@@ -89,7 +89,7 @@ def probe(python, site, module, native):
     return {"module": module, "native": native, **facts}
 
 
-def main():
+def main() -> None:
     """Answer the request."""
     request, output = sys.argv[1:]
     wanted = json.loads(Path(request).read_text())

@@ -11,19 +11,23 @@ import json
 import sys
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def gil():
+def gil() -> bool | None:
     """Return whether the GIL is on, or None where this build always has one."""
     enabled = getattr(sys, "_is_gil_enabled", None)
     return enabled() if enabled is not None and hasattr(sys, "abiflags") and "t" in sys.abiflags else None
 
 
-def watch(culprits):
+def watch(culprits: list[str]) -> None:
     """Note each extension module whose creation or execution turns the GIL on, warnings swallowed or not."""
 
-    def watched(original):
-        def call(loader, subject):
+    def watched(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def call(loader: ExtensionFileLoader, subject: object) -> object:
             before = gil()
             try:
                 return original(loader, subject)
@@ -37,13 +41,13 @@ def watch(culprits):
         setattr(ExtensionFileLoader, step, watched(getattr(ExtensionFileLoader, step)))
 
 
-def main():
+def main() -> None:
     """Import and answer."""
     site, module, output = sys.argv[1:]
     sys.path[0] = site  # instead of the folder of this program
-    culprits = []
+    culprits: list[str] = []
     watch(culprits)
-    answer = {"gil": {"before": gil()}}
+    answer: dict[str, Any] = {"gil": {"before": gil()}}
     try:
         importlib.import_module(module)
     except BaseException as error:

@@ -45,8 +45,6 @@ class Result:
     files: dict[str, str] = field(default_factory=dict)
 
 
-
-
 class Job(Protocol):
     """One node of the graph."""
 

@@ -1,7 +1,7 @@
 """Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
 
-Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}}` with the fields of `Failure`; `limits`,
-what the container used. Files: the wheels.
+Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}}` with the
+fields of `Failure`; `limits`, what the container used. Files: the wheels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from builder.store import digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from builder.engine import Engine
     from builder.jobs import Tools
     from builder.store import Evidence
 
@@ -120,7 +119,7 @@ class Build:
         wheels: dict[str, Path] = {}
         failures: dict[str, Failure] = {}
         usage: dict[str, int] = {}
-        # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are built on their own.
+        # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
         waiting: list[tuple[str, ...]] = [self._building] if self._building else []
         while waiting:
             abis = waiting.pop(0)
@@ -133,7 +132,9 @@ class Build:
                 rest = [abi for abi in abis if abi != ended.failed_abi and abi not in wheels]
                 waiting += [(abi,) for abi in rest]
             failures |= {
-                abi: Failure(code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log")
+                abi: Failure(
+                    code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log"
+                )
                 for abi in abis
                 if ended.failure is None and abi not in wheels
             }
@@ -174,7 +175,11 @@ class Build:
                 "create-args": list(create_arguments),
                 "disable-host-mount": True,
             },
-            "environment": {"SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH, "UV_PYTHON_DOWNLOADS": "never", **self.environment},
+            "environment": {
+                "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH,
+                "UV_PYTHON_DOWNLOADS": "never",
+                **self.environment,
+            },
             "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
             "audit-command": "",
             "test-command": "",
@@ -199,7 +204,7 @@ class _Ended:
 class _Call:
     """One call of cibuildwheel."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one use, in the loop above
+    def __init__(
         self, build: Build, abis: tuple[str, ...], image: str, project: Path, folder: Path, tools: Tools
     ) -> None:
         self._build = build
@@ -241,7 +246,8 @@ class _Call:
         command = [
             # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
             "setpriv", "--pdeathsig", "INT", sys.executable, "-m", "cibuildwheel", str(self._project),
-            "--platform", "linux", "--archs", "x86_64", "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
+            "--platform", "linux", "--archs", "x86_64",
+            "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
         ]  # fmt: skip
         with self._tools.log.open("ab") as log:
             process = subprocess.Popen(
@@ -363,7 +369,4 @@ def _unzip(sdist: Path, folder: Path) -> None:
             parts = PurePosixPath(member.filename).parts
             if member.filename.startswith("/") or ".." in parts or stat.S_ISLNK(member.external_attr >> 16):
                 raise ValueError(f"member {member.filename!r} leads out of it")
-        archive.extractall(folder)
-
-
-
+        archive.extractall(folder)  # noqa: S202 - every member was checked above

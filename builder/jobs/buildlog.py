@@ -79,7 +79,7 @@ _STAGES = re.compile(
 )
 
 
-def explain(  # noqa: PLR0913 - the limits are the reader's first question
+def explain(
     log: str, exit_code: int, package: str, abis: Sequence[str], *,
     timeout_s: int | None, memory_bytes: int | None, processes: int | None,
 ) -> tuple[Failure, str]:  # fmt: skip
@@ -97,14 +97,14 @@ def explain(  # noqa: PLR0913 - the limits are the reader's first question
     Returns:
         The failure, and the ABI that was being built.
     """
-    started = _BUILDING.findall(log)
-    abi = started[-1] if started and started[-1] in abis else abis[0]
+    started = list(_BUILDING.finditer(log))
+    abi = started[-1][1] if started and started[-1][1] in abis else abis[0]
     stages = _STAGES.findall(log)
     stage = stages[-1][0].lower() + stages[-1][1:] if stages else "starting the container"
     limit = _limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
         return limit, abi
-    text = log[log.rfind("\nBuilding " + abi) :] if started else log
+    text = log[started[-1].start() :] if started else log
     if exit_code == _PURE_WHEEL_EXIT_CODE:
         return _pure(text, package), abi
     return _first_error(text, package, stage), abi

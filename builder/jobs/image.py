@@ -43,8 +43,10 @@ def _ca_digest() -> str:
 
 def _installed(tag: str, tools: Tools) -> str:
     """List an image's system packages with their versions; the list is what a base's content is."""
-    script = "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort > /tmp/list"
-    task = Task(image=tag, command=["sh", "-c", script], collect="/tmp/list", user="root", limits=Limits(timeout_s=120))
+    target = "/tmp/list"  # noqa: S108 - inside a throw-away container
+    script = "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort"
+    command = ["sh", "-c", f"({script}) > {target}"]
+    task = Task(image=tag, command=command, collect=target, user="root", limits=Limits(timeout_s=120))
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if ended.exit_code != 0 or not ended.output:
         raise CannotTellError(f"{tag} does not run: exit code {ended.exit_code}")
@@ -121,9 +123,7 @@ class BaseImage(_Image):
     def _bootstrap(self, tag: str, tools: Tools) -> None:
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
             root = Path(scratch) / "root.tar"
-            bootstrap.make_root(
-                self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say
-            )
+            bootstrap.make_root(self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say)
             tools.engine.import_root(root, tag)
 
 
@@ -217,7 +217,9 @@ class PythonImage(_Image):
         }
         bundle = {"ca-certificates.crt": host.ca_bundle()}
         if failure := _build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):
-            raise CannotTellError(f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})")
+            raise CannotTellError(
+                f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})"
+            )
 
 
 def packages_id(base: str, packages: tuple[str, ...]) -> str:
@@ -257,5 +259,7 @@ class PackagesImage(_Image):
         text = tools.log.read_text(errors="replace")
         missing = re.findall(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)", text)
         if not missing:
-            raise CannotTellError(f"system packages could not be installed on {self.base}: {failure} (log: {tools.log})")
+            raise CannotTellError(
+                f"system packages could not be installed on {self.base}: {failure} (log: {tools.log})"
+            )
         return Result(facts={"missing": sorted(set(missing)), "content": "none"})

@@ -77,7 +77,9 @@ class Load:
             wheel = wheel_of(build, abi.name)
             if wheel is None:
                 continue
-            missing = [name for name, other in zip(self.requires, others, strict=True) if wheel_of(other, abi.name) is None]
+            missing = [
+                name for name, other in zip(self.requires, others, strict=True) if wheel_of(other, abi.name) is None
+            ]
             loads[abi.name] = {"wheel": wheel, "claimed": runs_on(wheel, self.base), "missing": missing}
             if loads[abi.name]["claimed"] and not missing:
                 served = dict(self._served(abi.name, build, others))

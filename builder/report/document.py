@@ -1,4 +1,4 @@
-"""verdicts.json: stable, versioned, with a JSON Schema that is generated from these models (docs/verdicts.schema.json)."""
+"""verdicts.json: stable, versioned, with a JSON Schema made from these models (docs/verdicts.schema.json)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,10 @@ def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> None:
 
 def schema() -> str:
     """Return the JSON Schema of verdicts.json."""
-    described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Document.model_json_schema()}
+    described: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Document.model_json_schema(),
+    }
     return json.dumps(described, indent=1) + "\n"
 
 
@@ -154,9 +157,7 @@ def _source(package: Judged) -> SourcePart:
     source = package.source
     if not isinstance(source, Source):
         return SourcePart(kind="none", filename="", sha256="", needed_by="")
-    return SourcePart(
-        kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by
-    )
+    return SourcePart(kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by)
 
 
 def _abi(package: Judged, judgement: Judgement) -> AbiPart:

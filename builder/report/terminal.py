@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -56,7 +56,7 @@ class PlainObserver:
         self._jobs = 0
         self._last_said = ""
 
-    def __enter__(self) -> PlainObserver:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,7 +84,9 @@ class PlainObserver:
             self._line(f"{outcome(evidence):6} {evidence.job}  {clock(evidence.seconds)}  [{self._done}/{self._jobs}]")
 
     def _line(self, text: str) -> None:
-        self._console.print(f"{clock(time.monotonic() - self._began):>8}  {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"{clock(time.monotonic() - self._began):>8}  {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class LiveObserver:
@@ -98,7 +100,7 @@ class LiveObserver:
         self._saying = ""
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> LiveObserver:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -130,15 +132,20 @@ class LiveObserver:
     def _render(self) -> RenderableType:
         now = time.monotonic()
         waiting = self._jobs - self._done - len(self._running)
-        head = f"{clock(now - self._began)}  {self._done} of {self._jobs} jobs done, {len(self._running)} running, {waiting} waiting"
+        head = f"{clock(now - self._began)}  {self._done} of {self._jobs} jobs done, "
+        head += f"{len(self._running)} running, {waiting} waiting"
         running = Table.grid(padding=(0, 2))
         for job, (began, text) in self._running.items():
             running.add_row("  ", job, clock(now - began), Text(text, style="dim", overflow="ellipsis", no_wrap=True))
-        return Group(Text(head if self._jobs else clock(now - self._began), style="bold"), running, Text(self._saying, style="dim"))
+        return Group(
+            Text(head if self._jobs else clock(now - self._began), style="bold"),
+            running,
+            Text(self._saying, style="dim"),
+        )
 
 
 def outcome(evidence: Evidence) -> str:
-    """Return how a job ended in one word: `ok`, `failed` (a fact about the package), or `?` (the farm could not tell)."""
+    """Return how a job ended in one word: `ok`, `failed` (the package is at fault) or `?` (it could not be told)."""
     if not evidence.determined:
         return "?"
     abis = evidence.facts.get("abis", {}).values()
@@ -156,7 +163,9 @@ def verdict_table(judged: Sequence[Judged]) -> Table:
         title = f"{package.name} {package.version}".strip()
         for place, (abi, judgement) in enumerate(package.abis.items()):
             style = _STYLES.get(judgement.verdict, _FAULT_STYLE)
-            table.add_row("" if place else title, abi, Text(judgement.verdict.value, style=style), Text(judgement.reason))
+            table.add_row(
+                "" if place else title, abi, Text(judgement.verdict.value, style=style), Text(judgement.reason)
+            )
     return table
 
 

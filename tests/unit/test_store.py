@@ -1,0 +1,93 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.errors import WheelhouseHeldError
+from builder.store import Evidence, Outcome, Store, digest, written_aside
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def test_evidence_comes_back_as_it_was_recorded(store: Store):
+    evidence = Evidence(key="k", job="build:x@y", facts={"a": [1, None]}, files={"f": "0"}, log="logs/x", seconds=1.5)
+    store.put(evidence)
+    assert store.get("k") == evidence
+    assert store.get("other") is None
+    assert store.seconds_of() == {"build:x@y": 1.5}
+
+
+def test_what_could_not_be_told_is_asked_again(store: Store):
+    store.put(Evidence(key="k", job="build:x@y", outcome=Outcome.UNDETERMINED, reason="no network"))
+    assert store.get("k") is None
+
+
+def test_evidence_survives_the_process(store: Store, tmp_path: Path):
+    store.put(Evidence(key="k", job="j:x"))
+    again = Store(tmp_path / "wheelhouse")  # the first one was never closed, as after kill -9
+    assert again.get("k") is not None
+    assert again.farm_id == store.farm_id
+    again.close()
+
+
+def test_files_are_kept_by_content(store: Store, tmp_path: Path):
+    source = tmp_path / "file"
+    source.write_text("content")
+    sha256 = store.add_file(source)
+    assert store.file(sha256).read_text() == "content"
+    assert store.has_files({"any": sha256})
+    assert not store.has_files({"any": "0" * 64})
+
+
+def test_one_farm_at_a_time(store: Store, tmp_path: Path):
+    other = Store(tmp_path / "wheelhouse")
+    with store.held(), pytest.raises(WheelhouseHeldError, match=r"process \d+, since"), other.held():
+        pass
+    with other.held():
+        pass
+    other.close()
+
+
+def test_nothing_half_written_is_seen(tmp_path: Path):
+    target = tmp_path / "folder" / "file"
+    with written_aside(target) as aside:
+        aside.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+
+    def fail() -> None:
+        with written_aside(target) as aside:
+            aside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_resolutions_age(store: Store, tmp_path: Path):
+    store.record_resolution("q", {"a": 1})
+    assert store.resolution("q", 60) == {"a": 1}
+    with sqlite3.connect(tmp_path / "wheelhouse/store/ledger.sqlite") as database:
+        database.execute("UPDATE resolutions SET recorded_at = recorded_at - 100")
+    database.close()
+    assert store.resolution("q", 60) is None
+    assert store.resolution("q", None) == {"a": 1}
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text()))
+def test_a_digest_does_not_depend_on_the_order_of_a_mapping(mapping):
+    assert digest(mapping) == digest(dict(reversed(mapping.items())))
+
+
+def test_a_digest_tells_parts_apart():
+    assert digest("a", "b") != digest("ab")
+    assert digest(["a"], "b") != digest("a", ["b"])

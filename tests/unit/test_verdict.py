@@ -1,0 +1,179 @@
+from typing import Any
+
+import pytest
+
+from builder import catalog
+from builder.findings import CODES, Severity, Verdict
+from builder.sources import Fault, Source
+from builder.store import Evidence, Outcome
+from builder.verdict import Case, Judgement, judge, judge_fault
+
+ABIS = tuple(catalog.load().abis.values())
+SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
+
+
+def wheel(abi: str, platform: str = "manylinux_2_17_x86_64") -> str:
+    return f"foo-1.0-cp314-{abi}-{platform}.whl"
+
+
+def build(**abis: Any) -> Evidence:
+    facts = {
+        "abis": {abi: {"wheel": wheel(abi), "requires_python": ""} for abi in ("cp314", "cp314t")} | abis,
+        "limits": {},
+    }
+    files = {str(made["wheel"]): "1" * 64 for made in facts["abis"].values() if "wheel" in made}
+    return Evidence(key="b", job="build:foo@debian-12", facts=facts, files=files)
+
+
+def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evidence:
+    wheels = {
+        wheel(abi.name): {
+            "extensions": {
+                f"foo/_x.{suffix or abi.suffix}-x86_64-linux-gnu.so": f"{suffix or abi.suffix}-x86_64-linux-gnu"
+            },
+            "auditwheel": {"overall_tag": tag},
+        }
+        for abi in ABIS
+    }
+    return Evidence(key="a", job="audit:foo@debian-12", facts={"wheels": wheels})
+
+
+def module(name: str, **more: object) -> dict[str, object]:
+    return {"module": name, "native": True, "gil": {"before": False, "after": False, "enabled_by": None}, **more}
+
+
+def load(*modules: dict[str, object], install: str | None = None, missing: tuple[str, ...] = ()) -> Evidence:
+    answer = {
+        "claimed": True, "missing": list(missing), "install": install, "modules": list(modules) or [module("foo")],
+    }  # fmt: skip
+    return Evidence(
+        key="l", job="load", facts={"loads": {abi.name: {"wheel": wheel(abi.name), **answer} for abi in ABIS}}
+    )
+
+
+def judged(
+    built: Evidence,
+    audited: Evidence | None = None,
+    loaded: Evidence | None = None,
+    abi: str = "cp314t",
+) -> Judgement:
+    evidence = Case(
+        source=SOURCE,
+        builds={"debian-12": built},
+        audits={"debian-12": audited or audit()},
+        loads={("debian-12", "debian-13"): loaded or load()},
+        skip={},
+    )
+    return judge(evidence, ABIS).abis[abi]
+
+
+UNTOLD = Evidence(key="", job="x", outcome=Outcome.UNDETERMINED, reason="base debian-13 could not be had: no archive")
+FAILURE = {
+    "failure": {"code": "WF202", "stage": "building wheel", "error": "a header is missing: x.h", "remedy": "add x"}
+}
+
+
+def test_a_good_package_is_compatible_and_without_threads_unproven():
+    assert judged(build(), abi="cp314").verdict is Verdict.COMPATIBLE
+    unproven = judged(build())
+    assert unproven.verdict is Verdict.UNPROVEN
+    assert "none of its native code was exercised" in unproven.reason
+    assert unproven.loaded_on == ("debian-13",)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict", "word"),
+    [
+        ({"built": build(cp314t=FAILURE)}, Verdict.BUILD_FAILURE, "x.h"),
+        ({"loaded": load(install="no matching distribution")}, Verdict.IMPORT_FAILURE, "no matching"),
+        ({"loaded": load(missing=("bar",))}, Verdict.IMPORT_FAILURE, "bar"),
+        ({"loaded": load(module("foo", error="ImportError: no"))}, Verdict.IMPORT_FAILURE, "ImportError"),
+        ({"loaded": load(module("foo", signal="SIGSEGV"))}, Verdict.IMPORT_FAILURE, "SIGSEGV"),
+        ({"loaded": load(module("foo", hang="no end"))}, Verdict.IMPORT_FAILURE, "no end"),
+        ({"loaded": UNTOLD}, Verdict.UNDETERMINED, "could not be had"),
+        ({"audited": audit(suffix="cpython-313")}, Verdict.ABI_MISMATCH, "cpython-313"),
+        ({"audited": audit(tag="manylinux_2_34_x86_64")}, Verdict.ABI_MISMATCH, "glibc 2.34"),
+    ],
+)
+def test_each_fact_forces_its_verdict(evidence: dict[str, Evidence], verdict: Verdict, word: str):
+    whole: dict[str, Any] = {"built": build(), **evidence}
+    result = judged(**whole)
+    assert result.verdict is verdict
+    assert word in result.reason
+
+
+def test_the_module_that_turns_the_gil_on_is_named():
+    gil = {"before": False, "after": True, "enabled_by": "foo._late"}
+    result = judged(build(), loaded=load(module("foo", gil=gil)))
+    assert result.verdict is Verdict.GIL_REQUIRED
+    assert "foo._late" in result.reason
+    late = judged(build(), loaded=load(module("foo"), module("foo._late", gil=gil)))
+    assert [finding.code for finding in late.findings] == ["WF502"]
+
+
+def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():
+    assert judged(build(), loaded=UNTOLD, abi="cp314").verdict is Verdict.UNDETERMINED
+    gil = {"before": False, "after": True, "enabled_by": "foo"}
+    case = Case(
+        source=SOURCE,
+        builds={"debian-12": build()},
+        audits={"debian-12": audit()},
+        loads={("debian-12", "debian-12"): load(module("foo", gil=gil)), ("debian-12", "debian-13"): UNTOLD},
+        skip={},
+    )
+    assert judge(case, ABIS).abis["cp314t"].verdict is Verdict.GIL_REQUIRED
+
+
+def test_a_failure_on_one_base_does_not_hide_the_wheel_of_another():
+    case = Case(
+        source=SOURCE,
+        builds={"debian-12": build(), "ubuntu-24.04": build(cp314t=FAILURE)},
+        audits={"debian-12": audit(), "ubuntu-24.04": audit()},
+        loads={("debian-12", "debian-12"): load()},
+        skip={},
+    )
+    result = judge(case, ABIS).abis["cp314t"]
+    assert result.verdict is Verdict.UNPROVEN
+    assert [finding.code for finding in result.findings] == ["WF202"]
+
+
+def test_a_module_that_needs_an_optional_package_is_no_failure():
+    result = judged(
+        build(), loaded=load(module("foo"), module("foo.np", error="ModuleNotFoundError: numpy", missing="numpy"))
+    )
+    assert result.verdict is Verdict.UNPROVEN
+    assert [finding.code for finding in result.findings] == ["WF406"]
+
+
+def test_what_is_seen_on_several_bases_is_one_finding():
+    broken = load(module("foo", error="ImportError: no"))
+    case = Case(
+        source=SOURCE,
+        builds={"debian-12": build()},
+        audits={"debian-12": audit()},
+        loads={("debian-12", "debian-12"): broken, ("debian-12", "debian-13"): broken},
+        skip={},
+    )
+    (finding,) = judge(case, ABIS).abis["cp314"].findings
+    assert finding.bases == ("debian-12", "debian-13")
+
+
+@pytest.mark.parametrize(("code", "verdict"), [("WF101", Verdict.BUILD_FAILURE), ("WF106", Verdict.UNDETERMINED)])
+def test_a_package_without_a_source_has_a_verdict(code: str, verdict: Verdict):
+    result = judge_fault(Fault(name="foo", code=code, detail="why"), ABIS).abis["cp314"]
+    assert result.verdict is verdict
+    assert "why" in result.reason
+
+
+def test_the_table_of_codes_is_whole():
+    for code, row in CODES.items():
+        assert code == row.code
+        assert row.meaning.endswith(".")
+        assert row.remedy
+        assert row.severity is Severity.ERROR or row.verdict in {None, Verdict.UNDETERMINED}
+
+
+def test_a_finding_keeps_its_id_from_run_to_run():
+    one = judged(build(), loaded=load(module("foo", error="x"))).findings[0]
+    assert one.identity("foo", "1.0", "cp314t") == one.identity("foo", "1.0", "cp314t")
+    assert one.identity("foo", "1.0", "cp314t") != one.identity("foo", "1.0", "cp314")
