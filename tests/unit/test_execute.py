@@ -1,0 +1,182 @@
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from builder.errors import CannotTellError, Interrupted
+from builder.execute import LocalExecutor
+from builder.jobs import Job, Result, Tools
+from builder.plan import Plan
+from builder.store import Evidence, Store, digest
+
+
+@dataclass
+class Step:
+    """A job that notes that it ran."""
+
+    id: str
+    ran: list[str]
+    needs: tuple[str, ...] = ()
+    salt: str = ""
+    fails: Exception | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    there: bool = True
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest(self.id, self.salt, {name: evidence.facts for name, evidence in inputs.items()})
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        self.ran.append(self.id)
+        tools.log.write_text("ran")
+        if self.fails is not None:
+            raise self.fails
+        return Result(facts=dict(self.facts))
+
+    def present(self, evidence: Evidence, engine: object) -> bool:
+        return self.there
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def say(self, text: str) -> None:
+        return
+
+    def planned(self, jobs: int, known: int) -> None:
+        self.events.append(("planned", f"{jobs} {known}"))
+
+    def started(self, job: str) -> None:
+        self.events.append(("started", job))
+
+    def said(self, job: str, text: str) -> None:
+        return
+
+    def ended(self, evidence: Evidence, *, known: bool) -> None:
+        self.events.append(("known" if known else "ended", evidence.job))
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def run(
+    store: Store, *steps: Step, stop: threading.Event | None = None, again: frozenset[str] = frozenset()
+) -> dict[str, Evidence]:
+    plan = Plan(jobs={step.id: cast("Job", step) for step in steps})
+    engine = cast("Any", object)
+    return dict(LocalExecutor(plan, store, Watcher(), engine, slots=2, stop=stop or threading.Event()).run(again))
+
+
+def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
+    ran: list[str] = []
+    steps = (Step("build:a", ran), Step("build:b", ran, ("build:a",)), Step("load:c", ran, ("build:a", "build:b")))
+    run(store, *steps)
+    assert ran == ["build:a", "build:b", "load:c"]
+    run(store, *steps)
+    assert len(ran) == 3
+
+
+def test_a_changed_input_runs_just_what_stands_on_it(store: Store):
+    ran: list[str] = []
+
+    def steps(salt: str, content: str) -> tuple[Step, ...]:
+        return (
+            Step("build:a", ran, salt=salt, facts={"content": content}),
+            Step("build:b", ran, ("build:a",)),
+            Step("build:c", ran),
+        )
+
+    run(store, *steps("1", "x"))
+    ran.clear()
+    run(store, *steps("2", "x"))
+    assert ran == ["build:a"]  # it came out the same: nothing above it has to run
+    ran.clear()
+    run(store, *steps("3", "y"))
+    assert ran == ["build:a", "build:b"]
+
+
+def test_what_cannot_be_told_reaches_its_dependents_and_no_others(store: Store):
+    ran: list[str] = []
+    steps = (
+        Step("image:a", ran, fails=CannotTellError("the archive is silent")),
+        Step("build:b", ran, ("image:a",)),
+        Step("build:c", ran),
+    )
+    ended = run(store, *steps)
+    assert not ended["build:b"].determined
+    assert ended["build:b"].reason == "the archive is silent"
+    assert ended["build:c"].determined
+    ran.clear()
+    run(store, *steps)
+    assert ran == ["image:a"]  # asked again, the rest is known
+
+
+def test_a_mistake_in_a_job_is_no_verdict_and_stops_no_other(store: Store):
+    ran: list[str] = []
+    ended = run(store, Step("build:a", ran, fails=ZeroDivisionError("oh")), Step("build:b", ran))
+    assert "a mistake in the farm itself: ZeroDivisionError" in ended["build:a"].reason
+    assert (store.wheelhouse / ended["build:a"].log).read_text().count("ZeroDivisionError") == 1
+    assert ended["build:b"].determined
+
+
+def test_an_image_that_is_gone_is_made_again_only_if_something_needs_it(store: Store):
+    ran: list[str] = []
+
+    def steps(salt: str, *, there: bool) -> tuple[Step, ...]:
+        return (
+            Step("image:a", ran, there=there),
+            Step("image:other", ran, there=there),
+            Step("build:b", ran, ("image:a",), salt=salt),
+            Step("build:c", ran, ("image:other",)),
+        )
+
+    run(store, *steps("1", there=True))
+    ran.clear()
+    run(store, *steps("1", there=False))
+    assert ran == []
+    run(store, *steps("2", there=False))
+    assert ran == ["image:a", "build:b"]
+
+
+def test_again_runs_what_is_known(store: Store):
+    ran: list[str] = []
+    run(store, Step("build:a", ran), Step("build:b", ran))
+    ran.clear()
+    run(store, Step("build:a", ran), Step("build:b", ran), again=frozenset({"build:b"}))
+    assert ran == ["build:b"]
+
+
+def test_an_interrupted_run_keeps_what_was_finished(store: Store):
+    ran: list[str] = []
+    steps = (Step("build:a", ran), Step("build:b", ran, ("build:a",), fails=Interrupted()))
+    with pytest.raises(Interrupted):
+        run(store, *steps)
+    ran.clear()
+    run(store, Step("build:a", ran), Step("build:b", ran, ("build:a",)))
+    assert ran == ["build:b"]
+
+
+def test_evidence_whose_files_are_gone_is_not_evidence(store: Store, tmp_path: Path):
+    path = tmp_path / "wheel"
+    path.write_text("x")
+
+    @dataclass
+    class Maker(Step):
+        def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+            super().run(inputs, tools)
+            return Result(facts={}, files={"wheel": tools.store.add_file(path)})
+
+    ran: list[str] = []
+    ended = run(store, Maker("build:a", ran))
+    run(store, Maker("build:a", ran))
+    assert ran == ["build:a"]
+    store.file(ended["build:a"].files["wheel"]).unlink()
+    run(store, Maker("build:a", ran))
+    assert ran == ["build:a", "build:a"]

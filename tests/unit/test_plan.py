@@ -1,0 +1,129 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import catalog, matrix, plan
+from builder.matrix import Package
+from builder.sources import Source
+from builder.store import Evidence
+
+MATRIX = """
+[packages.foo]
+apt = ["libfoo-dev"]
+[packages.bar]
+"""
+
+
+def source(name: str, **more: Any) -> Source:
+    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name * 8, **more)
+
+
+def made(text: str = MATRIX, patches: dict[str, tuple[str, ...]] | None = None, **sources: Source) -> plan.Plan:
+    loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
+    found = {name: source(name) for name in loaded.packages} | sources
+    return plan.make(loaded, found, patches or {}, catalog.load(), Package())
+
+
+def keys(planned: plan.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
+    """Return every job's key, as if each had run and an image's content were what is given, or its id."""
+    evidence: dict[str, Evidence] = {}
+    for job in planned.jobs.values():
+        inputs = {need: evidence[need] for need in job.needs}
+        facts: dict[str, Any] = {"content": (contents or {}).get(job.id, job.id)}
+        files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
+        evidence[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
+    return {job: one.key for job, one in evidence.items()}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {job for job in before if before[job] != after.get(job)}
+
+
+def test_the_graph_of_a_matrix():
+    jobs = made().jobs
+    kinds = [job.partition(":")[0] for job in jobs]
+    assert kinds.count("build") == 4  # two packages, two bases built on
+    assert kinds.count("audit") == 4
+    assert kinds.count("load") == 12  # each build on three bases
+    assert jobs["image:interpreters"].needs == ("image:debian-12",)
+    (need,) = jobs["build:foo@debian-12"].needs
+    assert need.startswith("image:builder-debian-12+")
+    assert jobs["build:bar@debian-12"].needs == ("image:builder-debian-12",)
+
+
+def test_every_job_comes_after_what_it_needs():
+    seen: set[str] = set()
+    for job in made(foo=source("foo", needs=("bar",))).jobs.values():
+        assert seen.issuperset(job.needs)
+        seen.add(job.id)
+
+
+def test_a_package_is_loaded_with_the_farms_own_wheels_of_what_it_needs():
+    jobs = made(foo=source("foo", needs=("bar",))).jobs
+    assert "build:bar@debian-12" in jobs["load:foo@debian-12/debian-13"].needs
+
+
+FOO = {"build:foo@debian-12", "build:foo@ubuntu-24.04"}
+
+
+@pytest.mark.parametrize(
+    ("text", "builds"),
+    [
+        (MATRIX + "# a comment\n", set()),
+        ("# another\n\n[packages.foo]\napt = ['libfoo-dev']\n[packages.bar]", set()),
+        (MATRIX.replace("[packages.bar]", "timeout_s = 99\n[packages.bar]"), FOO),
+        (MATRIX.replace("[packages.bar]", "memory = '1g'\n[packages.bar]"), FOO),
+        (MATRIX.replace("[packages.bar]", "env = { A = 1 }\n[packages.bar]"), FOO),
+        (MATRIX.replace("[packages.bar]", "config-settings = { A = 1 }\n[packages.bar]"), FOO),
+        (MATRIX.replace("[packages.bar]", "skip = { cp314t = 'no' }\n[packages.bar]"), FOO),
+    ],
+)
+def test_a_change_of_the_matrix_changes_just_its_builds(text: str, builds: set[str]):
+    difference = changed(keys(made()), keys(made(text)))
+    assert {job for job in difference if job.startswith("build:")} == builds
+    assert all("foo" in job for job in difference)
+
+
+def test_a_patch_changes_its_packages_jobs_alone():
+    difference = changed(keys(made()), keys(made(patches={"foo": ("--- a\n+++ b\n",)})))
+    assert difference >= FOO
+    assert all(":foo@" in job for job in difference)
+
+
+def test_an_sdist_changes_its_packages_jobs_and_those_that_load_it():
+    before = keys(made(foo=source("foo", needs=("bar",))))
+    other = Source(name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else")
+    difference = changed(before, keys(made(foo=source("foo", needs=("bar",)), bar=other)))
+    assert {job.partition(":")[0] for job in difference if ":foo@" in job} == {"load"}
+    assert {"build:bar@debian-12", "audit:bar@debian-12", "load:bar@debian-12/debian-13"} <= difference
+
+
+def test_a_bases_content_changes_what_stands_on_it():
+    difference = changed(keys(made()), keys(made(), {"image:debian-13": "updated"}))
+    assert difference == {"image:verify-debian-13"}  # its own content decides about what loads there
+    difference = changed(keys(made()), keys(made(), {"image:verify-debian-13": "updated"}))
+    assert difference == {
+        f"load:{name}@{base}/debian-13" for name in ("foo", "bar") for base in ("debian-12", "ubuntu-24.04")
+    }
+
+
+def test_the_interpreters_change_every_image_on_top_of_them():
+    difference = changed(keys(made()), keys(made(), {"image:interpreters": "3.14.6"}))
+    assert difference == {f"image:{role}-{base}" for role, base in [
+        ("builder", "debian-12"), ("builder", "ubuntu-24.04"),
+        ("verify", "debian-12"), ("verify", "debian-13"), ("verify", "ubuntu-24.04"),
+    ]}  # fmt: skip
+
+
+def test_the_outlook_tells_what_would_run():
+    planned = made()
+    known = keys(planned)
+    by_key = {key: Evidence(key=key, job=job, facts={"content": job}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
+    assert planned.outlook(by_key.get).keys() == planned.jobs.keys()
+    del by_key[known["build:foo@debian-12"]]
+    missing = planned.jobs.keys() - planned.outlook(by_key.get).keys()
+    assert missing == {"build:foo@debian-12", "audit:foo@debian-12"} | {
+        f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")
+    }

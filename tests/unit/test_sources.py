@@ -1,0 +1,182 @@
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from builder import matrix
+from builder.host import IndexSettings
+from builder.sources import Sources, resolve
+from builder.sources.index import Index
+from builder.store import Store
+from tests.unit.local_index import LocalIndex, sdist, serving, wheel
+
+PYTHON = Version("3.14.5")
+NATIVE = "manylinux_2_17_x86_64"
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path):
+    (tmp_path / "index").mkdir()
+    with serving(tmp_path / "index") as answer:
+        yield answer
+
+
+def ask(text: str, store: Store, settings: IndexSettings, root: Path = Path(), fresh_s: float = 0.0) -> Sources:
+    loaded = matrix.parse(tomllib.loads(text), root / "matrix.toml")
+    return resolve(
+        loaded, store, Index(settings, store), PYTHON, names=list(loaded.packages), fresh_s=fresh_s, say=lambda _: None
+    )
+
+
+def test_the_newest_stable_release_that_is_not_yanked_and_for_this_python(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
+    index, settings = served
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+    index.add("foo", "foo-1.1.tar.gz", sdist("foo", "1.1"))
+    index.add("foo", "foo-1.2.tar.gz", sdist("foo", "1.2"), 'data-yanked="bad"')
+    index.add("foo", "foo-1.3.tar.gz", sdist("foo", "1.3"), 'data-requires-python="&lt;3.14"')
+    index.add("foo", "foo-2.0rc1.tar.gz", sdist("foo", "2.0rc1"))
+    assert ask("[packages.foo]", store, settings).found["foo"].version == "1.1"
+    assert ask("[packages.foo]\nversion='<1.1'", store, settings).found["foo"].version == "1.0"
+    assert ask("[packages.foo]\nversion='==1.2'", store, settings).found["foo"].version == "1.2"
+    assert ask("[packages.foo]\nversion='==2.0rc1'", store, settings).found["foo"].version == "2.0rc1"
+
+
+def test_every_kind_of_trouble_is_a_fault_of_its_package_alone(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("good", "good-1.0.tar.gz", sdist("good", "1.0"))
+    index.add("wheels", f"wheels-1.0-cp314-cp314-{NATIVE}.whl", wheel("wheels", "1.0"))
+    index.add("tampered", "tampered-1.0.tar.gz", sdist("tampered", "1.0"), sha256="0" * 64)
+    index.add("old", "old-1.0.tar.gz", sdist("old", "1.0"), 'data-requires-python="&lt;3.14"')
+    (tmp_path / "other-1.0.tar.gz").write_bytes(sdist("different", "1.0"))
+    (tmp_path / "garbage.tar.gz").write_bytes(b"garbage")
+    text = f"""
+        [packages.good]
+        [packages.unknown]
+        [packages.wheels]
+        [packages.tampered]
+        [packages.old]
+        [packages.pinned]
+        sdist = "other-1.0.tar.gz"
+        sha256 = "{"1" * 64}"
+        [packages.missing]
+        sdist = "missing.tar.gz"
+        [packages.other]
+        sdist = "other-1.0.tar.gz"
+        [packages.garbage]
+        sdist = "garbage.tar.gz"
+        [packages.none-such]
+        version = ">99"
+    """
+    index.add("none-such", "none_such-1.0.tar.gz", sdist("none_such", "1.0"))
+    answer = ask(text, store, settings, tmp_path)
+    assert {name: fault.code for name, fault in answer.faults.items()} == {
+        "unknown": "WF101",
+        "wheels": "WF102",
+        "tampered": "WF103",
+        "pinned": "WF103",
+        "none-such": "WF104",
+        "missing": "WF105",
+        "other": "WF105",
+        "garbage": "WF105",
+        "old": "WF107",
+    }
+    assert list(answer.found) == ["good"]
+
+
+def test_a_local_sdist(served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path):
+    (tmp_path / "foo-3.1.tar.gz").write_bytes(sdist("Foo", "3.1", requires=("bar",)))
+    source = ask('[packages.foo]\nsdist = "foo-3.1.tar.gz"', store, served[1], tmp_path).found["foo"]
+    assert (source.kind, source.version) == ("local", "3.1")
+    assert source.trouble  # nobody serves what it requires
+    assert store.file(source.sha256).exists()
+
+
+def test_what_a_package_needs_is_found_from_metadata(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    requires = ("nat>=1", "pure", "win; sys_platform == 'win32'", "extra; extra == 'more'", "mat[more]")
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=requires))
+    index.add("nat", "nat-1.5.tar.gz", sdist("nat", "1.5", requires=("deep",)))
+    index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
+    index.add("deep", "deep-1.0-py3-none-any.whl", wheel("deep", "1.0"))
+    index.add("mat", "mat-1.0.tar.gz", sdist("mat", "1.0", requires=("plus; extra == 'more'",)))
+    index.add("plus", "plus-1.0-py2.py3-none-any.whl", wheel("plus", "1.0"))
+    answer = ask("[packages.app]\n[packages.mat]", store, settings)
+    assert answer.faults == {}
+    assert answer.found["app"].needs == ("mat", "nat")
+    assert [pure.name for pure in answer.found["app"].pure] == ["deep", "plus", "pure"]
+    assert answer.found["nat"].needed_by == "app"
+    assert answer.found["mat"].needed_by == ""
+
+
+def test_the_matrix_own_version_is_preferred(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("nat",)))
+    for version in ("1.0", "2.0"):
+        index.add("nat", f"nat-{version}.tar.gz", sdist("nat", version))
+    answer = ask("[packages.app]\n[packages.nat]\nversion='==1.0'", store, settings)
+    assert answer.found["nat"].version == "1.0"
+    assert answer.found["app"].needs == ("nat",)
+
+
+def test_a_contradiction_is_said_and_stops_nothing(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("nat>5",)))
+    index.add("nat", "nat-1.0.tar.gz", sdist("nat", "1.0"))
+    assert "nat>5" in ask("[packages.app]", store, settings).found["app"].trouble
+
+
+def test_a_package_with_nothing_native_is_served_as_it_is(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    index.add("pure", "pure-1.0.tar.gz", sdist("pure", "1.0"))
+    promised = index.add("pure", "pure-1.0-py3-none-any.whl", wheel("pure", "1.0"))
+    only = ask("[packages.pure]", store, settings).found["pure"].only_pure
+    assert only is not None
+    assert only.sha256 == promised
+
+
+def test_answers_are_remembered_and_a_silent_index_is_bridged(tmp_path: Path, store: Store):
+    (tmp_path / "index").mkdir()
+    with serving(tmp_path / "index") as (index, settings):
+        index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+        first = ask("[packages.foo]", store, settings)
+    assert ask("[packages.foo]", store, settings, fresh_s=60) == first
+    assert ask("[packages.foo]", store, settings) == first
+    assert ask("[packages.bar]", store, settings).faults["bar"].code == "WF106"
+
+
+def test_a_changed_local_sdist_is_noticed(served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path):
+    text = '[packages.foo]\nsdist = "foo.tar.gz"'
+    for version in ("1.0", "1.1"):
+        (tmp_path / "foo.tar.gz").write_bytes(sdist("foo", version))
+        assert ask(text, store, served[1], tmp_path, fresh_s=60).found["foo"].version == version
+
+
+def test_sources_come_back_from_json_as_they_were(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("pure",)))
+    index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
+    source = ask("[packages.app]", store, settings).found["app"]
+    record: dict[str, Any] = source.record()
+    assert type(source).of(record) == source
+
+
+def test_downloads_are_what_was_promised(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    content = sdist("foo", "1.0")
+    index.add("foo", "foo-1.0.tar.gz", content)
+    found = ask("[packages.foo]", store, settings).found["foo"]
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
