@@ -1,0 +1,36 @@
+"""Small packages with known answers, and sdists made of them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tomllib
+from pathlib import Path
+
+CORPUS = Path(__file__).parent
+
+
+def make_sdist(name: str, folder: Path) -> Path:
+    """Make an sdist of a corpus package; its bytes depend on its files alone.
+
+    Args:
+        name: of the package and its folder.
+        folder: where the sdist goes.
+    """
+    project = tomllib.loads((CORPUS / name / "pyproject.toml").read_text())["project"]
+    root = f"{name}-{project['version']}"
+    path = folder / f"{root}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file in sorted((CORPUS / name).rglob("*")):
+            if file.is_file() and file.suffix != ".patch":
+                _add(archive, f"{root}/{file.relative_to(CORPUS / name)}", file.read_bytes())
+        lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {project['version']}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in project.get("dependencies", [])]
+        _add(archive, f"{root}/PKG-INFO", ("\n".join(lines) + "\n").encode())
+    return path
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))

@@ -1,0 +1,116 @@
+"""A real engine, the farm's images, and wheelhouses of their own for the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import provision
+from builder.engine import Engine
+from builder.store import Store
+from tests.corpus import make_sdist
+
+DEBIAN = '[farm]\nbases = ["debian-12", "debian-13"]\nbuild-on = ["debian-12"]\n'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def aloud(request: pytest.FixtureRequest) -> Callable[[list[str]], int]:
+    """Run a command whose output is shown as it comes: making images takes minutes on a new machine."""
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+
+    def run(command: list[str]) -> int:
+        with manager.global_and_fixture_disabled():
+            print("\n$", *command, flush=True)
+            return subprocess.run(command, check=False).returncode
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Return an engine that answers."""
+    return provision.ensure_engine(print)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """A folder with a matrix, sdists and a wheelhouse.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    @property
+    def wheelhouse(self) -> Path:
+        return self.root / "wheelhouse"
+
+    def command(self, *options: str) -> list[str]:
+        """Return the command that runs the farm here."""
+        return [
+            sys.executable, "-m", "builder", "run", "--matrix", str(self.root / "matrix.toml"),
+            "--wheelhouse", str(self.wheelhouse), *options,
+        ]  # fmt: skip
+
+    def write(self, matrix: str, *sdists: str) -> None:
+        """Write the matrix and make sdists of corpus packages."""
+        (self.root / "matrix.toml").write_text(matrix)
+        for name in sdists:
+            make_sdist(name, self.root)
+
+    def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the farm to its end, quietly."""
+        return subprocess.run(
+            self.command(*options), capture_output=True, text=True, check=False, env={**os.environ, **environment}
+        )
+
+    def verdicts(self) -> dict[str, dict[str, Any]]:
+        """Return the packages of verdicts.json by name."""
+        document = json.loads((self.wheelhouse / "verdicts.json").read_text())
+        return {package["name"]: package for package in document["packages"]}
+
+    def farm_id(self) -> str:
+        """Return the label of this wheelhouse's containers."""
+        store = Store(self.wheelhouse)
+        try:
+            return store.farm_id
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """Return an empty workshop."""
+    return Workshop(root=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def images(
+    tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]], int], engine: Engine
+) -> Workshop:
+    """Have every image of the enabled bases made, by a run on one small package, and return its workshop."""
+    assert engine
+    shop = Workshop(root=tmp_path_factory.mktemp("images"))
+    shop.write('[packages.steady]\nsdist = "steady-1.0.tar.gz"\n', "steady")
+    aloud(shop.command())
+    return shop
+
+
+def containers_of(engine: Engine, farm_id: str) -> list[str]:
+    """Return the containers of a farm, running or not."""
+    found = engine._client.containers.list(all=True, sparse=True, filters={"label": f"wheelfarm.farm={farm_id}"})
+    return [str(container.id) for container in found]
