@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -178,6 +179,9 @@ def _stop_on_signals() -> threading.Event:
 
 def main() -> None:
     """Run the command and turn errors into messages and exit codes."""
+    for stream in (sys.stdout, sys.stderr):  # a log that somebody follows gets each line as it is printed
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     try:
         app()
     except FarmError as error:

@@ -95,3 +95,7 @@ def test_the_document_follows_its_schema():
     written = json.loads(document.make([fault], loaded).model_dump_json())
     jsonschema.validate(written, json.loads(document.schema()))
     assert written["packages"][0]["abis"]["cp314t"]["findings"][0]["code"] == "WF101"
+
+
+def test_the_published_schema_is_current():
+    assert (Path(__file__).parents[2] / "docs/verdicts.schema.json").read_text() == document.schema()
