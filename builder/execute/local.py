@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,8 @@ class LocalExecutor:
         key = job.key(inputs)
         found = None if job.id in forced else self._lookup(key)
         if found is not None:
-            self._end(found, known=True)
+            # The same question may have been asked by another job: two bases can make the very same wheel.
+            self._end(replace(found, job=job.id), known=True)
             return
         self._running += 1
         self._observer.started(job.id)

@@ -145,6 +145,18 @@ def test_an_image_that_is_gone_is_made_again_only_if_something_needs_it(store: S
     assert ran == ["image:a", "build:b"]
 
 
+def test_two_jobs_that_ask_the_same_share_the_answer(store: Store):
+    @dataclass
+    class Asking(Step):
+        def key(self, inputs: Mapping[str, Evidence]) -> str:
+            return "the same question"
+
+    ran: list[str] = []
+    ended = run(store, Asking("build:a", ran), Step("build:b", ran, ("build:a",)), Asking("load:c", ran, ("build:b",)))
+    assert ran == ["build:a", "build:b"]
+    assert {job: evidence.job for job, evidence in ended.items()} == {job: job for job in ended}
+
+
 def test_again_runs_what_is_known(store: Store):
     ran: list[str] = []
     run(store, Step("build:a", ran), Step("build:b", ran))
