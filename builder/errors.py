@@ -99,7 +99,14 @@ class CannotTellError(Exception):
     """A job could not find out what it was asked: the infrastructure failed, not the package.
 
     The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
+
+    Attributes:
+        code: the finding it becomes (builder/findings.py).
     """
+
+    def __init__(self, reason: str, *, code: str = "WF902") -> None:
+        self.code = code
+        super().__init__(reason)
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error: somebody asked the farm to stop

@@ -62,7 +62,7 @@ class Evidence:
     Attributes:
         key: hash of everything that could change it.
         job: the job's id, such as `build:lxml@debian-12`.
-        facts: JSON data; each kind of job documents its own.
+        facts: JSON data; each kind of job documents its own. Of what is undetermined, the finding's `code`.
         files: sha256 by file name.
         log: the job's log, relative to the wheelhouse, or empty.
         seconds: how long the job took.

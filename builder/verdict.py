@@ -24,6 +24,7 @@ class Wheel:
     sha256: str
     floor: str
     requires_python: str
+    log: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +157,7 @@ def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
                 sha256=build.files[filename],
                 floor=floor_name(filename),
                 requires_python=made["requires_python"],
+                log=build.log,
             )
 
 
@@ -163,8 +165,7 @@ def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
 
 
 def _untold(evidence: Evidence, base: str) -> Finding:
-    code = "WF901" if "could not be had" in evidence.reason else "WF902"
-    return Finding(code=code, detail=evidence.reason, where=base, bases=(base,), log=evidence.log)
+    return Finding(code=evidence.facts["code"], detail=evidence.reason, where=base, bases=(base,), log=evidence.log)
 
 
 def _build_findings(case: Case, abi: str) -> Iterator[Finding]:

@@ -185,13 +185,13 @@ class LocalExecutor:
         self, job: Job, key: str, inputs: Mapping[str, Evidence], tools: Tools, began: float
     ) -> Evidence | None:  # fmt: skip
         log = tools.log
-        reason = ""
+        reason, code = "", "WF902"
         try:
             result = job.run(inputs, tools)
         except Interrupted:
             return None
         except CannotTellError as error:
-            reason = str(error)
+            reason, code = str(error), error.code
         except Exception as error:
             if self._stop.is_set():
                 return None
@@ -201,7 +201,15 @@ class LocalExecutor:
         seconds = time.monotonic() - began
         kept = str(log.relative_to(self._store.wheelhouse)) if log.exists() else ""
         if reason:
-            return Evidence(key=key, job=job.id, outcome=Outcome.UNDETERMINED, reason=reason, log=kept, seconds=seconds)
+            return Evidence(
+                key=key,
+                job=job.id,
+                outcome=Outcome.UNDETERMINED,
+                reason=reason,
+                facts={"code": code},
+                log=kept,
+                seconds=seconds,
+            )
         evidence = Evidence(key=key, job=job.id, facts=result.facts, files=result.files, log=kept, seconds=seconds)
         self._store.put(evidence)
         return evidence

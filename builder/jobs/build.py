@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ import zipfile
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
@@ -32,9 +31,10 @@ from builder.jobs.buildlog import Failure, explain
 from builder.jobs.image import packages_id
 from builder.metadata import wheel_metadata
 from builder.store import digest
+from builder.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.jobs import Tools
     from builder.store import Evidence
@@ -47,7 +47,6 @@ _APPLY = (
 )
 _SOURCE_DATE_EPOCH = "1577836800"  # 2020-01-01: one time for every member of every wheel, so builds can be compared
 _LOG_LIMIT_BYTES = 64 << 20
-_UNPACKED_LIMIT_BYTES = 4 << 30
 _PROCESSES = 1024
 _POLL_S = 0.1
 _LOOK_EVERY_S = 2.0
@@ -323,50 +322,3 @@ def _usage(text: str) -> dict[str, int]:
         return {}
     pairs = (item.partition("=") for item in lines[-1].split()[1:])
     return {name: int(value) for name, _, value in pairs if value.isdigit()}
-
-
-def unpack(sdist: Path, filename: str, folder: Path) -> Path:
-    """Unpack an sdist and return its only top-level folder.
-
-    Members that would leave the folder, links that point out of it and devices are refused (PEP 706).
-
-    Args:
-        sdist: the file.
-        filename: what it is called, which tells its format.
-        folder: a folder to make.
-
-    Raises:
-        ValueError: the sdist has no single top-level folder or unpacks to too much.
-        tarfile.TarError, zipfile.BadZipFile, OSError: it cannot be unpacked.
-    """
-    folder.mkdir(parents=True)
-    if filename.endswith(".zip"):
-        _unzip(sdist, folder)
-    else:
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder, members=_bounded(archive), filter="data")
-    roots = [path for path in folder.iterdir() if path.is_dir()]
-    if len(roots) != 1:
-        raise ValueError(f"it has {len(roots)} top-level folders, not one")
-    return roots[0]
-
-
-def _bounded(archive: tarfile.TarFile) -> Iterable[tarfile.TarInfo]:
-    size = 0
-    for member in archive:
-        size += member.size
-        if size > _UNPACKED_LIMIT_BYTES:
-            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
-        yield member
-
-
-def _unzip(sdist: Path, folder: Path) -> None:
-    with zipfile.ZipFile(sdist) as archive:
-        members = archive.infolist()
-        if sum(member.file_size for member in members) > _UNPACKED_LIMIT_BYTES:
-            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
-        for member in members:
-            parts = PurePosixPath(member.filename).parts
-            if member.filename.startswith("/") or ".." in parts or stat.S_ISLNK(member.external_attr >> 16):
-                raise ValueError(f"member {member.filename!r} leads out of it")
-        archive.extractall(folder)  # noqa: S202 - every member was checked above

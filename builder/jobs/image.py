@@ -118,7 +118,8 @@ class BaseImage(_Image):
             try:
                 self._bootstrap(tag, tools)
             except CannotTellError as no_archive:
-                raise CannotTellError(f"base {self.base.name} could not be had: {no_archive}; {no_registry}") from None
+                reason = f"base {self.base.name} could not be had: {no_archive}; {no_registry}"
+                raise CannotTellError(reason, code="WF901") from None
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:

@@ -57,6 +57,8 @@ class WheelPart(_Part):
     sha256: str
     floor: str
     """The oldest platform it claims, such as `manylinux_2_17`."""
+    log: str
+    """The log of its build, relative to this file."""
 
 
 class ExercisedPart(_Part):
@@ -165,7 +167,7 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
         verdict=judgement.verdict.value,
         reason=judgement.reason,
         wheels=[
-            WheelPart(filename=wheel.filename, base=wheel.base, sha256=wheel.sha256, floor=wheel.floor)
+            WheelPart(filename=wheel.filename, base=wheel.base, sha256=wheel.sha256, floor=wheel.floor, log=wheel.log)
             for wheel in judgement.wheels
         ],
         loaded_on=list(judgement.loaded_on),

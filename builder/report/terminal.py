@@ -81,7 +81,7 @@ class PlainObserver:
     def ended(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
         if not known:
-            self._line(f"{outcome(evidence):6} {evidence.job}  {clock(evidence.seconds)}  [{self._done}/{self._jobs}]")
+            self._line(f"{outcome(evidence):6} {finished(evidence)}  [{self._done}/{self._jobs}]")
 
     def _line(self, text: str) -> None:
         self._console.print(
@@ -125,7 +125,7 @@ class LiveObserver:
         self._done += 1
         self._running.pop(evidence.job, None)
         if not known:
-            line = Text(f"{outcome(evidence):6} {evidence.job}  {clock(evidence.seconds)}")
+            line = Text(f"{outcome(evidence):6} {finished(evidence)}")
             line.stylize({"ok": "green", "failed": "red"}.get(outcome(evidence), "magenta"), 0, 6)
             self._console.print(line)
 
@@ -142,6 +142,12 @@ class LiveObserver:
             running,
             Text(self._saying, style="dim"),
         )
+
+
+def finished(evidence: Evidence) -> str:
+    """Return a job with the time it took and, of an image, its size."""
+    size = f"  {evidence.facts['bytes'] / 1e6:.0f} MB" if "bytes" in evidence.facts else ""
+    return f"{evidence.job}  {clock(evidence.seconds)}{size}"
 
 
 def outcome(evidence: Evidence) -> str:

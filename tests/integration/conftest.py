@@ -99,9 +99,7 @@ def workshop(tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def images(
-    tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]], int], engine: Engine
-) -> Workshop:
+def images(tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]], int], engine: Engine) -> Workshop:
     """Have every image of the enabled bases made, by a run on one small package, and return its workshop."""
     assert engine
     shop = Workshop(root=tmp_path_factory.mktemp("images"))

@@ -67,7 +67,13 @@ def judged(
     return judge(evidence, ABIS).abis[abi]
 
 
-UNTOLD = Evidence(key="", job="x", outcome=Outcome.UNDETERMINED, reason="base debian-13 could not be had: no archive")
+UNTOLD = Evidence(
+    key="",
+    job="x",
+    outcome=Outcome.UNDETERMINED,
+    reason="base debian-13 could not be had: no archive",
+    facts={"code": "WF901"},
+)
 FAILURE = {
     "failure": {"code": "WF202", "stage": "building wheel", "error": "a header is missing: x.h", "remedy": "add x"}
 }
