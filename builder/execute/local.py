@@ -148,10 +148,7 @@ class LocalExecutor:
         inputs = {need: self._ended[need] for need in job.needs}
         untold = next((evidence for evidence in inputs.values() if not evidence.determined), None)
         if untold is not None:
-            self._end(
-                Evidence(key="", job=job.id, outcome=Outcome.UNDETERMINED, reason=untold.reason, log=untold.log),
-                known=True,
-            )
+            self._end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
             return
         key = job.key(inputs)
         found = None if job.id in forced else self._lookup(key)
