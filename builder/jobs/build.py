@@ -47,9 +47,11 @@ _APPLY = (
 )
 _SOURCE_DATE_EPOCH = "1577836800"  # 2020-01-01: one time for every member of every wheel, so builds can be compared
 _LOG_LIMIT_BYTES = 64 << 20
-_PROCESSES = 1024
+_PROCESSES = 512
 _POLL_S = 0.1
 _LOOK_EVERY_S = 2.0
+_CROWDED_LOOKS = 3
+"""A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
 
 
 @cache
@@ -213,7 +215,7 @@ class _Call:
         self._folder = folder
         self._tools = tools
         self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
-        self._crowded = False
+        self._crowded = 0
 
     def run(self) -> _Ended:
         (self._folder / "wheels").mkdir(parents=True)
@@ -236,7 +238,7 @@ class _Call:
             text, exit_code, self._build.name, self._abis,
             timeout_s=self._build.timeout_s if timed_out else None,
             memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
-            processes=_PROCESSES if usage.get("processes-refused") or self._crowded else None,
+            processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
         )  # fmt: skip
         return _Ended(wheels=wheels, usage=usage, failed_abi=abi, failure=failure)
 
@@ -285,6 +287,8 @@ class _Call:
             if now > look:
                 self._look()
                 look = now + _LOOK_EVERY_S
+            if self._crowded >= _CROWDED_LOOKS:
+                return False
             if now > deadline:
                 return True
         return False
@@ -292,8 +296,8 @@ class _Call:
     def _look(self) -> None:
         """Notice a container at its limit on processes: once it is killed nothing tells."""
         counted = self._tools.engine.processes_of(self._label)
-        if counted is not None and counted[0] >= counted[1] * 0.9:
-            self._crowded = True
+        crowded = counted is not None and counted[0] >= counted[1] * 0.9
+        self._crowded = self._crowded + 1 if crowded else 0
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """End cibuildwheel, if it is still there, and its container."""

@@ -41,7 +41,7 @@ sdist = "glutton-1.0.tar.gz"
 memory = "256m"
 [packages.rabbits]
 sdist = "rabbits-1.0.tar.gz"
-timeout_s = 30
+timeout_s = 120
 [packages.forged]
 sdist = "steady-1.0.tar.gz"
 sha256 = "{"0" * 64}"
@@ -80,7 +80,7 @@ def done(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop
         ("soft", "build-failure", "build-failure", "this compiler is not good enough"),
         ("endless", "build-failure", "build-failure", "did not end within 20 s"),
         ("glutton", "build-failure", "build-failure", "more than the 256 MiB of memory"),
-        ("rabbits", "build-failure", "build-failure", "more than the 1024 processes"),
+        ("rabbits", "build-failure", "build-failure", "more than the 512 processes"),
         ("forged", "build-failure", "build-failure", "the matrix wants 0000"),
         ("torch", "build-failure", "build-failure", "no sdist"),
         ("wheelfarm-has-no-such-dependency", "build-failure", "build-failure", "knows no such name"),
