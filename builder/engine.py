@@ -328,11 +328,16 @@ class Engine:
 
     def processes_of(self, label: str) -> tuple[int, int] | None:
         """Return (processes now, most allowed) of the container of a tool's job, or None where there is none."""
-        for container in self._client.containers.list(filters={"label": f"wheelfarm.job={label}"}):
-            stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
-            numbers = stats.get("pids_stats", {})
-            if "current" in numbers and numbers.get("limit"):
-                return int(numbers["current"]), int(numbers["limit"])
+        from docker.errors import DockerException
+
+        try:
+            for container in self._client.containers.list(sparse=True, filters={"label": f"wheelfarm.job={label}"}):
+                stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
+                numbers = stats.get("pids_stats", {})
+                if "current" in numbers and numbers.get("limit"):
+                    return int(numbers["current"]), int(numbers["limit"])
+        except (DockerException, OSError, ValueError):
+            return None  # it ended while it was looked at: the engine says so in one of several ways
         return None
 
     def remove_labelled(self, label: str) -> None:
