@@ -188,12 +188,12 @@ def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path)
 
 
 def _print_remedies(console: Console, judged: Sequence[Judged]) -> None:
-    seen: set[tuple[str, str, str]] = set()  # what concerns the farm is said once, not for every package
+    seen: set[tuple[str, str]] = set()  # what concerns the farm is said once, not for every package
     for package in judged:
         for judgement in package.abis.values():
             for finding in judgement.findings:
                 own = package.name if finding.verdict is not Verdict.UNDETERMINED else ""
-                key = (own, finding.code, finding.where)
+                key = (own or finding.where, finding.code)
                 if finding.verdict is not judgement.verdict or key in seen:
                     continue
                 if not seen:
