@@ -13,6 +13,7 @@ import os
 import shutil
 import tarfile
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LABEL = "wheelfarm.farm"
 """Container label: the id of the farm that owns it."""
+RUN_LABEL = "wheelfarm.run"
+"""Container label: the run that started it."""
 CONTENT_LABEL = "wheelfarm.content"
 """Image label: hash of what the image contains."""
 
@@ -102,6 +105,7 @@ class Engine:
         self._client = client
         self.address = address
         self.farm_id = farm_id
+        self.run_id = uuid.uuid4().hex
 
     # --- who it is -------------------------------------------------------------------------------------------------
 
@@ -264,7 +268,7 @@ class Engine:
             list(task.command),
             user=task.user,
             environment={**(host.container_environment() if task.network else {}), **task.environment},
-            labels={LABEL: self.farm_id},
+            labels={LABEL: self.farm_id, RUN_LABEL: self.run_id},
             network_mode="bridge" if task.network else "none",
             security_opt=["no-new-privileges"],
             cap_drop=["ALL"],
@@ -315,6 +319,7 @@ class Engine:
         environment = [f"--env={name}={value}" for name, value in host.container_environment().items()]
         return [
             f"--label={LABEL}={self.farm_id}",
+            f"--label={RUN_LABEL}={self.run_id}",
             f"--label=wheelfarm.job={label}",
             "--security-opt=no-new-privileges",
             f"--memory={limits.memory_bytes}",
@@ -347,6 +352,10 @@ class Engine:
     def reap(self) -> int:
         """Remove every container that this farm owns and return how many there were."""
         return self._remove_all(f"{LABEL}={self.farm_id}")
+
+    def reap_run(self, run_id: str) -> int:
+        """Remove every container that one run started and return how many there were."""
+        return self._remove_all(f"{RUN_LABEL}={run_id}")
 
     def _remove_all(self, label: str) -> int:
         # `sparse`: a container that vanishes while it is listed is no error.

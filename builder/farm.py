@@ -153,7 +153,7 @@ def _execute(
             if leftovers := found.reap():
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
             guards.callback(found.reap)
-            guards.enter_context(guarded(found.address, store.farm_id))
+            guards.enter_context(guarded(found.address, found.run_id))
             return found
 
         return LocalExecutor(graph, store, observer, engine, slots=request.slots, stop=stop).run(again)

@@ -1,6 +1,6 @@
 """A small process that outlives a killed farm just long enough to remove its containers.
 
-Usage: python -m builder.execute.guardian ENGINE-ADDRESS FARM-ID
+Usage: python -m builder.execute.guardian ENGINE-ADDRESS RUN-ID
 
 Its standard input is a pipe from the farm. A farm that ends in order says `done`; one that is killed closes the pipe
 without a word.
@@ -24,10 +24,10 @@ _PAUSE_S = 2.0
 
 
 @contextlib.contextmanager
-def guarded(address: str, farm_id: str) -> Iterator[None]:
-    """Have this farm's containers removed should the process be killed inside the block."""
+def guarded(address: str, run_id: str) -> Iterator[None]:
+    """Have this run's containers removed should the process be killed inside the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "builder.execute.guardian", address, farm_id],
+        [sys.executable, "-m", "builder.execute.guardian", address, run_id],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -45,14 +45,14 @@ def guarded(address: str, farm_id: str) -> Iterator[None]:
 
 def main() -> None:
     """Wait for the farm to end."""
-    address, farm_id = sys.argv[1:]
+    address, run_id = sys.argv[1:]
     if sys.stdin.buffer.read() == _DONE:
         return
     os.environ["DOCKER_HOST"] = address
     from builder import engine
 
     for _ in range(_ROUNDS):  # what the farm had started may take a moment to show
-        engine.connect(farm_id).reap()
+        engine.connect().reap_run(run_id)
         time.sleep(_PAUSE_S)
 
 
