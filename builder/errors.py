@@ -58,6 +58,32 @@ class MatrixError(FarmError):
         super().__init__("\n".join((f"{count} in {path}", *lines)))
 
 
+class DependencyFileError(FarmError):
+    """A file of dependencies cannot be read or is wrong.
+
+    Attributes:
+        path: the file.
+        mistakes: what is wrong in it, as (line or dotted path, what was found and what was expected).
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
+        self.path = path
+        self.mistakes = tuple(mistakes)
+        lines = (f"{path}: {where}: {text}" if where else f"{path}: {text}" for where, text in self.mistakes)
+        super().__init__("\n".join(lines))
+
+
+class IndexUnreachableError(FarmError):
+    """The package index does not answer, and nothing can be said without it."""
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}. Nothing was changed; see `wheelfarm doctor`, then try again.")
+
+
 class UnknownPackageError(FarmError):
     """`--only` names a package that the matrix does not have."""
 
