@@ -124,7 +124,9 @@ class _Resolving:
         matching = matching_releases(specifier & constraint, releases, exact=any(one.version for one in asked))
         if not matching:
             newest = f"; the newest is {releases[0].version}" if releases else ""
-            why = f"the index has no release that matches {str(specifier & constraint) or 'any stable version'!r}{newest}"
+            why = (
+                f"the index has no release that matches {str(specifier & constraint) or 'any stable version'!r}{newest}"
+            )
             self.left_out.append(LeftOut(name=name, where=where, why=why))
             return False
         admitting = [release for release in matching if release.admits(self.python)]

@@ -77,7 +77,11 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 def _project(path: Path, data: dict[str, Any]) -> _Project:
     table = data.get("project")
     if table is None and "dependency-groups" not in data:
-        own = " Poetry's own table is not read: poetry export -o requirements.txt" if "poetry" in data.get("tool", {}) else ""
+        own = (
+            " Poetry's own table is not read: poetry export -o requirements.txt"
+            if "poetry" in data.get("tool", {})
+            else ""
+        )
         raise DependencyFileError(path, [("project", f"there is no such table (PEP 621).{own}")])
     try:
         project = _Project.model_validate({} if table is None else table)
@@ -112,14 +116,19 @@ def _requirements(
     for group in sorted(selection.groups):
         try:
             found = resolver.resolve(group)
-        except (CyclicDependencyGroup, InvalidDependencyGroupObject, InvalidRequirement, LookupError, ValueError, TypeError) as error:
+        except (
+            CyclicDependencyGroup,
+            InvalidDependencyGroupObject,
+            InvalidRequirement,
+            LookupError,
+            ValueError,
+            TypeError,
+        ) as error:
             raise DependencyFileError(path, [(f"dependency-groups.{group}", shown(error))]) from None
         yield from ((f"dependency-groups.{group}", parsed) for parsed in found)
 
 
-def _expanded(
-    path: Path, project: _Project, extra: str, inside: frozenset[str]
-) -> Iterator[tuple[str, Requirement]]:
+def _expanded(path: Path, project: _Project, extra: str, inside: frozenset[str]) -> Iterator[tuple[str, Requirement]]:
     """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead."""
     by_name = {str(canonicalize_name(name)): (name, texts) for name, texts in project.optional.items()}
     written, texts = by_name.get(extra, (extra, ())) if extra else ("", project.dependencies)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pip._internal.req.req_file import get_line_parser, ignore_comments, join_lines
 from packaging.utils import canonicalize_name
+from pip._internal.req.req_file import get_line_parser, ignore_comments, join_lines
 
 from builder.errors import DependencyFileError
 from builder.lockfiles.model import Dependency, DependencyFile, LeftOut
@@ -106,13 +106,20 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
 
 def _note(options: Any, where: str, gathered: _Gathered) -> None:  # noqa: ANN401 - optparse's values
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
-        gathered.notes[f"{where} names an index of its own; the farm asks the one that pip here is configured with"] = None
+        gathered.notes[f"{where} names an index of its own; the farm asks the one that pip here is configured with"] = (
+            None
+        )
 
 
 def _is_local_or_remote(text: str) -> bool:
     """Tell a path or an address from a requirement, as pip does."""
-    first = text.split("@")[0].strip() if " @ " in text or "@ " in text else text
-    return "://" in first or "/" in first.partition(";")[0] or first.startswith(".") or text.endswith((".whl", ".tar.gz", ".zip"))
+    first = text.split("@", maxsplit=1)[0].strip() if " @ " in text or "@ " in text else text
+    return (
+        "://" in first
+        or "/" in first.partition(";")[0]
+        or first.startswith(".")
+        or text.endswith((".whl", ".tar.gz", ".zip"))
+    )
 
 
 def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
@@ -122,7 +129,7 @@ def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator
     for number, text in ignore_comments(join_lines(numbered)):
         try:
             requirement_text, options = parse(text)
-        except Exception as error:  # noqa: BLE001 - optparse, shlex and pip each raise their own
+        except Exception as error:  # optparse, shlex and pip each raise their own
             mistake = (f"line {number}", f"{shown(text)!r} cannot be read: {shown(getattr(error, 'msg', error))}")
             raise DependencyFileError(path, [mistake]) from None
         included = [(name, False) for name in options.requirements or ()]

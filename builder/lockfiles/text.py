@@ -66,7 +66,9 @@ def requirement(path: Path, where: str, text: str) -> Requirement:
     try:
         parsed = Requirement(text)
         canonicalize_name(parsed.name, validate=True)
-    except (InvalidRequirement, InvalidName, RecursionError) as error:
+        for one in parsed.specifier:
+            Version(one.version.removesuffix(".*"))  # `===` takes any text (PEP 440), which no index can sort
+    except (InvalidRequirement, InvalidName, InvalidVersion, RecursionError) as error:
         reason = shown(str(error).partition("\n")[0])
         raise DependencyFileError(path, [(where, f"{shown(text)!r} is no requirement: {reason}")]) from None
     return parsed
@@ -96,7 +98,12 @@ def package_version(path: Path, where: str, text: str) -> Version:
         raise DependencyFileError(path, [(where, f"{shown(text)!r} is no version (PEP 440)")]) from None
 
 
+def printable(text: object) -> str:
+    """Replace what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
+
+
 def shown(text: object) -> str:
-    """Shorten text from a file for a message, and leave out what would steer a terminal."""
-    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
-    return printable if len(printable) <= _SHOWN else printable[: _SHOWN - 1] + "…"
+    """Shorten text from a file for a message, and replace what would steer a terminal."""
+    clean = printable(text)
+    return clean if len(clean) <= _SHOWN else clean[: _SHOWN - 1] + "…"

@@ -105,8 +105,13 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         return canonicalize_name(requirement_or_candidate.name), extras
 
     def get_preference(
-        self, identifier: Any, resolutions: Any, candidates: Any, information: Any, backtrack_causes: Any
-    ) -> Any:  # noqa: ANN401 - resolvelib's own types
+        self,
+        identifier: Any,  # noqa: ANN401 - resolvelib's own types
+        resolutions: Any,  # noqa: ANN401, ARG002 - as above
+        candidates: Any,  # noqa: ANN401, ARG002 - as above
+        information: Any,  # noqa: ANN401 - as above
+        backtrack_causes: Any,  # noqa: ANN401 - as above
+    ) -> tuple[bool | str | list[str], ...]:
         """Decide first on what leaves no choice, then on what was in the way, then on what is restricted at all."""
         name, extras = identifier
         wanted = [one.requirement.specifier for one in information[identifier]]
