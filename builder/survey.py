@@ -6,7 +6,7 @@ Only wheels for x86-64 Linux with glibc count: that is what the farm builds for.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ ABIS = ("cp314", "cp314t", "abi3", "cp315", "abi3t")
 
 MOVES = {"3.14": ("cp314", "abi3"), "3.14t": ("cp314t",)}
 """A move, and the ABIs that serve it. `abi3` never serves 3.14t; `abi3t` starts with 3.15 (PEP 803)."""
+
+PURE = "pure"
+"""Stands among the ABIs for a wheel that serves every Python."""
 
 _MINOR = 14
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
@@ -52,11 +55,13 @@ class Outlook:
     Attributes:
         upgrade: the newest release that has what is missing; empty where none or not needed.
         blockers: what stands in the way, for a person; empty where nothing does.
+        remark: what to know although nothing stands in the way.
     """
 
     status: Status
     upgrade: str = ""
     blockers: tuple[str, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +81,8 @@ class Described:
     @property
     def free_threading(self) -> str:
         """The free-threading classifier's grade, such as `3 - Stable`; empty where there is none."""
-        grades = [text.removeprefix(_FREE_THREADING).removeprefix(" :: ") for text in self.classifiers]
-        found = [grade or "stated" for grade, text in zip(grades, self.classifiers, strict=True) if text != grade]
-        return max(found, default="")
+        stated = (text.partition(_FREE_THREADING) for text in self.classifiers)
+        return max((rest.removeprefix(" :: ") or "stated" for _, found, rest in stated if found), default="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +90,8 @@ class Surveyed:
     """One dependency.
 
     Attributes:
-        wheels: of the release that is asked for: by ABI the lowest manylinux floor, `any` for a pure wheel.
+        wheels: of the release that is asked for: by ABI the lowest manylinux floor, `any` where a wheel needs none;
+            the key `pure` where one wheel serves every Python.
         newest: the newest stable release.
         newest_wheels: the same of the newest release.
         newest_with: by ABI the newest release that has a wheel for it.
@@ -128,7 +133,12 @@ class Surveyed:
             },
             "newest_with": dict(self.newest_with),
             "outlooks": {
-                move: {"status": str(one.status), "upgrade": one.upgrade, "blockers": list(one.blockers)}
+                move: {
+                    "status": str(one.status),
+                    "upgrade": one.upgrade,
+                    "blockers": list(one.blockers),
+                    "remark": one.remark,
+                }
                 for move, one in self.outlooks.items()
             },
         }
@@ -181,28 +191,28 @@ def newest_of(release: Release, releases: Sequence[Release]) -> Release:
 
 
 def wheel_floors(release: Release) -> dict[str, str]:
-    """Return for which ABIs a release has wheels: by ABI the lowest floor, `any` where the C library does not matter."""
+    """Return for which ABIs a release has wheels: by ABI the lowest floor, `any` where glibc does not matter."""
     found: dict[str, list[tuple[int, int]]] = {}
     for wheel in release.wheels:
         tags = wheel_tags(wheel.filename)
-        if all(tag.platform == "any" for tag in tags):
-            floor = (0, 0) if any(tag.interpreter.startswith("py3") for tag in tags) else None
-        else:
-            floor = next(iter(glibc_floors(wheel.filename)), None)
-            if any(tag.platform == "linux_x86_64" for tag in tags):
-                floor = floor or (0, 0)
-        if tags and floor is not None:
-            for abi in {abi for tag in tags for abi in _abis(tag.interpreter, tag.abi)}:
+        floor = next(iter(glibc_floors(wheel.filename)), None) if tags else None
+        platforms = {tag.platform for tag in tags}
+        if platforms & {"any", "linux_x86_64"}:
+            floor = floor or (0, 0)
+        if floor is not None:
+            for abi in {abi for tag in tags for abi in _abis(tag.interpreter, tag.abi, tag.platform)}:
                 found.setdefault(abi, []).append(floor)
-    return {abi: _floor(min(found[abi])) for abi in ABIS if abi in found}
+    return {abi: _floor(min(found[abi])) for abi in (*ABIS, PURE) if abi in found}
 
 
 def _floor(glibc: tuple[int, int]) -> str:
     return f"manylinux_{glibc[0]}_{glibc[1]}" if any(glibc) else _ANY_FLOOR
 
 
-def _abis(interpreter: str, abi: str) -> tuple[str, ...]:
+def _abis(interpreter: str, abi: str, platform: str) -> tuple[str, ...]:
     """Return which of the ABIs one tag serves."""
+    if abi == "none" and platform == "any":
+        return (PURE,) if interpreter.startswith("py3") else ()
     if abi == "none":
         return _abis_of_no_abi(interpreter)
     minor = re.fullmatch(r"cp3(\d+)", interpreter)
@@ -214,14 +224,14 @@ def _abis(interpreter: str, abi: str) -> tuple[str, ...]:
 
 
 def _abis_of_no_abi(interpreter: str) -> tuple[str, ...]:
-    """`py3` serves every Python; `cp310-none` and `py310-none` this one and, for `py`, later ones (PEP 425)."""
+    """A tag without an ABI: `py3` serves every Python, `py310` later ones too, `cp314` only its own (PEP 425)."""
     match = re.fullmatch(r"(py|cp)3(\d*)", interpreter)
     if match is None:
         return ()
     minor = int(match[2] or 0)
     if match[1] == "cp":
         return {14: ("cp314", "cp314t"), 15: ("cp315",)}.get(minor, ())
-    return tuple(abi for abi, least in (("cp314", 14), ("cp314t", 14), ("cp315", 15)) if minor <= least)
+    return tuple(abi for abi, own in (("cp314", 14), ("cp314t", 14), ("cp315", 15)) if minor <= own)
 
 
 def _outlook(
@@ -232,7 +242,8 @@ def _outlook(
     served = {version for version in floors if admitted >= {version} and _serves(move, floors[version])}
     sourced = kind is Kind.PURE and release.sdist is not None and release.version in admitted
     if release.version in served or (sourced and not release.wheels):
-        return Outlook(status=Status.READY)
+        fallback = kind is Kind.SPEEDUPS and not any(abi in floors[release.version] for abi in MOVES[move])
+        return Outlook(status=Status.READY, remark="pure wheel, without its native part" if fallback else "")
     blockers = [_blocker(move, release, floors[release.version], admitted)]
     newer = [version for version in served if version > release.version]
     if newer:
@@ -245,7 +256,7 @@ def _outlook(
 
 
 def _serves(move: str, floors: Mapping[str, str]) -> bool:
-    return any(abi in floors for abi in MOVES[move])
+    return any(abi in floors for abi in (*MOVES[move], PURE))
 
 
 def _blocker(move: str, release: Release, floors: Mapping[str, str], admitted: set[Version]) -> str:

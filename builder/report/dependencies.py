@@ -11,7 +11,7 @@ from rich.text import Text
 from builder.lockfiles.text import printable, shown
 from builder.matrix_file import Action
 from builder.sources.kind import Kind
-from builder.survey import MOVES, Outlook, Status, Surveyed, summary
+from builder.survey import MOVES, PURE, Outlook, Status, Surveyed, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,18 +65,21 @@ def _wheels(row: Surveyed) -> str:
     """Group ABIs by floor: `cp314 cp314t 2_17, abi3 2_28`."""
     floors: dict[str, list[str]] = {}
     for abi, floor in row.wheels.items():
-        floors.setdefault(floor, []).append(abi)
-    if set(floors) == {"any"}:
-        return "any"
-    return ", ".join(f"{' '.join(abis)} {floor.removeprefix('manylinux_')}" for floor, abis in floors.items()) or "none"
+        floors.setdefault("" if abi == PURE else floor, []).append(abi)
+    if set(row.wheels) == {PURE}:
+        return PURE
+    return (
+        ", ".join(f"{' '.join(abis)} {floor.removeprefix('manylinux_')}".strip() for floor, abis in floors.items())
+        or "none"
+    )
 
 
 def _outlook(outlook: Outlook) -> Text:
     text = Text(str(outlook.status), style=_STYLES[outlook.status])
     if outlook.upgrade:
         text.append(f" {outlook.upgrade}")
-    if outlook.blockers:
-        text.append(f": {shown('; '.join(outlook.blockers))}", style="not bold default")
+    if words := "; ".join((*outlook.blockers, *filter(None, (outlook.remark,)))):
+        text.append(f": {shown(words)}", style="not bold default")
     return text
 
 
