@@ -6,7 +6,7 @@ Only wheels for x86-64 Linux with glibc count: that is what the farm builds for.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -248,11 +248,15 @@ def _outlook(
     newer = [version for version in served if version > release.version]
     if newer:
         return Outlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
-    can_build = next((one for one in (release, *stable) if one.sdist and one.version in admitted), None)
+    can_build = next((one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None)
     if can_build is None:
-        return Outlook(status=Status.BLOCKED, blockers=(*blockers, "no sdist that this Python may have"))
+        return Outlook(status=Status.BLOCKED, blockers=(*blockers, "nor has a newer release an sdist for this Python"))
     upgrade = str(can_build.version) if can_build.version > release.version else ""
     return Outlook(status=Status.BUILD, upgrade=upgrade, blockers=tuple(blockers))
+
+
+def _can_build(one: Release, asked: Release, admitted: set[Version]) -> bool:
+    return one.sdist is not None and one.version >= asked.version and one.version in admitted
 
 
 def _serves(move: str, floors: Mapping[str, str]) -> bool:

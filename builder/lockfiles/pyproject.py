@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.dependency_groups import (
-    CyclicDependencyGroup,
-    DependencyGroupResolver,
-    DuplicateGroupNames,
-    InvalidDependencyGroupObject,
-)
-from packaging.requirements import InvalidRequirement
+from packaging.dependency_groups import DependencyGroupResolver
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -112,20 +106,20 @@ def _requirements(
             raise DependencyFileError(path, [("", text)])
     for extra in sorted(selection.extras):
         yield from _expanded(path, project, extra, frozenset())
-    resolver = _resolver(path, groups)
     for group in sorted(selection.groups):
-        try:
-            found = resolver.resolve(group)
-        except (
-            CyclicDependencyGroup,
-            InvalidDependencyGroupObject,
-            InvalidRequirement,
-            LookupError,
-            ValueError,
-            TypeError,
-        ) as error:
-            raise DependencyFileError(path, [(f"dependency-groups.{group}", shown(error))]) from None
-        yield from ((f"dependency-groups.{group}", parsed) for parsed in found)
+        where = f"dependency-groups.{group}"
+        yield from ((where, requirement(path, where, text)) for text in _members(path, groups, group))
+
+
+def _members(path: Path, groups: dict[str, Any], group: str) -> list[str]:
+    """Return a group's requirements, those of the groups it includes among them (PEP 735)."""
+    where = f"dependency-groups.{group}"
+    try:
+        return [str(parsed) for parsed in DependencyGroupResolver(groups).resolve(group)]
+    except ExceptionGroup as error:
+        raise DependencyFileError(path, [(where, shown(one)) for one in error.exceptions]) from None
+    except RecursionError:
+        raise DependencyFileError(path, [(where, "includes groups too deeply")]) from None
 
 
 def _expanded(path: Path, project: _Project, extra: str, inside: frozenset[str]) -> Iterator[tuple[str, Requirement]]:
@@ -151,13 +145,6 @@ def _groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     for name in groups:
         package_name(path, "dependency-groups", name)
     return groups
-
-
-def _resolver(path: Path, groups: dict[str, Any]) -> DependencyGroupResolver:
-    try:
-        return DependencyGroupResolver(groups)
-    except (DuplicateGroupNames, TypeError, ValueError) as error:
-        raise DependencyFileError(path, [("dependency-groups", shown(error))]) from None
 
 
 def _notes(path: Path, data: dict[str, Any], project: _Project, selection: Selection) -> tuple[str, ...]:

@@ -126,21 +126,20 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         incompatibilities: Mapping[Any, Any],
     ) -> Sequence[Candidate]:
         name, extras = identifier
-        wanted = list(requirements[identifier])
-        allowed = self._constraints.get(name, SpecifierSet())
+        wanted = self._constraints.get(name, SpecifierSet())
+        for requirement in requirements[identifier]:
+            wanted &= requirement.specifier
         refused = {candidate.version for candidate in incompatibilities[identifier]}
-        return [
-            candidate
-            for candidate in self._candidates(name, extras)
-            if candidate.version not in refused
-            and allowed.contains(candidate.version, prereleases=True)
-            and all(self.is_satisfied_by(one, candidate) for one in wanted)
-        ]
+        found = [candidate for candidate in self._candidates(name, extras) if candidate.version not in refused]
+        # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
+        allowed = set(wanted.filter([candidate.version for candidate in found]))
+        pinned = self._pinned.get(name)
+        if pinned is not None and wanted.contains(pinned.version, prereleases=True):
+            allowed.add(pinned.version)
+        return [candidate for candidate in found if candidate.version in allowed]
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
-        return bool(
-            requirement.specifier.contains(candidate.version, prereleases=candidate.name in self._pinned or None)
-        )
+        return bool(requirement.specifier.contains(candidate.version, prereleases=True))
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         stated = candidate.requires
