@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from packaging.metadata import RawMetadata, parse_email
-from remotezip import RemoteZip, RemoteZipError
+from remotezip import RemoteIOError, RemoteZip, RemoteZipError
 from urllib3.exceptions import HTTPError
 
 from builder.metadata import NotADistributionError
@@ -59,6 +59,8 @@ def wheel_head(url: str, session: requests.Session) -> WheelHead:
             if entry is None or entry.file_size > _LIMIT_BYTES:
                 raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
             return WheelHead(metadata=parse_email(archive.read(entry))[0], built=_day(entry))
+    except RemoteIOError as error:
+        raise requests.ConnectionError(str(error)) from None
     except RemoteZipError as error:
         raise RangesRefusedError(str(error)) from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
