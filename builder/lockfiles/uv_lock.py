@@ -90,6 +90,10 @@ class _Package(_Part):
     def is_local(self) -> bool:
         return any(kind in self.source for kind in _LOCAL)
 
+    @property
+    def is_root(self) -> bool:
+        return any(self.source.get(kind) == "." for kind in _LOCAL)
+
 
 class _Lock(_Part):
     version: int
@@ -140,7 +144,7 @@ def _dotted(location: tuple[str | int, ...]) -> str:
 
 
 class _Walk:
-    """Everything that can be reached from the project's own packages."""
+    """Everything that can be reached from the project at the lock file's side."""
 
     def __init__(self, path: Path, lock: _Lock, selection: Selection) -> None:
         self._path = path
@@ -154,7 +158,9 @@ class _Walk:
 
     def run(self) -> None:
         """Walk."""
-        roots = [number for number, package in enumerate(self._lock.packages) if package.is_local]
+        local = [number for number, package in enumerate(self._lock.packages) if package.is_local]
+        # The members of a workspace without a project of its own stand side by side.
+        roots = [number for number in local if self._lock.packages[number].is_root] or local
         if not roots:
             text = "none has a source 'virtual', 'editable' or 'directory': there is no project to start from"
             raise DependencyFileError(self._path, [("package", text)])

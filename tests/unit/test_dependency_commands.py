@@ -151,20 +151,21 @@ def test_a_package_with_another_pin_changes_only_when_that_is_asked_for(project:
     assert project.matrix.read_text() == '[packages.deep]\nversion = "==1.0"  # on purpose\n'
 
 
-@pytest.mark.parametrize("command", ["add", "survey"])
-def test_a_wrong_file_ends_with_its_place_and_nothing_written(project: Project, command: str):
-    for name, text, place in (
-        ("requirements.txt", "good==1\n../x/../y\nbad=1\n", "requirements.txt: line 3"),
-        ("pylock.toml", 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "../x"\n', "packages[0]"),
-        ("uv.lock", 'version = 1\n[[package]]\nname = "<b>"\n', "package[0].name"),
-        ("pyproject.toml", '[project]\ndependencies = ["a/b"]\n', "project.dependencies[0]"),
-    ):
-        done = project.run(command, project.write(name, text))
-        assert done.returncode == 2, done.stderr
-        assert place in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not project.matrix.exists()
-    assert not (project.root / "wheelhouse").exists()
+@pytest.mark.parametrize(
+    ("command", "name", "text", "place"),
+    [
+        ("add", "requirements.txt", "good==1\n../x/../y\nbad=1\n", "requirements.txt: line 3"),
+        ("survey", "uv.lock", 'version = 1\n[[package]]\nname = "<b>"\n', "package[0].name"),
+    ],
+)
+def test_a_wrong_file_ends_with_its_place_and_nothing_written(
+    project: Project, command: str, name: str, text: str, place: str
+):
+    done = project.run(command, project.write(name, text))
+    assert done.returncode == 2, done.stderr
+    assert place in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [item.name for item in project.root.iterdir()] == [name]
 
 
 def test_add_refuses_a_wrong_matrix_before_it_asks_the_index(project: Project):

@@ -256,6 +256,23 @@ def test_a_uv_lock_is_walked_from_the_project(tmp_path: Path):
     assert {"sped", "tool"} <= set(wanted(read(tmp_path, "uv.lock", tomli_w.dumps(UV_LOCK), everything)))
 
 
+def test_members_of_a_workspace_count_where_the_project_needs_them(tmp_path: Path):
+    registry = {"registry": "x"}
+    lock = {
+        "version": 1,
+        "package": [
+            {"name": "root", "source": {"virtual": "."}, "dependencies": [{"name": "member"}]},
+            {"name": "member", "source": {"editable": "member"}, "dependencies": [{"name": "one"}]},
+            {"name": "aside", "source": {"editable": "aside"}, "dependencies": [{"name": "two"}]},
+            {"name": "one", "version": "1", "source": registry},
+            {"name": "two", "version": "2", "source": registry},
+        ],
+    }
+    assert wanted(read(tmp_path, "uv.lock", tomli_w.dumps(lock))) == {"one": "==1"}
+    del lock["package"][0]  # type: ignore[attr-defined]
+    assert wanted(read(tmp_path, "uv.lock", tomli_w.dumps(lock))) == {"one": "==1", "two": "==2"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
