@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     FAULTS = 1
     """Every package was judged, and at least one has a worse verdict."""
     USAGE = 2
-    """The command line or matrix.toml is wrong. Nothing ran."""
+    """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3
     """No fault was shown, but for at least one package the farm could not tell."""
     ENGINE = 4
