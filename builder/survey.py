@@ -250,7 +250,7 @@ def _outlook(
         return Outlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
     can_build = next((one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None)
     if can_build is None:
-        return Outlook(status=Status.BLOCKED, blockers=(*blockers, "nor has a newer release an sdist for this Python"))
+        return Outlook(status=Status.BLOCKED, blockers=(*blockers, "no newer sdist either"))
     upgrade = str(can_build.version) if can_build.version > release.version else ""
     return Outlook(status=Status.BUILD, upgrade=upgrade, blockers=tuple(blockers))
 

@@ -27,15 +27,22 @@ SCHEMA_VERSION = 1
 
 _STYLES = {Status.READY: "green", Status.UPGRADE: "yellow", Status.BUILD: "magenta", Status.BLOCKED: "bold red"}
 _SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.SAME: "=", Action.DIFFERS: "!"}
+_HEADINGS = (
+    "package", "release", "kind", "wheels", "sdist", "on 3.14", "on 3.14t", "classifier", "newest", "age"
+)  # fmt: skip
+_FOLDED = frozenset({"wheels", "on 3.14", "on 3.14t"})
 _DAYS_PER_MONTH = 30.4
 _MONTHS_SHOWN = 24
 
 
 def print_survey(console: Console, found: Survey, today: datetime.date) -> None:
-    """Print a table, native packages first, and the sentence that sums up."""
+    """Print a table, native packages first, and the sentence that sums up.
+
+    The free-threading classifier and the age are those of the newest release.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    for heading in ("package", "release", "kind", "wheels (x86-64 Linux)", "sdist", "3.14", "3.14t", "newest", "age"):
-        table.add_column(heading, no_wrap=heading in {"release", "sdist", "age"}, overflow="fold")
+    for heading in _HEADINGS:
+        table.add_column(heading, no_wrap=heading not in _FOLDED, overflow="fold")
     for row in sorted(found.rows, key=lambda row: (row.kind is Kind.PURE, row.name)):
         table.add_row(*_cells(row, today))
     console.print(table)
@@ -47,15 +54,15 @@ def print_survey(console: Console, found: Survey, today: datetime.date) -> None:
 def _cells(row: Surveyed, today: datetime.date) -> tuple[Text, ...]:
     newest = row.newest if row.newest != row.version else ""
     grade = row.newest_described.free_threading
-    kind = f"{row.kind}{f', free threading: {grade}' if grade else ''}"
     return (
         Text(row.name),
         Text(row.version),
-        Text(shown(kind)),
+        Text(str(row.kind)),
         Text(_wheels(row)),
         Text("yes" if row.sdist else "no"),
         _outlook(row.outlooks["3.14"]),
         _outlook(row.outlooks["3.14t"]),
+        Text(shown(grade.rpartition(" - ")[2])),
         Text(newest),
         Text(_age(row.newest_described.day, today)),
     )

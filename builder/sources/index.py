@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = (15, 120)
 _TRIES = 3
+_FOREIGN = re.compile(r"-(win|macosx|ios|android)[a-z0-9_]*(\.[a-z0-9_.]+)?\.whl$")
 
 
 class IndexSilentError(Exception):
@@ -182,7 +184,7 @@ class Index:
         if stated is not None:
             return parse_email(self._get(stated.url + ".metadata").content)[0]
         likely = release.pure_wheel or release.likely_wheel
-        if likely is not None and (head := self.head(likely)) is not None:
+        if likely is not None and not _FOREIGN.search(likely.filename) and (head := self.head(likely)) is not None:
             return head.metadata
         if release.pure_wheel is not None:
             return wheel_metadata(self._store.file(self.download(release.pure_wheel)))

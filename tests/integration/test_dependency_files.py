@@ -55,7 +55,7 @@ CASES = [
     Case(
         project="mcp", version="2.3.0", file="uv.lock", pinned=28,
         native=frozenset({"cffi", "cryptography", "pydantic-core", "rpds-py"}),
-        pure=frozenset({"anyio", "httpx", "pydantic", "starlette"}),
+        pure=frozenset({"anyio", "pydantic", "starlette", "uvicorn"}),
     ),
     Case(
         project="snowflake-cli", version="3.31.0", file="pyproject.toml", pinned=0,
