@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,14 +98,17 @@ def _allowed(sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, 
 
     What the index promises is enough where it matches: the build checks the file itself against what is returned.
     """
-    promised = (sdist.digests or {}).get("sha256")
-    if promised and f"sha256:{promised}" in hashes:
+    wanted = {value.lower() for value in hashes}
+    promised = (sdist.digests or {}).get("sha256", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", promised):
+        promised = ""
+    if f"sha256:{promised}" in wanted:
         return promised
-    algorithms = {value.partition(":")[0] for value in hashes}
+    algorithms = {value.partition(":")[0] for value in wanted}
     if promised and algorithms == {"sha256"}:
         return None
     sha256 = index.download(sdist)
     content = store.file(sha256).read_bytes()
     known = algorithms & hashlib.algorithms_guaranteed - {"md5", "sha1"}
     fitting = (name for name in known if not name.startswith("shake"))
-    return sha256 if any(f"{name}:{hashlib.new(name, content).hexdigest()}" in hashes for name in fitting) else None
+    return sha256 if any(f"{name}:{hashlib.new(name, content).hexdigest()}" in wanted for name in fitting) else None

@@ -119,7 +119,7 @@ def test_add_takes_the_native_ones_of_the_closure_and_says_what_it_left_out(proj
 
 def test_hashes_of_the_file_are_those_of_the_sdist_or_the_package_is_left_out(project: Project):
     lines = [
-        f"native==1.0 --hash=sha256:{OTHER} --hash=sha256:{project.hashes['native']}",
+        f"native==1.0 --hash=sha256:{OTHER} --hash=sha256:{project.hashes['native'].upper()}",
         f"deep==1.0 --hash=sha256:{OTHER}",
     ]
     answer = project.json("add", project.write("requirements.txt", "\n".join(lines)))
