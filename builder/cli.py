@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from builder import __version__
+from builder import __version__, cli_dependencies
 from builder.errors import ExitCode, FarmError, Interrupted
 
 _EPILOG = (
@@ -152,6 +152,10 @@ def engine() -> None:
     found = provision.ensure_engine(lambda text: _console.print(text, highlight=False, soft_wrap=True))
     version = ".".join(map(str, found.api_version))
     _console.print(f"container engine: {found.address}, API {version}", highlight=False, soft_wrap=True)
+
+
+app.command()(cli_dependencies.add)
+app.command()(cli_dependencies.survey)
 
 
 @app.command(hidden=True)

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     FAULTS = 1
     """Every package was judged, and at least one has a worse verdict."""
     USAGE = 2
-    """The command line or matrix.toml is wrong. Nothing ran."""
+    """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3
     """No fault was shown, but for at least one package the farm could not tell."""
     ENGINE = 4
@@ -56,6 +56,32 @@ class MatrixError(FarmError):
         count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
         lines = (f"  {dotted}: {text}" if dotted else f"  {text}" for dotted, text in self.mistakes)
         super().__init__("\n".join((f"{count} in {path}", *lines)))
+
+
+class DependencyFileError(FarmError):
+    """A file of dependencies cannot be read or is wrong.
+
+    Attributes:
+        path: the file.
+        mistakes: what is wrong in it, as (line or dotted path, what was found and what was expected).
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
+        self.path = path
+        self.mistakes = tuple(mistakes)
+        lines = (f"{path}: {where}: {text}" if where else f"{path}: {text}" for where, text in self.mistakes)
+        super().__init__("\n".join(lines))
+
+
+class IndexUnreachableError(FarmError):
+    """The package index does not answer, and nothing can be said without it."""
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}. Nothing was changed; see `wheelfarm doctor`, then try again.")
 
 
 class UnknownPackageError(FarmError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
@@ -37,7 +38,13 @@ class NoSetError(Exception):
     """No set of releases satisfies every requirement."""
 
 
-def closure(root: Candidate, pinned: Mapping[str, Candidate], index: Index, python: Version) -> list[Candidate]:
+def closure(
+    root: Candidate,
+    pinned: Mapping[str, Candidate],
+    index: Index,
+    python: Version,
+    constraints: Mapping[str, SpecifierSet] | None = None,
+) -> list[Candidate]:
     """Return the releases a package needs, itself left out.
 
     Args:
@@ -45,12 +52,13 @@ def closure(root: Candidate, pinned: Mapping[str, Candidate], index: Index, pyth
         pinned: releases the matrix has chosen, preferred over all others.
         index: where the rest is found.
         python: the interpreter's version, for markers and `requires-python`.
+        constraints: which releases of a package will do, should anything require it.
 
     Raises:
         NoSetError: there is no consistent set.
         IndexSilentError: the index does not answer.
     """
-    provider = _Provider({**pinned, root.name: root}, index, python)
+    provider = _Provider({**pinned, root.name: root}, index, python, constraints or {})
     start = Requirement(f"{root.name}=={root.version}")
     try:
         result = Resolver(provider, BaseReporter()).resolve([start], max_rounds=_MAX_ROUNDS)
@@ -84,8 +92,11 @@ def environment(python: Version, extra: str = "") -> dict[str, str]:
 class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followed as untyped
     """What resolvelib asks: who a requirement means, which releases there are, what each requires."""
 
-    def __init__(self, pinned: Mapping[str, Candidate], index: Index, python: Version) -> None:
+    def __init__(
+        self, pinned: Mapping[str, Candidate], index: Index, python: Version, constraints: Mapping[str, SpecifierSet]
+    ) -> None:  # fmt: skip
         self._pinned = pinned
+        self._constraints = constraints
         self._index = index
         self._python = python
 
@@ -93,8 +104,20 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         extras = frozenset(canonicalize_name(extra) for extra in requirement_or_candidate.extras)
         return canonicalize_name(requirement_or_candidate.name), extras
 
-    def get_preference(self, identifier: Any, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - resolvelib's own types
-        return identifier[0] not in self._pinned, identifier[0], sorted(identifier[1])
+    def get_preference(
+        self,
+        identifier: Any,  # noqa: ANN401 - resolvelib's own types
+        resolutions: Any,  # noqa: ANN401, ARG002 - as above
+        candidates: Any,  # noqa: ANN401, ARG002 - as above
+        information: Any,  # noqa: ANN401 - as above
+        backtrack_causes: Any,  # noqa: ANN401 - as above
+    ) -> tuple[bool | str | list[str], ...]:
+        """Decide first on what leaves no choice, then on what was in the way, then on what is restricted at all."""
+        name, extras = identifier
+        wanted = [one.requirement.specifier for one in information[identifier]]
+        causes = {self.identify(cause.requirement)[0] for cause in backtrack_causes}
+        exact = any(part.operator in {"==", "==="} for specifier in wanted for part in specifier)
+        return name not in self._pinned, not exact, name not in causes, not any(map(len, wanted)), name, sorted(extras)
 
     def find_matches(
         self,
@@ -103,18 +126,20 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         incompatibilities: Mapping[Any, Any],
     ) -> Sequence[Candidate]:
         name, extras = identifier
-        wanted = list(requirements[identifier])
+        wanted = self._constraints.get(name, SpecifierSet())
+        for requirement in requirements[identifier]:
+            wanted &= requirement.specifier
         refused = {candidate.version for candidate in incompatibilities[identifier]}
-        return [
-            candidate
-            for candidate in self._candidates(name, extras)
-            if candidate.version not in refused and all(self.is_satisfied_by(one, candidate) for one in wanted)
-        ]
+        found = [candidate for candidate in self._candidates(name, extras) if candidate.version not in refused]
+        # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
+        allowed = set(wanted.filter([candidate.version for candidate in found]))
+        pinned = self._pinned.get(name)
+        if pinned is not None and wanted.contains(pinned.version, prereleases=True):
+            allowed.add(pinned.version)
+        return [candidate for candidate in found if candidate.version in allowed]
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
-        return bool(
-            requirement.specifier.contains(candidate.version, prereleases=candidate.name in self._pinned or None)
-        )
+        return bool(requirement.specifier.contains(candidate.version, prereleases=True))
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
         stated = candidate.requires

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -12,21 +13,21 @@ import requests
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pypi_simple import NoSuchProjectError, PyPISimple
+from pypi_simple import ACCEPT_ANY, DistributionPackage, ProjectPage, PyPISimple, parse_links_stream
 
 from builder import host
 from builder.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
+from builder.sources.remote import RangesRefusedError, WheelHead, wheel_head
 from builder.store import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypi_simple import DistributionPackage
-
     from builder.store import Store
 
 _TIMEOUT_S = (15, 120)
 _TRIES = 3
+_FOREIGN = re.compile(r"-(win|macosx|ios|android)[a-z0-9_]*(\.[a-z0-9_.]+)?\.whl$")
 
 
 class IndexSilentError(Exception):
@@ -71,6 +72,12 @@ class Release:
         return next((file for file in found if "py3" in file.filename.split("-")[-3]), None)
 
     @property
+    def likely_wheel(self) -> DistributionPackage | None:
+        """The wheel that CPython 3.14 on x86-64 Linux takes, or the nearest to it."""
+        marks = ("cp314-", "x86_64", "manylinux")
+        return max(self.wheels, key=lambda file: [mark in file.filename for mark in marks], default=None)
+
+    @property
     def only_pure(self) -> bool:
         """Whether there is nothing native to this release: wheels there are, and none is for a platform."""
         return bool(self.wheels) and all(file.filename.endswith("-none-any.whl") for file in self.wheels)
@@ -95,6 +102,7 @@ class Index:
         self._local = threading.local()
         self._pages: dict[str, tuple[Release, ...] | None] = {}
         self._metadata: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._heads: dict[str, WheelHead | None] = {}
 
     def releases(self, name: str) -> tuple[Release, ...] | None:
         """Return a project's releases, the newest first, or None where no index knows the name.
@@ -141,11 +149,43 @@ class Index:
                 raise WrongFileError(str(error)) from None
         return self._metadata[key]
 
+    def head(self, wheel: DistributionPackage) -> WheelHead | None:
+        """Read a wheel's metadata without the rest of it; None where the server hands out whole files only.
+
+        Raises:
+            IndexSilentError: the index does not answer.
+            WrongFileError: it is no wheel.
+        """
+        if wheel.url not in self._heads:
+            self._heads[wheel.url] = self._ask_head(wheel)
+        return self._heads[wheel.url]
+
+    def _ask_head(self, wheel: DistributionPackage) -> WheelHead | None:
+        problem: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                return wheel_head(wheel.url, self._session)
+            except RangesRefusedError:
+                return None
+            except NotADistributionError as error:
+                raise WrongFileError(f"{wheel.filename}: {error}") from None
+            except requests.RequestException as error:
+                problem = error
+        assert problem is not None
+        raise IndexSilentError(f"the index did not answer: {_short(problem)}")
+
     def _read_metadata(self, release: Release) -> RawMetadata:
-        """Take metadata from where it is surest: the index (PEP 658), a pure wheel, a static sdist, any wheel."""
+        """Take metadata from where it is surest and cheapest.
+
+        That is the index (PEP 658), the wheel an installer would take, as far as ranges of it can be had, a static
+        sdist, any wheel.
+        """
         stated = next((file for file in release.wheels if file.has_metadata), None)
         if stated is not None:
             return parse_email(self._get(stated.url + ".metadata").content)[0]
+        likely = release.pure_wheel or release.likely_wheel
+        if likely is not None and not _FOREIGN.search(likely.filename) and (head := self.head(likely)) is not None:
+            return head.metadata
         if release.pure_wheel is not None:
             return wheel_metadata(self._store.file(self.download(release.pure_wheel)))
         from_sdist: RawMetadata = {}
@@ -153,21 +193,32 @@ class Index:
             from_sdist = sdist_metadata(self._store.file(self.download(release.sdist)), release.sdist.filename)
             if is_static(from_sdist) or not release.wheels:
                 return from_sdist
-        if not release.wheels:
+        if release.likely_wheel is None:
             return from_sdist
-        likely = sorted(release.wheels, key=lambda file: ("cp314-" in file.filename, "x86_64" in file.filename))
-        return wheel_metadata(self._store.file(self.download(likely[-1])))
+        return wheel_metadata(self._store.file(self.download(release.likely_wheel)))
 
     def _ask(self, name: str) -> tuple[Release, ...] | None:
         for url in self.settings.urls:
             try:
-                page = PyPISimple(endpoint=url, session=self._session).get_project_page(name, timeout=_TIMEOUT_S)
-            except NoSuchProjectError:
-                continue
+                files = self._files_of(url, name)
             except (requests.RequestException, ValueError) as error:
                 raise IndexSilentError(f"the index did not answer for {name}: {_short(error)}") from None
-            return _releases(page.packages)
+            if files is not None:
+                return _releases(files)
         return None
+
+    def _files_of(self, endpoint: str, name: str) -> list[DistributionPackage] | None:
+        """Return the files of a project page, or None where this index does not know the name."""
+        client = PyPISimple(endpoint=endpoint, session=self._session)
+        response = client.s.get(client.get_project_url(name), headers={"Accept": ACCEPT_ANY}, timeout=_TIMEOUT_S)
+        if response.status_code == requests.codes.not_found:
+            return None
+        response.raise_for_status()
+        if "html" not in response.headers.get("content-type", ""):
+            return ProjectPage.from_response(response, name).packages
+        # Links without the tree of the page around them: pages of ten thousand files take less than half the time.
+        links = parse_links_stream([response.content], response.url, response.encoding)
+        return [DistributionPackage.from_link(link, name) for link in links]
 
     @property
     def _session(self) -> requests.Session:

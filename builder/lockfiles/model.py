@@ -1,0 +1,111 @@
+"""What a file of dependencies says, whatever its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from builder.sources.closure import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.markers import Marker
+
+Format = Literal["requirements.txt", "pylock.toml", "uv.lock", "pyproject.toml"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which part of a file is meant.
+
+    Attributes:
+        python: the interpreter that markers are evaluated for, on x86-64 Linux.
+        extras: optional dependencies to take, by canonical name.
+        groups: dependency groups (PEP 735) to take, by canonical name.
+    """
+
+    python: Version
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def holds(self, marker: Marker | None) -> bool:
+        """Return whether a requirement's marker (PEP 508) holds, for the project itself or one of its extras."""
+        if marker is None:
+            return True
+        return any(marker.evaluate(environment(self.python, extra)) for extra in ("", *sorted(self.extras)))
+
+    def misses(self, marker: Marker | None) -> str:
+        """Say why a dependency with this marker is left out."""
+        return f"its marker does not hold on Python {self.python.major}.{self.python.minor}, x86-64 Linux: {marker}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependency:
+    """One dependency that a file names.
+
+    Attributes:
+        name: canonical (PEP 503).
+        specifier: which releases (PEP 440); empty where any will do.
+        extras: what is asked of it beyond itself, canonical.
+        hashes: what one of its files must hash to, as `sha256:…`; of the sdist alone where the file tells them apart.
+        where: the line or dotted path that names it.
+    """
+
+    name: str
+    specifier: str
+    where: str
+    extras: frozenset[str] = frozenset()
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> Version | None:
+        """The one release that is meant; None where there is a choice."""
+        for one in SpecifierSet(self.specifier):
+            if one.operator in {"==", "==="} and not one.version.endswith(".*"):
+                return Version(one.version)
+        return None
+
+    @property
+    def requirement(self) -> str:
+        """The dependency as a requirement (PEP 508), without a marker."""
+        extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
+        return f"{self.name}{extras}{self.specifier}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """Something that a file names, or needs, and that is not taken on.
+
+    Attributes:
+        why: one clause for a person.
+        where: the line or dotted path that names it; empty where another dependency brings it.
+    """
+
+    name: str
+    why: str
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DependencyFile:
+    """A whole file, the parts that are not meant left out.
+
+    Attributes:
+        wanted: what it asks for; a name may come more than once.
+        constraints: what holds for a package only where something asks for it.
+        complete: the file promises that `wanted` is everything, each with its one release.
+        left_out: what it names beside that.
+        notes: what else a person should know.
+    """
+
+    path: Path
+    format: Format
+    wanted: tuple[Dependency, ...]
+    constraints: tuple[Dependency, ...] = ()
+    complete: bool = False
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()

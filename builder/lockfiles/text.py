@@ -1,0 +1,109 @@
+"""A file's text and its requirements, checked for size and grammar. Every complaint names its place."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from builder.errors import DependencyFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMIT_BYTES = 32 << 20
+"""Largest file that is read: ten times a big monorepo's lock file."""
+
+_SHOWN = 120
+
+
+def read_text(path: Path) -> str:
+    """Read a file.
+
+    Raises:
+        DependencyFileError: it is not there, too large or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        raise DependencyFileError(path, [("", "there is no such file")]) from None
+    except OSError as error:
+        raise DependencyFileError(path, [("", f"cannot be read: {error.strerror}")]) from None
+    if len(content) > LIMIT_BYTES:
+        raise DependencyFileError(path, [("", f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is")])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DependencyFileError(path, [(f"line {line}", "is not UTF-8")]) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        DependencyFileError: it cannot be read or is not TOML.
+    """
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DependencyFileError(path, [("", f"is not TOML: {error}")]) from None
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise DependencyFileError(path, [("", f"is no TOML that can be read: {shown(error)}")]) from None
+
+
+def requirement(path: Path, where: str, text: str) -> Requirement:
+    """Parse a requirement (PEP 508).
+
+    Raises:
+        DependencyFileError: it is none.
+    """
+    try:
+        parsed = Requirement(text)
+        canonicalize_name(parsed.name, validate=True)
+        for one in parsed.specifier:
+            Version(one.version.removesuffix(".*"))  # `===` takes any text (PEP 440), which no index can sort
+    except (InvalidRequirement, InvalidName, InvalidVersion, RecursionError) as error:
+        reason = shown(str(error).partition("\n")[0])
+        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no requirement: {reason}")]) from None
+    return parsed
+
+
+def package_name(path: Path, where: str, text: str) -> str:
+    """Return a package's canonical name (PEP 503).
+
+    Raises:
+        DependencyFileError: it is none.
+    """
+    try:
+        return str(canonicalize_name(text, validate=True))
+    except InvalidName:
+        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no valid name for a package")]) from None
+
+
+def package_version(path: Path, where: str, text: str) -> Version:
+    """Return a version (PEP 440).
+
+    Raises:
+        DependencyFileError: it is none.
+    """
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no version (PEP 440)")]) from None
+
+
+def printable(text: object) -> str:
+    """Replace what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
+
+
+def shown(text: object) -> str:
+    """Shorten text from a file for a message, and replace what would steer a terminal."""
+    clean = printable(text)
+    return clean if len(clean) <= _SHOWN else clean[: _SHOWN - 1] + "…"
