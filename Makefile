@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test unit lint engine doctor plan docs requirements clean
+.PHONY: help wheels test unit lint engine doctor plan docs interfaces requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -44,6 +44,9 @@ plan: $(VENV)/ready ## Show what `make wheels` would do.
 
 docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md from the code.
 	@$(BIN)/python -m builder.report.reference docs
+
+interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the last run.
+	@$(BIN)/python -m builder.interfaces
 
 requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and without addresses.
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

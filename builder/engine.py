@@ -134,6 +134,11 @@ class Engine:
         except ImageNotFound:
             return None
 
+    def newest_image(self, repository: str) -> str | None:
+        """Return the tag of the image of a repository that was made last, or None."""
+        found = sorted(self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"]))
+        return str(found[-1].tags[0]) if found else None
+
     def image_bytes(self, tag: str) -> int:
         """Return an image's size."""
         return int(self._client.images.get(tag).attrs["Size"])

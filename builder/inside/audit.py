@@ -1,40 +1,87 @@
-"""Facts about wheel files, as JSON: which modules they hold and what auditwheel says of them.
+"""Facts about wheel files, as JSON: what they say of themselves, and what their native code needs.
 
-Usage: audit.py OUTPUT WHEEL…
+Usage: python -m inside.audit OUTPUT [--no-auditwheel] WHEEL…
+
+Facts of a wheel:
+
+`faults`      what is wrong with the archive, its metadata or RECORD, as [kind, where, detail] (see wheelfile.py)
+`size`        in bytes
+`members`     how many files
+`dist_info`   name of that folder
+`metadata`    header fields of METADATA; `wheel`, those of WHEEL; by lower-case name, each a list
+`top_level`   what it puts beside other packages: name -> `package`, `module`, `folder` (no code in it), `libraries`, `file`
+`bytecode`    compiled Python files that it ships
+`sboms`       files under `.dist-info/sboms` (PEP 770)
+`extensions`  each extension module's path -> the tag in its suffix (PEP 3149); no tag is an empty text
+`objects`     each native file's path -> its facts (see objects.py)
+`grafted`     libraries that a repair tool put in, by path
+`auditwheel`  its versioned JSON, or `auditwheel_error`
 """
+
+from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
+from typing import Any
+
+from . import objects
+from .wheelfile import Wheel, headers
 
 
-def facts(wheel: str) -> dict[str, object]:
-    """Return the facts of one wheel."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
-        return {"unreadable": str(error)}
-    return {"extensions": extensions(names), **policy(wheel)}
+def facts(path: Path) -> dict[str, Any]:
+    """Return the facts of one wheel, auditwheel's apart."""
+    with Wheel(path) as wheel:
+        native = objects.Objects()
+        for name, content in wheel.objects() if wheel.members else ():
+            native.add(name, content)
+        names = list(wheel.members)
+        found = {
+            "size": path.stat().st_size,
+            "members": len(names),
+            "dist_info": wheel.dist_info,
+            "metadata": _fields(wheel, "METADATA"),
+            "wheel": _fields(wheel, "WHEEL"),
+            "top_level": top_level(names),
+            "bytecode": [name for name in names if name.endswith((".pyc", ".pyo"))],
+            "sboms": [name for name in names if name.startswith(f"{wheel.dist_info}/sboms/")],
+            "extensions": native.extensions(),
+            "objects": native.facts(),
+            "grafted": native.grafted(),
+        }
+        return {"faults": wheel.faults, **found}
 
 
-def extensions(names: list[str]) -> dict[str, str]:
-    """Return each extension module's path with the tag in its suffix (PEP 3149); no tag is an empty text."""
-    found = {}
+def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
+    text = wheel.text(f"{wheel.dist_info}/{name}")
+    if text is None and wheel.members:
+        wheel.faults.append(("metadata", name, f"it has no {name} file in a .dist-info folder of its own"))
+    kept = {"metadata-version", "name", "version", "requires-python", "classifier", "wheel-version", "root-is-purelib", "tag", "generator"}  # fmt: skip
+    return {key: value for key, value in headers(text or "").items() if key in kept}
+
+
+def top_level(names: list[str]) -> dict[str, str]:
+    """Return what a wheel puts directly into the folder for packages, and of what kind it is."""
+    found: dict[str, str] = {}
     for name in names:
-        top, _, _ = name.partition("/")
-        if not name.endswith(".so") or top.endswith((".libs", ".data", ".dist-info")):
+        parts = name.split("/")
+        if parts[0].endswith(".data") and len(parts) > 2:
+            parts = parts[2:] if parts[1] in {"purelib", "platlib"} else [".dist-info"]
+        first = parts[0]
+        code = parts[-1].endswith((".py", ".so", ".pyi", ".pyc"))
+        if first.endswith(".dist-info"):
             continue
-        stem = Path(name).name.removesuffix(".so")
-        module, _, tag = stem.partition(".")
-        if not module.startswith("lib") or tag:
-            found[name] = tag
+        if len(parts) == 1:
+            found[first] = "module" if code else "file"
+        elif first.endswith(".libs"):
+            found[first] = "libraries"
+        elif found.get(first) != "package":
+            found[first] = "package" if code else "folder"
     return found
 
 
-def policy(wheel: str) -> dict[str, object]:
+def policy(wheel: Path) -> dict[str, object]:
     """Ask auditwheel which platform tag a wheel is consistent with."""
     done = subprocess.run(
         ["auditwheel", "show", "--json", str(wheel)], capture_output=True, text=True, timeout=120, check=False
@@ -47,8 +94,14 @@ def policy(wheel: str) -> dict[str, object]:
 
 def main() -> None:
     """Write the facts of each wheel named on the command line."""
-    output, *wheels = sys.argv[1:]
-    Path(output).write_text(json.dumps({Path(wheel).name: facts(wheel) for wheel in wheels}))
+    output, *rest = sys.argv[1:]
+    wheels = [Path(name) for name in rest if name != "--no-auditwheel"]
+    found = {}
+    for wheel in wheels:
+        found[wheel.name] = facts(wheel)
+        if "--no-auditwheel" not in rest and not found[wheel.name]["faults"]:
+            found[wheel.name] |= policy(wheel)
+    Path(output).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

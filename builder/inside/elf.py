@@ -1,0 +1,418 @@
+"""Read what the dynamic linker reads of a 64-bit little-endian ELF file: the dynamic segment, symbols and their versions.
+
+Section headers are consulted only where the dynamic segment does not say (the number of symbols, debug sections): the
+dynamic linker never reads them, and tools that edit a library leave them stale. Layouts: System V gABI, and the GNU
+extensions in elf.h. Whatever bytes are given, `ElfError` is the only exception.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator
+
+MAGIC = b"\x7fELF"
+MACHINES = {3: "i386", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv", 258: "loongarch"}  # fmt: skip
+"""Names of `e_machine` values."""
+SHARED_OBJECT = 3
+"""`e_type` of shared objects, and of executables that load anywhere."""
+
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
+_PT_GNU_STACK, _PT_GNU_RELRO = 0x6474E551, 0x6474E552
+_PF_X = 1
+_DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 4, 5, 6, 7, 8, 10
+_DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = 14, 15, 22, 24, 29, 30, 36
+_DT_GNU_HASH, _DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFFB
+_DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF  # fmt: skip
+_DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW = 4, 8, 1
+_SHT_DYNSYM = 11
+_STB_LOCAL, _STB_WEAK = 0, 2
+_NT_GNU_PROPERTY = 5
+_X86_ISA_1_NEEDED = 0xC0008002
+_SYMBOL = struct.Struct("<IBBHQQ")
+_RELA = struct.Struct("<QQq")
+_MOST_SYMBOLS = 4_000_000
+_LONGEST_NAME = 65_536
+
+
+class ElfError(Exception):
+    """The bytes are not a 64-bit little-endian ELF file, or are damaged."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One program header."""
+
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One dynamic symbol.
+
+    Attributes:
+        defined: whether this object provides it.
+        weak: whether it may stay unresolved.
+        version: the version it is bound to, or provided as; empty for none.
+        library: where its version is expected; empty where it may come from anywhere.
+    """
+
+    name: str
+    defined: bool
+    weak: bool
+    value: int
+    version: str = ""
+    library: str = ""
+
+
+class Elf:
+    """One ELF file, read from a buffer that stays open."""
+
+    def __init__(self, data: bytes | mmap.mmap) -> None:
+        self._data = data
+        if data[:4] != MAGIC:
+            raise ElfError("it is not an ELF file")
+        if len(data) < 64:  # noqa: PLR2004 - the size of the header
+            raise ElfError("the ELF header is cut short")
+        if data[4] != 2 or data[5] != 1:  # noqa: PLR2004 - ELFCLASS64, ELFDATA2LSB
+            raise ElfError(f"it is {'32' if data[4] == 1 else '64'}-bit{', big-endian' if data[5] == 2 else ''}")  # noqa: PLR2004
+        header = struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
+        self.kind, number = header[0], header[1]
+        self.machine = MACHINES.get(number, f"machine {number}")
+        self._segments_at, self._sections_at = header[4], header[5]
+        self._segment_size, self._segment_count, self._section_size, self._section_count, self._section_names = header[8:]
+
+    # --- raw access --------------------------------------------------------------------------------------------------
+
+    def _unpack(self, layout: str | struct.Struct, offset: int) -> tuple[int, ...]:
+        form = struct.Struct(layout) if isinstance(layout, str) else layout
+        if not 0 <= offset <= len(self._data) - form.size:
+            raise ElfError(f"it points outside the file, at {offset:#x}")
+        return form.unpack_from(self._data, offset)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        if offset < 0 or size < 0 or offset + size > len(self._data):
+            raise ElfError(f"it points outside the file, at {offset:#x} + {size:#x}")
+        return self._data[offset : offset + size]
+
+    def _text(self, offset: int) -> str:
+        if not 0 <= offset < len(self._data):
+            raise ElfError(f"a name lies outside the file, at {offset:#x}")
+        end = self._data.find(b"\0", offset, offset + _LONGEST_NAME)
+        if end < 0:
+            raise ElfError(f"a name has no end, at {offset:#x}")
+        return self._data[offset:end].decode("utf-8", "replace")
+
+    def offset(self, address: int) -> int:
+        """Return where the byte of a virtual address is in the file."""
+        for segment in self.segments:
+            if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
+                return segment.offset + address - segment.address
+        raise ElfError(f"address {address:#x} is in no segment of the file")
+
+    def word(self, address: int) -> int:
+        """Return the 64-bit word at a virtual address after relocation against base 0: what a pointer there points to.
+
+        A pointer to another object gives 0.
+        """
+        at, size = self._span(_DT_RELA, _DT_RELASZ)
+        wanted = struct.pack("<Q", address)
+        found = self._data.find(wanted, at, at + size)
+        while found >= 0:
+            if (found - at) % _RELA.size == 0:
+                _, info, addend = self._unpack(_RELA, found)
+                return addend if info == 8 else self._symbol_value(info >> 32) + addend  # noqa: PLR2004 - R_X86_64_RELATIVE
+            found = self._data.find(wanted, found + 1, at + size)
+        return self._unpack("<Q", self.offset(address))[0]
+
+    def _symbol_value(self, number: int) -> int:
+        return self.symbols[number - 1].value if 0 < number <= len(self.symbols) else 0
+
+    def _span(self, start: int, size: int) -> tuple[int, int]:
+        address, length = self._value(start), self._value(size)
+        return (0, 0) if address is None or not length else (self.offset(address), length)
+
+    # --- headers -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Program headers."""
+        found = []
+        for number in range(self._segment_count):
+            kind, flags, offset, address, _, size, _, _ = self._unpack(
+                "<IIQQQQQQ", self._segments_at + number * self._segment_size
+            )
+            found.append(Segment(kind=kind, flags=flags, offset=offset, address=address, size=size))
+        return tuple(found)
+
+    @cached_property
+    def sections(self) -> dict[str, tuple[int, int, int]]:
+        """Section headers by name, as (type, offset, size); none where they are gone or stale."""
+        found = {}
+        try:
+            names = self._unpack("<IIQQQQ", self._sections_at + self._section_names * self._section_size)[4]
+            for number in range(self._section_count if self._sections_at else 0):
+                name, kind, _, _, offset, size = self._unpack("<IIQQQQ", self._sections_at + number * self._section_size)
+                found[self._text(names + name)] = (kind, offset, size)
+        except ElfError:
+            return {}
+        return found
+
+    @cached_property
+    def _dynamic(self) -> tuple[tuple[int, int], ...]:
+        segment = next((segment for segment in self.segments if segment.kind == _PT_DYNAMIC), None)
+        if segment is None:
+            return ()
+        entries = []
+        for tag, value in struct.iter_unpack("<QQ", self._bytes(segment.offset, segment.size // 16 * 16)):
+            if tag == 0:
+                break
+            entries.append((tag, value))
+        return tuple(entries)
+
+    def _value(self, tag: int) -> int | None:
+        return next((value for one, value in self._dynamic if one == tag), None)
+
+    def _names(self, tag: int) -> tuple[str, ...]:
+        return tuple(self._name(value) for one, value in self._dynamic if one == tag)
+
+    @cached_property
+    def _strings(self) -> int:
+        address = self._value(_DT_STRTAB)
+        if address is None:
+            raise ElfError("the dynamic segment has no string table")
+        return self.offset(address)
+
+    def _name(self, offset: int) -> str:
+        return self._text(self._strings + offset)
+
+    # --- what the dynamic segment says -------------------------------------------------------------------------------
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it has a dynamic segment; a static executable or an object file has none."""
+        return bool(self._dynamic)
+
+    @property
+    def executable(self) -> bool:
+        """Whether it names a program interpreter, as programs do and libraries do not."""
+        return any(segment.kind == _PT_INTERP for segment in self.segments)
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """Sonames of the libraries it needs."""
+        return self._names(_DT_NEEDED)
+
+    @property
+    def soname(self) -> str:
+        """Its own name for others to need; empty where it has none."""
+        return next(iter(self._names(_DT_SONAME)), "")
+
+    @property
+    def rpath(self) -> tuple[str, ...]:
+        """Folders of DT_RPATH, which is ignored beside DT_RUNPATH."""
+        return tuple(folder for text in self._names(_DT_RPATH) for folder in text.split(":"))
+
+    @property
+    def runpath(self) -> tuple[str, ...]:
+        """Folders of DT_RUNPATH."""
+        return tuple(folder for text in self._names(_DT_RUNPATH) for folder in text.split(":"))
+
+    @property
+    def executable_stack(self) -> bool:
+        """Whether loading it makes the stack executable: it says so, or does not say that it need not."""
+        marks = [segment.flags for segment in self.segments if segment.kind == _PT_GNU_STACK]
+        return not marks or bool(marks[0] & _PF_X)
+
+    @property
+    def relro(self) -> bool:
+        """Whether relocated data becomes read-only after loading."""
+        return any(segment.kind == _PT_GNU_RELRO for segment in self.segments)
+
+    @property
+    def bind_now(self) -> bool:
+        """Whether it asks for all its symbols to be resolved when it is loaded."""
+        flags, more = self._value(_DT_FLAGS) or 0, self._value(_DT_FLAGS_1) or 0
+        return self._value(_DT_BIND_NOW) is not None or bool(flags & _DF_BIND_NOW) or bool(more & _DF_1_NOW)
+
+    @property
+    def text_relocations(self) -> bool:
+        """Whether loading it writes to its code."""
+        return self._value(_DT_TEXTREL) is not None or bool((self._value(_DT_FLAGS) or 0) & _DF_TEXTREL)
+
+    @property
+    def relative_relocations(self) -> bool:
+        """Whether it has packed relative relocations, which glibc reads from 2.36 on."""
+        return self._value(_DT_RELR) is not None
+
+    @cached_property
+    def isa_needed(self) -> int:
+        """The x86-64 microarchitecture level it declares to need, as its GNU property note says: 1 (all have it) to 4."""
+        for segment in self.segments:
+            if segment.kind == _PT_NOTE:
+                for kind, description in self._notes(segment):
+                    if kind == _NT_GNU_PROPERTY and (level := _isa_level(description)):
+                        return level
+        return 1
+
+    def _notes(self, segment: Segment) -> Iterator[tuple[int, bytes]]:
+        at, end = segment.offset, segment.offset + segment.size
+        while at + 12 <= end:
+            name_size, size, kind = self._unpack("<III", at)
+            description = at + 12 + (name_size + 3) // 4 * 4
+            if self._bytes(at + 12, min(name_size, 4)) == b"GNU\0":
+                yield kind, self._bytes(description, size)
+            at = description + (size + 7) // 8 * 8
+
+    # --- symbols -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Dynamic symbols, in the table's order, without the empty one it begins with."""
+        address = self._value(_DT_SYMTAB)
+        if address is None:
+            return ()
+        start, count = self.offset(address), self._symbol_count
+        if count > _MOST_SYMBOLS:
+            raise ElfError(f"it claims {count} symbols")
+        table = self._bytes(start, count * _SYMBOL.size)
+        versions = self._symbol_versions(count)
+        found = []
+        for number, (name, info, _, section, value, _) in enumerate(_SYMBOL.iter_unpack(table)):
+            if number:
+                version, library = self._version_names.get(versions[number] & 0x7FFF, ("", "")) if versions else ("", "")
+                local = info >> 4 == _STB_LOCAL
+                found.append(
+                    Symbol(
+                        name="" if local else self._name(name), defined=section != 0, weak=info >> 4 == _STB_WEAK or local,
+                        value=value, version=version, library=library,
+                    )  # fmt: skip
+                )
+        return tuple(found)
+
+    @cached_property
+    def _symbol_count(self) -> int:
+        if (table := self._value(_DT_HASH)) is not None:
+            return self._unpack("<II", self.offset(table))[1]
+        section = next((section for section in self.sections.values() if section[0] == _SHT_DYNSYM), None)
+        address = self._value(_DT_SYMTAB)
+        if section is not None and address is not None and section[1] == self.offset(address):
+            return section[2] // _SYMBOL.size
+        return self._hashed_count()
+
+    def _hashed_count(self) -> int:
+        """Count symbols by the GNU hash table: the last chain's end is the last symbol."""
+        table = self._value(_DT_GNU_HASH)
+        if table is None:
+            return 0
+        at = self.offset(table)
+        buckets, first, bloom, _ = self._unpack("<IIII", at)
+        at += 16 + bloom * 8
+        last = max(struct.unpack(f"<{buckets}I", self._bytes(at, buckets * 4)), default=0)
+        if last < first:
+            return first
+        at += buckets * 4
+        while not self._unpack("<I", at + (last - first) * 4)[0] & 1:
+            last += 1
+        return last + 1
+
+    def _symbol_versions(self, count: int) -> tuple[int, ...]:
+        address = self._value(_DT_VERSYM)
+        if address is None:
+            return ()
+        return struct.unpack(f"<{count}H", self._bytes(self.offset(address), count * 2))
+
+    @cached_property
+    def needed_versions(self) -> tuple[tuple[str, str], ...]:
+        """(library, version) pairs that must be there for it to load."""
+        return tuple((library, version) for version, library in self._needed_versions.values())
+
+    @cached_property
+    def provided_versions(self) -> tuple[str, ...]:
+        """Versions it provides, its own name left out."""
+        return tuple(name for number, name in self._provided_versions.items() if number != 1)
+
+    @cached_property
+    def _version_names(self) -> dict[int, tuple[str, str]]:
+        provided = {number: (name, "") for number, name in self._provided_versions.items() if number != 1}
+        return provided | self._needed_versions
+
+    @cached_property
+    def _needed_versions(self) -> dict[int, tuple[str, str]]:
+        found = {}
+        for at in self._chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
+            _, count, file, first, _ = self._unpack("<HHIII", at)
+            library, entry = self._name(file), at + first
+            for _ in range(count):
+                _, _, number, name, step = self._unpack("<IHHII", entry)
+                found[number & 0x7FFF] = (self._name(name), library)
+                entry += step
+                if not step:
+                    break
+        return found
+
+    @cached_property
+    def _provided_versions(self) -> dict[int, str]:
+        found = {}
+        for at in self._chain(_DT_VERDEF, _DT_VERDEFNUM, 16):
+            _, _, number, _, _, first, _ = self._unpack("<HHHHIII", at)
+            found[number & 0x7FFF] = self._name(self._unpack("<II", at + first)[0])
+        return found
+
+    def _chain(self, start: int, count: int, next_at: int) -> Iterator[int]:
+        """Give the file offset of each entry of a version table, whose last word is the way to the next."""
+        address, left = self._value(start), self._value(count) or 0
+        if address is None:
+            return
+        at = self.offset(address)
+        for _ in range(min(left, _LONGEST_NAME)):
+            yield at
+            step = self._unpack("<I", at + next_at)[0]
+            if not step:
+                return
+            at += step
+
+    # --- searching ---------------------------------------------------------------------------------------------------
+
+    def search(self, pattern: re.Pattern[bytes], limit: int) -> list[bytes]:
+        """Return the first different matches of a pattern anywhere in the file."""
+        found: dict[bytes, None] = {}
+        for match in pattern.finditer(self._data):
+            found.setdefault(match[0])
+            if len(found) == limit:
+                break
+        return list(found)
+
+    def addresses_of(self, content: bytes) -> Iterator[int]:
+        """Give the virtual addresses at multiples of 8 where loaded data has this content."""
+        for segment in self.segments:
+            if segment.kind != _PT_LOAD or segment.flags & _PF_X:
+                continue
+            end = min(segment.offset + segment.size, len(self._data))
+            at = self._data.find(content, segment.offset, end)
+            while at >= 0:
+                address = segment.address + at - segment.offset
+                if address % 8 == 0:
+                    yield address
+                at = self._data.find(content, at + 1, end)
+
+
+def _isa_level(properties: bytes) -> int:
+    at = 0
+    while at + 8 <= len(properties):
+        kind, size = struct.unpack_from("<II", properties, at)
+        if kind == _X86_ISA_1_NEEDED and at + 12 <= len(properties):
+            bits: int = struct.unpack_from("<I", properties, at + 8)[0]
+            return max(1, bits.bit_length())
+        at += 8 + (size + 7) // 8 * 8
+    return 0

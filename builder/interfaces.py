@@ -1,0 +1,193 @@
+"""What interpreters and bases offer to native wheels: tables under images/, so that a wheel is judged without a container.
+
+`python -m builder.interfaces` (`make interfaces`) makes images/interfaces/*.txt anew from the verification images.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tarfile
+import tempfile
+import threading
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder import catalog
+
+if TYPE_CHECKING:
+    from builder.engine import Engine
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What a wheel may need of a system, by a manylinux tag or as a base ships it.
+
+    Attributes:
+        name: of the tag or base.
+        newest: the newest version of each family of symbol versions, such as `GLIBC`.
+        named: versions that are no numbers, such as `CXXABI_TM_1`.
+        libraries: sonames.
+    """
+
+    name: str
+    newest: Mapping[str, Version]
+    named: frozenset[str]
+    libraries: frozenset[str]
+
+    def has(self, version: str) -> bool:
+        """Return whether a symbol version is there. Families nobody lists belong to libraries, and are decided by those."""
+        family, _, number = version.partition("_")
+        if family not in self.newest:
+            return True
+        parsed = parse(number)
+        return version in self.named if parsed is None else parsed <= self.newest[family]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interfaces:
+    """Every table.
+
+    Attributes:
+        exports: by ABI, each name its interpreter exports -> whether public headers use it on a caller's behalf.
+        stable: names of the stable ABI, with the release that has each first (PEP 384).
+        removed: names CPython removed -> (since, what to use instead).
+        c_library: names the C library exports.
+        bases: what each base ships; bases nobody asked are missing.
+    """
+
+    exports: Mapping[str, Mapping[str, bool]]
+    stable: Mapping[str, Version]
+    removed: Mapping[str, tuple[str, str]]
+    c_library: frozenset[str]
+    bases: Mapping[str, Policy]
+
+
+def parse(number: str) -> Version | None:
+    """Return the numbers of a version, or None where it is a name."""
+    parts = number.split(".")
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
+
+
+def policy(glibc: Version) -> Policy:
+    """Return what a manylinux tag of a C library's version promises."""
+    rows = _policies()
+    chosen = max((row for row in rows["floors"] if row <= glibc), default=min(rows["floors"]))
+    newest = {family: parse(number) or (0,) for family, number in rows["floors"][chosen].items()}
+    later = [name for name, since in rows["later"].items() if (parse(since) or ()) <= glibc]
+    return Policy(
+        name=f"manylinux_{glibc[0]}_{glibc[1]}",
+        newest={"GLIBC": glibc, **newest},
+        named=frozenset(later),
+        libraries=frozenset((*rows["libraries"], *later)),
+    )
+
+
+@cache
+def _policies() -> dict[str, Any]:
+    table = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
+    return {**table, "floors": {parse(glibc): row for glibc, row in table["floors"].items()}}
+
+
+@cache
+def load() -> Interfaces:
+    """Read the tables."""
+    folder = catalog.images_dir() / "interfaces"
+    known = catalog.load()
+    removed = tomllib.loads((folder / "removed.toml").read_text())["removed"]
+    return Interfaces(
+        exports={abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")} for abi in known.abis},
+        stable={name: parse(since) or () for name, since in _rows(folder / "stable-abi.txt")},
+        removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
+        c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
+        bases={base: _shipped(base, path) for base in known.bases if (path := folder / f"{base}.txt").exists()},
+    )
+
+
+def _rows(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()]
+
+
+def _shipped(base: str, path: Path) -> Policy:
+    rows = _rows(path)
+    versions = {version for row in rows for version in row[1:]}
+    newest: dict[str, Version] = {}
+    for version in versions:
+        family, _, number = version.partition("_")
+        if family in _FAMILIES and (parsed := parse(number)) is not None:
+            newest[family] = max(parsed, newest.get(family, ()))
+    named = frozenset(version for version in versions if version != "GLIBC_PRIVATE")
+    return Policy(name=base, newest=newest, named=named, libraries=frozenset(row[0] for row in rows))
+
+
+_FAMILIES = frozenset({"GLIBC", "GLIBCXX", "CXXABI", "GCC", "ZLIB", "LIBATOMIC"})
+
+
+# --- making the tables ------------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, rows: Iterable[str]) -> None:
+    path.write_text("\n".join(sorted(rows)) + "\n")
+
+
+def _ask(engine: Engine, base: str) -> dict[str, Any]:
+    from builder.engine import Task
+    from builder.jobs import inside_program
+
+    tag = engine.newest_image(f"wheelfarm/verify-{base}")
+    if tag is None:
+        sys.exit(f"there is no image of {base}: run `make wheels` once, so that it is made")
+    programs = ("__init__.py", "elf.py", "interfaces.py")
+    task = Task(
+        image=tag,
+        command=["/opt/python/cp314-cp314/bin/python", "-m", "inside.interfaces", "/result/interfaces.json"],
+        files={f"/farm/inside/{name}": inside_program(name).encode() for name in programs},
+        environment={"PYTHONPATH": "/farm"},
+        collect="/result/interfaces.json",
+    )
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+        ended = engine.run(task, log=Path(scratch) / "log", stop=threading.Event())
+    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
+    return answer
+
+
+def _stable_abi(say: Any) -> Mapping[str, str]:
+    from builder import interpreter_source
+
+    known = catalog.load()
+    release = known.releases[known.abis["cp314"].release]
+    with tarfile.open(interpreter_source.fetch(release, say)) as archive:
+        member = next(name for name in archive if name.name.endswith("/Misc/stable_abi.toml"))
+        content = archive.extractfile(member)
+        assert content is not None
+        table = tomllib.loads(content.read().decode())
+    return {name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()}
+
+
+def main() -> None:
+    """Make the tables anew from the images of the bases that are enabled."""
+    from builder import engine as engines
+
+    engine = engines.connect("interfaces")
+    known = catalog.load()
+    folder = catalog.images_dir() / "interfaces"
+    bases = [name for name, base in known.bases.items() if base.enabled]
+    answers = {base: _ask(engine, base) for base in bases}
+    oldest = answers[known.oldest(tuple(bases)).name]
+    for abi in known.abis.values():
+        names = oldest["interpreters"][abi.directory]
+        _write(folder / f"{abi.name}.txt", (f"{name} inline" if inline else name for name, inline in names.items()))
+    for base, answer in answers.items():
+        _write(folder / f"{base}.txt", (" ".join((name, *versions)) for name, versions in answer["libraries"].items()))
+    _write(folder / "c-library.txt", oldest["c_library"])
+    _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in _stable_abi(print).items()))
+
+
+if __name__ == "__main__":
+    main()
