@@ -127,6 +127,30 @@ def plan(
 
 
 @app.command()
+def check(
+    wheels: Annotated[list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")],
+    upstream: Annotated[bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge wheels built elsewhere, without loading them. Exit code 1 where one has an error, else 0."""
+    import tempfile
+
+    from builder import check as checks
+    from builder.report import checked as report
+
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
+        paths = (
+            [path for name in wheels for path in checks.upstream(name, Path(folder))] if upstream else map(Path, wheels)
+        )
+        found = [checks.check(path) for path in paths]
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "wheels": [one.record() for one in found]}, indent=1))
+    else:
+        report.render(found, _console)
+    raise typer.Exit(checks.exit_code(found))
+
+
+@app.command()
 def doctor(
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     as_json: JsonOption = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, host, index, plan, provision, sources, verdict
+from builder import catalog, host, index, interfaces, plan, provision, sources, verdict
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
@@ -178,6 +178,8 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
         loads={(built, base): evidence[f"load:{name}@{built}/{base}"] for built in bases for base in matrix.bases},
         skip={} if package is None else package.skip,
+        bases=tuple(catalog.load().bases[base] for base in matrix.bases),
+        interfaces=interfaces.load(),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from builder.explanations import EXPLANATIONS
 from builder.store import digest
 
 
@@ -57,6 +58,16 @@ class Code:
     meaning: str
     remedy: str
 
+    @property
+    def matters(self) -> str:
+        """Why one should care."""
+        return EXPLANATIONS[self.code][0]
+
+    @property
+    def confirm(self) -> str:
+        """How to see it by hand."""
+        return EXPLANATIONS[self.code][1]
+
 
 def _error(code: str, title: str, verdict: Verdict | None, meaning: str, remedy: str) -> Code:
     return Code(code=code, severity=Severity.ERROR, title=title, verdict=verdict, meaning=meaning, remedy=remedy)
@@ -64,6 +75,10 @@ def _error(code: str, title: str, verdict: Verdict | None, meaning: str, remedy:
 
 def _warning(code: str, title: str, verdict: Verdict | None, meaning: str, remedy: str) -> Code:
     return Code(code=code, severity=Severity.WARNING, title=title, verdict=verdict, meaning=meaning, remedy=remedy)
+
+
+def _info(code: str, title: str, meaning: str, remedy: str) -> Code:
+    return Code(code=code, severity=Severity.INFO, title=title, verdict=None, meaning=meaning, remedy=remedy)
 
 
 _B = Verdict.BUILD_FAILURE
@@ -111,9 +126,68 @@ CODES = {
                "A build requirement may not support this Python yet; see the log."),
         _error("WF301", "extension for another ABI", _A, "An extension module's suffix names another ABI than the wheel's tag, "
                "so the interpreter will not find it (PEP 3149).", "Mend the build: it takes the suffix from another interpreter."),
-        _error("WF302", "platform tag too good", _A, "The wheel needs a newer C library than its platform tag promises (PEP 600).",
-               "Rebuild on an older base, or let auditwheel set the tag."),
+        _error("WF302", "platform tag too good", _A, "The wheel needs a newer C or C++ library than its platform tag promises (PEP 600). "
+               "The object, symbol and version that need it are named.", "Rebuild on an older base, or let auditwheel set the tag."),
         _warning("WF303", "not auditable", _U, "auditwheel could not judge the wheel.", "Read the detail."),
+        _error("WF304", "compiled for the other build", _A, "The machine code was compiled for CPython with the GIL and the tag is for CPython without it, "
+               "or the reverse, whatever the file is called. The two lay objects out differently in memory.",
+               "Rebuild with the interpreter that the tag names; a shared compiler cache or build folder may have mixed them."),
+        _error("WF305", "unreadable wheel", _I, "The file is no whole zip archive with a wheel's name, or a member of it is damaged.",
+               "Download or build it again, and compare its hash with the index's."),
+        _error("WF306", "unsafe archive", _I, "Unpacking the archive would write outside its folder, make something other than a plain file, fill the "
+               "disk, or depend on which of two members with one name wins.", "Do not install it; find out who made it."),
+        _error("WF307", "RECORD disagrees", _A, "RECORD is missing, or does not list exactly the files in the wheel with their right hashes.",
+               "Build it again; a tool that edits wheels has to write RECORD anew (`wheel unpack`, `wheel pack`)."),
+        _error("WF308", "metadata disagrees", _A, "The file name, the .dist-info folder, METADATA and WHEEL do not agree on name, version or format, or one "
+               "of them is missing.", "Build it again; wheels are not to be renamed."),
+        _error("WF309", "tags disagree", _A, "The tags in the file name and in the WHEEL file differ (PEP 427).",
+               "Set tags with `wheel tags`, which changes both; do not rename the file."),
+        _error("WF310", "native code in purelib", _A, "Root-Is-Purelib is true although there is native code, so it is installed where files for all "
+               "machines belong.", "Have the build backend declare the extension; setuptools does when `ext_modules` is not empty."),
+        _warning("WF311", "nothing native inside", None, "The tag is for one interpreter and machine, and no native code is inside: extensions that are optional "
+                 "are left out in silence when they do not compile.", "Read the build's log for the compiler's error, or tag it `py3-none-any`."),
+        _error("WF312", "native code for any platform", _A, "The wheel claims to run on any platform and holds native code.",
+               "Give it a platform tag: `auditwheel repair`, or the build backend's own setting."),
+        _error("WF313", "for another machine", _A, "A native file is for another processor than the platform tag.", "Build it on the machine, or for it."),
+        _error("WF314", "not a native file", _I, "A file with the suffix of native code is no ELF file, or is damaged.",
+               "Build it again; a Git LFS pointer or an editor's mishap is a usual cause."),
+        _error("WF315", "library that no policy promises", _A, "Native code needs a library of the system that the manylinux tag does not let it count on.",
+               "Run `auditwheel repair`, which puts the library into the wheel."),
+        _warning("WF316", "library missing on a base", None, "Native code needs a library that the tag lets it count on, and that a base does not have "
+                 "installed.", "Install the system package that has it where the wheel is used."),
+        _error("WF317", "library not reached", _I, "A library in the wheel is needed, and lies where the dynamic linker does not look.",
+               "Run `auditwheel repair` on the wheel as it was built, or set its RUNPATH to $ORIGIN and the way to the library."),
+        _error("WF318", "symbol that nothing has", _I, "Native code needs a symbol that neither the interpreter nor a library it loads has, so the import must "
+               "fail. Where CPython removed it, the detail says since when and what replaces it.",
+               "Choose a newer release of the package, or patch it."),
+        _info("WF319", "private C API", "It uses functions of CPython that are not public: a later release may change them without notice.",
+              "Nothing now; before the next Python, look for a newer release."),
+        _error("WF320", "outside the stable ABI", _A, "An abi3 wheel uses C API that is not in the stable ABI, or only in a newer release than its tag "
+               "promises (PEP 384).", "Raise `Py_LIMITED_API` and the tag together, or use other API."),
+        _error("WF321", "stable ABI without the GIL", _A, "A wheel claims that the stable ABI serves a free-threaded build: abi3 never does, and abi3t begins "
+               "with 3.15 (PEP 703, PEP 803).", "Build a wheel for cp314t of its own."),
+        _error("WF322", "needs libpython", _A, "Native code needs the interpreter as a shared library, which most interpreters for Linux are not.",
+               "Link extension modules without `-lpython3.x` (`python3-config --ldflags` without `--embed`)."),
+        _error("WF323", "needs a newer processor", _A, "Native code declares that it needs a newer x86-64 processor than the platform tag means.",
+               "Compile without `-march=x86-64-v2` or above, or choose code at run time."),
+        _error("WF324", "executable stack", _I, "Loading a library would make the stack executable. glibc refuses that since 2.41.",
+               "Mark assembler sources with `.section .note.GNU-stack`, or link with `-z noexecstack`."),
+        _warning("WF325", "text relocations", None, "Loading a library writes to its code, which hardened systems refuse.", "Compile all of it with -fPIC."),
+        _warning("WF326", "search path of another machine", None, "A library looks for others in a fixed folder, or outside the folder it is installed to.",
+                 "Set RUNPATH to `$ORIGIN` and a way inside the wheel, or remove it with `patchelf --remove-rpath`."),
+        _warning("WF327", "no RELRO", None, "A library's tables of functions stay writable after it is loaded.", "Link with `-z relro -z now`."),
+        _info("WF328", "folders of the build machine", "Native code names folders of the machine it was built on.",
+              "Compile with `-ffile-prefix-map=$PWD=.` (`--remap-path-prefix` for Rust), and strip."),
+        _info("WF329", "grafted libraries without SBOM", "Libraries of a system were put into the wheel, and nothing in it says of which version.",
+              "Repair it with auditwheel 6.5 or newer, which writes an SBOM (PEP 770)."),
+        _warning("WF330", "files beside other packages", None, "The wheel installs something outside its own packages: data, or modules under a name that "
+                 "others use too.", "Leave it out of the build (`packages`, `exclude`), or move it into the package."),
+        _warning("WF331", "compiled Python shipped", None, "The wheel ships .pyc files, which installers write themselves for the right Python.",
+                 "Remove __pycache__ from what is built."),
+        _error("WF332", "no init function", _I, "An extension module does not export the function that import looks for, PyInit_ and its name.",
+               "Name module, file and function alike, and declare it with PyMODINIT_FUNC."),
+        _info("WF333", "bases differ", "The same source built on two bases gave wheels that need different things.",
+              "Nothing: the one of the base with the oldest C library is served."),
         _error("WF401", "does not install", _I, "pip refuses to install the wheel from the farm's index.", "Read pip's message."),
         _error("WF402", "import fails", _I, "Importing the package or one of its native modules raises an exception.",
                "Read the exception; a system library that auditwheel leaves outside may be missing."),

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from builder.findings import Finding, Verdict
+from builder.judge import compare
+from builder.judge import findings as findings_of
+from builder.judge.subject import Subject
 from builder.tags import floor_name, glibc_floors
 
 if TYPE_CHECKING:
-    from builder.catalog import Abi
+    from builder.catalog import Abi, Base
+    from builder.interfaces import Interfaces
     from builder.sources import Fault, Source
     from builder.store import Evidence
 
@@ -64,6 +68,8 @@ class Case:
         audits: by base.
         loads: by (built on, loaded on).
         skip: reasons by ABI that the matrix leaves out.
+        bases: where the wheels are meant to run.
+        interfaces: what interpreters and bases offer.
     """
 
     source: Source
@@ -71,6 +77,8 @@ class Case:
     audits: Mapping[str, Evidence]
     loads: Mapping[tuple[str, str], Evidence]
     skip: Mapping[str, str]
+    bases: tuple[Base, ...]
+    interfaces: Interfaces
 
 
 def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
@@ -189,37 +197,30 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
 
 
 def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:
+    subjects: dict[str, Subject] = {}
     for base, audit in case.audits.items():
         if not audit.determined:
             if case.builds[base].determined:
                 yield _untold(audit, base)
             continue
         filename = case.builds[base].facts["abis"].get(abi.name, {}).get("wheel")
-        if filename is not None:
-            for finding in _wheel_findings(filename, audit.facts["wheels"][filename], abi):
-                yield replace(finding, bases=(base,), log=audit.log)
+        if filename is None:
+            continue
+        facts = audit.facts["wheels"][filename]
+        for finding in (*findings_of(filename, facts, case.bases, case.interfaces), *_second_opinion(filename, facts)):
+            yield replace(finding, bases=finding.bases or (base,), log=audit.log)
+        subjects[base] = Subject.of(filename, facts, case.bases, case.interfaces)
+    if len(subjects) > 1:
+        yield from compare.findings(subjects)
 
 
-def _wheel_findings(filename: str, facts: Mapping[str, Any], abi: Abi) -> Iterator[Finding]:
-    if "unreadable" in facts:
-        yield Finding(code="WF303", detail=f"the wheel cannot be read: {facts['unreadable']}", where=filename)
-        return
-    for path, tag in facts["extensions"].items():
-        if not _suffix_fits(tag, filename, abi):
-            detail = f"{path} is for {tag}; a {abi.name} wheel's extensions are for {abi.suffix}"
-            yield Finding(code="WF301", detail=detail, where=path)
+def _second_opinion(filename: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
+    """Take what auditwheel says beside the farm's own reading."""
     if "auditwheel_error" in facts:
         yield Finding(code="WF303", detail=facts["auditwheel_error"], where=filename)
-    elif (floor := _audited_floor(facts["auditwheel"])) and _promises_less(filename, floor):
-        detail = f"it is tagged {floor_name(filename)} but needs glibc {floor[0]}.{floor[1]}"
+    elif "auditwheel" in facts and (floor := _audited_floor(facts["auditwheel"])) and _promises_less(filename, floor):
+        detail = f"it is tagged {floor_name(filename)}; auditwheel says that it needs glibc {floor[0]}.{floor[1]}"
         yield Finding(code="WF302", detail=detail, where=filename)
-
-
-def _suffix_fits(tag: str, filename: str, abi: Abi) -> bool:
-    """Return whether an interpreter of the ABI finds an extension with this tag in its suffix (PEP 3149, PEP 384)."""
-    if tag == "abi3":
-        return not abi.free_threaded and "-abi3-" in filename
-    return tag in {"", abi.suffix} or tag.startswith(f"{abi.suffix}-")
 
 
 def _promises_less(filename: str, floor: tuple[int, int]) -> bool:

@@ -90,7 +90,9 @@ class Elf:
         self.kind, number = header[0], header[1]
         self.machine = MACHINES.get(number, f"machine {number}")
         self._segments_at, self._sections_at = header[4], header[5]
-        self._segment_size, self._segment_count, self._section_size, self._section_count, self._section_names = header[8:]
+        self._segment_size, self._segment_count, self._section_size, self._section_count, self._section_names = header[
+            8:
+        ]
 
     # --- raw access --------------------------------------------------------------------------------------------------
 
@@ -162,7 +164,9 @@ class Elf:
         try:
             names = self._unpack("<IIQQQQ", self._sections_at + self._section_names * self._section_size)[4]
             for number in range(self._section_count if self._sections_at else 0):
-                name, kind, _, _, offset, size = self._unpack("<IIQQQQ", self._sections_at + number * self._section_size)
+                name, kind, _, _, offset, size = self._unpack(
+                    "<IIQQQQ", self._sections_at + number * self._section_size
+                )
                 found[self._text(names + name)] = (kind, offset, size)
         except ElfError:
             return {}
@@ -290,12 +294,18 @@ class Elf:
         found = []
         for number, (name, info, _, section, value, _) in enumerate(_SYMBOL.iter_unpack(table)):
             if number:
-                version, library = self._version_names.get(versions[number] & 0x7FFF, ("", "")) if versions else ("", "")
+                version, library = (
+                    self._version_names.get(versions[number] & 0x7FFF, ("", "")) if versions else ("", "")
+                )
                 local = info >> 4 == _STB_LOCAL
                 found.append(
                     Symbol(
-                        name="" if local else self._name(name), defined=section != 0, weak=info >> 4 == _STB_WEAK or local,
-                        value=value, version=version, library=library,
+                        name="" if local else self._name(name),
+                        defined=section != 0,
+                        weak=info >> 4 == _STB_WEAK or local,
+                        value=value,
+                        version=version,
+                        library=library,
                     )  # fmt: skip
                 )
         return tuple(found)
@@ -384,14 +394,17 @@ class Elf:
 
     # --- searching ---------------------------------------------------------------------------------------------------
 
-    def search(self, pattern: re.Pattern[bytes], limit: int) -> list[bytes]:
-        """Return the first different matches of a pattern anywhere in the file."""
-        found: dict[bytes, None] = {}
+    def paths(self, pattern: re.Pattern[bytes], limit: int) -> list[bytes]:
+        """Return the first matches of a pattern for absolute paths, one of each folder three levels down."""
+        found: dict[bytes, bytes] = {}
         for match in pattern.finditer(self._data):
-            found.setdefault(match[0])
+            before = self._data[max(0, match.start() - 1) : match.start()]
+            if before.isalnum() or before in {b".", b"_", b"-", b"+", b"/", b"~", b":"}:
+                continue  # the middle of a longer path, or a URL
+            found.setdefault(b"/".join(match[0].split(b"/")[:4]), match[0])
             if len(found) == limit:
                 break
-        return list(found)
+        return list(found.values())
 
     def addresses_of(self, content: bytes) -> Iterator[int]:
         """Give the virtual addresses at multiples of 8 where loaded data has this content."""

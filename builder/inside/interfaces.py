@@ -17,7 +17,15 @@ from .elf import Elf, ElfError
 
 PYTHONS = Path("/opt/python")
 FOLDERS = (Path("/lib/x86_64-linux-gnu"), Path("/usr/lib/x86_64-linux-gnu"), Path("/lib64"))
-C_LIBRARY = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "ld-linux-x86-64.so.2")
+C_LIBRARY = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+    "ld-linux-x86-64.so.2",
+)
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _DECLARATION = re.compile(r"\b(?:PyAPI_(?:FUNC|DATA)\([^)]*\)|extern\b(?! *\"C\" *{))[^;{]*;")
 
@@ -49,7 +57,9 @@ def main() -> None:
     found = libraries()
     c_library = {symbol.name for name in C_LIBRARY if name in found for symbol in found[name].symbols if symbol.defined}
     answer = {
-        "interpreters": {path.name: interpreter(path) for path in PYTHONS.glob("cp3*-cp3*") if (path / "include").exists()},
+        "interpreters": {
+            path.name: interpreter(path) for path in PYTHONS.glob("cp3*-cp3*") if (path / "include").exists()
+        },
         "libraries": {soname: sorted(elf.provided_versions) for soname, elf in found.items()},
         "c_library": sorted(c_library - {""}),
     }

@@ -40,7 +40,9 @@ _HEADS = (("gil", _GIL_HEAD), ("free-threaded", _FREE_THREADED_HEAD))
 _SLOTS = {3: "multiple_interpreters", 4: "gil"}
 _MOST_SLOTS = 32
 
-_BUILD_PATH = re.compile(rb"/(?:home|root|Users|tmp|var/tmp|builds?|project|io|github|workspace)/[\w.+@~-]+/[\w./+@~-]{2,200}")
+_BUILD_PATH = re.compile(
+    rb"/(?:home|root|Users|tmp|var/tmp|builds?|project|io|github|workspace)/[\w.+@~-]+/[\w./+@~-]{2,200}"
+)
 _MOST_PATHS = 5
 
 
@@ -78,7 +80,9 @@ class Objects:
                 self._found[path] = _read(path, elf)
         except ElfError as error:
             other = content[:4] == b"\x7fELF" and "-bit" in str(error)
-            self._bad[path] = {"machine": f"a machine that {error}".replace("that it is ", "")} if other else {"damaged": str(error)}
+            self._bad[path] = (
+                {"machine": f"a machine that {error}".replace("that it is ", "")} if other else {"damaged": str(error)}
+            )
 
     def extensions(self) -> dict[str, str]:
         """Return each extension module with the tag in its suffix."""
@@ -143,7 +147,9 @@ class Objects:
                 sonames.add(name)
                 inherited = () if one.runpath else chains[one.path]
                 folders = [*inherited, *self._folders(one, one.runpath)]
-                found = next((self._found[path] for folder in folders if (path := _within(folder, name)) in self._found), None)
+                found = next(
+                    (self._found[path] for folder in folders if (path := _within(folder, name)) in self._found), None
+                )
                 if found is not None:
                     loaded.append(found)
                     sonames.add(found.soname)
@@ -158,7 +164,9 @@ class Objects:
     def _folders(one: _Object, entries: tuple[str, ...]) -> tuple[str, ...]:
         """Return the folders of a search path that lie in the wheel."""
         origin = one.folder or "."
-        places = (re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry) for entry in entries if entry.startswith("$"))
+        places = (
+            re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry) for entry in entries if entry.startswith("$")
+        )
         return tuple(posixpath.normpath(place) for place in places)
 
 
@@ -187,7 +195,7 @@ def _read(path: str, elf: Elf) -> _Object:
             "stack": elf.executable_stack, "text_relocations": elf.text_relocations, "relro": elf.relro,
             "bind_now": elf.bind_now, "isa": elf.isa_needed, "build": build, "build_sign": sign,
             "init": _init(path, defined, undefined, definition, elf),
-            "paths": [text.decode("ascii", "replace") for text in elf.search(_BUILD_PATH, _MOST_PATHS)],
+            "paths": [text.decode("ascii", "replace") for text in elf.paths(_BUILD_PATH, _MOST_PATHS)],
         },
     )  # fmt: skip
 
@@ -244,7 +252,13 @@ def _init(
     if module == "__init__":
         module = posixpath.basename(posixpath.dirname(path))
     names = {symbol.name for symbol in undefined}
-    phases = "multi" if "PyModuleDef_Init" in names else "single" if names & {"PyModule_Create2", "PyModule_FromDefAndSpec2"} else None
+    phases = (
+        "multi"
+        if "PyModuleDef_Init" in names
+        else "single"
+        if names & {"PyModule_Create2", "PyModule_FromDefAndSpec2"}
+        else None
+    )
     return {
         "function": any(name in defined for name in (f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}"))
         or not module.isascii(),

@@ -81,7 +81,11 @@ class Wheel:
             return
         for name, count in Counter(info.filename for info in listed).items():
             if count > 1:
-                self._fault("duplicate", name, f"{name} is in the archive {count} times, so what is installed depends on the installer")
+                self._fault(
+                    "duplicate",
+                    name,
+                    f"{name} is in the archive {count} times, so what is installed depends on the installer",
+                )
         for info in listed:
             if problem := _unsafe(info):
                 self._fault("unsafe", info.filename, f"{info.filename!r} {problem}")

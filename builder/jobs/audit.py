@@ -1,7 +1,6 @@
 """Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
 
-Facts: `wheels`, by file name: `extensions` (path -> tag in the suffix), and `auditwheel` (its versioned JSON) or
-`auditwheel_error`, or only `unreadable`.
+Facts: `wheels`, by file name: see builder/inside/audit.py.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from builder.jobs import Tools
     from builder.store import Evidence
 
+_PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "wheelfile.py")
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = "/opt/python/cp39-cp39/bin/python"
 
@@ -42,7 +42,7 @@ class Audit:
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         build, image = (inputs[need] for need in self.needs)
-        return digest("audit", inside_program("audit.py"), build.files, image.facts["content"])
+        return digest("audit", [inside_program(name) for name in _PROGRAMS], build.files, image.facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)
@@ -51,8 +51,9 @@ class Audit:
         wheels = {f"/wheels/{filename}": tools.store.file(sha256) for filename, sha256 in build.files.items()}
         task = Task(
             image=image.facts["tag"],
-            command=[_PYTHON, "/inside/audit.py", _OUTPUT, *wheels],
-            files={**wheels, "/inside/audit.py": inside_program("audit.py").encode()},
+            command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
+            files={**wheels, **{f"/farm/inside/{name}": inside_program(name).encode() for name in _PROGRAMS}},
+            environment={"PYTHONPATH": "/farm"},
             collect=_OUTPUT,
             user="nobody",
             limits=Limits(timeout_s=300),

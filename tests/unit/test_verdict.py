@@ -2,13 +2,14 @@ from typing import Any
 
 import pytest
 
-from builder import catalog
+from builder import catalog, interfaces
 from builder.findings import CODES, Severity, Verdict
 from builder.sources import Fault, Source
 from builder.store import Evidence, Outcome
 from builder.verdict import Case, Judgement, judge, judge_fault
 
 ABIS = tuple(catalog.load().abis.values())
+BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
 SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
 
 
@@ -26,15 +27,15 @@ def build(**abis: Any) -> Evidence:
 
 
 def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evidence:
-    wheels = {
-        wheel(abi.name): {
-            "extensions": {
-                f"foo/_x.{suffix or abi.suffix}-x86_64-linux-gnu.so": f"{suffix or abi.suffix}-x86_64-linux-gnu"
-            },
-            "auditwheel": {"overall_tag": tag},
-        }
-        for abi in ABIS
-    }
+    wheels = {}
+    for abi in ABIS:
+        full = f"{suffix or abi.suffix}-x86_64-linux-gnu"
+        wheels[wheel(abi.name)] = {
+            "faults": [], "size": 1, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [], "grafted": [],
+            "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"}, "objects": {"foo/_x.so": {}},
+            "wheel": {"wheel-version": ["1.0"], "tag": [f"cp314-{abi.name}-manylinux_2_17_x86_64"]},
+            "extensions": {f"foo/_x.{full}.so": full}, "auditwheel": {"overall_tag": tag},
+        }  # fmt: skip
     return Evidence(key="a", job="audit:foo@debian-12", facts={"wheels": wheels})
 
 
@@ -63,6 +64,8 @@ def judged(
         audits={"debian-12": audited or audit()},
         loads={("debian-12", "debian-13"): loaded or load()},
         skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
     )
     return judge(evidence, ABIS).abis[abi]
 
@@ -126,6 +129,8 @@ def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():
         audits={"debian-12": audit()},
         loads={("debian-12", "debian-12"): load(module("foo", gil=gil)), ("debian-12", "debian-13"): UNTOLD},
         skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
     )
     assert judge(case, ABIS).abis["cp314t"].verdict is Verdict.GIL_REQUIRED
 
@@ -137,6 +142,8 @@ def test_a_failure_on_one_base_does_not_hide_the_wheel_of_another():
         audits={"debian-12": audit(), "ubuntu-24.04": audit()},
         loads={("debian-12", "debian-12"): load()},
         skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
     )
     result = judge(case, ABIS).abis["cp314t"]
     assert result.verdict is Verdict.UNPROVEN
@@ -159,6 +166,8 @@ def test_what_is_seen_on_several_bases_is_one_finding():
         audits={"debian-12": audit()},
         loads={("debian-12", "debian-12"): broken, ("debian-12", "debian-13"): broken},
         skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
     )
     (finding,) = judge(case, ABIS).abis["cp314"].findings
     assert finding.bases == ("debian-12", "debian-13")

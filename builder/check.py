@@ -1,0 +1,201 @@
+"""Judge wheels built elsewhere, by the rules of a run, without a container.
+
+The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may come
+from anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name
+
+from builder import catalog, interfaces, judge
+from builder.errors import ExitCode, FarmError
+from builder.findings import Finding, Severity
+from builder.judge import floors
+from builder.judge.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from builder.catalog import Base
+
+_MEMORY_BYTES = 2 << 30
+_TIMEOUT_S = 300
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+class NoWheelError(FarmError):
+    """What `check` was given is no wheel, or the index has none."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """A wheel with what was found.
+
+    Attributes:
+        facts: see builder/inside/audit.py; empty where they could not be had.
+        findings: the worst first.
+        floors: by family of symbol versions the newest one needed: (version, symbol, object).
+        abis: the interpreters of the farm that would take it.
+        bases: the bases it claims to run on.
+        seconds: how long reading it took.
+    """
+
+    filename: str
+    facts: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    floors: Mapping[str, tuple[str, str, str]]
+    abis: tuple[str, ...]
+    bases: tuple[str, ...]
+
+    @property
+    def severity(self) -> Severity | None:
+        """How bad the worst finding is."""
+        return self.findings[0].kind.severity if self.findings else None
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        found = [
+            {
+                **asdict(one),
+                "severity": one.kind.severity,
+                "title": one.kind.title,
+                "remedy": one.remedy or one.kind.remedy,
+            }
+            for one in self.findings
+        ]
+        needs = {
+            family: dict(zip(("version", "symbol", "object"), need, strict=True))
+            for family, need in self.floors.items()
+        }
+        return {
+            "filename": self.filename, "severity": self.severity, "abis": self.abis, "bases": self.bases,
+            "floors": needs, "findings": found, "facts": self.facts,
+        }  # fmt: skip
+
+
+def check(path: Path, bases: Sequence[Base] | None = None) -> Checked:
+    """Judge one wheel file.
+
+    Args:
+        path: the file. Nothing is unpacked to disk.
+        bases: where it is meant to run; all enabled ones by default.
+
+    Raises:
+        NoWheelError: there is no such file.
+    """
+    if not path.is_file():
+        raise NoWheelError(
+            f"{path}: there is no such file. `check` takes wheel files, or NAME==VERSION with --upstream."
+        )
+    wanted = tuple(bases or (base for base in catalog.load().bases.values() if base.enabled))
+    tables = interfaces.load()
+    facts = _facts(path)
+    if isinstance(facts, str):
+        broken = Finding(code="WF306", detail=facts, where=path.name)
+        return Checked(filename=path.name, facts={}, findings=(broken,), floors={}, abis=(), bases=())
+    found = judge.findings(path.name, facts, wanted, tables)
+    found = tuple(sorted(found, key=lambda one: (_ORDER[one.kind.severity], one.code)))
+    try:
+        subject = Subject.of(path.name, facts, wanted, tables)
+    except InvalidWheelFilename:
+        return Checked(filename=path.name, facts=facts, findings=found, floors={}, abis=(), bases=())
+    return Checked(
+        filename=path.name, facts=facts, findings=found, floors=floors.worst(subject), abis=subject.abis,
+        bases=tuple(base.name for base in subject.bases),
+    )  # fmt: skip
+
+
+def exit_code(checked: Iterable[Checked]) -> ExitCode:
+    """Return 1 where a wheel has an error, else 0: warnings are for reading."""
+    worst = any(one.severity is Severity.ERROR for one in checked)
+    return ExitCode.FAULTS if worst else ExitCode.ADMISSIBLE
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+
+
+def _facts(path: Path) -> dict[str, Any] | str:
+    """Read a wheel in a process of its own; return its facts, or why there are none."""
+    package = Path(__file__).parent
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+        output = Path(scratch) / "facts.json"
+        command = [
+            sys.executable,
+            "-S",
+            "-E",
+            "-m",
+            "inside.audit",
+            str(output),
+            "--no-auditwheel",
+            str(path.absolute()),
+        ]
+        try:
+            done = subprocess.run(  # noqa: PLW1509 - this process has no threads that hold locks
+                command, cwd=package, env={"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=_limit,
+                capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return f"reading it takes longer than {_TIMEOUT_S} s"
+        if done.returncode or not output.exists():
+            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            return f"reading it failed: {last[0]} (it may use {_MEMORY_BYTES >> 20} MiB)"
+        facts: dict[str, Any] = json.loads(output.read_text())[path.name]
+        return facts
+
+
+def upstream(requirement: str, folder: Path) -> list[Path]:
+    """Download the wheels of a release for the farm's interpreters on Linux x86-64 from the index.
+
+    Args:
+        requirement: `NAME==VERSION`.
+        folder: where to put them.
+
+    Raises:
+        NoWheelError: it is no such requirement, or the index has no such wheel.
+    """
+    from builder import host
+    from builder.sources.index import Index, IndexSilentError, WrongFileError
+    from builder.store import Store
+
+    name, _, version = requirement.partition("==")
+    if not re.fullmatch(r"[\w.-]+", name) or not version:
+        raise NoWheelError(f"{requirement}: --upstream takes NAME==VERSION")
+    store = Store(folder / "store")
+    index = Index(host.index_settings(), store)
+    found = []
+    try:
+        releases = index.releases(str(canonicalize_name(name))) or ()
+        release = next((one for one in releases if str(one.version) == version), None)
+        for file in release.wheels if release else ():
+            if _serves(file.filename):
+                link = folder / file.filename
+                link.symlink_to(store.file(index.download(file)))
+                found.append(link)
+    except (IndexSilentError, WrongFileError) as error:
+        raise NoWheelError(f"{requirement}: {error}") from None
+    if not found:
+        raise NoWheelError(f"{requirement}: the index has no wheel of it for CPython 3.14 or 3.14t on manylinux x86-64")
+    return found
+
+
+def _serves(filename: str) -> bool:
+    tables = interfaces.load()
+    try:
+        subject = Subject.of(filename, {}, (), tables)
+    except InvalidWheelFilename:
+        return False
+    return bool(subject.abis) and subject.promised is not None

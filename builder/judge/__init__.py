@@ -1,0 +1,49 @@
+"""Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
+
+archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it needs of the
+interpreter · health.py how its native code is made · compare.py one package built on two bases.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename
+
+from builder.findings import Finding
+from builder.judge import archive, floors, health, symbols, tags
+from builder.judge.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from builder.catalog import Base
+    from builder.interfaces import Interfaces
+
+
+def findings(
+    filename: str, facts: Mapping[str, Any], bases: Iterable[Base], interfaces: Interfaces
+) -> tuple[Finding, ...]:
+    """Judge one wheel by what builder/inside/audit.py found in it.
+
+    Args:
+        filename: the wheel's name, which is what it promises.
+        facts: see builder/inside/audit.py.
+        bases: where it is meant to run.
+        interfaces: what interpreters and bases offer.
+    """
+    try:
+        subject = Subject.of(filename, facts, tuple(bases), interfaces)
+    except InvalidWheelFilename as error:
+        return (Finding(code="WF305", detail=str(error), where=filename),)
+    broken = tuple(archive.findings(subject))
+    if not facts["members"]:
+        return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
+    return (
+        *broken,
+        *tags.findings(subject),
+        *floors.findings(subject),
+        *symbols.findings(subject),
+        *health.findings(subject),
+    )

@@ -1,0 +1,94 @@
+"""What `wheelfarm check` shows a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from builder.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from builder.check import Checked
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_PHASES = {"multi": "several phases", "single": "a single phase"}
+_INSTALL = "no interpreter of the farm takes it"
+
+
+def render(checked: Sequence[Checked], console: Console) -> None:
+    """Print each wheel with what it is, what it needs, what is wrong and what to do."""
+    for one in checked:
+        console.print(_head(one))
+        console.print(Padding(_facts(one), (0, 0, 0, 2)))
+        for finding in one.findings:
+            severity = finding.kind.severity
+            line = Text.assemble(
+                (f"{finding.code} {severity.value:7} ", _STYLES[severity]), (finding.kind.title, "bold")
+            )
+            console.print(Padding(line, (0, 0, 0, 2)))
+            console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
+            if severity is not Severity.INFO:
+                console.print(Padding(Text(f"→ {finding.remedy or finding.kind.remedy}", style="dim"), (0, 0, 0, 16)))
+        console.print()
+    console.print(_summary(checked))
+
+
+def _head(one: Checked) -> Text:
+    mark, style = ("✗", "bold red") if one.severity is Severity.ERROR else ("✓", "bold green")
+    if one.severity is Severity.WARNING:
+        mark, style = "!", "bold yellow"
+    return Text.assemble((f"{mark} ", style), (one.filename, "bold"))
+
+
+def _facts(one: Checked) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for label, text in _rows(one):
+        table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+    return table
+
+
+def _rows(one: Checked) -> Iterator[tuple[str, str]]:
+    if not one.facts:
+        return
+    yield "installs on", f"{', '.join(one.abis) or _INSTALL}; {', '.join(one.bases) or 'no base'}"
+    objects = [facts for facts in one.facts["objects"].values() if "kind" in facts]
+    kinds = Counter(facts["kind"] for facts in objects)
+    yield (
+        "holds",
+        ", ".join(f"{count} {kind}{'s' if count > 1 and kind != 'library' else ''}" for kind, count in kinds.items())
+        or "no native code",
+    )
+    if built := Counter(facts["build"] for facts in objects if facts["build"]):
+        yield "compiled for", ", ".join(f"{build} build" for build in built)
+    for version, symbol, path in one.floors.values():
+        yield "needs", f"{version:18} for {symbol or 'packed relocations'} in {path}"
+    inits = [
+        (facts["init"]["phases"], tuple(sorted(facts["init"]["slots"].items()))) for facts in objects if facts["init"]
+    ]
+    phases = Counter(phases for phases, _ in inits if phases)
+    if phases:
+        declares = sum(dict(slots).get("gil") == 1 for _, slots in inits)
+        text = ", ".join(f"{count} in {_PHASES[phase]}" for phase, count in phases.items())
+        yield "initialises", f"{text}; {declares} declare statically that they do without the GIL"
+    if one.facts["grafted"]:
+        sbom = "with" if one.facts["sboms"] else "without"
+        yield "brings", f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)"
+
+
+def _summary(checked: Sequence[Checked]) -> Text:
+    bad = sum(one.severity is Severity.ERROR for one in checked)
+    warned = sum(one.severity is Severity.WARNING for one in checked)
+    wheels = f"{len(checked)} wheel{'s' if len(checked) != 1 else ''}"
+    verdict = f"{bad} with errors" if bad else "no errors"
+    return Text(
+        f"{wheels} checked without loading them: {verdict}, {warned} with warnings only",
+        style="bold red" if bad else "bold green",
+    )
