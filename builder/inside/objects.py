@@ -4,7 +4,8 @@ Facts of an object: `damaged` alone; or `machine` alone, where it is not for x86
 
 `kind`          `extension`, `library` or `program`
 `needed`        sonames; `soname`; `rpath`, `runpath`
-`versions`      library -> version -> a symbol that needs it, for libraries that are not in the wheel
+`versions`      library -> version -> a symbol that needs it, for libraries that are not in the wheel; no symbol where
+                packed relocations need it
 `stack`, `text_relocations`, `relro`, `bind_now`, `isa`  see elf.py
 `build`         `gil` or `free-threaded`, the interpreter build its code was compiled for, and `build_sign`, what shows it; or None
 `init`          for extensions: `function`, whether it has its PyInit function; `phases`, `single`, `multi` or None;
@@ -204,6 +205,8 @@ def _versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, st
     found: dict[str, dict[str, str]] = {}
     for library, version in elf.needed_versions:
         found.setdefault(library, {})[version] = ""
+    if elf.relative_relocations:  # an older C library leaves them undone; linkers do not always say that they need a newer one
+        found.setdefault("libc.so.6", {})["GLIBC_ABI_DT_RELR"] = ""
     for symbol in sorted(undefined, key=lambda symbol: symbol.name, reverse=True):
         if symbol.library:
             found[symbol.library][symbol.version] = symbol.name

@@ -50,6 +50,7 @@ class Wheel:
         self.path = path
         self.faults: list[tuple[str, str, str]] = []
         self.members: dict[str, zipfile.ZipInfo] = {}
+        self._doubtful: set[str] = set()
         self._record: dict[str, tuple[str, str]] = {}
         self._recorded = False
         self._open = ExitStack()
@@ -81,6 +82,7 @@ class Wheel:
             return
         for name, count in Counter(info.filename for info in listed).items():
             if count > 1:
+                self._doubtful.add(name)
                 self._fault(
                     "duplicate",
                     name,
@@ -177,13 +179,15 @@ class Wheel:
         if name in self._record:
             self._fault("record", name, f"RECORD lists {name} twice")
         self._record[name] = (promised, size)
-        if size.isdigit() and name in self.members and int(size) != self.members[name].file_size:
+        known = name in self.members and name not in self._doubtful
+        if known and size.isdigit() and int(size) != self.members[name].file_size:
             self._fault("record", name, f"{name} has {self.members[name].file_size} bytes; RECORD says {size}")
 
     def _expected(self, name: str) -> tuple[str, str]:
         """Return (algorithm, digest) that RECORD promises for a member; no digest where there is nothing to compare."""
         folder, _, file = name.rpartition("/")
-        if not self._recorded or (folder == self.dist_info and file in _UNHASHED):
+        unhashed = folder == self.dist_info and file in _UNHASHED
+        if not self._recorded or unhashed or name in self._doubtful:
             return "sha256", ""
         if name not in self._record:
             self._fault("record", name, f"{name} is in the wheel and not in RECORD")

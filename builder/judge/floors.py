@@ -70,7 +70,7 @@ def _versions(subject: Subject) -> Iterator[Finding]:
             found.setdefault(version.partition("_")[0], []).append((version, symbol, path, library))
     for needs in found.values():
         version, symbol, path, library = max(needs, key=lambda need: _number(need[0]))
-        culprit = f"{symbol or 'the library itself'}@{version} of {library} in {path}"
+        culprit = f"{symbol or 'packed relocations'}@{version} of {library} in {path}"
         lacking = _lacking(subject, version)
         claim = f"it is tagged {subject.promised.name}" if subject.promised else "it names no C library"
         others = len({need[2] for need in needs}) - 1

@@ -56,7 +56,7 @@ def _root(subject: Subject) -> Iterator[Finding]:
     elif pure and native:
         detail = f"Root-Is-Purelib is true, and {native[0]} is native code"
         yield Finding(code="WF310", detail=detail, where="WHEEL")
-    elif not native and not subject.facts["objects"] and not anywhere and subject.abi_tags != {"none"}:
+    elif not native and not subject.facts["objects"] and not subject.facts["faults"] and not anywhere and subject.abi_tags != {"none"}:
         detail = f"it is tagged {', '.join(sorted(subject.abi_tags))} and holds no native code at all"
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
