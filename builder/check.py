@@ -1,7 +1,7 @@
 """Judge wheels built elsewhere, by the rules of a run, without a container.
 
-The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may come
-from anywhere.
+The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may
+come from anywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from builder.catalog import Base
 
 _MEMORY_BYTES = 2 << 30
-_TIMEOUT_S = 300
+_TIMEOUT_S = 120
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -144,7 +144,7 @@ def _facts(path: Path) -> dict[str, Any] | str:
             str(path.absolute()),
         ]
         try:
-            done = subprocess.run(  # noqa: PLW1509 - this process has no threads that hold locks
+            done = subprocess.run(
                 command, cwd=package, env={"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=_limit,
                 capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
             )  # fmt: skip

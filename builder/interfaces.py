@@ -1,4 +1,4 @@
-"""What interpreters and bases offer to native wheels: tables under images/, so that a wheel is judged without a container.
+"""What interpreters and bases offer to native wheels: tables, so that a wheel is judged without a container.
 
 `python -m builder.interfaces` (`make interfaces`) makes images/interfaces/*.txt anew from the verification images.
 """
@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import threading
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,7 @@ class Policy:
     libraries: frozenset[str]
 
     def has(self, version: str) -> bool:
-        """Return whether a symbol version is there. Families nobody lists belong to libraries, and are decided by those."""
+        """Return whether a symbol version is there; one of no listed family belongs to a library, which decides."""
         family, _, number = version.partition("_")
         if family not in self.newest:
             return True
@@ -157,7 +157,7 @@ def _ask(engine: Engine, base: str) -> dict[str, Any]:
     return answer
 
 
-def _stable_abi(say: Any) -> Mapping[str, str]:
+def _stable_abi(say: Callable[[str], None]) -> Mapping[str, str]:
     from builder import interpreter_source
 
     known = catalog.load()

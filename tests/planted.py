@@ -108,7 +108,9 @@ OBJECTS = {
 def _script() -> str:
     lines = ["set -e", "cd /tmp", "mkdir -p /result stubs"]
     for stub in sorted({one.stub for one in OBJECTS.values() if one.stub}):
-        lines.append(f"echo 'int planted_help(void) {{ return 1; }}' | gcc -x c - -shared -fPIC -s -Wl,-z,relro -Wl,-soname,{stub} -o stubs/{stub}")
+        lines.append(
+            f"echo 'int planted_help(void) {{ return 1; }}' | gcc -x c - -shared -fPIC -s -Wl,-z,relro -Wl,-soname,{stub} -o stubs/{stub}"
+        )
         lines.append(f"cp stubs/{stub} /result/")
     for name, one in OBJECTS.items():
         suffix = "t" if one.abi.endswith("t") else ""
@@ -124,7 +126,10 @@ def _script() -> str:
 def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
     """Compile every object and stub in a builder image; return them by name, `.so` left out."""
     sources = {
-        f"/farm/{name}.c": SOURCE.replace("EXTRA", one.extra).replace("BODY", one.body).replace("SLOTS", one.slots).encode()
+        f"/farm/{name}.c": SOURCE.replace("EXTRA", one.extra)
+        .replace("BODY", one.body)
+        .replace("SLOTS", one.slots)
+        .encode()
         for name, one in OBJECTS.items()
     }
     task = Task(
@@ -143,7 +148,9 @@ Members = dict[str, bytes]
 
 def members(native: bytes, path: str = SO, tags: tuple[str, ...] = (f"cp314-cp314-{PLATFORM}",)) -> Members:
     """Return the members of a good wheel around one native file, RECORD left out."""
-    wheel = "Wheel-Version: 1.0\nGenerator: planted\nRoot-Is-Purelib: false\n" + "".join(f"Tag: {tag}\n" for tag in tags)
+    wheel = "Wheel-Version: 1.0\nGenerator: planted\nRoot-Is-Purelib: false\n" + "".join(
+        f"Tag: {tag}\n" for tag in tags
+    )
     return {
         "planted/__init__.py": b"from planted import _native\n",
         path: native,
@@ -231,7 +238,11 @@ def _compiled(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     ):  # fmt: skip
         yield Planted(fault=fault, code=code, filename=name_of(), content=pack(members(objects[name])))
     helper = objects["libplantedhelper.so.1"]
-    unreached = {**members(objects["unreached"]), "planted.libs/libplantedhelper.so.1": helper, f"{DIST_INFO}/sboms/a.cdx.json": b"{}"}
+    unreached = {
+        **members(objects["unreached"]),
+        "planted.libs/libplantedhelper.so.1": helper,
+        f"{DIST_INFO}/sboms/a.cdx.json": b"{}",
+    }
     yield Planted(fault="library not reached", code="WF317", filename=name_of(), content=pack(unreached))
     grafted = {**members(objects["grafted"]), "planted.libs/libplantedhelper.so.1": helper}
     yield Planted(fault="grafted without SBOM", code="WF329", filename=name_of(), content=pack(grafted))
@@ -251,12 +262,21 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     yield one("free-threaded layout in cp314", "WF304", name_of(), members(objects["plain-t"]))
     other = "planted/_native.cpython-313-x86_64-linux-gnu.so"
     yield one("suffix of 3.13", "WF301", name_of(), members(objects["good"], other))
-    yield one("abi3 file in cp314t", "WF321", name_of("cp314t"), members(objects["plain-t"], "planted/_native.abi3.so", free))
+    yield one(
+        "abi3 file in cp314t", "WF321", name_of("cp314t"), members(objects["plain-t"], "planted/_native.abi3.so", free)
+    )
     abi3t = members(objects["plain-t"], "planted/_native.abi3t.so", (f"cp314-abi3t-{PLATFORM}",))
     yield one("abi3t before 3.15", "WF321", name_of("abi3t"), abi3t)
     path = "planted/_native.abi3.so"
-    yield one("newer stable ABI", "WF320", name_of("abi3", python="cp39"), members(objects["stable-newer"], path, stable))
-    yield one("outside the stable ABI", "WF320", name_of("abi3", python="cp39"), members(objects["stable-never"], path, stable))
+    yield one(
+        "newer stable ABI", "WF320", name_of("abi3", python="cp39"), members(objects["stable-newer"], path, stable)
+    )
+    yield one(
+        "outside the stable ABI",
+        "WF320",
+        name_of("abi3", python="cp39"),
+        members(objects["stable-never"], path, stable),
+    )
     anywhere = members(objects["plain"], "planted/_native.so", ("py3-none-any",))
     yield one("native code in any", "WF312", name_of("none", "any", "py3"), anywhere)
     arm = objects["good"][:18] + b"\xb7\x00" + objects["good"][20:]
@@ -266,7 +286,9 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
 
 
 def _edited(content: Members) -> Iterator[Planted]:
-    def one(fault: str, code: str, edited: Members, recorded: bytes | None = None, filename: str = name_of()) -> Planted:
+    def one(
+        fault: str, code: str, edited: Members, recorded: bytes | None = None, filename: str = name_of()
+    ) -> Planted:
         return Planted(fault=fault, code=code, filename=filename, content=pack(edited, recorded))
 
     wheel, metadata = f"{DIST_INFO}/WHEEL", f"{DIST_INFO}/METADATA"
@@ -292,7 +314,11 @@ def _broken(content: bytes, whole: Members) -> Iterator[Planted]:
 
     yield one("cut short", "WF305", content[: len(content) // 2])
     at = content.index(b"planted/_native") + 400
-    yield one("damaged member", "WF305", content[:at] + bytes(byte ^ 0xFF for byte in content[at : at + 64]) + content[at + 64 :])
+    yield one(
+        "damaged member",
+        "WF305",
+        content[:at] + bytes(byte ^ 0xFF for byte in content[at : at + 64]) + content[at + 64 :],
+    )
     yield one("not a zip archive", "WF305", b"<html>404</html>")
     yield one("path traversal", "WF306", _with(whole, "../evil.py", b""))
     yield one("absolute path", "WF306", _with(whole, "/etc/evil.py", b""))

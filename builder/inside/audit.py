@@ -9,7 +9,8 @@ Facts of a wheel:
 `members`     how many files
 `dist_info`   name of that folder
 `metadata`    header fields of METADATA; `wheel`, those of WHEEL; by lower-case name, each a list
-`top_level`   what it puts beside other packages: name -> `package`, `module`, `folder` (no code in it), `libraries`, `file`
+`top_level`   what it puts beside other packages, by name: `package`, `module`, `folder` (no code in it), `libraries`,
+              `file`
 `bytecode`    compiled Python files that it ships
 `sboms`       files under `.dist-info/sboms` (PEP 770)
 `extensions`  each extension module's path -> the tag in its suffix (PEP 3149); no tag is an empty text
@@ -28,6 +29,11 @@ from typing import Any
 
 from . import objects
 from .wheelfile import Wheel, headers
+
+_FIELDS = {
+    "classifier", "generator", "metadata-version", "name", "requires-python", "root-is-purelib", "tag", "version",
+    "wheel-version",
+}  # fmt: skip
 
 
 def facts(path: Path) -> dict[str, Any]:
@@ -57,8 +63,7 @@ def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
     text = wheel.text(f"{wheel.dist_info}/{name}")
     if text is None and wheel.members:
         wheel.faults.append(("metadata", name, f"it has no {name} file in a .dist-info folder of its own"))
-    kept = {"metadata-version", "name", "version", "requires-python", "classifier", "wheel-version", "root-is-purelib", "tag", "generator"}  # fmt: skip
-    return {key: value for key, value in headers(text or "").items() if key in kept}
+    return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
 
 
 def top_level(names: list[str]) -> dict[str, str]:
@@ -66,8 +71,10 @@ def top_level(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         parts = name.split("/")
-        if parts[0].endswith(".data") and len(parts) > 2:
-            parts = parts[2:] if parts[1] in {"purelib", "platlib"} else [".dist-info"]
+        if parts[0].endswith(".data"):
+            if not {"purelib", "platlib"} & set(parts[1:2]):
+                continue  # programs, headers and data have places of their own
+            parts = parts[2:] or [name]
         first = parts[0]
         code = parts[-1].endswith((".py", ".so", ".pyi", ".pyc"))
         if first.endswith(".dist-info"):

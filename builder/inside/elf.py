@@ -1,4 +1,4 @@
-"""Read what the dynamic linker reads of a 64-bit little-endian ELF file: the dynamic segment, symbols and their versions.
+"""Read what the dynamic linker reads of a 64-bit little-endian ELF file: its dynamic segment and symbol versions.
 
 Section headers are consulted only where the dynamic segment does not say (the number of symbols, debug sections): the
 dynamic linker never reads them, and tools that edit a library leave them stale. Layouts: System V gABI, and the GNU
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"\x7fELF"
-MACHINES = {3: "i386", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv", 258: "loongarch"}  # fmt: skip
+MACHINES = {
+    3: "i386", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv",
+    258: "loongarch",
+}  # fmt: skip
 """Names of `e_machine` values."""
 SHARED_OBJECT = 3
 """`e_type` of shared objects, and of executables that load anywhere."""
@@ -29,7 +32,8 @@ _PF_X = 1
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 4, 5, 6, 7, 8, 10
 _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = 14, 15, 22, 24, 29, 30, 36
 _DT_GNU_HASH, _DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFFB
-_DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF  # fmt: skip
+_DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD
+_DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW = 4, 8, 1
 _SHT_DYNSYM = 11
 _STB_LOCAL, _STB_WEAK = 0, 2
@@ -38,6 +42,7 @@ _X86_ISA_1_NEEDED = 0xC0008002
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELA = struct.Struct("<QQq")
 _MOST_SYMBOLS = 4_000_000
+_MOST_VERSIONS = 10_000
 _LONGEST_NAME = 65_536
 
 
@@ -261,7 +266,7 @@ class Elf:
 
     @cached_property
     def isa_needed(self) -> int:
-        """The x86-64 microarchitecture level it declares to need, as its GNU property note says: 1 (all have it) to 4."""
+        """The x86-64 level it declares to need, as its GNU property note says: 1 (all processors have it) to 4."""
         for segment in self.segments:
             if segment.kind == _PT_NOTE:
                 for kind, description in self._notes(segment):
@@ -306,7 +311,7 @@ class Elf:
                         value=value,
                         version=version,
                         library=library,
-                    )  # fmt: skip
+                    )
                 )
         return tuple(found)
 
@@ -359,11 +364,13 @@ class Elf:
 
     @cached_property
     def _needed_versions(self) -> dict[int, tuple[str, str]]:
-        found = {}
+        found: dict[int, tuple[str, str]] = {}
         for at in self._chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
             _, count, file, first, _ = self._unpack("<HHIII", at)
             library, entry = self._name(file), at + first
             for _ in range(count):
+                if len(found) > _MOST_VERSIONS:
+                    raise ElfError("its versions have no end")
                 _, _, number, name, step = self._unpack("<IHHII", entry)
                 found[number & 0x7FFF] = (self._name(name), library)
                 entry += step
@@ -385,7 +392,7 @@ class Elf:
         if address is None:
             return
         at = self.offset(address)
-        for _ in range(min(left, _LONGEST_NAME)):
+        for _ in range(min(left, _MOST_VERSIONS)):
             yield at
             step = self._unpack("<I", at + next_at)[0]
             if not step:

@@ -2,8 +2,8 @@
 
 Usage: python -m inside.interfaces OUTPUT
 
-The answer: `interpreters`, by folder of /opt/python, each exported name -> whether a public header reaches it in a macro
-or inline function; `libraries`, soname -> the versions it provides; `c_library`, the names the C library exports.
+The answer: `interpreters`, by folder of /opt/python, each exported name -> whether a public header reaches it in a
+macro or inline function; `libraries`, soname -> the versions it provides; `c_library`, the names the C library exports.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ Facts of an object: `damaged` alone; or `machine` alone, where it is not for x86
 `versions`      library -> version -> a symbol that needs it, for libraries that are not in the wheel; no symbol where
                 packed relocations need it
 `stack`, `text_relocations`, `relro`, `bind_now`, `isa`  see elf.py
-`build`         `gil` or `free-threaded`, the interpreter build its code was compiled for, and `build_sign`, what shows it; or None
+`build`         `gil` or `free-threaded`, the build of CPython it was compiled for, or None; `build_sign`, what shows it
 `init`          for extensions: `function`, whether it has its PyInit function; `phases`, `single`, `multi` or None;
                 `slots`, those of its module definition whose values are plain numbers
-`undefined`     symbols that it and what it loads leave for the interpreter and the system -> path of the object
-`unreached`     libraries it needs that are in the wheel where the dynamic linker does not look -> path of who needs them
+`undefined`     symbols that it and what it loads leave to the interpreter and the system -> path of the object
+`unreached`     libraries it needs that are in the wheel, where nothing looks for them -> path of who needs them
 `outside`       libraries it needs that are not in the wheel -> path of who needs them
 `paths`         folders of the machine it was built on
 
@@ -205,7 +205,9 @@ def _versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, st
     found: dict[str, dict[str, str]] = {}
     for library, version in elf.needed_versions:
         found.setdefault(library, {})[version] = ""
-    if elf.relative_relocations:  # an older C library leaves them undone; linkers do not always say that they need a newer one
+    if (
+        elf.relative_relocations
+    ):  # an older C library leaves them undone; linkers do not always say that they need a newer one
         found.setdefault("libc.so.6", {})["GLIBC_ABI_DT_RELR"] = ""
     for symbol in sorted(undefined, key=lambda symbol: symbol.name, reverse=True):
         if symbol.library:
@@ -234,7 +236,7 @@ def _definition(elf: Elf) -> tuple[str, int] | None:
 
 
 def _build(undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, elf: Elf) -> tuple[str | None, str]:
-    """Return the interpreter build that code was compiled for, and what shows it: a symbol that only one build exports."""
+    """Return the build of CPython that code was compiled for, and what shows it: a symbol that only one exports."""
     names = {symbol.name for symbol in undefined}
     for build, signs in (("free-threaded", _FREE_THREADED), ("gil", _GIL)):
         if sign := next((sign for sign in signs if sign in names), None):

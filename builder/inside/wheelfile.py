@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections import Counter
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from .elf import MAGIC
 
@@ -28,7 +28,7 @@ MOST_MEMBERS = 100_000
 MOST_UNPACKED_BYTES = 8 << 30
 BOMB_BYTES = 256 << 20
 BOMB_RATIO = 100
-"""A wheel that unpacks to more than `BOMB_BYTES` and `BOMB_RATIO` times its size is taken for a bomb; native code packs to a third."""
+"""A wheel that unpacks to more than `BOMB_BYTES` and `BOMB_RATIO` times its size is a bomb; code packs to a third."""
 
 _CHUNK_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 64 << 20
@@ -55,7 +55,7 @@ class Wheel:
         self._recorded = False
         self._open = ExitStack()
 
-    def __enter__(self) -> Wheel:
+    def __enter__(self) -> Self:
         try:
             self._archive = self._open.enter_context(zipfile.ZipFile(self.path))
             listed = [info for info in self._archive.infolist() if not info.is_dir()]
@@ -136,7 +136,7 @@ class Wheel:
             small = info.file_size <= _IN_MEMORY_BYTES
             parts, spool = [first], None
             if wanted and not small:
-                spool = held.enter_context(tempfile.TemporaryFile())
+                spool = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is entered here
                 spool.write(first)
             while chunk := member.read(_CHUNK_BYTES):
                 digest.update(chunk)

@@ -1,7 +1,7 @@
 """Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
 
-archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it needs of the
-interpreter · health.py how its native code is made · compare.py one package built on two bases.
+archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
+needs of the interpreter · health.py how its native code is made · compare.py one package built on two bases.
 """
 
 from __future__ import annotations

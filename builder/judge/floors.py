@@ -40,7 +40,10 @@ def worst(subject: Subject) -> dict[str, tuple[str, str, str]]:
     return newest
 
 
-_SYSTEM = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1", "libatomic.so.1", "libmvec.so.1", "libutil.so.1"}  # fmt: skip
+_SYSTEM = {
+    "libatomic.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libmvec.so.1",
+    "libpthread.so.0", "librt.so.1", "libstdc++.so.6", "libutil.so.1", "libz.so.1",
+}  # fmt: skip
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from builder.judge.subject import Subject
 
-_COMMON = {"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "src", "build", "dist",
-           "script", "scripts", "tool", "tools", "lib", "include", "bin", "data", "config", "conftest.py", "setup.py", "main.py", "utils"}  # fmt: skip
+_COMMON = {
+    "benchmark", "benchmarks", "bin", "build", "config", "conftest.py", "data", "dist", "doc", "docs", "example",
+    "examples", "include", "lib", "main.py", "script", "scripts", "setup.py", "src", "test", "testing",
+    "tests", "tool", "tools", "utils",
+}  # fmt: skip
 
 
 def findings(subject: Subject) -> Iterator[Finding]:

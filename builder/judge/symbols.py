@@ -33,11 +33,11 @@ def findings(subject: Subject) -> Iterator[Finding]:
 
 
 def _unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Predict what the dynamic linker will not find: CPython loads extensions with RTLD_NOW, so each fails the import."""
+    """Predict what the dynamic linker will not find. CPython loads with RTLD_NOW: each such symbol fails the import."""
     for abi in subject.abis:
         wanted = "free-threaded" if abi.endswith("t") else "gil"
         exports = subject.interfaces.exports[abi]
-        for path, facts in subject.extensions:
+        for _, facts in subject.extensions:
             if is_other_build(facts, wanted) or facts["unreached"]:
                 continue  # that is why, and is said elsewhere
             for name, needer in facts["undefined"].items():
@@ -85,7 +85,7 @@ def _unstable(subject: Subject) -> Iterator[tuple[str, str]]:
                 version = ".".join(map(str, added))
                 yield (
                     path,
-                    f"{needer} uses {name}, which the stable ABI has since {version}; the tag promises {since[0]}.{since[1]}",
+                    f"{needer} uses {name}, in the stable ABI since {version}; the tag promises {since[0]}.{since[1]}",
                 )
 
 

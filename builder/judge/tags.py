@@ -56,7 +56,13 @@ def _root(subject: Subject) -> Iterator[Finding]:
     elif pure and native:
         detail = f"Root-Is-Purelib is true, and {native[0]} is native code"
         yield Finding(code="WF310", detail=detail, where="WHEEL")
-    elif not native and not subject.facts["objects"] and not subject.facts["faults"] and not anywhere and subject.abi_tags != {"none"}:
+    elif (
+        not native
+        and not subject.facts["objects"]
+        and not subject.facts["faults"]
+        and not anywhere
+        and subject.abi_tags != {"none"}
+    ):
         detail = f"it is tagged {', '.join(sorted(subject.abi_tags))} and holds no native code at all"
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
@@ -105,10 +111,8 @@ def _other_build(subject: Subject) -> Iterator[tuple[str, str]]:
         return  # it claims both
     for path, facts in subject.objects:
         if is_other_build(facts, wanted):
-            yield (
-                path,
-                f"{path} was compiled for {_NAMES[facts['build']]} ({facts['build_sign']} shows it); the wheel is for {_NAMES[wanted]}",
-            )
+            found, sign = _NAMES[facts["build"]], facts["build_sign"]
+            yield path, f"{path} was compiled for {found} ({sign} shows it); the wheel is for {_NAMES[wanted]}"
 
 
 def is_other_build(facts: Mapping[str, Any], wanted: str) -> bool:

@@ -28,9 +28,9 @@ _FAMILIES = {
 }
 _HEAD = """# Findings
 
-Every code that wheelfarm reports, made from `builder/findings.py` by `make docs`. An **error** that names a verdict forces
-it; a warning or info does not keep a wheel from working. In commands, WHEEL is the wheel, FILE a native file of it
-(`unzip WHEEL`), LOG the job's log that the report names.
+Every code that wheelfarm reports, made from `builder/findings.py` by `make docs`. An **error** that names a verdict
+forces it; a warning or info does not keep a wheel from working. In commands, WHEEL is the wheel, FILE a native file of
+it (`unzip WHEEL`), LOG the job's log that the report names.
 """
 
 
