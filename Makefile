@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test unit lint engine doctor plan docs interfaces requirements clean
+.PHONY: help wheels test unit lint engine doctor plan docs interfaces bench-audit requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -48,6 +48,14 @@ docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md f
 interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the last run.
 	@$(BIN)/python -m builder.interfaces
 
+bench-audit: $(VENV)/ready engine benchmarks/.tools/ready ## Ask wheelfarm and other tools about wheels with planted faults.
+	@$(BIN)/python -m benchmarks.audit benchmarks/.tools benchmarks/out/audit.json
+
+benchmarks/.tools/ready: benchmarks/audit-tools.txt
+	@$(PYTHON) -m venv --clear benchmarks/.tools
+	@benchmarks/.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and without addresses.
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 pyproject.toml --group dev -o requirements/farm.txt
@@ -55,6 +63,8 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	  $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	    --python-version 3.14 images/$$tools-tools.in -o images/$$tools-tools.txt || exit 1; \
 	done
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 benchmarks/audit-tools.in -o benchmarks/audit-tools.txt
 
 clean: ## Remove the virtual environment and caches; the wheelhouse stays.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name
 
-from builder import catalog, interfaces, judge
+from builder import catalog, interfaces, judge, stable_abi
 from builder.errors import ExitCode, FarmError
 from builder.findings import Finding, Severity
 from builder.judge import floors
@@ -86,12 +86,13 @@ class Checked:
         }  # fmt: skip
 
 
-def check(path: Path, bases: Sequence[Base] | None = None) -> Checked:
+def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = True) -> Checked:
     """Judge one wheel file.
 
     Args:
         path: the file. Nothing is unpacked to disk.
         bases: where it is meant to run; all enabled ones by default.
+        static: only read it; else abi3audit is asked too about a wheel of the stable ABI.
 
     Raises:
         NoWheelError: there is no such file.
@@ -107,6 +108,9 @@ def check(path: Path, bases: Sequence[Base] | None = None) -> Checked:
         broken = Finding(code="WF306", detail=facts, where=path.name)
         return Checked(filename=path.name, facts={}, findings=(broken,), floors={}, abis=(), bases=())
     found = judge.findings(path.name, facts, wanted, tables)
+    if not static and not facts["faults"] and stable_abi.claims(path.name):
+        known = {finding.code for finding in found}
+        found = (*found, *(one for one in stable_abi.second_opinion(path) if one.code not in known))
     found = tuple(sorted(found, key=lambda one: (_ORDER[one.kind.severity], one.code)))
     try:
         subject = Subject.of(path.name, facts, wanted, tables)
@@ -119,9 +123,11 @@ def check(path: Path, bases: Sequence[Base] | None = None) -> Checked:
 
 
 def exit_code(checked: Iterable[Checked]) -> ExitCode:
-    """Return 1 where a wheel has an error, else 0: warnings are for reading."""
-    worst = any(one.severity is Severity.ERROR for one in checked)
-    return ExitCode.FAULTS if worst else ExitCode.ADMISSIBLE
+    """Return the exit code of the worst severity: 1 for errors, 6 for warnings, 0 for less."""
+    found = {one.severity for one in checked}
+    if Severity.ERROR in found:
+        return ExitCode.FAULTS
+    return ExitCode.WARNINGS if Severity.WARNING in found else ExitCode.ADMISSIBLE
 
 
 def _limit() -> None:

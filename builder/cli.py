@@ -18,8 +18,8 @@ from builder.errors import ExitCode, FarmError, Interrupted
 
 _EPILOG = (
     "[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · "
-    "3 the farm could not tell · 4 no container engine · 5 the wheelhouse is held · 130 interrupted. "
-    "See docs/exit-codes.md."
+    "3 the farm could not tell · 4 no container engine · 5 the wheelhouse is held · 6 `check` found warnings only · "
+    "130 interrupted. See docs/exit-codes.md."
 )
 
 app = typer.Typer(
@@ -130,9 +130,15 @@ def plan(
 def check(
     wheels: Annotated[list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")],
     upstream: Annotated[bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")] = False,
+    static: Annotated[
+        bool, typer.Option("--static", help="Only read them: do not ask abi3audit about abi3 wheels.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge wheels built elsewhere, without loading them. Exit code 1 where one has an error, else 0."""
+    """Judge wheels built elsewhere, without loading them.
+
+    The exit code is of the worst finding: 0 none or info, 6 a warning, 1 an error.
+    """
     import tempfile
 
     from builder import check as checks
@@ -142,7 +148,7 @@ def check(
         paths = (
             [path for name in wheels for path in checks.upstream(name, Path(folder))] if upstream else map(Path, wheels)
         )
-        found = [checks.check(path) for path in paths]
+        found = [checks.check(path, static=static) for path in paths]
     if as_json:
         typer.echo(json.dumps({"schema_version": 1, "wheels": [one.record() for one in found]}, indent=1))
     else:

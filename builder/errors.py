@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     """No container engine answers. Nothing ran."""
     HELD = 5
     """Another farm holds this wheelhouse. Nothing ran."""
+    WARNINGS = 6
+    """`check` found warnings, and nothing worse."""
     INTERNAL = 70
     """A mistake in the farm itself (sysexits.h: EX_SOFTWARE)."""
     INTERRUPTED = 130

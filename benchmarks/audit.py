@@ -1,0 +1,213 @@
+"""Who sees a planted fault: wheelfarm, and the tools one would pick instead, side by side on the same wheels.
+
+Usage: python -m benchmarks.audit TOOLS-VENV OUTPUT.json
+
+A tool has found a fault when it reports anything about the wheel; wheelfarm has to report the fault's own code and
+nothing else. Reports on good wheels, planted and from the index, are false alarms. The plain import installs with pip
+on debian-12 and debian-13, in containers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from builder import check, engine
+from builder.engine import Engine, Limits, Task
+from builder.tags import glibc_floors
+from tests import planted
+
+WELL_KEPT = (
+    "markupsafe==3.0.4", "multidict==7.2.1", "frozenlist==1.8.0", "propcache==0.5.4", "msgpack==1.2.4",
+    "wrapt==2.5.2", "regex==2026.11.15", "rpds-py==2026.9.1", "kiwisolver==1.5.1", "charset-normalizer==3.5.2",
+)  # fmt: skip
+"""Releases whose cp314 and cp314t wheels are known to be good; they need nothing else to be imported."""
+
+BASES = ("debian-12", "debian-13")
+IMPORT = """
+import json, pathlib, re, subprocess, tempfile
+found = {}
+for path in sorted(pathlib.Path("/wheels").glob("*/*.whl")):
+    suffix = "t" if "cp314t" in path.name or "abi3t" in path.name else ""
+    python = f"/opt/python/cp314-cp314{suffix}/bin/python"
+    with tempfile.TemporaryDirectory() as site:
+        pip = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target", site]
+        done = subprocess.run([*pip, str(path)], capture_output=True, text=True)
+        if done.returncode == 0:
+            tops = [one.name.partition(".")[0] for one in pathlib.Path(site).iterdir()]
+            name = re.split("[-.]", path.name)[0]
+            module = next((top for top in tops if top.lower() in {name, name.removesuffix("_py")}), tops[0])
+            code = [python, "-c", f"import {module}"]
+            done = subprocess.run(code, cwd="/", env={"PYTHONPATH": site}, capture_output=True, text=True)
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    found[path.parent.name] = lines[-1] if done.returncode else ""
+pathlib.Path("/result/import.json").write_text(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One wheel, and whether it has a fault."""
+
+    fault: str
+    code: str
+    path: Path
+
+
+def main() -> None:
+    """Compile, download, ask every tool, print and write."""
+    tools, output = Path(sys.argv[1]) / "bin", Path(sys.argv[2])
+    docker = engine.connect("bench-audit")
+    image = docker.newest_image("wheelfarm/builder-debian-12")
+    if image is None:
+        sys.exit("there is no builder image: run `make wheels` once")
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as name:
+        folder = Path(name)
+        cases = [*_planted(docker, image, folder), *_well_kept(folder)]
+        imported = _import(docker, cases, folder)
+        askers: dict[str, Callable[[Case], str]] = {
+            "wheelfarm": _wheelfarm,
+            "auditwheel": lambda case: _auditwheel(tools, case),
+            "abi3audit": lambda case: _abi3audit(tools, case),
+            "check-wheel-contents": lambda case: _contents(tools, case),
+            "import": lambda case: imported[_key(cases, case)],
+        }
+        reports = {case.path: {tool: ask(case) for tool, ask in askers.items()} for case in cases}
+    _print(cases, reports)
+    _write(cases, reports, output)
+
+
+def _planted(docker: Engine, image: str, folder: Path) -> list[Case]:
+    objects = planted.compile_all(docker, image, folder / "compile.log")
+    wheels = (*planted.good(objects), *planted.planted(objects))
+    return [Case(fault=one.fault if one.code else "", code=one.code, path=one.write(folder)) for one in wheels]
+
+
+def _well_kept(folder: Path) -> list[Case]:
+    found = []
+    for requirement in WELL_KEPT:
+        place = folder / requirement
+        place.mkdir()
+        found += [Case(fault="", code="", path=path) for path in check.upstream(requirement, place)]
+    return found
+
+
+def _key(cases: Sequence[Case], case: Case) -> str:
+    return str(cases.index(case))
+
+
+def _import(docker: Engine, cases: Sequence[Case], folder: Path) -> dict[str, str]:
+    found = {_key(cases, case): "" for case in cases}
+    for base in BASES:
+        image = docker.newest_image(f"wheelfarm/verify-{base}")
+        if image is None:
+            sys.exit(f"there is no image of {base}: run `make wheels` once")
+        task = Task(
+            image=image, command=["/opt/python/cp314-cp314/bin/python", "-c", IMPORT], collect="/result/import.json",
+            files={f"/wheels/{_key(cases, case)}/{case.path.name}": case.path.read_bytes() for case in cases},
+            limits=Limits(timeout_s=1200),
+        )  # fmt: skip
+        ended = docker.run(task, log=folder / "import.log", stop=threading.Event())
+        answer = json.loads(next(iter(ended.output.values())))
+        found |= {key: f"{base}: {text}" for key, text in answer.items() if text and not found[key]}
+    return found
+
+
+# --- tools: each gives what it reports, or nothing --------------------------------------------------------------------
+
+
+def _wheelfarm(case: Case) -> str:
+    """Count the code that was planted, not just any; of a good wheel, anything that is an error."""
+    found = check.check(case.path).findings
+    if case.code:
+        codes = {finding.code for finding in found}
+        return case.code if codes == {case.code} else ""
+    return ", ".join(finding.code for finding in found if finding.kind.severity == "error")
+
+
+def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(command[0]).parent}:/usr/bin:/bin"
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={"PATH": path, "COLUMNS": "200"},
+    )
+
+
+def _auditwheel(tools: Path, case: Case) -> str:
+    done = _run(tools / "auditwheel", "show", "--json", case.path)
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["it failed"])[-1]
+    tag = json.loads(done.stdout)["overall_tag"]
+    needed, claimed = glibc_floors(f"x-0-py3-none-{tag}.whl"), []
+    with contextlib.suppress(Exception):
+        claimed = glibc_floors(case.path.name)
+    return f"it is {tag}" if claimed and (not needed or needed[-1] > claimed[0]) else ""
+
+
+def _abi3audit(tools: Path, case: Case) -> str:
+    if "abi3" not in case.path.name and "abi3" not in case.fault:
+        return ""  # it is for nothing else
+    done = _run(tools / "abi3audit", case.path)
+    return re.sub(r"\s+", " ", done.stdout + done.stderr).strip() if done.returncode else ""
+
+
+def _contents(tools: Path, case: Case) -> str:
+    done = _run(tools / "check-wheel-contents", "--no-config", case.path)
+    return (done.stdout + done.stderr).strip().splitlines()[-1] if done.returncode else ""
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+Reports = dict[Path, dict[str, str]]
+
+
+def _print(cases: Sequence[Case], reports: Reports) -> None:
+    table = Table(box=None, header_style="bold")
+    for column in ("fault", *next(iter(reports.values()))):
+        table.add_column(column, no_wrap=True)
+    for case in cases:
+        if case.code:
+            seen = reports[case.path]
+            table.add_row(
+                case.fault, *(seen[tool] if tool == "wheelfarm" else "seen" if seen[tool] else "" for tool in seen)
+            )
+    console = Console(width=120)
+    console.print(table)
+    for case in cases:
+        for tool, report in reports[case.path].items():
+            if report and not case.code:
+                console.print(f"{tool} on the good {case.path.name}: {report}", markup=False, highlight=False)
+
+
+def _write(cases: Sequence[Case], reports: Reports, output: Path) -> None:
+    faults = [case for case in cases if case.code]
+    good = [case for case in cases if not case.code]
+    tools = {
+        tool: {
+            "found": sum(bool(reports[case.path][tool]) for case in faults),
+            "false": sum(bool(reports[case.path][tool]) for case in good),
+        }
+        for tool in next(iter(reports.values()))
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"faults": len(faults), "good": len(good), "tools": tools}, indent=1) + "\n")
+    print(f"{len(faults)} faults, {len(good)} good wheels: {json.dumps(tools)}")
+
+
+if __name__ == "__main__":
+    main()

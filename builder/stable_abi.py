@@ -1,0 +1,54 @@
+"""A second opinion on wheels of the stable ABI (PEP 384), by abi3audit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from builder.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TIMEOUT_S = 120
+
+
+def claims(filename: str) -> bool:
+    """Return whether a wheel claims the stable ABI."""
+    try:
+        return any(tag.abi == "abi3" for tag in parse_wheel_filename(filename)[3])
+    except InvalidWheelFilename:
+        return False
+
+
+def second_opinion(path: Path) -> Iterator[Finding]:
+    """Ask abi3audit about a wheel that claims the stable ABI and is whole.
+
+    Args:
+        path: the wheel. It is unpacked to a temporary folder, so the archive has to be known to be safe.
+    """
+    command = [sys.executable, "-m", "abi3audit", "--report", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        report = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+        yield Finding(code="WF303", detail="abi3audit gave no report on it", where=path.name)
+        return
+    for spec in report["specs"].values():
+        for one in spec.get("wheel", ()):
+            if detail := _objection(one["result"]):
+                yield Finding(code="WF320", detail=f"{one['name']} {detail}, says abi3audit", where=one["name"])
+
+
+def _objection(result: dict[str, Any]) -> str:
+    if result["non_abi3_symbols"]:
+        return f"uses {', '.join(result['non_abi3_symbols'][:3])}, not in the stable ABI"
+    if not result["is_abi3_baseline_compatible"]:
+        newer = ", ".join(f"{name} of {added}" for name, added in list(result["future_abi3_objects"].items())[:3])
+        return f"promises {result['baseline']} and uses {newer}"
+    return ""
