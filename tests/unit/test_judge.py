@@ -1,0 +1,171 @@
+"""Judging facts, and `wheelfarm check` on wheels that need no compiler."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from builder import catalog, check, interfaces, judge
+from builder.cli import app
+from builder.errors import ExitCode
+from builder.judge import compare
+from builder.judge.subject import Subject
+from tests import planted
+
+BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
+LIBRARY = next(
+    path.read_bytes()
+    for path in sorted(Path("/lib/x86_64-linux-gnu").glob("lib*.so.*"))
+    if 8_000 < path.stat().st_size < 40_000
+)
+
+
+def native(**more: Any) -> dict[str, Any]:
+    return {
+        "kind": "extension", "needed": [], "soname": "", "rpath": [], "runpath": [], "versions": {}, "stack": False,
+        "text_relocations": False, "relro": True, "bind_now": True, "isa": 1, "build": None, "build_sign": "",
+        "init": {"function": True, "phases": "multi", "slots": {}}, "undefined": {}, "unreached": {}, "outside": {}, "paths": [],
+        **more,
+    }  # fmt: skip
+
+
+def facts(tag: str, *, size: int = 1000, **more: Any) -> dict[str, Any]:
+    path = planted.SO_T if "cp314t" in tag else planted.SO
+    suffix = planted.FREE if "cp314t" in tag else planted.GIL
+    return {
+        "faults": [], "size": size, "members": 5, "dist_info": planted.DIST_INFO, "bytecode": [], "sboms": [], "grafted": [],
+        "metadata": {"name": ["planted"], "version": ["1.0"]}, "top_level": {"planted": "package"},
+        "wheel": {"wheel-version": ["1.0"], "tag": [tag], "root-is-purelib": ["false"]},
+        "extensions": {path: suffix}, "objects": {path: native(**more)},
+    }  # fmt: skip
+
+
+def codes(filename: str, found: dict[str, Any]) -> list[str]:
+    return [finding.code for finding in judge.findings(filename, found, BASES, interfaces.load())]
+
+
+def test_a_good_wheel_has_no_finding():
+    assert codes(planted.name_of(), facts(f"cp314-cp314-{planted.PLATFORM}")) == []
+
+
+@pytest.mark.parametrize(
+    ("filename", "abis"),
+    [
+        ("x-1-cp314-cp314-manylinux_2_17_x86_64.whl", ("cp314",)),
+        ("x-1-cp314-cp314t-manylinux_2_17_x86_64.whl", ("cp314t",)),
+        ("x-1-cp39-abi3-manylinux_2_17_x86_64.whl", ("cp314",)),
+        ("x-1-cp315-abi3-manylinux_2_17_x86_64.whl", ()),
+        ("x-1-py3-none-any.whl", ("cp314", "cp314t")),
+        ("x-1-cp313-cp313-manylinux_2_17_x86_64.whl", ()),
+        ("x-1-py2-none-any.whl", ()),
+        ("x-1-cp315-abi3t-manylinux_2_17_x86_64.whl", ()),
+    ],
+)
+def test_which_interpreters_take_a_wheel(filename: str, abis: tuple[str, ...]):
+    assert Subject.of(filename, {}, BASES, interfaces.load()).abis == abis
+
+
+def test_only_bases_with_the_c_library_are_claimed():
+    subject = Subject.of("x-1-cp314-cp314-manylinux_2_39_x86_64.whl", {}, BASES, interfaces.load())
+    assert [base.name for base in subject.bases] == ["debian-13", "ubuntu-24.04"]
+
+
+def test_a_version_between_two_policies_has_the_c_library_of_its_name():
+    tag = "cp314-cp314-manylinux_2_33_x86_64"
+    versions = {"libc.so.6": {"GLIBC_2.33": "stat"}}
+    assert codes(f"planted-1.0-{tag}.whl", facts(tag, versions=versions)) == []
+    older = "cp314-cp314-manylinux_2_32_x86_64"
+    assert codes(f"planted-1.0-{older}.whl", facts(older, versions=versions)) == ["WF302"]
+
+
+def test_a_wheel_that_names_no_c_library_is_measured_by_the_bases():
+    tag = "cp314-cp314-linux_x86_64"
+    found = facts(tag, versions={"libc.so.6": {"GLIBC_2.38": "__isoc23_strtol"}})
+    (finding,) = judge.findings(f"planted-1.0-{tag}.whl", found, BASES, interfaces.load())
+    assert (finding.code, finding.bases) == ("WF302", ("debian-12",))
+    assert "__isoc23_strtol@GLIBC_2.38" in finding.detail
+
+
+def test_libraries_that_are_loaded_may_have_what_is_undefined():
+    tag = f"cp314-cp314-{planted.PLATFORM}"
+    undefined = {"_ZNSt6vectorIiE": planted.SO, "deflate": planted.SO}
+    system = {"libstdc++.so.6": planted.SO, "libz.so.1": planted.SO}
+    assert codes(planted.name_of(), facts(tag, undefined=undefined, outside=system)) == []
+    assert codes(planted.name_of(), facts(tag, undefined=undefined)) == ["WF318"]
+
+
+def test_two_builds_are_compared():
+    def subject(size: int, **more: Any) -> Subject:
+        found = facts(f"cp314-cp314-{planted.PLATFORM}", size=size, **more)
+        return Subject.of(planted.name_of(), found, BASES, interfaces.load())
+
+    old = subject(1000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}})
+    new = subject(1001, versions={"libc.so.6": {"GLIBC_2.14": "memcpy"}}, undefined={"PyLong_New": planted.SO})
+    assert list(compare.findings({"debian-12": old, "debian-13": old})) == []
+    (finding,) = compare.findings({"debian-12": old, "debian-13": new})
+    assert finding.code == "WF333"
+    assert "GLIBC_2.2.5 for memcpy on debian-12, GLIBC_2.14 for memcpy on debian-13" in finding.detail
+    assert "only the wheel of debian-13 needs the symbols PyLong_New" in finding.detail
+    (large,) = compare.findings(
+        {"debian-12": old, "debian-13": subject(2000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}})}
+    )
+    assert "1000 bytes on debian-12, 2000 on debian-13" in large.detail
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def wheel(folder: Path, **edits: bytes) -> Path:
+    content = planted.members(LIBRARY, "planted/libz.so.1", ("py3-none-manylinux_2_36_x86_64",))
+    path = folder / "planted-1.0-py3-none-manylinux_2_36_x86_64.whl"
+    path.write_bytes(planted.pack({**content, **{name.replace("__", "/"): data for name, data in edits.items()}}))
+    return path
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def test_check_renders_and_ends_by_the_worst_severity(tmp_path: Path):
+    good = run(wheel(tmp_path))
+    assert (good.exit_code, "no errors" in good.output) == (ExitCode.ADMISSIBLE, True), good.output
+    warned = run(wheel(tmp_path, tests__x=b""))
+    assert (warned.exit_code, "WF330" in warned.output) == (ExitCode.WARNINGS, True)
+    broken = tmp_path / "planted-2.0-py3-none-any.whl"
+    broken.write_bytes(b"no")
+    both = run(wheel(tmp_path), broken)
+    assert (both.exit_code, "WF305" in both.output) == (ExitCode.FAULTS, True)
+
+
+def test_check_as_json(tmp_path: Path):
+    answer = json.loads(run(wheel(tmp_path), "--json").output)
+    (one,) = answer["wheels"]
+    assert (answer["schema_version"], one["findings"], one["abis"]) == (1, [], ["cp314", "cp314t"])
+    assert one["floors"]["GLIBC"]["symbol"]
+
+
+def test_check_of_what_is_no_wheel(tmp_path: Path):
+    named = tmp_path / "planted.whl"
+    named.write_bytes(b"")
+    assert [finding.code for finding in check.check(named).findings] == ["WF305"]
+    with pytest.raises(check.NoWheelError, match="no such file"):
+        check.check(tmp_path / "missing.whl")
+    with pytest.raises(check.NoWheelError, match="NAME==VERSION"):
+        check.upstream("../x", tmp_path)
+
+
+def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
+    whole = planted.pack({"x": b""}, b"")
+    start, end = whole.rindex(b"PK\1\2"), whole.rindex(b"PK\5\6")
+    directory = whole[start:end] * 300_000
+    path = tmp_path / "planted-1.0-py3-none-any.whl"
+    path.write_bytes(
+        whole[:start] + directory + whole[end : end + 12] + struct.pack("<II", len(directory), start) + b"\0\0"
+    )
+    (finding,) = check.check(path).findings
+    assert (finding.code, "300000 members" in finding.detail) == ("WF306", True)
