@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _MEMORY_BYTES = 2 << 30
 _TIMEOUT_S = 120
+_READ = f"import sys; sys.path.append({str(Path(__file__).parent)!r}); from inside import audit; audit.main()"
+"""As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
+
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -136,23 +139,13 @@ def _limit() -> None:
 
 def _facts(path: Path) -> dict[str, Any] | str:
     """Read a wheel in a process of its own; return its facts, or why there are none."""
-    package = Path(__file__).parent
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
-        command = [
-            sys.executable,
-            "-S",
-            "-E",
-            "-m",
-            "inside.audit",
-            str(output),
-            "--no-auditwheel",
-            str(path.absolute()),
-        ]
+        command = [sys.executable, "-I", "-S", "-c", _READ, str(output), "--no-auditwheel", str(path.absolute())]
         try:
             done = subprocess.run(
-                command, cwd=package, env={"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=_limit,
-                capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+                command, cwd=scratch, env={"TMPDIR": scratch}, preexec_fn=_limit, capture_output=True, text=True,
+                timeout=_TIMEOUT_S, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return f"reading it takes longer than {_TIMEOUT_S} s"

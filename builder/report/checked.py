@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -13,8 +14,6 @@ from builder.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from rich.console import Console
 
     from builder.check import Checked
 
@@ -25,6 +24,8 @@ _INSTALL = "no interpreter of the farm takes it"
 
 def render(checked: Sequence[Checked], console: Console) -> None:
     """Print each wheel with what it is, what it needs, what is wrong and what to do."""
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 160), file=console.file, emoji=False)
     for one in checked:
         console.print(_head(one))
         console.print(Padding(_facts(one), (0, 0, 0, 2)))
