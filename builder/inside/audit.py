@@ -13,6 +13,7 @@ Facts of a wheel:
               `file`
 `bytecode`    compiled Python files that it ships
 `sboms`       files under `.dist-info/sboms` (PEP 770)
+`components`  what those say the wheel brings along: name -> version
 `extensions`  each extension module's path -> the tag in its suffix (PEP 3149); no tag is an empty text
 `objects`     each native file's path -> its facts (see objects.py)
 `grafted`     libraries that a repair tool put in, by path
@@ -52,6 +53,7 @@ def facts(path: Path) -> dict[str, Any]:
             "top_level": top_level(names),
             "bytecode": [name for name in names if name.endswith((".pyc", ".pyo"))],
             "sboms": [name for name in names if name.startswith(f"{wheel.dist_info}/sboms/")],
+            "components": _components(wheel, names),
             "extensions": native.extensions(),
             "objects": native.facts(),
             "grafted": native.grafted(),
@@ -64,6 +66,22 @@ def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
     if text is None and wheel.members:
         wheel.faults.append(("metadata", name, f"it has no {name} file in a .dist-info folder of its own"))
     return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
+
+
+def _components(wheel: Wheel, names: list[str]) -> dict[str, str]:
+    """Read the components of CycloneDX documents, those of the index left out: the wheel itself is among them."""
+    found: dict[str, str] = {}
+    for name in names:
+        if not (name.startswith(f"{wheel.dist_info}/sboms/") and name.endswith(".json")):
+            continue
+        try:
+            listed = json.loads(wheel.text(name) or "{}").get("components", [])
+            for one in listed:
+                if not one.get("purl", "").startswith("pkg:pypi/"):
+                    found[str(one["name"])] = str(one.get("version", ""))
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+            continue  # somebody else's format
+    return found
 
 
 def top_level(names: list[str]) -> dict[str, str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from builder.check import Checked
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_MOST_COMPONENTS = 10
+_PLURALS = {"extension": "extensions", "library": "libraries", "program": "programs"}
 _PHASES = {"multi": "several phases", "single": "a single phase"}
 _INSTALL = "no interpreter of the farm takes it"
 
@@ -62,11 +64,8 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
     yield "installs on", f"{', '.join(one.abis) or _INSTALL}; {', '.join(one.bases) or 'no base'}"
     objects = [facts for facts in one.facts["objects"].values() if "kind" in facts]
     kinds = Counter(facts["kind"] for facts in objects)
-    yield (
-        "holds",
-        ", ".join(f"{count} {kind}{'s' if count > 1 and kind != 'library' else ''}" for kind, count in kinds.items())
-        or "no native code",
-    )
+    counted = [f"{count} {kind if count == 1 else _PLURALS[kind]}" for kind, count in kinds.items()]
+    yield "holds", ", ".join(counted) or "no native code"
     if built := Counter(facts["build"] for facts in objects if facts["build"]):
         yield "compiled for", ", ".join(f"{build} build" for build in built)
     for version, symbol, path in one.floors.values():
@@ -82,6 +81,10 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
     if one.facts["grafted"]:
         sbom = "with" if one.facts["sboms"] else "without"
         yield "brings", f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)"
+    if components := one.facts["components"]:
+        named = [f"{name} {version}".strip() for name, version in components.items()]
+        more = f" and {len(named) - _MOST_COMPONENTS} more" if len(named) > _MOST_COMPONENTS else ""
+        yield "made of", f"{', '.join(named[:_MOST_COMPONENTS])}{more}"
 
 
 def _summary(checked: Sequence[Checked]) -> Text:

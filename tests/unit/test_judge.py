@@ -149,6 +149,21 @@ def test_check_as_json(tmp_path: Path):
     assert one["floors"]["GLIBC"]["symbol"]
 
 
+def test_components_are_read_from_sboms(tmp_path: Path):
+    document = {
+        "components": [{"name": "libz", "version": "1.3", "purl": "pkg:deb/debian/libz@1.3"}, {"purl": "pkg:pypi/x"}]
+    }
+    path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": json.dumps(document).encode()})
+    assert check.check(path).facts["components"] == {"libz": "1.3"}
+    assert "libz 1.3" in run(path).output
+
+
+@pytest.mark.parametrize("document", [b"[]", b"{", b'{"components": [1]}', b'{"components": 1}', b"[" * 100_000])
+def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
+    path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
+    assert check.check(path).facts["components"] == {}
+
+
 def test_check_of_what_is_no_wheel(tmp_path: Path):
     named = tmp_path / "planted.whl"
     named.write_bytes(b"")
