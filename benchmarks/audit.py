@@ -37,8 +37,8 @@ WELL_KEPT = (
 BASES = ("debian-12", "debian-13")
 IMPORT = """
 import json, pathlib, re, subprocess, tempfile
-found = {}
-for path in sorted(pathlib.Path("/wheels").glob("*/*.whl")):
+from concurrent.futures import ThreadPoolExecutor
+def ask(path):
     suffix = "t" if "cp314t" in path.name or "abi3t" in path.name else ""
     python = f"/opt/python/cp314-cp314{suffix}/bin/python"
     with tempfile.TemporaryDirectory() as site:
@@ -51,7 +51,9 @@ for path in sorted(pathlib.Path("/wheels").glob("*/*.whl")):
             code = [python, "-c", f"import {module}"]
             done = subprocess.run(code, cwd="/", env={"PYTHONPATH": site}, capture_output=True, text=True)
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    found[path.parent.name] = lines[-1] if done.returncode else ""
+    return path.parent.name, lines[-1] if done.returncode else ""
+with ThreadPoolExecutor(2) as pool:
+    found = dict(pool.map(ask, sorted(pathlib.Path("/wheels").glob("*/*.whl"))))
 pathlib.Path("/result/import.json").write_text(json.dumps(found))
 """
 

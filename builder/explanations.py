@@ -44,7 +44,7 @@ EXPLANATIONS = {
     "WF318": ("Import fails with “undefined symbol”.", "`nm -D --undefined-only FILE`, beside `nm -D --defined-only $(which python3)`"),
     "WF319": ("The next minor release of CPython may break it, or make it misbehave.", "`nm -D --undefined-only FILE | grep ' _Py'`"),
     "WF320": ("The wheel installs on releases it cannot run on.", "`abi3audit --strict --verbose WHEEL`"),
-    "WF321": ("Objects have another layout there: it would crash, did the interpreter load it.", "the file name, and `unzip -l WHEEL | grep abi3`"),
+    "WF321": ("Python 3.14t loads a file called `.abi3.so` without complaint, but objects have another layout there: it crashes.", "the file name, and `unzip -l WHEEL | grep abi3`"),
     "WF322": ("Import fails where there is no libpython; where there is one, two interpreters meet in one process.", "`readelf -d FILE | grep libpython`"),
     "WF323": ("On an older processor the dynamic linker refuses it, or it dies of an illegal instruction.", "`readelf -n FILE | grep 'x86 ISA needed'`"),
     "WF324": ("Import fails on debian-13 and later; before that, a protection of the whole process is lost.", "`readelf -lW FILE | grep GNU_STACK`: the flags have an E, or the line is missing"),

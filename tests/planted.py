@@ -263,7 +263,7 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     other = "planted/_native.cpython-313-x86_64-linux-gnu.so"
     yield one("suffix of 3.13", "WF301", name_of(), members(objects["good"], other))
     yield one(
-        "abi3 file in cp314t", "WF321", name_of("cp314t"), members(objects["plain-t"], "planted/_native.abi3.so", free)
+        "abi3 file in cp314t", "WF321", name_of("cp314t"), members(objects["stable"], "planted/_native.abi3.so", free)
     )
     abi3t = members(objects["plain-t"], "planted/_native.abi3t.so", (f"cp314-abi3t-{PLATFORM}",))
     yield one("abi3t before 3.15", "WF321", name_of("abi3t"), abi3t)

@@ -94,7 +94,9 @@ def _foreign(subject: Subject) -> Iterator[Finding]:
 def _suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
     """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`."""
     if tag == "abi3" and subject.free_threaded:
-        detail = f"{path} is of the stable ABI, which a build without the GIL does not load"
+        detail = (
+            f"{path} is named as of the stable ABI, which needs the GIL; CPython without it loads the file all the same"
+        )
         yield Finding(code="WF321", detail=detail, where=path)
         return
     if tag in {"", "abi3"} or (tag == "abi3t" and "abi3t" in subject.abi_tags):
@@ -110,7 +112,8 @@ def _other_build(subject: Subject) -> Iterator[tuple[str, str]]:
     if not subject.free_threaded and any(abi.endswith("t") or abi == "none" for abi in subject.abi_tags):
         return  # it claims both
     for path, facts in subject.objects:
-        if is_other_build(facts, wanted):
+        stable = subject.facts["extensions"].get(path) == "abi3" and subject.free_threaded  # WF321 says it
+        if is_other_build(facts, wanted) and not stable:
             found, sign = _NAMES[facts["build"]], facts["build_sign"]
             yield path, f"{path} was compiled for {found} ({sign} shows it); the wheel is for {_NAMES[wanted]}"
 
