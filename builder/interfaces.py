@@ -60,6 +60,9 @@ class Interfaces:
         removed: names CPython removed -> (since, what to use instead).
         c_library: names the C library exports.
         bases: what each base ships; bases nobody asked are missing.
+        floors: by C library, the newest version of the other families that a manylinux tag promises.
+        libraries: what every manylinux tag promises.
+        later: libraries and named versions -> the C library of the first tag that promises each.
     """
 
     exports: Mapping[str, Mapping[str, bool]]
@@ -67,6 +70,20 @@ class Interfaces:
     removed: Mapping[str, tuple[str, str]]
     c_library: frozenset[str]
     bases: Mapping[str, Policy]
+    floors: Mapping[Version, Mapping[str, Version]]
+    libraries: frozenset[str]
+    later: Mapping[str, Version]
+
+    def policy(self, glibc: Version) -> Policy:
+        """Return what a manylinux tag of a C library's version promises."""
+        chosen = max((row for row in self.floors if row <= glibc), default=min(self.floors))
+        later = frozenset(name for name, since in self.later.items() if since <= glibc)
+        return Policy(
+            name=f"manylinux_{glibc[0]}_{glibc[1]}",
+            newest={"GLIBC": glibc, **self.floors[chosen]},
+            named=later,
+            libraries=self.libraries | later,
+        )
 
 
 def parse(number: str) -> Version | None:
@@ -75,31 +92,12 @@ def parse(number: str) -> Version | None:
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
 
 
-def policy(glibc: Version) -> Policy:
-    """Return what a manylinux tag of a C library's version promises."""
-    rows = _policies()
-    chosen = max((row for row in rows["floors"] if row <= glibc), default=min(rows["floors"]))
-    newest = {family: parse(number) or (0,) for family, number in rows["floors"][chosen].items()}
-    later = [name for name, since in rows["later"].items() if (parse(since) or ()) <= glibc]
-    return Policy(
-        name=f"manylinux_{glibc[0]}_{glibc[1]}",
-        newest={"GLIBC": glibc, **newest},
-        named=frozenset(later),
-        libraries=frozenset((*rows["libraries"], *later)),
-    )
-
-
-@cache
-def _policies() -> dict[str, Any]:
-    table = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
-    return {**table, "floors": {parse(glibc): row for glibc, row in table["floors"].items()}}
-
-
 @cache
 def load() -> Interfaces:
     """Read the tables."""
     folder = catalog.images_dir() / "interfaces"
     known = catalog.load()
+    policies = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
     removed = tomllib.loads((folder / "removed.toml").read_text())["removed"]
     return Interfaces(
         exports={abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")} for abi in known.abis},
@@ -107,6 +105,12 @@ def load() -> Interfaces:
         removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
         c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
         bases={base: _shipped(base, path) for base in known.bases if (path := folder / f"{base}.txt").exists()},
+        floors={
+            parse(glibc) or (): {family: parse(number) or (0,) for family, number in row.items()}
+            for glibc, row in policies["floors"].items()
+        },
+        libraries=frozenset(policies["libraries"]),
+        later={name: parse(since) or () for name, since in policies["later"].items()},
     )
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import parse_wheel_filename
 
 from builder.findings import Finding
-from builder.interfaces import Policy, policy
 from builder.tags import glibc_floors
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from builder.catalog import Base
-    from builder.interfaces import Interfaces
+    from builder.interfaces import Interfaces, Policy
 
 _MOST_NAMED = 3
 
@@ -53,7 +52,7 @@ class Subject:
         return cls(
             filename=filename, name=str(name), version=version, tags=tags, facts=facts, interfaces=interfaces,
             bases=tuple(base for base in bases if not floors or floors[0] <= base.glibc_version),
-            promised=policy(floors[0]) if floors else None,
+            promised=interfaces.policy(floors[0]) if floors else None,
         )  # fmt: skip
 
     @property
