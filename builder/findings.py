@@ -84,6 +84,7 @@ def _info(code: str, title: str, meaning: str, remedy: str) -> Code:
 _B = Verdict.BUILD_FAILURE
 _I = Verdict.IMPORT_FAILURE
 _A = Verdict.ABI_MISMATCH
+_T = Verdict.THREAD_UNSAFE
 _G = Verdict.GIL_REQUIRED
 _U = Verdict.UNDETERMINED
 
@@ -197,11 +198,43 @@ CODES = {
                "Mend that package first, or choose a release that does not need it."),
         _warning("WF406", "optional module needs more", None, "A native module needs a package that the metadata does not require.",
                  "Install that package to use the module."),
+        _warning("WF407", "import depends on order", None, "A native module imports only after others of the package were imported: alone, in a "
+                 "fresh process, it fails.", "Import the package first, or ask its maintainers to import what the module needs."),
+        _error("WF408", "requires-python contradicts", _I, "The wheel's requires-python leaves this Python out, so pip refuses it, yet everything in it "
+               "installs and imports there once that is ignored.", "Patch requires-python (`patches`), or ask the maintainers to widen it."),
+        _error("WF409", "crashes in development mode", _I, "Importing under `-X dev` kills the interpreter. Development mode changes nothing that valid "
+               "code can notice but checks memory (PYTHONMALLOC=debug): the import damages memory, and an ordinary one survives by luck.",
+               "See the stack in the log; report it to the maintainers with `python -X dev -c 'import …'`."),
+        _warning("WF410", "fails in development mode", None, "Importing raises an exception under `-X dev` only.",
+                 "Run its tests with `python -X dev`; the exception says what development mode objects to."),
+        _info("WF411", "warns when imported", "The package's own code causes a warning while it is imported; a DeprecationWarning names what a later "
+              "Python takes away.", "Nothing now; before the next Python, look for a newer release."),
+        _warning("WF412", "mishandles warnings as errors", None, "With `-W error` importing dies or fails although no warning of the package's own is "
+                 "shown without it: its code does not cope with a warning that becomes an exception.", "Do not run it with `-W error`."),
+        _error("WF413", "breaks when threads import it at once", _T, "Importing by many threads at once crashes or hangs, which importing by one does not.",
+               "Import it once, in the main thread, before threads start."),
+        _warning("WF414", "fails when threads import it at once", None, "Some threads that import it at the same moment get an exception.",
+                 "Import it once, in the main thread, before threads start."),
+        _error("WF415", "crashes when imported again", None, "Importing once more after deletion from `sys.modules` crashes or hangs. Programs do not do that, "
+               "test tools and reloaders do.", "Do not delete its modules from `sys.modules`."),
+        _warning("WF416", "cannot be imported again", None, "Importing once more after deletion from `sys.modules` raises an exception.",
+                 "Do not delete its modules from `sys.modules`."),
         _error("WF501", "import turns the GIL on", _G, "Importing the package turns the GIL back on for the whole process, because "
                "an extension module does not declare that it works without it (PEP 703, `Py_mod_gil`).",
                "Stay on cp314 for this package, or ask its maintainers for free-threaded support."),
-        _error("WF502", "submodule turns the GIL on", _G, "A native submodule turns the GIL back on when it is imported, which may be late.",
+        _error("WF502", "submodule turns the GIL on", _G, "A native submodule turns the GIL back on when it is imported, which may be late. It was found by importing "
+               "each native module of the wheel.",
                "Avoid the submodule, or stay on cp314 for this package."),
+        _warning("WF503", "classifier contradicts", None, "The metadata has the trove classifier `Programming Language :: Python :: Free Threading`, "
+                 "but importing the package turns the GIL back on.", "Believe the measurement, and tell the maintainers."),
+        _info("WF504", "single-phase initialisation", "An extension module is initialised in one phase (PEP 489): one copy of its state serves the whole "
+              "process, and no subinterpreter with its own GIL loads it.", "Nothing, unless you use subinterpreters."),
+        _info("WF505", "not for subinterpreters", "An extension module does not declare that it works in interpreters with their own GIL "
+              "(PEP 684, `Py_mod_multiple_interpreters`), so they refuse to load it.", "Nothing, unless you use subinterpreters."),
+        _warning("WF506", "fails in a subinterpreter", None, "Importing in a subinterpreter with its own GIL raises an exception, though the module "
+                 "declares that it supports that.", "Do not use it in subinterpreters."),
+        _error("WF507", "crashes in a subinterpreter", None, "Importing in a subinterpreter with its own GIL, or the end of that interpreter, crashes or "
+               "hangs, though the module declares that it supports that.", "Do not use it in subinterpreters."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from builder import load_rules
 from builder.findings import Finding, Verdict
 from builder.judge import compare
 from builder.judge import findings as findings_of
@@ -247,43 +248,5 @@ def _load_findings(case: Case, abi: str) -> Iterator[Finding]:
                 yield _untold(load, base)
             continue
         facts = load.facts["loads"].get(abi)
-        for finding in () if facts is None else _loaded(facts, case.source.name):
+        for finding in () if facts is None else load_rules.findings(facts, case.source.name):
             yield replace(finding, bases=(base,), log=load.log)
-
-
-def _loaded(facts: Mapping[str, Any], name: str) -> Iterator[Finding]:
-    if not facts["claimed"]:
-        return
-    for missing in facts["missing"]:
-        yield Finding(code="WF405", detail=f"it needs {missing}, which has no wheel for this ABI", where=missing)
-    if facts["missing"]:
-        return
-    if facts["install"] is not None:
-        yield Finding(code="WF401", detail=facts["install"], where=name)
-    known = {module["module"].partition(".")[0] for module in facts["modules"]}
-    top_level = {module["module"] for module in facts["modules"] if "." not in module["module"]}
-    for module in facts["modules"]:
-        yield from _imported(module, known)
-        yield from _gil(module, top_level)
-
-
-def _imported(module: Mapping[str, Any], known: set[str]) -> Iterator[Finding]:
-    name = module["module"]
-    if "signal" in module:
-        yield Finding(code="WF403", detail=f"importing {name} dies of {module['signal']}", where=name)
-    elif "hang" in module:
-        yield Finding(code="WF404", detail=f"importing {name}: {module['hang']}", where=name)
-    elif "error" in module:
-        missing = (module.get("missing") or "").partition(".")[0]
-        optional = bool(missing) and missing not in known and "." in name
-        yield Finding(code="WF406" if optional else "WF402", detail=f"importing {name}: {module['error']}", where=name)
-
-
-def _gil(module: Mapping[str, Any], top_level: set[str]) -> Iterator[Finding]:
-    gil = module.get("gil", {})
-    if gil.get("before") is False and gil.get("after") is True:
-        name = module["module"]
-        culprit = gil["enabled_by"] or name
-        code = "WF501" if name in top_level else "WF502"
-        through = "" if culprit == name else f", by loading {culprit}"
-        yield Finding(code=code, detail=f"importing {name} turns the GIL back on{through}", where=name)

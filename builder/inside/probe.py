@@ -1,60 +1,48 @@
-"""Import one module in this fresh process and say what that did, to the GIL above all.
+"""Import one module in this fresh process and say what that did, to the GIL above all. Usage: see loaders.py.
 
-Usage: probe.py SITE MODULE OUTPUT.json
-
-The answer: `gil` with the state `before` and `after` the import (None where the build always has one), `enabled_by`,
-the extension module whose loading turned the GIL on; `error` and `missing` where the import failed.
+The request also has `module`. The answer is one line: `gil` with the state `before` and `after` the import (None where
+the build always has one), `enabled_by`, the extension module whose loading turned it on, and `warned`, whether the
+interpreter's warning of it came through; `error` and `missing` where the import failed; `seconds` and `rss_bytes` that
+it took; `natives`, the distribution's extension modules it loaded, in order, with what each declares.
 """
 
 import importlib
-import json
-import sys
-from importlib.machinery import ExtensionFileLoader
+import os
+import time
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def gil() -> bool | None:
-    """Return whether the GIL is on, or None where this build always has one."""
-    enabled = getattr(sys, "_is_gil_enabled", None)
-    return enabled() if enabled is not None and hasattr(sys, "abiflags") and "t" in sys.abiflags else None
-
-
-def watch(culprits: list[str]) -> None:
-    """Note each extension module whose creation or execution turns the GIL on, warnings swallowed or not."""
-
-    def watched(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        def call(loader: ExtensionFileLoader, subject: object) -> object:
-            before = gil()
-            try:
-                return original(loader, subject)
-            finally:
-                if before is False and gil() and not culprits:
-                    culprits.append(loader.name)  # the innermost loader returns first
-
-        return call
-
-    for step in ("create_module", "exec_module"):
-        setattr(ExtensionFileLoader, step, watched(getattr(ExtensionFileLoader, step)))
+import loaders
+import slots
 
 
 def main() -> None:
     """Import and answer."""
-    site, module, output = sys.argv[1:]
-    sys.path[0] = site  # instead of the folder of this program
-    culprits: list[str] = []
-    watch(culprits)
-    answer: dict[str, Any] = {"gil": {"before": gil()}}
+    wanted = loaders.request()
+    watch = loaders.Watch()
+    messages: list[str] = []
+    warnings.showwarning = lambda message, *_: messages.append(str(message))
+    answer: dict[str, Any] = {}
+    before, rss = loaders.gil(), resident()
+    began = time.perf_counter()
     try:
-        importlib.import_module(module)
+        importlib.import_module(wanted["module"])
     except BaseException as error:
-        answer["error"] = f"{type(error).__name__}: {error}"
+        answer["error"] = loaders.described(error)
         answer["missing"] = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-    answer["gil"] |= {"after": gil(), "enabled_by": culprits[0] if culprits else None}
-    Path(output).write_text(json.dumps(answer))
+    answer["seconds"] = round(time.perf_counter() - began, 4)
+    answer["rss_bytes"] = max(0, resident() - rss)
+    answer["gil"] = {"before": before, "after": loaders.gil(), "enabled_by": watch.enabled_by}
+    answer["gil"]["warned"] = any("global interpreter lock (GIL) has been enabled" in text for text in messages)
+    own = set(wanted["natives"])
+    answer["natives"] = {name: slots.declared(module) for name, module in watch.loaded.items() if name in own}
+    loaders.journal(wanted, answer)
+
+
+def resident() -> int:
+    """Return how much memory this process holds, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Load job: the wheels of one build, on one base -> install and import facts, offline, as an unprivileged user.
 
-Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; and where it does, `install`
-(what went wrong, or None) and `modules` (one probe each, see builder/inside/probe.py), or `missing`, native packages it
-needs that have no wheel for the ABI.
+Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; `missing`, native packages it
+needs that have no wheel for the ABI; and where it could be tried what builder/inside/load.py answers: `install` (what
+went wrong, or None), `python` (the interpreter's version), `metadata`, `modules` (one plain probe each) and, where the
+package imports, one entry for each stricter condition.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"
-_PROGRAMS = ("load.py", "probe.py")
+_PROGRAMS = ("load.py", "loaders.py", "slots.py", "probe.py", "walk.py", "threads.py", "again.py", "subinterpreter.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +89,8 @@ class Load:
         if request:
             answers = self._ask(image.facts["tag"], request, files, tools)
             for answer in answers:
-                loads[answer["abi"]] |= {"install": answer["install"], "modules": answer["modules"]}
+                asked = next(item for item in request if item["abi"] == answer["abi"])
+                loads[answer["abi"]] |= {name: fact for name, fact in answer.items() if name not in asked}
         return Result(facts={"loads": loads})
 
     def _request(self, abi: Abi) -> dict[str, str]:

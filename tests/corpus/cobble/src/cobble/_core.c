@@ -1,0 +1,48 @@
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+static PyObject *
+twice(PyObject *self, PyObject *arg)
+{
+    return PyNumber_Add(arg, arg);
+}
+
+static PyMethodDef methods[] = {
+    {"twice", twice, METH_O, "twice(x) -> x + x"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *registry;
+
+static int
+prepare(PyObject *module)
+{
+    if (registry != NULL) {
+        PyErr_SetString(PyExc_ImportError, "the registry exists");
+        return -1;
+    }
+    registry = PyDict_New();
+    if (registry == NULL) {
+        return -1;
+    }
+    return PyModule_AddObjectRef(module, "registry", registry);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, prepare},
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,5 @@
+"""Doubling, natively."""
+
+from pebble._core import twice
+
+__all__ = ["twice"]

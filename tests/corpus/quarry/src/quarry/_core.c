@@ -1,0 +1,47 @@
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <string.h>
+
+static PyObject *
+twice(PyObject *self, PyObject *arg)
+{
+    return PyNumber_Add(arg, arg);
+}
+
+static PyMethodDef methods[] = {
+    {"twice", twice, METH_O, "twice(x) -> x + x"},
+    {NULL, NULL, 0, NULL},
+};
+
+static const char *table[4];
+
+static int
+prepare(PyObject *module)
+{
+    size_t longest = 0;
+    for (size_t place = 0; place < 4; place++) {
+        size_t length = strlen(table[place]);
+        longest = length > longest ? length : longest;
+    }
+    return PyModule_AddIntConstant(module, "longest", (long)longest);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, prepare},
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,5 @@
+"""Doubling, natively."""
+
+from thicket._core import twice
+
+__all__ = ["twice"]

@@ -1,0 +1,48 @@
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static PyObject *
+twice(PyObject *self, PyObject *arg)
+{
+    return PyNumber_Add(arg, arg);
+}
+
+static PyMethodDef methods[] = {
+    {"twice", twice, METH_O, "twice(x) -> x + x"},
+    {NULL, NULL, 0, NULL},
+};
+
+static const char *name_of_thread(int main_thread)
+{
+    return main_thread ? "main" : NULL;
+}
+
+static int
+prepare(PyObject *module)
+{
+    const char *name = name_of_thread(getpid() == (pid_t)syscall(SYS_gettid));
+    return PyModule_AddIntConstant(module, "name_length", (long)strlen(name));
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, prepare},
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,1 @@
+"""Doubling, natively; import willow._bark or willow._leaf."""
