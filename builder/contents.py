@@ -1,0 +1,155 @@
+"""Which system package has a file: the contents index of a Debian-style archive, read line by line. Pure.
+
+Each line of a `Contents-ARCH` file is a path without its leading slash, white space, and a comma-separated list of
+packages with their sections: `usr/include/zlib.h    libdevel/zlib1g-dev` (Debian's repository format).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_LIBRARIES = r"(?:usr/)?lib/(?:x86_64-linux-gnu/)?"
+_PATTERNS = {
+    "header": r"usr/include/(?:.+/)?{0}",
+    "library": _LIBRARIES + r"lib{0}\.(?:so|a)",
+    "pkg-config": r"usr/(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/{0}\.pc",
+    "cmake": r"usr/(?:lib|share)/(?:.+/)?(?:{0}Config|{1}-config)\.cmake",
+    "program": r"(?:usr/)?s?bin/{0}",
+}
+_MULTIARCH = "x86_64-linux-gnu"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Want:
+    """Something of the system that a build asked for and did not find.
+
+    Attributes:
+        kind: `header`, `library`, `pkg-config`, `program`, `cmake` (a CMake package), `development` (a library whose
+            files are not known), or `dependency` (Meson's word: any of these).
+        name: a header's path as included, a library's name as after `-l`, a module's or program's name.
+    """
+
+    kind: str
+    name: str
+
+    def alternatives(self) -> tuple[Want, ...]:
+        """Return what would satisfy it, the surest first."""
+        bare = re.sub(r"^lib|[\d.-]+$", "", self.name.lower()) or self.name.lower()
+        modules = tuple(dict.fromkeys((self.name, self.name.lower(), f"lib{bare}")))
+        pkg_config = tuple(Want(kind="pkg-config", name=name) for name in modules)
+        library = tuple(
+            Want(kind="library", name=name) for name in dict.fromkeys((bare, bare.removesuffix("lib"))) if name
+        )
+        match self.kind:
+            case "cmake":
+                return (self, *pkg_config, *library)
+            case "dependency":
+                return (*pkg_config, Want(kind="cmake", name=self.name), *library)
+            case "development":
+                return (self, *pkg_config, *library)
+            case _:
+                return (self,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """A package that has what was wanted.
+
+    Attributes:
+        path: the file, with its leading slash.
+    """
+
+    package: str
+    path: str
+
+
+class Search:
+    """Looks for several wants in one pass over an index."""
+
+    def __init__(self, wants: Iterable[Want]) -> None:
+        self._wants = tuple(wants)
+        simple = dict.fromkeys(one for want in self._wants for one in want.alternatives())
+        self._by_path = {one: _path_pattern(one) for one in simple if one.kind != "development"}
+        self._by_package = {one: f"{one.name.lower()}-dev" for one in simple if one.kind == "development"}
+        self._any = _any_of(self._by_path.values(), self._by_package.values())
+        self._hits: dict[Want, set[tuple[str, str, str]]] = {one: set() for one in simple}
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take in an index.
+
+        Args:
+            lines: of a `Contents-ARCH` file.
+        """
+        for line in lines:
+            if self._any.search(line) is not None:
+                for path, section, package in _entries(line):
+                    self._note(path, section, package)
+
+    def _note(self, path: str, section: str, package: str) -> None:
+        for want, pattern in self._by_path.items():
+            if pattern.fullmatch(path):
+                self._hits[want].add((path, section, package))
+        for want, wanted in self._by_package.items():
+            if package == wanted:
+                self._hits[want].add((path, section, package))
+
+    def found(self) -> dict[Want, tuple[Hit, ...]]:
+        """Return what has been found, the likeliest package first; wants without any are left out."""
+        answers: dict[Want, tuple[Hit, ...]] = {}
+        for want in self._wants:
+            hits = next((hits for one in want.alternatives() if (hits := self._hits[one])), set())
+            ranked = sorted(hits, key=lambda hit: _rank(*hit))
+            by_package = {package: Hit(package=package, path=f"/{path}") for path, _, package in reversed(ranked)}
+            order = dict.fromkeys(package for _, _, package in ranked)
+            if order:
+                answers[want] = tuple(by_package[package] for package in order)
+        return answers
+
+    @property
+    def complete(self) -> bool:
+        """Whether something was found for every want."""
+        return len(self.found()) == len(set(self._wants))
+
+
+def _path_pattern(want: Want) -> re.Pattern[str]:
+    return re.compile(_PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower())))
+
+
+def _any_of(paths: Iterable[re.Pattern[str]], packages: Iterable[str]) -> re.Pattern[str]:
+    """Return one pattern that finds every line that can matter: most lines are passed over by it alone."""
+    parts = [rf"^(?:{pattern.pattern})\s" for pattern in paths]
+    parts += [rf"/{re.escape(package)}(?:,|\s|$)" for package in packages]
+    return re.compile("|".join(parts))
+
+
+def _entries(line: str) -> Iterator[tuple[str, str, str]]:
+    """Split a line into (path, section, package), one for each package; a path may contain spaces."""
+    path, _, packages = line.rstrip().rpartition(" ")
+    if not packages or "\t" in packages:
+        path, _, packages = line.rstrip().rpartition("\t")
+    for entry in packages.split(","):
+        section, _, package = entry.rpartition("/")
+        yield path.strip(), section, package
+
+
+def _rank(path: str, section: str, package: str) -> tuple[object, ...]:
+    """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
+    depth = sum(part != _MULTIARCH for part in PurePosixPath(path).parts)
+    return (depth, not section.endswith("libdevel"), not package.endswith("-dev"), len(package), package)
+
+
+def described(want: Want) -> str:
+    """Return a want in words."""
+    words = {"pkg-config": f"{want.name}.pc", "library": f"lib{want.name}.so", "program": f"the program {want.name}"}
+    return words.get(want.kind, want.name)
+
+
+def wants_of(missing: Iterable[Sequence[str]]) -> tuple[Want, ...]:
+    """Return the wants a build's evidence names."""
+    return tuple(dict.fromkeys(Want(kind=kind, name=name) for kind, name in missing))

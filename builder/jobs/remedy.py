@@ -1,0 +1,150 @@
+"""Remedy job: what a build missed of the system -> the packages of its base that have it.
+
+Facts: `found`, a list of `{"kind", "name", "packages": [[package, path], …]}`, the likeliest package first; `unknown`,
+what no package has, as [kind, name]. Both are empty where the build missed nothing.
+
+The archive is the one the builder image's own apt sources name. Its contents indexes are kept beside the store.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+
+from builder import contents, host
+from builder.engine import Limits, Task
+from builder.errors import CannotTellError, Interrupted
+from builder.jobs import Result
+from builder.store import digest, written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from builder.catalog import Base
+    from builder.contents import Want
+    from builder.jobs import Tools
+    from builder.store import Evidence
+
+_ARCHITECTURES = ("amd64", "all")
+_FRESH_S = 7 * 86_400.0
+_TIMEOUT_S = (10.0, 60.0)
+_LIMIT_BYTES = 512 << 20
+_CHUNK_BYTES = 1 << 20
+_SHOWN = 3
+_TARGETS = (
+    "apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages'"
+)
+_LIST = "/tmp/targets"  # noqa: S108 - inside a throw-away container
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remedy:
+    """Look up what one package's build on one base missed."""
+
+    name: str
+    base: Base
+
+    @property
+    def id(self) -> str:
+        return f"remedy:{self.name}@{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"build:{self.name}@{self.base.name}", f"image:builder-{self.base.name}")
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        wants = sorted((want.kind, want.name) for want in wanted(inputs[self.needs[0]]))
+        return digest("remedy", 1, wants, (self.base.distribution, self.base.suite) if wants else ())
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        build, image = (inputs[need] for need in self.needs)
+        wants = wanted(build)
+        search = contents.Search(wants)
+        if wants:
+            _read(search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools)
+        found = search.found()
+        answers = [
+            {"kind": want.kind, "name": want.name, "packages": [[hit.package, hit.path] for hit in hits[:_SHOWN]]}
+            for want, hits in found.items()
+        ]
+        return Result(
+            facts={"found": answers, "unknown": [[want.kind, want.name] for want in wants if want not in found]}
+        )
+
+    def _targets(self, tag: str, tools: Tools) -> Iterator[tuple[str, str]]:
+        """Give (archive, component) of the base's own suite, as apt in the image is configured."""
+        command = ["sh", "-c", f"{_TARGETS} > {_LIST}"]
+        task = Task(image=tag, command=command, collect=_LIST, user="root", limits=Limits(timeout_s=60))
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+        lines = next(iter(ended.output.values()), b"").decode().splitlines()
+        for archive, release, component in dict.fromkeys(tuple(line.split()) for line in lines if line.count(" ") == 2):  # noqa: PLR2004
+            if release == self.base.suite and archive.startswith(("http://", "https://")):
+                yield archive, component
+
+
+def wanted(build: Evidence) -> tuple[Want, ...]:
+    """Return what a build missed, over all its ABIs."""
+    failures = (made["failure"] for made in build.facts["abis"].values() if "failure" in made)
+    return contents.wants_of(item for failure in failures for item in failure.get("missing", ()))
+
+
+def _read(search: contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools) -> None:
+    """Search the indexes of the machine's architecture and, where that is not enough, those of every architecture."""
+    if not targets:
+        raise CannotTellError(f"apt in the builder image names no archive of {suite} that is reached by HTTP")
+    known = False
+    for architecture in _ARCHITECTURES:
+        for place in dict.fromkeys(
+            _find(archive, component, architecture, suite, tools) for archive, component in targets
+        ):
+            if place is not None:
+                known = True
+                with gzip.open(place, "rt", encoding="utf-8", errors="replace") as lines:
+                    search.read(lines)
+        if search.complete:
+            return
+    if not known:
+        raise CannotTellError(f"the archive has no contents index of {suite}")
+
+
+def _find(archive: str, component: str, architecture: str, suite: str, tools: Tools) -> Path | None:
+    """Return a contents index, or None where there is none. Debian has one per component, Ubuntu one for all."""
+    for folder in (f"{component}/", ""):
+        place = _fetch(f"{archive.rstrip('/')}/dists/{suite}/{folder}Contents-{architecture}.gz", tools)
+        if place is not None:
+            return place
+    return None
+
+
+def _fetch(url: str, tools: Tools) -> Path | None:
+    """Return a file of the archive, kept from last week or fetched now; None where there is none.
+
+    Raises:
+        CannotTellError: the archive does not answer.
+        Interrupted: the farm was asked to stop.
+    """
+    kept = tools.store.folder / "contents" / f"{digest(url)[:24]}.gz"
+    if kept.exists() and time.time() - kept.stat().st_mtime < _FRESH_S:
+        return kept
+    tools.say("fetching the archive's contents index")
+    try:
+        with requests.get(url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())) as answer:
+            if answer.status_code == requests.codes.not_found:
+                return None
+            answer.raise_for_status()
+            with written_aside(kept) as aside, aside.open("wb") as file:
+                # `raw`: the index stays compressed, whatever the server calls it.
+                while chunk := answer.raw.read(_CHUNK_BYTES):
+                    file.write(chunk)
+                    if tools.stop.is_set():
+                        raise Interrupted
+                    if file.tell() > _LIMIT_BYTES:
+                        raise CannotTellError(f"the archive's contents index is larger than {_LIMIT_BYTES >> 20} MiB")
+    except (requests.RequestException, OSError) as error:
+        raise CannotTellError(f"the archive's contents index could not be had: {type(error).__name__}") from error
+    return kept
