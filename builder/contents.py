@@ -1,6 +1,6 @@
 """Which system package has a file: the contents index of a Debian-style archive, read line by line. Pure.
 
-Each line of a `Contents-ARCH` file is a path without its leading slash, white space, and a comma-separated list of
+Each line of a `Contents-ARCH` file is a path without its leading slash, spaces, and a comma-separated list of
 packages with their sections: `usr/include/zlib.h    libdevel/zlib1g-dev` (Debian's repository format).
 """
 
@@ -12,13 +12,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-_LIBRARIES = r"(?:usr/)?lib/(?:x86_64-linux-gnu/)?"
 _PATTERNS = {
     "header": r"usr/include/(?:.+/)?{0}",
-    "library": _LIBRARIES + r"lib{0}\.(?:so|a)",
-    "pkg-config": r"usr/(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/{0}\.pc",
+    "library": r"(?:usr/)?lib/(?:.+/)?lib{0}\.(?:so|a)",
+    "pkg-config": r"usr/(?:lib|share)/(?:.+/)?pkgconfig/{0}\.pc",
     "cmake": r"usr/(?:lib|share)/(?:.+/)?(?:{0}Config|{1}-config)\.cmake",
     "program": r"(?:usr/)?s?bin/{0}",
 }
@@ -43,9 +42,8 @@ class Want:
         bare = re.sub(r"^lib|[\d.-]+$", "", self.name.lower()) or self.name.lower()
         modules = tuple(dict.fromkeys((self.name, self.name.lower(), f"lib{bare}")))
         pkg_config = tuple(Want(kind="pkg-config", name=name) for name in modules)
-        library = tuple(
-            Want(kind="library", name=name) for name in dict.fromkeys((bare, bare.removesuffix("lib"))) if name
-        )
+        stems = dict.fromkeys((self.name.lower().removeprefix("lib"), bare))
+        library = tuple(Want(kind="library", name=name) for name in stems if name)
         match self.kind:
             case "cmake":
                 return (self, *pkg_config, *library)
@@ -75,28 +73,39 @@ class Search:
     def __init__(self, wants: Iterable[Want]) -> None:
         self._wants = tuple(wants)
         simple = dict.fromkeys(one for want in self._wants for one in want.alternatives())
-        self._by_path = {one: _path_pattern(one) for one in simple if one.kind != "development"}
-        self._by_package = {one: f"{one.name.lower()}-dev" for one in simple if one.kind == "development"}
-        self._any = _any_of(self._by_path.values(), self._by_package.values())
+        self._patterns = {one: _path_pattern(one) for one in simple if one.kind != "development"}
+        self._by_filename: dict[str, list[Want]] = {}
+        for one in self._patterns:
+            for filename in _filenames(one):
+                self._by_filename.setdefault(filename, []).append(one)
+        self._by_package = {f"{one.name.lower()}-dev": one for one in simple if one.kind == "development"}
         self._hits: dict[Want, set[tuple[str, str, str]]] = {one: set() for one in simple}
 
     def read(self, lines: Iterable[str]) -> None:
         """Take in an index.
 
         Args:
-            lines: of a `Contents-ARCH` file.
+            lines: of a `Contents-ARCH` file. There are millions: nearly all are passed over by their file name.
         """
         for line in lines:
-            if self._any.search(line) is not None:
-                for path, section, package in _entries(line):
-                    self._note(path, section, package)
+            path, _, packages = line.rstrip().rpartition(" ")
+            path = path.rstrip()
+            if (wants := self._by_filename.get(path.rpartition("/")[2])) is not None:
+                matching = [want for want in wants if self._patterns[want].fullmatch(path)]
+                self._note(path, packages, matching)
+            if self._by_package:
+                self._note_packages(path, packages)
 
-    def _note(self, path: str, section: str, package: str) -> None:
-        for want, pattern in self._by_path.items():
-            if pattern.fullmatch(path):
+    def _note(self, path: str, packages: str, wants: Iterable[Want]) -> None:
+        for want in wants:
+            for entry in packages.split(","):
+                section, _, package = entry.rpartition("/")
                 self._hits[want].add((path, section, package))
-        for want, wanted in self._by_package.items():
-            if package == wanted:
+
+    def _note_packages(self, path: str, packages: str) -> None:
+        for entry in packages.split(","):
+            section, _, package = entry.rpartition("/")
+            if (want := self._by_package.get(package)) is not None:
                 self._hits[want].add((path, section, package))
 
     def found(self) -> dict[Want, tuple[Hit, ...]]:
@@ -121,21 +130,18 @@ def _path_pattern(want: Want) -> re.Pattern[str]:
     return re.compile(_PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower())))
 
 
-def _any_of(paths: Iterable[re.Pattern[str]], packages: Iterable[str]) -> re.Pattern[str]:
-    """Return one pattern that finds every line that can matter: most lines are passed over by it alone."""
-    parts = [rf"^(?:{pattern.pattern})\s" for pattern in paths]
-    parts += [rf"/{re.escape(package)}(?:,|\s|$)" for package in packages]
-    return re.compile("|".join(parts))
-
-
-def _entries(line: str) -> Iterator[tuple[str, str, str]]:
-    """Split a line into (path, section, package), one for each package; a path may contain spaces."""
-    path, _, packages = line.rstrip().rpartition(" ")
-    if not packages or "\t" in packages:
-        path, _, packages = line.rstrip().rpartition("\t")
-    for entry in packages.split(","):
-        section, _, package = entry.rpartition("/")
-        yield path.strip(), section, package
+def _filenames(want: Want) -> tuple[str, ...]:
+    """Return what the last part of a matching path can be."""
+    name = want.name
+    match want.kind:
+        case "library":
+            return (f"lib{name}.so", f"lib{name}.a")
+        case "pkg-config":
+            return (f"{name}.pc",)
+        case "cmake":
+            return (f"{name}Config.cmake", f"{name.lower()}-config.cmake")
+        case _:
+            return (name.rpartition("/")[2],)
 
 
 def _rank(path: str, section: str, package: str) -> tuple[object, ...]:

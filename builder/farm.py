@@ -180,6 +180,8 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         skip={} if package is None else package.skip,
         bases=tuple(catalog.load().bases[base] for base in matrix.bases),
         interfaces=interfaces.load(),
+        remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
+        system={base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases},
     )
 
 

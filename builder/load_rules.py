@@ -34,14 +34,14 @@ def findings(facts: Facts, name: str) -> Iterator[Finding]:
         yield Finding(code="WF401", detail=facts["install"], where=name)
     modules = facts["modules"]
     known = {module["module"].partition(".")[0] for module in modules}
-    walked = _errors(facts.get("walk", {}))
+    walked = _errors(facts["walk"]) if "walk" in facts else None
     for module in modules:
         yield from _imported(module, known, walked)
         yield from _gil(module, facts.get("metadata", {}), top="." not in module["module"])
     for native, declared in _natives(modules).items():
         yield from _declared(native, declared)
     yield from _requires_python(facts, name)
-    if "walk" in facts:
+    if walked is not None:
         yield from _died(facts["walk"], "WF403", "importing every module in one process")
         yield from _conditions(facts, walked)
 
@@ -59,7 +59,7 @@ def _errors(condition: Facts) -> dict[str, str]:
 # --- a plain import --------------------------------------------------------------------------------------------------
 
 
-def _imported(module: Facts, known: set[str], walked: Mapping[str, str]) -> Iterator[Finding]:
+def _imported(module: Facts, known: set[str], walked: Mapping[str, str] | None) -> Iterator[Finding]:
     name = module["module"]
     if "signal" in module:
         detail = f"importing {name} dies of {module['signal']}{_at(module)}"
@@ -71,7 +71,7 @@ def _imported(module: Facts, known: set[str], walked: Mapping[str, str]) -> Iter
         code = "WF402"
         if missing and missing not in known and "." in name:
             code = "WF406"
-        elif walked and name not in walked and "." in name:
+        elif walked is not None and name not in walked and "." in name:
             code = "WF407"
         yield Finding(code=code, detail=f"importing {name}: {module['error']}", where=name)
 
@@ -147,6 +147,8 @@ def _conditions(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
     dev, strict, threads, again = (facts[name] for name in ("dev", "strict", "threads", "again"))
     gil_on = any(module.get("gil", {}).get("after") for module in facts["modules"])
     yield from _died(dev, "WF409", "importing under -X dev")
+    if "signal" in dev:
+        return  # memory is damaged: what the other conditions show follows from that, and differs from run to run
     yield from _raised(dev, "WF410", "under -X dev", walked)
     for warning in dev["warnings"]:
         if "global interpreter lock (GIL) has been enabled" not in warning["text"]:
@@ -193,9 +195,10 @@ def _subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Findin
         culprit, module = line.get("failed"), line["module"]
         refused = "does not support loading in subinterpreters" in line["error"]
         # A refusal follows from what the module declares: WF504 and WF505 have said so. Whatever imports it fails too.
-        if module in walked or refused or (culprit is not None and culprit not in natives) or module in seen:
+        where = culprit or module
+        if module in walked or refused or (culprit is not None and culprit not in natives) or where in seen:
             continue
-        seen.add(module)
+        seen.add(where)
         which = "a" if line["round"] == 1 else "the second"
         detail = f"importing {module} in {which} subinterpreter with its own GIL: {line['error']}"
-        yield Finding(code="WF506", detail=detail, where=module)
+        yield Finding(code="WF506", detail=detail, where=where)

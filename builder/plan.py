@@ -9,6 +9,7 @@ from builder.jobs.audit import Audit
 from builder.jobs.build import Build
 from builder.jobs.image import BaseImage, InterpretersImage, PackagesImage, PythonImage
 from builder.jobs.load import Load
+from builder.jobs.remedy import Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,6 +102,7 @@ def _packages(
                 yield PackagesImage(base=built_on, packages=system)
             yield _build(source, package, patches.get(name, ()), built_on, system, abis)
             yield Audit(name=name, base=built_on)
+            yield Remedy(name=name, base=catalog.bases[built_on])
             for base in matrix.bases:
                 yield Load(
                     name=name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from builder import load_rules
+from builder import load_rules, remedies
 from builder.findings import Finding, Verdict
 from builder.judge import compare
 from builder.judge import findings as findings_of
@@ -71,6 +71,8 @@ class Case:
         skip: reasons by ABI that the matrix leaves out.
         bases: where the wheels are meant to run.
         interfaces: what interpreters and bases offer.
+        remedies: what was found out about what a build missed, by base.
+        system: system packages the matrix has for it, by base it is built on.
     """
 
     source: Source
@@ -80,6 +82,8 @@ class Case:
     skip: Mapping[str, str]
     bases: tuple[Base, ...]
     interfaces: Interfaces
+    remedies: Mapping[str, Evidence] = field(default_factory=dict)
+    system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
@@ -192,9 +196,16 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
                 detail=failure["error"],
                 where=failure["stage"],
                 bases=(base,),
-                remedy=failure["remedy"],
+                remedy=_remedy(case, failure, base),
                 log=build.log,
             )
+
+
+def _remedy(case: Case, failure: Mapping[str, Any], base: str) -> str:
+    hint = str(failure["remedy"])
+    if not failure.get("missing"):
+        return hint
+    return remedies.advice(case.source.name, hint, base, case.system, case.remedies)
 
 
 def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:

@@ -273,6 +273,8 @@ class _Call:
         return {
             **kept, **host.proxies(), **self._tools.engine.command_environment(),
             "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
+            # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
+            "CIBW_PROJECT_REQUIRES_PYTHON": ">=3.8",
         }  # fmt: skip
 
     def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:

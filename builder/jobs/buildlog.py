@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from builder.jobs.errorlines import PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,62 +21,22 @@ class Failure:
         stage: where it happened, in cibuildwheel's words.
         error: the first error, for a person.
         remedy: what to do, or empty where nothing is known.
+        missing: what of the system it asked for and did not find, as (kind, name); builder/contents.py has the kinds.
     """
 
     code: str
     stage: str
     error: str
     remedy: str
+    missing: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pattern:
-    """One kind of error line. `error` and `remedy` are templates for the match's groups."""
-
-    code: str
-    regex: re.Pattern[str]
-    error: str
-    remedy: str
-
-
-def _pattern(code: str, regex: str, error: str, remedy: str = "") -> _Pattern:
-    return _Pattern(code=code, regex=re.compile(regex, re.MULTILINE), error=error, remedy=remedy)
-
-
-_ADD_APT = "find the package with `apt-file search {0}` on the base and add it to `apt` in [packages.{package}]"
-
-# Where several match, the one that comes first in the log wins; at the same place, the one that comes first here.
-_PATTERNS = (
-    _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",
-             "make it anew against this release's sdist, or remove it from `patches` in [packages.{package}]"),
-    _pattern("WF202", r"fatal error: ([\w./+-]+): No such file or directory", "a header is missing: {0}", _ADD_APT),
-    _pattern("WF202", r"(?:/ld|ld\.\w+|ld): cannot find -l([\w.+-]+)", "a library is missing: lib{0}", _ADD_APT.replace("{0}", "lib{0}.so")),
-    _pattern("WF202", r"Dependency \"?([\w.+-]+)\"? not found", "a library is missing: {0}", _ADD_APT.replace("{0}", "{0}.pc")),
-    _pattern("WF202", r"(?:Package|package) '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path",
-             "a library is missing: {0}", _ADD_APT.replace("{0}", "{0}.pc")),
-    _pattern("WF202", r"Could NOT find (\w+)", "a library is missing: {0}", "add its development package to `apt` in [packages.{package}]"),
-    _pattern("WF202", r"Error: (Please make sure the [\w ,]+ development packages are installed)", "{0}",
-             "add them to `apt` in [packages.{package}]"),
-    _pattern("WF202", r"error: (?:command|\[Errno 2\] No such file or directory:) '([\w.+-]+)'(?: not found|$|: No such)",
-             "a program is missing: {0}", _ADD_APT.replace("{0}", "bin/{0}")),
-    _pattern("WF201", r"^(\S+\.(?:pyx|pxd|pxi):\d+:\d+: .+)$", "Cython: {0}"),
-    _pattern("WF201", r"^(\S+:\d+(?::\d+)?: (?:fatal )?error: .+)$", "{0}"),
-    _pattern("WF201", r"^(?:\S+ )?(\S*: undefined reference to .+)$", "{0}"),
-    _pattern("WF201", r"^(\.\./\S+meson\.build:\d+:\d+: ERROR: .+)$", "meson: {0}"),
-    _pattern("WF201", r"^(CMake Error at .+)$", "{0}"),
-    _pattern("WF211", r"No solution found when resolving:? .*\n\s*(?:╰─▶|╰|-)?\s*(.+)", "build requirements cannot be had: {0}"),
-    _pattern("WF211", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had"),
-    _pattern("WF210", r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
-             "the wheel links to something the tag does not allow; see the log"),
-    _pattern("WF210", r"auditwheel.*[Ee]rror: (.+)$", "auditwheel: {0}"),
-    _pattern("WF201", r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}"),
-    _pattern("WF201", r"^error: (.+)$", "{0}"),
-)  # fmt: skip
-
+_LIMIT = 300
 _PURE_WHEEL_EXIT_CODE = 5
 _BUILDING = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
 _STAGES = re.compile(
-    r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel|Copying project into container)\.\.\.",
+    r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel"
+    r"|Copying project into container)\.\.\.",
     re.MULTILINE,
 )
 
@@ -146,8 +108,9 @@ def _pure(text: str, package: str) -> Failure:
         code="WF206",
         stage="building wheel",
         error=f"the build made a pure-Python wheel, without any extension module{because}",
-        remedy=cause.remedy if cause is not None and cause.remedy else f"see why in the log; if {package} has no native code, "
-        "the farm is not needed for it",
+        remedy=(cause.remedy if cause else "")
+        or f"see why in the log; if {package} has no native code, the farm is not needed for it",
+        missing=() if cause is None else cause.missing,
     )  # fmt: skip
 
 
@@ -155,24 +118,36 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
     found = _match(text, package)
     if found is not None:
         code = "WF210" if stage == "repairing wheel" and found.code == "WF201" else found.code
-        return Failure(code=code, stage=stage, error=found.error, remedy=found.remedy)
+        return replace(found, code=code, stage=stage)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("wheelfarm-limits")]
-    return Failure(code="WF201", stage=stage, error=lines[-1][:300] if lines else "no output", remedy="see the log")
+    return Failure(code="WF201", stage=stage, error=lines[-1][:_LIMIT] if lines else "no output", remedy="see the log")
 
 
 def _match(text: str, package: str) -> Failure | None:
-    """Find the first error: the earliest line that any pattern knows."""
-    hits = [(match.start(), order, pattern, match)
-            for order, pattern in enumerate(_PATTERNS) if (match := pattern.regex.search(text))]  # fmt: skip
+    """Find the first error: of the surest kind there is, the earliest."""
+    hits = [
+        (pattern.certainty, text.rfind("\n", 0, match.start()), order, match)
+        for order, pattern in enumerate(PATTERNS)
+        if (match := pattern.regex.search(text))
+    ]
     if not hits:
         return None
-    # A general pattern must not win over a telling one that describes the same error a few lines on.
-    telling = [hit for hit in hits if hit[2].code in {"WF202", "WF208"}]
-    _, _, pattern, match = min(telling or hits, key=lambda hit: hit[:2])
-    groups = [group or "" for group in match.groups()]
+    _, _, order, match = min(hits, key=lambda hit: hit[:3])
+    pattern = PATTERNS[order]
+    groups = [" ".join((group or "").split()) for group in match.groups()]
+    names = [name for name in groups if name]
     return Failure(
         code=pattern.code,
         stage="",
-        error=pattern.error.format(*groups, package=package)[:300],
+        error=(pattern.error.format(*groups) + _caller(text, match))[:_LIMIT],
         remedy=pattern.remedy.format(*groups, package=package),
+        missing=tuple((pattern.missing, name) for name in names) if pattern.missing else (),
     )
+
+
+def _caller(text: str, match: re.Match[str]) -> str:
+    """Say which line of the package an error inside a header of the system comes from, as the compiler tells it."""
+    if not match[0].startswith("/usr/"):
+        return ""
+    called = re.findall(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", text[: match.start()], re.MULTILINE)
+    return f" (required from {called[-1]})" if called else ""

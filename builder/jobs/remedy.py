@@ -89,7 +89,7 @@ class Remedy:
 
 def wanted(build: Evidence) -> tuple[Want, ...]:
     """Return what a build missed, over all its ABIs."""
-    failures = (made["failure"] for made in build.facts["abis"].values() if "failure" in made)
+    failures = (made["failure"] for made in build.facts.get("abis", {}).values() if "failure" in made)
     return contents.wants_of(item for failure in failures for item in failure.get("missing", ()))
 
 

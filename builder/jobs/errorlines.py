@@ -1,0 +1,108 @@
+"""What errors look like in the logs of compilers, linkers, Meson, CMake, setuptools, Cython, Cargo, uv and auditwheel.
+
+Excerpts of real logs, one per kind, are under tests/unit/buildlogs/.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ERROR = 0
+"""The line is the error: nothing prints it and goes on."""
+SOFT = 1
+"""The line may be a question that the build can do without; it is the error if there is no other."""
+CONSEQUENCE = 2
+"""The line tells that something failed before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pattern:
+    """One kind of error line.
+
+    Attributes:
+        code: the finding's code.
+        regex: what it looks like.
+        error: a template for the match's groups.
+        remedy: another.
+        missing: what kind of thing each group names, where the system lacks it (see builder/contents.py); or empty.
+        certainty: ERROR, SOFT or CONSEQUENCE.
+    """
+
+    code: str
+    regex: re.Pattern[str]
+    error: str
+    remedy: str
+    missing: str
+    certainty: int
+
+
+def _pattern(
+    code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", certainty: int = ERROR
+) -> Pattern:  # fmt: skip
+    compiled = re.compile(regex, re.MULTILINE)
+    return Pattern(code=code, regex=compiled, error=error, remedy=remedy, missing=missing, certainty=certainty)
+
+
+def _absent(regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR) -> Pattern:
+    remedy = (
+        f"find the package with `apt-file search {sought}` on the base and add it to `apt` in [packages.{{package}}]"
+    )
+    return _pattern("WF202", regex, error, remedy, missing=missing, certainty=certainty)
+
+
+PATTERNS = (
+    _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",
+             "make it anew against this release's sdist, or remove it from `patches` in [packages.{package}]"),
+    # --- compilers and linkers; what is under /tmp or called conftest is a question that a configure step asks
+    _absent(r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header", "a header is missing: {0}"),
+    _pattern("WF201", r"^(?:cc1\w*|\S*g?cc|\S*[gc]\+\+|clang\S*): (?:fatal )?error: (\S+): No such file or directory",
+             "a source file is missing: {0}", "the sdist does not have it: take another release, or make the sdist anew"),
+    _absent(r"ld(?:\.\w+)?: cannot find -l([\w.+-]+)", "library", "a library is missing: lib{0}", "lib{0}.so"),
+    _pattern("WF201", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: (?:fatal )?error: .+)$", "{0}"),
+    _pattern("WF201", r"^(?:\S*ld\S*: )?((?!/tmp/)\S+: undefined reference to .+)$", "{0}"),
+    _pattern("WF201", r"^(error\[E\d+\]: .+)$", "Rust: {0}"),
+    # --- Meson
+    _absent(r"ERROR: Dependency \"?([\w.+-]+)\"? not found", "dependency", "a library is missing: {0}", "{0}.pc"),
+    _absent(r"ERROR: Dependency lookup for ([\w.+-]+) with method", "dependency", "a library is missing: {0}", "{0}.pc"),
+    _absent(r"ERROR: \S+ (?:shared or static |shared |static )?library '([^']+)' not found", "library", "a library is missing: lib{0}", "lib{0}.so"),
+    _absent(r"ERROR: Program '?([\w.+-]+)'? not found", "program", "a program is missing: {0}", "bin/{0}"),
+    _absent(r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
+    _absent(r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
+    _pattern("WF201", r"^(\S*meson\.build:\d+:\d+: ERROR: .+)$", "Meson: {0}"),
+    # --- CMake
+    _absent(r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
+    _absent(r"^CMake Error at .+\n(?:.*\n){0,4}?\s+(?:.*\s)?package\s+configuration\s+file\s+provided\s+by\s+\"([\w.+-]+)\"", "cmake",
+            "a library is missing: {0}", "{0}Config.cmake"),
+    _absent(r"^CMake Error at .+\n\s+The following required packages were not found:\s+- ([^\s<>=]+)", "pkg-config",
+            "a library is missing: {0}", "{0}.pc"),
+    _absent(r"^CMake Error at .+\n\s+Could not find \S+ using the following names: ([\w.+-]+)", "library", "a library is missing: {0}", "lib{0}.so"),
+    _pattern("WF201", r"^CMake Error at (\S+ \([^)]*\)):\s*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
+    _pattern("WF201", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
+    # --- Cython
+    _pattern("WF201", r"^(\S+\.(?:pyx|pxd|pxi|py):\d+:\d+: .+)$", "Cython: {0}"),
+    # --- Rust
+    _absent(r"can't find (Rust) compiler", "program", "a compiler is missing: Rust's", "bin/cargo"),
+    # --- requirements of the build
+    _pattern("WF211", r"No solution found when resolving.*\n\s*(?:cause: |╰─▶ )?(.+)", "build requirements cannot be had: {0}"),
+    _pattern("WF211", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had", certainty=SOFT),
+    # --- setuptools, and what setup.py calls
+    _absent(r"error: (?:command|unable to execute) '([\w.+-]+)'(?: failed)?: No such file", "program", "a program is missing: {0}", "bin/{0}"),
+    _absent(r"^/bin/sh: \d+: ([\w.+-]+): not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
+    _absent(r"_execute_child\n(?:.*\n){1,8}?FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'", "program",
+            "a program is missing: {0}", "bin/{0}", SOFT),
+    _absent(r"Package '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
+    _absent(r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
+    _absent(r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed", "development",
+            "development packages are missing: {0} {1}", "{0}", SOFT),
+    # --- auditwheel
+    _pattern("WF210", r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
+             "the wheel links to something the tag does not allow; see the log"),
+    _pattern("WF210", r"auditwheel.*[Ee]rror: (.+)$", "auditwheel: {0}"),
+    # --- whatever else
+    _pattern("WF201", r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", r"^error: (?!Failed to build)(.+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", r"^cibuildwheel: error: (?!Command )(.+)$", "{0}", certainty=CONSEQUENCE),
+)  # fmt: skip
+"""Of those that match, the surest kind wins, then the earliest in the log, then the first of this table."""
