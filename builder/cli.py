@@ -154,6 +154,21 @@ def check(
     else:
         report.render(found, _console)
     raise typer.Exit(checks.exit_code(found))
+def show(
+    package: Annotated[str, typer.Argument(help="The package, by any spelling of its name.")],
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a package's whole story: source, wheels, verdicts, findings, remedies, logs. Reads; starts nothing."""
+    from builder.report import story
+    from builder.store import Store
+
+    told = story.read(package, Store(wheelhouse))
+    if as_json:
+        typer.echo(json.dumps(told.record(), indent=1))
+        return
+    console = _console if _console.is_terminal else Console(width=max(_console.width, 160))
+    story.render(told, console)
 
 
 @app.command()

@@ -96,6 +96,17 @@ class UnknownPackageError(FarmError):
         super().__init__(f"--only {name}: the matrix has no such package. It has: {', '.join(known) or 'none'}")
 
 
+class NothingKnownError(FarmError):
+    """A wheelhouse knows nothing of a package."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, name: str, wheelhouse: Path, known: Sequence[str]) -> None:
+        self.name = name
+        has = f"It knows: {', '.join(known)}." if known else "It has no verdicts.json yet."
+        super().__init__(f"{wheelhouse} knows nothing of {name}. {has} Run `wheelfarm run`, or use --wheelhouse DIR.")
+
+
 class EngineMissingError(FarmError):
     """No container engine answers.
 

@@ -183,6 +183,17 @@ class Store:
         with self._mutex:
             self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?)", row)
 
+    def newest_of(self, name: str) -> tuple[Evidence, ...]:
+        """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
+        columns = "key, job, outcome, reason, facts, files, log, seconds"
+        with self._mutex:
+            rows = self._database.execute(
+                f"SELECT {columns}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - columns are a constant
+                "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
+                (len(name) + 1, f"{name}@"),
+            ).fetchall()
+        return tuple(_evidence(row[:-1]) for row in rows)
+
     def seconds_of(self) -> dict[str, float]:
         """Return the last recorded duration of every job, by job id."""
         with self._mutex:

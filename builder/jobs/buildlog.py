@@ -135,7 +135,7 @@ def _match(text: str, package: str) -> Failure | None:
     _, _, order, match = min(hits, key=lambda hit: hit[:3])
     pattern = PATTERNS[order]
     groups = [" ".join((group or "").split()) for group in match.groups()]
-    names = [name for name in groups if name]
+    names = [pattern.name] if pattern.name else [name for name in groups if name]
     return Failure(
         code=pattern.code,
         stage="",

@@ -26,6 +26,7 @@ class Pattern:
         error: a template for the match's groups.
         remedy: another.
         missing: what kind of thing each group names, where the system lacks it (see builder/contents.py); or empty.
+        name: what is missing, where the line does not say it by its name.
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
 
@@ -34,14 +35,17 @@ class Pattern:
     error: str
     remedy: str
     missing: str
+    name: str
     certainty: int
 
 
-def _pattern(
-    code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", certainty: int = ERROR
+def _pattern(  # noqa: PLR0913 - a row of the table
+    code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
 ) -> Pattern:  # fmt: skip
     compiled = re.compile(regex, re.MULTILINE)
-    return Pattern(code=code, regex=compiled, error=error, remedy=remedy, missing=missing, certainty=certainty)
+    return Pattern(
+        code=code, regex=compiled, error=error, remedy=remedy, missing=missing, name=name, certainty=certainty
+    )
 
 
 def _absent(regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR) -> Pattern:
@@ -50,6 +54,10 @@ def _absent(regex: str, missing: str, error: str, sought: str = "{0}", certainty
     )
     return _pattern("WF202", regex, error, remedy, missing=missing, certainty=certainty)
 
+
+_UNDECLARED = (
+    "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
+)
 
 PATTERNS = (
     _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",
@@ -80,9 +88,11 @@ PATTERNS = (
     _pattern("WF201", r"^CMake Error at (\S+ \([^)]*\)):\s*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
     _pattern("WF201", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
     # --- Cython
+    _pattern("WF201", r"^(\S+\.(?:pyx|pxd):\d+:\d+: '([\w.]+)\.pxd' not found)$", "Cython: {0}", _UNDECLARED.replace("{0}", "{1}")),
     _pattern("WF201", r"^(\S+\.(?:pyx|pxd|pxi|py):\d+:\d+: .+)$", "Cython: {0}"),
     # --- Rust
-    _absent(r"can't find (Rust) compiler", "program", "a compiler is missing: Rust's", "bin/cargo"),
+    _pattern("WF202", r"can't find Rust compiler", "a compiler is missing: Rust's", "add `cargo` to `apt` in [packages.{package}]",
+             missing="program", name="cargo"),
     # --- requirements of the build
     _pattern("WF211", r"No solution found when resolving.*\n\s*(?:cause: |╰─▶ )?(.+)", "build requirements cannot be had: {0}"),
     _pattern("WF211", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had", certainty=SOFT),
@@ -100,6 +110,8 @@ PATTERNS = (
              "the wheel links to something the tag does not allow; see the log"),
     _pattern("WF210", r"auditwheel.*[Ee]rror: (.+)$", "auditwheel: {0}"),
     # --- whatever else
+    _pattern("WF201", r"^\s*ModuleNotFoundError: No module named '([\w.]+)'", "ModuleNotFoundError: No module named '{0}'", _UNDECLARED,
+             certainty=CONSEQUENCE),
     _pattern("WF201", r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}", certainty=CONSEQUENCE),
     _pattern("WF201", r"^error: (?!Failed to build)(.+)$", "{0}", certainty=CONSEQUENCE),
     _pattern("WF201", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),

@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.sources import Source
@@ -135,6 +135,14 @@ def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> None:
     """Write verdicts.json; it is replaced whole."""
     with written_aside(wheelhouse / "verdicts.json") as aside:
         aside.write_text(make(judged, matrix).model_dump_json(indent=1) + "\n")
+
+
+def read(wheelhouse: Path) -> Document | None:
+    """Return the verdicts of the last whole run, or None where there was none or another version wrote them."""
+    try:
+        return Document.model_validate_json((wheelhouse / "verdicts.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def schema() -> str:

@@ -31,6 +31,11 @@ _STYLES = {
 _FAULT_STYLE = "bold red"
 
 
+def style_of(verdict: Verdict) -> str:
+    """Return how a verdict is shown."""
+    return _STYLES.get(verdict, _FAULT_STYLE)
+
+
 def clock(seconds: float) -> str:
     """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute
@@ -168,7 +173,7 @@ def verdict_table(judged: Sequence[Judged]) -> Table:
     for package in judged:
         title = f"{package.name} {package.version}".strip()
         for place, (abi, judgement) in enumerate(package.abis.items()):
-            style = _STYLES.get(judgement.verdict, _FAULT_STYLE)
+            style = style_of(judgement.verdict)
             table.add_row(
                 "" if place else title, abi, Text(judgement.verdict.value, style=style), Text(judgement.reason)
             )

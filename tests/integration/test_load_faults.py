@@ -25,6 +25,7 @@ EXPECTED = {
     "tundra": (("compatible", ""), ("gil-required", "WF501")),
     "bundle": (("compatible", "[WF505]"), ("gil-required", "WF502 [WF505]")),
     "latchkey": (("compatible", "[WF505]"), ("gil-required", "WF501 [WF505]")),
+    "thirsty": (("build-failure", "WF202"), ("build-failure", "WF202")),
 }
 MATRIX = '[farm]\nbases = ["debian-12"]\n' + "".join(
     f'[packages.{name}]\nsdist = "{name}-1.0.tar.gz"\n' for name in EXPECTED
@@ -64,7 +65,7 @@ def test_each_gets_its_verdict_and_exactly_its_findings(packages: dict[str, dict
         ("lantern", "WF411", ["DeprecationWarning", "twice() is deprecated"]),
         ("willow", "WF407", ["willow._leaf", "no wood"]),
         ("cobble", "WF416", ["the registry exists"]),
-        ("meadow", "WF506", ["index out of range"]),
+        ("meadow", "WF506", ["meadow._core", "index out of range"]),
         ("juniper", "WF408", ["<3.14", "everything imports"]),
         ("saffron", "WF503", ["3 - Stable", "saffron._core"]),
         ("saffron", "WF501", ["no slot Py_mod_gil"]),
@@ -76,3 +77,9 @@ def test_the_detail_says_where_and_why(packages: dict[str, dict[str, Any]], name
     text = " ".join(f"{one['where']} {one['detail']}" for one in findings)
     for word in words:
         assert word in text
+
+
+def test_what_a_build_missed_is_answered_with_the_line_to_write(packages: dict[str, dict[str, Any]]):
+    (finding,) = packages["thirsty"]["abis"]["cp314"]["findings"]
+    assert 'set apt = ["libexpat1-dev"] in [packages.thirsty]' in finding["remedy"]
+    assert "libexpat1-dev has /usr/include/expat.h" in finding["remedy"]

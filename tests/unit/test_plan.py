@@ -124,6 +124,6 @@ def test_the_outlook_tells_what_would_run():
     assert planned.outlook(by_key.get).keys() == planned.jobs.keys()
     del by_key[known["build:foo@debian-12"]]
     missing = planned.jobs.keys() - planned.outlook(by_key.get).keys()
-    assert missing == {"build:foo@debian-12", "audit:foo@debian-12"} | {
+    assert missing == {"build:foo@debian-12", "audit:foo@debian-12", "remedy:foo@debian-12"} | {
         f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")
     }
