@@ -39,7 +39,7 @@ class Pattern:
     certainty: int
 
 
-def _pattern(  # noqa: PLR0913 - a row of the table
+def _pattern(
     code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
 ) -> Pattern:  # fmt: skip
     compiled = re.compile(regex, re.MULTILINE)
@@ -106,6 +106,8 @@ PATTERNS = (
     _absent(r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed", "development",
             "development packages are missing: {0} {1}", "{0}", SOFT),
     # --- auditwheel
+    _pattern("WF210", r"^ValueError: (Cannot repair wheel, because required library \"([^\"]+)\" could not be located)", "auditwheel: {0}",
+             "the build links to {1}, which the loader does not find in the image: link it statically, or leave it in a system folder"),
     _pattern("WF210", r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
              "the wheel links to something the tag does not allow; see the log"),
     _pattern("WF210", r"auditwheel.*[Ee]rror: (.+)$", "auditwheel: {0}"),

@@ -1,0 +1,165 @@
+from typing import Any
+
+import pytest
+
+from builder.findings import CODES, Severity, Verdict
+from builder.load_rules import findings
+
+QUIET: dict[str, Any] = {"lines": [], "warnings": []}
+DECLARED = {"init": "multi-phase", "gil": "not-used", "interpreters": "own-gil"}
+STACK = {"native": ["+0x1 in libc.so.6", "frobnicate+0x2 in _x.so"], "python": ["foo/__init__.py:3 in <module>"]}
+GIL_ON = {"before": False, "after": True, "enabled_by": "foo._x", "warned": True}
+
+
+def module(name: str = "foo", **more: Any) -> dict[str, Any]:
+    gil = {"before": False, "after": False, "enabled_by": None, "warned": False}
+    return {"module": name, "native": False, "gil": gil, "natives": {"foo._x": DECLARED}, **more}
+
+
+def facts(*modules: dict[str, Any], **conditions: Any) -> dict[str, Any]:
+    metadata = {"requires_python": "", "requires_python_ignored": False, "free_threading": None}
+    quiet = dict.fromkeys(("walk", "dev", "strict", "threads", "again", "subinterpreters"), QUIET)
+    whole: dict[str, Any] = {
+        "claimed": True,
+        "missing": [],
+        "install": None,
+        "python": "3.14.5",
+        "metadata": metadata,
+        **quiet,
+    }
+    return {**whole, "modules": list(modules) or [module()], **conditions}
+
+
+def raised(error: str = "ValueError: no", name: str = "foo._x", **more: Any) -> dict[str, Any]:
+    return {"lines": [{"module": name, "error": error, **more}], "warnings": []}
+
+
+def codes(given: dict[str, Any]) -> list[str]:
+    return [finding.code for finding in findings(given, "foo")]
+
+
+DIED = {**QUIET, "signal": "SIGSEGV", "during": "foo._x", "stack": STACK}
+HUNG = {**QUIET, "hang": "no end within 60 s", "during": "foo._x", "stack": STACK}
+IN_ROUND: dict[str, Any] = {"round": 1, "failed": "foo._x"}
+
+
+def test_nothing_to_say_of_a_module_that_takes_everything():
+    assert codes(facts()) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer", "code"),
+    [
+        ("walk", DIED, "WF403"),
+        ("dev", DIED, "WF409"),
+        ("dev", raised(), "WF410"),
+        ("strict", DIED, "WF412"),
+        ("strict", raised(), "WF412"),
+        ("threads", DIED, "WF413"),
+        ("threads", HUNG, "WF413"),
+        ("threads", raised(), "WF414"),
+        ("again", DIED, "WF415"),
+        ("again", HUNG, "WF415"),
+        ("again", raised(), "WF416"),
+        ("subinterpreters", DIED, "WF507"),
+        ("subinterpreters", raised(**IN_ROUND), "WF506"),
+    ],
+)
+def test_each_condition_has_codes_of_its_own(condition: str, answer: dict[str, Any], code: str):
+    assert codes(facts(**{condition: answer})) == [code]
+
+
+@pytest.mark.parametrize("condition", ["dev", "strict", "threads", "again"])
+def test_what_a_plain_import_raises_too_is_no_matter_of_the_condition(condition: str):
+    same = raised()
+    assert codes(facts(walk=same, **{condition: same})) == []
+
+
+def test_only_a_crash_that_an_ordinary_import_shares_or_that_needs_threads_forces_a_verdict():
+    forced = {
+        code: CODES[code].verdict for code in ("WF409", "WF410", "WF412", "WF413", "WF414", "WF415", "WF416", "WF507")
+    }
+    assert forced.pop("WF409") is Verdict.IMPORT_FAILURE
+    assert forced.pop("WF413") is Verdict.THREAD_UNSAFE
+    assert set(forced.values()) == {None}
+
+
+def test_after_damage_to_memory_the_other_conditions_are_not_judged():
+    assert codes(facts(dev=DIED, again=DIED, subinterpreters=HUNG)) == ["WF409"]
+
+
+def test_a_crash_tells_where():
+    (finding,) = findings(facts(module(signal="SIGSEGV", stack=STACK)), "foo")
+    assert finding.detail == (
+        "importing foo dies of SIGSEGV, in +0x1 in libc.so.6 < frobnicate+0x2 in _x.so, called from foo/__init__.py:3 in <module>"
+    )
+
+
+def test_a_module_that_fails_alone_but_not_after_the_others_depends_on_order():
+    late = module("foo._y", error="ImportError: no")
+    assert codes(facts(module(), late)) == ["WF407"]
+    assert codes(facts(module(), late, walk=raised("ImportError: no", "foo._y"))) == ["WF402"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        ({**DECLARED, "gil": None}, "(it has no slot Py_mod_gil)"),
+        ({**DECLARED, "gil": "used"}, "(its slot Py_mod_gil says that it uses the GIL)"),
+        ({"init": "single-phase", "gil": None, "interpreters": None}, "(single-phase initialisation"),
+    ],
+)
+def test_why_the_gil_is_turned_on(declared: dict[str, Any], why: str):
+    first = next(findings(facts(module(gil=GIL_ON, natives={"foo._x": declared})), "foo"))
+    assert first.code == "WF501"
+    assert why in first.detail
+    assert "swallowed" not in first.detail
+
+
+def test_a_swallowed_warning_is_told():
+    first = next(findings(facts(module(gil={**GIL_ON, "warned": False})), "foo"))
+    assert first.detail.endswith("the interpreter's warning of it is swallowed")
+
+
+def test_a_classifier_is_held_against_the_measurement():
+    metadata = {"requires_python": "", "requires_python_ignored": False, "free_threading": "3 - Stable"}
+    assert codes(facts(metadata=metadata)) == []
+    assert codes(facts(module(gil=GIL_ON), metadata=metadata)) == ["WF501", "WF503"]
+
+
+def test_requires_python_is_held_against_the_measurement():
+    metadata = {"requires_python": "<3.14", "requires_python_ignored": True, "free_threading": None}
+    assert codes(facts(metadata=metadata)) == ["WF408"]
+    assert codes(facts(module(error="ImportError: no"), metadata=metadata)) == ["WF402", "WF401"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "code"),
+    [
+        ({"init": "single-phase", "gil": None, "interpreters": None}, ["WF504"]),
+        ({**DECLARED, "interpreters": None}, ["WF505"]),
+        ({**DECLARED, "interpreters": "no"}, ["WF505"]),
+        ({**DECLARED, "interpreters": "shared-gil"}, ["WF505"]),
+        ({"init": None, "gil": None, "interpreters": None}, []),
+    ],
+)
+def test_a_refusal_by_declaration_is_told_once_and_as_information(declared: dict[str, Any], code: list[str]):
+    refused = raised("ImportError: module foo._x does not support loading in subinterpreters", "foo", **IN_ROUND)
+    told = list(findings(facts(module(natives={"foo._x": declared}), subinterpreters=refused), "foo"))
+    assert [finding.code for finding in told] == code
+    assert all(finding.kind.severity is Severity.INFO for finding in told)
+
+
+def test_another_packages_refusal_is_not_laid_at_its_door():
+    assert codes(facts(subinterpreters=raised(round=1, failed="bar._y"))) == []
+
+
+def test_warnings_are_told_except_the_gils_own():
+    gil = {
+        "category": "RuntimeWarning",
+        "text": "The global interpreter lock (GIL) has been enabled to load",
+        "where": "",
+    }
+    own = {"category": "DeprecationWarning", "text": "old", "where": "foo/__init__.py:9"}
+    (finding,) = findings(facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo")), "foo")
+    assert (finding.code, finding.where, finding.detail) == ("WF411", "foo/__init__.py:9", "DeprecationWarning: old")

@@ -1,0 +1,77 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from builder import catalog
+from builder.errors import NothingKnownError
+from builder.matrix import Matrix
+from builder.report import document, story
+from builder.sources import Fault
+from builder.store import Evidence, Store
+from builder.verdict import judge_fault
+
+LOAD = {
+    "loads": {
+        "cp314t": {
+            "modules": [
+                {
+                    "module": "foo",
+                    "seconds": 0.0123,
+                    "rss_bytes": 3 << 20,
+                    "gil": {"before": False, "after": False},
+                    "natives": {"foo._x": {"init": "multi-phase", "gil": "not-used", "interpreters": None}},
+                }
+            ]
+        }
+    }
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    house = Store(tmp_path)
+    for key, job, facts in (
+        ("1", "build:foo@debian-12", {"abis": {}}),
+        ("2", "load:foo@debian-12/debian-13", {"loads": {}}),
+        ("3", "load:foo@debian-12/debian-13", LOAD),
+        ("4", "build:foo-bar@debian-12", {"abis": {}}),
+    ):
+        house.put(Evidence(key=key, job=job, facts=facts, log=f"logs/{key}.log", seconds=2.0))
+    return house
+
+
+def text_of(told: story.Story) -> str:
+    out = io.StringIO()
+    story.render(told, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_the_newest_evidence_of_each_of_its_jobs_is_told(store: Store):
+    told = story.read("Foo", store)
+    assert [job.key for job in told.jobs] == ["1", "3"]
+    text = text_of(told)
+    assert "not judged yet" in text
+    assert "12 ms" in text
+    assert "foo._x (multi-phase, GIL not-used)" in text
+    assert "GIL stays off" in text
+    assert "logs/3.log" in text
+
+
+def test_verdicts_findings_and_remedies_are_told(store: Store):
+    fault = Fault(name="foo", code="WF102", detail="the index has no sdist of foo 2.0", version="2.0")
+    document.write([judge_fault(fault, catalog.load().abis.values())], Matrix(), store.wheelhouse)
+    told = story.read("foo", store)
+    text = text_of(told)
+    for part in ("foo 2.0", "cp314t", "build-failure", "WF102", "the index has no sdist", "Choose a release"):
+        assert part in text
+    record = json.loads(json.dumps(told.record()))
+    assert record["verdicts"]["abis"]["cp314"]["verdict"] == "build-failure"
+    assert [job["id"] for job in record["jobs"]] == ["build:foo@debian-12", "load:foo@debian-12/debian-13"]
+
+
+def test_an_unknown_package_is_an_error_that_says_what_is_known(store: Store):
+    with pytest.raises(NothingKnownError, match="knows nothing of nix"):
+        story.read("nix", store)
