@@ -147,7 +147,7 @@ def _filenames(want: Want) -> tuple[str, ...]:
 def _rank(path: str, section: str, package: str) -> tuple[object, ...]:
     """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
     depth = sum(part != _MULTIARCH for part in PurePosixPath(path).parts)
-    return (depth, not section.endswith("libdevel"), not package.endswith("-dev"), len(package), package)
+    return (depth, not section.endswith("libdevel"), not package.endswith("-dev"), len(package), package, path)
 
 
 def described(want: Want) -> str:
