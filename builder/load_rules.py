@@ -144,11 +144,12 @@ def _declared(native: str, declared: Facts) -> Iterator[Finding]:
 
 
 def _conditions(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
-    dev, strict, threads, again = (facts[name] for name in ("dev", "strict", "threads", "again"))
+    dev = facts["dev"]
     gil_on = any(module.get("gil", {}).get("after") for module in facts["modules"])
     yield from _died(dev, "WF409", "importing under -X dev")
     if "signal" in dev:
-        return  # memory is damaged: what the other conditions show follows from that, and differs from run to run
+        return  # the load job tried no other condition
+    strict, threads, again = (facts[name] for name in ("strict", "threads", "again"))
     yield from _raised(dev, "WF410", "under -X dev", walked)
     for warning in dev["warnings"]:
         if "global interpreter lock (GIL) has been enabled" not in warning["text"]:
