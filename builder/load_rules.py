@@ -87,12 +87,13 @@ def _at(ended: Facts) -> str:
 def _requires_python(facts: Facts, name: str) -> Iterator[Finding]:
     metadata = facts.get("metadata", {})
     stated = metadata.get("requires_python", "")
+    python = facts.get("python_version", "")
     works = not any({"error", "signal", "hang"} & module.keys() for module in facts["modules"])
-    if metadata.get("requires_python_ignored") and works and not _admits(stated, facts["python"]):
-        detail = f"requires-python is {stated!r}, which leaves {facts['python']} out, though everything imports there"
+    if metadata.get("requires_python_ignored") and works and not _admits(stated, python):
+        detail = f"requires-python is {stated!r}, which leaves {python} out, though everything imports there"
         yield Finding(code="WF408", detail=detail, where=name)
     elif metadata.get("requires_python_ignored"):
-        yield Finding(code="WF401", detail=f"requires-python {stated!r} leaves {facts['python']} out", where=name)
+        yield Finding(code="WF401", detail=f"requires-python {stated!r} leaves {python} out", where=name)
 
 
 def _admits(specifier: str, python: str) -> bool:

@@ -46,7 +46,11 @@ def load(wanted: dict[str, str]) -> dict[str, Any]:
             if not ignored:
                 return {"install": problem, "modules": []}
         found = next(iter(distributions(name=wanted["requirement"].partition("==")[0], path=[site])))
-        facts = {"install": None, "python": version(wanted["python"]), "metadata": metadata(found, ignored=ignored)}
+        facts = {
+            "install": None,
+            "python_version": version(wanted["python"]),
+            "metadata": metadata(found, ignored=ignored),
+        }
         return facts | imports(wanted["python"], site, *modules(found))
 
 

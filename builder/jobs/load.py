@@ -2,7 +2,7 @@
 
 Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; `missing`, native packages it
 needs that have no wheel for the ABI; and where it could be tried what builder/inside/load.py answers: `install` (what
-went wrong, or None), `python` (the interpreter's version), `metadata`, `modules` (one plain probe each) and, where the
+went wrong, or None), `python_version`, `metadata`, `modules` (one plain probe each) and, where the
 package imports, one entry for each stricter condition.
 """
 

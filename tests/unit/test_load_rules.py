@@ -23,7 +23,7 @@ def facts(*modules: dict[str, Any], **conditions: Any) -> dict[str, Any]:
         "claimed": True,
         "missing": [],
         "install": None,
-        "python": "3.14.5",
+        "python_version": "3.14.5",
         "metadata": metadata,
         **quiet,
     }
