@@ -53,12 +53,14 @@ class Watch:
         loaded: modules by name, in the order their loading began.
         enabled_by: the module whose loading turned the GIL on, or None.
         failed: the module whose loading raised first, or None.
+        loading: the modules being loaded now, the innermost last.
     """
 
     def __init__(self) -> None:
         self.loaded: dict[str, object] = {}
         self.enabled_by: str | None = None
         self.failed: str | None = None
+        self.loading: list[str] = []
         for step in ("create_module", "exec_module"):
             setattr(ExtensionFileLoader, step, self._watched(step, getattr(ExtensionFileLoader, step)))
 
@@ -68,12 +70,14 @@ class Watch:
             creating = step == "create_module"
             if creating:
                 self.loaded.setdefault(loader.name, None)
+            self.loading.append(loader.name)
             try:
                 result = original(loader, subject)
             except BaseException:
                 self.failed = self.failed or loader.name  # the innermost loader comes by first
                 raise
             finally:
+                self.loading.pop()
                 if before is False and gil():
                     self.enabled_by = self.enabled_by or loader.name
             if creating:

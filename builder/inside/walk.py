@@ -19,20 +19,17 @@ def main() -> None:
     """Import everything, then answer for the warnings."""
     wanted = loaders.request()
     watch = loaders.Watch()
-    seen: dict[tuple[str, str, str | None], int] = {}
+    seen: dict[tuple[str, str, str], None] = {}
 
     def note(message: object, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
-        seen.setdefault((category.__name__, str(message)[:300], place(filename, wanted["site"])), lineno)
+        if (where := place(filename, lineno, wanted, watch)) is not None:
+            seen[category.__name__, str(message)[:300], where] = None
 
     warnings.showwarning = note  # type: ignore[assignment] # it takes whatever may follow
     for name in loaders.names(wanted):
         if name not in watch.loaded:
             visit(name, wanted, watch)
-    found = [
-        {"category": category, "text": text, "where": f"{path}:{line}" if path else ""}
-        for (category, text, path), line in seen.items()
-        if path is not None and (not path or Path(path).parts[0].partition(".")[0] in wanted["tops"])
-    ]
+    found = [{"category": category, "text": text, "where": where} for category, text, where in seen]
     loaders.journal(wanted, {"warnings": found[:_MOST]})
 
 
@@ -51,14 +48,19 @@ def visit(name: str, wanted: dict[str, Any], watch: loaders.Watch) -> None:
     loaders.journal(wanted, line)
 
 
-def place(filename: str, site: str) -> str | None:
-    """Return a file's path within the site; empty for this program, which stands for native code; None for others."""
-    if filename == __file__:
-        return ""
+def place(filename: str, line: int, wanted: dict[str, Any], watch: loaders.Watch) -> str | None:
+    """Return where the distribution's own code causes a warning, or None where another's does.
+
+    A warning of native code has the place of the Python code around it: of the watching loader, or of this program.
+    """
+    if filename in {__file__, loaders.__file__}:
+        culprit = watch.loading[-1] if watch.loading else ""
+        return culprit if not culprit or culprit in wanted["natives"] else None
     try:
-        return str(Path(filename).relative_to(site))
+        path = Path(filename).relative_to(wanted["site"])
     except ValueError:
         return None
+    return f"{path}:{line}" if path.parts[0].partition(".")[0] in wanted["tops"] else None
 
 
 if __name__ == "__main__":
