@@ -51,11 +51,14 @@ def visit(name: str, wanted: dict[str, Any], watch: loaders.Watch) -> None:
 def place(filename: str, line: int, wanted: dict[str, Any], watch: loaders.Watch) -> str | None:
     """Return where the distribution's own code causes a warning, or None where another's does.
 
-    A warning of native code has the place of the Python code around it: of the watching loader, or of this program.
+    A warning of native code has the place of the Python code around it: of the import system, the watching loader, or this
+    program.
     """
-    if filename in {__file__, loaders.__file__}:
+    if filename == __file__ and not watch.loading:
+        return ""
+    if filename in {__file__, loaders.__file__} or filename.startswith("<frozen importlib"):
         culprit = watch.loading[-1] if watch.loading else ""
-        return culprit if not culprit or culprit in wanted["natives"] else None
+        return culprit if culprit in wanted["natives"] else None
     try:
         path = Path(filename).relative_to(wanted["site"])
     except ValueError:

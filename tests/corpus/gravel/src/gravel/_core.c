@@ -16,7 +16,7 @@ static PyMethodDef methods[] = {
 static int
 prepare(PyObject *module)
 {
-    static const char text[] = "0123456789abcdef";
+    static const char text[] = "0123456789abcdefghij";
     char *copy = PyMem_Malloc(strlen(text));
     if (copy == NULL) {
         PyErr_NoMemory();
