@@ -51,8 +51,8 @@ def visit(name: str, wanted: dict[str, Any], watch: loaders.Watch) -> None:
 def place(filename: str, line: int, wanted: dict[str, Any], watch: loaders.Watch) -> str | None:
     """Return where the distribution's own code causes a warning, or None where another's does.
 
-    A warning of native code has the place of the Python code around it: of the import system, the watching loader, or this
-    program.
+    A warning of native code has the place of the Python code around it: of the import system, the watching loader, or
+    this program.
     """
     if filename == __file__ and not watch.loading:
         return ""
