@@ -154,6 +154,9 @@ def check(
     else:
         report.render(found, _console)
     raise typer.Exit(checks.exit_code(found))
+
+
+@app.command()
 def show(
     package: Annotated[str, typer.Argument(help="The package, by any spelling of its name.")],
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
