@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, host, index, interfaces, plan, policy, provision, report, sources, verdict
+from builder import catalog, host, index, interfaces, plan, policy, provision, sources, verdict
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.matrix import Package
-from builder.report import document
+from builder.report import document, outputs
 from builder.sources.index import Index
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def run(
             observer.say("publishing the index")
             publish(judged, matrix, store)
             observer.say("writing the report")
-            report.write(document.write(judged, matrix, store.wheelhouse), store, entry)
+            outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
         outcome = "done"
     finally:
         store.end_run(entry, outcome)

@@ -134,6 +134,13 @@ def written_aside(target: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def replace_text(target: Path, text: str) -> None:
+    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
+    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
+        with written_aside(target) as aside:
+            aside.write_text(text, encoding="utf-8", errors="replace")
+
+
 class Store:
     """The evidence and files of one wheelhouse. Safe to use from several threads."""
 
@@ -340,6 +347,11 @@ class Store:
             return self._database.execute(
                 "SELECT verdicts.* FROM verdicts JOIN runs ON runs.id = verdicts.run ORDER BY started_at, verdicts.rowid"
             ).fetchall()
+
+    def logs(self) -> dict[str, str]:
+        """Return the newest log of every job that is recorded, by job."""
+        with self._mutex:
+            return dict(self._database.execute("SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"))
 
     def runs(self) -> list[tuple[str, float, float | None, str | None]]:
         """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""

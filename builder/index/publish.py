@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from builder.index.model import QUARANTINE, SERVED, listings
 from builder.index.pages import PAGES, project_pages, root_pages
-from builder.store import written_aside
+from builder.store import replace_text, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _publish(
         _put(root / project, project, content[project], store)
     if wanted.keys() != known.keys():
         for name, text in root_pages(content):
-            _write(root / name, text)
+            replace_text(root / name, text)
     gone = known.keys() - wanted.keys() if known else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
     for project in sorted(gone):
         _remove(root / project)
@@ -99,7 +99,7 @@ def _put(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -
         if entry.metadata:
             _place(store.file(entry.metadata), folder / f"{entry.filename}.metadata")
     for name, text in project_pages(project, entries):
-        _write(folder / name, text)
+        replace_text(folder / name, text)
     named = {entry.filename for entry in entries}
     named |= {f"{entry.filename}.metadata" for entry in entries if entry.metadata}
     for path in folder.iterdir():
@@ -123,9 +123,3 @@ def _place(source: Path, target: Path) -> None:
             os.link(source, aside)
         except OSError:
             shutil.copyfile(source, aside)
-
-
-def _write(target: Path, text: str) -> None:
-    if not target.exists() or target.read_text() != text:
-        with written_aside(target) as aside:
-            aside.write_text(text)
