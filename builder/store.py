@@ -58,10 +58,6 @@ CREATE TABLE IF NOT EXISTS verdicts (
     run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
 );
-CREATE TABLE IF NOT EXISTS uploads (
-    target TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, uploaded_at REAL NOT NULL,
-    PRIMARY KEY (target, filename)
-);
 """
 
 
@@ -264,9 +260,7 @@ class Store:
         Args:
             channels: (digest, listing) by project, by channel.
         """
-        trees = {
-            name: {project: key for project, (key, _) in listed.items()} for name, listed in channels.items()
-        }
+        trees = {name: {project: key for project, (key, _) in listed.items()} for name, listed in channels.items()}
         text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
         identity = digest_text(text)[:12]
         pairs = {pair for listed in channels.values() for pair in listed.values()}
@@ -315,21 +309,7 @@ class Store:
             rows = self._database.execute("SELECT * FROM distributions").fetchall()
         return {row[0]: row[1:] for row in rows}
 
-    def add_upload(self, target: str, filename: str, sha256: str) -> None:
-        """Record that an index took a file."""
-        with self._mutex:
-            self._database.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)", (target, filename, sha256, time.time())
-            )
-
-    def uploads(self, target: str) -> dict[str, str]:
-        """Return sha256 by file name of what an index has taken."""
-        with self._mutex:
-            return dict(
-                self._database.execute("SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)).fetchall()
-            )
-
-    # --- verdicts across runs ------------------------------------------------------------------------------------------
+    # --- verdicts across runs ----------------------------------------------------------------------------------------
 
     def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
         """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `RUNS_KEPT` runs."""
@@ -337,7 +317,7 @@ class Store:
             database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)", ((run, *row) for row in rows))
             database.execute(
                 "DELETE FROM verdicts WHERE run NOT IN "
-                "(SELECT id FROM runs WHERE id IN (SELECT DISTINCT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
+                "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
                 (RUNS_KEPT,),
             )
 
@@ -345,7 +325,7 @@ class Store:
         """Return (run, package, version, abi, verdict, reason) of every run that is kept, the oldest run first."""
         with self._mutex:
             return self._database.execute(
-                "SELECT verdicts.* FROM verdicts JOIN runs ON runs.id = verdicts.run ORDER BY started_at, verdicts.rowid"
+                "SELECT verdicts.* FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
             ).fetchall()
 
     def logs(self) -> dict[str, str]:
@@ -370,7 +350,7 @@ class Store:
             raise
         self._database.execute("COMMIT")
 
-    # --- files ---------------------------------------------------------------------------------------------------------
+    # --- files -------------------------------------------------------------------------------------------------------
 
     def add_file(self, source: Path) -> str:
         """Keep a copy of a file and return its sha256."""

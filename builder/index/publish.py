@@ -75,7 +75,9 @@ def _publish(
     if wanted.keys() != known.keys():
         for name, text in root_pages(content):
             replace_text(root / name, text)
-    gone = known.keys() - wanted.keys() if known else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
+    gone = (
+        known.keys() - wanted.keys() if known else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
+    )
     for project in sorted(gone):
         _remove(root / project)
     with written_aside(root / _STATE) as aside:
