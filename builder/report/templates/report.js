@@ -36,7 +36,7 @@
   const begun = new URLSearchParams(location.hash.slice(1));
   for (const field of [name, verdict, abi]) {
     field.value = begun.get(field.id) ?? "";
-    field.addEventListener("input", filter);
+    for (const event of ["input", "change"]) field.addEventListener(event, filter);
   }
   name.form.addEventListener("submit", (event) => event.preventDefault());
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => sort(column)));
