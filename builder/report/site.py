@@ -117,7 +117,7 @@ def _overview(material: Material) -> dict[str, Any]:
         "changes": material.history.changes(material.run),
         "first": material.history.before(material.run) is None,
         "run": material.run,
-        "runs": [material.runs[run] for run in reversed(material.history.runs) if run in material.runs],
+        "runs": [material.runs[run] for run in reversed(list(material.history.runs)) if run in material.runs],
     }
 
 

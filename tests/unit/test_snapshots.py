@@ -1,6 +1,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ def wheel(store: Store, note: str = "", requires_python: str = ">=3.9", yanked: 
     return Served(filename=GIL, sha256=store.add_file(path), yanked=yanked)
 
 
-def page(store: Store, channel: str = "simple") -> dict:
-    found: dict = json.loads((store.wheelhouse / channel / "foo-bar/index.json").read_text())
+def page(store: Store, channel: str = "simple") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((store.wheelhouse / channel / "foo-bar/index.json").read_text())
     return found
 
 
