@@ -33,7 +33,7 @@ def published_schema(ending: str) -> dict[str, Any]:
         (found,) = (answer for answer in carried.filter(valid=True, expired=True) if answer.url.endswith(ending))
         return dict(found.json())
     finally:
-        carried.close()
+        carried.close()  # type: ignore[no-untyped-call]
 
 
 def write(store: Store, packages: dict[str, dict[str, AbiPart]]) -> Path:
