@@ -202,6 +202,42 @@ def engine() -> None:
     _console.print(f"container engine: {found.address}, API {version}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def serve(
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 for any that is free.")] = 8314,
+) -> None:
+    """Serve the index and the report over HTTP, read-only. Only this machine reaches it unless --host says more."""
+    from builder import serve as server
+
+    server.serve(wheelhouse.resolve(), host, port)
+
+
+@app.command()
+def rollback(
+    snapshot: Annotated[str, typer.Argument(help="Its id, or the beginning of it. Default: the one before.")] = "",
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    listing: Annotated[bool, typer.Option("--list", help="Only list the snapshots there are.")] = False,
+) -> None:
+    """Return the index to what it was before. Verdicts and report stay; the next run publishes anew."""
+    import datetime
+
+    from builder import index
+    from builder.store import Store
+
+    store = Store(wheelhouse)
+    if not listing:
+        with store.held():
+            published = index.rollback(store, snapshot)
+        _console.print(f"the index holds snapshot {published.snapshot}", highlight=False)
+        return
+    for one in index.snapshots(store):
+        at = datetime.datetime.fromtimestamp(one.at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        mark = "*" if one.current else " "
+        _console.print(f"{mark} {one.id}  {at}  {one.projects} projects", highlight=False)
+
+
 app.command()(cli_dependencies.add)
 app.command()(cli_dependencies.survey)
 

@@ -107,6 +107,23 @@ class NothingKnownError(FarmError):
         super().__init__(f"{wheelhouse} knows nothing of {name}. {has} Run `wheelfarm run`, or use --wheelhouse DIR.")
 
 
+class UnknownSnapshotError(FarmError):
+    """`rollback` names a snapshot that cannot be returned to."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, wanted: str, known: Sequence[str], *, lost: str = "") -> None:
+        self.wanted = wanted
+        kept = ", ".join(known) or "none; `wheelfarm run` makes one each time the index changes"
+        if lost:
+            text = f"snapshot {wanted} cannot be published again: the store no longer has {lost}"
+        elif wanted:
+            text = f"{wanted}: no snapshot, or more than one, has an id that begins so"
+        else:
+            text = "there is no snapshot before the current one"
+        super().__init__(f"{text}. Snapshots: {kept}")
+
+
 class EngineMissingError(FarmError):
     """No container engine answers.
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, host, index, interfaces, plan, provision, sources, verdict
+from builder import catalog, host, index, interfaces, plan, policy, provision, sources, verdict
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.matrix import Package
-from builder.report import document
+from builder.report import document, outputs
 from builder.sources.index import Index
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.engine import Engine
     from builder.execute import Observer
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 FRESH_S = 3600.0
 """How long an answer of the index is believed without asking again, in seconds."""
 
-ADMITTED = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
-"""Verdicts whose wheels the index serves: those in which no fault was shown that keeps a wheel from working."""
+FAULTLESS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
+"""Verdicts in which no fault was shown that keeps a wheel from working."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,18 +118,25 @@ def run(
         judged = _judged(matrix, prepared.sources, evidence)
         if not request.only:
             observer.say("publishing the index")
-            index.publish(index.manifest(_entries(judged)), store)
-            document.write(judged, matrix, store.wheelhouse)
+            publish(judged, matrix, store)
+            observer.say("writing the report")
+            outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
         outcome = "done"
     finally:
         store.end_run(entry, outcome)
     return judged
 
 
+def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
+    """Sort wheels into the index's channels and publish both."""
+    served, quarantined = policy.channels(judged, matrix.farm.publish)
+    index.publish(index.described(served, store), store, index.described(quarantined, store))
+
+
 def exit_code(judged: Sequence[Judged]) -> ExitCode:
     """Return the class of outcome of a run."""
     verdicts = {judgement.verdict for package in judged for judgement in package.abis.values()}
-    if verdicts - ADMITTED:
+    if verdicts - FAULTLESS:
         return ExitCode.FAULTS
     return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in verdicts else ExitCode.ADMISSIBLE
 
@@ -183,16 +190,3 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
         system={base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases},
     )
-
-
-def _entries(judged: Sequence[Judged]) -> Iterator[index.Entry]:
-    """Give the files of the index: admitted wheels, those of the oldest base first, and the pure wheels they need."""
-    for package in judged:
-        admitted = [judgement for judgement in package.abis.values() if judgement.verdict in ADMITTED]
-        for judgement in admitted:
-            for wheel in judgement.wheels:
-                yield index.Entry(filename=wheel.filename, sha256=wheel.sha256, requires_python=wheel.requires_python)
-        if admitted and isinstance(package.source, sources.Source):
-            only = package.source.only_pure
-            for pure in (*package.source.pure, *((only,) if only else ())):
-                yield index.Entry(filename=pure.filename, sha256=pure.sha256)

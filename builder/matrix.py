@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from builder import catalog
 from builder.errors import MatrixError
+from builder.findings import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +89,7 @@ def _scalar(value: object) -> object:
 
 
 BaseName = Annotated[str, AfterValidator(lambda value: _one_of("base", catalog.load().bases, value))]
+VerdictName = Annotated[str, AfterValidator(lambda value: _one_of("verdict", [one.value for one in Verdict], value))]
 AbiName = Annotated[str, AfterValidator(lambda value: _one_of("ABI", catalog.load().abis, value))]
 DebianPackage = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="a system package's name, such as 'libxml2-dev'")
@@ -112,8 +114,10 @@ class Farm(_Strict):
     """Bases wheels are built on. Default: of each distribution among `bases`, the release with the oldest glibc."""
     abis: tuple[AbiName, ...] = ()
     """Interpreters. Default: all of images/interpreters.toml."""
+    publish: tuple[VerdictName, ...] = ("compatible", "unproven", "gil-required")
+    """Verdicts whose wheels `simple/` serves; the other wheels go to `quarantine/simple/`."""
 
-    @field_validator("bases", "build_on", "abis")
+    @field_validator("bases", "build_on", "abis", "publish")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 from packaging.metadata import RawMetadata, parse_email
@@ -30,12 +31,29 @@ def wheel_metadata(path: Path) -> RawMetadata:
     Raises:
         NotADistributionError: it is no wheel.
     """
+    return wheel_metadata_bytes(path)[1]
+
+
+def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
+    """Read a wheel's METADATA, as it is and parsed.
+
+    Raises:
+        NotADistributionError: it is no wheel, or its METADATA is absurdly large.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-            return parse_email(archive.read(name))[0]
-    except (zipfile.BadZipFile, StopIteration, OSError) as error:
+            name = next(name for name in archive.namelist() if _is_metadata(name))
+            with archive.open(name) as file:
+                content = file.read(_LIMIT_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, StopIteration, OSError, NotImplementedError) as error:
         raise NotADistributionError(f"it is no wheel: {error}") from None
+    if len(content) > _LIMIT_BYTES:
+        raise NotADistributionError(f"its METADATA has more than {_LIMIT_BYTES >> 20} MiB")
+    return content, parse_email(content)[0]
+
+
+def _is_metadata(name: str) -> bool:
+    return name.count("/") == 1 and name.endswith(".dist-info/METADATA")
 
 
 def sdist_metadata(path: Path, filename: str) -> RawMetadata:

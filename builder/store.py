@@ -28,8 +28,13 @@ from typing import TYPE_CHECKING, Any
 from builder.errors import WheelhouseHeldError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+SNAPSHOTS_KEPT = 30
+"""How many publications can be returned to."""
+RUNS_KEPT = 60
+"""How many runs the verdicts of are remembered."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (
@@ -42,6 +47,16 @@ CREATE TABLE IF NOT EXISTS resolutions (
 );
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, outcome TEXT
+);
+CREATE TABLE IF NOT EXISTS listings (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, published_at REAL NOT NULL, channels TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS distributions (
+    sha256 TEXT PRIMARY KEY, metadata TEXT NOT NULL, requires_python TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    added_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
 );
 """
 
@@ -89,6 +104,11 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_text(text: str) -> str:
+    """Hash text into 32 hexadecimal digits, for values that are compared by the ten thousand."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """Return a file's sha256 in hexadecimal."""
     with path.open("rb") as file:
@@ -108,6 +128,13 @@ def written_aside(target: Path) -> Iterator[Path]:
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def replace_text(target: Path, text: str) -> None:
+    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
+    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
+        with written_aside(target) as aside:
+            aside.write_text(text, encoding="utf-8", errors="replace")
 
 
 class Store:
@@ -235,6 +262,106 @@ class Store:
             self._database.execute(
                 "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run)
             )
+
+    # --- what was published ------------------------------------------------------------------------------------------
+
+    def add_snapshot(self, channels: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
+        """Keep what is published and return its id. The oldest beyond `SNAPSHOTS_KEPT` goes.
+
+        Args:
+            channels: (digest, listing) by project, by channel.
+        """
+        trees = {name: {project: key for project, (key, _) in listed.items()} for name, listed in channels.items()}
+        text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
+        identity = digest_text(text)[:12]
+        pairs = {pair for listed in channels.values() for pair in listed.values()}
+        with self._mutex, self._transaction() as database:
+            known = {key for (key,) in database.execute("SELECT digest FROM listings")}
+            database.executemany("INSERT INTO listings VALUES (?,?)", (pair for pair in pairs if pair[0] not in known))
+            database.execute("INSERT OR REPLACE INTO snapshots VALUES (?,?,?)", (identity, time.time(), text))
+            database.execute(
+                "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
+                (SNAPSHOTS_KEPT,),
+            )
+        return identity
+
+    def snapshots(self) -> list[tuple[str, float, int]]:
+        """Return (id, when it was last published, number of projects) of every snapshot, the newest first."""
+        with self._mutex:
+            rows = self._database.execute(
+                "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
+            ).fetchall()
+        return [(key, at, sum(len(tree) for tree in json.loads(text).values())) for key, at, text in rows]
+
+    def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
+        """Return the digest of every project's listing, by channel, of a snapshot that is there."""
+        with self._mutex:
+            (text,) = self._database.execute("SELECT channels FROM snapshots WHERE id = ?", (identity,)).fetchone()
+        channels: dict[str, dict[str, str]] = json.loads(text)
+        return channels
+
+    def listings(self, digests: Iterable[str]) -> dict[str, str]:
+        """Return listings by their digests."""
+        with self._mutex:
+            return {
+                key: self._database.execute("SELECT content FROM listings WHERE digest = ?", (key,)).fetchone()[0]
+                for key in digests
+            }
+
+    def add_distribution(self, sha256: str, metadata: str, requires_python: str) -> None:
+        """Record facts about a wheel that the store has: sha256 of its METADATA, and its `requires-python`."""
+        row = (sha256, metadata, requires_python, self.file(sha256).stat().st_size, time.time())
+        with self._mutex:
+            self._database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
+
+    def distributions(self) -> dict[str, tuple[str, str, int, float]]:
+        """Return (sha256 of METADATA, requires-python, size in bytes, when it was added) by wheel's sha256."""
+        with self._mutex:
+            rows = self._database.execute("SELECT * FROM distributions").fetchall()
+        return {row[0]: row[1:] for row in rows}
+
+    # --- verdicts across runs ----------------------------------------------------------------------------------------
+
+    def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
+        """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `RUNS_KEPT` runs."""
+        with self._mutex, self._transaction() as database:
+            database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)", ((run, *row) for row in rows))
+            database.execute(
+                "DELETE FROM verdicts WHERE run NOT IN "
+                "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
+                (RUNS_KEPT,),
+            )
+
+    def verdicts(self) -> list[tuple[str, str, str, str, str, str]]:
+        """Return (run, package, version, abi, verdict, reason) of every run that is kept, the oldest run first."""
+        with self._mutex:
+            return self._database.execute(
+                "SELECT verdicts.* FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
+            ).fetchall()
+
+    def logs(self) -> dict[str, str]:
+        """Return the newest log of every job that is recorded, by job."""
+        with self._mutex:
+            return dict(self._database.execute("SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"))
+
+    def runs(self) -> list[tuple[str, float, float | None, str | None]]:
+        """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""
+        with self._mutex:
+            return self._database.execute(
+                "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
+            ).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    # --- files -------------------------------------------------------------------------------------------------------
 
     def add_file(self, source: Path) -> str:
         """Keep a copy of a file and return its sha256."""

@@ -131,10 +131,12 @@ def make(judged: Iterable[Judged], matrix: Matrix) -> Document:
     )
 
 
-def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> None:
-    """Write verdicts.json; it is replaced whole."""
+def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> Document:
+    """Write verdicts.json, which is replaced whole, and return what it says."""
+    made = make(judged, matrix)
     with written_aside(wheelhouse / "verdicts.json") as aside:
-        aside.write_text(make(judged, matrix).model_dump_json(indent=1) + "\n")
+        aside.write_text(made.model_dump_json(indent=1) + "\n")
+    return made
 
 
 def read(wheelhouse: Path) -> Document | None:

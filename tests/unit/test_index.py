@@ -68,7 +68,7 @@ def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
     )
     index.publish(index.manifest([entry(store, GIL, "new")]), store)
     root = store.wheelhouse / "simple"
-    assert sorted(path.name for path in root.iterdir()) == ["foo-bar", "index.html", "index.json"]
+    assert sorted(path.name for path in root.iterdir()) == [".published", "foo-bar", "index.html", "index.json"]
     assert sorted(path.name for path in (root / "foo-bar").iterdir()) == [GIL, "index.html", "index.json"]
     assert (root / "foo-bar" / GIL).read_text() == "new"
 

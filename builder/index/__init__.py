@@ -1,0 +1,22 @@
+"""Wheels -> a package index: static files that pip and uv take as `--index-url`, over HTTP or from disk."""
+
+from builder.index.describe import described
+from builder.index.model import QUARANTINE, SERVED, Entry, Manifest, manifest
+from builder.index.pages import pages
+from builder.index.publish import Published, publish
+from builder.index.snapshots import Snapshot, rollback, snapshots
+
+__all__ = [
+    "QUARANTINE",
+    "SERVED",
+    "Entry",
+    "Manifest",
+    "Published",
+    "Snapshot",
+    "described",
+    "manifest",
+    "pages",
+    "publish",
+    "rollback",
+    "snapshots",
+]

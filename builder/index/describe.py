@@ -1,0 +1,62 @@
+"""Files of the store -> entries with what PEP 658 and PEP 700 tell about them. A wheel is opened once, ever."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.index.model import Entry, manifest
+from builder.metadata import NotADistributionError, wheel_metadata_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from builder.index.model import Manifest
+    from builder.policy import Served
+    from builder.store import Store
+
+
+def described(files: Iterable[Served], store: Store) -> Manifest:
+    """Return a channel's manifest.
+
+    Args:
+        files: what the channel holds; of two with one name the first one.
+        store: has every file.
+    """
+    wanted = list(files)
+    known = store.distributions()
+    missing = {file.sha256 for file in wanted} - known.keys()
+    for sha256 in missing:
+        _examine(sha256, store)
+    if missing:
+        known = store.distributions()
+    return manifest(_entries(wanted, known))
+
+
+def _entries(files: Iterable[Served], known: dict[str, tuple[str, str, int, float]]) -> Iterator[Entry]:
+    for file in files:
+        metadata, requires_python, size, added = known[file.sha256]
+        yield Entry(
+            filename=file.filename,
+            sha256=file.sha256,
+            requires_python=requires_python,
+            metadata=metadata,
+            size_bytes=size,
+            uploaded_at=datetime.datetime.fromtimestamp(added, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            yanked=file.yanked,
+        )
+
+
+def _examine(sha256: str, store: Store) -> None:
+    """Take METADATA out of a wheel and keep it; a wheel that cannot be read is served without."""
+    try:
+        content, raw = wheel_metadata_bytes(store.file(sha256))
+    except NotADistributionError:
+        store.add_distribution(sha256, "", "")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "METADATA"
+        path.write_bytes(content)
+        store.add_distribution(sha256, store.add_file(path), raw.get("requires_python", ""))

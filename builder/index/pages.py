@@ -1,0 +1,85 @@
+"""A manifest -> pages, in HTML (PEP 503) and JSON (PEP 691), with PEP 592, 658, 700 and 714."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import parse_wheel_filename
+
+from builder.index.model import SERVED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from builder.index.model import Entry, Manifest
+
+PAGES = ("index.html", "index.json")
+"""File names of a page's two forms."""
+
+
+def pages(content: Manifest, channel: str = SERVED) -> Iterator[tuple[str, str]]:
+    """Give every page as (path relative to the wheelhouse, text), the root page last."""
+    for project, entries in content.items():
+        for name, text in project_pages(project, entries):
+            yield f"{channel}/{project}/{name}", text
+    for name, text in root_pages(content):
+        yield f"{channel}/{name}", text
+
+
+def project_pages(project: str, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Give a project's pages as (file name, text)."""
+    yield "index.html", _html(f"Links for {project}", (_link(entry) for entry in entries))
+    yield "index.json", _json(project, entries)
+
+
+def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give the root pages as (file name, text)."""
+    names = list(projects)
+    yield "index.html", _html("Simple index", (f'<a href="{name}/">{name}</a>' for name in names))
+    yield "index.json", json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in names]})
+
+
+def _html(title: str, links: Iterable[str]) -> str:
+    body = "\n".join(f"{link}<br>" for link in links)
+    head = '<meta charset="utf-8">\n<meta name="pypi:repository-version" content="1.1">\n'
+    head += f"<title>{html.escape(title)}</title>"
+    return f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+
+
+def _link(entry: Entry) -> str:
+    name = html.escape(entry.filename)
+    attributes = {"data-requires-python": entry.requires_python, "data-yanked": entry.yanked}
+    if entry.metadata:
+        # PEP 714 renamed it; clients older than that read the second name.
+        attributes |= dict.fromkeys(("data-core-metadata", "data-dist-info-metadata"), f"sha256={entry.metadata}")
+    written = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes.items() if value)
+    return f'<a href="{name}#sha256={entry.sha256}"{written}>{name}</a>'
+
+
+def _json(project: str, entries: Sequence[Entry]) -> str:
+    # PEP 700 asks for every file's size, so an index that does not know them speaks the version before it.
+    sized = all(entry.size_bytes for entry in entries)
+    versions = sorted({parse_wheel_filename(entry.filename)[1] for entry in entries})
+    answer = {
+        "meta": {"api-version": "1.1" if sized else "1.0"},
+        "name": project,
+        **({"versions": [str(version) for version in versions]} if sized else {}),
+        "files": [_file(entry) for entry in entries],
+    }
+    return json.dumps(answer)
+
+
+def _file(entry: Entry) -> dict[str, Any]:
+    hashes = {"sha256": entry.metadata}
+    fields = {
+        "requires-python": entry.requires_python,
+        "core-metadata": entry.metadata and hashes,
+        "dist-info-metadata": entry.metadata and hashes,
+        "size": entry.size_bytes,
+        "upload-time": entry.uploaded_at,
+        "yanked": entry.yanked,
+    }
+    told = {key: value for key, value in fields.items() if value}
+    return {"filename": entry.filename, "url": entry.filename, "hashes": {"sha256": entry.sha256}, **told}

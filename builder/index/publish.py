@@ -1,0 +1,127 @@
+"""A manifest -> files under the wheelhouse, complete and consistent at every moment.
+
+A page is replaced by renaming, files are there before a page names them and go after no page does. Only projects that
+changed since the last publication are touched; `.published` in the channel's folder says what that was, and is missing
+while one is at work, so that after an interruption everything is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.index.model import QUARANTINE, SERVED, listings
+from builder.index.pages import PAGES, project_pages, root_pages
+from builder.store import replace_text, written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from builder.index.model import Entry, Manifest
+    from builder.store import Store
+
+_STATE = ".published"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """What a publication did.
+
+    Attributes:
+        snapshot: its id, with which `rollback` returns to it.
+        changed: projects whose files changed, by channel.
+    """
+
+    snapshot: str
+    changed: Mapping[str, tuple[str, ...]]
+
+
+def publish(served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False) -> Published:
+    """Make the two channels hold exactly what the manifests say, and keep a snapshot of them.
+
+    Args:
+        served: what `simple/` holds.
+        store: has every file; the caller holds its lock.
+        quarantine: what `quarantine/simple/` holds.
+        thorough: look at every page and file, not only at those of projects that changed.
+    """
+    content = {SERVED: served, QUARANTINE: quarantine or {}}
+    listed = {channel: listings(manifest) for channel, manifest in content.items()}
+    # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
+    changed = {
+        channel: _publish(content[channel], listed[channel], channel, store, thorough=thorough)
+        for channel in (SERVED, QUARANTINE)
+    }
+    return Published(snapshot=store.add_snapshot(listed), changed=changed)
+
+
+def _publish(
+    content: Manifest, listed: Mapping[str, tuple[str, str]], channel: str, store: Store, *, thorough: bool
+) -> tuple[str, ...]:
+    root = store.wheelhouse / channel
+    root.mkdir(parents=True, exist_ok=True)
+    wanted = {project: digest for project, (digest, _) in listed.items()}
+    known = {} if thorough else _state(root)
+    changed = tuple(project for project, digest in wanted.items() if known.get(project) != digest)
+    if known == wanted and known:
+        return ()
+    (root / _STATE).unlink(missing_ok=True)
+    for project in changed:
+        _put(root / project, project, content[project], store)
+    if wanted.keys() != known.keys():
+        for name, text in root_pages(content):
+            replace_text(root / name, text)
+    gone = (
+        known.keys() - wanted.keys() if known else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
+    )
+    for project in sorted(gone):
+        _remove(root / project)
+    with written_aside(root / _STATE) as aside:
+        aside.write_text(json.dumps(wanted))
+    return (*changed, *sorted(gone))
+
+
+def _state(root: Path) -> dict[str, str]:
+    """Return the digest of every project that is published, or nothing where that is not known."""
+    try:
+        state = json.loads((root / _STATE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _put(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
+    folder.mkdir(exist_ok=True)
+    for entry in entries:
+        _place(store.file(entry.sha256), folder / entry.filename)
+        if entry.metadata:
+            _place(store.file(entry.metadata), folder / f"{entry.filename}.metadata")
+    for name, text in project_pages(project, entries):
+        replace_text(folder / name, text)
+    named = {entry.filename for entry in entries}
+    named |= {f"{entry.filename}.metadata" for entry in entries if entry.metadata}
+    for path in folder.iterdir():
+        if path.name not in named and path.name not in PAGES:
+            path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    for page in PAGES:
+        (folder / page).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Put a file of the store into the index: the same bytes on disk where the file system can."""
+    if target.exists() and target.samefile(source):
+        return
+    with written_aside(target) as aside:
+        aside.unlink()
+        try:
+            os.link(source, aside)
+        except OSError:
+            shutil.copyfile(source, aside)

@@ -1,0 +1,67 @@
+"""What was published before, and the way back to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.errors import UnknownSnapshotError
+from builder.index.model import QUARANTINE, SERVED, entries_of
+from builder.index.publish import publish
+
+if TYPE_CHECKING:
+    from builder.index.model import Manifest
+    from builder.index.publish import Published
+    from builder.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Both channels as they once were.
+
+    Attributes:
+        at: when it was first published, in seconds since the epoch.
+        current: whether it is what the index holds now.
+    """
+
+    id: str
+    at: float
+    projects: int
+    current: bool
+
+
+def snapshots(store: Store) -> tuple[Snapshot, ...]:
+    """Return every snapshot that is kept, the newest publication first."""
+    rows = store.snapshots()
+    return tuple(
+        Snapshot(id=identity, at=at, projects=projects, current=place == 0)
+        for place, (identity, at, projects) in enumerate(rows)
+    )
+
+
+def rollback(store: Store, wanted: str = "") -> Published:
+    """Publish a snapshot again.
+
+    Args:
+        store: the wheelhouse; the caller holds its lock.
+        wanted: the snapshot's id or the beginning of it; empty for the one before the current one.
+
+    Raises:
+        UnknownSnapshotError: there is no such snapshot, or its files are no longer there.
+    """
+    kept = snapshots(store)
+    fitting = [one for one in kept if one.id.startswith(wanted)] if wanted else list(kept[1:2])
+    if not fitting or (wanted and len(fitting) > 1):
+        raise UnknownSnapshotError(wanted, tuple(one.id for one in kept))
+    channels = {channel: _manifest(store, tree) for channel, tree in store.snapshot(fitting[0].id).items()}
+    served, quarantine = channels[SERVED], channels[QUARANTINE]
+    for entries in (*served.values(), *quarantine.values()):
+        for entry in entries:
+            if not store.has_files({"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}):
+                raise UnknownSnapshotError(fitting[0].id, tuple(one.id for one in kept), lost=entry.filename)
+    return publish(served, store, quarantine, thorough=True)
+
+
+def _manifest(store: Store, tree: dict[str, str]) -> Manifest:
+    texts = store.listings(tree.values())
+    return {project: entries_of(texts[digest]) for project, digest in tree.items()}

