@@ -26,7 +26,7 @@ test: lint unit engine ## Run every check and test; installs what they need.
 	@$(BIN)/pytest tests/integration $(ARGS)
 
 unit: $(VENV)/ready ## Run the tests that need no container engine.
-	@$(BIN)/pytest tests/unit $(ARGS)
+	@$(BIN)/pytest -n auto tests/unit $(ARGS)
 
 lint: $(VENV)/ready ## Check style and types.
 	@$(BIN)/ruff check .
