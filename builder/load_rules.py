@@ -1,6 +1,6 @@
 """Load facts -> findings. Pure. What a plain import shows decides; what only stricter conditions show informs.
 
-Why each of them forces the verdict it does, or none: docs/decisions/0010-load-conditions.md.
+Why each of them forces the verdict it does, or none: docs/decisions/0007-load-conditions.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Verdicts -> which channel of the index serves which wheel. Pure. Why it is so: docs/decisions/serving.md."""
+"""Verdicts -> which channel of the index serves which wheel. Pure. Why it is so: docs/decisions/0006-serving.md."""
 
 from __future__ import annotations
 
