@@ -188,7 +188,8 @@ def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path)
     console.print(verdict_table(judged))
     _print_remedies(console, judged)
     console.print()
-    for label, path in (("index", "simple/"), ("verdicts", "verdicts.json"), ("logs", "logs/")):
+    places = ("index", "simple/"), ("report", "report/index.html"), ("verdicts", "verdicts.json"), ("logs", "logs/")
+    for label, path in places:
         console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
 
 
