@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring"
 _DAEMON_LOG = Path("/var/log/wheelfarm-dockerd.log")
 _PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid"))
 _START_TIMEOUT_S = 60.0
+_APT_PATIENCE_S = 300
+_apt = threading.Lock()
+"""Jobs run side by side, and apt works for one at a time."""
 
 
 def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> engine.Engine:
@@ -61,16 +65,18 @@ def install(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -
     Raises:
         EngineMissingError: not root, or apt failed; the text has the command to run.
     """
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    wait = f"-oDPkg::Lock::Timeout={_APT_PATIENCE_S}"  # for an apt that somebody else is running
+    command = ["apt-get", "install", wait, "-y", "--no-install-recommends", *packages]
     if not host.is_root():
         raise EngineMissingError([(purpose, "is not installed")], f"run: sudo {' '.join(command)}")
     say(f"installing {purpose} from this system's archive: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["apt-get", "update", "-qq"], command):
-        done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0 and step is command:
-            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-            raise EngineMissingError([(" ".join(step), last)], "mend apt, then run `make engine` again")
+    with _apt:
+        for step in (["apt-get", "update", "-qq"], command):
+            done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0 and step is command:
+                last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+                raise EngineMissingError([(" ".join(step), last)], "mend apt, then run `make engine` again")
 
 
 def _command_packages() -> tuple[str, ...]:
