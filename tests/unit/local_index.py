@@ -67,7 +67,7 @@ def serving(root: Path) -> Iterator[tuple[LocalIndex, IndexSettings]]:
             return
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield LocalIndex(root), IndexSettings(url=f"http://127.0.0.1:{server.server_port}/")

@@ -37,7 +37,7 @@ def json_index(page: dict[str, object], file: bytes) -> Iterator[IndexSettings]:
             return
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield IndexSettings(url=f"http://127.0.0.1:{server.server_port}/")
     server.shutdown()
