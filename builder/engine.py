@@ -8,17 +8,15 @@ whatever happens; `reap` clears what a killed farm left.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
-import tarfile
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from builder import host
+from builder import archives, host
 from builder.errors import CannotTellError, EngineMissingError, Interrupted
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ MINIMUM_API = (1, 41)
 
 _POLL_S = 0.5
 _LOG_LIMIT_BYTES = 32 << 20
-_RESULT_LIMIT_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +198,7 @@ class Engine:
             Interrupted: the farm was asked to stop.
         """
         stream = self._client.api.build(
-            fileobj=_tar(context),
+            fileobj=archives.pack(context),
             custom_context=True,
             tag=tag,
             buildargs={**host.proxies(), **arguments},
@@ -248,7 +245,7 @@ class Engine:
         try:
             with self._container(task) as container:
                 if task.files:
-                    container.put_archive("/", _tar(task.files))
+                    container.put_archive("/", archives.pack(task.files))
                 container.start()
                 timed_out = self._wait(container, task.limits.timeout_s, stop)
                 container.reload()
@@ -258,7 +255,7 @@ class Engine:
                     exit_code=int(state["ExitCode"]),
                     timed_out=timed_out,
                     out_of_memory=bool(state["OOMKilled"]),
-                    output={} if task.collect is None else _collect(container, task.collect),
+                    output={} if task.collect is None else self._collect(container, task.collect),
                 )
         except (DockerException, OSError) as error:
             raise CannotTellError(f"the container engine failed: {error}") from error
@@ -303,6 +300,16 @@ class Engine:
             pause = min(pause * 1.5, _POLL_S)
             container.reload()
         return False
+
+    def _collect(self, container: Container, path: str) -> dict[str, bytes]:
+        """Bring back the files under a path."""
+        from docker.errors import NotFound
+
+        try:
+            stream, _ = container.get_archive(path)
+        except NotFound:
+            return {}
+        return archives.unpack(stream, path)
 
     def _remove(self, container: Container) -> None:
         from docker.errors import APIError, NotFound
@@ -417,19 +424,6 @@ def docker_command() -> str | None:
     return shutil.which("docker")
 
 
-def _tar(files: Mapping[str, bytes | Path]) -> io.BytesIO:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in sorted(files.items()):
-            data = content.read_bytes() if isinstance(content, Path) else content
-            info = tarfile.TarInfo(name.lstrip("/"))
-            info.size = len(data)
-            info.mode = 0o755 if data.startswith(b"#!") else 0o644
-            archive.addfile(info, io.BytesIO(data))
-    buffer.seek(0)
-    return buffer
-
-
 def _save_log(container: Container, log: Path) -> None:
     size = 0
     with log.open("ab") as file:
@@ -439,25 +433,3 @@ def _save_log(container: Container, log: Path) -> None:
             if size > _LOG_LIMIT_BYTES:
                 file.write(b"\n[the log was cut here]\n")
                 return
-
-
-def _collect(container: Container, path: str) -> dict[str, bytes]:
-    """Bring back the regular files under a path; links and devices are not followed."""
-    from docker.errors import NotFound
-
-    try:
-        stream, _ = container.get_archive(path)
-    except NotFound:
-        return {}
-    buffer = io.BytesIO()
-    for chunk in stream:
-        if buffer.tell() + len(chunk) > _RESULT_LIMIT_BYTES:
-            raise CannotTellError(f"{path} is larger than {_RESULT_LIMIT_BYTES >> 20} MiB")
-        buffer.write(chunk)
-    buffer.seek(0)
-    files: dict[str, bytes] = {}
-    with tarfile.open(fileobj=buffer) as archive:
-        for member in archive:
-            if member.isfile() and (content := archive.extractfile(member)) is not None:
-                files[member.name] = content.read()
-    return files

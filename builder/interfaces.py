@@ -151,8 +151,8 @@ def _ask(engine: Engine, base: str) -> dict[str, Any]:
     task = Task(
         image=tag,
         command=["/opt/python/cp314-cp314/bin/python", "-m", "inside.interfaces", "/result/interfaces.json"],
-        files={f"/farm/inside/{name}": inside_program(name).encode() for name in programs},
-        environment={"PYTHONPATH": "/farm"},
+        files={f"/programs/inside/{name}": inside_program(name).encode() for name in programs},
+        environment={"PYTHONPATH": "/programs"},
         collect="/result/interfaces.json",
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:

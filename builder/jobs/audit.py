@@ -52,8 +52,8 @@ class Audit:
         task = Task(
             image=image.facts["tag"],
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
-            files={**wheels, **{f"/farm/inside/{name}": inside_program(name).encode() for name in _PROGRAMS}},
-            environment={"PYTHONPATH": "/farm"},
+            files={**wheels, **{f"/programs/inside/{name}": inside_program(name).encode() for name in _PROGRAMS}},
+            environment={"PYTHONPATH": "/programs"},
             collect=_OUTPUT,
             user="nobody",
             limits=Limits(timeout_s=300),

@@ -1,0 +1,57 @@
+"""Files into and out of containers: the engine takes and gives them as tar archives."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+from builder.errors import CannotTellError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_LIMIT_BYTES = 512 << 20
+
+
+def pack(files: Mapping[str, bytes | Path]) -> io.BytesIO:
+    """Return an archive of files.
+
+    Args:
+        files: content by path; what begins like a script is executable.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in sorted(files.items()):
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            info = tarfile.TarInfo(name.lstrip("/"))
+            info.size = len(data)
+            info.mode = 0o755 if data.startswith(b"#!") else 0o644
+            archive.addfile(info, io.BytesIO(data))
+    buffer.seek(0)
+    return buffer
+
+
+def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:
+    """Return the regular files of an archive by name; links and devices are not followed.
+
+    Args:
+        stream: the archive.
+        path: what it is an archive of, for the message.
+
+    Raises:
+        CannotTellError: it is too large to be what was asked for.
+    """
+    buffer = io.BytesIO()
+    for chunk in stream:
+        if buffer.tell() + len(chunk) > _LIMIT_BYTES:
+            raise CannotTellError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB")
+        buffer.write(chunk)
+    buffer.seek(0)
+    files: dict[str, bytes] = {}
+    with tarfile.open(fileobj=buffer) as archive:
+        for member in archive:
+            if member.isfile() and (content := archive.extractfile(member)) is not None:
+                files[member.name] = content.read()
+    return files

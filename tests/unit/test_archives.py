@@ -1,0 +1,31 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from builder import archives
+from builder.errors import CannotTellError
+
+
+def test_files_come_out_as_they_went_in(tmp_path: Path):
+    (tmp_path / "wheel").write_bytes(b"\x00" * 9)
+    packed = archives.pack({"/farm/run.sh": b"#!/bin/sh\n", "/farm/wheel": tmp_path / "wheel"})
+    with tarfile.open(fileobj=io.BytesIO(packed.getvalue())) as archive:
+        assert [(member.name, member.mode) for member in archive] == [("farm/run.sh", 0o755), ("farm/wheel", 0o644)]
+    assert archives.unpack([packed.getvalue()], "/farm") == {"farm/run.sh": b"#!/bin/sh\n", "farm/wheel": b"\x00" * 9}
+
+
+def test_links_and_devices_stay_behind():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, kind in (("link", tarfile.SYMTYPE), ("null", tarfile.CHRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+    assert archives.unpack([buffer.getvalue()], "/result") == {}
+
+
+def test_an_answer_without_end_is_cut():
+    with pytest.raises(CannotTellError, match="/result is larger than 512 MiB"):
+        archives.unpack((bytes(64 << 20) for _ in range(100)), "/result")
