@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
 from builder.findings import Verdict
+from builder.index import Served
 from builder.sources import Source
 
 if TYPE_CHECKING:
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 BASE_MISSING = "WF901"
 """The finding that says nothing about a package: a base could not be had."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Served:
-    """One file and where it belongs.
-
-    Attributes:
-        yanked: why it is in quarantine; empty where it is served.
-    """
-
-    filename: str
-    sha256: str
-    yanked: str = ""
 
 
 def admits(judgement: Judgement, publish: Iterable[str]) -> bool:

@@ -13,8 +13,7 @@ from builder.metadata import NotADistributionError, wheel_metadata_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.index.model import Manifest
-    from builder.policy import Served
+    from builder.index.model import Manifest, Served
     from builder.store import Store
 
 

@@ -18,6 +18,19 @@ QUARANTINE = "quarantine/simple"
 """The channel of the rest: every file of it is yanked (PEP 592), with the verdict as the reason."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """One file and where it belongs.
+
+    Attributes:
+        yanked: why it is in quarantine; empty where it is served.
+    """
+
+    filename: str
+    sha256: str
+    yanked: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Entry:
     """One file of the index.
