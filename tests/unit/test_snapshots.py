@@ -7,7 +7,7 @@ import pytest
 
 from builder import index
 from builder.errors import UnknownSnapshotError
-from builder.policy import Served
+from builder.index import Served
 from builder.store import Store
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
