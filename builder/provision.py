@@ -86,7 +86,7 @@ def _command_packages() -> tuple[str, ...]:
 
 
 def _commands_for_root() -> str:
-    packages = " ".join((*ENGINE_PACKAGES, *BOOTSTRAP_PACKAGES))
+    packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
     start = "sudo systemctl start docker" if _has_systemd() else "sudo sh -c 'nohup dockerd --no-new-privileges &'"
     user = os.environ.get("USER", "$USER")
     return "\n".join((
