@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _CA_LABEL = "wheelfarm.ca"
 _INTERPRETERS = "image:interpreters"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _recipe(name: str) -> str:
@@ -63,7 +64,7 @@ def _build(
 
     def log(text: str) -> None:
         with tools.log.open("a") as file:
-            file.write(text)
+            file.write(_COLOUR.sub("", text))  # the engine paints errors, in pieces of a line
         if step := re.match(r"Step (\d+/\d+) : RUN (.+)", text):
             tools.say(f"step {step[1]}: {step[2][:80]}")
 
