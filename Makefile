@@ -23,7 +23,7 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 	@$(BIN)/wheelfarm run --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
 
 test: lint unit engine ## Run every check and test; installs what they need.
-	@$(BIN)/pytest tests/integration $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
 
 unit: $(VENV)/ready ## Run the tests that need no container engine.
 	@$(BIN)/pytest -n auto tests/unit $(ARGS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +35,9 @@ def aloud(request: pytest.FixtureRequest) -> Callable[[list[str]], int]:
 
     def run(command: list[str]) -> int:
         with manager.global_and_fixture_disabled():
-            print("\n$", *command, flush=True)
-            return subprocess.run(command, check=False).returncode
+            print("\n$", *command, flush=True, file=sys.stderr)
+            # Standard error: what a worker of pytest-xdist prints elsewhere is not seen by anybody.
+            return subprocess.run(command, check=False, stdout=2).returncode
 
     return run
 
@@ -42,7 +45,7 @@ def aloud(request: pytest.FixtureRequest) -> Callable[[list[str]], int]:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """Return an engine that answers."""
-    return provision.ensure_engine(print)
+    return provision.ensure_engine(print, f"tests-{os.getpid()}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,9 @@ def images(tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]]
     assert engine
     shop = Workshop(root=tmp_path_factory.mktemp("images"))
     shop.write('[packages.steady]\nsdist = "steady-1.0.tar.gz"\n', "steady")
-    aloud(shop.command())
+    with (Path(tempfile.gettempdir()) / "wheelfarm-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two workers one makes the images, and the other finds them made
+        aloud(shop.command())
     return shop
 
 
