@@ -30,8 +30,6 @@ LABEL = "wheelfarm.farm"
 """Container label: the id of the farm that owns it."""
 RUN_LABEL = "wheelfarm.run"
 """Container label: the run that started it."""
-CONTENT_LABEL = "wheelfarm.content"
-"""Image label: hash of what the image contains."""
 
 MINIMUM_API = (1, 41)
 """Oldest Docker Engine API that cibuildwheel drives."""
@@ -217,14 +215,6 @@ class Engine:
                 log(error + "\n")
                 return str(error)
         return None
-
-    def tag_image(self, source: str, tag: str) -> None:
-        """Give an image one more tag."""
-        self._client.images.get(source).tag(tag)
-
-    def remove_image(self, tag: str) -> None:
-        """Remove a tag, and the image with its last one."""
-        self._client.images.remove(tag, force=True)
 
     # --- containers ------------------------------------------------------------------------------------------------
 
