@@ -1,0 +1,3 @@
+from ._native import common_prefix, join, total_length
+
+__all__ = ["common_prefix", "join", "total_length"]

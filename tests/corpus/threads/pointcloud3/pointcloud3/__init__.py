@@ -1,0 +1,3 @@
+from ._cloud import Cloud
+
+__all__ = ["Cloud"]
