@@ -1,0 +1,3 @@
+from ._units import UnitError, convert, units
+
+__all__ = ["UnitError", "convert", "units"]
