@@ -8,26 +8,32 @@ import tomllib
 from pathlib import Path
 
 CORPUS = Path(__file__).parent
+THREADS = CORPUS / "threads"
 
 
 def make_sdist(name: str, folder: Path) -> Path:
     """Make an sdist of a corpus package; its bytes depend on its files alone.
 
     Args:
-        name: of the package and its folder.
+        name: of the package and its folder, here or in `threads`.
         folder: where the sdist goes.
     """
-    project = tomllib.loads((CORPUS / name / "pyproject.toml").read_text())["project"]
+    source = _source(name)
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
     root = f"{name}-{project['version']}"
     path = folder / f"{root}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        for file in sorted((CORPUS / name).rglob("*")):
+        for file in sorted(source.rglob("*")):
             if file.is_file() and file.suffix != ".patch":
-                _add(archive, f"{root}/{file.relative_to(CORPUS / name)}", file.read_bytes())
+                _add(archive, f"{root}/{file.relative_to(source)}", file.read_bytes())
         lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {project['version']}"]
         lines += [f"Requires-Dist: {requirement}" for requirement in project.get("dependencies", [])]
         _add(archive, f"{root}/PKG-INFO", ("\n".join(lines) + "\n").encode())
     return path
+
+
+def _source(name: str) -> Path:
+    return THREADS / name if (THREADS / name).is_dir() else CORPUS / name
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -1,0 +1,6 @@
+from setuptools import Extension, setup
+
+setup(
+    packages=[],
+    ext_modules=[Extension("levendist", ["levendist.cpp"], language="c++", extra_compile_args=["-std=c++17"])],
+)
