@@ -1,3 +1,4 @@
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 typedef struct {
@@ -63,10 +64,12 @@ static Py_hash_t
 Isbn_hash(Isbn *self)
 {
     if (self->hash == -1) {
-        Py_uhash_t hash = 5381;
-        for (const char *at = self->digits; *at != '\0'; at++)
-            hash = hash * 33 + (unsigned char)*at;
-        self->hash = (Py_hash_t)hash == -1 ? -2 : (Py_hash_t)hash;
+        PyObject *fields = Py_BuildValue("s#s#i", self->digits, (Py_ssize_t)3, self->digits + 3, (Py_ssize_t)9,
+                                         check_digit(self->digits));
+        if (fields == NULL)
+            return -1;
+        self->hash = PyObject_Hash(fields);
+        Py_DECREF(fields);
     }
     return self->hash;
 }
