@@ -65,6 +65,7 @@ def test_the_functions_exist(row):
 @pytest.mark.parametrize("name", PACKAGES)
 def test_builds_an_sdist(name, tmp_path):
     project = tomllib.loads((THREADS / name / "pyproject.toml").read_text())
+    assert set(project) <= {"build-system", "project", "dependency-groups", "tool"}
     assert project["project"]["name"] == name
     for requirement in project["build-system"]["requires"]:
         Requirement(requirement)
