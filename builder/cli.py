@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from builder import __version__, cli_dependencies
+from builder import __version__, cli_automation, cli_dependencies
 from builder.errors import ExitCode, FarmError, Interrupted
+from builder.stopping import stop_on_signals
 
 _EPILOG = (
     "[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · "
@@ -79,7 +78,7 @@ def run(
     from builder.report import document, terminal
     from builder.store import Store
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals(_errors)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
     request = farm.Request(only=only or (), again=again, fresh_s=0.0 if refresh else farm.FRESH_S)
@@ -240,6 +239,7 @@ def rollback(
 
 app.command()(cli_dependencies.add)
 app.command()(cli_dependencies.survey)
+app.command()(cli_automation.publish)
 
 
 @app.command(hidden=True)
@@ -248,21 +248,6 @@ def schema() -> None:
     from builder.report import document
 
     typer.echo(document.schema(), nl=False)
-
-
-def _stop_on_signals() -> threading.Event:
-    """Return an event that Ctrl-C or a termination signal sets; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is the signal module's
-        if stop.is_set():
-            sys.exit(ExitCode.INTERRUPTED)
-        stop.set()
-        _errors.print("\nstopping: what is running is ended and removed, what was finished is kept")
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-    return stop
 
 
 def main() -> None:

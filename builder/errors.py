@@ -124,6 +124,16 @@ class UnknownSnapshotError(FarmError):
         super().__init__(f"{text}. Snapshots: {kept}")
 
 
+class TargetError(FarmError):
+    """An index does not take uploads, from us or at all."""
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, target: str, why: str, *, remedy: str) -> None:
+        self.target = target
+        super().__init__(f"{target}: {why}; {remedy}")
+
+
 class EngineMissingError(FarmError):
     """No container engine answers.
 

@@ -39,6 +39,14 @@ def snapshots(store: Store) -> tuple[Snapshot, ...]:
     )
 
 
+def current(store: Store) -> dict[str, Manifest]:
+    """Return what the channels hold now; both are empty where nothing was published yet."""
+    kept = store.snapshots()
+    if not kept:
+        return {SERVED: {}, QUARANTINE: {}}
+    return {channel: _manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()}
+
+
 def rollback(store: Store, wanted: str = "") -> Published:
     """Publish a snapshot again.
 
