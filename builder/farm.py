@@ -15,6 +15,7 @@ from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
+from builder.index import constraints
 from builder.matrix import Package
 from builder.report import document, outputs
 from builder.sources.index import Index
@@ -119,18 +120,20 @@ def run(
         if not request.only:
             observer.say("publishing the index")
             publish(judged, matrix, store)
-            observer.say("writing the report")
-            outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
         outcome = "done"
     finally:
         store.end_run(entry, outcome)
+    if not request.only:
+        observer.say("writing the report")
+        outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
     return judged
 
 
 def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
-    """Sort wheels into the index's channels and publish both."""
-    served, quarantined = policy.channels(judged, matrix.farm.publish)
-    index.publish(index.described(served, store), store, index.described(quarantined, store))
+    """Sort wheels into the index's channels, publish both, and write what constrains an installer to the first."""
+    served, quarantined = (index.described(files, store) for files in policy.channels(judged, matrix.farm.publish))
+    index.publish(served, store, quarantined)
+    constraints.write(served, matrix.abis, policy.remarks(judged), store.wheelhouse)
 
 
 def exit_code(judged: Sequence[Judged]) -> ExitCode:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import UnknownSnapshotError
+from builder.index import constraints
 from builder.index.model import QUARANTINE, SERVED, entries_of
 from builder.index.publish import publish
 
@@ -67,7 +68,9 @@ def rollback(store: Store, wanted: str = "") -> Published:
         for entry in entries:
             if not store.has_files({"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}):
                 raise UnknownSnapshotError(fitting[0].id, tuple(one.id for one in kept), lost=entry.filename)
-    return publish(served, store, quarantine, thorough=True)
+    published = publish(served, store, quarantine, thorough=True)
+    constraints.rewrite(served, quarantine, store.wheelhouse)
+    return published
 
 
 def _manifest(store: Store, tree: dict[str, str]) -> Manifest:
