@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,19 @@ def environment_of(name: str) -> Path:
             _uv("pip", "install", "--quiet", "--python", str(folder), "--require-hashes", "-r", str(_pins(name)))
             (folder / "ready").touch()
     return folder / "bin"
+
+
+def packages_of(name: str) -> Path:
+    """Return a folder with the packages of `NAME.txt`, installed for CPython 3.14 without being run."""
+    folder = _folder(name)
+    with _alone(folder):
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            platform = ("--python-version", "3.14", "--python-platform", "x86_64-manylinux_2_28")
+            where = ("--target", str(folder), *platform, "--require-hashes", "-r", str(_pins(name)))
+            _uv("pip", "install", "--quiet", "--only-binary", ":all:", *where)
+            (folder / "ready").touch()
+    return folder
 
 
 def _pins(name: str) -> Path:
