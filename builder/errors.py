@@ -134,6 +134,20 @@ class TargetError(FarmError):
         super().__init__(f"{target}: {why}; {remedy}")
 
 
+class MergeError(FarmError):
+    """The shards of a run cannot be merged.
+
+    Attributes:
+        wheelhouse: the one that is wrong.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, wheelhouse: Path, why: str) -> None:
+        self.wheelhouse = wheelhouse
+        super().__init__(f"{wheelhouse}: {why}. Nothing was published.")
+
+
 class EngineMissingError(FarmError):
     """No container engine answers.
 
