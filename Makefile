@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test unit lint engine doctor plan docs interfaces bench-audit requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -24,6 +24,8 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 
 test: lint unit engine ## Run every check and test; installs what they need.
 	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
+
+venv: $(VENV)/ready ## Make the virtual environment.
 
 unit: $(VENV)/ready ## Run the tests that need no container engine.
 	@$(BIN)/pytest -n auto tests/unit $(ARGS)

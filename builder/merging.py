@@ -82,12 +82,15 @@ def write(shard: Shard, matrix: Matrix, sources: Sources, evidence: Mapping[str,
         matrix=matrix_digest(matrix),
         found={name: source.record() for name, source in sources.found.items()},
         faults={name: (fault.code, fault.detail, fault.version) for name, fault in sources.faults.items()},
-        evidence=[
-            _Evidence(**{name: getattr(one, name) for name in _Evidence.model_fields}) for one in evidence.values()
-        ],
+        evidence=[_recorded(job, one) for job, one in evidence.items()],
     )
     with written_aside(wheelhouse / RECORD) as aside:
         aside.write_text(record.model_dump_json(indent=1) + "\n")
+
+
+def _recorded(job: str, evidence: Evidence) -> _Evidence:
+    """Return evidence as the record has it: of this job, though another that asked the same may have found it out."""
+    return _Evidence(**{name: getattr(evidence, name) for name in _Evidence.model_fields} | {"job": job})
 
 
 def merge(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> Merged:

@@ -13,6 +13,7 @@ import pytest
 
 from builder.errors import ExitCode
 from tests.integration.conftest import Workshop
+from tests.integration.runner import ROOT, Runner, checkout, load, shell
 
 MATRIX = """
 [farm]
@@ -23,8 +24,6 @@ sdist = "steady-1.0.tar.gz"
 sdist = "chained-1.0.tar.gz"
 [packages.crooked]
 sdist = "crooked-1.0.tar.gz"
-[packages.soft]
-sdist = "soft-1.0.tar.gz"
 [packages.lost]
 sdist = "lost-1.0.tar.gz"
 """
@@ -37,28 +36,24 @@ def farm(shop: Workshop, command: str, *options: str) -> subprocess.CompletedPro
 
 @pytest.fixture(scope="module")
 def merged(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Return a workshop in which the matrix was run in three shards and merged."""
+    """Return the workshop that the workflow's last job leaves: planned, run in three shards, and merged."""
     assert images
-    shop = Workshop(root=tmp_path_factory.mktemp("shards"))
-    shop.write(MATRIX, "steady", "chained", "crooked", "soft")
-    planned = farm(shop, "plan", "--wheelhouse", str(shop.wheelhouse), "--shards", "3", "--json")
-    parts = json.loads(planned.stdout)["shards"]
-    assert [part["shard"] for part in parts] == ["1/3", "2/3", "3/3"]
-    assert ["chained", "steady"] in [sorted(set(part["packages"]) & {"chained", "steady"}) for part in parts]
-    folders = []
-    for number, part in enumerate(parts):
-        folders.append(shop.root / f"shard-{number}")
-        ended = farm(shop, "run", "--wheelhouse", str(folders[-1]), "--shard", part["shard"], "--json")
-        assert ended.returncode == ExitCode.ADMISSIBLE, ended.stderr
-        assert {package["name"] for package in json.loads(ended.stdout)["packages"]} == set(part["packages"])
-        assert not (folders[-1] / "simple").exists(), "a shard publishes nothing"
-    partial = farm(shop, "merge", "--wheelhouse", str(shop.wheelhouse), *map(str, folders[:2]))
-    assert partial.returncode == ExitCode.USAGE
-    assert "3/3 is missing" in partial.stderr
-    ended = farm(shop, "merge", "--wheelhouse", str(shop.wheelhouse), *map(str, folders))
-    assert ended.returncode == ExitCode.ADMISSIBLE, ended.stderr
-    assert "The first night" in ended.stdout
-    return shop
+    project = Workshop(root=tmp_path_factory.mktemp("project"))
+    project.write(MATRIX, "steady", "chained", "crooked")
+    known = {"vars.SHARDS || '4'": "3", "github.run_id": "1"}
+    runner = Runner(project=project.root, root=tmp_path_factory.mktemp("workflow"), known=known)
+    runner.job("plan", "plan")
+    numbers = json.loads(runner.known["needs.plan.outputs.shards"])
+    assert numbers == ["1/3", "2/3", "3/3"]
+    for place, number in enumerate(numbers):
+        values = {"matrix.shard": number, "strategy.job-index": str(place)}
+        workspace = runner.job("shard", f"shard-{place}", **values)
+        assert not (workspace / "wheelhouse/simple").exists(), "a shard publishes nothing"
+    workspace = runner.job("merge", "merge")
+    assert "The first night" in (workspace / "summary").read_text()
+    assert (runner.root / "artifacts/index/simple/steady/index.html").is_file()
+    assert (runner.root / "cache/verdicts.json").is_file()
+    return Workshop(root=workspace)
 
 
 def said(document: dict[str, Any]) -> dict[str, Any]:
@@ -80,14 +75,60 @@ def test_shards_merged_say_what_one_run_says(merged: Workshop):
         name: [abi["verdict"] for abi in package["abis"].values()] for name, package in merged.verdicts().items()
     }
     assert verdicts == {
-        "steady": ["compatible", "unproven"], "chained": ["compatible", "unproven"], "crooked": ["build-failure"] * 2,
-        "soft": verdicts["soft"], "lost": ["build-failure"] * 2,
+        "steady": ["compatible", "unproven"], "chained": ["compatible", "unproven"], "crooked": ["build-failure"] * 2,  "lost": ["build-failure"] * 2,
     }  # fmt: skip
     ended = merged.run()
     assert "  start  " not in ended.stdout, "one run in the merged store finds every job known"
     assert said(json.loads((merged.wheelhouse / "verdicts.json").read_text())) == said(document)
     assert files(merged.wheelhouse) == index
     assert (merged.wheelhouse / "constraints/cp314t.txt").read_text().count("==1.0") >= 2
+
+
+def test_what_needs_another_is_built_with_it(merged: Workshop):
+    records = [json.loads(path.read_text()) for path in (merged.root / "shards").glob("*/shard.json")]
+    assert sum({"steady", "chained"} <= set(record["found"]) for record in records) == 1
+    assert len(records) == 3
+
+
+def test_a_shard_that_is_missing_is_named(merged: Workshop, tmp_path: Path):
+    two = sorted(map(str, (merged.root / "shards").iterdir()))[:2]
+    ended = farm(merged, "merge", "--wheelhouse", str(tmp_path / "wheelhouse"), *two)
+    assert ended.returncode == ExitCode.USAGE
+    assert "3/3 is missing" in ended.stderr
+    assert not (tmp_path / "wheelhouse/simple").exists()
+
+
+def test_the_gitlab_example_does_the_same(merged: Workshop, tmp_path: Path):
+    jobs = load(ROOT / "docs/gitlab-ci.yml")
+    cached = merged.root / "wheelhouse"
+    (tmp_path / "project").mkdir()
+    for path in (merged.root / "matrix.toml", *merged.root.glob("*.tar.gz")):
+        shutil.copy(path, tmp_path / "project")
+
+    def job(name: str, place: str, *given: Path, **variables: str) -> Path:
+        workspace = tmp_path / place
+        checkout(workspace, tmp_path / "project")
+        for path in given:
+            shutil.copytree(path, workspace / path.name)
+        ended = shell("\n".join(jobs[name]["script"]), workspace, **variables)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return workspace
+
+    planned = job("plan", "plan", cached)
+    assert jobs["plan"]["artifacts"]["paths"] == ["wheelhouse/store"]
+    for path in (planned / "wheelhouse").iterdir():
+        if path.name != "store":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shards = []
+    for number in range(1, jobs["shard"]["parallel"] + 1):
+        numbers = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(jobs["shard"]["parallel"])}
+        place = job("shard", f"shard-{number}", planned / "wheelhouse", **numbers)
+        shards += sorted(place.glob("shard-*"))
+    done = job("merge", "merge", cached, *shards)
+    assert said(json.loads((done / "wheelhouse/verdicts.json").read_text())) == said(
+        json.loads((cached / "verdicts.json").read_text())
+    )
+    assert (done / jobs["merge"]["artifacts"]["reports"]["junit"]).is_file()
 
 
 def test_logs_come_along(merged: Workshop):
@@ -99,7 +140,7 @@ def test_logs_come_along(merged: Workshop):
 
 def test_a_night_with_a_broken_release_says_so(merged: Workshop, tmp_path: Path):
     shop = Workshop(root=tmp_path)
-    shutil.copytree(merged.root, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("shard-*"))
+    shutil.copytree(merged.root, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("shards"), symlinks=True)
     quiet = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
     assert (quiet.returncode, "No verdict changed." in quiet.stdout) == (ExitCode.ADMISSIBLE, True), quiet.stderr
     good = (tmp_path / "steady-1.0.tar.gz").read_bytes()

@@ -50,6 +50,13 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
     return folder
 
 
+def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices.Matrix):
+    part, other = shards.Shard(number=1, of=1), Evidence(key="same", job="remedy:bar@debian-12")
+    merging.write(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
+    (found,) = json.loads((tmp_path / merging.RECORD).read_text())["evidence"]
+    assert found["job"] == "remedy:foo@debian-12"
+
+
 @pytest.fixture
 def pair(tmp_path: Path, matrix: matrices.Matrix) -> list[Path]:
     return [shard(tmp_path / "one", 1, "foo", matrix), shard(tmp_path / "two", 2, "bar", matrix, "lost")]
