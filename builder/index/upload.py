@@ -122,11 +122,11 @@ def target(name: str) -> Target:
     Settings.register_argparse_arguments(parser)
     given = parser.parse_args(["--non-interactive", "--disable-progress-bar"])  # with twine's variables
     given.repository_url, given.repository = (name, "") if "://" in name else (None, name)
-    given.cert = given.cert or str(host.ca_bundle())
     try:
         settings = Settings.from_argparse(given)
     except TwineException as error:
         raise TargetError(_without_user(name), str(error), remedy="name a URL, or a repository of ~/.pypirc") from None
+    settings.cacert = settings.cacert or str(host.ca_bundle())
     logging.getLogger("twine").setLevel(logging.ERROR)  # where no keyring is, that is no news
     return Target(settings)
 
@@ -148,14 +148,18 @@ def upload(store: Store, to: Target, say: Callable[[str], None], stop: threading
         Interrupted: the farm was asked to stop; what was sent is remembered.
     """
     entries = [entry for files in current(store)[SERVED].values() for entry in files]
+    known = store.uploads(to.url)
+    names = {filename for filename, _ in known}
     done: list[Uploaded] = []
     try:
         for place, entry in enumerate(entries, 1):
             say(f"uploading {place} of {len(entries)}: {entry.filename}")
-            if (entry.filename, entry.sha256) in store.uploads(to.url):
+            if (entry.filename, entry.sha256) in known:
                 done.append(_uploaded(entry, Outcome.THERE, "uploaded before"))
                 continue
-            done.append(_upload(entry, store, to, stop))
+            done.append(_upload(entry, store, to, stop, replaces=entry.filename in names))
+            if done[-1].outcome is not Outcome.REFUSED:
+                store.add_upload(to.url, entry.filename, entry.sha256)
     finally:
         to.close()
     return tuple(done)
@@ -165,16 +169,31 @@ def _uploaded(entry: Entry, outcome: Outcome, detail: str = "") -> Uploaded:
     return Uploaded(filename=entry.filename, sha256=entry.sha256, outcome=outcome, detail=detail)
 
 
-def _upload(entry: Entry, store: Store, to: Target, stop: threading.Event) -> Uploaded:
-    if (found := file_sha256(store.file(entry.sha256))) != entry.sha256:
-        return _uploaded(entry, Outcome.REFUSED, f"the store's file is damaged: its sha256 is {found}")
+def _upload(entry: Entry, store: Store, to: Target, stop: threading.Event, *, replaces: bool) -> Uploaded:
+    """Upload a file.
+
+    Args:
+        entry: the file.
+        store: has it.
+        to: where to.
+        stop: set when the farm is asked to stop.
+        replaces: the target was sent another build of this name before.
+    """
+    if not store.has_files({"": entry.sha256}) or file_sha256(store.file(entry.sha256)) != entry.sha256:
+        return _uploaded(
+            entry, Outcome.REFUSED, "the store's file is missing or damaged; `wheelfarm run` makes it anew"
+        )
     with _named(entry, store) as path:
         try:
             package = PackageFile.from_filename(str(path), None)
         except (InvalidDistribution, zipfile.BadZipFile) as error:
             return _uploaded(entry, Outcome.REFUSED, str(error))
         answer = _answer(package, to, stop)
-    return _judged(entry, answer, package, store, to)
+    if skip_upload(answer, skip_existing=True, package=package):
+        if replaces:
+            return _uploaded(entry, Outcome.REFUSED, "the target has an earlier build under this name, and keeps it")
+        return _uploaded(entry, Outcome.THERE, "the target says that it has a file of this name")
+    return _judged(entry, answer, to)
 
 
 @contextlib.contextmanager
@@ -205,17 +224,11 @@ def _answer(package: PackageFile, to: Target, stop: threading.Event) -> requests
     raise TargetError(to.url, f"did not answer to {TRIES} tries ({why})", remedy="run the command again to go on")
 
 
-def _judged(entry: Entry, response: requests.Response, package: PackageFile, store: Store, to: Target) -> Uploaded:
+def _judged(entry: Entry, response: requests.Response, to: Target) -> Uploaded:
     status = response.status_code
     said = f"status {status}: {_reason(response)}"
     if response.ok and not response.is_redirect:
-        store.add_upload(to.url, entry.filename, entry.sha256)
         return _uploaded(entry, Outcome.SENT)
-    if skip_upload(response, skip_existing=True, package=package):
-        if any(filename == entry.filename for filename, _ in store.uploads(to.url)):
-            return _uploaded(entry, Outcome.REFUSED, "the target has an earlier build under this name, and keeps it")
-        store.add_upload(to.url, entry.filename, entry.sha256)
-        return _uploaded(entry, Outcome.THERE, "the target says that it has a file of this name")
     if response.is_redirect:
         raise TargetError(to.url, f"redirects uploads ({said})", remedy="name the address that takes them")
     if status in _CLOSED:

@@ -49,9 +49,11 @@ def test_what_is_there_is_not_sent(store: Store):
 
 
 def test_a_damaged_file_is_not_sent(store: Store):
-    store.file(published(store)).write_bytes(b"x")
-    (done,) = upload.upload(store, upload.target(NOWHERE), print, threading.Event())
-    assert (done.outcome, "damaged" in done.detail) == (upload.Outcome.REFUSED, True)
+    path = store.file(published(store))
+    for damage in (lambda: path.write_bytes(b"x"), path.unlink):
+        damage()
+        (done,) = upload.upload(store, upload.target(NOWHERE), print, threading.Event())
+        assert (done.outcome, "damaged" in done.detail) == (upload.Outcome.REFUSED, True)
 
 
 def test_what_twine_does_not_take_is_refused(store: Store):
