@@ -120,8 +120,9 @@ def test_the_gitlab_example_does_the_same(merged: Workshop, tmp_path: Path):
         if path.name != "store":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     shards = []
-    for number in range(1, jobs["shard"]["parallel"] + 1):
-        numbers = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(jobs["shard"]["parallel"])}
+    assert jobs["shard"]["parallel"] > 1
+    for number in (1, 2):
+        numbers = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": "2"}
         place = job("shard", f"shard-{number}", planned / "wheelhouse", **numbers)
         shards += sorted(place.glob("shard-*"))
     done = job("merge", "merge", cached, *shards)
@@ -143,12 +144,12 @@ def test_a_night_with_a_broken_release_says_so(merged: Workshop, tmp_path: Path)
     shutil.copytree(merged.root, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("shards"), symlinks=True)
     quiet = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
     assert (quiet.returncode, "No verdict changed." in quiet.stdout) == (ExitCode.ADMISSIBLE, True), quiet.stderr
-    good = (tmp_path / "steady-1.0.tar.gz").read_bytes()
-    (tmp_path / "steady-1.0.tar.gz").write_bytes(b"no archive")
+    good = (tmp_path / "chained-1.0.tar.gz").read_bytes()
+    (tmp_path / "chained-1.0.tar.gz").write_bytes(b"no archive")
     bad = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
     assert bad.returncode == ExitCode.FAULTS, bad.stdout + bad.stderr
-    assert "| worse | steady | cp314 | compatible | build-failure |" in bad.stdout
+    assert "| worse | chained | cp314 | compatible | build-failure |" in bad.stdout
     assert (shop.wheelhouse / "report/night.md").read_text() == bad.stdout
-    (tmp_path / "steady-1.0.tar.gz").write_bytes(good)
+    (tmp_path / "chained-1.0.tar.gz").write_bytes(good)
     mended = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
-    assert (mended.returncode, "better | steady" in mended.stdout) == (ExitCode.ADMISSIBLE, True)
+    assert (mended.returncode, "better | chained" in mended.stdout) == (ExitCode.ADMISSIBLE, True)

@@ -10,6 +10,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import zipfile
@@ -23,7 +24,8 @@ import pytest
 import requests
 
 from builder import index
-from builder.errors import ExitCode
+from builder.errors import ExitCode, TargetError
+from builder.index import upload
 from builder.store import Store
 from tests.integration.proxy import Cut, CuttingProxy
 from tests.integration.tools import environment_of
@@ -169,6 +171,16 @@ def command(wheelhouse: Path, target: str, **environment: str) -> subprocess.Com
     return ended
 
 
+def offer(wheelhouse: Path, target: str) -> dict[str, str]:
+    """Upload in this process, with credentials from its environment, and return what became of each file."""
+    store = Store(wheelhouse)
+    try:
+        done = upload.upload(store, upload.target(target), print, threading.Event())
+    finally:
+        store.close()
+    return {one.filename: one.outcome.value for one in done}
+
+
 def outcomes(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
     answer: dict[str, Any] = json.loads(ended.stdout)
     return {file["filename"]: file["outcome"] for file in answer["files"]}
@@ -192,23 +204,28 @@ def test_files_arrive_whole_and_once_though_connections_are_cut(server: Server, 
         assert proxy.connections == connections, "what it has is not even offered again"
 
 
-def test_what_the_server_has_from_elsewhere_counts_as_done(server: Server, wheelhouse: Path, tmp_path: Path):
-    assert command(wheelhouse, server.url(), **server.credentials).returncode == ExitCode.ADMISSIBLE
+@pytest.fixture
+def user(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    """Return the server, with its credentials in the environment."""
+    for name, value in {**server.credentials, "NO_PROXY": "127.0.0.1", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+def test_what_the_server_has_from_elsewhere_counts_as_done(user: Server, wheelhouse: Path, tmp_path: Path):
+    assert offer(wheelhouse, user.url()) == dict.fromkeys(WHEELS, "sent")
     publish(tmp_path / "second", seed=1)
-    ended = command(tmp_path / "second", server.url(), **server.credentials)
-    assert ended.returncode == ExitCode.ADMISSIBLE
-    assert set(outcomes(ended).values()) <= {"there", "sent"}, "devpi takes the same bytes again and says OK"
-    assert set(server.files()) == set(WHEELS)
+    again = offer(tmp_path / "second", user.url())
+    assert set(again.values()) <= {"there", "sent"}, "devpi takes the same bytes again and says OK"
+    assert set(user.files()) == set(WHEELS)
 
 
-def test_another_build_of_the_same_name_is_refused(server: Server, wheelhouse: Path):
-    command(wheelhouse, server.url(), **server.credentials)
-    before = server.files()
+def test_another_build_of_the_same_name_is_refused(user: Server, wheelhouse: Path):
+    offer(wheelhouse, user.url())
+    before = user.files()
     publish(wheelhouse, seed=2)
-    ended = command(wheelhouse, server.url(), **server.credentials)
-    assert ended.returncode == ExitCode.FAULTS
-    assert outcomes(ended) == dict.fromkeys(WHEELS, "refused")
-    assert server.files() == before
+    assert offer(wheelhouse, user.url()) == dict.fromkeys(WHEELS, "refused")
+    assert user.files() == before
 
 
 def test_who_may_not_upload_is_told_so(server: Server, wheelhouse: Path):
@@ -221,18 +238,19 @@ def test_who_may_not_upload_is_told_so(server: Server, wheelhouse: Path):
 
 
 def test_an_address_that_takes_no_uploads_is_named(wheelhouse: Path, pypiserver: Server):
-    ended = command(wheelhouse, pypiserver.url() + "simple/none/", HOME=str(wheelhouse))
-    assert (ended.returncode, "takes no uploads" in ended.stderr) == (ExitCode.UNDETERMINED, True)
+    with pytest.raises(TargetError, match="takes no uploads"):
+        offer(wheelhouse, pypiserver.url() + "simple/none/")
 
 
-def test_a_name_in_pypirc_and_credentials_in_an_address(server: Server, wheelhouse: Path, tmp_path: Path):
-    user, password = server.user, PASSWORD
+def test_a_name_in_pypirc_and_credentials_in_an_address(
+    server: Server, wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".pypirc").write_text(
-        f"[distutils]\nindex-servers = own\n[own]\nrepository = {server.url()}\nusername = {user}\npassword = {password}\n"
+        f"[distutils]\nindex-servers = own\n"
+        f"[own]\nrepository = {server.url()}\nusername = {server.user}\npassword = {PASSWORD}\n"
     )
-    assert set(outcomes(command(wheelhouse, "own", HOME=str(tmp_path))).values()) == {"sent"}
-    ended = command(wheelhouse, server.url().replace("://", f"://{user}:{password}@"), HOME=str(wheelhouse))
-    assert set(outcomes(ended).values()) == {"there"}, "the same target, however it is named"
-    unknown = command(wheelhouse, "nowhere", HOME=str(tmp_path))
-    assert unknown.returncode == ExitCode.UNDETERMINED
-    assert "nowhere" in unknown.stderr
+    assert set(offer(wheelhouse, "own").values()) == {"sent"}
+    (tmp_path / ".pypirc").unlink()
+    address = server.url().replace("://", f"://{server.user}:{PASSWORD}@")
+    assert set(offer(wheelhouse, address).values()) == {"there"}, "the same target, however it is named"
