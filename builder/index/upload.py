@@ -42,6 +42,7 @@ _FIRST_PAUSE_S = 0.5
 _BUSY = frozenset({408, 425, 429})
 _CLOSED = frozenset({401, 403})
 _NO_UPLOADS = frozenset({404, 405, 410})
+_REMEDY = "set TWINE_USERNAME and TWINE_PASSWORD, or write them into ~/.pypirc"
 
 
 class Outcome(StrEnum):
@@ -109,6 +110,8 @@ class Target:
             except NonInteractive:  # an index on one's own network may ask for none
                 self._repository = Repository(self.url, None, None, disable_progress_bar=True)
                 self._repository.set_certificate_authority(self._settings.cacert)
+            except TwineException as error:
+                raise TargetError(self.url, f"no credentials could be had ({error})", remedy=_REMEDY) from None
         return self._repository
 
 
@@ -232,8 +235,7 @@ def _judged(entry: Entry, response: requests.Response, to: Target) -> Uploaded:
     if response.is_redirect:
         raise TargetError(to.url, f"redirects uploads ({said})", remedy="name the address that takes them")
     if status in _CLOSED:
-        remedy = "set TWINE_USERNAME and TWINE_PASSWORD, or write them into ~/.pypirc"
-        raise TargetError(to.url, f"does not let us in ({said})", remedy=remedy)
+        raise TargetError(to.url, f"does not let us in ({said})", remedy=_REMEDY)
     if status in _NO_UPLOADS:
         raise TargetError(to.url, f"takes no uploads ({said})", remedy="name the address for uploads, not the index")
     return _uploaded(entry, Outcome.REFUSED, said)
