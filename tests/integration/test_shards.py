@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from builder.errors import ExitCode
 from tests.integration.conftest import Workshop
 from tests.integration.runner import ROOT, Runner, checkout, load, shell
+from tests.unit.local_index import serving, wheel
 
 MATRIX = """
 [farm]
@@ -29,9 +31,11 @@ sdist = "lost-1.0.tar.gz"
 """
 
 
-def farm(shop: Workshop, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+def farm(
+    shop: Workshop, command: str, *options: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     whole = [sys.executable, "-m", "builder", command, "--matrix", str(shop.root / "matrix.toml"), *options]
-    return subprocess.run(whole, capture_output=True, text=True, check=False)
+    return subprocess.run(whole, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +157,23 @@ def test_a_night_with_a_broken_release_says_so(merged: Workshop, tmp_path: Path)
     (tmp_path / "chained-1.0.tar.gz").write_bytes(good)
     mended = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
     assert (mended.returncode, "better | chained" in mended.stdout) == (ExitCode.ADMISSIBLE, True)
+
+
+def test_a_night_takes_a_new_release(images: Workshop, workshop: Workshop):
+    assert images
+    workshop.write('[farm]\nbases = ["debian-12"]\n[packages.purely]\n')
+    (workshop.root / "index").mkdir()
+    with serving(workshop.root / "index") as (upstream, settings):
+        environment = {
+            **os.environ,
+            "PIP_INDEX_URL": settings.url,
+            "PIP_CONFIG_FILE": os.devnull,
+            "no_proxy": "127.0.0.1",
+        }
+        environment.pop("PIP_EXTRA_INDEX_URL", None)
+        for version, words in (("1.0", "The first night"), ("1.1", "| purely | 1.0 | 1.1 |")):
+            name = f"purely-{version}-py3-none-any.whl"
+            upstream.add("purely", name, wheel("purely", version))
+            night = farm(workshop, "nightly", "--wheelhouse", str(workshop.wheelhouse), environment=environment)
+            assert (night.returncode, words in night.stdout) == (ExitCode.ADMISSIBLE, True), night.stdout + night.stderr
+            assert [path.name for path in (workshop.wheelhouse / "simple/purely").glob("*.whl")] == [name]
