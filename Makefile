@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test unit lint engine doctor plan docs interfaces bench-audit requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -24,6 +24,8 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 
 test: lint unit engine ## Run every check and test; installs what they need.
 	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
+
+venv: $(VENV)/ready ## Make the virtual environment.
 
 unit: $(VENV)/ready ## Run the tests that need no container engine.
 	@$(BIN)/pytest -n auto tests/unit $(ARGS)
@@ -65,9 +67,13 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	done
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 benchmarks/audit-tools.in -o benchmarks/audit-tools.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 tests/integration/upload-servers.in -o tests/integration/upload-servers.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.14 tests/integration/clients.in -o tests/integration/clients.txt
 
 clean: ## Remove the virtual environment and caches; the wheelhouse stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/ready: requirements/farm.txt pyproject.toml requirements/make-venv.sh
 	@sh requirements/make-venv.sh $(PYTHON) $(VENV)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from builder import __version__, cli_dependencies
+from builder import __version__, cli_automation, cli_dependencies
 from builder.errors import ExitCode, FarmError, Interrupted
+from builder.stopping import stop_on_signals
 
 _EPILOG = (
     "[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · "
@@ -68,28 +67,32 @@ def run(
     only: OnlyOption = None,
     refresh: RefreshOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run the jobs even though their results are known.")] = False,
+    shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Build, audit, import and judge everything in the matrix; publish the index. `make wheels` calls this.
 
     What an earlier run finished is not done again. Ctrl-C stops it; the next run goes on from there.
+    A shard publishes nothing, and its verdicts do not decide its exit code: `wheelfarm merge` does both.
     """
     from builder import farm
     from builder import matrix as matrices
     from builder.report import document, terminal
     from builder.store import Store
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals(_errors)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    request = farm.Request(only=only or (), again=again, fresh_s=0.0 if refresh else farm.FRESH_S)
+    part = cli_automation.shard(shard)
+    believed_s = farm.FRESH_S if part is None else farm.SHARD_FRESH_S
+    request = farm.Request(only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part)
     with store.held(), terminal.observer(_errors if as_json else _console) as observer:
         judged = farm.run(loaded, store, request, observer, stop)
     if as_json:
         typer.echo(document.make(judged, loaded).model_dump_json(indent=1))
     else:
         terminal.print_verdicts(_console, judged, wheelhouse)
-    raise typer.Exit(farm.exit_code(judged))
+    raise typer.Exit(farm.exit_code(judged) if part is None else ExitCode.ADMISSIBLE)
 
 
 @app.command()
@@ -98,6 +101,7 @@ def plan(
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     only: OnlyOption = None,
     refresh: RefreshOption = False,
+    shards: Annotated[int, typer.Option("--shards", min=1, max=256, help="Cut it into N parts for `run --shard`.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Show what `run` would do, and what is known already. Starts nothing."""
@@ -113,14 +117,13 @@ def plan(
         prepared = farm.prepare(loaded, store, request, observer)
     known = prepared.plan.outlook(store.get)
     jobs = [{"id": job, "needs": list(one.needs), "known": job in known} for job, one in prepared.plan.jobs.items()]
+    parts = cli_automation.parts(prepared, shards)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"jobs": jobs, "faults": {name: fault.detail for name, fault in prepared.sources.faults.items()}},
-                indent=1,
-            )
-        )
+        faults = {name: fault.detail for name, fault in prepared.sources.faults.items()}
+        typer.echo(json.dumps({"jobs": jobs, "faults": faults, "shards": parts}, indent=1))
         return
+    for part in parts if shards > 1 else ():
+        _console.print(f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False)
     for job in jobs:
         _console.print(f"{'known' if job['known'] else 'run  '}  {job['id']}", markup=False, highlight=False)
     _console.print(f"{len(jobs)} jobs: {len(known)} known, {len(jobs) - len(known)} to run", highlight=False)
@@ -240,6 +243,9 @@ def rollback(
 
 app.command()(cli_dependencies.add)
 app.command()(cli_dependencies.survey)
+app.command()(cli_automation.publish)
+app.command()(cli_automation.nightly)
+app.command()(cli_automation.merge)
 
 
 @app.command(hidden=True)
@@ -248,21 +254,6 @@ def schema() -> None:
     from builder.report import document
 
     typer.echo(document.schema(), nl=False)
-
-
-def _stop_on_signals() -> threading.Event:
-    """Return an event that Ctrl-C or a termination signal sets; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is the signal module's
-        if stop.is_set():
-            sys.exit(ExitCode.INTERRUPTED)
-        stop.set()
-        _errors.print("\nstopping: what is running is ended and removed, what was finished is kept")
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-    return stop
 
 
 def main() -> None:

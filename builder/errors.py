@@ -124,6 +124,30 @@ class UnknownSnapshotError(FarmError):
         super().__init__(f"{text}. Snapshots: {kept}")
 
 
+class TargetError(FarmError):
+    """An index does not take uploads, from us or at all."""
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, target: str, why: str, *, remedy: str) -> None:
+        self.target = target
+        super().__init__(f"{target}: {why}; {remedy}")
+
+
+class MergeError(FarmError):
+    """The shards of a run cannot be merged.
+
+    Attributes:
+        wheelhouse: the one that is wrong.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, wheelhouse: Path, why: str) -> None:
+        self.wheelhouse = wheelhouse
+        super().__init__(f"{wheelhouse}: {why}. Nothing was published.")
+
+
 class EngineMissingError(FarmError):
     """No container engine answers.
 

@@ -10,29 +10,35 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, host, index, interfaces, plan, policy, provision, sources, verdict
+from builder import catalog, host, index, interfaces, merging, plan, policy, provision, shards, sources, verdict
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
+from builder.index import constraints
 from builder.matrix import Package
 from builder.report import document, outputs
 from builder.sources.index import Index
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from builder.engine import Engine
     from builder.execute import Observer
     from builder.matrix import Matrix
     from builder.plan import Plan
+    from builder.shards import Shard
     from builder.sources import Sources
     from builder.store import Evidence, Store
     from builder.verdict import Judged
 
 FRESH_S = 3600.0
 """How long an answer of the index is believed without asking again, in seconds."""
+
+SHARD_FRESH_S = 86_400.0
+"""The same for a shard: all shards of a run go by what was resolved when it was planned."""
 
 FAULTLESS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
 """Verdicts in which no fault was shown that keeps a wheel from working."""
@@ -47,12 +53,19 @@ class Request:
         fresh_s: how long a recorded answer of the index is believed, in seconds.
         again: run the chosen packages' jobs even though they are known.
         slots: how many jobs run at once.
+        shard: the part of the matrix to restrict it to; None for all.
     """
 
     only: Sequence[str] = ()
     fresh_s: float = FRESH_S
     again: bool = False
     slots: int = max(1, os.cpu_count() or 1)
+    shard: Shard | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is about everything in the matrix, so that the index can be made from it."""
+        return not self.only and self.shard is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +101,10 @@ def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         found={name: source for name, source in found.found.items() if name not in faults},
         faults={**found.faults, **faults},
     )
+    if request.shard is not None:
+        found = shards.part(found, request.shard)
+    if request.shard is not None and not found.found:  # there are fewer groups than shards: no image is needed either
+        return Prepared(sources=found, plan=plan.Plan(jobs={}))
     return Prepared(sources=found, plan=plan.make(matrix, found.found, patches, table, Package()))
 
 
@@ -110,27 +127,60 @@ def run(
         EngineMissingError: something has to run and no engine answers.
         Interrupted: the farm was asked to stop; what was finished is kept.
     """
-    entry = store.begin_run()
-    outcome = "interrupted"
-    try:
+    with _entered(store) as entry:
         prepared = prepare(matrix, store, request, observer)
         evidence = _execute(prepared.plan, store, request, observer, stop)
         judged = _judged(matrix, prepared.sources, evidence)
-        if not request.only:
+        if request.shard is not None:
+            merging.write(request.shard, matrix, prepared.sources, evidence, store.wheelhouse)
+        if request.whole:
             observer.say("publishing the index")
             publish(judged, matrix, store)
-            observer.say("writing the report")
-            outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
-        outcome = "done"
-    finally:
-        store.end_run(entry, outcome)
+    if request.whole:
+        observer.say("writing the report")
+        outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
     return judged
 
 
+def merge(matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer) -> tuple[Judged, ...]:
+    """Judge what the shards of a run found out, and write index and documents as one run does.
+
+    Args:
+        matrix: what the shards were cut from.
+        store: takes everything in; the caller holds its lock.
+        wheelhouses: of the shards.
+        observer: told what happens.
+
+    Raises:
+        MergeError: a shard is missing, damaged, or of another matrix.
+    """
+    with _entered(store) as entry:
+        observer.say(f"merging {len(wheelhouses)} shards")
+        merged = merging.merge(wheelhouses, matrix, store)
+        judged = _judged(matrix, merged.sources, merged.evidence)
+        observer.say("publishing the index")
+        publish(judged, matrix, store)
+    observer.say("writing the report")
+    outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
+    return judged
+
+
+@contextlib.contextmanager
+def _entered(store: Store) -> Iterator[str]:
+    """Enter a run into the ledger, and how it ended."""
+    entry, outcome = store.begin_run(), "interrupted"
+    try:
+        yield entry
+        outcome = "done"
+    finally:
+        store.end_run(entry, outcome)
+
+
 def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
-    """Sort wheels into the index's channels and publish both."""
-    served, quarantined = policy.channels(judged, matrix.farm.publish)
-    index.publish(index.described(served, store), store, index.described(quarantined, store))
+    """Sort wheels into the index's channels, publish both, and write what constrains an installer to the first."""
+    served, quarantined = (index.described(files, store) for files in policy.channels(judged, matrix.farm.publish))
+    index.publish(served, store, quarantined)
+    constraints.write(served, matrix.abis, policy.remarks(judged), store.wheelhouse)
 
 
 def exit_code(judged: Sequence[Judged]) -> ExitCode:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.utils import parse_wheel_filename
-
 from builder.findings import Verdict
 from builder.index import Served
 from builder.sources import Source
+from builder.tags import serves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from builder.verdict import Judged, Judgement
+
+_PLAIN = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
 
 BASE_MISSING = "WF901"
 """The finding that says nothing about a package: a base could not be had."""
@@ -30,18 +31,6 @@ def admits(judgement: Judgement, publish: Iterable[str]) -> bool:
     forced = [finding for finding in judgement.findings if finding.verdict is not None]
     missing_bases = bool(forced) and all(finding.code == BASE_MISSING for finding in forced)
     return judgement.verdict is Verdict.UNDETERMINED and missing_bases and bool(judgement.loaded_on)
-
-
-def serves(filename: str, abi: str) -> bool:
-    """Return whether an interpreter of an ABI would take a wheel (PEP 425); the platform is not looked at.
-
-    An `abi3` wheel serves every build with the GIL from its version on, and never a free-threaded one.
-    """
-    free_threaded = abi.endswith("t")
-    return any(
-        tag.abi in {abi, "none"} or (tag.abi == "abi3" and not free_threaded)
-        for tag in parse_wheel_filename(filename)[3]
-    )
 
 
 def channels(judged: Sequence[Judged], publish: Iterable[str]) -> tuple[list[Served], list[Served]]:
@@ -62,6 +51,17 @@ def channels(judged: Sequence[Judged], publish: Iterable[str]) -> tuple[list[Ser
                 target.append(Served(filename=wheel.filename, sha256=wheel.sha256, yanked=reason))
         served.extend(_pure(package, allowed))
     return served, quarantined
+
+
+def remarks(judged: Sequence[Judged]) -> dict[str, dict[str, str]]:
+    """Return what an installer should know, by ABI and package: every verdict that is not plainly good, and why."""
+    found: dict[str, dict[str, str]] = {}
+    for package in judged:
+        for judgement in package.abis.values():
+            if judgement.verdict not in _PLAIN:
+                remark = f"{judgement.verdict.value}: {judgement.reason}"
+                found.setdefault(judgement.abi, {})[package.name] = remark
+    return found
 
 
 def _refusal(package: Judged, filename: str, allowed: frozenset[str]) -> str:

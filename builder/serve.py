@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from builder.index import QUARANTINE, SERVED
+from builder.index.constraints import FOLDER as CONSTRAINTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ _OFFERED = (HTML, HTML_V1, JSON_V1)
 """Forms of a page, the one for whoever does not care first: a person with a browser."""
 
 _CHANNELS = (SERVED, QUARANTINE)
-_FOLDERS = ("report", "logs")
+_FOLDERS = ("report", "logs", CONSTRAINTS)
 _TYPES = {
     ".whl": "application/zip",
     ".metadata": "text/plain",
@@ -113,7 +114,7 @@ async def _page(request: Request, files: StaticFiles) -> Response:
 
 
 def _is_public(path: str) -> bool:
-    """Return whether a path is of the index, the report, the logs, or verdicts.json."""
+    """Return whether a path is of the index, the constraints, the report, the logs, or verdicts.json."""
     parts = path.split("/")
     if any(part.startswith(".") for part in parts):
         return False

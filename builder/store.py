@@ -54,6 +54,11 @@ CREATE TABLE IF NOT EXISTS distributions (
     sha256 TEXT PRIMARY KEY, metadata TEXT NOT NULL, requires_python TEXT NOT NULL, size_bytes INTEGER NOT NULL,
     added_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS uploads (
+    target TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (target, filename, sha256)
+);
 CREATE TABLE IF NOT EXISTS verdicts (
     run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
@@ -319,6 +324,32 @@ class Store:
         with self._mutex:
             rows = self._database.execute("SELECT * FROM distributions").fetchall()
         return {row[0]: row[1:] for row in rows}
+
+    def first_at(self, paths: Mapping[str, str]) -> dict[str, str]:
+        """Return the sha256 that each path of the index had first; what is new to it is remembered.
+
+        Args:
+            paths: the sha256 that is wanted there, by path.
+        """
+        with self._mutex, self._transaction() as database:
+            known: dict[str, str] = dict(database.execute("SELECT path, sha256 FROM places"))
+            fresh = [pair for pair in paths.items() if pair[0] not in known]
+            database.executemany("INSERT INTO places VALUES (?,?)", fresh)
+        return {**paths, **known}
+
+    def add_upload(self, target: str, filename: str, sha256: str) -> None:
+        """Remember that an index has a file."""
+        with self._mutex:
+            self._database.execute(
+                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)", (target, filename, sha256, time.time())
+            )
+
+    def uploads(self, target: str) -> frozenset[tuple[str, str]]:
+        """Return (file name, sha256) of what an index is known to have."""
+        with self._mutex:
+            return frozenset(
+                self._database.execute("SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)).fetchall()
+            )
 
     # --- verdicts across runs ----------------------------------------------------------------------------------------
 

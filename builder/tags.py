@@ -41,3 +41,15 @@ def runs_on(filename: str, base: Base) -> bool:
     if floors:
         return floors[0] <= base.glibc_version
     return any(tag.platform in {"any", "linux_x86_64"} for tag in parse_wheel_filename(filename)[3])
+
+
+def serves(filename: str, abi: str) -> bool:
+    """Return whether an interpreter of an ABI would take a wheel (PEP 425); the platform is not looked at.
+
+    An `abi3` wheel serves every build with the GIL from its version on, and never a free-threaded one.
+    """
+    free_threaded = abi.endswith("t")
+    return any(
+        tag.abi in {abi, "none"} or (tag.abi == "abi3" and not free_threaded)
+        for tag in parse_wheel_filename(filename)[3]
+    )

@@ -4,7 +4,7 @@ from builder.index.describe import described
 from builder.index.model import QUARANTINE, SERVED, Entry, Manifest, Served, manifest
 from builder.index.pages import pages
 from builder.index.publish import Published, publish
-from builder.index.snapshots import Snapshot, rollback, snapshots
+from builder.index.snapshots import Snapshot, current, rollback, snapshots
 
 __all__ = [
     "QUARANTINE",
@@ -14,6 +14,7 @@ __all__ = [
     "Published",
     "Served",
     "Snapshot",
+    "current",
     "described",
     "manifest",
     "pages",

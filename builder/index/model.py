@@ -41,6 +41,7 @@ class Entry:
         size_bytes: PEP 700; 0 where it is not told.
         uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not told.
         yanked: why nobody should install it (PEP 592); empty where anybody may.
+        folder: of its project's, where it lies; empty for the project's folder itself. See `builder/index/publish.py`.
     """
 
     filename: str
@@ -50,6 +51,12 @@ class Entry:
     size_bytes: int = 0
     uploaded_at: str = ""
     yanked: str = ""
+    folder: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it lies, relative to its project's page."""
+        return f"{self.folder}/{self.filename}" if self.folder else self.filename
 
 
 Manifest = Mapping[str, tuple[Entry, ...]]

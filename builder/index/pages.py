@@ -49,13 +49,13 @@ def _html(title: str, links: Iterable[str]) -> str:
 
 
 def _link(entry: Entry) -> str:
-    name = html.escape(entry.filename)
+    name, path = html.escape(entry.filename), html.escape(entry.path)
     attributes = {"data-requires-python": entry.requires_python, "data-yanked": entry.yanked}
     if entry.metadata:
         # PEP 714 renamed it; clients older than that read the second name.
         attributes |= dict.fromkeys(("data-core-metadata", "data-dist-info-metadata"), f"sha256={entry.metadata}")
     written = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes.items() if value)
-    return f'<a href="{name}#sha256={entry.sha256}"{written}>{name}</a>'
+    return f'<a href="{path}#sha256={entry.sha256}"{written}>{name}</a>'
 
 
 def _json(project: str, entries: Sequence[Entry]) -> str:
@@ -82,4 +82,4 @@ def _file(entry: Entry) -> dict[str, Any]:
         "yanked": entry.yanked,
     }
     told = {key: value for key, value in fields.items() if value}
-    return {"filename": entry.filename, "url": entry.filename, "hashes": {"sha256": entry.sha256}, **told}
+    return {"filename": entry.filename, "url": entry.path, "hashes": {"sha256": entry.sha256}, **told}

@@ -1,8 +1,10 @@
 """A manifest -> files under the wheelhouse, complete and consistent at every moment.
 
-A page is replaced by renaming, files are there before a page names them and go after no page does. Only projects that
-changed since the last publication are touched; `.published` in the channel's folder says what that was, and is missing
-while one is at work, so that after an interruption everything is looked at.
+A page is replaced by renaming, files are there before a page names them and go after no page does. A path never gets
+another content, as a client may have read an old page: where a wheel was built anew under its old name, it lies in a
+folder named after its sha256. Only projects that changed since the last publication are touched; `.published` in the
+channel's folder says what that was, and is missing while one is at work, so that after an interruption everything is
+looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.index.model import QUARANTINE, SERVED, listings
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from builder.store import Store
 
 _STATE = ".published"
+_FOLDER_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +52,9 @@ def publish(served: Manifest, store: Store, quarantine: Manifest | None = None, 
         quarantine: what `quarantine/simple/` holds.
         thorough: look at every page and file, not only at those of projects that changed.
     """
-    content = {SERVED: served, QUARANTINE: quarantine or {}}
-    listed = {channel: listings(manifest) for channel, manifest in content.items()}
+    given = {SERVED: served, QUARANTINE: quarantine or {}}
+    listed = {channel: listings(manifest) for channel, manifest in given.items()}
+    content = {channel: _placed(manifest, channel, store) for channel, manifest in given.items()}
     # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
     changed = {
         channel: _publish(content[channel], listed[channel], channel, store, thorough=thorough)
@@ -85,6 +89,23 @@ def _publish(
     return (*changed, *sorted(gone))
 
 
+def _placed(content: Manifest, channel: str, store: Store) -> Manifest:
+    """Give every file its folder: none where its path has had no other content yet."""
+    paths = {
+        f"{channel}/{project}/{entry.filename}": entry.sha256 for project, files in content.items() for entry in files
+    }
+    first = store.first_at(paths)
+    return {
+        project: tuple(
+            entry
+            if first[f"{channel}/{project}/{entry.filename}"] == entry.sha256
+            else replace(entry, folder=entry.sha256[:_FOLDER_DIGITS])
+            for entry in files
+        )
+        for project, files in content.items()
+    }
+
+
 def _state(root: Path) -> dict[str, str]:
     """Return the digest of every project that is published, or nothing where that is not known."""
     try:
@@ -97,15 +118,24 @@ def _state(root: Path) -> dict[str, str]:
 def _put(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
     folder.mkdir(exist_ok=True)
     for entry in entries:
-        _place(store.file(entry.sha256), folder / entry.filename)
+        _place(store.file(entry.sha256), folder / entry.path)
         if entry.metadata:
-            _place(store.file(entry.metadata), folder / f"{entry.filename}.metadata")
+            _place(store.file(entry.metadata), folder / f"{entry.path}.metadata")
     for name, text in project_pages(project, entries):
         replace_text(folder / name, text)
-    named = {entry.filename for entry in entries}
-    named |= {f"{entry.filename}.metadata" for entry in entries if entry.metadata}
+    named = {entry.path for entry in entries}
+    named |= {f"{entry.path}.metadata" for entry in entries if entry.metadata}
+    folders = {entry.folder for entry in entries}
     for path in folder.iterdir():
-        if path.name not in named and path.name not in PAGES:
+        if path.is_dir():
+            _prune(path, named) if path.name in folders else shutil.rmtree(path)
+        elif path.name not in named and path.name not in PAGES:
+            path.unlink()
+
+
+def _prune(folder: Path, named: set[str]) -> None:
+    for path in folder.iterdir():
+        if f"{folder.name}/{path.name}" not in named:
             path.unlink()
 
 

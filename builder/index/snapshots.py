@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import UnknownSnapshotError
+from builder.index import constraints
 from builder.index.model import QUARANTINE, SERVED, entries_of
 from builder.index.publish import publish
 
@@ -39,6 +40,14 @@ def snapshots(store: Store) -> tuple[Snapshot, ...]:
     )
 
 
+def current(store: Store) -> dict[str, Manifest]:
+    """Return what the channels hold now; both are empty where nothing was published yet."""
+    kept = store.snapshots()
+    if not kept:
+        return {SERVED: {}, QUARANTINE: {}}
+    return {channel: _manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()}
+
+
 def rollback(store: Store, wanted: str = "") -> Published:
     """Publish a snapshot again.
 
@@ -59,7 +68,9 @@ def rollback(store: Store, wanted: str = "") -> Published:
         for entry in entries:
             if not store.has_files({"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}):
                 raise UnknownSnapshotError(fitting[0].id, tuple(one.id for one in kept), lost=entry.filename)
-    return publish(served, store, quarantine, thorough=True)
+    published = publish(served, store, quarantine, thorough=True)
+    constraints.rewrite(served, quarantine, store.wheelhouse)
+    return published
 
 
 def _manifest(store: Store, tree: dict[str, str]) -> Manifest:

@@ -28,7 +28,7 @@ def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProces
 def test_help_names_every_command_and_the_exit_codes():
     done = wheelfarm("--help")
     assert done.returncode == 0
-    for word in ("run", "plan", "doctor", "engine", "Exit codes"):
+    for word in ("run", "plan", "nightly", "merge", "publish", "doctor", "engine", "Exit codes"):
         assert word in done.stdout
 
 
@@ -45,6 +45,8 @@ def test_a_wrong_matrix_is_usage(tmp_path: Path):
 
 def test_a_wrong_option_and_an_unknown_package_are_usage(tmp_path: Path):
     assert wheelfarm("run", "--colour").returncode == ExitCode.USAGE
+    for wrong in (("run", "--shard", "4/3"), ("plan", "--shards", "0"), ("merge",), ("publish",)):
+        assert wheelfarm(*wrong, "--matrix", str(tmp_path)).returncode == ExitCode.USAGE
     (tmp_path / "matrix.toml").write_text("[packages.x]\n")
     done = wheelfarm("plan", "--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path), "--only", "y")
     assert done.returncode == ExitCode.USAGE

@@ -69,8 +69,9 @@ def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
     index.publish(index.manifest([entry(store, GIL, "new")]), store)
     root = store.wheelhouse / "simple"
     assert sorted(path.name for path in root.iterdir()) == [".published", "foo-bar", "index.html", "index.json"]
-    assert sorted(path.name for path in (root / "foo-bar").iterdir()) == [GIL, "index.html", "index.json"]
-    assert (root / "foo-bar" / GIL).read_text() == "new"
+    names = sorted(path.name for path in (root / "foo-bar").rglob("*") if path.is_file())
+    assert names == [GIL, "index.html", "index.json"]
+    assert [path.read_text() for path in (root / "foo-bar").rglob(GIL)] == ["new"]
 
 
 def test_publishing_the_same_again_writes_nothing(store: Store):
@@ -86,3 +87,18 @@ def test_names_are_escaped(store: Store):
     one = entry(store, GIL, requires_python='>=3"><script>')
     page = dict(index.pages(index.manifest([one])))["simple/foo-bar/index.html"]
     assert "<script>" not in page
+
+
+def test_a_path_never_gets_another_content(store: Store):
+    seen: dict[str, str] = {}
+    for content in ("a", "b", "a", "c", "b"):
+        index.publish(index.manifest([entry(store, GIL, content)]), store)
+        root = store.wheelhouse / "simple/foo-bar"
+        (link,) = links(root / "index.html")
+        path = str(link["href"]).partition("#")[0]
+        assert (root / path).read_text() == content
+        assert json.loads((root / "index.json").read_text())["files"][0]["url"] == path
+        assert seen.setdefault(path, content) == content
+        assert {str(found.relative_to(root)) for found in root.rglob("*.whl")} == {path}, "what no page names is gone"
+    assert len(seen) == 3
+    assert seen[GIL] == "a"

@@ -56,9 +56,3 @@ def test_only_a_missing_base_is_forgiven(codes: list[str], loaded: tuple[str, ..
     one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)
     assert policy.admits(one, DEFAULT) is admitted
     assert policy.admits(one, (*DEFAULT, "undetermined"))
-
-
-def test_abi3_never_serves_a_free_threaded_interpreter():
-    stable = "foo-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
-    assert policy.serves(stable, "cp314")
-    assert not policy.serves(stable, "cp314t")

@@ -38,8 +38,8 @@ def published_schema(ending: str) -> dict[str, Any]:
 
 def write(store: Store, packages: dict[str, dict[str, AbiPart]]) -> Path:
     run = store.begin_run()
-    outputs.write(document(packages), store, run)
     store.end_run(run, "done")
+    outputs.write(document(packages), store, run)
     return store.wheelhouse / "report"
 
 
@@ -71,6 +71,11 @@ def test_the_same_again_touches_no_page(store: Store):
     before = (folder / "badges/foo-cp314.svg").stat().st_mtime_ns
     write(store, {"foo": {"cp314": abi()}})
     assert (folder / "badges/foo-cp314.svg").stat().st_mtime_ns == before
+
+
+def test_a_run_s_page_says_when_it_ended(store: Store):
+    (page,) = (write(store, {"foo": {"cp314": abi()}}) / "runs").iterdir()
+    assert ", ended 2" in page.read_text()
 
 
 def test_hostile_text_is_escaped_everywhere(store: Store):

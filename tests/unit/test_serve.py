@@ -22,6 +22,8 @@ def client(tmp_path: Path):
     (store.wheelhouse / "report").mkdir()
     (store.wheelhouse / "report/index.html").write_text("report")
     (store.wheelhouse / "report/out").symlink_to(tmp_path / "secret")
+    (store.wheelhouse / "constraints").mkdir()
+    (store.wheelhouse / "constraints/cp314.txt").write_text("foo-bar==1.0\n")
     store.close()
     with TestClient(serve.application(store.wheelhouse)) as opened:
         yield opened
@@ -46,6 +48,11 @@ def test_a_page_is_given_in_the_form_that_is_asked_for(client: TestClient, path:
     assert answer.headers["Vary"] == "Accept"
     if kind == serve.JSON_V1:
         assert json.loads(answer.text)["meta"]["api-version"]
+
+
+def test_constraints_are_text(client: TestClient):
+    answer = client.get("/constraints/cp314.txt")
+    assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == ("foo-bar==1.0\n", "text/plain")
 
 
 def test_what_cannot_be_given_is_not_acceptable(client: TestClient):

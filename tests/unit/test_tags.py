@@ -1,7 +1,7 @@
 import pytest
 
 from builder import catalog
-from builder.tags import floor_name, glibc_floors, runs_on
+from builder.tags import floor_name, glibc_floors, runs_on, serves
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_a_wheel_claims_the_bases_whose_glibc_is_new_enough():
     assert runs_on(newer, bases["debian-13"])
     assert runs_on("x-1-py3-none-any.whl", bases["debian-12"])
     assert not runs_on("x-1-cp314-cp314-manylinux_2_17_aarch64.whl", bases["debian-13"])
+
+
+def test_abi3_never_serves_a_free_threaded_interpreter():
+    stable = "foo-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
+    assert serves(stable, "cp314")
+    assert not serves(stable, "cp314t")

@@ -1,0 +1,149 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import matrix as matrices
+from builder import merging, shards
+from builder.errors import MergeError
+from builder.sources import Fault, Pure, Source, Sources
+from builder.store import Evidence, Outcome, Store
+
+TEXT = "[packages.foo]\n[packages.bar]\n[packages.lost]\n"
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> matrices.Matrix:
+    (tmp_path / "matrix.toml").write_text(TEXT)
+    return matrices.load(tmp_path / "matrix.toml")
+
+
+def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults: str) -> Path:
+    """Make the wheelhouse of a shard that found out something about one package."""
+    store = Store(folder)
+    (folder / "incoming").write_text(f"sdist of {name}")
+    sdist = store.add_file(folder / "incoming")
+    (folder / "incoming").write_text(f"wheel of {name}")
+    wheel = store.add_file(folder / "incoming")
+    (folder / "incoming").write_text("pure")
+    pure = Pure(
+        name="pure", version="1", filename="pure-1-py3-none-any.whl", sha256=store.add_file(folder / "incoming")
+    )
+    store.log_path(f"build:{name}@debian-12", "0" * 64).write_text(f"log of {name}")
+    log = str(store.log_path(f"build:{name}@debian-12", "0" * 64).relative_to(store.wheelhouse))
+    evidence = {
+        f"build:{name}@debian-12": Evidence(
+            key=f"key-{name}", job=f"build:{name}@debian-12", facts={"abis": {}}, files={f"{name}.whl": wheel}, log=log, seconds=2.0
+        ),
+        f"audit:{name}@debian-12": Evidence(
+            key=f"no-{name}", job=f"audit:{name}@debian-12", outcome=Outcome.UNDETERMINED, reason="it could not", facts={"code": "WF902"}
+        ),
+    }  # fmt: skip
+    found = {
+        name: Source(name=name, version="1.0", kind="index", filename=f"{name}.tar.gz", sha256=sdist, pure=(pure,))
+    }
+    lost = {fault: Fault(name=fault, code="WF101", detail="no such name", version="") for fault in faults}
+    part = shards.Shard(number=number, of=2)
+    merging.write(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
+    store.close()
+    return folder
+
+
+def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices.Matrix):
+    part, other = shards.Shard(number=1, of=1), Evidence(key="same", job="remedy:bar@debian-12")
+    merging.write(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
+    (found,) = json.loads((tmp_path / merging.RECORD).read_text())["evidence"]
+    assert found["job"] == "remedy:foo@debian-12"
+
+
+@pytest.fixture
+def pair(tmp_path: Path, matrix: matrices.Matrix) -> list[Path]:
+    return [shard(tmp_path / "one", 1, "foo", matrix), shard(tmp_path / "two", 2, "bar", matrix, "lost")]
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def edit(wheelhouse: Path, **values: Any) -> None:
+    record = json.loads((wheelhouse / merging.RECORD).read_text())
+    (wheelhouse / merging.RECORD).write_text(json.dumps(record | values))
+
+
+def test_all_that_was_found_out_is_taken_in(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    merged = merging.merge(reversed(pair), matrix, store)
+    assert set(merged.sources.found) == {"foo", "bar"}
+    assert merged.sources.faults["lost"].code == "WF101"
+    assert merged.sources.found["foo"].pure[0].name == "pure"
+    build = merged.evidence["build:foo@debian-12"]
+    assert store.get("key-foo") == build
+    assert store.file(build.files["foo.whl"]).read_text() == "wheel of foo"
+    assert store.file(merged.sources.found["bar"].sha256).read_text() == "sdist of bar"
+    assert (store.wheelhouse / build.log).read_text() == "log of foo"
+
+
+def test_what_could_not_be_told_is_merged_and_not_recorded(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    merged = merging.merge(pair, matrix, store)
+    assert merged.evidence["audit:foo@debian-12"].outcome is Outcome.UNDETERMINED
+    assert store.get("no-foo") is None
+
+
+def test_a_missing_shard_is_named(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    with pytest.raises(MergeError, match="2/2 is missing"):
+        merging.merge(pair[:1], matrix, store)
+
+
+def test_shards_that_do_not_go_together_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    edit(pair[1], number=1)
+    with pytest.raises(MergeError, match="does not go with"):
+        merging.merge(pair, matrix, store)
+    edit(pair[1], number=2, matrix="another")
+    with pytest.raises(MergeError, match="another matrix"):
+        merging.merge(pair, matrix, store)
+
+
+def test_shards_that_saw_different_releases_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    edit(pair[1], faults={})
+    with pytest.raises(MergeError, match="lost is in 0 shards"):
+        merging.merge(pair, matrix, store)
+    edit(pair[1], faults={"foo": ["WF101", "", ""], "lost": ["WF101", "", ""]})
+    with pytest.raises(MergeError, match="foo is in 2 shards"):
+        merging.merge(pair, matrix, store)
+
+
+def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
+    wheel = json.loads((pair[0] / merging.RECORD).read_text())["evidence"][0]["files"]["foo.whl"]
+    (pair[0] / "store/files" / wheel[:2] / wheel).write_text("other")
+    with pytest.raises(MergeError, match=f"{wheel} is missing or damaged"):
+        merging.merge(pair, matrix, store)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("log", "/etc/passwd"),
+        ("log", "logs/../../secret"),
+        ("files", {"x": "../../secret"}),
+        ("outcome", "good"),
+        ("more", 1),
+    ],
+)
+def test_a_hostile_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, field: str, value: Any):
+    evidence = json.loads((pair[0] / merging.RECORD).read_text())["evidence"]
+    edit(pair[0], evidence=[evidence[0] | {field: value}])
+    with pytest.raises(MergeError, match=field):
+        merging.merge(pair, matrix, store)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
+def test_what_is_no_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, text: str):
+    (pair[0] / merging.RECORD).write_text(text)
+    with pytest.raises(MergeError, match=r"shard\.json"):
+        merging.merge(pair, matrix, store)
+    (pair[0] / merging.RECORD).unlink()
+    with pytest.raises(MergeError, match="wheelfarm run --shard"):
+        merging.merge(pair, matrix, store)
