@@ -46,6 +46,7 @@ class Base(_Row):
     enabled: bool
     registry: str
     runtime: tuple[str, ...]
+    sanitizer: tuple[str, ...]
 
     @property
     def glibc_version(self) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from builder import __version__, cli_automation, cli_dependencies
+from builder import __version__, cli_automation, cli_dependencies, cli_replay
+from builder.effort import Level
 from builder.errors import ExitCode, FarmError, Interrupted
 from builder.stopping import stop_on_signals
 
@@ -39,6 +40,9 @@ OnlyOption = Annotated[
     list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+EffortOption = Annotated[
+    Level, typer.Option("--effort", help="How hard to look for what breaks under threads; none: not at all.")
+]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")]
 
 _console = Console(emoji=False)
@@ -68,6 +72,7 @@ def run(
     refresh: RefreshOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run the jobs even though their results are known.")] = False,
     shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")] = "",
+    effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
 ) -> None:
     """Build, audit, import and judge everything in the matrix; publish the index. `make wheels` calls this.
@@ -85,7 +90,9 @@ def run(
     store = Store(wheelhouse)
     part = cli_automation.shard(shard)
     believed_s = farm.FRESH_S if part is None else farm.SHARD_FRESH_S
-    request = farm.Request(only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part)
+    request = farm.Request(
+        only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort
+    )
     with store.held(), terminal.observer(_errors if as_json else _console) as observer:
         judged = farm.run(loaded, store, request, observer, stop)
     if as_json:
@@ -102,6 +109,7 @@ def plan(
     only: OnlyOption = None,
     refresh: RefreshOption = False,
     shards: Annotated[int, typer.Option("--shards", min=1, max=256, help="Cut it into N parts for `run --shard`.")] = 1,
+    effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
 ) -> None:
     """Show what `run` would do, and what is known already. Starts nothing."""
@@ -112,7 +120,7 @@ def plan(
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S)
+    request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
     with terminal.observer(_errors) as observer:
         prepared = farm.prepare(loaded, store, request, observer)
     known = prepared.plan.outlook(store.get)
@@ -243,6 +251,7 @@ def rollback(
 
 app.command()(cli_dependencies.add)
 app.command()(cli_dependencies.survey)
+app.command()(cli_replay.replay)
 app.command()(cli_automation.publish)
 app.command()(cli_automation.nightly)
 app.command()(cli_automation.merge)

@@ -96,6 +96,16 @@ class UnknownPackageError(FarmError):
         super().__init__(f"--only {name}: the matrix has no such package. It has: {', '.join(known) or 'none'}")
 
 
+class ReplayError(FarmError):
+    """A finding cannot be replayed."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, identity: str, why: str) -> None:
+        self.identity = identity
+        super().__init__(f"replay {identity}: {why}; the ids are in verdicts.json, and `wheelfarm show` lists them")
+
+
 class NothingKnownError(FarmError):
     """A wheelhouse knows nothing of a package."""
 

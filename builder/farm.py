@@ -10,12 +10,27 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, host, index, interfaces, merging, plan, policy, provision, shards, sources, verdict
+from builder import (
+    catalog,
+    host,
+    index,
+    interfaces,
+    merging,
+    plan,
+    policy,
+    provision,
+    replays,
+    shards,
+    sources,
+    verdict,
+)
+from builder.effort import EFFORTS, Level
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.index import constraints
+from builder.jobs import Tools
 from builder.matrix import Package
 from builder.report import document, outputs
 from builder.sources.index import Index
@@ -29,6 +44,7 @@ if TYPE_CHECKING:
     from builder.execute import Observer
     from builder.matrix import Matrix
     from builder.plan import Plan
+    from builder.replays import Replay, Replayed
     from builder.shards import Shard
     from builder.sources import Sources
     from builder.store import Evidence, Store
@@ -53,6 +69,7 @@ class Request:
         fresh_s: how long a recorded answer of the index is believed, in seconds.
         again: run the chosen packages' jobs even though they are known.
         slots: how many jobs run at once.
+        effort: how hard to look for what breaks under threads.
         shard: the part of the matrix to restrict it to; None for all.
     """
 
@@ -61,6 +78,7 @@ class Request:
     again: bool = False
     slots: int = max(1, os.cpu_count() or 1)
     shard: Shard | None = None
+    effort: Level = Level.QUICK
 
     @property
     def whole(self) -> bool:
@@ -105,7 +123,9 @@ def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         found = shards.part(found, request.shard)
     if request.shard is not None and not found.found:  # there are fewer groups than shards: no image is needed either
         return Prepared(sources=found, plan=plan.Plan(jobs={}))
-    return Prepared(sources=found, plan=plan.make(matrix, found.found, patches, table, Package()))
+    return Prepared(
+        sources=found, plan=plan.make(matrix, found.found, patches, table, Package(), EFFORTS.get(request.effort))
+    )
 
 
 def run(
@@ -133,6 +153,7 @@ def run(
         judged = _judged(matrix, prepared.sources, evidence)
         if request.shard is not None:
             merging.write(request.shard, matrix, prepared.sources, evidence, store.wheelhouse)
+        replays.write(judged, request.effort, store.wheelhouse)
         if request.whole:
             observer.say("publishing the index")
             publish(judged, matrix, store)
@@ -140,6 +161,45 @@ def run(
         observer.say("writing the report")
         outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
     return judged
+
+
+def replay(
+    wanted: Replay, version: str, times: int, matrix: Matrix, store: Store, observer: Observer, stop: threading.Event
+) -> Replayed:
+    """Show a finding again, on the release it was found in or on another.
+
+    Args:
+        wanted: the replay.
+        version: the release to run it on; empty for the one it was found in.
+        times: how often to run it.
+        matrix: has the package.
+        store: the wheelhouse; the caller holds its lock.
+        observer: told what happens.
+        stop: set when the farm is asked to stop.
+
+    Raises:
+        UnknownPackageError: the matrix does not have the package.
+        ReplayError: there is no wheel to run it on.
+        CannotTellError: the container gave no answer.
+        Interrupted: the farm was asked to stop.
+    """
+    if version:
+        changed = {"version": f"=={version}", "sdist": None, "sha256": None}
+        package = matrix.packages.get(wanted.name, Package()).model_copy(update=changed)
+        matrix = matrix.model_copy(update={"packages": {**matrix.packages, wanted.name: package}})
+    request = Request(only=(wanted.name,), effort=Level(wanted.effort))
+    prepared = prepare(matrix, store, request, observer)
+    graph = replays.needed(wanted, prepared.plan)
+    evidence = _execute(graph, store, request, observer, stop)
+    source = prepared.sources.found[wanted.name]
+    log = store.wheelhouse / "logs" / "replay" / f"{wanted.id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    engine = provision.ensure_engine(observer.say, store.farm_id)
+    try:
+        tools = Tools(engine=engine, store=store, log=log, stop=stop, say=observer.say)
+        return replays.run(wanted, evidence, source.version, times, source.pure, tools)
+    finally:
+        engine.reap_run(engine.run_id)
 
 
 def merge(matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer) -> tuple[Judged, ...]:
@@ -229,6 +289,8 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
     name = source.name
     bases = matrix.build_on if source.only_pure is None else ()
     package = matrix.packages.get(name)
+    place = plan.threaded(matrix, catalog.load())
+    base = place[0].name if place else ""
     return verdict.Case(
         source=source,
         builds={base: evidence[f"build:{name}@{base}"] for base in bases},
@@ -237,6 +299,8 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         skip={} if package is None else package.skip,
         bases=tuple(catalog.load().bases[base] for base in matrix.bases),
         interfaces=interfaces.load(),
+        race=evidence.get(f"race:{name}@{base}"),
+        exercise=evidence.get(f"exercise:{name}@{base}"),
         remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
         system={base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases},
     )

@@ -1,6 +1,6 @@
 """The table of finding codes: how bad each is, which verdict it forces, what it means and what to do.
 
-WF1xx sources · WF2xx build · WF3xx ABI · WF4xx load · WF5xx GIL and interpreters · WF9xx the farm itself.
+WF1xx sources · WF2xx build · WF3xx ABI · WF4xx load · WF5xx GIL and interpreters · WF6xx threads · WF9xx the farm itself.
 docs/findings.md is generated from here.
 """
 
@@ -86,6 +86,7 @@ _I = Verdict.IMPORT_FAILURE
 _A = Verdict.ABI_MISMATCH
 _T = Verdict.THREAD_UNSAFE
 _G = Verdict.GIL_REQUIRED
+_R = Verdict.RACY
 _U = Verdict.UNDETERMINED
 
 CODES = {
@@ -235,6 +236,37 @@ CODES = {
                  "declares that it supports that.", "Do not use it in subinterpreters."),
         _error("WF507", "crashes in a subinterpreter", None, "Importing in a subinterpreter with its own GIL, or the end of that interpreter, crashes or "
                "hangs, though the module declares that it supports that.", "Do not use it in subinterpreters."),
+        _error("WF601", "crashes under threads", _T, "Threads that call it at the same time make the process die. The same calls in one thread do not.",
+               "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+        _error("WF602", "hangs under threads", _T, "Threads that call it at the same time wait for each other for ever, or never end. The same calls in "
+               "one thread do.", "Keep one object per thread, or stay on cp314. Send the replay to the maintainers."),
+        _error("WF603", "wrong results under threads", _T, "Threads that call it at the same time get results, or leave a state, that the same calls "
+               "alone never give.", "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+        _error("WF604", "race on memory that is given back", _T, "While one thread uses memory, another gives it back, and nothing orders the two.",
+               "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+        _error("WF605", "data race", _R, "Two threads access the same memory at the same time, at least one of them writes, and nothing orders "
+               "them. What then happens is undefined in C and C++; no harm was seen here.",
+               "Do not share such objects between threads, or guard them with a lock. Send the replay to the maintainers."),
+        _info("WF606", "race outside the package's code", "Threads raced in code that nobody wrote for this package: the interpreter's own, or the "
+              "runtime of a code generator.", "Nothing: newer releases of the interpreter or of the generator mend these."),
+        _info("WF607", "lock-free access", "An atomic access that the package makes on purpose meets a plain one. Whether something else orders the two "
+              "cannot be seen from outside.", "Nothing, unless another finding names the same place."),
+        _warning("WF608", "harm without threads", None, "Calls crash, hang or give changing results in one thread too: a mistake, but none of threading.",
+                 "Send the replay to the maintainers."),
+        _warning("WF609", "race detector not working", _U, "The race detector did not see the race of a module that is known to race, or saw one in a "
+                 "module that is known not to. What it says of other packages here is worth nothing.",
+                 "Run `wheelfarm doctor`. Kernels that place memory at random beyond 28 bits stop the sanitizer: `sysctl vm.mmap_rnd_bits=28`."),
+        _info("WF610", "not examined for races", "The package could not be compiled with ThreadSanitizer, so its races were not looked for.",
+              "See the log; a build that brings compiler flags of its own is the usual cause."),
+        _info("WF611", "little was exercised", "Of the package's native callables, few could be called by threads without knowing more about them.",
+              "Give expressions that make its objects as `recipes` in matrix.toml, or raise `--effort`."),
+        _warning("WF612", "own test fails in threads", None, "A test of the package's own passes alone and fails when several threads run it at once. "
+                 "The fault may be the test's.", "Read the test; `pytest --parallel-threads=4` shows it."),
+        _error("WF613", "own test crashes in threads", _T, "The package's own tests pass alone and end the process when several threads run them at once.",
+               "Stay on cp314, or do not share its objects between threads."),
+        _info("WF614", "own tests not run", "The package's own tests could not be used.", "Nothing: what else was done under threads stands."),
+        _info("WF615", "seen once", "A crash or a hang under threads was seen once, and never again when it was tried.",
+              "Run again with `--effort deep`."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",
@@ -253,6 +285,8 @@ class Finding:
         where: the module, file or stage it is about.
         bases: where it was seen.
         remedy: what to do in this very case; empty for the code's own.
+        script: a program that shows it again, if there is one.
+        race: whether that program needs the race detector's interpreter.
         advisory: it does not count for the verdict, because another base made up for it.
     """
 
@@ -262,6 +296,8 @@ class Finding:
     bases: tuple[str, ...] = ()
     remedy: str = ""
     log: str = ""
+    script: str = ""
+    race: bool = False
     advisory: bool = False
 
     @property

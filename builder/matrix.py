@@ -152,6 +152,8 @@ class Package(_Strict):
     """Memory a build may use, in bytes; written as '4g'."""
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
+    recipes: tuple[str, ...] = ()
+    """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
 
     def apt_on(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 from builder.jobs.audit import Audit
 from builder.jobs.build import Build
-from builder.jobs.image import BaseImage, InterpretersImage, PackagesImage, PythonImage
+from builder.jobs.exercise import Exercise
+from builder.jobs.image import (
+    BaseImage,
+    InterpretersImage,
+    PackagesImage,
+    PythonImage,
+    RaceImage,
+    RaceInterpreter,
+)
 from builder.jobs.load import Load
+from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from builder.catalog import Abi, Catalog
+    from builder.catalog import Abi, Base, Catalog
+    from builder.effort import Effort
     from builder.jobs import Job
     from builder.matrix import Matrix, Package
     from builder.sources import Source
@@ -60,6 +70,7 @@ def make(
     patches: Mapping[str, tuple[str, ...]],
     catalog: Catalog,
     default: Package,
+    effort: Effort | None = None,
 ) -> Plan:
     """Plan everything the matrix asks for.
 
@@ -69,13 +80,59 @@ def make(
         patches: content of each package's patches, by name.
         catalog: bases and interpreters.
         default: settings of packages the matrix does not name.
+        effort: how hard to look for what breaks under threads; None for not at all.
     """
     abis = tuple(catalog.abis[name] for name in matrix.abis)
     native = {name: source for name, source in sources.items() if source.only_pure is None}
     jobs: dict[str, Job] = {}
-    for job in (*_images(matrix, catalog, abis), *_packages(matrix, native, patches, catalog, abis, default)):
+    planned = [*_images(matrix, catalog, abis), *_packages(matrix, native, patches, catalog, abis, default)]
+    place = threaded(matrix, catalog)
+    if effort is not None and place is not None and native:
+        planned += _threads(matrix, native, catalog, planned, *place, effort)
+    for job in planned:
         jobs.setdefault(job.id, job)
     return Plan(jobs=_sorted(jobs))
+
+
+def threaded(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
+    """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
+    bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
+    abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]
+    return (bases[0], abis[0]) if bases and abis else None
+
+
+def _threads(
+    matrix: Matrix, sources: Mapping[str, Source], catalog: Catalog, planned: list[Job], base: Base, abi: Abi,
+    effort: Effort,
+) -> list[Job]:  # fmt: skip
+    """Plan what looks for trouble with threads, beside what was planned already."""
+    jobs: list[Job] = [
+        RaceInterpreter(base=base, abi=abi, release=catalog.releases[abi.release]),
+        RaceImage(base=base, abi=abi),
+    ]
+    builds = [job for job in planned if isinstance(job, Build) and job.base == base.name]
+    for build in builds:
+        source = sources[build.name]
+        requires = tuple(need for need in source.needs if need in sources)
+        package = matrix.packages.get(build.name)
+        if build.packages:
+            jobs.append(PackagesImage(base=base.name, packages=build.packages, role="race"))
+        recipes = package.recipes if package else ()
+        jobs.append(Race(build=build, abi=abi, effort=effort, recipes=recipes, requires=requires, pure=source.pure))
+        jobs.append(
+            Exercise(
+                name=build.name,
+                version=build.version,
+                base=base.name,
+                abi=abi,
+                effort=effort,
+                sdist_filename=build.sdist_filename,
+                sdist_sha256=build.sdist_sha256,
+                requires=requires,
+                pure=source.pure,
+            )
+        )
+    return jobs
 
 
 def _images(matrix: Matrix, catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:

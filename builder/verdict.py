@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from builder import load_rules, remedies
+from builder import load_rules, remedies, stress_rules
 from builder.findings import Finding, Verdict
 from builder.judge import compare
 from builder.judge import findings as findings_of
 from builder.judge.subject import Subject
+from builder.stress_rules import Exercised
 from builder.tags import floor_name, glibc_floors
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Judgement:
         reason: one sentence for a person.
         wheels: what was built, the base with the oldest glibc first.
         loaded_on: bases it was imported on.
+        exercised: how much of it was put under threads.
     """
 
     abi: str
@@ -48,6 +50,7 @@ class Judgement:
     wheels: tuple[Wheel, ...] = ()
     findings: tuple[Finding, ...] = ()
     loaded_on: tuple[str, ...] = ()
+    exercised: Exercised = field(default_factory=Exercised)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +74,8 @@ class Case:
         skip: reasons by ABI that the matrix leaves out.
         bases: where the wheels are meant to run.
         interfaces: what interpreters and bases offer.
+        race: what the race detector saw, where it was asked.
+        exercise: what threads did to it, where that was tried.
         remedies: what was found out about what a build missed, by base.
         system: system packages the matrix has for it, by base it is built on.
     """
@@ -82,6 +87,8 @@ class Case:
     skip: Mapping[str, str]
     bases: tuple[Base, ...]
     interfaces: Interfaces
+    race: Evidence | None = None
+    exercise: Evidence | None = None
     remedies: Mapping[str, Evidence] = field(default_factory=dict)
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -114,21 +121,34 @@ def _judge_abi(case: Case, abi: Abi) -> Judgement:
     if wheels:
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
         built = [replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built]
-    findings = merged([*built, *_audit_findings(case, abi), *_load_findings(case, abi.name)])
+    threads = list(_thread_findings(case)) if abi.free_threaded else []
+    exercised = stress_rules.exercised(case.race, case.exercise) if abi.free_threaded else Exercised()
+    findings = merged([*built, *_audit_findings(case, abi), *_load_findings(case, abi.name), *threads])
     loaded = tuple(sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)}))
-    verdict = _verdict(findings, abi)
-    reason = _reason(verdict, findings, wheels, loaded)
-    return Judgement(abi=abi.name, verdict=verdict, reason=reason, wheels=wheels, findings=findings, loaded_on=loaded)
+    verdict = _verdict(findings, abi, exercised)
+    reason = _reason(verdict, findings, wheels, loaded, exercised)
+    return Judgement(
+        abi=abi.name,
+        verdict=verdict,
+        reason=reason,
+        wheels=wheels,
+        findings=findings,
+        loaded_on=loaded,
+        exercised=exercised,
+    )
 
 
-def _verdict(findings: Iterable[Finding], abi: Abi) -> Verdict:
-    """Take the worst verdict any finding forces; without one, threads decide, and cp314t was not put under any yet."""
+def _verdict(findings: Iterable[Finding], abi: Abi, exercised: Exercised) -> Verdict:
+    """Take the worst verdict any finding forces; without one, what was put under threads decides."""
     forced = [finding.verdict for finding in findings if finding.verdict is not None]
-    best = Verdict.UNPROVEN if abi.free_threaded else Verdict.COMPATIBLE
+    best = Verdict.UNPROVEN if abi.free_threaded and not exercised.enough else Verdict.COMPATIBLE
     return max([best, *forced], key=lambda verdict: verdict.rank)
 
 
-def _reason(verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...]) -> str:
+def _reason(
+    verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...],
+    exercised: Exercised,
+) -> str:  # fmt: skip
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
         first = deciding[0]
@@ -137,8 +157,16 @@ def _reason(verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel
     floors = ", ".join(dict.fromkeys(wheel.floor for wheel in wheels))
     seen = f"built as {floors}, imports on {', '.join(loaded) or 'no base'}"
     if verdict is Verdict.UNPROVEN:
-        return f"{seen}, GIL stays off; none of its native code was exercised under threads"
-    return seen
+        return f"{seen}, GIL stays off; {_threads_said(exercised)}"
+    return f"{seen}, GIL stays off; {_threads_said(exercised)}, nothing found" if exercised.enough else seen
+
+
+def _threads_said(exercised: Exercised) -> str:
+    """Say how much of a package was put under threads."""
+    if not exercised.under_threads:
+        return "none of its native code was exercised under threads"
+    watched = "with the race detector" if exercised.detector else "without a working race detector"
+    return f"threads called {exercised.under_threads} of its {exercised.callables} native callables {watched}"
 
 
 def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -261,3 +289,19 @@ def _load_findings(case: Case, abi: str) -> Iterator[Finding]:
         facts = load.facts["loads"].get(abi)
         for finding in () if facts is None else load_rules.findings(facts, case.source.name):
             yield replace(finding, bases=(base,), log=load.log)
+
+
+def _thread_findings(case: Case) -> Iterator[Finding]:
+    """Judge what threads showed; what the farm could not tell counts only where there is a wheel."""
+    for evidence, findings in (
+        (case.race, stress_rules.race_findings),
+        (case.exercise, stress_rules.exercise_findings),
+    ):
+        if evidence is None:
+            continue
+        base = evidence.job.rpartition("@")[2]
+        if evidence.determined:
+            for finding in findings(evidence.facts, evidence.log):
+                yield replace(finding, bases=(base,))
+        elif case.builds[base].determined:
+            yield _untold(evidence, base)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from builder.store import Store
 
 _WAKE_S = 0.2
-_USUAL_S = {"image": 60.0, "build": 30.0, "audit": 3.0, "load": 5.0, "remedy": 0.1}
+_USUAL_S = {
+    "image": 60.0, "build": 30.0, "audit": 3.0, "load": 5.0, "remedy": 0.1, "race": 40.0, "exercise": 20.0,
+}  # fmt: skip
 """What a job of a kind takes before it was ever timed, in seconds."""
 
 

@@ -83,3 +83,10 @@ class ImageJob(Job, Protocol):
 def inside_program(name: str) -> str:
     """Return the text of a program of builder/inside/, which runs in containers and is part of its job's key."""
     return (Path(__file__).parents[1] / "inside" / name).read_text()
+
+
+@cache
+def stress_programs() -> dict[str, str]:
+    """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
+    folder = Path(__file__).parents[1] / "inside" / "stress"
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}

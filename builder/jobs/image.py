@@ -1,4 +1,4 @@
-"""Image jobs: base, interpreters, builder, verification image, and a builder with a package's system packages.
+"""Image jobs: base, interpreters, builder, verification image, race detector, and a package's system packages on top.
 
 Facts of each: `tag`, `content` (hash of what is inside, the part of downstream keys), `bytes`; of a builder with
 system packages also `missing`, the packages its base does not have, in which case there is no image.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CA_LABEL = "wheelfarm.ca"
 _INTERPRETERS = "image:interpreters"
+_RACE_INTERPRETER = "image:race-interpreter"
+_RACE_FILES = ("race-tree.sh", "canary.c")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -100,7 +102,7 @@ class BaseImage(_Image):
         return ()
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - a base stands on nothing
-        row = self.base.model_dump(exclude={"enabled", "runtime"})
+        row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer"})
         return digest("base", row, self.distribution.model_dump())
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
@@ -224,32 +226,119 @@ class PythonImage(_Image):
             )
 
 
-def packages_id(base: str, packages: tuple[str, ...]) -> str:
-    """Return the id of the image job for a base's builder with system packages; without any, the builder's own."""
-    return f"image:builder-{base}" + (f"+{digest(packages)[:8]}" if packages else "")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaceInterpreter(_Image):
+    """The free-threaded interpreter compiled with ThreadSanitizer."""
+
+    base: catalog.Base
+    abi: catalog.Abi
+    release: catalog.Release
+
+    @property
+    def id(self) -> str:
+        return _RACE_INTERPRETER
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"image:{self.base.name}",)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        recipes = [_recipe("race-interpreter.Dockerfile"), _recipe("build-race-interpreter.sh")]
+        built = (self.abi.configure, self.release.sha256, self.base.sanitizer)
+        return digest("race-interpreter", built, recipes, inputs[self.needs[0]].facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = _tag("race-interpreter", key)
+        if tools.engine.image_labels(tag) is None:
+            arguments = {
+                "BASE": inputs[self.needs[0]].facts["tag"],
+                "COMPILER": " ".join(self.base.sanitizer),
+                "OPTIONS": " ".join(self.abi.configure),
+            }
+            source = {"source.tar.xz": interpreter_source.fetch(self.release, tools.say)}
+            recipe = "race-interpreter.Dockerfile"
+            if failure := _build(tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source):
+                raise CannotTellError(
+                    f"the interpreter with ThreadSanitizer did not build: {failure} (log: {tools.log})"
+                )
+        return _facts(tag, key, tools)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaceImage(_Image):
+    """A builder with the sanitizer's compiler and interpreter, and the canaries every search for races begins with."""
+
+    base: catalog.Base
+    abi: catalog.Abi
+
+    @property
+    def id(self) -> str:
+        return f"image:race-{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (f"image:builder-{self.base.name}", _RACE_INTERPRETER)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        recipes = [_recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
+        return digest(
+            "race",
+            recipes,
+            self.base.sanitizer,
+            self.abi.directory,
+            [inputs[need].facts["content"] for need in self.needs],
+        )
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = _tag(f"race-{self.base.name}", key)
+        if tools.engine.image_labels(tag) is None:
+            builder, interpreter = (inputs[need].facts["tag"] for need in self.needs)
+            arguments = {
+                "BUILDER": builder,
+                "RACE_INTERPRETER": interpreter,
+                "COMPILER": " ".join(self.base.sanitizer),
+                "PLAIN": self.abi.directory,
+            }
+            if failure := _build(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
+                raise CannotTellError(f"the race detector's image did not build: {failure} (log: {tools.log})")
+        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+
+
+def packages_id(base: str, packages: tuple[str, ...], role: str = "builder") -> str:
+    """Return the id of the image job for an image with system packages; without any, the image's own.
+
+    Args:
+        base: the base.
+        packages: system packages.
+        role: `builder` or `race`.
+    """
+    return f"image:{role}-{base}" + (f"+{digest(packages)[:8]}" if packages else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackagesImage(_Image):
-    """A builder with the system packages some package asks for: one layer, shared by all that ask the same."""
+    """A builder or race detector with the system packages some package asks for: all that ask the same share it."""
 
     base: str
     packages: tuple[str, ...]
+    role: str = "builder"
 
     @property
     def id(self) -> str:
-        return packages_id(self.base, self.packages)
+        return packages_id(self.base, self.packages, self.role)
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (f"image:builder-{self.base}",)
+        return (f"image:{self.role}-{self.base}",)
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("packages", _recipe("packages.Dockerfile"), self.packages, inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag(f"builder-{self.base}", key)
+        tag = _tag(f"{self.role}-{self.base}", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {"BUILDER": inputs[self.needs[0]].facts["tag"], "PACKAGES": " ".join(self.packages)}
             if failure := _build(tag, "packages.Dockerfile", (), arguments, tools):

@@ -181,14 +181,20 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
             for wheel in judgement.wheels
         ],
         loaded_on=list(judgement.loaded_on),
-        exercised=ExercisedPart(native_callables=0, under_threads=0, race_detector=False),
+        exercised=ExercisedPart(
+            native_callables=judgement.exercised.callables,
+            under_threads=judgement.exercised.under_threads,
+            race_detector=judgement.exercised.detector,
+        ),
         findings=[_finding(package, judgement.abi, finding) for finding in judgement.findings],
     )
 
 
 def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:
+    identity = finding.identity(package.name, package.version, abi)
+    again = f"wheelfarm replay {identity}" if finding.script else f"wheelfarm run --only {package.name} --again"
     return FindingPart(
-        id=finding.identity(package.name, package.version, abi),
+        id=identity,
         code=finding.code,
         severity=finding.kind.severity.value,
         title=finding.kind.title,
@@ -197,5 +203,5 @@ def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,
-        replay=f"wheelfarm run --only {package.name} --again",
+        replay=again,
     )

@@ -1,0 +1,61 @@
+"""How hard the farm looks for what breaks under threads: a table of three rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """What `--effort` takes."""
+
+    NONE = "none"
+    """Build, audit and import; put nothing under threads."""
+    QUICK = "quick"
+    STANDARD = "standard"
+    DEEP = "deep"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """One row.
+
+    Attributes:
+        threads: threads that share an object.
+        pairs: most pairs of operations on one kind of object.
+        learn_s: most time to learn how a package is called, in seconds.
+        race_s: most time under the race detector, in seconds.
+        plain_s: most time with the plain interpreter, in seconds.
+        tests_s: most time for a package's own tests, once alone and once in threads, in seconds each.
+        iterations: how often each own test is repeated in every thread.
+        proofs: how many findings are shown again by a program of their own.
+        times: how often each such program is run.
+    """
+
+    threads: int
+    pairs: int
+    learn_s: float
+    race_s: float
+    plain_s: float
+    tests_s: float
+    iterations: int
+    proofs: int
+    times: int
+
+    def record(self) -> dict[str, float]:
+        """Return the row as JSON data."""
+        return asdict(self)
+
+
+EFFORTS = {
+    Level.QUICK: Effort(
+        threads=4, pairs=24, learn_s=5, race_s=15, plain_s=8, tests_s=20, iterations=1, proofs=1, times=3
+    ),
+    Level.STANDARD: Effort(
+        threads=4, pairs=48, learn_s=8, race_s=30, plain_s=12, tests_s=45, iterations=2, proofs=3, times=10
+    ),
+    Level.DEEP: Effort(
+        threads=8, pairs=400, learn_s=40, race_s=600, plain_s=240, tests_s=600, iterations=8, proofs=12, times=20
+    ),
+}
+"""By level."""

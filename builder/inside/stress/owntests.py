@@ -1,0 +1,183 @@
+"""A distribution's own tests: alone, then each of them in several threads at once by pytest-run-parallel."""
+
+import os
+import re
+import signal
+import subprocess
+import tarfile
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import installing
+
+_FOLDERS = ("tests", "test", "testing")
+_CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}
+_MOST_NAMED = 30
+_FLAKY_RUNS = 2
+
+
+def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Run the tests of an sdist.
+
+    Args:
+        python: the interpreter.
+        site: where the distribution is installed.
+        wheels: a folder with pytest, pytest-run-parallel and what the tests need.
+        asked: `sdist`, `requirements` (what could be had), `threads`, `iterations`, `seconds`, `deselect`, `command` (extra options).
+
+    Returns:
+        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`), `single` (tests the plugin ran
+        in one thread), `uncollected`, `baseline_failures` and `findings`, tests that pass alone and fail under threads.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = _placed(asked["sdist"], Path(scratch))
+        if folder is None:
+            return {"ran": False, "why": "the sdist has no tests"}
+        tools = str(Path(scratch) / "tools")
+        for requirement in ["pytest", "pytest-run-parallel", *asked["requirements"]]:
+            if problem := installing.install(python, requirement, wheels, tools, "--upgrade"):
+                print(requirement, problem, flush=True)
+        if not (Path(tools) / "pytest").is_dir():
+            return {"ran": False, "why": "pytest could not be had for this interpreter"}
+        runner = _Runner(python, f"{site}:{tools}", folder, asked)
+        alone = runner.run("alone")
+        if alone["ended"] != "by itself" or not alone["passed"]:
+            why = (
+                "its tests do not pass alone" if alone["ended"] == "by itself" else f"its tests ended {alone['ended']}"
+            )
+            return {"ran": False, "why": why, "alone": _summary(alone), "uncollected": alone["uncollected"]}
+        parallel = runner.run(
+            "parallel", f"--parallel-threads={asked['threads']}", f"--iterations={asked['iterations']}"
+        )
+        bad = [name for name in parallel["failed"] if name in alone["passed"]]
+        return {
+            "ran": True,
+            "alone": _summary(alone),
+            "parallel": _summary(parallel),
+            "threads": asked["threads"],
+            "single": parallel["single"],
+            "uncollected": alone["uncollected"],
+            "baseline_failures": sorted(alone["failed"])[:_MOST_NAMED],
+            "crash": parallel["ended"] if parallel["ended"] not in {"by itself", "at the limit on time"} else "",
+            "crash_stack": parallel["tail"] if parallel["ended"] not in {"by itself", "at the limit on time"} else "",
+            "findings": {name: parallel["failed"][name] for name in bad[:_MOST_NAMED]},
+        }
+
+
+def _summary(outcome: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "passed": len(outcome["passed"]),
+        "failed": len(outcome["failed"]),
+        "skipped": outcome["skipped"],
+        "ended": outcome["ended"],
+    }
+
+
+def _placed(sdist: str, scratch: Path) -> Path | None:
+    """Unpack the tests alone: the package's own folder would hide what is installed."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(scratch / "sdist", filter="data")
+    root = next(iter(sorted(path for path in (scratch / "sdist").iterdir() if path.is_dir())), scratch / "sdist")
+    target = scratch / "tests"
+    target.mkdir()
+    found = False
+    for name in (*_FOLDERS, *_CODE):
+        if (root / name).exists():
+            (root / name).rename(target / name)
+            found |= name in _FOLDERS
+    for path in root.glob("test*.py"):
+        path.rename(target / path.name)
+        found = True
+    return target if found else None
+
+
+class _Runner:
+    """Runs pytest in a folder of tests."""
+
+    def __init__(self, python: str, path: str, folder: Path, asked: dict[str, Any]) -> None:
+        self._python = python
+        self._folder = folder
+        self._asked = asked
+        self._environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1", "PYTHONHASHSEED": "0",
+        }  # fmt: skip
+
+    def run(self, name: str, *options: str) -> dict[str, Any]:
+        """Run the tests once; files that cannot be collected are left out."""
+        report = self._folder / f"{name}.xml"
+        command = [
+            # Options of the project's own configuration may belong to plugins that are not here.
+            self._python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=",
+            "--continue-on-collection-errors", f"--junit-xml={report}", *self._asked["command"],
+            *(f"--deselect={test}" for test in self._asked["deselect"]), *options,
+        ]  # fmt: skip
+        if name == "alone":
+            command += ["-p", "no:run-parallel"]
+        ended, text = self._process(command)
+        return {
+            "ended": ended,
+            "tail": text[-4000:],
+            **_results(report),
+            "single": _single(text),
+            "uncollected": _uncollected(text),
+        }
+
+    def _process(self, command: list[str]) -> tuple[str, str]:
+        with tempfile.TemporaryFile("w+", errors="replace") as sink:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+            try:
+                process.wait(self._asked["seconds"])
+                ended = "by itself" if process.returncode >= 0 else signal.Signals(-process.returncode).name
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGABRT)  # the fault handler shows where all threads stand
+                ended = "at the limit on time"
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+            sink.seek(0)
+            text = sink.read()
+        print(text[-3000:], flush=True)
+        return ended, text
+
+
+def _results(report: Path) -> dict[str, Any]:
+    """Read pytest's own report."""
+    found: dict[str, Any] = {"passed": set(), "failed": {}, "skipped": 0}
+    if not report.exists():
+        return found
+    for case in ET.parse(report).iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        bad = next((child for child in case if child.tag in {"failure", "error"}), None)
+        if bad is not None:
+            found["failed"][name] = (bad.get("message") or "")[:400]
+        elif any(child.tag == "skipped" for child in case):
+            found["skipped"] += 1
+        else:
+            found["passed"].add(name)
+    return found
+
+
+def _single(text: str) -> list[str]:
+    """Return the tests that pytest-run-parallel says it ran in one thread."""
+    names = re.findall(
+        r"^(\S+::\S+).*PARALLEL[- ]?(?:SKIPPED|UNSAFE|FAILED)?.*thread-unsafe", text, re.MULTILINE | re.IGNORECASE
+    )
+    counted = re.search(r"(\d+) tests? (?:was|were) not run in parallel", text)
+    return names[:_MOST_NAMED] or ([f"{counted[1]} tests"] if counted else [])
+
+
+def _uncollected(text: str) -> list[str]:
+    return sorted(set(re.findall(r"^ERROR (\S+?)(?: -|$)", text, re.MULTILINE)))[:_MOST_NAMED]

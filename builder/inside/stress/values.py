@@ -1,0 +1,181 @@
+"""Values to call native code with, as Python expressions, and classes of values that hand over to other threads.
+
+Expressions are evaluated with this module's classes under the name `values`; a replay script carries their source.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+
+PATIENCE = 300
+"""How long to wait for a callback, in milliseconds."""
+
+CALLBACK = "(lambda *given, **named: 1)"
+
+COMPACT = (
+    "'ab'", "8", "b'abcdefgh'", "1.5", "[1, 2, 3]", "{'a': 1, 'b': 2}", CALLBACK, "None", "'a'", "1", "(1, 2)",
+    "['ab', 'cd']", "bytearray(b'abcdefgh')", "{1, 2}", "[('a', 1), ('b', 2)]", "True",
+)  # fmt: skip
+"""One of each kind, the likeliest first."""
+
+STANDARD = ("array", "collections", "datetime", "decimal", "fractions", "io", "math", "uuid")
+"""Modules that expressions may name beside the package's own."""
+
+WIDER = (
+    "0", "2", "3", "16", "64", "100", "1000", "-1", "'r'", "'utf-8'", "''", "b''", "[]", "{}", "[1.0, 2.0, 3.0]", "'1 2 3'",
+    "'{\"a\": [1, 2]}'", "b'{\"a\": 1}'", "int", "str", "object()", "io.BytesIO(b'abcdefgh')",
+    "io.StringIO('abcdefgh')", "[[1, 2], [3, 4]]", "[b'ab', b'cd']", "(0.0, 1.0)", "range(3)",
+    "datetime.datetime(2026, 1, 2)", "slice(0, 2)", "array.array('d', [1.0, 2.0])",
+)  # fmt: skip
+"""Further values, for arguments whose kind was right and whose value was not."""
+
+KINDS = {
+    "str": ("'ab'", "'a'", "'r'", "'utf-8'", "'{\"a\": [1, 2]}'"),
+    "bytes": ("b'abcdefgh'", "b''", "bytearray(b'abcdefgh')"),
+    "int": ("8", "1", "2", "0", "64", "100"),
+    "float": ("1.5", "0.0", "0.25"),
+    "bool": ("True", "False"),
+    "list": ("[1, 2, 3]", "['ab', 'cd']", "[1.0, 2.0, 3.0]", "[('a', 1), ('b', 2)]"),
+    "tuple": ("(1, 2)", "(0.0, 1.0)"),
+    "dict": ("{'a': 1, 'b': 2}",),
+    "callable": (CALLBACK,),
+    "file": ("io.BytesIO(b'abcdefgh')", "io.StringIO('abcdefgh')"),
+}
+"""By kind of argument."""
+
+_NAMES = {
+    "str": {"s", "text", "string", "name", "word", "path", "title", "label", "pattern", "encoding", "mode", "prefix", "line", "sep", "token"},
+    "bytes": {"data", "buf", "buffer", "b", "raw", "payload", "chunk", "packed", "blob", "source", "bytes_", "content"},
+    "int": {"n", "i", "size", "count", "index", "capacity", "maxsize", "length", "limit", "width", "height", "seed", "start", "stop", "end",
+            "step", "pos", "position", "offset", "bits", "level", "number", "num", "row", "rows", "col", "cols", "slot", "id", "depth"},
+    "float": {"x", "y", "z", "ratio", "rate", "timeout", "weight", "scale", "alpha", "amount", "tolerance", "factor", "now"},
+    "callable": {"func", "fn", "f", "callback", "cb", "handler", "factory", "hook", "visitor", "predicate", "default_factory", "on_evict"},
+    "list": {"items", "values", "seq", "sequence", "iterable", "args", "lst", "elements", "points", "samples", "words", "pairs"},
+    "dict": {"mapping", "d", "kwargs", "options", "config", "table", "obj", "mp"},
+    "file": {"file", "fp", "stream", "fileobj", "reader"},
+    "bool": {"flag", "strict", "reverse", "copy", "sort", "sort_keys", "verbose"},
+}  # fmt: skip
+
+VARIANTS = {
+    "str": (
+        "''.join('ab')",
+        "''.join('\\u00e9\\u4e2d\\U0001f600') * 9",
+        "''.join('xyz') * 700",
+        "'a,b;c d:e\\tf ' * 5",
+    ),
+    "bytes": ("bytes(bytearray(8))", "bytes(range(256)) * 16"),
+    "bytearray": ("bytearray(4096)",),
+    "list": ("[1] * 2000", "['k%d' % i for i in range(50)]"),
+    "dict": ("{'k%d' % i: i for i in range(300)}",),
+    "int": ("257", "3"),
+}
+"""Other values of the type of an argument that worked: made anew each time, for constants live for ever; not ASCII; large."""
+
+FRESH = ("''.join(", "bytes(bytearray(", "object()", "[", "{")
+"""What an expression of a new object has in it."""
+
+HANDING_OVER = ("values.Slow('k')", "values.SlowIndex(1)")
+"""Values whose methods let other threads run."""
+
+MUTATIONS = {
+    "list": ("{a}.append(1)", "{a}.clear()", "{a}.extend((1, 2, 3, 4, 5, 6, 7, 8))", "{a}.pop() if {a} else None", "{a}.reverse()"),
+    "dict": (
+        "{a}.__setitem__('a', 1)", "{a}.clear()", "{a}.update({{'a': 1, 'b': 2, 'c': 3}})", "{a}.pop('a', None)",
+        "{a}.update({{'k%d' % i: i for i in range(40)}})",
+    ),
+    "set": ("{a}.add(7)", "{a}.clear()", "{a}.update(range(40))"),
+    "bytearray": ("{a}.__setitem__(0, 65)", "{a}.extend(b'abcd')", "{a}.clear()"),
+}  # fmt: skip
+"""What other threads may do to an argument while native code reads it, by its type; `{a}` is the argument."""
+
+NEVER = frozenset({
+    "kill", "abort", "exit", "_exit", "fork", "terminate", "reboot", "shutdown", "suspend", "send_signal", "sleep",
+    "settrace", "setprofile", "breakpoint", "set_trace", "input", "serve_forever", "run_forever", "mainloop", "_debugmallocstats",
+})  # fmt: skip
+"""Names of callables that end or stop a process by design."""
+
+
+class Slow:
+    """A key that hands over to other threads whenever it is hashed or compared."""
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+    def __hash__(self) -> int:
+        time.sleep(0)
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        time.sleep(0.0001)
+        return self.key == (other.key if isinstance(other, Slow) else other)
+
+    def __repr__(self) -> str:
+        return f"Slow({self.key!r})"
+
+
+class SlowIndex:
+    """An integer that hands over to other threads whenever it is asked for."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __index__(self) -> int:
+        time.sleep(0.0001)
+        return self.number
+
+    __int__ = __index__
+
+
+class Meeting:
+    """A callback that waits until another thread has done something meanwhile.
+
+    Code that holds a lock while it calls back keeps that thread out, and neither goes on.
+    """
+
+    def __init__(self) -> None:
+        self.inside = False
+        self.done = False
+
+    def __call__(self, *given: object, **named: object) -> int:
+        """Wait for the other thread."""
+        if not self.done:
+            self.inside = True
+            while not self.done:
+                time.sleep(0.001)
+        return 1
+
+
+def join(meeting: Meeting, *calls: Callable[[], object]) -> None:
+    """Wait for a callback to be called, make the calls meanwhile, and let it go on."""
+    for _ in range(PATIENCE):
+        if meeting.inside:
+            break
+        time.sleep(0.001)
+    try:
+        for call in calls:
+            call()
+    finally:
+        meeting.done = True
+
+
+class Collecting:
+    """A callback that collects garbage, for which all threads have to stop."""
+
+    def __call__(self, *given: object, **named: object) -> int:
+        """Collect."""
+        gc.collect()
+        return 1
+
+
+def kind_of(name: str, annotation: str = "") -> tuple[str, ...]:
+    """Return likely values of a parameter, by its annotation or, without one, by its name."""
+    for kind in ("callable", "bytes", "float", "bool", "int", "dict", "list", "str", "tuple"):
+        words = {"callable": "Callable", "dict": "Mapping", "list": "Sequence"}
+        if kind in annotation or words.get(kind, "\0") in annotation:
+            return KINDS[kind]
+    if "Iterable" in annotation:
+        return KINDS["list"]
+    for kind, names in _NAMES.items():
+        if name.lower().strip("_") in names:
+            return KINDS[kind]
+    return ()

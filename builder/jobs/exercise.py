@@ -1,0 +1,98 @@
+"""Exercise job: a free-threaded wheel, called by threads with the plain interpreter -> crashes, hangs, wrong results.
+
+Facts: `wheel` (its file name, or None: then there is nothing else) and what builder/inside/stress/exercise.py answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.engine import Limits, Task
+from builder.jobs import Result, stress_programs
+from builder.jobs.load import wheel_of
+from builder.jobs.race import PLAN, answered, served_wheels
+from builder.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.catalog import Abi
+    from builder.effort import Effort
+    from builder.jobs import Tools
+    from builder.sources import Pure
+    from builder.store import Evidence
+
+_OUTPUT = "/result/exercise.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercise:
+    """Put one package under threads, on the base it was built on.
+
+    Attributes:
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+    """
+
+    name: str
+    version: str
+    base: str
+    abi: Abi
+    effort: Effort
+    sdist_filename: str
+    sdist_sha256: str
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"exercise:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
+        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        image, race, *builds = (inputs[need] for need in self.needs)
+        wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
+        pure = [wheel.sha256 for wheel in self.pure]
+        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256)
+        return digest("exercise", 1, stress_programs(), looked, wheels, pure, race.key, image.facts["content"])
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, race, build, *others = (inputs[need] for need in self.needs)
+        wheel = wheel_of(build, self.abi.name)
+        if wheel is None:
+            return Result(facts={"wheel": None})
+        served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
+        planned: dict[str, Any] = {"surface": None, "plan": []}
+        if PLAN in race.files:
+            planned = json.loads(tools.store.file(race.files[PLAN]).read_text())
+        python = f"/opt/python/{self.abi.directory}/bin/python"
+        request = {
+            "python": python,
+            "name": self.name,
+            "requirement": f"{self.name}=={self.version}",
+            "wheels": "/farm/wheels",
+            **planned,
+            "suspects": [event["calls"] for event in race.facts.get("races", ())],
+            "tests": None,
+            "effort": self.effort.record(),
+        }
+        tools.say("calling it by threads")
+        task = Task(
+            image=image.facts["tag"],
+            command=[python, "/farm/stress/exercise.py", "/farm/request.json", _OUTPUT],
+            files={
+                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                f"/farm/{self.sdist_filename}": tools.store.file(self.sdist_sha256),
+                "/farm/request.json": json.dumps(request).encode(),
+            },
+            collect=_OUTPUT,
+            limits=Limits(memory_bytes=4 << 30, timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s),
+        )
+        return Result(facts={"wheel": wheel, **answered(task, "exercising it", tools)})

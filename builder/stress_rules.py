@@ -1,0 +1,155 @@
+"""Race and exercise facts -> findings, and how much they prove. Pure.
+
+Why each of them forces the verdict it does, or none: docs/decisions/0011-what-threads-show.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.findings import Finding
+
+if TYPE_CHECKING:
+    from builder.store import Evidence
+
+Facts = Mapping[str, Any]
+
+ENOUGH = 0.5
+"""Share of the native callables that must have been called by threads for `compatible`."""
+
+_HARMS = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_MOST = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercised:
+    """How much native code was put under threads.
+
+    Attributes:
+        callables: native callables there are.
+        under_threads: those that threads called, with the race detector watching.
+        detector: whether the race detector watched and had proven itself.
+    """
+
+    callables: int = 0
+    under_threads: int = 0
+    detector: bool = False
+
+    @property
+    def enough(self) -> bool:
+        """Whether finding nothing means something."""
+        return self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+
+
+def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
+    """Say how much was put under threads, by the evidence there is."""
+    facts = race.facts if race is not None and race.determined else {}
+    surface = facts.get("surface")
+    if not surface:
+        return Exercised()
+    done = exercise is not None and exercise.determined and exercise.facts.get("install", "none") is None
+    under = set(facts.get("under_threads", ())) & set(surface["callables"])
+    proven = all(facts["preflight"].values())
+    return Exercised(callables=len(surface["callables"]), under_threads=len(under), detector=proven and done)
+
+
+def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
+    """Judge what the race detector saw."""
+    if facts.get("wheel") is None:
+        return
+    if facts["failure"] is not None:
+        yield Finding(code="WF610", detail=f"it does not compile with ThreadSanitizer: {facts['failure']}", log=log)
+        return
+    preflight = facts["preflight"]
+    if not preflight["racy_seen"] or not preflight["clean_silent"]:
+        missed = "did not see a race that is there" if not preflight["racy_seen"] else "saw a race where there is none"
+        yield Finding(code="WF609", detail=f"the detector {missed}", where="canary", log=log)
+        return
+    if facts["install"] is not None:
+        yield Finding(code="WF610", detail=f"it could not be installed to be examined: {facts['install']}", log=log)
+        return
+    if facts["surface"] is None:
+        yield Finding(code="WF611", detail="calling it alone ended every attempt to learn how", log=log)
+        return
+    yield from _covered(facts, log)
+    for event in facts["races"][:_MOST]:
+        yield _race(event, log)
+    for event in facts["harms"][:_MOST]:
+        yield from _harm(event, log, race=True)
+    for event in facts["advisory"][:_MOST]:
+        code = "WF607" if event.get("lock_free") else "WF606"
+        where = " and ".join(event["places"])
+        yield Finding(code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log)
+
+
+def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
+    """Judge what threads did to a package with the plain interpreter."""
+    if facts.get("wheel") is None or facts.get("install") is not None:
+        return
+    for event in facts["harms"][:_MOST]:
+        yield from _harm(event, log, race=False)
+    yield from _own_tests(facts.get("own_tests"), log)
+
+
+def _covered(facts: Facts, log: str) -> Iterator[Finding]:
+    callables = set(facts["surface"]["callables"])
+    missed = sorted(callables - set(facts["under_threads"]))
+    if len(callables) - len(missed) < ENOUGH * len(callables):
+        named = ", ".join(missed[:6]) + (f" and {len(missed) - 6} more" if len(missed) > 6 else "")  # noqa: PLR2004
+        detail = f"threads called {len(callables) - len(missed)} of {len(callables)} native callables; not {named}"
+        yield Finding(code="WF611", detail=detail, where="surface", log=log)
+
+
+def _race(event: Facts, log: str) -> Finding:
+    detail = f"{event['kind']} at {', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
+    code = "WF604" if event["freed"] else "WF605"
+    where = " and ".join(event["places"])
+    return Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True)
+
+
+def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
+    """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
+    what = event["what"]
+    where = ", ".join(event["calls"]["natives"][:4]) or _calls(event)
+    how = f" with {event['signal']}" if event.get("signal") else ""
+    detail = f"{what}{how}, when threads make {_calls(event)}{_counted(event)}"
+    if not event.get("shown"):
+        if event.get("ran") and what != "wrong":
+            yield Finding(code="WF615", detail=detail, where=where, log=log)
+        return
+    arms = event.get("arms", {})
+    alone = arms.get("alone", [0, 0])[0] > 0
+    code = "WF608" if alone else _HARMS[what]
+    if not alone and arms.get("gil", [0, 0])[0] > 0:
+        detail += "; it happens with the GIL on too"
+    if not alone and arms.get("private", [0, 0])[0] > 0:
+        detail += "; it happens with an object for each thread too: what they share is the module's"
+    if sentences := event.get("sentences"):
+        detail += f": {sentences[0][:300]}"
+    yield Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=race)
+
+
+def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
+    if facts is None:
+        return
+    if not facts["ran"]:
+        yield Finding(code="WF614", detail=facts["why"], where="tests", log=log)
+        return
+    if facts["crash"]:
+        yield Finding(code="WF613", detail=f"{facts['crash']} with {facts['threads']} threads", where="tests", log=log)
+    for name, message in list(facts["findings"].items())[:_MOST]:
+        yield Finding(code="WF612", detail=message, where=name, log=log)
+
+
+def _calls(event: Facts) -> str:
+    """Show the calls of an event, a few of them."""
+    texts = list(dict.fromkeys(text for row in event["calls"]["rows"] for text, _ in row))
+    shown = ", ".join(f"`{text}`" for text in texts[:3])
+    made = f" of `{event['calls']['make'][:80]}`" if event["calls"]["make"] else ""
+    return shown + (f" and {len(texts) - 3} more calls" if len(texts) > 3 else "") + made  # noqa: PLR2004
+
+
+def _counted(event: Facts) -> str:
+    return f" (shown again {event['shown']} of {event['ran']} times)" if event.get("shown") else ""
