@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from builder import __version__, cli_automation, cli_dependencies, cli_replay
+from builder.cli_automation import EffortOption
 from builder.effort import Level
 from builder.errors import ExitCode, FarmError, Interrupted
 from builder.stopping import stop_on_signals
@@ -40,9 +41,6 @@ OnlyOption = Annotated[
     list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-EffortOption = Annotated[
-    Level, typer.Option("--effort", help="How hard to look for what breaks under threads; none: not at all.")
-]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")]
 
 _console = Console(emoji=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from builder.effort import Level
 from builder.errors import ExitCode
 from builder.stopping import stop_on_signals
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")]
 WheelhouseOption = Annotated[
     Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store are.")
+]
+EffortOption = Annotated[
+    Level,
+    typer.Option(
+        "--effort",
+        envvar="WHEELFARM_EFFORT",
+        help="How hard to look for what breaks under threads; none: not at all.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -63,7 +72,11 @@ def publish(
     raise typer.Exit(ExitCode.FAULTS if refused else ExitCode.ADMISSIBLE)
 
 
-def nightly(matrix: MatrixOption = Path("matrix.toml"), wheelhouse: WheelhouseOption = Path("wheelhouse")) -> None:
+def nightly(
+    matrix: MatrixOption = Path("matrix.toml"),
+    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    effort: EffortOption = Level.QUICK,
+) -> None:
     """Take new releases, build and verify what changed, publish the index, and say what is different from last time.
 
     The exit code is about changes: 1 where a verdict got worse, 3 where the farm can no longer tell, 0 otherwise.
@@ -78,7 +91,7 @@ def nightly(matrix: MatrixOption = Path("matrix.toml"), wheelhouse: WheelhouseOp
     store = Store(wheelhouse)
     with store.held(), terminal.observer(_errors) as observer:
         before = document.read(store.wheelhouse)
-        farm.run(loaded, store, farm.Request(fresh_s=0.0), observer, stop)
+        farm.run(loaded, store, farm.Request(fresh_s=0.0, effort=effort), observer, stop)
     _tell(before, store.wheelhouse)
 
 

@@ -23,6 +23,9 @@ from tests.corpus import make_sdist
 DEBIAN = '[farm]\nbases = ["debian-12", "debian-13"]\nbuild-on = ["debian-12"]\n'
 
 
+os.environ["WHEELFARM_EFFORT"] = "none"  # only the tests of threads look for what breaks under threads
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.engine)

@@ -1,0 +1,123 @@
+"""Threads: a fault is found, proven and replayed; a safe package is not blamed; a broken detector has no voice."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from builder.engine import Engine, Limits, Task
+from builder.jobs import stress_programs
+from tests.corpus import CORPUS
+from tests.integration.conftest import Workshop
+
+HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
+PREFLIGHT = """
+import json, sys
+sys.path.insert(0, "/farm/stress")
+import race
+race._PATIENCE_S = 5
+real = "/opt/race/tree/bin/python"
+answers = {
+    "whole": race.preflight(real, 4),
+    "sanitizer off": race.preflight("/opt/python/cp314-cp314t/bin/python", 4),
+    "one thread": race.preflight(real, 1),
+}
+race._CANARIES = "/nowhere"
+answers["canary removed"] = race.preflight(real, 4)
+open("/result/answers.json", "w").write(json.dumps(answers))
+"""
+
+
+def unlocked(shop: Workshop) -> str:
+    """Write a patch that takes the lock out of a safe package's append, and return its name."""
+    path = Path("src/spanbuf.c")
+    before = (CORPUS / "threads" / "spanbuf" / path).read_text()
+    after = before.replace("PyMutex_Lock(&self->mutex);", "").replace("PyMutex_Unlock(&self->mutex);", "")
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
+    )
+    (shop.root / "unlocked.patch").write_text("".join(lines))
+    return "unlocked.patch"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, images: Workshop) -> Workshop:
+    """Return a workshop where a safe and a faulty package were put under threads."""
+    assert images
+    shop = Workshop(root=tmp_path_factory.mktemp("threads"))
+    tables = "".join(
+        f'[packages.{name}]\nsdist = "{name}-{version}.tar.gz"\n'
+        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"))
+    )
+    shop.write(HEAD + tables, "spanbuf", "hexview")
+    ended = shop.run("--effort", "quick")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    return shop
+
+
+def test_a_fault_is_proven_and_a_safe_package_is_not_blamed(done: Workshop):
+    packages = done.verdicts()
+    safe = packages["spanbuf"]["abis"]["cp314t"]
+    assert safe["verdict"] == "compatible", safe
+    assert safe["exercised"]["race_detector"]
+    assert safe["exercised"]["under_threads"] == safe["exercised"]["native_callables"]
+    faulty = packages["hexview"]["abis"]["cp314t"]
+    assert faulty["verdict"] == "thread-unsafe", faulty
+    codes = {finding["code"] for finding in faulty["findings"]}
+    assert {"WF603", "WF605"} <= codes
+    assert packages["hexview"]["abis"]["cp314"]["verdict"] == "compatible"
+
+
+def test_a_finding_is_replayed_by_its_id(done: Workshop):
+    findings = done.verdicts()["hexview"]["abis"]["cp314t"]["findings"]
+    wrong = next(finding for finding in findings if finding["code"] == "WF603" and "replay" in finding["replay"])
+    command = [
+        sys.executable, "-m", "builder", *wrong["replay"].split()[1:], "--times", "3", "--json",
+        "--matrix", str(done.root / "matrix.toml"), "--wheelhouse", str(done.wheelhouse),
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    answer = json.loads(ended.stdout)
+    assert (answer["runs"], answer["shown"] >= 2) == (3, True)
+    script = subprocess.run(
+        [*command[:4], wrong["id"], "--script", *command[-2:]], capture_output=True, text=True, check=False
+    )
+    compile(script.stdout, "replay.py", "exec")
+
+
+def test_taking_one_lock_away_turns_the_verdict(done: Workshop):
+    matrix = f'{HEAD}[packages.spanbuf]\nsdist = "spanbuf-0.4.4.tar.gz"\npatches = ["{unlocked(done)}"]\n'
+    (done.root / "unlocked.toml").write_text(matrix)
+    command = done.command("--effort", "quick", "--json")
+    command[command.index("--matrix") + 1] = str(done.root / "unlocked.toml")
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdict = json.loads(ended.stdout)["packages"][0]["abis"]["cp314t"]["verdict"]
+    assert verdict in {"racy", "thread-unsafe"}, ended.stderr
+
+
+def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Path):
+    assert done
+    image = engine.newest_image("wheelfarm/race-debian-12")
+    assert image
+    task = Task(
+        image=image,
+        command=["/opt/python/cp314-cp314t/bin/python", "/farm/check.py"],
+        files={
+            "/farm/check.py": PREFLIGHT.encode(),
+            **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+        },
+        collect="/result/answers.json",
+        limits=Limits(memory_bytes=4 << 30, timeout_s=200),
+    )
+    ended = engine.run(task, log=tmp_path / "log", stop=threading.Event())
+    answers = json.loads(next(iter(ended.output.values())))
+    assert answers.pop("whole") == {"racy_seen": True, "clean_silent": True}
+    assert {name for name, seen in answers.items() if not seen["racy_seen"]} == {
+        "sanitizer off", "one thread", "canary removed",
+    }  # fmt: skip
