@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -52,6 +52,9 @@ interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the
 
 bench-audit: $(VENV)/ready engine benchmarks/.tools/ready ## Ask wheelfarm and other tools about wheels with planted faults.
 	@$(BIN)/python -m benchmarks.audit benchmarks/.tools benchmarks/out/audit.json
+
+bench-detection: $(VENV)/ready engine ## Ask the farm about packages and releases whose threading faults are known.
+	@$(BIN)/python -m benchmarks.detection benchmarks/out/detection benchmarks/out/detection.json $(ARGS)
 
 benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools

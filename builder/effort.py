@@ -26,7 +26,7 @@ class Effort:
         learn_s: most time to learn how a package is called, in seconds.
         race_s: most time under the race detector, in seconds.
         plain_s: most time with the plain interpreter, in seconds.
-        tests_s: most time for a package's own tests, once alone and once in threads, in seconds each.
+        tests_s: most time for a package's own tests, once alone and once in threads, in seconds each; 0 for not at all.
         iterations: how often each own test is repeated in every thread.
         proofs: how many findings are shown again by a program of their own.
         times: how often each such program is run.
@@ -49,7 +49,7 @@ class Effort:
 
 EFFORTS = {
     Level.QUICK: Effort(
-        threads=4, pairs=24, learn_s=5, race_s=15, plain_s=8, tests_s=20, iterations=1, proofs=1, times=3
+        threads=4, pairs=24, learn_s=5, race_s=15, plain_s=8, tests_s=0, iterations=1, proofs=1, times=3
     ),
     Level.STANDARD: Effort(
         threads=4, pairs=48, learn_s=8, race_s=30, plain_s=12, tests_s=45, iterations=2, proofs=3, times=10

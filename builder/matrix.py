@@ -125,6 +125,17 @@ class Farm(_Strict):
         return tuple(dict.fromkeys(value))
 
 
+class Tests(_Strict):
+    """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
+
+    requires: tuple[str, ...] = ()
+    """What they need beside what the sdist says (PEP 508)."""
+    options: tuple[str, ...] = ()
+    """Options for pytest."""
+    deselect: dict[str, Reason] = Field(default_factory=dict)
+    """Tests to leave out, as pytest names them, each with a reason."""
+
+
 class Package(_Strict):
     """`[packages.NAME]`: one native dependency."""
 
@@ -154,6 +165,8 @@ class Package(_Strict):
     """ABIs not to build, each with a reason."""
     recipes: tuple[str, ...] = ()
     """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
+    tests: Tests = Tests()
+    """How the package's own tests are run."""
 
     def apt_on(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""

@@ -19,6 +19,7 @@ from builder.jobs.image import (
 from builder.jobs.load import Load
 from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
+from builder.matrix import Tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -126,6 +127,7 @@ def _threads(
                 base=base.name,
                 abi=abi,
                 effort=effort,
+                tests=package.tests if package else Tests(),
                 sdist_filename=build.sdist_filename,
                 sdist_sha256=build.sdist_sha256,
                 requires=requires,

@@ -1,6 +1,6 @@
 """Race and exercise facts -> findings, and how much they prove. Pure.
 
-Why each of them forces the verdict it does, or none: docs/decisions/0011-what-threads-show.md.
+Why each of them forces the verdict it does, or none: docs/decisions/0009-what-threads-show.md.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder import test_requirements
 from builder.engine import Limits, Task
 from builder.jobs import Result, stress_programs
 from builder.jobs.load import wheel_of
@@ -21,10 +23,21 @@ if TYPE_CHECKING:
     from builder.catalog import Abi
     from builder.effort import Effort
     from builder.jobs import Tools
+    from builder.matrix import Tests
     from builder.sources import Pure
     from builder.store import Evidence
 
 _OUTPUT = "/result/exercise.json"
+_KIT = "/result/kit"
+_PYTEST = ("pytest", "pytest-run-parallel")
+# One at a time: what cannot be had must not take the rest along.
+_FETCH = """
+python=$1; shift; mkdir -p /result/kit
+for requirement in "$@"; do
+  "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: \\
+    --dest /result/kit "$requirement" || true
+done
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +45,7 @@ class Exercise:
     """Put one package under threads, on the base it was built on.
 
     Attributes:
+        tests: how its own tests are run.
         requires: native packages that must be there, built on the same base.
         pure: pure wheels that must be there.
     """
@@ -43,6 +57,7 @@ class Exercise:
     effort: Effort
     sdist_filename: str
     sdist_sha256: str
+    tests: Tests
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
@@ -59,7 +74,7 @@ class Exercise:
         image, race, *builds = (inputs[need] for need in self.needs)
         wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
         pure = [wheel.sha256 for wheel in self.pure]
-        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256)
+        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256, self.tests.model_dump(), _FETCH)
         return digest("exercise", 1, stress_programs(), looked, wheels, pure, race.key, image.facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
@@ -82,6 +97,17 @@ class Exercise:
             "tests": None,
             "effort": self.effort.record(),
         }
+        kit, requirements = self._kit(image.facts["tag"], tools)
+        if kit:
+            request["tests"] = {
+                "sdist": f"/farm/{self.sdist_filename}",
+                "requirements": requirements,
+                "threads": self.effort.threads,
+                "iterations": self.effort.iterations,
+                "seconds": self.effort.tests_s,
+                "deselect": list(self.tests.deselect),
+                "command": list(self.tests.options),
+            }
         tools.say("calling it by threads")
         task = Task(
             image=image.facts["tag"],
@@ -90,9 +116,28 @@ class Exercise:
                 **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
                 **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
                 f"/farm/{self.sdist_filename}": tools.store.file(self.sdist_sha256),
+                **{f"/farm/wheels/{name}": content for name, content in kit.items()},
                 "/farm/request.json": json.dumps(request).encode(),
             },
             collect=_OUTPUT,
             limits=Limits(memory_bytes=4 << 30, timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s),
         )
         return Result(facts={"wheel": wheel, **answered(task, "exercising it", tools)})
+
+    def _kit(self, image: str, tools: Tools) -> tuple[dict[str, bytes], list[str]]:
+        """Fetch what the package's own tests need, as wheels; without tests, or without time for them, nothing."""
+        wanted = test_requirements.of(tools.store.file(self.sdist_sha256), self.tests.requires)
+        if not self.effort.tests_s or wanted is None:
+            return {}, []
+        tools.say("fetching what its own tests need")
+        python = f"/opt/python/{self.abi.directory}/bin/python"
+        task = Task(
+            image=image,
+            command=["sh", "-c", _FETCH, "sh", python, *_PYTEST, *wanted],
+            collect=_KIT,
+            network=True,
+            limits=Limits(timeout_s=300),
+        )
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+        found = {Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")}
+        return (found, list(wanted)) if any(name.startswith("pytest-") for name in found) else ({}, [])

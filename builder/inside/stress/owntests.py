@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str,
                 print(requirement, problem, flush=True)
         if not (Path(tools) / "pytest").is_dir():
             return {"ran": False, "why": "pytest could not be had for this interpreter"}
+        began = time.monotonic()
         runner = _Runner(python, f"{site}:{tools}", folder, asked)
         alone = runner.run("alone")
         if alone["ended"] != "by itself" or not alone["passed"]:
@@ -54,6 +56,7 @@ def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str,
         bad = [name for name in parallel["failed"] if name in alone["passed"]]
         return {
             "ran": True,
+            "seconds": round(time.monotonic() - began, 1),
             "alone": _summary(alone),
             "parallel": _summary(parallel),
             "threads": asked["threads"],
