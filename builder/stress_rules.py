@@ -5,7 +5,7 @@ Why each of them forces the verdict it does, or none: docs/decisions/0009-what-t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,16 @@ def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
     under = set(facts.get("under_threads", ())) & set(surface["callables"])
     proven = all(facts["preflight"].values())
     return Exercised(callables=len(surface["callables"]), under_threads=len(under), detector=proven and done)
+
+
+def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Give one finding of each code and place, one with a program where there is one: an id stands for one finding."""
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.where)
+        if key not in found or (finding.script and not found[key].script):
+            found[key] = finding
+    yield from found.values()
 
 
 def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
@@ -103,7 +113,7 @@ def _covered(facts: Facts, log: str) -> Iterator[Finding]:
 
 
 def _race(event: Facts, log: str) -> Finding:
-    detail = f"{event['kind']} at {', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
+    detail = f"{', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
     code = "WF604" if event["freed"] else "WF605"
     where = " and ".join(event["places"])
     return Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True)
@@ -113,8 +123,8 @@ def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
     """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
     what = event["what"]
     where = ", ".join(event["calls"]["natives"][:4]) or _calls(event)
-    how = f" with {event['signal']}" if event.get("signal") else ""
-    detail = f"{what}{how}, when threads make {_calls(event)}{_counted(event)}"
+    how = {"crash": f"{event.get('signal') or 'the process ends'} when ", "hang": "no end when "}.get(what, "")
+    detail = f"{how}threads make {_calls(event)}{_counted(event)}"
     if not event.get("shown"):
         if event.get("ran") and what != "wrong":
             yield Finding(code="WF615", detail=detail, where=where, log=log)

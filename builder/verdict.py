@@ -121,7 +121,7 @@ def _judge_abi(case: Case, abi: Abi) -> Judgement:
     if wheels:
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
         built = [replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built]
-    threads = list(_thread_findings(case)) if abi.free_threaded else []
+    threads = list(stress_rules.distinct(_thread_findings(case))) if abi.free_threaded else []
     exercised = stress_rules.exercised(case.race, case.exercise) if abi.free_threaded else Exercised()
     findings = merged([*built, *_audit_findings(case, abi), *_load_findings(case, abi.name), *threads])
     loaded = tuple(sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)}))
