@@ -78,7 +78,7 @@ def attributed(report: Report, modules: set[str]) -> dict[str, Any]:
         places = sorted({_place(frame) for frame in frames}) or places
         owners = {"package"} if frames else owners
     owner = next((name for name in ("package", "generator", "interpreter") if name in owners), "interpreter")
-    tops = [stack["frames"][0]["function"] for stack in report["stacks"][:2]]
+    tops = [stack["frames"][0]["function"].partition("(")[0] for stack in report["stacks"][:2]]
     # Lock-free code pairs an atomic access of its own with a plain one that something else orders, which cannot be seen here.
     lock_free = any(
         "atomic" in stack["access"] and _is_own_atomic(stack["frames"][0], modules) for stack in report["stacks"][:2]
@@ -114,4 +114,4 @@ def _line(frame: dict[str, str]) -> str:
 def _place(frame: dict[str, str]) -> str:
     """Return a frame's function and file: lines move from release to release, and one fault has many."""
     file = _line(frame).split(":")[0].rpartition("/")[2] if frame["place"] != "<null>" else frame["module"]
-    return f"{frame['function'].removeprefix('(anonymous namespace)::').partition('(')[0]} ({file})"
+    return f"{frame['function'].replace('(anonymous namespace)::', '').partition('(')[0]} ({file})"

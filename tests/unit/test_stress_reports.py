@@ -1,0 +1,181 @@
+from typing import Any
+
+import pytest
+
+from builder.inside.stress import reports
+
+OURS = "_fast.cpython-314t-x86_64-linux-gnu.so"
+MODULES = {OURS}
+
+BUMP = f"bump /tmp/project/fast-1.0/src/fast.c:41:12 (/opt/site/{OURS}+0x1a2b) (BuildId: 00ff)"
+PEEK = f"peek /tmp/project/fast-1.0/src/fast.c:58:5 (/opt/site/{OURS}+0x1c3d) (BuildId: 00ff)"
+CALL = "_PyObject_VectorcallTstate /usr/src/Python/../Include/internal/pycore_call.h:169:11 (python3.14t+0x22d1e0)"
+EVAL = "_PyEval_EvalFrameDefault /usr/src/Python/generated_cases.c.h:1621:35 (python3.14t+0x33aa10)"
+FREE = "free <null> (python3.14t+0xb0c1f2)"
+CYTHON = f"__Pyx_PyUnicode_AsKind /tmp/project/fast-1.0/fast.c:8812:9 (/opt/site/{OURS}+0x9e01)"
+INLINED = (
+    "_Py_atomic_load_ptr_relaxed /opt/python/cp314-cp314t/include/python3.14t/cpython/pyatomic_gcc.h:386:10 "
+    f"(/opt/site/{OURS}+0x1111)"
+)
+STD = f"std::__atomic_base<int>::load(std::memory_order) const /usr/include/c++/12/bits/atomic_base.h:488:9 (/opt/site/{OURS}+0x2222)"
+
+
+def section(title: str, *frames: str) -> str:
+    return "\n".join([f"  {title}:", *(f"    #{number} {frame}" for number, frame in enumerate(frames)), ""])
+
+
+def text(*sections: str, kind: str = "data race", summary: str = "fast.c:41:12 in bump") -> str:
+    """Lay sections out as the sanitizer does, with what it says of memory and threads after the accesses."""
+    memory = section(
+        "Location is heap block of size 48 at 0x7204000 allocated by main thread",
+        "malloc <null> (python3.14t+0xb0)",
+        PEEK,
+    )
+    thread = section(
+        "Thread T2 'worker' (tid=71, running) created by main thread at",
+        "pthread_create <null> (python3.14t+0xb1)",
+        BUMP,
+    )
+    rule = "=================="
+    return (
+        "\n".join([rule, f"WARNING: ThreadSanitizer: {kind} (pid=70)", *sections, memory, thread])
+        + f"SUMMARY: ThreadSanitizer: {kind} {summary}\n{rule}\n"
+    )
+
+
+def race(
+    first: tuple[str, ...], second: tuple[str, ...], *, how: tuple[str, str] = ("Write", "read"), **more: str
+) -> str:
+    return text(
+        section(f"{how[0]} of size 8 at 0x720400000010 by thread T2", *first),
+        section(f"Previous {how[1]} of size 8 at 0x720400000010 by main thread (mutexes: write M0)", *second),
+        **more,
+    )
+
+
+def only(written: str) -> dict[str, Any]:
+    (report,) = reports.parse(written)
+    return reports.attributed(report, MODULES)
+
+
+def test_a_race_between_two_functions_of_the_package():
+    (report,) = reports.parse(race((BUMP, CALL, EVAL), (PEEK, CALL)))
+    assert report["kind"] == "data race"
+    assert [stack["access"] for stack in report["stacks"]] == ["write of size 8", "previous read of size 8"]
+    assert [len(stack["frames"]) for stack in report["stacks"]] == [3, 2]  # without memory's and threads' beginnings
+    assert report["text"].startswith("WARNING: ThreadSanitizer")
+    assert reports.attributed(report, MODULES) == {
+        "owner": "package", "places": ["bump (fast.c)", "peek (fast.c)"], "lines": ["src/fast.c:41", "src/fast.c:58"],
+        "freed": False, "lock_free": False,
+    }  # fmt: skip
+
+
+def test_whose_a_race_is():
+    half = only(race((CALL, EVAL), (EVAL, BUMP)))
+    assert half["owner"] == "package"
+    assert half["places"] == ["_PyObject_VectorcallTstate (pycore_call.h)", "bump (fast.c)"]
+    assert only(race((CALL, EVAL), (EVAL,)))["owner"] == "interpreter"
+    generated = only(race((CYTHON, CALL), (EVAL,)))
+    assert generated["owner"] == "generator"
+    assert "__Pyx_PyUnicode_AsKind (fast.c)" in generated["places"]
+    assert only(race((CYTHON, BUMP), (CYTHON, PEEK)))["places"] == ["bump (fast.c)", "peek (fast.c)"]
+
+
+def test_a_module_of_someone_else_is_not_the_packages():
+    assert only(race((BUMP.replace(OURS, "_other.so"),), (PEEK.replace(OURS, "_other.so"),)))["owner"] == "interpreter"
+
+
+def test_a_frame_far_down_is_no_cause():
+    assert only(race((*[EVAL] * 40, BUMP), (EVAL,)))["owner"] == "interpreter"
+
+
+@pytest.mark.parametrize(
+    ("top", "kind", "freed"),
+    [
+        (FREE, "data race", True),
+        ("operator delete(void*, unsigned long) <null> (python3.14t+0xb0c1f2)", "data race", True),
+        ("operator delete[](void*) <null> (python3.14t+0xb0c1f2)", "data race", True),
+        ("mi_free /usr/src/Objects/mimalloc/alloc.c:600:3 (python3.14t+0xb0c1f2)", "data race", True),
+        (PEEK, "heap-use-after-free", True),
+        (PEEK.replace("peek", "free_list_length"), "data race", False),
+        (BUMP, "data race on vptr (ctor/dtor vs virtual call)", False),
+    ],
+)
+def test_memory_that_is_given_back(top: str, kind: str, *, freed: bool):
+    told = only(race((BUMP, CALL), (top, PEEK), kind=kind))
+    assert told["freed"] is freed
+    assert told["owner"] == "package"
+
+
+def test_locks_taken_in_two_orders():
+    take = f"take /tmp/project/fast-1.0/src/locks.c:9:5 (/opt/site/{OURS}+0x31)"
+    give = f"give /tmp/project/fast-1.0/src/locks.c:19:5 (/opt/site/{OURS}+0x61)"
+    lock = "pthread_mutex_lock <null> (python3.14t+0xb0d0aa)"
+    report = text(
+        "  Cycle in lock order graph: M0 (0x720c00000010) => M1 (0x720c00000040) => M0\n",
+        section("Mutex M1 acquired here while holding mutex M0 in thread T1", lock, take, CALL),
+        "    Hint: use TSAN_OPTIONS=second_deadlock_stack=1 to get more informative warning message\n",
+        section("Mutex M0 acquired here while holding mutex M1 in thread T2", lock, give, CALL),
+        kind="lock-order-inversion (potential deadlock)",
+    )
+    told = only(report)
+    assert told["owner"] == "package"
+    assert told["places"] == ["give (locks.c)", "take (locks.c)"]
+    assert only(report.replace(OURS, "_other.so"))["owner"] == "interpreter"
+
+
+@pytest.mark.parametrize(
+    ("top", "how", "lock_free"),
+    [
+        (BUMP, ("Atomic write", "read"), True),
+        (PEEK, ("Write", "atomic read"), False),  # the plain access is the package's, the atomic one is not
+        (STD, ("Atomic write", "read"), True),
+        (INLINED, ("Atomic write", "read"), False),
+        (BUMP, ("Write", "read"), False),
+    ],
+)
+def test_an_atomic_access_that_the_package_wrote(top: str, how: tuple[str, str], *, lock_free: bool):
+    told = only(race((top, BUMP), (CALL,), how=how))
+    assert told["lock_free"] is lock_free
+    assert told["owner"] == "package"
+
+
+@pytest.mark.parametrize(
+    ("function", "place"),
+    [
+        ("(anonymous namespace)::grow(int)", "grow (pool.cpp)"),
+        ("pool::(anonymous namespace)::grow(std::vector<int, std::allocator<int> >&, int)", "pool::grow (pool.cpp)"),
+        ("pool::Pool::size() const", "pool::Pool::size (pool.cpp)"),
+    ],
+)
+def test_names_of_cpp(function: str, place: str):
+    frame = f"{function} /tmp/project/pool-2/src/pool.cpp:7:3 (/opt/site/{OURS}+0x77) (BuildId: 00ff)"
+    assert place in only(race((frame, CALL), (PEEK,)))["places"]
+
+
+def test_several_reports_and_what_stands_between_them():
+    written = (
+        "garbage\n" + race((BUMP,), (PEEK,)) + "a line of the program\n" + race((EVAL,), (CALL,)) + "EXCEPTION: no\n"
+    )
+    assert [reports.attributed(one, MODULES)["owner"] for one in reports.parse(written)] == ["package", "interpreter"]
+    assert list(reports.parse("")) == []
+    assert list(reports.parse("==================\nsomething else\n==================\n")) == []
+
+
+def test_a_stack_that_could_not_be_restored():
+    written = race((BUMP, CALL), ("[failed to restore the stack]",))
+    assert only(written.replace("#0 [failed", "[failed"))["places"] == ["bump (fast.c)"]
+
+
+def test_without_debug_information_the_module_names_the_place():
+    assert only(race((f"bump <null> (/opt/site/{OURS}+0x77)",), (PEEK,)))["places"] == [
+        f"bump ({OURS})",
+        "peek (fast.c)",
+    ]
+
+
+def test_a_report_may_end_anywhere():
+    whole = race((BUMP, CALL), (PEEK, CALL))
+    for end in range(len(whole)):
+        for report in reports.parse(whole[:end]):
+            assert reports.attributed(report, MODULES)["owner"] in {"package", "interpreter"}
