@@ -14,6 +14,7 @@ _ARITY = re.compile(
 )
 _QUOTED = re.compile(r"['\"]([A-Za-z0-9_.:+-]{1,20})['\"]")
 _NUMBERS = re.compile(r"\b\d{1,6}\b")
+_PLACE = re.compile(r"\bargument (?:no\. |#)?([1-9])\b")
 _MOST_ARGUMENTS = 5
 _HOMOGENEOUS = 8
 _FEW = 4
@@ -113,7 +114,8 @@ class Search:
     def _follow(self, vector: tuple[str, ...], error: BaseException, *, first: bool) -> None:
         """Queue what is near a call whose error is a new one."""
         message = f"{type(error).__name__}: {error}"[:300]
-        plain = f"{len(vector)} {_NUMBERS.sub('#', _GIVEN.sub('', message))}"
+        place = _place(message, len(vector))
+        plain = f"{len(vector)} {place} {_NUMBERS.sub('#', _GIVEN.sub('', message))}"
         if plain in self._errors or _is_arity(error, message):
             return
         self._errors.add(plain)
@@ -122,6 +124,11 @@ class Search:
             mentioned = [*(repr(word) for word in _QUOTED.findall(message)), *_NUMBERS.findall(message)]
             pool = [*pool, *values.WIDER]
         near = [*_neighbours(vector, None, mentioned), *_neighbours(vector, self.parameters, pool)]
+        if isinstance(error, _DOMAIN):  # what one argument may not be, its like may not be either
+            near += _together(vector, self.parameters, pool)
+        if place is not None:  # the error tells which argument it is: no other is worth a try before
+            here = _neighbours(vector, self.parameters, [*mentioned, *self.pool], (place,))
+            self._queue.extendleft(reversed([*here]))
         if first:
             self._queue.extend(near)
         else:  # a new error after a change is a step forward: go on from there before anything else
@@ -150,11 +157,29 @@ def _is_arity(error: BaseException, message: str) -> bool:
     )
 
 
-def _neighbours(
+def _place(message: str, arity: int) -> int | None:
+    """Return the place of the argument that an error names."""
+    match = _PLACE.search(message)
+    return int(match[1]) - 1 if match and int(match[1]) <= arity else None
+
+
+def _together(
     vector: tuple[str, ...], parameters: list[tuple[str, str]] | None, pool: list[str]
 ) -> Iterator[tuple[str, ...]]:
-    """Give every vector that differs in one place."""
-    for place in range(len(vector)):
+    """Give every vector in which a value that stands in several places is another in all of them."""
+    for place, old in enumerate(vector):
+        if vector.index(old) == place and vector.count(old) > 1:
+            likely = values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
+            for value in dict.fromkeys((*likely, *pool)):
+                yield tuple(value if one == old else one for one in vector)
+
+
+def _neighbours(
+    vector: tuple[str, ...], parameters: list[tuple[str, str]] | None, pool: list[str],
+    places: Iterable[int] | None = None,
+) -> Iterator[tuple[str, ...]]:  # fmt: skip
+    """Give every vector that differs in one place, or in one of some places."""
+    for place in range(len(vector)) if places is None else places:
         likely = values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
         for value in dict.fromkeys((*likely, *pool)):
             if value != vector[place]:
