@@ -44,7 +44,7 @@ def calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
             if arguments not in known and len(known) < _PER_NAME:
                 known.append(arguments)
     for path in [*folder.glob("*.rst"), *folder.glob("*.md"), *folder.glob("docs/*.rst"), *folder.glob("docs/*.md")]:
-        for source in re.findall(r"^\s*>>> (.+)$", path.read_text(errors="replace")[:_MOST_BYTES], re.MULTILINE):
+        for source in re.findall(r"^\s*>>> (.+)$", _text(path), re.MULTILINE):
             for name, arguments in _of_source(source, {}, roots):
                 known = found.setdefault(name, [])
                 if arguments not in known and len(known) < _PER_NAME:
@@ -56,10 +56,7 @@ def stubs(folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Return parameters (name, annotation) by function or method name, from the stubs a wheel has."""
     found: dict[str, list[tuple[str, str]]] = {}
     for path in sorted(folder.rglob("*.pyi"))[:_MOST_FILES]:
-        try:
-            tree = ast.parse(path.read_text(errors="replace"))
-        except (SyntaxError, ValueError):
-            continue
+        tree = _parsed(_text(path))
         for scope in ast.walk(tree):
             for node in getattr(scope, "body", ()) if isinstance(scope, (ast.Module, ast.ClassDef)) else ():
                 if isinstance(node, ast.FunctionDef):
@@ -72,23 +69,44 @@ def _parameters(node: ast.FunctionDef) -> list[tuple[str, str]]:
     required = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
     given = [*node.args.posonlyargs, *node.args.args][: max(required, 1)]
     return [
-        (one.arg, ast.unparse(one.annotation) if one.annotation else "")
+        (one.arg, (_unparsed(one.annotation) or "") if one.annotation else "")
         for one in given
         if one.arg not in {"self", "cls"}
     ]
 
 
 def _of_file(path: Path, roots: set[str]) -> Iterator[tuple[str, str]]:
-    if path.stat().st_size <= _MOST_BYTES:
-        source = path.read_text(errors="replace")
-        yield from _of_source(source, {}, roots)
+    yield from _of_source(_text(path), {}, roots)
+
+
+def _text(path: Path) -> str:
+    """Return a file's text; nothing for what is too large, or no file: an sdist may hold anything."""
+    try:
+        if path.is_file() and path.stat().st_size <= _MOST_BYTES:
+            return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        pass
+    return ""
+
+
+def _parsed(source: str) -> ast.Module:
+    """Return a source's tree; an empty one for what the parser refuses or gives up on."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _unparsed(node: ast.expr) -> str | None:
+    """Return an expression's text, or None where it is nested too deep to be written."""
+    try:
+        return ast.unparse(node)
+    except (RecursionError, ValueError):
+        return None
 
 
 def _of_source(source: str, constants: dict[str, ast.expr], roots: set[str]) -> Iterator[tuple[str, str]]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return
+    tree = _parsed(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             constants.setdefault(node.targets[0].id, node.value)
@@ -134,4 +152,4 @@ def _plain(node: ast.expr, constants: dict[str, ast.expr], roots: set[str]) -> s
             return None
         if isinstance(inner, ast.Call) and not (isinstance(inner.func, (ast.Name, ast.Attribute))):
             return None
-    return ast.unparse(node)
+    return _unparsed(node)
