@@ -110,7 +110,7 @@ def written(scenario: dict[str, Any], prelude: list[str], *, title: str, name: s
     )
     imports = "\n".join([*(f"import {module}" for module in needed), "", *(f"import {module}" for module in packages)])
     return _TEMPLATE.format(
-        title=title, name=name, imports=imports, threads=scenario["threads"], iterations=scenario["iterations"],
+        title=title.replace("\\", "\\\\").replace('"', "'"), name=name, imports=imports, threads=scenario["threads"], iterations=scenario["iterations"],
         rounds=1 if scenario["kind"] == "meeting" else rounds, sharing=scenario["sharing"], explained=_EXPLAINED[scenario["sharing"]],
         make=_own(scenario["make"]), argument=_own(scenario["argument"]),
         rows="".join(f"    [\n{''.join(_row(text, result) for text, result in row)}    ],\n" for row in scenario["rows"]),
@@ -124,7 +124,7 @@ def _row(text: str, result: str | None) -> str:
 
 
 def _own(text: str | None) -> str:
-    return re.sub(r"\bvalues\.", "", text or "None")
+    return re.sub(r"(?<![\w.])values\.", "", text or "None")
 
 
 def _classes(body: str) -> str:

@@ -1,0 +1,306 @@
+"""Plans for a package that stands in for a native one, and the programs that are written of them, compiled and run."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.inside.stress import scenarios, script, values
+
+CALLBACK = values.CALLBACK
+KINDS = {
+    "first", "function", "functions", "argument", "pair", "mixed", "private", "series", "life", "iterator", "crossed", "meeting",
+}  # fmt: skip
+
+PARCEL = """
+import threading
+import time
+
+LOCK = threading.RLock()
+LOST = False
+
+
+def double(text):
+    return text * 2
+
+
+def total(items):
+    return sum(list(items))
+
+
+def each(call):
+    return call(1)
+
+
+class Box:
+    def __init__(self, size):
+        self.size, self.items = size, []
+
+    def put(self, item):
+        if LOST:
+            known = len(self.items)
+            time.sleep(0)
+            self.items = [item] * (known + 1)
+        else:
+            with LOCK:
+                self.items.append(item)
+
+    def room(self):
+        return self.size
+
+    def merge(self, other):
+        with LOCK:
+            self.size = max(self.size, other.size)
+
+    def visit(self, call):
+        return call(self.size)
+
+    def __len__(self):
+        return len(self.items)
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+class Lid:
+    def fits(self, box):
+        return box.room() > 1
+"""
+
+
+def operation(
+    text: str, *native: str, result: str | None = None, changes: bool = False, us: float = 400.0, **more: Any
+) -> dict[str, Any]:
+    return {
+        "text": text,
+        "native": list(native),
+        "direct": True,
+        "result": result,
+        "changes": changes,
+        "us": us,
+        **more,
+    }
+
+
+BOX = "parcel.Box(4)"
+
+
+def surface() -> dict[str, Any]:
+    """Return what would be learnt of the package, as learn.py tells it."""
+    box = [
+        operation("s.put('ab')", "Box.put", changes=True),
+        operation("s.room()", "Box.room", result="4"),
+        operation("len(s)", "Box.__len__", result="0"),
+        operation("list(itertools.islice(s, 200))", "Box.__iter__", result="[]"),
+        operation("iter(s)", "Box.__iter__"),
+        operation(f"s.merge({BOX})", "Box.merge", changes=True),
+        operation(f"s.visit({CALLBACK})", "Box.visit", result="1"),
+        operation("s.put(values.Slow('k'))", "Box.put", changes=True),
+    ]
+    lid = [operation(f"s.fits({BOX})", "Lid.fits", result="True")]
+    return {
+        "prelude": ["parcel"],
+        "callables": ["double", "total", "each", "Box.put", "Box.room", "Box.__len__", "Box.merge", "Box.visit", "Lid.fits"],
+        "functions": [
+            {"name": "double", "operations": [
+                operation("parcel.double('ab')", "double", result="'abab'"), operation("parcel.double(math.floor(2.5))", "double", result="4"),
+            ]},
+            {"name": "total", "operations": [
+                operation("parcel.total([1, 2])", "total", result="3"),
+                operation("parcel.total(a)", "total", argument="[1, 2, 3]", mutations="list"),
+            ]},
+            {"name": "each", "operations": [operation(f"parcel.each({CALLBACK})", "each", result="1")]},
+        ],
+        "subjects": [
+            {"make": BOX, "type": "Box", "operations": box, "observe": ["len(s)"]},
+            {"make": "parcel.Box(8)", "type": "Box", "operations": box[:3], "observe": []},
+            {"make": "parcel.Lid()", "type": "Lid", "operations": lid, "observe": []},
+            {"make": "parcel.Lid", "type": "type", "operations": [], "observe": []},
+        ],
+    }  # fmt: skip
+
+
+def planned(
+    *, seed: int = 1, pairs: int = 8, changed: Callable[[dict[str, Any]], object] = id
+) -> list[scenarios.Scenario]:
+    learnt = surface()
+    changed(learnt)
+    return scenarios.plan(learnt, threads=4, seed=seed, pairs=pairs)
+
+
+def of(kind: str, plan: list[scenarios.Scenario]) -> list[scenarios.Scenario]:
+    return [one for one in plan if one["kind"] == kind]
+
+
+def texts(scenario: scenarios.Scenario) -> list[str]:
+    return [text for row in scenario["rows"] for text, _ in row]
+
+
+def program(scenario: scenarios.Scenario, *, rounds: int = 1) -> str:
+    return script.written(scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds)
+
+
+def test_a_plan_is_the_same_for_the_same_seed():
+    assert planned() == planned()
+    assert json.dumps(planned()) == json.dumps(planned())
+    assert any(planned(seed=1) != planned(seed=other) for other in (2, 3))
+
+
+def test_every_kind_is_planned_and_ids_are_unique():
+    plan = planned()
+    assert {one["kind"] for one in plan} == KINDS
+    assert len({one["id"] for one in plan}) == len(plan)
+    assert json.loads(json.dumps(plan)) == plan
+
+
+def test_scenarios_keep_to_what_they_promise():
+    for one in planned():
+        assert one["threads"] == (2 if one["kind"] == "meeting" else 4)
+        assert one["rows"]
+        assert all(one["rows"])
+        assert 1 <= one["iterations"] <= 600
+        assert one["sharing"] in {"shared", "private", "fresh", "series"}
+        assert one["natives"] == sorted(set(one["natives"]))
+        # Who compares answers has to give each thread an object that no other changes.
+        if any(result is not None for row in one["rows"] for _, result in row):
+            assert one["sharing"] == "fresh"
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 3, 100])
+def test_pairs_are_capped(pairs: int):
+    plan = planned(pairs=pairs)
+    boxes = [one for one in of("pair", plan) if one["make"] == BOX]
+    assert len(boxes) == min(pairs, len(boxes))
+    assert len([one for one in of("functions", plan) if len(one["rows"]) == 2]) <= pairs
+    assert len(boxes) < 100
+
+
+def test_what_changes_an_object_is_paired_first():
+    def changing(scenario: scenarios.Scenario) -> int:
+        return sum(any(part in text for part in ("put", "merge")) for row in scenario["rows"] for text, _ in row[:1])
+
+    first, *_ = of("pair", planned(pairs=2))
+    assert changing(first)
+
+
+def test_the_same_native_code_meets_itself_once_over_all_objects():
+    keys = [tuple(one["natives"]) for one in of("pair", planned(pairs=100))]
+    assert len(keys) == len(set(keys))
+
+
+def test_meetings_are_for_callbacks_alone():
+    meetings = of("meeting", planned())
+    assert sorted(texts(one)[0] for one in meetings) == ["parcel.each(a)", "s.visit(a)"]
+    assert all(CALLBACK not in texts(one)[0] and texts(one)[1].startswith("values.join(a, ") for one in meetings)
+
+    def without(learnt: dict[str, Any]) -> None:
+        learnt["functions"].pop()
+        learnt["subjects"][0]["operations"] = [
+            one for one in learnt["subjects"][0]["operations"] if CALLBACK not in one["text"]
+        ]
+
+    assert of("meeting", planned(changed=without)) == []
+
+
+def test_objects_cross_where_an_argument_is_of_their_own_type():
+    crossed = of("crossed", planned())
+    assert [texts(one) for one in crossed] == [
+        ["(lambda s, o: s.merge(o))(s[0], s[1])", "(lambda s, o: s.merge(o))(s[1], s[0])"]
+    ]
+    assert crossed[0]["make"] == f"({BOX}, {BOX})"
+
+
+def test_shared_arguments_are_changed_by_others():
+    (one,) = of("argument", planned())
+    assert one["argument"] == "[1, 2, 3]"
+    assert "a.clear()" in texts(one)
+    assert not any("{" in text for text in texts(one))
+
+
+def test_of_several_objects_of_a_type_one_stands_for_them():
+    plan = planned()
+    assert {one["make"] for one in plan if one["kind"] in {"pair", "private", "series"}} == {BOX, "parcel.Lid()"}
+    assert any(one["make"] == "parcel.Box(8)" for one in of("mixed", plan))
+
+
+def test_nothing_learnt_is_nothing_planned():
+    assert scenarios.plan({"functions": [], "subjects": []}, threads=4, seed=1, pairs=9) == []
+
+
+def test_every_program_compiles():
+    for one in planned(pairs=100):
+        compile(program(one), "replay.py", "exec")
+
+
+def test_a_program_says_what_is_shared_and_imports_what_it_names():
+    text = program(of("function", planned())[0])
+    assert text.startswith('"""A title\n')
+    assert "import parcel\n" in text
+    assert "import subprocess" not in text
+    assert "class Slow" not in text
+    slow = next(one for one in planned() if "Slow" in str(one["rows"]))
+    assert "class Slow" in program(slow)
+    assert "lambda s, a: s.put(Slow('k'))," in program(slow)
+
+
+def test_values_of_the_package_keep_their_name():
+    one = {**PUTTING, "rows": [[["parcel.values.Key(values.SlowIndex(1))", None]]]}
+    assert "lambda s, a: parcel.values.Key(SlowIndex(1))," in program(one)
+
+
+def test_a_title_may_hold_anything():
+    one = of("pair", planned())[0]
+    for title in ('race of s.f("a")', 'it says """ and """', "s.f('\\N{x}\\x9')", 'ends with "', "ends with \\"):
+        text = script.written(one, ["parcel"], title=title, name="replay.py", rounds=1)
+        compile(text, "replay.py", "exec")
+
+
+def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "replay.py").write_text(text)
+    (folder / "parcel.py").exists() or (folder / "parcel.py").write_text(PARCEL)
+    command = [sys.executable, "-S", "-W", "error", str(folder / "replay.py")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_program_of_each_kind_runs(tmp_path: Path, kind: str):
+    ended = run(program(of(kind, planned())[0]), tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (
+        ended.stdout in {"GIL: on\n", "GIL: off\n"}
+        if kind != "first"
+        else not ended.stdout.startswith(("WRONG", "EXC"))
+    )
+
+
+PUTTING = {
+    "kind": "pair", "make": BOX, "argument": None, "rows": [[["s.put('ab')", None]]], "observe": ["len(s)"], "sharing": "shared",
+    "iterations": 200, "threads": 4,
+}  # fmt: skip
+
+
+def test_a_lost_result_is_told(tmp_path: Path):
+    assert run(program(PUTTING, rounds=3), tmp_path).returncode == 0
+    (tmp_path / "parcel.py").write_text(PARCEL.replace("LOST = False", "LOST = True"))
+    ended = run(program(PUTTING, rounds=3), tmp_path)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("WRONG: afterwards the subject shows [")
+    assert "alone ['800']" in ended.stdout
+
+
+def test_what_is_done_once_in_a_process_is_told_too(tmp_path: Path):
+    wrong = {**PUTTING, "rows": [[["s.room()", "5"]]], "observe": [], "once": True, "iterations": 2}
+    ended = run(program(wrong, rounds=2), tmp_path)
+    assert ended.returncode == 1
+    assert "WRONG: s.room() gave 4, alone it gives 5" in ended.stdout
+
+
+def test_exceptions_are_told_and_are_no_wrong_results(tmp_path: Path):
+    failing = {**PUTTING, "rows": [[["s.missing()", None]]], "observe": [], "iterations": 3}
+    ended = run(program(failing), tmp_path)
+    assert ended.returncode == 0
+    assert "EXCEPTION: AttributeError: 'Box' object has no attribute 'missing' (12 times)" in ended.stdout
