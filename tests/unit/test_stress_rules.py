@@ -1,0 +1,238 @@
+from typing import Any
+
+import pytest
+
+from builder import interfaces, stress_rules
+from builder.findings import Verdict
+from builder.store import Evidence, Outcome
+from builder.stress_rules import Exercised
+from builder.verdict import Case, Judgement, judge
+from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
+
+CALLABLES = [f"foo.f{number}" for number in range(10)]
+HEALTHY = {"racy_seen": True, "clean_silent": True}
+
+
+def event(what: str = "race", **more: Any) -> dict[str, Any]:
+    """Return what the stress programs tell of a race, a crash, a hang or wrong results."""
+    calls = {
+        "make": "foo.Box(4)",
+        "rows": [[["s.put(1)", None]], [["s.get()", None]]],
+        "natives": ["foo.Box.get", "foo.Box.put"],
+    }
+    return {
+        "what": what, "calls": calls, "kind": "data race", "places": ["get (foo.c)", "put (foo.c)"], "lines": ["src/foo.c:7", "src/foo.c:9"],
+        "freed": False, "lock_free": False, "shown": 3, "ran": 10, "script": "print('again')", **more,
+    }  # fmt: skip
+
+
+def race(*, under: int = 10, **more: Any) -> Evidence:
+    facts = {
+        "wheel": wheel("cp314t"), "failure": None, "preflight": HEALTHY, "install": None, "surface": {"callables": CALLABLES},
+        "under_threads": CALLABLES[:under], "races": [], "harms": [], "advisory": [], **more,
+    }  # fmt: skip
+    return Evidence(key="r", job="race:foo@debian-12", facts=facts, log="race.log")
+
+
+def exercise(**more: Any) -> Evidence:
+    facts = {"wheel": wheel("cp314t"), "install": None, "harms": [], "own_tests": None, **more}
+    return Evidence(key="e", job="exercise:foo@debian-12", facts=facts, log="exercise.log")
+
+
+def untold(job: str) -> Evidence:
+    return Evidence(
+        key="", job=job, outcome=Outcome.UNDETERMINED, reason="the container gave no answer", facts={"code": "WF902"}
+    )
+
+
+def stopped(**facts: Any) -> Evidence:
+    """Return evidence of a search that ended early, and so tells little."""
+    return Evidence(key="r", job="race:foo@debian-12", facts={"wheel": wheel("cp314t"), **facts})
+
+
+NOT_COMPILED = stopped(failure="a header is missing: x.h")
+NOT_INSTALLED = stopped(failure=None, preflight=HEALTHY, install="undefined symbol: x")
+NOT_LEARNT = stopped(failure=None, preflight=HEALTHY, install=None, surface=None)
+BLIND = {"racy_seen": False, "clean_silent": True}
+ALARMED = {"racy_seen": True, "clean_silent": False}
+
+
+def judged(raced: Evidence | None, exercised: Evidence | None, *, abi: str = "cp314t", **more: Any) -> Judgement:
+    case = Case(
+        source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()}, loads={("debian-12", "debian-13"): load()}, skip={},
+        bases=BASES, interfaces=interfaces.load(), race=raced, exercise=exercised, **more,
+    )  # fmt: skip
+    return judge(case, ABIS).abis[abi]
+
+
+def codes(judgement: Judgement) -> list[str]:
+    return [finding.code for finding in judgement.findings]
+
+
+HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
+
+
+@pytest.mark.parametrize(
+    ("raced", "exercised", "verdict", "found"),
+    [
+        (race(), exercise(), Verdict.COMPATIBLE, []),
+        (race(under=5), exercise(), Verdict.COMPATIBLE, []),
+        (race(under=4), exercise(), Verdict.UNPROVEN, ["WF611"]),
+        (race(under=0), exercise(), Verdict.UNPROVEN, ["WF611"]),
+        (NOT_LEARNT, exercise(), Verdict.UNPROVEN, ["WF611"]),
+        (race(), None, Verdict.UNPROVEN, []),
+        (race(), exercise(install="no matching distribution"), Verdict.UNPROVEN, []),
+        (None, exercise(), Verdict.UNPROVEN, []),
+        (NOT_COMPILED, exercise(), Verdict.UNPROVEN, ["WF610"]),
+        (NOT_INSTALLED, exercise(), Verdict.UNPROVEN, ["WF610"]),
+        (race(preflight=BLIND), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=ALARMED), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (untold("race:foo@debian-12"), exercise(), Verdict.UNDETERMINED, ["WF902"]),
+        (race(), untold("exercise:foo@debian-12"), Verdict.UNDETERMINED, ["WF902"]),
+        (race(races=[event()]), exercise(), Verdict.RACY, ["WF605"]),
+        (race(races=[event(freed=True)]), exercise(), Verdict.THREAD_UNSAFE, ["WF604"]),
+        (race(under=1, races=[event()]), exercise(), Verdict.RACY, ["WF605", "WF611"]),
+        (race(advisory=[event()]), exercise(), Verdict.COMPATIBLE, ["WF606"]),
+        (race(advisory=[event(lock_free=True)]), exercise(), Verdict.COMPATIBLE, ["WF607"]),
+        (race(harms=[event("crash", signal="SIGSEGV")]), exercise(), Verdict.THREAD_UNSAFE, ["WF601"]),
+        (race(), exercise(harms=[event("crash", signal="SIGSEGV")]), Verdict.THREAD_UNSAFE, ["WF601"]),
+        (race(), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602"]),
+        (race(), exercise(harms=[event("wrong")]), Verdict.THREAD_UNSAFE, ["WF603"]),
+        (race(), exercise(harms=[event("crash", **HARM_ALONE)]), Verdict.COMPATIBLE, ["WF608"]),
+        (race(), exercise(harms=[event("wrong", **HARM_ALONE)]), Verdict.COMPATIBLE, ["WF608"]),
+        (race(), exercise(harms=[event("crash", shown=0)]), Verdict.COMPATIBLE, ["WF615"]),
+        (race(), exercise(harms=[event("hang", shown=0)]), Verdict.COMPATIBLE, ["WF615"]),
+        (race(), exercise(harms=[event("wrong", shown=0)]), Verdict.COMPATIBLE, []),
+        (race(), exercise(harms=[event("crash", shown=0, ran=0)]), Verdict.COMPATIBLE, []),
+        (race(preflight=BLIND, races=[event()]), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=BLIND), exercise(harms=[event("crash")]), Verdict.THREAD_UNSAFE, ["WF601", "WF609"]),
+        (race(races=[event()]), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602", "WF605"]),
+        (race(races=[event()]), untold("exercise:foo@debian-12"), Verdict.RACY, ["WF605", "WF902"]),
+    ],
+)  # fmt: skip
+def test_what_threads_show_decides(
+    raced: Evidence | None, exercised: Evidence | None, verdict: Verdict, found: list[str]
+):
+    judgement = judged(raced, exercised)
+    assert judgement.verdict is verdict
+    assert sorted(codes(judgement)) == found
+
+
+TESTS = {"ran": True, "why": "", "crash": None, "threads": 4, "findings": {}}
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "found"),
+    [
+        (TESTS, Verdict.COMPATIBLE, []),
+        ({**TESTS, "ran": False, "why": "there are none"}, Verdict.COMPATIBLE, ["WF614"]),
+        ({**TESTS, "crash": "SIGABRT"}, Verdict.THREAD_UNSAFE, ["WF613"]),
+        ({**TESTS, "findings": {"test_it.py::test_put": "assert 3 == 4"}}, Verdict.COMPATIBLE, ["WF612"]),
+    ],
+)
+def test_what_its_own_tests_show(told: dict[str, Any], verdict: Verdict, found: list[str]):
+    judgement = judged(race(), exercise(own_tests=told))
+    assert judgement.verdict is verdict
+    assert codes(judgement) == found
+
+
+def test_threads_say_nothing_of_the_interpreter_with_the_gil():
+    judgement = judged(race(races=[event()]), exercise(harms=[event("crash")]), abi="cp314")
+    assert judgement.verdict is Verdict.COMPATIBLE
+    assert judgement.findings == ()
+    assert judgement.exercised == Exercised()
+
+
+def test_without_a_wheel_there_is_nothing_to_say():
+    nothing = Evidence(key="r", job="race:foo@debian-12", facts={"wheel": None})
+    assert list(stress_rules.race_findings(nothing.facts, "")) == []
+    assert list(stress_rules.exercise_findings({"wheel": None}, "")) == []
+    assert stress_rules.exercised(nothing, nothing) == Exercised()
+
+
+def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
+    failed = Evidence(
+        key="", job="build:foo@debian-12", outcome=Outcome.UNDETERMINED, reason="no archive", facts={"code": "WF901"}
+    )
+    case = Case(
+        source=SOURCE, builds={"debian-12": failed}, audits={}, loads={}, skip={}, bases=BASES, interfaces=interfaces.load(),
+        race=untold("race:foo@debian-12"), exercise=untold("exercise:foo@debian-12"),
+    )  # fmt: skip
+    assert codes(judge(case, ABIS).abis["cp314t"]) == ["WF901"]
+
+
+def test_a_race_is_told_with_its_places_its_calls_and_how_often_it_was_shown():
+    (finding,) = judged(race(races=[event()]), exercise()).findings
+    assert finding.where == "get (foo.c) and put (foo.c)"
+    assert finding.detail == (
+        "data race at src/foo.c:7, src/foo.c:9, when threads make `s.put(1)`, `s.get()` of `foo.Box(4)` (shown again 3 of 10 times)"
+    )
+    assert (finding.race, finding.script, finding.log, finding.bases) == (
+        True,
+        "print('again')",
+        "race.log",
+        ("debian-12",),
+    )
+
+
+def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
+    arms = {"alone": [0, 3], "gil": [1, 3], "private": [2, 3]}
+    (finding,) = judged(
+        race(), exercise(harms=[event("wrong", arms=arms, sentences=["s.get() gave 3, alone it gives 4", "more"])])
+    ).findings
+    assert finding.where == "foo.Box.get, foo.Box.put"
+    assert "it happens with the GIL on too" in finding.detail
+    assert "with an object for each thread too" in finding.detail
+    assert finding.detail.endswith(": s.get() gave 3, alone it gives 4")
+    assert not finding.race
+    (alone,) = judged(
+        race(), exercise(harms=[event("crash", signal="SIGSEGV", arms={**arms, "alone": [1, 3]})])
+    ).findings
+    assert "crash with SIGSEGV" in alone.detail
+    assert "GIL" not in alone.detail
+
+
+def test_only_so_many_of_a_kind_are_told():
+    many = [event(places=[f"f{number} (foo.c)"]) for number in range(50)]
+    assert len(judged(race(races=many), exercise()).findings) == 12
+
+
+def test_what_was_not_reached_is_named():
+    (finding,) = judged(race(under=2), exercise()).findings
+    assert finding.detail == (
+        "threads called 2 of 10 native callables; not foo.f2, foo.f3, foo.f4, foo.f5, foo.f6, foo.f7 and 2 more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("callables", "under", "detector", "enough"),
+    [
+        (10, 5, True, True),
+        (10, 4, True, False),
+        (10, 10, False, False),
+        (0, 0, True, False),
+        (1, 1, True, True),
+        (3, 1, True, False),
+    ],
+)
+def test_enough_is_half_with_a_detector_that_works(callables: int, under: int, *, detector: bool, enough: bool):
+    assert Exercised(callables=callables, under_threads=under, detector=detector).enough is enough
+
+
+def test_what_threads_call_beside_the_package_does_not_count():
+    told = stress_rules.exercised(
+        race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]), exercise()
+    )
+    assert (told.callables, told.under_threads, told.enough) == (10, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("raced", "said"),
+    [
+        (race(), "threads called 10 of its 10 native callables with the race detector, nothing found"),
+        (race(under=3), "threads called 3 of its 10 native callables with the race detector"),
+        (None, "none of its native code was exercised under threads"),
+    ],
+)
+def test_the_reason_says_how_much_was_put_under_threads(raced: Evidence | None, said: str):
+    assert judged(raced, exercise()).reason.endswith(said)
