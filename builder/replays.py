@@ -106,12 +106,25 @@ def load(identity: str, wheelhouse: Path) -> Replay:
     if len(found) != 1:
         known = ", ".join(path.stem for path in sorted((wheelhouse / _FOLDER).glob("*.json"))[:10]) or "none"
         raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
-    return Replay(**json.loads(found[0].read_text()))
+    try:
+        return Replay(**json.loads(found[0].read_text()))
+    except (ValueError, TypeError) as error:
+        raise ReplayError(
+            identity, f"{found[0]} cannot be read ({error}), run the farm again to write it anew"
+        ) from error
 
 
 def needed(replay: Replay, graph: Plan) -> Plan:
-    """Return the part of a plan that makes what a replay needs."""
-    exercise = graph.jobs[f"exercise:{replay.name}@{replay.base}"]
+    """Return the part of a plan that makes what a replay needs.
+
+    Raises:
+        ReplayError: the plan puts the package under no threads on the base.
+    """
+    exercise = graph.jobs.get(f"exercise:{replay.name}@{replay.base}")
+    if exercise is None:
+        raise ReplayError(
+            replay.id, f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}"
+        )
     wanted = [need for need in exercise.needs if replay.race or not need.startswith("race:")]
     jobs: dict[str, Any] = {}
     while wanted:
@@ -120,6 +133,25 @@ def needed(replay: Replay, graph: Plan) -> Plan:
             jobs[job] = graph.jobs[job]
             wanted += graph.jobs[job].needs
     return plan.Plan(jobs={name: job for name, job in graph.jobs.items() if name in jobs})
+
+
+def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
+    """Return the tag of the image a replay runs in.
+
+    Args:
+        replay: what to run.
+        evidence: of the jobs `needed` names.
+
+    Raises:
+        ReplayError: there is none.
+    """
+    start = f"image:{'race' if replay.race else 'verify'}-{replay.base}"
+    # What has the system packages that the package asks for is named after what it stands on.
+    name = max((name for name in evidence if name.startswith(start)), key=len, default="")
+    tag: str | None = evidence[name].facts.get("tag") if name else None
+    if tag is None:
+        raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
+    return tag
 
 
 def run(
@@ -136,7 +168,7 @@ def run(
         tools: engine, store and log.
 
     Raises:
-        ReplayError: there is no wheel to run it on.
+        ReplayError: there is no wheel to run it on, or no image.
         CannotTellError: the container gave no answer.
     """
     abi = catalog.load().abis[replay.abi]
@@ -144,13 +176,11 @@ def run(
     others = [one for name, one in evidence.items() if name.startswith("build:") and one is not build]
     race = evidence.get(f"race:{replay.name}@{replay.base}")
     made = race.facts.get("race_wheel") if race else None
-    if (replay.race and (race is None or made is None)) or not build.facts["abis"].get(abi.name, {}).get("wheel"):
+    if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(abi.name, {}).get(
+        "wheel"
+    ):
         raise ReplayError(replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on")
-    image = next(
-        one.facts["tag"]
-        for name, one in evidence.items()
-        if name.startswith(f"image:{'race' if replay.race else 'verify'}-{replay.base}")
-    )
+    image = image_of(replay, evidence)
     python = f"/opt/python/{abi.directory}/bin/python"
     served = dict(served_wheels(abi.name, (build, *others), pure))
     files: dict[str, bytes | Path] = {

@@ -1,0 +1,175 @@
+import json
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import catalog, matrix, plan, replays
+from builder.effort import EFFORTS, Level
+from builder.errors import ExitCode, ReplayError
+from builder.findings import Finding, Verdict
+from builder.matrix import Package
+from builder.replays import Replay
+from builder.sources import Source
+from builder.store import Evidence
+from builder.verdict import Judged, Judgement
+
+MATRIX = """
+[packages.foo]
+apt = ["libfoo-dev"]
+[packages.bar]
+"""
+REPLAY = Replay(
+    id="abcdef012345", name="foo", version="1.0", abi="cp314t", code="WF605", where="get (foo.c) and put (foo.c)", detail="data race",
+    race=True, base="debian-12", script="print('again')", effort="standard",
+)  # fmt: skip
+PLAIN = replace(REPLAY, code="WF601", race=False)
+
+
+def source(name: str, **more: Any) -> Source:
+    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name * 8, **more)
+
+
+def judged(*findings: Finding) -> Judged:
+    judgement = Judgement(abi="cp314t", verdict=Verdict.RACY, reason="", findings=findings)
+    return Judged(name="foo", version="1.0", source=source("foo"), abis={"cp314t": judgement})
+
+
+def finding(where: str = "get (foo.c)", script: str = "print('é')") -> Finding:
+    return Finding(
+        code="WF605", detail="data race", where=where, bases=("debian-12", "debian-13"), script=script, race=True
+    )
+
+
+def graph() -> plan.Plan:
+    loaded = matrix.parse(tomllib.loads(MATRIX), Path("matrix.toml"))
+    found = {"foo": source("foo", needs=("bar",)), "bar": source("bar")}
+    return plan.make(loaded, found, {}, catalog.load(), Package(), EFFORTS[Level.STANDARD])
+
+
+def test_what_is_written_is_loaded_again(tmp_path: Path):
+    one = finding()
+    replays.write([judged(one)], "quick", tmp_path)
+    identity = one.identity("foo", "1.0", "cp314t")
+    assert replays.load(identity, tmp_path) == Replay(
+        id=identity, name="foo", version="1.0", abi="cp314t", code="WF605", where="get (foo.c)", detail="data race", race=True,
+        base="debian-12", script="print('é')", effort="quick",
+    )  # fmt: skip
+    assert replays.load(identity[:4], tmp_path) == replays.load(identity, tmp_path)
+
+
+def test_findings_without_a_program_have_no_replay(tmp_path: Path):
+    replays.write([judged(finding(script=""))], "quick", tmp_path)
+    with pytest.raises(ReplayError, match="known here: none"):
+        replays.load("a", tmp_path)
+
+
+def test_writing_again_leaves_one_of_each(tmp_path: Path):
+    for _ in range(2):
+        replays.write([judged(finding(), finding("put (foo.c)"))], "quick", tmp_path)
+    assert len(list((tmp_path / "replays").iterdir())) == 2
+
+
+def kept(folder: Path, *identities: str) -> None:
+    (folder / "replays").mkdir()
+    for identity in identities:
+        (folder / f"replays/{identity}.json").write_text(json.dumps(asdict(replace(REPLAY, id=identity))))
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"), [("ab", 2), ("abc", 2), ("f", 0), ("", 0), ("*", 0), ("../replays/abc1", 0), ("abc1*", 0)]
+)
+def test_what_is_not_one_replay_is_refused_with_those_there_are(tmp_path: Path, asked: str, count: int):
+    kept(tmp_path, "abc111", "abc222", "def333")
+    with pytest.raises(ReplayError) as caught:
+        replays.load(asked, tmp_path)
+    assert f"{count} replays begin with it; known here: abc111, abc222, def333" in str(caught.value)
+    assert "wheelfarm show" in str(caught.value)
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_beginning_is_enough(tmp_path: Path):
+    kept(tmp_path, "abc111", "abc222", "def333")
+    assert replays.load("d", tmp_path).id == "def333"
+    assert replays.load("abc2", tmp_path).id == "abc222"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"id": "abc111", "more": 1}'])
+def test_a_file_that_is_no_replay_is_named(tmp_path: Path, text: str):
+    kept(tmp_path, "abc111")
+    (tmp_path / "replays/abc111.json").write_text(text)
+    with pytest.raises(ReplayError, match=r"abc111\.json cannot be read"):
+        replays.load("abc111", tmp_path)
+
+
+def test_a_race_needs_the_detector_and_what_the_package_needs():
+    jobs = replays.needed(REPLAY, graph()).jobs
+    (packages,) = [job for job in jobs if job.startswith("image:race-debian-12+")]
+    assert packages in jobs["race:foo@debian-12"].needs
+    assert {job for job in jobs if not job.startswith("image:")} == {
+        "race:foo@debian-12", "build:foo@debian-12", "build:bar@debian-12",
+    }  # fmt: skip
+    seen: set[str] = set()
+    for job in jobs.values():
+        assert seen.issuperset(job.needs)
+        seen.add(job.id)
+
+
+def test_a_harm_needs_no_detector():
+    jobs = replays.needed(PLAIN, graph()).jobs
+    assert "image:verify-debian-12" in jobs
+    assert not any("race" in job for job in jobs)
+    assert {job for job in jobs if job.startswith("build:")} == {"build:foo@debian-12", "build:bar@debian-12"}
+
+
+@pytest.mark.parametrize("lost", [{"name": "gone"}, {"base": "ubuntu-26.04"}, {"base": ""}])
+def test_what_the_matrix_lost_is_told(lost: dict[str, str]):
+    with pytest.raises(ReplayError, match=r"does not put (gone|foo) under threads on"):
+        replays.needed(replace(REPLAY, **lost), graph())
+
+
+def images(replay: Replay) -> dict[str, Evidence]:
+    return {
+        name: Evidence(key=name, job=name, facts={"tag": name})
+        for name in replays.needed(replay, graph()).jobs
+        if name.startswith("image:")
+    }
+
+
+def test_it_runs_where_its_system_packages_are():
+    assert replays.image_of(REPLAY, images(REPLAY)).startswith("image:race-debian-12+")
+    assert replays.image_of(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar"))) == "image:race-debian-12"
+    assert replays.image_of(PLAIN, images(PLAIN)) == "image:verify-debian-12"
+
+
+def test_without_an_image_it_cannot_run():
+    with pytest.raises(ReplayError, match="could not be had"):
+        replays.image_of(REPLAY, {})
+    with pytest.raises(ReplayError, match="could not be had"):
+        replays.image_of(PLAIN, {"image:verify-debian-12": Evidence(key="", job="", facts={"code": "WF901"})})
+
+
+def run(*what: str, races: tuple[tuple[str, ...], ...] = ()) -> dict[str, Any]:
+    return {"what": list(what), "races": [list(places) for places in races], "output": " and ".join(what)}
+
+
+def test_a_harm_is_shown_by_its_own_kind_alone():
+    told = replays._told(PLAIN, {"install": None, "runs": [run("crash"), run(), run("wrong"), run("hang", "crash")]})
+    assert (told.shown, told.runs, told.what) == (2, 4, ("crash", "nothing", "wrong", "hang, crash"))
+    assert told.output == "hang and crash"
+
+
+def test_a_race_is_shown_by_one_between_the_same_functions():
+    same, other = ("get (foo.c)", "put (foo.c)"), ("get (foo.c)",)
+    told = replays._told(
+        REPLAY, {"install": None, "runs": [run("race", races=(other, same)), run("race", races=(other,)), run("crash")]}
+    )
+    assert (told.shown, told.runs) == (1, 3)
+    assert told.output == "race"
+
+
+def test_what_cannot_be_installed_is_told():
+    with pytest.raises(ReplayError, match="could not be installed: no matching distribution"):
+        replays._told(REPLAY, {"install": "no matching distribution", "runs": []})
