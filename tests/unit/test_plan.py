@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from builder import catalog, matrix, plan
+from builder.effort import EFFORTS, Effort, Level
+from builder.jobs.exercise import Exercise
+from builder.jobs.race import Race
 from builder.matrix import Package
-from builder.sources import Source
+from builder.sources import Pure, Source
 from builder.store import Evidence
 
 MATRIX = """
@@ -20,10 +23,16 @@ def source(name: str, **more: Any) -> Source:
     return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name * 8, **more)
 
 
-def made(text: str = MATRIX, patches: dict[str, tuple[str, ...]] | None = None, **sources: Source) -> plan.Plan:
+def made(
+    text: str = MATRIX,
+    patches: dict[str, tuple[str, ...]] | None = None,
+    effort: Effort | None = None,
+    tables: catalog.Catalog | None = None,
+    **sources: Source,
+) -> plan.Plan:
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
     found = {name: source(name) for name in loaded.packages} | sources
-    return plan.make(loaded, found, patches or {}, catalog.load(), Package())
+    return plan.make(loaded, found, patches or {}, tables or catalog.load(), Package(), effort)
 
 
 def keys(planned: plan.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
@@ -33,6 +42,7 @@ def keys(planned: plan.Plan, contents: dict[str, str] | None = None) -> dict[str
         inputs = {need: evidence[need] for need in job.needs}
         facts: dict[str, Any] = {"content": (contents or {}).get(job.id, job.id)}
         files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
+        facts["abis"] = {abi: {"wheel": file} for abi in ("cp314", "cp314t") for file in files}
         evidence[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
     return {job: one.key for job, one in evidence.items()}
 
@@ -120,10 +130,113 @@ def test_the_interpreters_change_every_image_on_top_of_them():
 def test_the_outlook_tells_what_would_run():
     planned = made()
     known = keys(planned)
-    by_key = {key: Evidence(key=key, job=job, facts={"content": job}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
+    by_key = {key: Evidence(key=key, job=job, facts={"content": job, "abis": {}}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
     assert planned.outlook(by_key.get).keys() == planned.jobs.keys()
     del by_key[known["build:foo@debian-12"]]
     missing = planned.jobs.keys() - planned.outlook(by_key.get).keys()
     assert missing == {"build:foo@debian-12", "audit:foo@debian-12", "remedy:foo@debian-12"} | {
         f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")
     }
+
+
+STANDARD = EFFORTS[Level.STANDARD]
+THREADS = {"image:race-interpreter", "image:race-debian-12"} | {
+    f"{kind}:{name}@debian-12" for kind in ("race", "exercise") for name in ("foo", "bar")
+}
+
+
+def threads(planned: plan.Plan) -> set[str]:
+    """Return the jobs that look for what breaks under threads, without images that have system packages beside."""
+    return {job for job in planned.jobs if job.startswith(("race:", "exercise:", "image:race-")) and "+" not in job}
+
+
+def test_without_an_effort_nothing_is_put_under_threads():
+    assert threads(made()) == set()
+
+
+def test_an_effort_adds_one_detector_and_two_jobs_a_package():
+    planned = made(effort=STANDARD)
+    assert threads(planned) == THREADS
+    (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
+    added = planned.jobs.keys() - made().jobs.keys()
+    assert added == THREADS | {packages}
+    assert planned.jobs["race:foo@debian-12"].needs == (packages, "build:foo@debian-12")
+    assert planned.jobs["race:bar@debian-12"].needs == ("image:race-debian-12", "build:bar@debian-12")
+    assert planned.jobs["image:race-debian-12"].needs == ("image:builder-debian-12", "image:race-interpreter")
+    needs = planned.jobs["exercise:foo@debian-12"].needs
+    assert needs == ("image:verify-debian-12", "race:foo@debian-12", "build:foo@debian-12")
+    seen: set[str] = set()
+    for job in planned.jobs.values():
+        assert seen.issuperset(job.needs)
+        seen.add(job.id)
+
+
+def test_threads_have_the_wheels_of_what_a_package_needs():
+    jobs = made(effort=STANDARD, foo=source("foo", needs=("bar", "elsewhere"))).jobs
+    for kind in ("race", "exercise"):
+        assert [need for need in jobs[f"{kind}:foo@debian-12"].needs if need.startswith("build:")] == [
+            "build:foo@debian-12",
+            "build:bar@debian-12",
+        ]
+
+
+def test_pure_packages_are_not_put_under_threads():
+    wheel = Pure(name="bar", version="1.0", filename="bar-1.0-py3-none-any.whl", sha256="c" * 64)
+    planned = made(effort=STANDARD, bar=source("bar", only_pure=wheel))
+    assert not any("bar@" in job for job in planned.jobs)
+    assert "race:foo@debian-12" in planned.jobs
+    nothing = made(effort=STANDARD, foo=source("foo", only_pure=wheel), bar=source("bar", only_pure=wheel))
+    assert threads(nothing) == set()
+
+
+def without_sanitizer(*names: str) -> catalog.Catalog:
+    tables = catalog.load()
+    bases = {
+        name: base.model_copy(update={"sanitizer": ()}) if name in names else base
+        for name, base in tables.bases.items()
+    }
+    return tables.model_copy(update={"bases": bases})
+
+
+def test_threads_are_tried_where_there_is_a_sanitizer():
+    planned = threads(made(effort=STANDARD, tables=without_sanitizer("debian-12")))
+    assert planned == {job.replace("debian-12", "ubuntu-24.04") for job in THREADS}
+    nowhere = without_sanitizer(*catalog.load().bases)
+    assert threads(made(effort=STANDARD, tables=nowhere)) == set()
+    assert made(effort=STANDARD, tables=nowhere).jobs.keys() == made().jobs.keys()
+
+
+def test_with_the_gil_alone_no_threads_are_tried():
+    text = '[farm]\nabis = ["cp314"]\n' + MATRIX
+    assert threads(made(text, effort=STANDARD)) == set()
+
+
+@pytest.mark.parametrize("level", [Level.QUICK, Level.DEEP])
+def test_another_effort_changes_what_threads_do_alone(level: Level):
+    difference = changed(keys(made(effort=STANDARD)), keys(made(effort=EFFORTS[level])))
+    assert difference == {job for job in THREADS if not job.startswith("image:")}
+
+
+def test_recipes_change_their_packages_threads_alone():
+    recipes = MATRIX.replace("[packages.bar]", "recipes = ['foo.Table(16)']\n[packages.bar]")
+    planned = made(recipes, effort=STANDARD)
+    assert changed(keys(made(effort=STANDARD)), keys(planned)) == {"race:foo@debian-12", "exercise:foo@debian-12"}
+    race, exercise = planned.jobs["race:foo@debian-12"], planned.jobs["exercise:foo@debian-12"]
+    assert isinstance(race, Race)
+    assert isinstance(exercise, Exercise)
+    assert race.recipes == ("foo.Table(16)",)
+    assert race.effort == exercise.effort == STANDARD
+
+
+def test_an_effort_changes_no_other_key():
+    before, after = keys(made()), keys(made(effort=STANDARD))
+    assert changed(before, after) == set()
+
+
+def test_the_detectors_content_changes_what_it_looked_at():
+    planned = made(effort=STANDARD)
+    (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
+    difference = changed(keys(planned), keys(planned, {"image:race-debian-12": "updated"}))
+    assert difference == {packages, "race:bar@debian-12", "exercise:bar@debian-12"}
+    difference = changed(keys(planned), keys(planned, {packages: "updated"}))
+    assert difference == {"race:foo@debian-12", "exercise:foo@debian-12"}
