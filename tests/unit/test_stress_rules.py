@@ -165,7 +165,7 @@ def test_a_race_is_told_with_its_places_its_calls_and_how_often_it_was_shown():
     (finding,) = judged(race(races=[event()]), exercise()).findings
     assert finding.where == "get (foo.c) and put (foo.c)"
     assert finding.detail == (
-        "data race at src/foo.c:7, src/foo.c:9, when threads make `s.put(1)`, `s.get()` of `foo.Box(4)` (shown again 3 of 10 times)"
+        "src/foo.c:7, src/foo.c:9, when threads make `s.put(1)`, `s.get()` of `foo.Box(4)` (shown again 3 of 10 times)"
     )
     assert (finding.race, finding.script, finding.log, finding.bases) == (
         True,
@@ -188,13 +188,23 @@ def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
     (alone,) = judged(
         race(), exercise(harms=[event("crash", signal="SIGSEGV", arms={**arms, "alone": [1, 3]})])
     ).findings
-    assert "crash with SIGSEGV" in alone.detail
+    assert alone.detail.startswith("SIGSEGV when threads make `s.put(1)`")
     assert "GIL" not in alone.detail
 
 
 def test_only_so_many_of_a_kind_are_told():
     many = [event(places=[f"f{number} (foo.c)"]) for number in range(50)]
     assert len(judged(race(races=many), exercise()).findings) == 12
+
+
+def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
+    unshown = event(script="", lines=["src/foo.c:70"])
+    (finding,) = judged(race(races=[unshown, event(), event(lines=["src/foo.c:71"])]), exercise()).findings
+    assert finding.script
+    assert finding.detail.startswith("src/foo.c:7, ")
+    seen = judged(race(harms=[event("crash")]), exercise(harms=[event("crash"), event("hang")]))
+    assert sorted(codes(seen)) == ["WF601", "WF602"]
+    assert len({one.identity("foo", "1.0", "cp314t") for one in seen.findings}) == 2
 
 
 def test_what_was_not_reached_is_named():
