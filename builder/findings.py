@@ -87,6 +87,7 @@ _A = Verdict.ABI_MISMATCH
 _T = Verdict.THREAD_UNSAFE
 _G = Verdict.GIL_REQUIRED
 _R = Verdict.RACY
+_P = Verdict.UNPROVEN
 _U = Verdict.UNDETERMINED
 
 CODES = {
@@ -265,8 +266,8 @@ CODES = {
         _error("WF613", "own test crashes in threads", _T, "The package's own tests pass alone and end the process when several threads run them at once.",
                "Stay on cp314, or do not share its objects between threads."),
         _info("WF614", "own tests not run", "The package's own tests could not be used.", "Nothing: what else was done under threads stands."),
-        _info("WF615", "seen once", "A crash or a hang under threads was seen once, and never again when it was tried.",
-              "Run again with `--effort deep`."),
+        _warning("WF615", "seen once", _P, "A crash or a hang under threads was seen, and not shown again by a program of its own.",
+                 "Run again with `--effort deep`."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",

@@ -125,7 +125,7 @@ class Farm(_Strict):
         return tuple(dict.fromkeys(value))
 
 
-class Tests(_Strict):
+class OwnTests(_Strict):
     """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
 
     requires: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ class Package(_Strict):
     """ABIs not to build, each with a reason."""
     recipes: tuple[str, ...] = ()
     """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
-    tests: Tests = Tests()
+    tests: OwnTests = OwnTests()
     """How the package's own tests are run."""
 
     def apt_on(self, base: catalog.Base) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from builder.jobs.image import (
 from builder.jobs.load import Load
 from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
-from builder.matrix import Tests
+from builder.matrix import OwnTests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +127,7 @@ def _threads(
                 base=base.name,
                 abi=abi,
                 effort=effort,
-                tests=package.tests if package else Tests(),
+                tests=package.tests if package else OwnTests(),
                 sdist_filename=build.sdist_filename,
                 sdist_sha256=build.sdist_sha256,
                 requires=requires,

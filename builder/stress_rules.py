@@ -126,7 +126,7 @@ def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
     how = {"crash": f"{event.get('signal') or 'the process ends'} when ", "hang": "no end when "}.get(what, "")
     detail = f"{how}threads make {_calls(event)}{_counted(event)}"
     if not event.get("shown"):
-        if event.get("ran") and what != "wrong":
+        if what != "wrong":
             yield Finding(code="WF615", detail=detail, where=where, log=log)
         return
     arms = event.get("arms", {})

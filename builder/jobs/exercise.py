@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import test_requirements
+from builder import own_tests
 from builder.engine import Limits, Task
 from builder.jobs import Result, stress_programs
 from builder.jobs.load import wheel_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from builder.catalog import Abi
     from builder.effort import Effort
     from builder.jobs import Tools
-    from builder.matrix import Tests
+    from builder.matrix import OwnTests
     from builder.sources import Pure
     from builder.store import Evidence
 
@@ -57,7 +57,7 @@ class Exercise:
     effort: Effort
     sdist_filename: str
     sdist_sha256: str
-    tests: Tests
+    tests: OwnTests
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
@@ -126,7 +126,7 @@ class Exercise:
 
     def _kit(self, image: str, tools: Tools) -> tuple[dict[str, bytes], list[str]]:
         """Fetch what the package's own tests need, as wheels; without tests, or without time for them, nothing."""
-        wanted = test_requirements.of(tools.store.file(self.sdist_sha256), self.tests.requires)
+        wanted = own_tests.of(tools.store.file(self.sdist_sha256), self.tests.requires)
         if not self.effort.tests_s or wanted is None:
             return {}, []
         tools.say("fetching what its own tests need")

@@ -43,7 +43,7 @@ def left_out(file: DependencyFile) -> dict[str, str]:
 # --- requirements.txt ----------------------------------------------------------------------------------------------
 
 
-def test_requirements_with_hashes_markers_includes_and_constraints(tmp_path: Path):
+def own_tests_with_hashes_markers_includes_and_constraints(tmp_path: Path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "base.txt").write_text("Base_Package>=2  # why\n-c ../limits.txt\n")
     (tmp_path / "limits.txt").write_text("urllib3<2\n")

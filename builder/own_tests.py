@@ -64,10 +64,15 @@ def _of_project(text: str) -> Iterator[Requirement]:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    groups = {**data.get("project", {}).get("optional-dependencies", {}), **data.get("dependency-groups", {})}
-    for name, listed in groups.items():
-        if str(name).lower() in _NAMES and isinstance(listed, list):
+    project = data.get("project")
+    extras = project.get("optional-dependencies") if isinstance(project, dict) else None
+    for name, listed in (*_items(extras), *_items(data.get("dependency-groups"))):
+        if name.lower() in _NAMES and isinstance(listed, list):
             yield from _of_lines("\n".join(item for item in listed if isinstance(item, str)))
+
+
+def _items(table: object) -> list[tuple[str, object]]:
+    return [(str(name), value) for name, value in table.items()] if isinstance(table, dict) else []
 
 
 def _of_lines(text: str) -> Iterator[Requirement]:

@@ -1,0 +1,56 @@
+"""What a package's own tests need, as its sdist says."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from builder import own_tests
+
+PROJECT = """
+[project]
+name = "pkg"
+[project.optional-dependencies]
+test = ["hypothesis>=6", "pytest", "pkg[extra] ; python_version < '3'", "not a requirement at all !"]
+docs = ["sphinx", "furo"]
+[dependency-groups]
+tests = ["attrs", {include-group = "test"}]
+"""
+
+
+def sdist(folder: Path, files: dict[str, str]) -> Path:
+    path = folder / "pkg-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"pkg-1.0/{name}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def test_extras_groups_and_files_are_read(tmp_path: Path):
+    files = {
+        "pyproject.toml": PROJECT,
+        "tests/test_a.py": "",
+        "requirements/test.txt": "pytest-cov\n-r other.txt\n# nothing\nfreezegun==1.5 # pinned\n",
+    }
+    found = own_tests.of(sdist(tmp_path, files), ("more",))
+    assert found is not None
+    assert set(found) == {"hypothesis>=6", "attrs", "freezegun==1.5", "more"}
+
+
+def test_without_tests_there_is_nothing_to_fetch(tmp_path: Path):
+    assert own_tests.of(sdist(tmp_path, {"pyproject.toml": PROJECT})) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["project = 1", "[project]\noptional-dependencies = 3", "dependency-groups = []", "not toml ="]
+)
+def test_a_project_that_is_not_in_order_says_nothing(tmp_path: Path, text: str):
+    assert own_tests.of(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
+
+
+def test_what_is_no_archive_has_no_tests(tmp_path: Path):
+    (tmp_path / "x.tar.gz").write_bytes(b"nothing of the kind")
+    assert own_tests.of(tmp_path / "x.tar.gz") is None
