@@ -6,7 +6,7 @@ Why each of them forces the verdict it does, or none: docs/decisions/0009-what-t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from builder.findings import Finding
@@ -85,13 +85,19 @@ def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
         return
     yield from _covered(facts, log)
     for event in facts["races"][:_MOST]:
-        yield _race(event, log)
+        yield _with_gil(_race(event, log), facts)
     for event in facts["harms"][:_MOST]:
-        yield from _harm(event, log, race=True)
+        for finding in _harm(event, log, race=True):
+            yield _with_gil(finding, facts)
     for event in facts["advisory"][:_MOST]:
         code = "WF607" if event.get("lock_free") else "WF606"
         where = " and ".join(event["places"])
         yield Finding(code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log)
+
+
+def _with_gil(finding: Finding, facts: Facts) -> Finding:
+    """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
+    return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}") if facts.get("gil") else finding
 
 
 def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
@@ -99,7 +105,8 @@ def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
     if facts.get("wheel") is None or facts.get("install") is not None:
         return
     for event in facts["harms"][:_MOST]:
-        yield from _harm(event, log, race=False)
+        for finding in _harm(event, log, race=False):
+            yield _with_gil(finding, facts)
     yield from _own_tests(facts.get("own_tests"), log)
 
 

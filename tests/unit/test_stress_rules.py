@@ -108,6 +108,8 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(preflight=BLIND), exercise(harms=[event("crash")]), Verdict.THREAD_UNSAFE, ["WF601", "WF609"]),
         (race(races=[event()]), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602", "WF605"]),
         (race(races=[event()]), untold("exercise:foo@debian-12"), Verdict.RACY, ["WF605", "WF902"]),
+        (race(races=[event()], gil=True), exercise(), Verdict.COMPATIBLE, ["WF605"]),  # what the GIL is on for, load tells
+        (race(), exercise(harms=[event("hang")], gil=True), Verdict.COMPATIBLE, ["WF602"]),
     ],
 )  # fmt: skip
 def test_what_threads_show_decides(
