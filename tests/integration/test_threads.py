@@ -68,17 +68,18 @@ def test_a_fault_is_proven_and_a_safe_package_is_not_blamed(done: Workshop):
     assert safe["exercised"]["race_detector"]
     assert 2 * safe["exercised"]["under_threads"] >= safe["exercised"]["native_callables"] > 0
     faulty = packages["hexview"]["abis"]["cp314t"]
-    assert faulty["verdict"] == "thread-unsafe", faulty
-    codes = {finding["code"] for finding in faulty["findings"]}
-    assert {"WF603", "WF605"} <= codes
+    assert faulty["verdict"] in {"racy", "thread-unsafe"}, (
+        faulty
+    )  # wrong results are a matter of chance, the race is not
+    assert "WF605" in {finding["code"] for finding in faulty["findings"]}
     assert packages["hexview"]["abis"]["cp314"]["verdict"] == "compatible"
 
 
 def test_a_finding_is_replayed_by_its_id(done: Workshop):
     findings = done.verdicts()["hexview"]["abis"]["cp314t"]["findings"]
-    wrong = next(finding for finding in findings if finding["code"] == "WF603" and "replay" in finding["replay"])
+    raced = next(finding for finding in findings if finding["code"] == "WF605" and " replay " in finding["replay"])
     command = [
-        sys.executable, "-m", "builder", *wrong["replay"].split()[1:], "--times", "3", "--json",
+        sys.executable, "-m", "builder", *raced["replay"].split()[1:], "--times", "3", "--json",
         "--matrix", str(done.root / "matrix.toml"), "--wheelhouse", str(done.wheelhouse),
     ]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -86,7 +87,7 @@ def test_a_finding_is_replayed_by_its_id(done: Workshop):
     answer = json.loads(ended.stdout)
     assert (answer["runs"], answer["shown"] >= 2) == (3, True)
     script = subprocess.run(
-        [*command[:4], wrong["id"], "--script", *command[-2:]], capture_output=True, text=True, check=False
+        [*command[:4], raced["id"], "--script", *command[-2:]], capture_output=True, text=True, check=False
     )
     compile(script.stdout, "replay.py", "exec")
 

@@ -18,12 +18,13 @@ from typing import Any
 import conduct
 import installing
 import owntests
-from conduct import Interpreter, Player, Run
+from conduct import Interpreter, Played, Player, Run
 from proof import Prover
 
 _PATIENCE_S = 10.0
 _ROUNDS = 60
 _PLAYED_ROUNDS = 4
+_MORE = 4
 _HARM = frozenset({"crash", "hang", "wrong"})
 _MOST_LISTED = 20
 _AMPLIFIED = 4
@@ -48,11 +49,8 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     if surface is not None:
         plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
-        player = Player(plain, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["plain_s"])
-        played = player.play(request["plan"])
-        player.close()
+        played, seen = played_out(plain, native, request["plan"], surface["prelude"], effort["plain_s"])
         by_id = {scenario["id"]: scenario for scenario in request["plan"]}
-        seen = [event for event in conduct.unique(played.events) if event["what"] in _HARM]
         seen.sort(
             key=lambda event: (event["what"] != "crash", sum(len(row) for row in by_id[event["scenario"]]["rows"]))
         )
@@ -75,6 +73,27 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
     if request["tests"] is not None:
         facts["own_tests"] = owntests.run(request["python"], site, request["wheels"], request["tests"])
     return facts
+
+
+def played_out(
+    plain: Interpreter, native: set[str], plan: list[dict[str, Any]], prelude: list[str], seconds: float
+) -> tuple[Played, list[dict[str, Any]]]:
+    """Play the plan, and while there is time and no harm, play it again with more rounds: what is rare takes many.
+
+    Returns:
+        What the first time through came to, and the harm that was seen.
+    """
+    began = time.monotonic()
+    rounds, first = _PLAYED_ROUNDS, None
+    while True:
+        player = Player(plain, prelude, native, rounds=rounds, seconds=max(1.0, seconds - (time.monotonic() - began)))
+        played = player.play(plan)
+        player.close()
+        first = first or played
+        seen = [event for event in conduct.unique(played.events) if event["what"] in _HARM]
+        if seen or not plan or time.monotonic() - began > seconds / 2:
+            return first, seen
+        rounds *= _MORE
 
 
 def shown_again(
