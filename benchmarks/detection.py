@@ -124,10 +124,11 @@ def answers(
 
 
 def in_function(findings: list[dict[str, Any]], functions: str) -> bool:
-    """Return whether a finding of threads names one of the functions a label names."""
+    """Return whether a finding names a function that the label names: `memo_get` is `Memo.get` in Python."""
     text = " ".join(f"{one['where']} {one['detail']}" for one in findings if one["code"].startswith("WF6"))
-    words = [name.strip() for name in functions.split(",") if name.strip()]
-    return any(re.search(rf"{re.escape(word)}(?![A-Za-z0-9])", text) for word in words)
+    text = text.lower().replace(".", "_")
+    words = [name.strip().lower() for name in functions.split(",") if name.strip()]
+    return any(re.search(rf"{re.escape(word)}(?![a-z0-9])", text) for word in words)
 
 
 def interval(found: float, of: float) -> str:
