@@ -18,6 +18,7 @@ from typing import Any
 import conduct
 import installing
 import owntests
+import scenarios
 from conduct import Interpreter, Played, Player, Run
 from proof import Prover
 
@@ -51,9 +52,7 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
         plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
         played, seen = played_out(plain, native, request["plan"], surface["prelude"], effort["plain_s"])
         by_id = {scenario["id"]: scenario for scenario in request["plan"]}
-        seen.sort(
-            key=lambda event: (event["what"] != "crash", sum(len(row) for row in by_id[event["scenario"]]["rows"]))
-        )
+        seen.sort(key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]])))
         prover = Prover(
             plain, surface["prelude"], native, rounds=_ROUNDS, deadline=time.monotonic() + 1.5 * effort["plain_s"]
         )

@@ -16,7 +16,6 @@ import installing
 _FOLDERS = ("tests", "test", "testing")
 _CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}
 _MOST_NAMED = 30
-_FLAKY_RUNS = 2
 
 
 def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:

@@ -97,10 +97,12 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     events = conduct.unique(played.events)
     prover = Prover(race, surface["prelude"], native, rounds=_ROUNDS, deadline=time.monotonic() + effort["race_s"])
     races = [event for event in events if event["what"] == "race"]
-    own = sorted((event for event in races if is_own(event)), key=lambda event: weight(by_id[event["scenario"]]))
+    own = sorted(
+        (event for event in races if is_own(event)), key=lambda event: scenarios.weight(by_id[event["scenario"]])
+    )
     harms = sorted(
         (event for event in events if event["what"] in {"crash", "hang"}),
-        key=lambda event: weight(by_id[event["scenario"]]),
+        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
     )
     return {
         "surface": {name: surface[name] for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")},
@@ -128,11 +130,6 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
 def is_own(event: dict[str, Any]) -> bool:
     """Return whether a race counts against the package."""
     return bool(event["owner"] == "package" and not event["lock_free"])
-
-
-def weight(scenario: dict[str, Any]) -> int:
-    """Return how many calls a scenario has."""
-    return sum(len(row) for row in scenario["rows"])
 
 
 def proved(

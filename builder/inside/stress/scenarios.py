@@ -41,6 +41,11 @@ def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int) -> lis
     return found
 
 
+def weight(scenario: Scenario) -> int:
+    """Return how many calls a scenario has."""
+    return sum(len(row) for row in scenario["rows"])
+
+
 def _scenario(kind: str, process: str, rows: list[list[dict[str, Any]]], **more: Any) -> Scenario:
     flat = [call for row in rows for call in row]
     mean_us = sum(call["us"] for call in flat) / max(1, len(flat))
