@@ -1,5 +1,6 @@
 """Find arguments that a callable takes, by trying values and following what its errors tell apart."""
 
+import itertools
 import re
 import time
 from collections import Counter, deque
@@ -114,7 +115,7 @@ class Search:
     def _follow(self, vector: tuple[str, ...], error: BaseException, *, first: bool) -> None:
         """Queue what is near a call whose error is a new one."""
         message = f"{type(error).__name__}: {error}"[:300]
-        place = _place(message, len(vector))
+        place = _place(message, len(vector), [name for name, _ in self.parameters or ()])
         plain = f"{len(vector)} {place} {_NUMBERS.sub('#', _GIVEN.sub('', message))}"
         if plain in self._errors or _is_arity(error, message):
             return
@@ -123,16 +124,17 @@ class Search:
         if isinstance(error, _DOMAIN) or "must be" in message or "expected" in message:
             mentioned = [*(repr(word) for word in _QUOTED.findall(message)), *_NUMBERS.findall(message)]
             pool = [*pool, *values.WIDER]
-        near = [*_neighbours(vector, None, mentioned), *_neighbours(vector, self.parameters, pool)]
+        near = [*_neighbours(vector, self.parameters, pool)]
         if isinstance(error, _DOMAIN):  # what one argument may not be, its like may not be either
             near += _together(vector, self.parameters, pool)
         if place is not None:  # the error tells which argument it is: no other is worth a try before
-            here = _neighbours(vector, self.parameters, [*mentioned, *self.pool], (place,))
-            self._queue.extendleft(reversed([*here]))
-        if first:
+            near = [*_neighbours(vector, self.parameters, self.pool, (place,)), *near]
+        if first and place is None:
             self._queue.extend(near)
         else:  # a new error after a change is a step forward: go on from there before anything else
             self._queue.extendleft(reversed(near))
+        # What the error itself names comes before all.
+        self._queue.extendleft(reversed([*_neighbours(vector, None, mentioned, None if place is None else (place,))]))
 
 
 def worked(tried: Tried) -> bool:
@@ -157,10 +159,13 @@ def _is_arity(error: BaseException, message: str) -> bool:
     )
 
 
-def _place(message: str, arity: int) -> int | None:
-    """Return the place of the argument that an error names."""
+def _place(message: str, arity: int, names: list[str]) -> int | None:
+    """Return the place of the argument that an error names, by its number or by its parameter's name."""
     match = _PLACE.search(message)
-    return int(match[1]) - 1 if match and int(match[1]) <= arity else None
+    if match and int(match[1]) <= arity:
+        return int(match[1]) - 1
+    named = [place for place, name in enumerate(names[:arity]) if re.search(rf"\b{re.escape(name)}\b", message)]
+    return named[0] if len(named) == 1 else None
 
 
 def _together(
@@ -178,9 +183,11 @@ def _neighbours(
     vector: tuple[str, ...], parameters: list[tuple[str, str]] | None, pool: list[str],
     places: Iterable[int] | None = None,
 ) -> Iterator[tuple[str, ...]]:  # fmt: skip
-    """Give every vector that differs in one place, or in one of some places."""
+    """Give every vector that differs in one place, or in one of some places; the likeliest of all places first."""
+    choices: list[list[tuple[str, ...]]] = []
     for place in range(len(vector)) if places is None else places:
         likely = values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
-        for value in dict.fromkeys((*likely, *pool)):
-            if value != vector[place]:
-                yield (*vector[:place], value, *vector[place + 1 :])
+        others = [value for value in dict.fromkeys((*likely, *pool)) if value != vector[place]]
+        choices.append([(*vector[:place], value, *vector[place + 1 :]) for value in others])
+    for rank in itertools.zip_longest(*choices):
+        yield from (near for near in rank if near is not None)

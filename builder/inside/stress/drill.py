@@ -4,6 +4,9 @@ import sys
 import threading
 import time
 
+TICK_S = 0.0002
+"""Threads that are ready begin at the next multiple of this time."""
+
 
 def drill(make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None):
     """Run rounds of threads that each make the calls of one row, over and over.
@@ -43,17 +46,23 @@ def one_round(make, argument, rows, threads, iterations, sharing, crew, errors, 
     ready = []
 
     def work(number):
+        # What threads count references of together orders them, and hides races: each has functions and lists of its own.
         own, given = (make(), argument()) if sharing == "private" else (subject, shared)
-        row = rows[number % len(rows)]
-        start = number // len(rows)
+        texts = rows[number % len(rows)]
+        row = [(call, result) for _, call, result in texts]
+        targets, fresh, start = series, make if sharing == "fresh" else None, number // len(rows)
         ready.append(number)
         while len(ready) < threads:  # all begin at once: a lock would order them
             time.sleep(0)
+        begin = (time.perf_counter() // TICK_S + 1) * TICK_S
+        while time.perf_counter() < begin:  # those that have a core begin within a microsecond
+            pass
         for i in range(iterations):
-            text, call, result = row[(start + i) % len(row)]
+            call, result = row[(start + i) % len(row)]
             try:
-                got = call(series[i] if series else make() if sharing == "fresh" else own, given)
+                got = call(targets[i] if targets else fresh() if fresh else own, given)
                 if result is not None and shown(got) != result:
+                    text = texts[(start + i) % len(row)][0]
                     wrong[f"{text} gave {shown(got)}, alone it gives {result}"[:400]] = None
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]

@@ -13,6 +13,8 @@ None), `natives` (native callables it reaches), `rows` (calls by kind of thread:
 
 _MOST_CALLS = 240
 _MOST_FIRST = 24
+_FIRST_PROCESSES = 72
+_FIRST_TURNS = (3, 12)
 _WINDOW_US = 3000
 _ITERATIONS = (12, 600)
 
@@ -81,8 +83,10 @@ def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scena
     for one in everything:  # the first operation that reaches a native callable stands for it
         chosen.setdefault(tuple(one["native"]) or (one["text"],), one)
     listed = list(chosen.values())[:_MOST_CALLS]
+    # The moment of a first call comes once in a process: few calls are tried in many, many in a few.
+    turns = max(_FIRST_TURNS[0], min(_FIRST_TURNS[1], _FIRST_PROCESSES // max(1, len(listed))))
     for number, one in enumerate(listed[:_MOST_FIRST]):
-        for turn in range(3):
+        for turn in range(turns):
             yield _scenario("first", f"first-one-{number}-{turn}", [[one]], sharing="fresh", iterations=2, once=True)
     for number in range(3):
         for place in range(0, len(listed), 80):
@@ -136,7 +140,9 @@ def _subjects(surface: dict[str, Any], chance: random.Random, pairs: int) -> Ite
             continue
         yield from _crossed(operations, subject, subjects)
         if subject["type"] in known:  # another of a kind: what differs shows when everything meets
-            yield _scenario("mixed", process, [chance.sample(operations, len(operations)) for _ in range(2)], make=make)
+            for _ in range(2):
+                rows = [chance.sample(operations, len(operations)) for _ in range(2)]
+                yield _scenario("mixed", process, rows, make=make)
             continue
         known.add(subject["type"])
         # Each thread has subjects of its own: whatever they share is the type's, or the module's.
