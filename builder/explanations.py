@@ -95,6 +95,7 @@ EXPLANATIONS = {
     "WF613": ("What its own tests do, users do.", "`pytest --parallel-threads=4`"),
     "WF614": ("They would have shown more of how it is meant to be used.", "LOG"),
     "WF615": ("It may be real and rare.", "LOG has the stacks"),
+    "WF616": ("What looks tested under threads was not.", "LOG names each with the plugin's reason"),
     "WF901": ("Nothing is claimed about that base.", "`wheelfarm doctor`"),
     "WF902": ("Nothing is claimed: a fault of the farm is never a verdict on a package.", "LOG, and `wheelfarm doctor`"),
 }  # fmt: skip

@@ -268,6 +268,8 @@ CODES = {
         _info("WF614", "own tests not run", "The package's own tests could not be used.", "Nothing: what else was done under threads stands."),
         _warning("WF615", "seen once", _P, "A crash or a hang under threads was seen, and not shown again by a program of its own.",
                  "Run again with `--effort deep`."),
+        _info("WF616", "own tests in one thread", "pytest-run-parallel ran some of the package's own tests in one thread only: they use what it knows to be "
+              "unsafe, or say so themselves.", "Nothing; those tests prove nothing about threads."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",

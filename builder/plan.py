@@ -119,7 +119,10 @@ def _threads(
         if build.packages:
             jobs.append(PackagesImage(base=base.name, packages=build.packages, role="race"))
         recipes = package.recipes if package else ()
-        jobs.append(Race(build=build, abi=abi, effort=effort, recipes=recipes, requires=requires, pure=source.pure))
+        tests = package.tests if package else OwnTests()
+        jobs.append(
+            Race(build=build, abi=abi, effort=effort, tests=tests, recipes=recipes, requires=requires, pure=source.pure)
+        )
         jobs.append(
             Exercise(
                 name=build.name,
@@ -127,7 +130,7 @@ def _threads(
                 base=base.name,
                 abi=abi,
                 effort=effort,
-                tests=package.tests if package else OwnTests(),
+                tests=tests,
                 sdist_filename=build.sdist_filename,
                 sdist_sha256=build.sdist_sha256,
                 requires=requires,

@@ -156,12 +156,18 @@ def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
         return
     if facts["crash"]:
         yield Finding(code="WF613", detail=f"{facts['crash']} with {facts['threads']} threads", where="tests", log=log)
+    if facts["single"]:
+        named = "; ".join(f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MOST])
+        count, total = len(facts["single"]), facts["parallel"]["passed"] + facts["parallel"]["failed"]
+        yield Finding(code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log)
     for name, message in list(facts["findings"].items())[:_MOST]:
         yield Finding(code="WF612", detail=message, where=name, log=log)
 
 
 def _calls(event: Facts) -> str:
     """Show the calls of an event, a few of them."""
+    if event["calls"] is None:
+        return "calls of the package's own tests"
     texts = list(dict.fromkeys(text for row in event["calls"]["rows"] for text, _ in row))
     shown = ", ".join(f"`{text}`" for text in texts[:3])
     made = f" of `{event['calls']['make'][:80]}`" if event["calls"]["make"] else ""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import own_tests
 from builder.engine import Limits, Task
-from builder.jobs import Result, stress_programs
+from builder.jobs import Result, kit, stress_programs
 from builder.jobs.load import wheel_of
 from builder.jobs.race import PLAN, answered, served_wheels
 from builder.store import digest
@@ -28,16 +26,6 @@ if TYPE_CHECKING:
     from builder.store import Evidence
 
 _OUTPUT = "/result/exercise.json"
-_KIT = "/result/kit"
-_PYTEST = ("pytest", "pytest-run-parallel")
-# One at a time: what cannot be had must not take the rest along.
-_FETCH = """
-python=$1; shift; mkdir -p /result/kit
-for requirement in "$@"; do
-  "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: \\
-    --dest /result/kit "$requirement" || true
-done
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +62,7 @@ class Exercise:
         image, race, *builds = (inputs[need] for need in self.needs)
         wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
         pure = [wheel.sha256 for wheel in self.pure]
-        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256, self.tests.model_dump(), _FETCH)
+        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256, self.tests.model_dump(), kit.FETCH)
         return digest("exercise", 1, stress_programs(), looked, wheels, pure, race.key, image.facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
@@ -94,20 +82,14 @@ class Exercise:
             "wheels": "/farm/wheels",
             **planned,
             "suspects": _suspects(race.facts.get("races", ())),
-            "tests": None,
             "effort": self.effort.record(),
         }
-        kit, requirements = self._kit(image.facts["tag"], tools)
-        if kit:
-            request["tests"] = {
-                "sdist": f"/farm/{self.sdist_filename}",
-                "requirements": requirements,
-                "threads": self.effort.threads,
-                "iterations": self.effort.iterations,
-                "seconds": self.effort.tests_s,
-                "deselect": list(self.tests.deselect),
-                "command": list(self.tests.options),
-            }
+        sdist = f"/farm/{self.sdist_filename}"
+        needed = kit.kept(race, tools)
+        if "kit" not in race.facts:  # there was nothing to look for races with
+            path = tools.store.file(self.sdist_sha256)
+            needed = kit.fetched(path, self.tests, self.effort, image.facts["tag"], python, tools)
+        request["tests"] = needed.request(self.effort, self.tests, sdist)
         tools.say("calling it by threads")
         task = Task(
             image=image.facts["tag"],
@@ -115,8 +97,8 @@ class Exercise:
             files={
                 **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
                 **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
-                f"/farm/{self.sdist_filename}": tools.store.file(self.sdist_sha256),
-                **{f"/farm/wheels/{name}": content for name, content in kit.items()},
+                sdist: tools.store.file(self.sdist_sha256),
+                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
                 "/farm/request.json": json.dumps(request).encode(),
             },
             collect=_OUTPUT,
@@ -124,26 +106,8 @@ class Exercise:
         )
         return Result(facts={"wheel": wheel, **answered(task, "exercising it", tools)})
 
-    def _kit(self, image: str, tools: Tools) -> tuple[dict[str, bytes], list[str]]:
-        """Fetch what the package's own tests need, as wheels; without tests, or without time for them, nothing."""
-        wanted = own_tests.of(tools.store.file(self.sdist_sha256), self.tests.requires)
-        if not self.effort.tests_s or wanted is None:
-            return {}, []
-        tools.say("fetching what its own tests need")
-        python = f"/opt/python/{self.abi.directory}/bin/python"
-        task = Task(
-            image=image,
-            command=["sh", "-c", _FETCH, "sh", python, *_PYTEST, *wanted],
-            collect=_KIT,
-            network=True,
-            limits=Limits(timeout_s=300),
-        )
-        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-        found = {Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")}
-        return (found, list(wanted)) if any(name.startswith("pytest-") for name in found) else ({}, [])
-
 
 def _suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the scenarios that race: first those in which a function races with itself, for both then write."""
     ordered = sorted(races, key=lambda event: len(event["places"]))
-    return [event["calls"] for event in ordered]
+    return [event["calls"] for event in ordered if event["calls"] is not None]

@@ -1,9 +1,9 @@
 """Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
 
 Facts: `wheel` (file name of the free-threaded wheel it is about, or None: then there is nothing else); `failure`, why
-it could not be compiled with the sanitizer, or None; and where it could, what builder/inside/stress/race.py answers,
-`plan` left out. The evidence's files are `plan.json`, with `surface` and `plan` for the exercise job, and the wheel
-with the sanitizer (`race_wheel`).
+it could not be compiled with the sanitizer, or None; `kit`, what its own tests need; and where it could be compiled,
+what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with `surface` and
+`plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import Result, stress_programs
+from builder.jobs import Result, kit, stress_programs
 from builder.jobs.buildlog import explain
 from builder.jobs.image import packages_id
 from builder.jobs.load import wheel_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from builder.effort import Effort
     from builder.jobs import Tools
     from builder.jobs.build import Build
+    from builder.jobs.kit import Kit
+    from builder.matrix import OwnTests
     from builder.sources import Pure
     from builder.store import Evidence
 
@@ -63,12 +65,14 @@ class Race:
         recipes: expressions that make objects of the package.
         requires: native packages that must be there, built on the same base.
         pure: pure wheels that must be there.
+        tests: how its own tests are run.
         seed: of what has no natural order.
     """
 
     build: Build
     abi: Abi
     effort: Effort
+    tests: OwnTests
     recipes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
@@ -87,7 +91,7 @@ class Race:
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         image, *builds = (inputs[need] for need in self.needs)
         mine = (self.build.sdist_sha256, self.build.patches, self.build.environment, self.build.config_settings)
-        looked = (self.effort.record(), self.recipes, self.seed, self.abi.directory)
+        looked = (self.effort.record(), self.recipes, self.seed, self.abi.directory, self.tests.model_dump(), kit.FETCH)
         wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
         pure = [wheel.sha256 for wheel in self.pure]
         return digest("race", 1, _COMPILE, stress_programs(), mine, looked, wheels, pure, image.facts["content"])
@@ -98,19 +102,21 @@ class Race:
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
         served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
-        made, failure = self._compile(image.facts["tag"], tools)
-        if made is None:
-            return Result(facts={"wheel": wheel, "failure": failure})
-        facts = self._hunt(image.facts["tag"], made, served, tools)
+        tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
+        needed = kit.fetched(sdist, self.tests, self.effort, tag, self._python, tools)
+        noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
+        made, failure = self._compile(tag, tools)
+        facts = self._hunt(tag, made, served, needed, tools) if made else {}
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
-            for name, content in ((PLAN, json.dumps(plan).encode()), made):
+            found = {PLAN: json.dumps(plan).encode(), **needed.wheels, **dict([made] if made else [])}
+            for name, content in found.items():
                 path = Path(scratch) / name
                 path.write_bytes(content)
                 files[name] = tools.store.add_file(path)
-        facts["race_wheel"] = made[0]
-        return Result(facts={"wheel": wheel, "failure": None, **facts}, files=files)
+        made_as = {"race_wheel": made[0]} if made else {}
+        return Result(facts={"wheel": wheel, "failure": failure or None, "kit": noted, **facts, **made_as}, files=files)
 
     @property
     def _python(self) -> str:
@@ -143,7 +149,9 @@ class Race:
             return None, "it did not end in time"
         return None, explain(text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS)[0].error
 
-    def _hunt(self, image: str, made: tuple[str, bytes], served: Mapping[str, str], tools: Tools) -> dict[str, Any]:
+    def _hunt(
+        self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, tools: Tools
+    ) -> dict[str, Any]:
         tools.say("looking for data races")
         filename, content = made
         sdist = f"/farm/{self.build.sdist_filename}"
@@ -157,6 +165,7 @@ class Race:
             "sdist": sdist,
             "recipes": list(self.recipes),
             "seed": self.seed,
+            "tests": needed.request(self.effort, self.tests, sdist),
             "effort": self.effort.record(),
         }
         task = Task(
@@ -164,13 +173,17 @@ class Race:
             command=[self._python, "/farm/stress/race.py", "/farm/request.json", _OUTPUT],
             files={
                 **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
                 **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
                 f"/farm/race/{filename}": content,
                 sdist: tools.store.file(self.build.sdist_sha256),
                 "/farm/request.json": json.dumps(request).encode(),
             },
             collect=_OUTPUT,
-            limits=Limits(memory_bytes=_MEMORY_BYTES, timeout_s=300 + 6 * (self.effort.race_s + self.effort.learn_s)),
+            limits=Limits(
+                memory_bytes=_MEMORY_BYTES,
+                timeout_s=300 + 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s,
+            ),
         )
         return answered(task, "looking for races", tools)
 

@@ -231,7 +231,7 @@ def test_recipes_change_their_packages_threads_alone():
 def test_settings_of_its_own_tests_change_what_a_package_does_in_threads_alone():
     tests = MATRIX.replace("[packages.bar]", "tests = { options = ['-q'] }\n[packages.bar]")
     difference = changed(keys(made(effort=STANDARD)), keys(made(tests, effort=STANDARD)))
-    assert difference == {"exercise:foo@debian-12"}
+    assert difference == {"race:foo@debian-12", "exercise:foo@debian-12"}
 
 
 def test_an_effort_changes_no_other_key():

@@ -223,3 +223,27 @@ def shared_limit(*given: Any) -> float:
 
 def test_an_error_that_does_not_say_which_of_two_alike_is_wrong():
     assert found(shared_limit, parameters=[("rate", ""), ("alpha", "")])
+
+
+def queue(capacity: int = 64, mode: str = "fixed") -> Table:
+    need(capacity, int, 1, "int")
+    if capacity < 1 or capacity & (capacity - 1):
+        raise ValueError("capacity must be a power of two")
+    if mode not in {"fixed", "growing"}:
+        raise ValueError("mode must be one of 'fixed', 'growing'")
+    return Table()
+
+
+def test_words_that_an_error_names_are_tried_before_all_else():
+    parameters = [("capacity", ""), ("mode", "")]
+    arguments = found(queue, parameters=parameters, arities=range(3), wanted=5)
+    assert {"8, 'fixed'", "8, 'growing'"} <= set(arguments)
+
+
+def test_an_error_that_names_a_parameter_tells_its_place():
+    made: list[str] = []
+    search = Search(
+        attempts(queue, made), parameters=[("capacity", ""), ("mode", "")], own=[], hints="", budget=Budget(tries=8), wanted=1
+    )  # fmt: skip
+    assert [*search.run([], [2])] == [("8", "'fixed'")]
+    assert made == ["8, 'ab'", "8, 'fixed'"]

@@ -108,6 +108,7 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(preflight=BLIND), exercise(harms=[event("crash")]), Verdict.THREAD_UNSAFE, ["WF601", "WF609"]),
         (race(races=[event()]), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602", "WF605"]),
         (race(races=[event()]), untold("exercise:foo@debian-12"), Verdict.RACY, ["WF605", "WF902"]),
+        (race(races=[event(calls=None)]), exercise(), Verdict.RACY, ["WF605"]),  # seen in its own tests alone
         (race(races=[event()], gil=True), exercise(), Verdict.COMPATIBLE, ["WF605"]),  # what the GIL is on for, load tells
         (race(), exercise(harms=[event("hang")], gil=True), Verdict.COMPATIBLE, ["WF602"]),
     ],
@@ -120,7 +121,9 @@ def test_what_threads_show_decides(
     assert sorted(codes(judgement)) == found
 
 
-TESTS = {"ran": True, "why": "", "crash": None, "threads": 4, "findings": {}}
+TESTS = {
+    "ran": True, "why": "", "crash": None, "threads": 4, "findings": {}, "single": {}, "parallel": {"passed": 9, "failed": 0},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,7 @@ TESTS = {"ran": True, "why": "", "crash": None, "threads": 4, "findings": {}}
         (TESTS, Verdict.COMPATIBLE, []),
         ({**TESTS, "ran": False, "why": "there are none"}, Verdict.COMPATIBLE, ["WF614"]),
         ({**TESTS, "crash": "SIGABRT"}, Verdict.THREAD_UNSAFE, ["WF613"]),
+        ({**TESTS, "single": {"test_it.py::test_warns": "calls pytest.warns"}}, Verdict.COMPATIBLE, ["WF616"]),
         ({**TESTS, "findings": {"test_it.py::test_put": "assert 3 == 4"}}, Verdict.COMPATIBLE, ["WF612"]),
     ],
 )

@@ -48,8 +48,8 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
     effort, surface = request["effort"], request["surface"]
     _, native = installing.modules(request["name"], site)
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
+    plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
     if surface is not None:
-        plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
         played, seen = played_out(plain, native, request["plan"], surface["prelude"], effort["plain_s"])
         by_id = {scenario["id"]: scenario for scenario in request["plan"]}
         seen.sort(key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]])))
@@ -70,7 +70,7 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
             "errors": played.errors,
         }
     if request["tests"] is not None:
-        facts["own_tests"] = owntests.run(request["python"], site, request["wheels"], request["tests"])
+        facts["own_tests"] = owntests.run(plain, request["wheels"], request["tests"])
     return facts
 
 

@@ -12,46 +12,41 @@ from pathlib import Path
 from typing import Any
 
 import installing
+import reports
+from conduct import Interpreter
 
 _FOLDERS = ("tests", "test", "testing")
 _CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}
 _MOST_NAMED = 30
 
 
-def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Run the tests of an sdist.
+_MOST_REPORTS_BYTES = 8 << 20
+
+
+def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Run the tests of an sdist alone and then in threads.
 
     Args:
-        python: the interpreter.
-        site: where the distribution is installed.
+        interpreter: what runs them, and where the distribution is installed.
         wheels: a folder with pytest, pytest-run-parallel and what the tests need.
         asked: `sdist`, `requirements` (what could be had), `threads`, `iterations`, `seconds`, `deselect`, `command` (extra options).
 
     Returns:
-        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`), `single` (tests the plugin ran
-        in one thread), `uncollected`, `baseline_failures` and `findings`, tests that pass alone and fail under threads.
+        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`), `single` (why the plugin ran
+        a test in one thread, by test), `uncollected`, `baseline_failures` and `findings`, tests that pass alone and fail under threads.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        folder = _placed(asked["sdist"], Path(scratch))
-        if folder is None:
-            return {"ran": False, "why": "the sdist has no tests"}
-        tools = str(Path(scratch) / "tools")
-        for requirement in ["pytest", "pytest-run-parallel", *asked["requirements"]]:
-            if problem := installing.install(python, requirement, wheels, tools, "--upgrade"):
-                print(requirement, problem, flush=True)
-        if not (Path(tools) / "pytest").is_dir():
-            return {"ran": False, "why": "pytest could not be had for this interpreter"}
+        runner, why = _prepared(interpreter, wheels, asked, Path(scratch))
+        if runner is None:
+            return {"ran": False, "why": why}
         began = time.monotonic()
-        runner = _Runner(python, f"{site}:{tools}", folder, asked)
         alone = runner.run("alone")
         if alone["ended"] != "by itself" or not alone["passed"]:
             why = (
                 "its tests do not pass alone" if alone["ended"] == "by itself" else f"its tests ended {alone['ended']}"
             )
             return {"ran": False, "why": why, "alone": _summary(alone), "uncollected": alone["uncollected"]}
-        parallel = runner.run(
-            "parallel", f"--parallel-threads={asked['threads']}", f"--iterations={asked['iterations']}"
-        )
+        parallel = runner.run("parallel", *_in_threads(asked, asked["iterations"]))
         bad = [name for name in parallel["failed"] if name in alone["passed"]]
         return {
             "ran": True,
@@ -66,6 +61,58 @@ def run(python: str, site: str, wheels: str, asked: dict[str, Any]) -> dict[str,
             "crash_stack": parallel["tail"] if parallel["ended"] not in {"by itself", "at the limit on time"} else "",
             "findings": {name: parallel["failed"][name] for name in bad[:_MOST_NAMED]},
         }
+
+
+def raced(interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]) -> dict[str, Any]:
+    """Run the tests of an sdist in threads under a race detector.
+
+    Args:
+        interpreter: one that was compiled with the detector.
+        wheels: as for `run`.
+        modules: file names of the distribution's extension modules.
+        asked: as for `run`.
+
+    Returns:
+        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attributed` tells them, each with its `report`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        runner, why = _prepared(interpreter, wheels, asked, Path(scratch))
+        if runner is None:
+            return {"ran": False, "why": why, "races": []}
+        began = time.monotonic()
+        parallel = runner.run("parallel", *_in_threads(asked, 1))
+        told = "".join(
+            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES] for found in Path(scratch).glob("reports.*")
+        )
+        races = [
+            {"what": "race", "kind": report["kind"], **reports.attributed(report, modules), "report": report["text"][:6000]}
+            for report in reports.parse(told)
+        ]  # fmt: skip
+        seconds = round(time.monotonic() - began, 1)
+        summary = {"seconds": seconds, "passed": len(parallel["passed"]), "ended": parallel["ended"]}
+        return {"ran": True, **summary, "races": races}
+
+
+def _in_threads(asked: dict[str, Any], iterations: int) -> tuple[str, ...]:
+    return f"--parallel-threads={asked['threads']}", f"--iterations={iterations}"
+
+
+def _prepared(
+    interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
+) -> "tuple[_Runner | None, str]":
+    """Put tests and what they need in place; return what runs them, or why they cannot be run."""
+    folder = _placed(asked["sdist"], scratch)
+    if folder is None:
+        return None, "the sdist has no tests"
+    tools = str(scratch / "tools")
+    for requirement in ["pytest", "pytest-run-parallel", *asked["requirements"]]:
+        if problem := installing.install(interpreter.python, requirement, wheels, tools, "--upgrade"):
+            print(requirement, problem, flush=True)
+    if not (Path(tools) / "pytest").is_dir():
+        return None, "pytest could not be had for this interpreter"
+    path = f"{interpreter.site}:{tools}"
+    environment = interpreter.environment(f"{scratch}/reports", PYTHONPATH=path, PYTEST_RUN_PARALLEL_VERBOSE="1")
+    return _Runner(interpreter.python, environment, folder, asked), ""
 
 
 def _summary(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -98,21 +145,18 @@ def _placed(sdist: str, scratch: Path) -> Path | None:
 class _Runner:
     """Runs pytest in a folder of tests."""
 
-    def __init__(self, python: str, path: str, folder: Path, asked: dict[str, Any]) -> None:
+    def __init__(self, python: str, environment: dict[str, str], folder: Path, asked: dict[str, Any]) -> None:
         self._python = python
         self._folder = folder
         self._asked = asked
-        self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1", "PYTHONHASHSEED": "0",
-        }  # fmt: skip
+        self._environment = environment
 
     def run(self, name: str, *options: str) -> dict[str, Any]:
         """Run the tests once; files that cannot be collected are left out."""
         report = self._folder / f"{name}.xml"
         command = [
             # Options of the project's own configuration may belong to plugins that are not here.
-            self._python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=",
+            self._python, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=",
             "--continue-on-collection-errors", f"--junit-xml={report}", *self._asked["command"],
             *(f"--deselect={test}" for test in self._asked["deselect"]), *options,
         ]  # fmt: skip
@@ -172,13 +216,10 @@ def _results(report: Path) -> dict[str, Any]:
     return found
 
 
-def _single(text: str) -> list[str]:
-    """Return the tests that pytest-run-parallel says it ran in one thread."""
-    names = re.findall(
-        r"^(\S+::\S+).*PARALLEL[- ]?(?:SKIPPED|UNSAFE|FAILED)?.*thread-unsafe", text, re.MULTILINE | re.IGNORECASE
-    )
-    counted = re.search(r"(\d+) tests? (?:was|were) not run in parallel", text)
-    return names[:_MOST_NAMED] or ([f"{counted[1]} tests"] if counted else [])
+def _single(text: str) -> dict[str, str]:
+    """Return the tests that pytest-run-parallel says it ran in one thread, with its reasons."""
+    found = re.findall(r"^(\S+::.+?) was not run in parallel: (.*)$", text, re.MULTILINE)
+    return {name: reason.strip() for name, reason in found}
 
 
 def _uncollected(text: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 Usage: race.py REQUEST.json OUTPUT.json
 
-The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`
-and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
+The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
+`tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
 
 Facts: `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
 `scenarios`, `played`, `under_threads` (native callables), `late`, `gil`, `races` (by place), `advisory` (races that are not the
 package's own, or lock-free by design), `harms` (crashes and hangs under the sanitizer). A race or harm that was shown again has
-`script`, `shown`, `ran`.
+`script`, `shown`, `ran`. `own_tests`: what its own tests came to under the sanitizer; a race that they alone showed has no script.
 """
 
 import json
@@ -21,6 +21,7 @@ from typing import Any
 
 import conduct
 import installing
+import owntests
 import scenarios
 from conduct import Interpreter, Player
 from proof import Prover
@@ -97,6 +98,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     events = conduct.unique(played.events)
     prover = Prover(race, surface["prelude"], native, rounds=_ROUNDS, deadline=time.monotonic() + effort["race_s"])
     races = [event for event in events if event["what"] == "race"]
+    tested = tests_raced(request, race, native, {tuple(event["places"]) for event in races})
     own = sorted(
         (event for event in races if is_own(event)), key=lambda event: scenarios.weight(by_id[event["scenario"]])
     )
@@ -121,10 +123,26 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         ),
         "natives": sorted(native),
         "errors": played.errors,
-        "races": proved(own[:_MOST_LISTED], by_id, prover, effort),
-        "advisory": [event for event in races if not is_own(event)][:_MOST_LISTED],
+        "own_tests": {name: value for name, value in tested.items() if name != "races"} if tested else None,
+        "races": [
+            *proved(own[:_MOST_LISTED], by_id, prover, effort),
+            *({**event, "calls": None} for event in tested.get("races", ()) if is_own(event)),
+        ],
+        "advisory": [event for event in [*races, *tested.get("races", ())] if not is_own(event)][:_MOST_LISTED],
         "harms": proved(harms[:_MOST_LISTED], by_id, prover, effort),
     }
+
+
+def tests_raced(
+    request: dict[str, Any], race: Interpreter, native: set[str], known: set[tuple[str, ...]]
+) -> dict[str, Any]:
+    """Run the distribution's own tests under the sanitizer; of their races, those that were not known are kept."""
+    if request["tests"] is None:
+        return {}
+    tested = owntests.raced(race, request["wheels"], native, request["tests"])
+    fresh = {tuple(event["places"]): event for event in tested["races"] if tuple(event["places"]) not in known}
+    print(f"own tests under the sanitizer: {tested.get('passed')} passed, {len(fresh)} more races", flush=True)
+    return {**tested, "races": list(fresh.values())[:_MOST_LISTED]}
 
 
 def is_own(event: dict[str, Any]) -> bool:

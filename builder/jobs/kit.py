@@ -1,0 +1,96 @@
+"""What a package's own tests need, as wheels: fetched once, before anything of the package runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder import own_tests
+from builder.engine import Limits, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.effort import Effort
+    from builder.jobs import Tools
+    from builder.matrix import OwnTests
+    from builder.store import Evidence
+
+_KIT = "/result/kit"
+_PYTEST = ("pytest", "pytest-run-parallel")
+# One at a time: what cannot be had must not take the rest along.
+FETCH = """
+python=$1; shift; mkdir -p /result/kit
+for requirement in "$@"; do
+  "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: \\
+    --dest /result/kit "$requirement" || true
+done
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kit:
+    """What own tests need.
+
+    Attributes:
+        wheels: content by file name; empty where there are no tests, or no time for them.
+        requirements: what the tests ask for.
+    """
+
+    wheels: Mapping[str, bytes] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+
+    def request(self, effort: Effort, tests: OwnTests, sdist: str) -> dict[str, Any] | None:
+        """Return what builder/inside/stress/owntests.py is asked, or None where there is nothing to run.
+
+        Args:
+            effort: how hard to look.
+            tests: what the matrix says of them.
+            sdist: where the sdist is, in the container.
+        """
+        if not self.wheels:
+            return None
+        return {
+            "sdist": sdist,
+            "requirements": list(self.requirements),
+            "threads": effort.threads,
+            "iterations": effort.iterations,
+            "seconds": effort.tests_s,
+            "deselect": list(tests.deselect),
+            "command": list(tests.options),
+        }
+
+
+def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, tools: Tools) -> Kit:
+    """Fetch what the tests of an sdist need, in a container with a network.
+
+    Args:
+        sdist: the archive.
+        tests: what the matrix says of them.
+        effort: how hard to look; not every effort leaves time for them.
+        image: the container's.
+        python: the interpreter they are for.
+        tools: of the job.
+    """
+    wanted = own_tests.of(sdist, tests.requires)
+    if not effort.tests_s or wanted is None:
+        return Kit()
+    tools.say("fetching what its own tests need")
+    task = Task(
+        image=image,
+        command=["sh", "-c", FETCH, "sh", python, *_PYTEST, *wanted],
+        collect=_KIT,
+        network=True,
+        limits=Limits(timeout_s=300),
+    )
+    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    found = {Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")}
+    return Kit(wheels=found, requirements=wanted) if any(name.startswith("pytest-") for name in found) else Kit()
+
+
+def kept(race: Evidence, tools: Tools) -> Kit:
+    """Return what the job that looked for races had fetched."""
+    noted = race.facts.get("kit") or {"wheels": [], "requirements": []}
+    wheels = {name: tools.store.file(race.files[name]).read_bytes() for name in noted["wheels"]}
+    return Kit(wheels=wheels, requirements=tuple(noted["requirements"]))
