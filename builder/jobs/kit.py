@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 _KIT = "/result/kit"
 _PYTEST = ("pytest", "pytest-run-parallel")
-# One at a time: what cannot be had must not take the rest along.
+# What cannot be had must not take the rest along: then one at a time.
 FETCH = """
 python=$1; shift; mkdir -p /result/kit
-for requirement in "$@"; do
-  "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: \\
-    --dest /result/kit "$requirement" || true
-done
+fetch() { "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: --dest /result/kit "$@"; }
+fetch "$@" || for requirement in "$@"; do fetch "$requirement" || true; done
 """
 
 

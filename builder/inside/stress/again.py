@@ -22,7 +22,7 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text())
     site = "/tmp/site"
     facts: dict[str, Any] = {"runs": []}
-    facts["install"] = installing.install(request["plain_python"], request["requirement"], request["wheels"], site)
+    facts["install"] = installing.install(request["plain_python"], [request["requirement"]], request["wheels"], site)
     if facts["install"] is None and request["race_wheel"]:
         site = "/tmp/race-site"
         facts["install"] = installing.beside("/tmp/site", request["race_wheel"], request["plain_python"], site)

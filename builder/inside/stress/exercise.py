@@ -36,7 +36,7 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text())
     site = "/tmp/site"
     facts: dict[str, Any] = {
-        "install": installing.install(request["python"], request["requirement"], request["wheels"], site)
+        "install": installing.install(request["python"], [request["requirement"]], request["wheels"], site)
     }
     if facts["install"] is None:
         facts |= hunt(request, site)

@@ -9,11 +9,11 @@ _NOT_CODE = (".dist-info", ".libs", ".data")
 _TESTS = ("test", "tests", "testing", "conftest", "_testcapi", "_testlib", "__main__", "setup")
 
 
-def install(python: str, requirement: str, wheels: str, site: str, *options: str) -> str | None:
-    """Install a requirement from a folder of wheels and return what went wrong, or None."""
+def install(python: str, requirements: list[str], wheels: str, site: str, *options: str) -> str | None:
+    """Install requirements from a folder of wheels and return what went wrong, or None."""
     command = [
         python, "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
-        "--no-index", "--find-links", wheels, "--only-binary", ":all:", "--target", site, *options, requirement,
+        "--no-index", "--find-links", wheels, "--only-binary", ":all:", "--target", site, *options, *requirements,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print("$", *command, done.stdout, done.stderr, flush=True)
@@ -23,7 +23,7 @@ def install(python: str, requirement: str, wheels: str, site: str, *options: str
 def beside(site: str, wheel: str, python: str, target: str) -> str | None:
     """Copy an installation and put another build of one of its wheels into the copy."""
     shutil.copytree(site, target)
-    return install(python, wheel, str(Path(wheel).parent), target, "--no-deps", "--upgrade")
+    return install(python, [wheel], str(Path(wheel).parent), target, "--no-deps", "--upgrade")
 
 
 def modules(name: str, site: str) -> tuple[list[str], set[str]]:

@@ -105,9 +105,10 @@ def _prepared(
     if folder is None:
         return None, "the sdist has no tests"
     tools = str(scratch / "tools")
-    for requirement in ["pytest", "pytest-run-parallel", *asked["requirements"]]:
-        if problem := installing.install(interpreter.python, requirement, wheels, tools, "--upgrade"):
-            print(requirement, problem, flush=True)
+    needed = ["pytest", "pytest-run-parallel", *asked["requirements"]]
+    if installing.install(interpreter.python, needed, wheels, tools):
+        for requirement in needed:  # what could not be had must not take the rest along
+            installing.install(interpreter.python, [requirement], wheels, tools, "--upgrade")
     if not (Path(tools) / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
     path = f"{interpreter.site}:{tools}"

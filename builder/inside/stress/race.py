@@ -37,7 +37,7 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text())
     facts: dict[str, Any] = {"preflight": preflight(request["race_python"], request["effort"]["threads"])}
     site, race_site = "/tmp/site", "/tmp/race-site"
-    facts["install"] = installing.install(request["python"], request["requirement"], request["wheels"], site)
+    facts["install"] = installing.install(request["python"], [request["requirement"]], request["wheels"], site)
     if facts["install"] is None:
         facts["install"] = installing.beside(site, request["race_wheel"], request["python"], race_site)
     if facts["install"] is None:
