@@ -270,6 +270,12 @@ CODES = {
                  "Run again with `--effort deep`."),
         _info("WF616", "own tests in one thread", "pytest-run-parallel ran some of the package's own tests in one thread only: they use what it knows to be "
               "unsafe, or say so themselves.", "Nothing; those tests prove nothing about threads."),
+        _info("WF617", "no lock in sight", "An extension module says that it needs no GIL and makes types, yet uses nothing that takes a lock: neither the "
+              "interpreter's critical sections nor mutexes. Types that never change need none.", "Look at what the race detector says of it."),
+        _info("WF618", "borrowed references", "An extension module uses functions that return a borrowed reference, or walk a container: safe only while no "
+              "other thread can change the container.", "Use the function that returns a strong reference, such as PyDict_GetItemRef, or hold a critical section."),
+        _info("WF619", "C library calls that share state", "An extension module uses functions of the C library that POSIX does not promise to be safe among "
+              "threads.", "Use the variant that takes a buffer, such as localtime_r or strtok_r."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",

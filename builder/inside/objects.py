@@ -14,8 +14,9 @@ Facts of an object: `damaged` alone; or `machine` alone, where it is not for x86
 `unreached`     libraries it needs that are in the wheel, where nothing looks for them -> path of who needs them
 `outside`       libraries it needs that are not in the wheel -> path of who needs them
 `paths`         folders of the machine it was built on
+`threads`       see signals.py
 
-The last four of an extension or program count what it loads.
+`undefined`, `unreached` and `outside` of an extension or program count what it loads.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import signals
 from .elf import SHARED_OBJECT, Elf, ElfError, Symbol
 
 if TYPE_CHECKING:
@@ -196,6 +198,7 @@ def _read(path: str, elf: Elf) -> _Object:
             "stack": elf.executable_stack, "text_relocations": elf.text_relocations, "relro": elf.relro,
             "bind_now": elf.bind_now, "isa": elf.isa_needed, "build": build, "build_sign": sign,
             "init": _init(path, defined, undefined, definition, elf),
+            "threads": signals.of((symbol.name for symbol in undefined), elf),
             "paths": [text.decode("ascii", "replace") for text in elf.paths(_BUILD_PATH, _MOST_PATHS)],
         },
     )  # fmt: skip

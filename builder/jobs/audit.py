@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from builder.jobs import Tools
     from builder.store import Evidence
 
-_PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "wheelfile.py")
+_PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "signals.py", "wheelfile.py")
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = "/opt/python/cp39-cp39/bin/python"
 

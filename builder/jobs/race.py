@@ -1,7 +1,8 @@
 """Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
 
 Facts: `wheel` (file name of the free-threaded wheel it is about, or None: then there is nothing else); `failure`, why
-it could not be compiled with the sanitizer, or None; `kit`, what its own tests need; and where it could be compiled,
+it could not be compiled with the sanitizer, or None; `kit`, what its own tests need; `signs`, what of the wheel the
+search is steered by (builder/judge/threads.py); and where it could be compiled,
 what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with `surface` and
 `plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
 """
@@ -20,6 +21,7 @@ from builder.jobs import Result, kit, stress_programs
 from builder.jobs.buildlog import explain
 from builder.jobs.image import packages_id
 from builder.jobs.load import wheel_of
+from builder.judge import threads
 from builder.store import digest
 
 if TYPE_CHECKING:
@@ -86,19 +88,21 @@ class Race:
     def needs(self) -> tuple[str, ...]:
         image = packages_id(self.build.base, self.build.packages, "race")
         builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
-        return (image, *builds)
+        return (image, f"audit:{self.build.name}@{self.build.base}", *builds)
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        image, *builds = (inputs[need] for need in self.needs)
+        image, audit, *builds = (inputs[need] for need in self.needs)
         mine = (self.build.sdist_sha256, self.build.patches, self.build.environment, self.build.config_settings)
         looked = (self.effort.record(), self.recipes, self.seed, self.abi.directory, self.tests.model_dump(), kit.FETCH)
         wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
         pure = [wheel.sha256 for wheel in self.pure]
-        return digest("race", 1, _COMPILE, stress_programs(), mine, looked, wheels, pure, image.facts["content"])
+        signs = threads.signs(audit.facts["wheels"], wheel_of(builds[0], self.abi.name))
+        return digest("race", 1, signs, _COMPILE, stress_programs(), mine, looked, wheels, pure, image.facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, build, *others = (inputs[need] for need in self.needs)
+        image, audit, build, *others = (inputs[need] for need in self.needs)
         wheel = wheel_of(build, self.abi.name)
+        signs = threads.signs(audit.facts["wheels"], wheel)
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
         served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
@@ -106,7 +110,7 @@ class Race:
         needed = kit.fetched(sdist, self.tests, self.effort, tag, self._python, tools)
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         made, failure = self._compile(tag, tools)
-        facts = self._hunt(tag, made, served, needed, tools) if made else {}
+        facts = self._hunt(tag, made, served, needed, signs, tools) if made else {}
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
@@ -116,7 +120,8 @@ class Race:
                 path.write_bytes(content)
                 files[name] = tools.store.add_file(path)
         made_as = {"race_wheel": made[0]} if made else {}
-        return Result(facts={"wheel": wheel, "failure": failure or None, "kit": noted, **facts, **made_as}, files=files)
+        known = {"wheel": wheel, "failure": failure or None, "kit": noted, "signs": signs}
+        return Result(facts={**known, **facts, **made_as}, files=files)
 
     @property
     def _python(self) -> str:
@@ -150,8 +155,9 @@ class Race:
         return None, explain(text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS)[0].error
 
     def _hunt(
-        self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, tools: Tools
-    ) -> dict[str, Any]:
+        self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, signs: tuple[str, ...],
+        tools: Tools,
+    ) -> dict[str, Any]:  # fmt: skip
         tools.say("looking for data races")
         filename, content = made
         sdist = f"/farm/{self.build.sdist_filename}"
@@ -165,6 +171,7 @@ class Race:
             "sdist": sdist,
             "recipes": list(self.recipes),
             "seed": self.seed,
+            "signs": signs,
             "tests": needed.request(self.effort, self.tests, sdist),
             "effort": self.effort.record(),
         }

@@ -1,7 +1,8 @@
 """Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
 
 archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
-needs of the interpreter · health.py how its native code is made · compare.py one package built on two bases.
+needs of the interpreter · health.py how its native code is made · compare.py one package built on two bases ·
+threads.py what it shows of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename
 
 from builder.findings import Finding
-from builder.judge import archive, floors, health, symbols, tags
+from builder.judge import archive, floors, health, symbols, tags, threads
 from builder.judge.subject import Subject
 
 if TYPE_CHECKING:
@@ -46,4 +47,5 @@ def findings(
         *floors.findings(subject),
         *symbols.findings(subject),
         *health.findings(subject),
+        *threads.findings(subject),
     )

@@ -40,7 +40,7 @@ def keys(planned: plan.Plan, contents: dict[str, str] | None = None) -> dict[str
     evidence: dict[str, Evidence] = {}
     for job in planned.jobs.values():
         inputs = {need: evidence[need] for need in job.needs}
-        facts: dict[str, Any] = {"content": (contents or {}).get(job.id, job.id)}
+        facts: dict[str, Any] = {"content": (contents or {}).get(job.id, job.id), "wheels": {}}
         files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
         facts["abis"] = {abi: {"wheel": file} for abi in ("cp314", "cp314t") for file in files}
         evidence[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
@@ -160,8 +160,9 @@ def test_an_effort_adds_one_detector_and_two_jobs_a_package():
     (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
     added = planned.jobs.keys() - made().jobs.keys()
     assert added == THREADS | {packages}
-    assert planned.jobs["race:foo@debian-12"].needs == (packages, "build:foo@debian-12")
-    assert planned.jobs["race:bar@debian-12"].needs == ("image:race-debian-12", "build:bar@debian-12")
+    assert planned.jobs["race:foo@debian-12"].needs == (packages, "audit:foo@debian-12", "build:foo@debian-12")
+    needs = planned.jobs["race:bar@debian-12"].needs
+    assert needs == ("image:race-debian-12", "audit:bar@debian-12", "build:bar@debian-12")
     assert planned.jobs["image:race-debian-12"].needs == ("image:builder-debian-12", "image:race-interpreter")
     needs = planned.jobs["exercise:foo@debian-12"].needs
     assert needs == ("image:verify-debian-12", "race:foo@debian-12", "build:foo@debian-12")

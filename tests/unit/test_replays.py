@@ -109,7 +109,7 @@ def test_a_race_needs_the_detector_and_what_the_package_needs():
     (packages,) = [job for job in jobs if job.startswith("image:race-debian-12+")]
     assert packages in jobs["race:foo@debian-12"].needs
     assert {job for job in jobs if not job.startswith("image:")} == {
-        "race:foo@debian-12", "build:foo@debian-12", "build:bar@debian-12",
+        "race:foo@debian-12", "audit:foo@debian-12", "build:foo@debian-12", "build:bar@debian-12",
     }  # fmt: skip
     seen: set[str] = set()
     for job in jobs.values():

@@ -3,7 +3,7 @@
 Usage: race.py REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
-`tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
+`signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
 
 Facts: `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
 `scenarios`, `played`, `under_threads` (native callables), `late`, `gil`, `races` (by place), `advisory` (races that are not the
@@ -85,7 +85,9 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     surface = conduct.learn(plain, asked)
     if surface is None:
         return {"surface": None}
-    plan = scenarios.plan(surface, threads=effort["threads"], seed=request["seed"], pairs=effort["pairs"])
+    plan = scenarios.plan(
+        surface, threads=effort["threads"], seed=request["seed"], pairs=effort["pairs"], signs=request["signs"]
+    )
     print(
         f"{len(surface['callables'])} native callables, {len(surface['reached'])} can be called, {len(plan)} scenarios",
         flush=True,

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import values
@@ -19,7 +19,7 @@ _WINDOW_US = 3000
 _ITERATIONS = (12, 600)
 
 
-def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int) -> list[Scenario]:
+def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()) -> list[Scenario]:
     """Return every scenario for a surface, in the order they are worth running.
 
     Args:
@@ -27,16 +27,20 @@ def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int) -> lis
         threads: how many threads each has.
         seed: of the order of what has no natural order.
         pairs: most pairs of operations on one subject.
+        signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that share
+            state), `writable` (static data). What they make likely comes first: there may not be time for all.
     """
     chance = random.Random(seed)
     found: list[Scenario] = []
-    for one in itertools.chain(
-        _first_use(surface, chance),
-        _functions(surface, chance, pairs),
-        _arguments(surface),
-        _subjects(surface, chance, pairs),
-        _meetings(surface),
-    ):
+    kinds = {
+        ("writable",): _first_use(surface, chance),
+        ("libc", "writable"): _functions(surface, chance, pairs),
+        ("borrowed",): _arguments(surface),
+        ("bare",): _subjects(surface, chance, pairs),
+        (): _meetings(surface),
+    }
+    likely = sorted(kinds, key=lambda of: not set(of) & set(signs))
+    for one in itertools.chain(*(kinds[of] for of in likely)):
         one["threads"] = 2 if one["kind"] == "meeting" else threads
         one["id"] = f"{one['kind']}-{len(found)}"
         found.append(one)
