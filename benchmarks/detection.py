@@ -4,7 +4,8 @@ Usage: python -m benchmarks.detection FOLDER OUTPUT.json [--only corpus|releases
 
 The farm is run on the packages of benchmarks/corpus.tsv and on the releases of benchmarks/releases.tsv. One run asks
 all: importing alone, the package's own tests in threads, generated stress without a sanitizer, with one, and all
-together, which is the verdict.
+together, which is the verdict. Then the race that is shown best in a release with a fault is replayed ten times on
+it, and ten times on the release of the same package that has none.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ def main() -> None:
     options = parser.parse_args()
     names = [options.only] if options.only else ["corpus", "releases"]
     sets = {name: measure(name, options.folder / name, options.effort, options.packages) for name in names}
+    written: dict[str, Any] = {"effort": options.effort, "sets": sets}
+    if "releases" in names:
+        written["pairs"] = pairs(options.folder / "releases", options.packages)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"effort": options.effort, "sets": sets}, indent=1) + "\n")
+    options.output.write_text(json.dumps(written, indent=1) + "\n")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -129,6 +133,44 @@ def in_function(findings: list[dict[str, Any]], functions: str) -> bool:
     text = text.lower().replace(".", "_")
     words = [name.strip().lower() for name in functions.split(",") if name.strip()]
     return any(re.search(rf"{re.escape(word)}(?![a-z0-9])", text) for word in words)
+
+
+def pairs(folder: Path, only: list[str]) -> list[dict[str, Any]]:
+    """Replay what was found in a release with a fault on it, and on the release without."""
+    labels = [row for row in rows("releases") if not only or row["package"] in only]
+    found = []
+    for broken in (row for row in labels if row["expect_cp314t"] in BLAMED):
+        place = folder / "0"  # the first of a package's rows is the one with the fault
+        whole = [row for row in labels if row["package"] == broken["package"] and row["expect_cp314t"] == "compatible"]
+        race = best_replay(place / "wheelhouse", broken["package"])
+        for version in (broken["version"], *(row["version"] for row in whole)):
+            entry = {"package": broken["package"], "version": version, "found_in": broken["version"], "replay": race}
+            if race is not None:
+                entry |= replayed(place, race, version)
+            print(f"{broken['package']} {version}: {race} shown {entry.get('shown')} of {entry.get('runs')}")
+            found.append(entry)
+    return found
+
+
+def best_replay(wheelhouse: Path, name: str) -> str | None:
+    """Return the id of the race with a program that showed it most often."""
+    store = Store(wheelhouse)
+    evidence = {one.job.partition(":")[0]: one for one in store.newest_of(name)}
+    store.close()
+    races = evidence["race"].facts.get("races", []) if "race" in evidence else []
+    share = {" and ".join(one["places"]): one["shown"] / one["ran"] for one in races if one.get("shown")}
+    kept = [json.loads(path.read_text()) for path in sorted((wheelhouse / "replays").glob("*.json"))]
+    mine = [one for one in kept if one["name"] == name and one["race"] and one["where"] in share]
+    return max(mine, key=lambda one: share[one["where"]])["id"] if mine else None
+
+
+def replayed(place: Path, race: str, version: str) -> dict[str, Any]:
+    """Run a replay ten times on a release."""
+    command = [sys.executable, "-m", "builder", "replay", race, "--matrix", str(place / "matrix.toml")]
+    command += ["--wheelhouse", str(place / "wheelhouse"), "--version", version, "--times", "10", "--json"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    told: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
+    return {name: told.get(name) for name in ("shown", "runs", "what")}
 
 
 def interval(found: float, of: float) -> str:
