@@ -29,18 +29,28 @@ class Exercised:
 
     Attributes:
         callables: native callables there are.
+        alone: those that could be called at all.
         under_threads: those that threads called, with the race detector watching.
+        pairs: pairs of operations that threads tried on one object.
+        side_by_side: calls that each thread made beside the others' in such a trial.
         detector: whether the race detector watched and had proven itself.
     """
 
     callables: int = 0
+    alone: int = 0
     under_threads: int = 0
+    pairs: int = 0
+    side_by_side: int = 0
     detector: bool = False
 
     @property
     def enough(self) -> bool:
         """Whether finding nothing means something."""
         return self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+
+    def missed(self, rarity: int) -> float:
+        """Return how likely one trial misses a race that shows in one of so many calls side by side."""
+        return float((1 - 1 / rarity) ** self.side_by_side)
 
 
 def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
@@ -52,7 +62,15 @@ def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
     done = exercise is not None and exercise.determined and exercise.facts.get("install", "none") is None
     under = set(facts.get("under_threads", ())) & set(surface["callables"])
     proven = all(facts["preflight"].values())
-    return Exercised(callables=len(surface["callables"]), under_threads=len(under), detector=proven and done)
+    callables = set(surface["callables"])
+    return Exercised(
+        callables=len(callables),
+        alone=len(callables & set(surface["reached"])),
+        under_threads=len(under),
+        pairs=facts["pairs"],
+        side_by_side=facts["side_by_side"],
+        detector=proven and done,
+    )
 
 
 def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:

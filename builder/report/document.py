@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from builder.verdict import Judged, Judgement
 
 SCHEMA_VERSION = 1
+_RARITY = 100
 
 
 class _Part(BaseModel):
@@ -65,7 +66,13 @@ class ExercisedPart(_Part):
     """How much native code was put under threads."""
 
     native_callables: int
+    called_alone: int
+    """Those that could be called at all."""
     under_threads: int
+    pairs: int
+    """Pairs of operations that threads tried on one object."""
+    missed: float
+    """How likely one trial misses a race that shows in one of 100 calls made side by side."""
     race_detector: bool
 
 
@@ -183,7 +190,10 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
         loaded_on=list(judgement.loaded_on),
         exercised=ExercisedPart(
             native_callables=judgement.exercised.callables,
+            called_alone=judgement.exercised.alone,
             under_threads=judgement.exercised.under_threads,
+            pairs=judgement.exercised.pairs,
+            missed=round(judgement.exercised.missed(_RARITY), 4),
             race_detector=judgement.exercised.detector,
         ),
         findings=[_finding(package, judgement.abi, finding) for finding in judgement.findings],

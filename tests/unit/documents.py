@@ -35,7 +35,9 @@ def abi(verdict: str = "compatible", reason: str = "all is well", *findings: Fin
         reason=reason,
         wheels=[wheel],
         loaded_on=BASES[:1],
-        exercised=ExercisedPart(native_callables=0, under_threads=0, race_detector=False),
+        exercised=ExercisedPart(
+            native_callables=0, called_alone=0, under_threads=0, pairs=0, missed=1.0, race_detector=False
+        ),
         findings=list(findings),
     )
 

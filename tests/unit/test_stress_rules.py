@@ -28,7 +28,8 @@ def event(what: str = "race", **more: Any) -> dict[str, Any]:
 
 def race(*, under: int = 10, **more: Any) -> Evidence:
     facts = {
-        "wheel": wheel("cp314t"), "failure": None, "preflight": HEALTHY, "install": None, "surface": {"callables": CALLABLES},
+        "wheel": wheel("cp314t"), "failure": None, "preflight": HEALTHY, "install": None, "surface": {"callables": CALLABLES, "reached": CALLABLES},
+        "pairs": 12, "side_by_side": 200,
         "under_threads": CALLABLES[:under], "races": [], "harms": [], "advisory": [], **more,
     }  # fmt: skip
     return Evidence(key="r", job="race:foo@debian-12", facts=facts, log="race.log")
@@ -252,3 +253,10 @@ def test_what_threads_call_beside_the_package_does_not_count():
 )
 def test_the_reason_says_how_much_was_put_under_threads(raced: Evidence | None, said: str):
     assert judged(raced, exercise()).reason.endswith(said)
+
+
+def test_the_odds_of_missing_a_race_follow_from_the_trials():
+    assert Exercised(side_by_side=0).missed(100) == 1
+    assert Exercised(side_by_side=100).missed(100) == pytest.approx(0.366, abs=0.001)
+    told = stress_rules.exercised(race(), exercise())
+    assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)

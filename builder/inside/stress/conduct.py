@@ -204,7 +204,7 @@ class Player:
 
     def _once(self, group: list[dict[str, Any]], first: int, seconds: float, scratch: Path) -> tuple[int, bool]:
         """Run one process; return the place of the last scenario it began, and whether it ended there."""
-        scenarios = [_slower(scenario) for scenario in group] if self.interpreter.race else group
+        scenarios = [slower(scenario) for scenario in group] if self.interpreter.race else group
         (scratch / "scenarios.json").write_text(json.dumps(scenarios))
         progress, output = scratch / "progress.jsonl", scratch / "output"
         request = {
@@ -261,7 +261,7 @@ class Player:
         return end
 
 
-def _slower(scenario: dict[str, Any]) -> dict[str, Any]:
+def slower(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return a scenario for an interpreter that takes ten times as long and sees races without comparing results."""
     iterations = scenario["iterations"] if scenario.get("once") else max(10, scenario["iterations"] // 3)
     return {**scenario, "iterations": iterations, "observe": []}

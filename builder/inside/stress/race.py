@@ -5,7 +5,8 @@ Usage: race.py REQUEST.json OUTPUT.json
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
 `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
 
-Facts: `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
+Facts: `pairs`, pairs of operations that were tried on one object, `side_by_side`, calls each thread made beside the others' in such
+a trial (the median); `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
 `scenarios`, `played`, `under_threads` (native callables), `late`, `gil`, `races` (by place), `advisory` (races that are not the
 package's own, or lock-free by design), `harms` (crashes and hangs under the sanitizer). A race or harm that was shown again has
 `script`, `shown`, `ran`. `own_tests`: what its own tests came to under the sanitizer; a race that they alone showed has no script.
@@ -124,6 +125,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
             }
         ),
         "natives": sorted(native),
+        **trials(plan, ended),
         "errors": played.errors,
         "own_tests": {name: value for name, value in tested.items() if name != "races"} if tested else None,
         "races": [
@@ -133,6 +135,13 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         "advisory": [event for event in [*races, *tested.get("races", ())] if not is_own(event)][:_MOST_LISTED],
         "harms": proved(harms[:_MOST_LISTED], by_id, prover, effort),
     }
+
+
+def trials(plan: list[dict[str, Any]], ended: set[str]) -> dict[str, int]:
+    """Count what a race had to show itself in."""
+    done = [one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1]
+    made = sorted(conduct.slower(one)["iterations"] for one in done)
+    return {"pairs": sum(one["kind"] == "pair" for one in done), "side_by_side": made[len(made) // 2] if made else 0}
 
 
 def tests_raced(
