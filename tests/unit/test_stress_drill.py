@@ -172,3 +172,12 @@ def test_what_is_shown_has_no_address_and_no_order_of_its_own():
     assert drill.shown(object()) is None
     assert drill.shown([object()]) is None
     assert drill.shown("x" * 30_000) is None
+
+
+def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
+    kept: list[Any] = []
+    drill.drill(Counter, list, [[ADD]], [], threads=2, iterations=3, rounds=2, sharing="shared", keep=kept.append)
+    assert [type(one) for one in kept] == [Counter, list] * 2
+    kept.clear()
+    drill.drill(Counter, list, [[ADD]], [], threads=2, iterations=3, rounds=1, sharing="series", keep=kept.append)
+    assert [type(one) for one in kept].count(Counter) == 4

@@ -299,7 +299,7 @@ class Stage:
 
     def __init__(self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str) -> None:
         asked = Path(folder) / "prelude.json"
-        asked.write_text(json.dumps(prelude))
+        asked.write_text(json.dumps({"modules": prelude, "keep": interpreter.race}))
         self._process = subprocess.Popen(
             [interpreter.python, str(HERE / "stage.py"), str(asked)], env=interpreter.environment(prefix), cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -8,7 +8,7 @@ TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time."""
 
 
-def drill(make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None):
+def drill(make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None, keep=None):
     """Run rounds of threads that each make the calls of one row, over and over.
 
     Args:
@@ -20,6 +20,7 @@ def drill(make, argument, rows, observers, *, threads, iterations, rounds, shari
         iterations: calls each thread makes in a round.
         rounds: how often all of it is done, with a new subject.
         crew: runs a function of a thread's number in that many threads; None for new threads each time.
+        keep: is given every object that threads will share, and returns it.
         sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call; "series",
             a new one for all threads at every step.
 
@@ -32,17 +33,19 @@ def drill(make, argument, rows, observers, *, threads, iterations, rounds, shari
         alone(make, argument, rows, observers, threads, iterations) if observers and sharing == "shared" else None
     )
     for _ in range(rounds):
-        subject = one_round(make, argument, rows, threads, iterations, sharing, crew or in_threads, errors, wrong)
+        subject = one_round(make, argument, rows, threads, iterations, sharing, crew or in_threads, keep, errors, wrong)
         if expected is not None and (state := observed(observers, subject)) != expected:
             wrong[f"afterwards the subject shows {state}, after the same calls alone {expected}"[:600]] = None
         del subject
     return errors, list(wrong)
 
 
-def one_round(make, argument, rows, threads, iterations, sharing, crew, errors, wrong):
+def one_round(make, argument, rows, threads, iterations, sharing, crew, keep, errors, wrong):
     """Let threads make their calls once, note errors and wrong results, and return the subject they shared."""
     subject, shared = make(), argument()
     series = [make() for _ in range(iterations)] if sharing == "series" else []
+    for value in (subject, shared, *series) if keep else ():
+        keep(value)
     ready = []
 
     def work(number):

@@ -93,10 +93,8 @@ def alternatives(given: str) -> Iterator[str]:
         kind = _kind(text)
         for other in values.VARIANTS.get(kind, ()):
             yield replaced(given, place, other)
-        if kind == "str":
-            yield replaced(given, place, values.HANDING_OVER[0])
-        if kind == "int":
-            yield replaced(given, place, values.HANDING_OVER[1])
+        for other in values.HANDING_OVER.get(kind, ()):
+            yield replaced(given, place, other)
 
 
 def _larger(given: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ _PATIENCE_S = 0.3
 _MEMORY_BYTES = 3 << 30
 _ENOUGH = 12
 _ALIKE = 6
-_VARIANTS = 5
+_VARIANTS = 6
 
 
 class Learner:

@@ -34,7 +34,14 @@ class Prover:
 
     def written(self, scenario: dict[str, Any], title: str, rounds: int | None = None) -> str:
         """Return a scenario's program."""
-        text: str = script.written(scenario, self.prelude, title=title, name="replay.py", rounds=rounds or self.rounds)
+        text: str = script.written(
+            scenario,
+            self.prelude,
+            title=title,
+            name="replay.py",
+            rounds=rounds or self.rounds,
+            race=self.interpreter.race,
+        )
         return text
 
     def once(self, scenario: dict[str, Any], **environment: str) -> Run:

@@ -14,7 +14,7 @@ None), `natives` (native callables it reaches), `rows` (calls by kind of thread:
 _MOST_CALLS = 240
 _MOST_FIRST = 24
 _FIRST_PROCESSES = 72
-_FIRST_TURNS = (3, 12)
+_FIRST_TURNS = (2, 12)
 _WINDOW_US = 3000
 _ITERATIONS = (12, 600)
 
@@ -40,7 +40,7 @@ def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs:
         (): _meetings(surface),
     }
     likely = sorted(kinds, key=lambda of: not set(of) & set(signs))
-    for one in itertools.chain(*(kinds[of] for of in likely)):
+    for one in itertools.chain(*(kinds[of] for of in likely), _first_use_again(surface)):
         one["threads"] = 2 if one["kind"] == "meeting" else threads
         one["id"] = f"{one['kind']}-{len(found)}"
         found.append(one)
@@ -80,18 +80,18 @@ def _all_operations(surface: dict[str, Any]) -> list[dict[str, Any]]:
     return functions + [_bare(one, subject["make"]) for subject in surface["subjects"] for one in subject["operations"]]
 
 
+def _first_calls(surface: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the first operation that reaches each native callable: it stands for it."""
+    chosen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for one in _all_operations(surface):
+        chosen.setdefault(tuple(one["native"]) or (one["text"],), one)
+    return list(chosen.values())[:_MOST_CALLS]
+
+
 def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scenario]:
     """All threads use everything for the first time in a process: what is set up lazily is set up twice."""
-    everything = _all_operations(surface)
-    chosen: dict[tuple[str, ...], dict[str, Any]] = {}
-    for one in everything:  # the first operation that reaches a native callable stands for it
-        chosen.setdefault(tuple(one["native"]) or (one["text"],), one)
-    listed = list(chosen.values())[:_MOST_CALLS]
-    # The moment of a first call comes once in a process: few calls are tried in many, many in a few.
-    turns = max(_FIRST_TURNS[0], min(_FIRST_TURNS[1], _FIRST_PROCESSES // max(1, len(listed))))
-    for number, one in enumerate(listed[:_MOST_FIRST]):
-        for turn in range(turns):
-            yield _scenario("first", f"first-one-{number}-{turn}", [[one]], sharing="fresh", iterations=2, once=True)
+    listed = _first_calls(surface)
+    yield from _first_of_each(listed, range(_FIRST_TURNS[0]))
     for number in range(3):
         for place in range(0, len(listed), 80):
             part = listed[place : place + 80]
@@ -99,6 +99,19 @@ def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scena
                 "first", f"first-{number}-{place}", [part], sharing="fresh", iterations=len(part), once=True
             )
         chance.shuffle(listed)
+
+
+def _first_use_again(surface: dict[str, Any]) -> Iterator[Scenario]:
+    """The moment of a first call comes once in a process: few calls are tried in many, many in a few."""
+    listed = _first_calls(surface)
+    least, most = _FIRST_TURNS
+    yield from _first_of_each(listed, range(least, min(most, _FIRST_PROCESSES // max(1, len(listed)))))
+
+
+def _first_of_each(listed: list[dict[str, Any]], turns: range) -> Iterator[Scenario]:
+    for turn in turns:
+        for number, one in enumerate(listed[:_MOST_FIRST]):
+            yield _scenario("first", f"first-one-{number}-{turn}", [[one]], sharing="fresh", iterations=2, once=True)
 
 
 def _functions(surface: dict[str, Any], chance: random.Random, pairs: int) -> Iterator[Scenario]:
@@ -152,8 +165,8 @@ def _subjects(surface: dict[str, Any], chance: random.Random, pairs: int) -> Ite
         # Each thread has subjects of its own: whatever they share is the type's, or the module's.
         answering = [one for one in operations if one["result"] is not None][:_MOST_CALLS] or operations
         yield _scenario("private", process, [answering], make=make, sharing="fresh", answers=True)
-        yield from _pairs(operations, make, process, chance, pairs, subject["observe"], met)
         yield _scenario("mixed", process, [chance.sample(operations, len(operations)) for _ in range(2)], make=make)
+        yield from _pairs(operations, make, process, chance, pairs, subject["observe"], met)
         yield from _series(operations, make, process)
         yield from _life(operations, make, process)
         yield from _iteration(operations, make, process)

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import drill
+import keeping
 import values
 
 _TEMPLATE = '''"""{title}
@@ -39,12 +40,13 @@ OBSERVERS = [
 
 {values}
 {drill}
+{keeping}
 
 if __name__ == "__main__":
     faulthandler.enable()
     sys.setswitchinterval(0.0005)
-{once}    errors, wrong = drill(
-        make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING
+{kept}{once}    errors, wrong = drill(
+        make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING{keep}
     )
     for sentence in wrong:
         print("WRONG:", sentence)
@@ -69,6 +71,9 @@ _ONCE = """    # What is done once in a process is tried in many, forked from th
     ROUNDS = 1
 """
 
+_KEPT = """    keep_callables({packages!r})
+"""
+
 _EXPLAINED = {
     "shared": "one object for all of them",
     "private": "nothing, each has an object of its own",
@@ -78,7 +83,9 @@ _EXPLAINED = {
 _USUAL = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
 
 
-def written(scenario: dict[str, Any], prelude: list[str], *, title: str, name: str, rounds: int) -> str:
+def written(
+    scenario: dict[str, Any], prelude: list[str], *, title: str, name: str, rounds: int, race: bool = False
+) -> str:
     """Return the program for a scenario.
 
     Args:
@@ -87,6 +94,7 @@ def written(scenario: dict[str, Any], prelude: list[str], *, title: str, name: s
         title: its first line.
         name: its file name.
         rounds: how many rounds it does when not told.
+        race: whether it is for a race detector: then what threads share lives for ever.
     """
     texts = [
         scenario["make"] or "",
@@ -109,6 +117,7 @@ def written(scenario: dict[str, Any], prelude: list[str], *, title: str, name: s
             "time",
             *usual,
             *(["gc"] if "values." in body else []),
+            *(["ctypes"] if race else []),
         }
     )
     imports = "\n".join([*(f"import {module}" for module in needed), "", *(f"import {module}" for module in packages)])
@@ -118,7 +127,8 @@ def written(scenario: dict[str, Any], prelude: list[str], *, title: str, name: s
         make=_own(scenario["make"]), argument=_own(scenario["argument"]),
         rows="".join(f"    [\n{''.join(_row(text, result) for text, result in row)}    ],\n" for row in scenario["rows"]),
         observers="".join(f"    lambda s, a: {_own(text)},\n" for text in scenario["observe"]),
-        values=_classes(body), drill=_functions(), once=_ONCE if scenario.get("once") and scenario["kind"] != "meeting" else "",
+        values=_classes(body), drill=_functions(), keeping=_keeping() if race else "", kept=_KEPT.format(packages=packages) if race else "",
+        keep=", keep=keep" if race else "", once=_ONCE if scenario.get("once") and scenario["kind"] != "meeting" else "",
     )  # fmt: skip
 
 
@@ -131,10 +141,23 @@ def _own(text: str | None) -> str:
 
 
 def _classes(body: str) -> str:
-    wanted = [values.Slow, values.SlowIndex, values.Meeting, values.join, values.Collecting]
+    wanted = [
+        values.Slow,
+        values.SlowIndex,
+        values.SlowEnd,
+        values.SlowBuffer,
+        values.Meeting,
+        values.join,
+        values.Collecting,
+    ]
     used = [one for one in wanted if f"values.{one.__name__}" in body]
     text = "\n\n".join(inspect.getsource(one) for one in used)
     return f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}\n\n\n{text}\n" if used else ""
+
+
+def _keeping() -> str:
+    constants = f"WITHOUT_GIL = {keeping.WITHOUT_GIL}\nLOCAL, SHARED = {keeping.LOCAL}, {keeping.SHARED}"
+    return "\n\n".join(["", constants, "", inspect.getsource(keeping.keep), inspect.getsource(keeping.keep_callables)])
 
 
 def _functions() -> str:

@@ -1,6 +1,6 @@
 """Import a distribution once, then run lists of scenarios, each in a process forked from this one.
 
-Usage: stage.py PRELUDE.json, with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
+Usage: stage.py PRELUDE.json, which has `modules` and `keep` (whether shared objects live for ever: see keeping.py), with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
 `output` (a file), `first`, `rounds`, `seconds`. A line answers with `pid` when a process begins, another with `status` when it ended.
 
 A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil` and,
@@ -27,21 +27,25 @@ from typing import Any
 
 import values
 from drill import drill, gil_enabled
+from keeping import keep, keep_callables
 
 
 def main() -> None:
     """Fork for every request."""
-    namespace = environment(json.loads(Path(sys.argv[1]).read_text()))
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    namespace = environment(asked["modules"])
+    if asked["keep"]:
+        keep_callables(asked["modules"])
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            perform(json.loads(line), namespace)
+            perform(json.loads(line), namespace, keep if asked["keep"] else None)
         print(json.dumps({"pid": pid}), flush=True)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
 
 
-def perform(request: dict[str, Any], namespace: dict[str, Any]) -> None:
+def perform(request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[Any], Any] | None) -> None:
     """Run a list of scenarios until it is done or its time is up, and end the process."""
     os.setpgid(0, 0)
     sink = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -61,7 +65,7 @@ def perform(request: dict[str, Any], namespace: dict[str, Any]) -> None:
                 break
             lines.write(json.dumps({"begin": scenario["id"]}) + "\n")
             before, began = _size(reports), time.monotonic()
-            errors, wrong = play(scenario, namespace, request["rounds"], crew)
+            errors, wrong = play(scenario, namespace, request["rounds"], crew, keep)
             line = {
                 "end": scenario["id"],
                 "seconds": round(time.monotonic() - began, 3),
@@ -119,7 +123,7 @@ def environment(prelude: list[str]) -> dict[str, Any]:
 
 
 def play(
-    scenario: dict[str, Any], namespace: dict[str, Any], rounds: int, crew: Crew
+    scenario: dict[str, Any], namespace: dict[str, Any], rounds: int, crew: Crew, keep: Callable[[Any], Any] | None
 ) -> tuple[dict[str, int], list[str]]:
     """Run one scenario."""
 
@@ -134,7 +138,7 @@ def play(
         errors, wrong = drill(
             maker(scenario["make"]), maker(scenario["argument"]), rows, [function(text) for text in scenario["observe"]],
             threads=scenario["threads"], iterations=scenario["iterations"],
-            rounds=1 if scenario.get("once") else rounds, sharing=scenario["sharing"], crew=crew,
+            rounds=1 if scenario.get("once") else rounds, sharing=scenario["sharing"], crew=crew, keep=keep,
         )  # fmt: skip
     except Exception as error:
         return {f"setup: {type(error).__name__}: {error}"[:200]: 1}, []

@@ -74,8 +74,11 @@ VARIANTS = {
 FRESH = ("''.join(", "bytes(bytearray(", "object()", "[", "{")
 """What an expression of a new object has in it."""
 
-HANDING_OVER = ("values.Slow('k')", "values.SlowIndex(1)")
-"""Values whose methods let other threads run."""
+HANDING_OVER = {
+    "str": ("values.Slow('k')", "values.SlowEnd()"), "int": ("values.SlowIndex(1)",),
+    "bytes": ("values.SlowBuffer()",), "bytearray": ("values.SlowBuffer()",),
+}  # fmt: skip
+"""Values whose methods let other threads run, by the type of the argument they may stand for."""
 
 MUTATIONS = {
     "list": ("{a}.append(1)", "{a}.clear()", "{a}.extend((1, 2, 3, 4, 5, 6, 7, 8))", "{a}.pop() if {a} else None", "{a}.reverse()"),
@@ -124,6 +127,29 @@ class SlowIndex:
         return self.number
 
     __int__ = __index__
+
+
+class SlowEnd:
+    """An object that hands over to other threads when it is given back."""
+
+    def __del__(self) -> None:
+        time.sleep(0.0001)
+
+    def __repr__(self) -> str:
+        return "SlowEnd()"
+
+
+class SlowBuffer:
+    """Bytes that hand over to other threads when nobody reads them any more (PEP 688)."""
+
+    def __init__(self) -> None:
+        self.content = bytearray(b"abcdefgh")
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self.content)
+
+    def __release_buffer__(self, view: memoryview) -> None:
+        time.sleep(0.0001)
 
 
 class Meeting:
