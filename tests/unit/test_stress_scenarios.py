@@ -140,8 +140,8 @@ def texts(scenario: scenarios.Scenario) -> list[str]:
     return [text for row in scenario["rows"] for text, _ in row]
 
 
-def program(scenario: scenarios.Scenario, *, rounds: int = 1) -> str:
-    return script.written(scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds)
+def program(scenario: scenarios.Scenario, *, rounds: int = 1, race: bool = False) -> str:
+    return script.written(scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds, race=race)
 
 
 def test_a_plan_is_the_same_for_the_same_seed():
@@ -266,9 +266,10 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
+@pytest.mark.parametrize("race", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_program_of_each_kind_runs(tmp_path: Path, kind: str):
-    ended = run(program(of(kind, planned())[0]), tmp_path)
+def test_a_program_of_each_kind_runs(tmp_path: Path, kind: str, *, race: bool):
+    ended = run(program(of(kind, planned())[0], race=race), tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (
         ended.stdout in {"GIL: on\n", "GIL: off\n"}
