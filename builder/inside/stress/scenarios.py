@@ -14,7 +14,7 @@ None), `natives` (native callables it reaches), `rows` (calls by kind of thread:
 _MOST_CALLS = 240
 _MOST_FIRST = 24
 _FIRST_PROCESSES = 72
-_FIRST_TURNS = (2, 12)
+_FIRST_TURNS = (3, 12)
 _WINDOW_US = 3000
 _ITERATIONS = (12, 600)
 
@@ -40,7 +40,7 @@ def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs:
         (): _meetings(surface),
     }
     likely = sorted(kinds, key=lambda of: not set(of) & set(signs))
-    for one in itertools.chain(*(kinds[of] for of in likely), _first_use_again(surface)):
+    for one in itertools.chain(*(kinds[of] for of in likely), _first_use_of_each(surface)):
         one["threads"] = 2 if one["kind"] == "meeting" else threads
         one["id"] = f"{one['kind']}-{len(found)}"
         found.append(one)
@@ -91,7 +91,6 @@ def _first_calls(surface: dict[str, Any]) -> list[dict[str, Any]]:
 def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scenario]:
     """All threads use everything for the first time in a process: what is set up lazily is set up twice."""
     listed = _first_calls(surface)
-    yield from _first_of_each(listed, range(_FIRST_TURNS[0]))
     for number in range(3):
         for place in range(0, len(listed), 80):
             part = listed[place : place + 80]
@@ -101,15 +100,11 @@ def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scena
         chance.shuffle(listed)
 
 
-def _first_use_again(surface: dict[str, Any]) -> Iterator[Scenario]:
-    """The moment of a first call comes once in a process: few calls are tried in many, many in a few."""
+def _first_use_of_each(surface: dict[str, Any]) -> Iterator[Scenario]:
+    """A first call comes once in a process, and a process takes long: few calls are tried in many, many in a few."""
     listed = _first_calls(surface)
     least, most = _FIRST_TURNS
-    yield from _first_of_each(listed, range(least, min(most, _FIRST_PROCESSES // max(1, len(listed)))))
-
-
-def _first_of_each(listed: list[dict[str, Any]], turns: range) -> Iterator[Scenario]:
-    for turn in turns:
+    for turn in range(max(least, min(most, _FIRST_PROCESSES // max(1, len(listed))))):
         for number, one in enumerate(listed[:_MOST_FIRST]):
             yield _scenario("first", f"first-one-{number}-{turn}", [[one]], sharing="fresh", iterations=2, once=True)
 
