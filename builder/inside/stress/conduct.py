@@ -178,14 +178,15 @@ class Player:
         groups: dict[str, list[dict[str, Any]]] = {}
         for scenario in scenarios:
             groups.setdefault(scenario["process"], []).append(scenario)
-        begun = time.monotonic()
+        begun, waiting = time.monotonic(), len(scenarios)
         for place, group in enumerate(groups.values()):
             left = self.deadline - time.monotonic()
             if left <= 0:
                 self.played.late += len(group)
                 continue
             # No group may take what the others need: each has twice its share of what is left.
-            self._group(group, max(3.0, 2 * left / (len(groups) - place)))
+            self._group(group, max(3.0, 2 * left * len(group) / waiting))
+            waiting -= len(group)
             print(
                 f"{place + 1} of {len(groups)} groups, {time.monotonic() - begun:.0f} s, {len(self.played.events)} events",
                 flush=True,
