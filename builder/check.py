@@ -1,4 +1,4 @@
-"""Judge wheels built elsewhere, by the rules of a run, without a container.
+"""Judge wheels built elsewhere, by the rules of a run. What reads them is here, what loads them in builder/loading.py.
 
 The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may
 come from anywhere.
@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from builder.catalog import Base
+    from builder.store import Store
 
 _MEMORY_BYTES = 2 << 30
 _TIMEOUT_S = 120
@@ -44,53 +45,69 @@ class NoWheelError(FarmError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """What loading a wheel showed.
+
+    Attributes:
+        facts: see builder/jobs/load.py.
+    """
+
+    abi: str
+    base: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotLoaded:
+    """Where a wheel was not loaded though it claims to run there, and why."""
+
+    abi: str
+    base: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
     """A wheel with what was found.
 
     Attributes:
+        path: the file.
         facts: see builder/inside/audit.py; empty where they could not be had.
         findings: the worst first.
         floors: by family of symbol versions the newest one needed: (version, symbol, object).
         abis: the interpreters of the farm that would take it.
         bases: the bases it claims to run on.
-        seconds: how long reading it took.
+        loaded: what loading it showed; empty where it was only read.
+        not_loaded: where that was wanted and could not be.
     """
 
-    filename: str
+    path: Path
     facts: Mapping[str, Any]
     findings: tuple[Finding, ...]
     floors: Mapping[str, tuple[str, str, str]]
     abis: tuple[str, ...]
     bases: tuple[str, ...]
+    loaded: tuple[Loaded, ...] = ()
+    not_loaded: tuple[NotLoaded, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        """The wheel's name."""
+        return self.path.name
 
     @property
     def severity(self) -> Severity | None:
         """How bad the worst finding is."""
         return self.findings[0].kind.severity if self.findings else None
 
-    def record(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        found = [
-            {
-                **asdict(one),
-                "severity": one.kind.severity,
-                "title": one.kind.title,
-                "remedy": one.remedy or one.kind.remedy,
-            }
-            for one in self.findings
-        ]
-        needs = {
-            family: dict(zip(("version", "symbol", "object"), need, strict=True))
-            for family, need in self.floors.items()
-        }
-        return {
-            "filename": self.filename, "severity": self.severity, "abis": self.abis, "bases": self.bases,
-            "floors": needs, "findings": found, "facts": self.facts,
-        }  # fmt: skip
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Put findings in the order they are shown in: the worst first."""
+    return tuple(sorted(findings, key=lambda one: (_ORDER[one.kind.severity], one.code)))
 
 
 def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = True) -> Checked:
-    """Judge one wheel file.
+    """Judge one wheel file by reading it.
 
     Args:
         path: the file. Nothing is unpacked to disk.
@@ -109,18 +126,18 @@ def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = Tru
     facts = _facts(path)
     if isinstance(facts, str):
         broken = Finding(code="WF306", detail=facts, where=path.name)
-        return Checked(filename=path.name, facts={}, findings=(broken,), floors={}, abis=(), bases=())
+        return Checked(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
     found = judge.findings(path.name, facts, wanted, tables)
     if not static and not facts["faults"] and stable_abi.claims(path.name):
         known = {finding.code for finding in found}
         found = (*found, *(one for one in stable_abi.second_opinion(path) if one.code not in known))
-    found = tuple(sorted(found, key=lambda one: (_ORDER[one.kind.severity], one.code)))
+    found = ordered(found)
     try:
         subject = Subject.of(path.name, facts, wanted, tables)
     except InvalidWheelFilename:
-        return Checked(filename=path.name, facts=facts, findings=found, floors={}, abis=(), bases=())
+        return Checked(path=path, facts=facts, findings=found, floors={}, abis=(), bases=())
     return Checked(
-        filename=path.name, facts=facts, findings=found, floors=floors.worst(subject), abis=subject.abis,
+        path=path, facts=facts, findings=found, floors=floors.worst(subject), abis=subject.abis,
         bases=tuple(base.name for base in subject.bases),
     )  # fmt: skip
 
@@ -156,24 +173,23 @@ def _facts(path: Path) -> dict[str, Any] | str:
         return facts
 
 
-def upstream(requirement: str, folder: Path) -> list[Path]:
+def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
     """Download the wheels of a release for the farm's interpreters on Linux x86-64 from the index.
 
     Args:
         requirement: `NAME==VERSION`.
         folder: where to put them.
+        store: takes their content.
 
     Raises:
         NoWheelError: it is no such requirement, or the index has no such wheel.
     """
     from builder import host
     from builder.sources.index import Index, IndexSilentError, WrongFileError
-    from builder.store import Store
 
     name, _, version = requirement.partition("==")
     if not re.fullmatch(r"[\w.-]+", name) or not version:
         raise NoWheelError(f"{requirement}: --upstream takes NAME==VERSION")
-    store = Store(folder / "store")
     index = Index(host.index_settings(), store)
     found = []
     try:

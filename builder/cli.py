@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from builder import __version__, cli_automation, cli_dependencies, cli_replay
+from builder import __version__, cli_automation, cli_check, cli_dependencies, cli_replay
 from builder.cli_automation import EffortOption
 from builder.effort import Level
 from builder.errors import ExitCode, FarmError, Interrupted
@@ -113,6 +113,7 @@ def plan(
     """Show what `run` would do, and what is known already. Starts nothing."""
     from builder import farm
     from builder import matrix as matrices
+    from builder.jobs import recorded
     from builder.report import terminal
     from builder.store import Store
 
@@ -121,7 +122,7 @@ def plan(
     request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
     with terminal.observer(_errors) as observer:
         prepared = farm.prepare(loaded, store, request, observer)
-    known = prepared.plan.outlook(store.get)
+    known = prepared.plan.outlook(lambda job, key: recorded(job, key, store))
     jobs = [{"id": job, "needs": list(one.needs), "known": job in known} for job, one in prepared.plan.jobs.items()]
     parts = cli_automation.parts(prepared, shards)
     if as_json:
@@ -135,34 +136,7 @@ def plan(
     _console.print(f"{len(jobs)} jobs: {len(known)} known, {len(jobs) - len(known)} to run", highlight=False)
 
 
-@app.command()
-def check(
-    wheels: Annotated[list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")],
-    upstream: Annotated[bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")] = False,
-    static: Annotated[
-        bool, typer.Option("--static", help="Only read them: do not ask abi3audit about abi3 wheels.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Judge wheels built elsewhere, without loading them.
-
-    The exit code is of the worst finding: 0 none or info, 6 a warning, 1 an error.
-    """
-    import tempfile
-
-    from builder import check as checks
-    from builder.report import checked as report
-
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
-        paths = (
-            [path for name in wheels for path in checks.upstream(name, Path(folder))] if upstream else map(Path, wheels)
-        )
-        found = [checks.check(path, static=static) for path in paths]
-    if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "wheels": [one.record() for one in found]}, indent=1))
-    else:
-        report.render(found, _console)
-    raise typer.Exit(checks.exit_code(found))
+app.command()(cli_check.check)
 
 
 @app.command()

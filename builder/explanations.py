@@ -52,7 +52,7 @@ EXPLANATIONS = {
     "WF326": ("Whoever can write to that folder decides what is loaded; and what worked on the build machine does not elsewhere.", "`readelf -d FILE | grep -E 'RPATH|RUNPATH'`"),
     "WF327": ("A mistake that lets an attacker write to memory becomes one that lets them run code.", "`readelf -lW FILE | grep GNU_RELRO`"),
     "WF328": ("It tells strangers about the build machine, and two builds of one source differ.", "`strings FILE | grep -E '^/(home|root|tmp)/'`"),
-    "WF329": ("Nobody learns that a library with a known hole is inside.", "`unzip -l WHEEL | grep sboms`"),
+    "WF329": ("Nobody learns that a library with a known hole is inside.", "`unzip -l WHEEL | grep -e sboms/ -e libs/`, then `unzip -p WHEEL '*.dist-info/sboms/*' | python -m json.tool | grep name`"),
     "WF330": ("Two packages overwrite each other's files; uninstalling one breaks the other.", "`unzip -l WHEEL`"),
     "WF331": ("They are for one Python release and one time stamp, and grow the wheel.", "`unzip -l WHEEL | grep '[.]pyc'`"),
     "WF332": ("Import fails with “dynamic module does not define module export function”.", "`nm -D --defined-only FILE | grep PyInit_`"),

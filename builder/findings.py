@@ -181,7 +181,8 @@ CODES = {
         _warning("WF327", "no RELRO", None, "A library's tables of functions stay writable after it is loaded.", "Link with `-z relro -z now`."),
         _info("WF328", "folders of the build machine", "Native code names folders of the machine it was built on.",
               "Compile with `-ffile-prefix-map=$PWD=.` (`--remap-path-prefix` for Rust), and strip."),
-        _info("WF329", "grafted libraries without SBOM", "Libraries of a system were put into the wheel, and nothing in it says of which version.",
+        _info("WF329", "grafted libraries without SBOM", "Libraries of a system were put into the wheel, and nothing in it says of which version, or not of all "
+              "of them.",
               "Repair it with auditwheel 6.5 or newer, which writes an SBOM (PEP 770)."),
         _warning("WF330", "files beside other packages", None, "The wheel installs something outside its own packages: data, or modules under a name that "
                  "others use too.", "Leave it out of the build (`packages`, `exclude`), or move it into the package."),

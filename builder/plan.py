@@ -22,7 +22,7 @@ from builder.jobs.remedy import Remedy
 from builder.matrix import OwnTests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from builder.catalog import Abi, Base, Catalog
     from builder.effort import Effort
@@ -50,16 +50,30 @@ class Plan:
                 needed[need].append(job.id)
         return needed
 
-    def outlook(self, lookup: Callable[[str], Evidence | None]) -> dict[str, Evidence]:
+    def upto(self, wanted: Iterable[str]) -> Plan:
+        """Return the part of it that ends with some jobs: those, and all that they need.
+
+        Args:
+            wanted: ids of jobs.
+        """
+        pending, kept = list(wanted), set[str]()
+        while pending:
+            job = pending.pop()
+            if job not in kept:
+                kept.add(job)
+                pending += self.jobs[job].needs
+        return Plan(jobs={name: job for name, job in self.jobs.items() if name in kept})
+
+    def outlook(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
         """Return the evidence that is there already, by job id; what is left out would run.
 
         Args:
-            lookup: finds evidence by key.
+            lookup: finds evidence by job and key.
         """
         known: dict[str, Evidence] = {}
         for job in self.jobs.values():
             if all(need in known for need in job.needs):
-                found = lookup(job.key({need: known[need] for need in job.needs}))
+                found = lookup(job, job.key({need: known[need] for need in job.needs}))
                 if found is not None:
                     known[job.id] = found
         return known
@@ -86,7 +100,10 @@ def make(
     abis = tuple(catalog.abis[name] for name in matrix.abis)
     native = {name: source for name, source in sources.items() if source.only_pure is None}
     jobs: dict[str, Job] = {}
-    planned = [*_images(matrix, catalog, abis), *_packages(matrix, native, patches, catalog, abis, default)]
+    planned = [
+        *images(matrix.bases, matrix.build_on, catalog, abis),
+        *_packages(matrix, native, patches, catalog, abis, default),
+    ]
     place = threaded(matrix, catalog)
     if effort is not None and place is not None and native:
         planned += _threads(matrix, native, catalog, planned, *place, effort)
@@ -140,15 +157,23 @@ def _threads(
     return jobs
 
 
-def _images(matrix: Matrix, catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:
-    for name in matrix.bases:
+def images(bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:
+    """Give the jobs that make images.
+
+    Args:
+        bases: names of the bases wheels are imported on; the oldest of them compiles the interpreters.
+        build_on: names of those they are built on.
+        catalog: bases and interpreters.
+        abis: the interpreters.
+    """
+    for name in bases:
         base = catalog.bases[name]
         yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
     releases = {abi.release: catalog.releases[abi.release] for abi in abis}
-    yield InterpretersImage(base=catalog.oldest(matrix.bases).name, abis=abis, releases=releases)
-    for name in matrix.build_on:
+    yield InterpretersImage(base=catalog.oldest(bases).name, abis=abis, releases=releases)
+    for name in build_on:
         yield PythonImage(role="builder", base=catalog.bases[name])
-    for name in matrix.bases:
+    for name in bases:
         yield PythonImage(role="verify", base=catalog.bases[name])
 
 

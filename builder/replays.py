@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder import catalog, plan
+from builder import catalog
 from builder.engine import Limits, Task
 from builder.errors import ReplayError
 from builder.jobs import stress_programs
@@ -125,14 +125,7 @@ def needed(replay: Replay, graph: Plan) -> Plan:
         raise ReplayError(
             replay.id, f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}"
         )
-    wanted = [need for need in exercise.needs if replay.race or not need.startswith("race:")]
-    jobs: dict[str, Any] = {}
-    while wanted:
-        job = wanted.pop()
-        if job not in jobs:
-            jobs[job] = graph.jobs[job]
-            wanted += graph.jobs[job].needs
-    return plan.Plan(jobs={name: job for name, job in graph.jobs.items() if name in jobs})
+    return graph.upto(need for need in exercise.needs if replay.race or not need.startswith("race:"))
 
 
 def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:

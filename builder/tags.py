@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.tags import Tag
+
     from builder.catalog import Base
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -53,3 +58,20 @@ def serves(filename: str, abi: str) -> bool:
         tag.abi in {abi, "none"} or (tag.abi == "abi3" and not free_threaded)
         for tag in parse_wheel_filename(filename)[3]
     )
+
+
+def supported(abi: str, base: Base) -> tuple[Tag, ...]:
+    """Return the tags that pip takes for an interpreter on a base, the most specific first (PEP 425, 600)."""
+    version = (3, int(abi.removeprefix("cp3").removesuffix("t")))
+    platforms = list(_platforms(base.glibc_version))
+    plain = f"cp3{version[1]}"
+    return (*cpython_tags(version, [abi], platforms), *compatible_tags(version, plain, platforms))
+
+
+def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
+    aliases = {floor: name for name, floor in _LEGACY.items()}
+    for minor in range(glibc[1], _LEGACY["manylinux1"][1] - 1, -1):
+        yield f"manylinux_{glibc[0]}_{minor}_x86_64"
+        if alias := aliases.get((glibc[0], minor)):
+            yield f"{alias}_x86_64"
+    yield "linux_x86_64"

@@ -105,6 +105,11 @@ OBJECTS = {
 }  # fmt: skip
 
 
+SBOM = b"""{"bomFormat": "CycloneDX", "components": [
+  {"name": "planted", "version": "1.0", "purl": "pkg:pypi/planted@1.0", "bom-ref": "1"},
+  {"name": "plantedhelper", "version": "2.1-3", "purl": "pkg:deb/debian/plantedhelper@2.1-3", "bom-ref": "2"}]}"""
+
+
 def _script() -> str:
     lines = ["set -e", "cd /tmp", "mkdir -p /result stubs"]
     for stub in sorted({one.stub for one in OBJECTS.values() if one.stub}):
@@ -241,11 +246,17 @@ def _compiled(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     unreached = {
         **members(objects["unreached"]),
         "planted.libs/libplantedhelper.so.1": helper,
-        f"{DIST_INFO}/sboms/a.cdx.json": b"{}",
+        f"{DIST_INFO}/sboms/auditwheel.cdx.json": SBOM,
     }
     yield Planted(fault="library not reached", code="WF317", filename=name_of(), content=pack(unreached))
     grafted = {**members(objects["grafted"]), "planted.libs/libplantedhelper.so.1": helper}
     yield Planted(fault="grafted without SBOM", code="WF329", filename=name_of(), content=pack(grafted))
+    more = {
+        **grafted,
+        "planted.libs/libplantedsystem-0badcafe.so.7": objects["libplantedsystem.so.7"],
+        f"{DIST_INFO}/sboms/auditwheel.cdx.json": SBOM,
+    }
+    yield Planted(fault="SBOM leaves a library out", code="WF329", filename=name_of(), content=pack(more))
     renamed = members(objects["good"], f"planted/_other.{GIL}.so")
     yield Planted(fault="no init function", code="WF332", filename=name_of(), content=pack(renamed))
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from builder.errors import CannotTellError, Interrupted
-from builder.jobs import ImageJob, Tools
+from builder.jobs import ImageJob, Tools, recorded
 from builder.store import Evidence, Outcome
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class LocalExecutor:
             pool.shutdown(wait=True, cancel_futures=True)
         return self._ended
 
-    def _lookup(self, key: str) -> Evidence | None:
-        found = self._store.get(key)
+    def _lookup(self, job: Job, key: str) -> Evidence | None:
+        found = recorded(job, key, self._store)
         return found if found is not None and self._store.has_files(found.files) else None
 
     def _to_run(self, known: Mapping[str, Evidence], engine: Engine) -> frozenset[str]:
@@ -153,7 +153,7 @@ class LocalExecutor:
             self._end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
             return
         key = job.key(inputs)
-        found = None if job.id in forced else self._lookup(key)
+        found = None if job.id in forced else self._lookup(job, key)
         if found is not None:
             # The same question may have been asked by another job: two bases can make the very same wheel.
             self._end(replace(found, job=job.id), known=True)

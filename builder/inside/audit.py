@@ -13,7 +13,7 @@ Facts of a wheel:
               `file`
 `bytecode`    compiled Python files that it ships
 `sboms`       files under `.dist-info/sboms` (PEP 770)
-`components`  what those say the wheel brings along: name -> version
+`components`  what those say the wheel brings along, each as [name, version, package URL]; the wheel itself left out
 `extensions`  each extension module's path -> the tag in its suffix (PEP 3149); no tag is an empty text
 `objects`     each native file's path -> its facts (see objects.py)
 `grafted`     libraries that a repair tool put in, by path
@@ -32,8 +32,8 @@ from . import objects
 from .wheelfile import Wheel, headers
 
 _FIELDS = {
-    "classifier", "generator", "metadata-version", "name", "requires-python", "root-is-purelib", "tag", "version",
-    "wheel-version",
+    "classifier", "generator", "metadata-version", "name", "requires-dist", "requires-python", "root-is-purelib", "tag",
+    "version", "wheel-version",
 }  # fmt: skip
 
 
@@ -68,20 +68,22 @@ def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
     return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
 
 
-def _components(wheel: Wheel, names: list[str]) -> dict[str, str]:
-    """Read the components of CycloneDX documents, those of the index left out: the wheel itself is among them."""
-    found: dict[str, str] = {}
+def _components(wheel: Wheel, names: list[str]) -> list[tuple[str, str, str]]:
+    """Read the components of CycloneDX documents, each reference once, what is of the index left out: the wheel is."""
+    found: dict[str, tuple[str, str, str]] = {}
     for name in names:
         if not (name.startswith(f"{wheel.dist_info}/sboms/") and name.endswith(".json")):
             continue
         try:
             listed = json.loads(wheel.text(name) or "{}").get("components", [])
             for one in listed:
-                if not one.get("purl", "").startswith("pkg:pypi/"):
-                    found[str(one["name"])] = str(one.get("version", ""))
+                purl = str(one.get("purl", ""))
+                if not purl.startswith("pkg:pypi/"):
+                    part = (str(one["name"]), str(one.get("version", "")), purl)
+                    found[str(one.get("bom-ref", "/".join(part)))] = part
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue  # somebody else's format
-    return found
+    return list(found.values())
 
 
 def top_level(names: list[str]) -> dict[str, str]:

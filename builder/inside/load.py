@@ -172,7 +172,8 @@ def run(python: str, program: str, wanted: dict[str, Any], options: tuple[str, .
             errors.seek(0)
             text = errors.read(1 << 20).decode(errors="replace")
         print(text[-4000:], flush=True)
-        lines = [json.loads(line) for line in output if line.endswith("\n")]
+        # The folder has a new name each time; what is said of the same file has to be the same on every base.
+        lines = [json.loads(line.replace(f"{wanted['site']}/", "")) for line in output if line.endswith("\n")]
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
     if hung:
         facts |= {"hang": f"no end within {IMPORT_TIMEOUT_S} s", "stack": stack(text, wanted["site"])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import threading
@@ -77,6 +77,26 @@ class ImageJob(Job, Protocol):
 
     def present(self, evidence: Evidence, engine: Engine) -> bool:
         """Return whether the image of this evidence is still there and usable."""
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A job whose recorded result is partly read from its log, by rules that may have changed since."""
+
+    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+        """Return the evidence as today's rules read it. Runs nothing."""
+
+
+def recorded(job: Job, key: str, store: Store) -> Evidence | None:
+    """Return what is on record for a job, read by today's rules; None where nothing is.
+
+    Args:
+        job: the job.
+        key: its key.
+        store: has the evidence, and the logs.
+    """
+    found = store.get(key)
+    return job.reread(found, store) if found is not None and isinstance(job, Rereading) else found
 
 
 @cache

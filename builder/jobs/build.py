@@ -1,7 +1,8 @@
 """Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
 
-Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}}` with the
-fields of `Failure`; `limits`, what the container used. Files: the wheels.
+Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
+with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
+`limits`, what the container used. Files: the wheels.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from builder import host
 from builder.engine import Limits
 from builder.errors import Interrupted
 from builder.jobs import Result
-from builder.jobs.buildlog import Failure, explain
+from builder.jobs.buildlog import Call, Failure, reread, rules
 from builder.jobs.image import packages_id
 from builder.metadata import wheel_metadata
 from builder.store import digest
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from builder.jobs import Tools
-    from builder.store import Evidence
+    from builder.store import Evidence, Store
 
 _PATCHES = "_wheelfarm_patches"
 _APPLY = (
@@ -109,49 +110,66 @@ class Build:
                 error=f"{self.base} has no system package {', '.join(missing)}",
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
-            return self._result(dict.fromkeys(self._building, failure), {}, {}, tools)
+            return self._result(dict.fromkeys(self._building, failure), {}, {}, {}, tools)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
             return self._build(image["tag"], Path(scratch), tools)
 
     def _build(self, image: str, scratch: Path, tools: Tools) -> Result:
         project = self._project(scratch / "sdist", tools)
         if isinstance(project, Failure):
-            return self._result(dict.fromkeys(self._building, project), {}, {}, tools)
+            return self._result(dict.fromkeys(self._building, project), {}, {}, {}, tools)
         wheels: dict[str, Path] = {}
         failures: dict[str, Failure] = {}
+        calls: dict[str, Call] = {}
         usage: dict[str, int] = {}
         # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
         waiting: list[tuple[str, ...]] = [self._building] if self._building else []
         while waiting:
             abis = waiting.pop(0)
-            call = _Call(self, abis, image, project, scratch / "-".join(abis), tools)
+            call = _Calling(self, abis, image, project, scratch / "-".join(abis), tools)
             ended = call.run()
             usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
             wheels |= ended.wheels
-            if ended.failure is not None:
-                failures[ended.failed_abi] = ended.failure
-                rest = [abi for abi in abis if abi != ended.failed_abi and abi not in wheels]
+            if ended.call is not None:
+                failure, failed = ended.call.explain(tools.log, self.name)
+                failures[failed], calls[failed] = failure, ended.call
+                rest = [abi for abi in abis if abi != failed and abi not in wheels]
                 waiting += [(abi,) for abi in rest]
             failures |= {
                 abi: Failure(
                     code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log"
                 )
                 for abi in abis
-                if ended.failure is None and abi not in wheels
+                if ended.call is None and abi not in wheels
             }
-        return self._result(failures, wheels, usage, tools)
+        return self._result(failures, calls, wheels, usage, tools)
+
+    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+        """Read a log anew whose failure other rules told: nothing has to be built for that."""
+        if evidence.facts.get("rules") == rules():
+            return evidence
+        log = store.wheelhouse / evidence.log
+        abis = {
+            abi: reread(made, log, self.name) if "failure" in made else made
+            for abi, made in evidence.facts["abis"].items()
+        }
+        return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules()})
 
     @staticmethod
     def _result(
-        failures: Mapping[str, Failure], wheels: Mapping[str, Path], usage: Mapping[str, int], tools: Tools
-    ) -> Result:
-        abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi, failure in failures.items()}
+        failures: Mapping[str, Failure], calls: Mapping[str, Call], wheels: Mapping[str, Path],
+        usage: Mapping[str, int], tools: Tools,
+    ) -> Result:  # fmt: skip
+        abis: dict[str, Any] = {
+            abi: {"failure": asdict(failure), **({"call": asdict(calls[abi])} if abi in calls else {})}
+            for abi, failure in failures.items()
+        }
         abis |= {
             abi: {"wheel": path.name, "requires_python": wheel_metadata(path).get("requires_python", "")}
             for abi, path in wheels.items()
         }
         files = {path.name: tools.store.add_file(path) for path in wheels.values()}
-        return Result(facts={"abis": abis, "limits": dict(usage)}, files=files)
+        return Result(facts={"abis": abis, "rules": rules(), "limits": dict(usage)}, files=files)
 
     def _project(self, folder: Path, tools: Tools) -> Path | Failure:
         """Unpack the sdist, with the patches beside its files."""
@@ -198,11 +216,10 @@ class Build:
 class _Ended:
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
-    failed_abi: str = ""
-    failure: Failure | None = None
+    call: Call | None = None
 
 
-class _Call:
+class _Calling:
     """One call of cibuildwheel."""
 
     def __init__(
@@ -229,18 +246,18 @@ class _Call:
         timed_out, exit_code = self._execute(config, limits.timeout_s)
         with self._tools.log.open("rb") as file:
             file.seek(start)
-            text = file.read().decode(errors="replace")
+            printed = file.read()
         wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
-        usage = _usage(text)
+        usage = _usage(printed.decode(errors="replace"))
         if exit_code == 0:
             return _Ended(wheels=wheels, usage=usage)
-        failure, abi = explain(
-            text, exit_code, self._build.name, self._abis,
+        call = Call(
+            abis=self._abis, exit_code=exit_code, log=(start, start + len(printed)),
             timeout_s=self._build.timeout_s if timed_out else None,
             memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
             processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
         )  # fmt: skip
-        return _Ended(wheels=wheels, usage=usage, failed_abi=abi, failure=failure)
+        return _Ended(wheels=wheels, usage=usage, call=call)
 
     def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
         """Run cibuildwheel; return whether its time was up, and its exit code."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from builder.jobs.errorlines import PATTERNS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from builder.store import digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,64 @@ class Failure:
     error: str
     remedy: str
     missing: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call of cibuildwheel that failed: all there is to tell why, but for the log itself.
+
+    Attributes:
+        abis: what it was to build, in order.
+        exit_code: its exit code.
+        log: where in the job's log its output is: first byte, and the one after the last.
+        timeout_s: the limit on time where it was reached, in seconds.
+        memory_bytes: the limit on memory where the kernel killed something for it.
+        processes: the limit on processes where the kernel refused one.
+    """
+
+    abis: tuple[str, ...]
+    exit_code: int
+    log: tuple[int, int]
+    timeout_s: int | None
+    memory_bytes: int | None
+    processes: int | None
+
+    def explain(self, log: Path, package: str) -> tuple[Failure, str]:
+        """Tell why it made no wheel; see `explain`.
+
+        Args:
+            log: the job's log.
+            package: the package's name.
+        """
+        with log.open("rb") as file:
+            file.seek(self.log[0])
+            text = file.read(self.log[1] - self.log[0]).decode(errors="replace")
+        return explain(
+            text, self.exit_code, package, self.abis,
+            timeout_s=self.timeout_s, memory_bytes=self.memory_bytes, processes=self.processes,
+        )  # fmt: skip
+
+
+@cache
+def rules() -> str:
+    """Return a hash of the rules by which logs are read, so that what other rules made of one can be told."""
+    folder = Path(__file__).parent
+    return digest([(folder / name).read_text() for name in ("buildlog.py", "errorlines.py")])[:16]
+
+
+def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
+    """Return the facts of a failure as today's rules read its log.
+
+    Args:
+        failed: `failure` and `call` as they were recorded; without a call the log does not matter.
+        log: the job's log. Where it is gone, what was recorded stands.
+        package: the package's name.
+    """
+    call = failed.get("call")
+    if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
+        return dict(failed)
+    again = Call(**{**call, "abis": tuple(call["abis"]), "log": tuple(call["log"])})
+    return {**failed, "failure": asdict(again.explain(log, package)[0])}
 
 
 _LIMIT = 300

@@ -1,8 +1,8 @@
 """Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
 
 archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
-needs of the interpreter · health.py how its native code is made · compare.py one package built on two bases ·
-threads.py what it shows of how it was made for threads.
+needs of the interpreter · health.py how its native code is made · sbom.py what is told of libraries it brings ·
+compare.py one package built on two bases · threads.py what it shows of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename
 
 from builder.findings import Finding
-from builder.judge import archive, floors, health, symbols, tags, threads
+from builder.judge import archive, floors, health, sbom, symbols, tags, threads
 from builder.judge.subject import Subject
 
 if TYPE_CHECKING:
@@ -47,5 +47,6 @@ def findings(
         *floors.findings(subject),
         *symbols.findings(subject),
         *health.findings(subject),
+        *sbom.findings(subject),
         *threads.findings(subject),
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from builder.findings import Finding
 from builder.judge.subject import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from builder.findings import Finding
     from builder.judge.subject import Subject
 
 _COMMON = {
@@ -37,7 +37,6 @@ def findings(subject: Subject) -> Iterator[Finding]:
     yield from together("WF327", [(path, f"{path} has no RELRO") for path, facts in objects if not facts["relro"]])
     paths = [(path, f"{path} has {', '.join(facts['paths'][:2])}") for path, facts in subject.objects if facts["paths"]]
     yield from together("WF328", paths)
-    yield from _grafted(subject)
     yield from together("WF330", list(_loose(subject)))
     yield from together("WF331", [(path, path) for path in subject.facts["bytecode"]])
 
@@ -51,13 +50,6 @@ def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
                 yield path, f"{path} looks for libraries in {entry!r}"
             elif posixpath.normpath(inside).startswith(".."):
                 yield path, f"{path} looks for libraries in {entry!r}, which leads out of the folder it is installed to"
-
-
-def _grafted(subject: Subject) -> Iterator[Finding]:
-    grafted = subject.facts["grafted"]
-    if grafted and not subject.facts["sboms"]:
-        names = ", ".join(posixpath.basename(path) for path in grafted[:4])
-        yield Finding(code="WF329", detail=f"it brings {names}, and no SBOM says what they are", where=grafted[0])
 
 
 def _loose(subject: Subject) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import parse_wheel_filename
 
 from builder.findings import Finding
-from builder.tags import glibc_floors
+from builder.tags import glibc_floors, runs_on
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -51,7 +51,7 @@ class Subject:
         floors = glibc_floors(filename)
         return cls(
             filename=filename, name=str(name), version=version, tags=tags, facts=facts, interfaces=interfaces,
-            bases=tuple(base for base in bases if not floors or floors[0] <= base.glibc_version),
+            bases=tuple(base for base in bases if runs_on(filename, base)),
             promised=interfaces.policy(floors[0]) if floors else None,
         )  # fmt: skip
 

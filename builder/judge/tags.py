@@ -84,10 +84,11 @@ def _foreign(subject: Subject) -> Iterator[Finding]:
     """Find native files that are for another machine, or none at all."""
     libraries = re.compile(r"\.so(\.[\w.]+)?$")
     found = [(path, facts) for path, facts in subject.facts["objects"].items() if libraries.search(path)]
+    here = any(tag.platform == "any" or tag.platform.endswith("x86_64") for tag in subject.tags)
     for path, facts in found:
         if "damaged" in facts:
             yield Finding(code="WF314", detail=f"{path}: {facts['damaged']}", where=path)
-        elif "machine" in facts:
+        elif "machine" in facts and here:
             yield Finding(code="WF313", detail=f"{path} is for {facts['machine']}; the wheel is for x86_64", where=path)
 
 

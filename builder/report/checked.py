@@ -82,9 +82,31 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
         sbom = "with" if one.facts["sboms"] else "without"
         yield "brings", f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)"
     if components := one.facts["components"]:
-        named = [f"{name} {version}".strip() for name, version in components.items()]
+        named = list(dict.fromkeys(f"{name} {version}".strip() for name, version, _ in components))
         more = f" and {len(named) - _MOST_COMPONENTS} more" if len(named) > _MOST_COMPONENTS else ""
         yield "made of", f"{', '.join(named[:_MOST_COMPONENTS])}{more}"
+    yield from (("loaded", text) for text in _loads(one))
+    reasons: dict[str, list[str]] = {}
+    for place in one.not_loaded:
+        reasons.setdefault(place.reason, []).append(f"{place.abi} on {place.base}")
+    for reason, places in reasons.items():
+        yield "not loaded", f"{', '.join(places)}: {reason}"
+
+
+def _loads(one: Checked) -> Iterator[str]:
+    """Give by interpreter where a wheel was installed and imported, what that took, and the GIL's state after it."""
+    for abi in dict.fromkeys(place.abi for place in one.loaded):
+        places = [place for place in one.loaded if place.abi == abi]
+        probes = [probe for place in places for probe in place.facts.get("modules", ())]
+        took = [probe for probe in probes if "seconds" in probe]
+        cost = ""
+        if took:
+            slowest = max(took, key=lambda probe: probe["seconds"])
+            cost = f", {slowest['module']} in {slowest['seconds'] * 1000:.0f} ms at most"
+            cost += f" and {max(probe['rss_bytes'] for probe in took) / 1e6:.1f} MB"
+        turned = any(probe.get("gil", {}).get("after") for probe in probes)
+        gil = f", the GIL {'is turned on' if turned else 'stays off'}" if abi.endswith("t") else ""
+        yield f"{abi} on {', '.join(place.base for place in places)}{cost}{gil}"
 
 
 def _summary(checked: Sequence[Checked]) -> Text:
@@ -92,7 +114,10 @@ def _summary(checked: Sequence[Checked]) -> Text:
     warned = sum(one.severity is Severity.WARNING for one in checked)
     wheels = f"{len(checked)} wheel{'s' if len(checked) != 1 else ''}"
     verdict = f"{bad} with errors" if bad else "no errors"
+    bases = list(dict.fromkeys(place.base for one in checked for place in one.loaded))
+    how = f"read, and loaded on {', '.join(bases)}" if bases else "read, not loaded"
+    missed = sum(bool(one.not_loaded) for one in checked)
+    gaps = f", {missed} not loaded everywhere" if bases and missed else ""
     return Text(
-        f"{wheels} checked without loading them: {verdict}, {warned} with warnings only",
-        style="bold red" if bad else "bold green",
+        f"{wheels} {how}: {verdict}, {warned} with warnings only{gaps}", style="bold red" if bad else "bold green"
     )

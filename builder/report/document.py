@@ -24,11 +24,13 @@ SCHEMA_VERSION = 1
 _RARITY = 100
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a document: unknown keys are a mistake."""
+
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class FindingPart(_Part):
+class FindingPart(Part):
     """One judged fact."""
 
     id: str
@@ -49,7 +51,7 @@ class FindingPart(_Part):
     """A command that reproduces it."""
 
 
-class WheelPart(_Part):
+class WheelPart(Part):
     """A wheel the farm made."""
 
     filename: str
@@ -62,7 +64,7 @@ class WheelPart(_Part):
     """The log of its build, relative to this file."""
 
 
-class ExercisedPart(_Part):
+class ExercisedPart(Part):
     """How much native code was put under threads."""
 
     native_callables: int
@@ -76,7 +78,7 @@ class ExercisedPart(_Part):
     race_detector: bool
 
 
-class AbiPart(_Part):
+class AbiPart(Part):
     """The verdict for one ABI."""
 
     verdict: Literal[
@@ -92,7 +94,7 @@ class AbiPart(_Part):
     findings: list[FindingPart]
 
 
-class SourcePart(_Part):
+class SourcePart(Part):
     """What it was built from."""
 
     kind: Literal["index", "local", "none"]
@@ -102,7 +104,7 @@ class SourcePart(_Part):
     """The package for whose sake it was built, where the matrix does not name it."""
 
 
-class PackagePart(_Part):
+class PackagePart(Part):
     """One package."""
 
     name: str
@@ -111,7 +113,7 @@ class PackagePart(_Part):
     abis: dict[str, AbiPart]
 
 
-class FarmPart(_Part):
+class FarmPart(Part):
     """What made this file."""
 
     version: str
@@ -119,7 +121,7 @@ class FarmPart(_Part):
     build_on: list[str]
 
 
-class Document(_Part):
+class Document(Part):
     """The verdicts of a run."""
 
     schema_version: Literal[1]

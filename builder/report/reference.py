@@ -1,4 +1,4 @@
-"""Documents made from the code's own tables: docs/findings.md and docs/verdicts.schema.json.
+"""Documents made from the code's own tables: docs/findings.md, docs/verdicts.schema.json and docs/check.schema.json.
 
 Usage: python -m builder.report.reference FOLDER
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.findings import CODES
-from builder.report import document
+from builder.report import check_document, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,11 @@ it (`unzip WHEEL`), LOG the job's log that the report names.
 
 def files() -> dict[str, str]:
     """Return each document's text by file name."""
-    return {"findings.md": findings(), "verdicts.schema.json": document.schema()}
+    return {
+        "findings.md": findings(),
+        "verdicts.schema.json": document.schema(),
+        "check.schema.json": check_document.schema(),
+    }
 
 
 def findings() -> str:

@@ -15,6 +15,7 @@ from builder.cli import app
 from builder.errors import ExitCode
 from builder.judge import compare
 from builder.judge.subject import Subject
+from builder.store import Store
 from tests import planted
 
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
@@ -38,7 +39,7 @@ def facts(tag: str, *, size: int = 1000, **more: Any) -> dict[str, Any]:
     path = planted.SO_T if "cp314t" in tag else planted.SO
     suffix = planted.FREE if "cp314t" in tag else planted.GIL
     return {
-        "faults": [], "size": size, "members": 5, "dist_info": planted.DIST_INFO, "bytecode": [], "sboms": [], "grafted": [],
+        "faults": [], "size": size, "members": 5, "dist_info": planted.DIST_INFO, "bytecode": [], "sboms": [], "components": [], "grafted": [],
         "metadata": {"name": ["planted"], "version": ["1.0"]}, "top_level": {"planted": "package"},
         "wheel": {"wheel-version": ["1.0"], "tag": [tag], "root-is-purelib": ["false"]},
         "extensions": {path: suffix}, "objects": {path: native(**more)},
@@ -128,7 +129,7 @@ def wheel(folder: Path, **edits: bytes) -> Path:
 
 
 def run(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+    return CliRunner().invoke(app, ["check", "--static", *map(str, arguments)])
 
 
 def test_check_renders_and_ends_by_the_worst_severity(tmp_path: Path):
@@ -154,14 +155,14 @@ def test_components_are_read_from_sboms(tmp_path: Path):
         "components": [{"name": "libz", "version": "1.3", "purl": "pkg:deb/debian/libz@1.3"}, {"purl": "pkg:pypi/x"}]
     }
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": json.dumps(document).encode()})
-    assert check.check(path).facts["components"] == {"libz": "1.3"}
+    assert check.check(path).facts["components"] == [["libz", "1.3", "pkg:deb/debian/libz@1.3"]]
     assert "libz 1.3" in run(path).output
 
 
 @pytest.mark.parametrize("document", [b"[]", b"{", b'{"components": [1]}', b'{"components": 1}', b"[" * 100_000])
 def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
-    assert check.check(path).facts["components"] == {}
+    assert check.check(path).facts["components"] == []
 
 
 def test_check_of_what_is_no_wheel(tmp_path: Path):
@@ -171,7 +172,7 @@ def test_check_of_what_is_no_wheel(tmp_path: Path):
     with pytest.raises(check.NoWheelError, match="no such file"):
         check.check(tmp_path / "missing.whl")
     with pytest.raises(check.NoWheelError, match="NAME==VERSION"):
-        check.upstream("../x", tmp_path)
+        check.upstream("../x", tmp_path, Store(tmp_path / "wheelhouse"))
 
 
 def test_a_directory_of_countless_members_is_refused(tmp_path: Path):

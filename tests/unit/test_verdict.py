@@ -31,7 +31,7 @@ def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evid
     for abi in ABIS:
         full = f"{suffix or abi.suffix}-x86_64-linux-gnu"
         wheels[wheel(abi.name)] = {
-            "faults": [], "size": 1, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [], "grafted": [],
+            "faults": [], "size": 1, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [], "components": [], "grafted": [],
             "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"}, "objects": {"foo/_x.so": {}},
             "wheel": {"wheel-version": ["1.0"], "tag": [f"cp314-{abi.name}-manylinux_2_17_x86_64"]},
             "extensions": {f"foo/_x.{full}.so": full}, "auditwheel": {"overall_tag": tag},

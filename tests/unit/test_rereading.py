@@ -1,0 +1,77 @@
+"""Failures that were recorded under other rules are read anew from their logs, and nothing is built for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.jobs import Rereading, recorded
+from builder.jobs.build import Build
+from builder.jobs.buildlog import rules
+from builder.store import Evidence, Store
+
+NOISE = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
+LOG = f"{NOISE}a.c:1:1: fatal error: ffi.h: No such file or directory\n"
+BUILD = Build(
+    name="foo", version="1", base="debian-12", sdist_filename="foo-1.tar.gz", sdist_sha256="0", abis=("cp314", "cp314t"),
+    environment={}, config_settings={}, skip={}, timeout_s=1, memory_bytes=1,
+)  # fmt: skip
+OLD = {"code": "WF201", "stage": "build", "error": "what other rules made of it", "remedy": "", "missing": []}
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def facts(length: int, **more: Any) -> dict[str, Any]:
+    call = {
+        "abis": ["cp314"], "exit_code": 1, "log": [5, 5 + length], "timeout_s": None, "memory_bytes": None, "processes": None,
+    }  # fmt: skip
+    failed = {"failure": OLD, "call": call}
+    return {"abis": {"cp314": failed, "cp314t": {"wheel": "foo.whl", "requires_python": ""}}, "rules": "other", **more}
+
+
+def put(store: Store, **more: Any) -> None:
+    log = store.log_path(BUILD.id, "k")
+    log.write_text(f"1234\n{LOG}what the next call prints: b.c:1:1: error: no\n")
+    place = str(log.relative_to(store.wheelhouse))
+    store.put(Evidence(key="k", job=BUILD.id, facts=facts(len(LOG), **more), log=place))
+
+
+def read(store: Store) -> dict[str, Any]:
+    found = recorded(BUILD, "k", store)
+    assert found is not None
+    return found.facts
+
+
+def test_a_recorded_failure_is_read_by_todays_rules(store: Store):
+    assert isinstance(BUILD, Rereading)
+    put(store)
+    read_anew = read(store)
+    failure = read_anew["abis"]["cp314"]["failure"]
+    assert (failure["code"], failure["error"]) == ("WF202", "a header is missing: ffi.h")
+    assert failure["missing"] == (("header", "ffi.h"),)
+    assert read_anew["abis"]["cp314t"] == {"wheel": "foo.whl", "requires_python": ""}
+    assert read_anew["rules"] == rules()
+
+
+def test_under_the_same_rules_what_was_recorded_stands(store: Store):
+    put(store, rules=rules())
+    assert read(store)["abis"]["cp314"]["failure"] == OLD
+
+
+def test_without_its_log_what_was_recorded_stands(store: Store):
+    put(store)
+    store.log_path(BUILD.id, "k").unlink()
+    assert read(store)["abis"]["cp314"]["failure"] == OLD
+
+
+def test_what_no_log_tells_stands(store: Store):
+    store.put(Evidence(key="k", job=BUILD.id, facts={"abis": {"cp314": {"failure": OLD}}, "limits": {}}))
+    assert read(store)["abis"]["cp314"] == {"failure": OLD}
+    assert recorded(BUILD, "unknown", store) is None
