@@ -50,8 +50,6 @@ def check(
     The exit code is of the worst finding: 0 none or info, 6 a warning, 1 an error; 3 where --load could not be done.
     """
     from builder import check as checks
-    from builder.report import check_document
-    from builder.report import checked as report
     from builder.store import Store
 
     bases, abis = _wanted(matrix)
@@ -75,8 +73,12 @@ def check(
         finally:
             store.close()
     if as_json:
+        from builder.report import check_document
+
         typer.echo(check_document.make(found, static=load is False).model_dump_json(indent=1))
     else:
+        from builder.report import checked as report
+
         report.render(found, _console)
     code = checks.exit_code(found)
     if load and code is not ExitCode.FAULTS and any(one.not_loaded for one in found):

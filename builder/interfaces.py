@@ -140,13 +140,10 @@ def _write(path: Path, rows: Iterable[str]) -> None:
     path.write_text("\n".join(sorted(rows)) + "\n")
 
 
-def _ask(engine: Engine, base: str) -> dict[str, Any]:
+def _ask(engine: Engine, tag: str) -> dict[str, Any]:
     from builder.engine import Task
     from builder.jobs import inside_program
 
-    tag = engine.newest_image(f"wheelfarm/verify-{base}")
-    if tag is None:
-        sys.exit(f"there is no image of {base}: run `make wheels` once, so that it is made")
     programs = ("__init__.py", "elf.py", "interfaces.py")
     task = Task(
         image=tag,
@@ -175,15 +172,20 @@ def _stable_abi(say: Callable[[str], None]) -> Mapping[str, str]:
 
 
 def main() -> None:
-    """Make the tables anew from the images of the bases that are enabled."""
+    """Make the tables anew from the images of all bases that there is one of; of others the tables stay as they are."""
     from builder import engine as engines
 
     engine = engines.connect("interfaces")
     known = catalog.load()
     folder = catalog.images_dir() / "interfaces"
-    bases = [name for name, base in known.bases.items() if base.enabled]
-    answers = {base: _ask(engine, base) for base in bases}
-    oldest = answers[known.oldest(tuple(bases)).name]
+    tags = {base: engine.newest_image(f"wheelfarm/verify-{base}") for base in known.bases}
+    for base in (base for base, tag in tags.items() if tag is None):
+        print(f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one")
+    first = known.oldest(tuple(known.bases)).name
+    if tags[first] is None:
+        sys.exit(f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once")
+    answers = {base: _ask(engine, tag) for base, tag in tags.items() if tag is not None}
+    oldest = answers[first]
     for abi in known.abis.values():
         names = oldest["interpreters"][abi.directory]
         _write(folder / f"{abi.name}.txt", (f"{name} inline" if inline else name for name, inline in names.items()))

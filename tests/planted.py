@@ -64,6 +64,7 @@ class Compiled:
 OBJECTS = {
     "good": Compiled(),
     "good-t": Compiled(abi="cp314t"),
+    "no-slot-t": Compiled(slots="", abi="cp314t"),
     "plain": Compiled(body=PLAIN),
     "plain-t": Compiled(body=PLAIN, abi="cp314t"),
     "glibc": Compiled(extra="#include <stdlib.h>", body="return PyLong_FromLong((long)arc4random());"),

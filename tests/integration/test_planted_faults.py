@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from builder import check
 from builder.engine import Engine
+from builder.errors import ExitCode
 from builder.findings import CODES
+from builder.report import check_document
 from tests import planted
 from tests.integration.conftest import Workshop
 
@@ -76,3 +82,53 @@ def test_reading_writes_nothing(objects: Mapping[str, bytes], tmp_path: Path):
     for path in paths:
         check.check(path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_check_loads_wheels_and_judges_what_that_shows(objects: Mapping[str, bytes], tmp_path: Path):
+    """One wheel is good and needs another that is given with it, one turns the GIL on, one crashes."""
+    tag = f"cp314-cp314t-{planted.PLATFORM}"
+    good = planted.members(objects["good-t"], planted.SO_T, (tag,))
+    good[f"{planted.DIST_INFO}/METADATA"] += b"Requires-Dist: beside-planted>=1\n"
+    good["planted/__init__.py"] = b"import beside_planted\nfrom planted import _native\n"
+    beside = {
+        "beside_planted.py": b"",
+        "beside_planted-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: beside-planted\nVersion: 1.0\n",
+        "beside_planted-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    recorded = planted.record(beside).replace(planted.DIST_INFO.encode(), b"beside_planted-1.0.dist-info")
+    crashing = {
+        **planted.members(objects["good-t"], planted.SO_T, (tag,)),
+        "planted/__init__.py": b"import os; os.abort()",
+    }
+    paths = [
+        planted.Planted(fault=fault, code="", filename=name, content=content).write(tmp_path)
+        for fault, name, content in (
+            ("good", planted.name_of("cp314t"), planted.pack(good)),
+            (
+                "gil",
+                planted.name_of("cp314t"),
+                planted.pack(planted.members(objects["no-slot-t"], planted.SO_T, (tag,))),
+            ),
+            ("crash", planted.name_of("cp314t"), planted.pack(crashing)),
+        )
+    ]
+    pure = tmp_path / "beside_planted-1.0-py3-none-any.whl"
+    pure.write_bytes(planted.pack({**beside, "beside_planted-1.0.dist-info/RECORD": recorded}, b""))
+    matrix = tmp_path / "matrix.toml"
+    matrix.write_text('[farm]\nbases = ["debian-12"]\n[packages.planted]\n')
+    options = ("--load", "--json", "--matrix", str(matrix), "--logs", str(tmp_path / "kept"))
+    command = [sys.executable, "-m", "builder", "check", *options, *map(str, (*paths, pure))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == ExitCode.FAULTS, ended.stdout + ended.stderr
+    answer = json.loads(ended.stdout)
+    jsonschema.validate(answer, json.loads(check_document.schema()))
+    assert [[one["code"] for one in wheel["findings"]] for wheel in answer["wheels"]] == [
+        ["WF505"], ["WF501", "WF505"], ["WF403"], [],
+    ]  # fmt: skip
+    places = [[(one["abi"], one["base"]) for one in wheel["loaded"]] for wheel in answer["wheels"]]
+    both = [("cp314", "debian-12"), ("cp314t", "debian-12")]
+    assert places == [both[1:], both[1:], both[1:], both]
+    (crash,) = answer["wheels"][2]["findings"]
+    assert "SIGABRT" in crash["detail"]
+    assert "planted/__init__.py:1" in crash["detail"]
+    assert "faulthandler" in (tmp_path / "kept" / crash["log"]).read_text()
