@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tarfile
 import tempfile
@@ -57,6 +58,7 @@ class Interfaces:
     Attributes:
         exports: by ABI, each name its interpreter exports -> whether public headers use it on a caller's behalf.
         stable: names of the stable ABI, with the release that has each first (PEP 384).
+        documented: names that begin as private ones do and that CPython documents for all, such as `_PyBytes_Resize`.
         removed: names CPython removed -> (since, what to use instead).
         c_library: names the C library exports.
         bases: what each base ships; bases nobody asked are missing.
@@ -67,6 +69,7 @@ class Interfaces:
 
     exports: Mapping[str, Mapping[str, bool]]
     stable: Mapping[str, Version]
+    documented: frozenset[str]
     removed: Mapping[str, tuple[str, str]]
     c_library: frozenset[str]
     bases: Mapping[str, Policy]
@@ -102,6 +105,7 @@ def load() -> Interfaces:
     return Interfaces(
         exports={abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")} for abi in known.abis},
         stable={name: parse(since) or () for name, since in _rows(folder / "stable-abi.txt")},
+        documented=frozenset(row[0] for row in _rows(folder / "documented.txt")),
         removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
         c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
         bases={base: _shipped(base, path) for base in known.bases if (path := folder / f"{base}.txt").exists()},
@@ -158,17 +162,26 @@ def _ask(engine: Engine, tag: str) -> dict[str, Any]:
     return answer
 
 
-def _stable_abi(say: Callable[[str], None]) -> Mapping[str, str]:
+_DOCUMENTED = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
+
+
+def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str]]:
+    """Read in CPython's source since when names are in the stable ABI, and which that look private are documented."""
     from builder import interpreter_source
 
     known = catalog.load()
     release = known.releases[known.abis["cp314"].release]
+    texts: dict[str, str] = {}
     with tarfile.open(interpreter_source.fetch(release, say)) as archive:
-        member = next(name for name in archive if name.name.endswith("/Misc/stable_abi.toml"))
-        content = archive.extractfile(member)
-        assert content is not None
-        table = tomllib.loads(content.read().decode())
-    return {name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()}
+        for member in archive:
+            path = member.name.partition("/")[2]
+            if path == "Misc/stable_abi.toml" or (path.startswith("Doc/c-api/") and path.endswith(".rst")):
+                content = archive.extractfile(member)
+                assert content is not None
+                texts[path] = content.read().decode()
+    table = tomllib.loads(texts.pop("Misc/stable_abi.toml"))
+    stable = {name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()}
+    return stable, {name for text in texts.values() for name in _DOCUMENTED.findall(text)}
 
 
 def main() -> None:
@@ -192,7 +205,9 @@ def main() -> None:
     for base, answer in answers.items():
         _write(folder / f"{base}.txt", (" ".join((name, *versions)) for name, versions in answer["libraries"].items()))
     _write(folder / "c-library.txt", oldest["c_library"])
-    _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in _stable_abi(print).items()))
+    stable, documented = _from_source(print)
+    _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in stable.items()))
+    _write(folder / "documented.txt", documented)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from builder.findings import Finding
 Facts = Mapping[str, Any]
 
 _FRAMES_SHOWN = 3
+_LEFT_OUT = frozenset({"_tkinter", "tkinter"})
+"""Parts of the standard library that the farm's interpreters, as Debian's, do without: no package lacks them."""
 
 
 def findings(facts: Facts, name: str) -> Iterator[Finding]:
@@ -68,6 +70,8 @@ def _imported(module: Facts, known: set[str], walked: Mapping[str, str] | None) 
         yield Finding(code="WF404", detail=f"importing {name}: {module['hang']}{_at(module)}", where=name)
     elif "error" in module:
         missing = (module.get("missing") or "").partition(".")[0]
+        if missing in _LEFT_OUT and "." in name:
+            return
         code = "WF402"
         if missing and missing not in known and "." in name:
             code = "WF406"
@@ -183,9 +187,13 @@ def _raised(
     condition: Facts, code: str, when: str, walked: Mapping[str, str], own: set[str] | None = None
 ) -> Iterator[Finding]:
     """Judge exceptions that a plain import of the same module does not raise."""
+    alike: dict[str, list[str]] = {}  # what fails the package fails each of its modules
     for module, error in _errors(condition).items():
         if module not in walked and (own is None or module in own):
-            yield Finding(code=code, detail=f"importing {module} {when}: {error}", where=module)
+            alike.setdefault(error, []).append(module)
+    for error, modules in alike.items():
+        more = f" ({len(modules) - 1} more of its modules alike)" if len(modules) > 1 else ""
+        yield Finding(code=code, detail=f"importing {modules[0]} {when}: {error}{more}", where=modules[0])
 
 
 def _subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
@@ -196,8 +204,10 @@ def _subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Findin
     for line in condition["lines"]:
         culprit, module = line.get("failed"), line["module"]
         refused = "does not support loading in subinterpreters" in line["error"]
-        # A refusal follows from what the module declares: WF504 and WF505 have said so. Whatever imports it fails too.
+        # A refusal follows from what the module declares: WF504 and WF505 have said so. Whatever imports it fails too,
+        # and may put it in words of its own.
         where = culprit or module
+        refused = refused or (culprit in natives and natives[culprit]["interpreters"] != "own-gil")
         if module in walked or refused or (culprit is not None and culprit not in natives) or where in seen:
             continue
         seen.add(where)

@@ -6,6 +6,7 @@ extension modules. A line `{"begin": NAME}` says what is about to be imported, s
 """
 
 import json
+import re
 import sys
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
@@ -36,8 +37,9 @@ def journal(wanted: Mapping[str, Any], line: Mapping[str, object]) -> None:
 
 
 def described(error: BaseException) -> str:
-    """Return an exception as one text."""
-    return f"{type(error).__name__}: {error}"[:_TEXT_LIMIT]
+    """Return an exception as one text, without addresses: they differ from run to run."""
+    text = f"{type(error).__name__}: {error}"
+    return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)[:_TEXT_LIMIT]
 
 
 def gil() -> bool | None:

@@ -3,7 +3,8 @@
 auditwheel writes one component for each library it puts in: name, version and package URL of the system package that
 it came from, but not the library's file name. So a library and a component are put together by their names, and where
 names do not decide, by how many there are: a library is only called unnamed where no component is left over for it.
-Other tools may list a package once for several of its libraries: of theirs only the lack of any component is told.
+Other tools may list a package once for several of its libraries, and by other names (`Little CMS 2`): where one of them
+wrote an SBOM, only the lack of any component is told.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
         return
     unnamed, left = pair(grafted, components)
     missing = len(unnamed) - left
-    by_file = any(posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"])
+    by_file = all(posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"])
     if missing > 0 and by_file:
         which = _listed(unnamed) if not left else f"{missing} of {_listed(unnamed)}"
         detail = f"it brings {len(grafted)} libraries, and its SBOM does not name {which}"

@@ -98,11 +98,12 @@ def _without_init(subject: Subject) -> Iterator[tuple[str, str]]:
 
 def _private(subject: Subject) -> Iterator[Finding]:
     used: dict[str, str] = {}
+    public = {*subject.interfaces.stable, *subject.interfaces.documented}
     for abi in subject.abis:
         exports = subject.interfaces.exports[abi]
         for path, facts in subject.extensions:
             for name in facts["undefined"]:
-                if name.startswith("_Py") and exports.get(name) is False and name not in subject.interfaces.stable:
+                if name.startswith("_Py") and exports.get(name) is False and name not in public:
                     used.setdefault(name, path)
     if used:
         named = sorted(used)

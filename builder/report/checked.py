@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from builder.check import Checked
+    from builder.findings import Finding
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _MOST_COMPONENTS = 10
+_MOST_ALIKE = 6
 _PLURALS = {"extension": "extensions", "library": "libraries", "program": "programs"}
 _PHASES = {"multi": "several phases", "single": "a single phase"}
 _INSTALL = "no interpreter of the farm takes it"
@@ -31,17 +34,25 @@ def render(checked: Sequence[Checked], console: Console) -> None:
     for one in checked:
         console.print(_head(one))
         console.print(Padding(_facts(one), (0, 0, 0, 2)))
-        for finding in one.findings:
-            severity = finding.kind.severity
-            line = Text.assemble(
-                (f"{finding.code} {severity.value:7} ", _STYLES[severity]), (finding.kind.title, "bold")
-            )
-            console.print(Padding(line, (0, 0, 0, 2)))
-            console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
-            if severity is not Severity.INFO:
-                console.print(Padding(Text(f"→ {finding.remedy or finding.kind.remedy}", style="dim"), (0, 0, 0, 16)))
+        for _, alike in groupby(one.findings, key=lambda finding: finding.code):
+            _render(list(alike), console)
         console.print()
     console.print(_summary(checked))
+
+
+def _render(alike: Sequence[Finding], console: Console) -> None:
+    """Print the findings of one code: what it means once, then each, then what to do."""
+    kind = alike[0].kind
+    line = Text.assemble((f"{kind.code} {kind.severity.value:7} ", _STYLES[kind.severity]), (kind.title, "bold"))
+    console.print(Padding(line, (0, 0, 0, 2)))
+    shown = alike[:_MOST_ALIKE]
+    for finding in shown:
+        console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
+    if len(alike) > len(shown):
+        console.print(Padding(Text(f"and {len(alike) - len(shown)} more: see --json", style="dim"), (0, 0, 0, 16)))
+    if kind.severity is not Severity.INFO:
+        for remedy in dict.fromkeys(finding.remedy or kind.remedy for finding in shown):
+            console.print(Padding(Text(f"→ {remedy}", style="dim"), (0, 0, 0, 16)))
 
 
 def _head(one: Checked) -> Text:

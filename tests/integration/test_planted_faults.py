@@ -88,14 +88,14 @@ def test_check_loads_wheels_and_judges_what_that_shows(objects: Mapping[str, byt
     """One wheel is good and needs another that is given with it, one turns the GIL on, one crashes."""
     tag = f"cp314-cp314t-{planted.PLATFORM}"
     good = planted.members(objects["good-t"], planted.SO_T, (tag,))
-    good[f"{planted.DIST_INFO}/METADATA"] += b"Requires-Dist: beside-planted>=1\n"
-    good["planted/__init__.py"] = b"import beside_planted\nfrom planted import _native\n"
+    good[f"{planted.DIST_INFO}/METADATA"] += b"Requires-Dist: annex>=1\n"
+    good["planted/__init__.py"] = b"import annex\nfrom planted import _native\n"
     beside = {
-        "beside_planted.py": b"",
-        "beside_planted-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: beside-planted\nVersion: 1.0\n",
-        "beside_planted-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "annex.py": b"",
+        "annex-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: annex\nVersion: 1.0\n",
+        "annex-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    recorded = planted.record(beside).replace(planted.DIST_INFO.encode(), b"beside_planted-1.0.dist-info")
+    recorded = planted.record(beside).replace(planted.DIST_INFO.encode(), b"annex-1.0.dist-info")
     crashing = {
         **planted.members(objects["good-t"], planted.SO_T, (tag,)),
         "planted/__init__.py": b"import os; os.abort()",
@@ -112,8 +112,8 @@ def test_check_loads_wheels_and_judges_what_that_shows(objects: Mapping[str, byt
             ("crash", planted.name_of("cp314t"), planted.pack(crashing)),
         )
     ]
-    pure = tmp_path / "beside_planted-1.0-py3-none-any.whl"
-    pure.write_bytes(planted.pack({**beside, "beside_planted-1.0.dist-info/RECORD": recorded}, b""))
+    pure = tmp_path / "annex-1.0-py3-none-any.whl"
+    pure.write_bytes(planted.pack({**beside, "annex-1.0.dist-info/RECORD": recorded}, b""))
     matrix = tmp_path / "matrix.toml"
     matrix.write_text('[farm]\nbases = ["debian-12"]\n[packages.planted]\n')
     options = ("--load", "--json", "--matrix", str(matrix), "--logs", str(tmp_path / "kept"))

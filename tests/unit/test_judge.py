@@ -100,6 +100,13 @@ def test_libraries_that_are_loaded_may_have_what_is_undefined():
     assert codes(planted.name_of(), facts(tag, undefined=undefined)) == ["WF318"]
 
 
+def test_private_c_api_is_what_no_documentation_offers():
+    tag = f"cp314-cp314-{planted.PLATFORM}"
+    documented = dict.fromkeys(("_PyBytes_Resize", "_PyObject_GetDictPtr", "_Py_c_sum"), planted.SO)
+    assert codes(planted.name_of(), facts(tag, undefined=documented)) == []
+    assert codes(planted.name_of(), facts(tag, undefined={**documented, "_PyType_Lookup": planted.SO})) == ["WF319"]
+
+
 def test_two_builds_are_compared():
     def subject(size: int, **more: Any) -> Subject:
         found = facts(f"cp314-cp314-{planted.PLATFORM}", size=size, **more)

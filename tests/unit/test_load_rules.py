@@ -166,3 +166,23 @@ def test_warnings_are_told_except_the_gils_own():
     own = {"category": "DeprecationWarning", "text": "old", "where": "foo/__init__.py:9"}
     (finding,) = findings(facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo")), "foo")
     assert (finding.code, finding.where, finding.detail) == ("WF411", "foo/__init__.py:9", "DeprecationWarning: old")
+
+
+def test_what_fails_the_package_is_said_once():
+    lines = [{"module": name, "error": "ImportError: once per process"} for name in ("foo", "foo._x", "foo._y")]
+    (finding,) = findings(facts(again={"lines": lines, "warnings": []}), "foo")
+    assert (finding.code, finding.where) == ("WF416", "foo")
+    assert finding.detail.endswith("once per process (2 more of its modules alike)")
+
+
+def test_a_package_that_words_a_refusal_itself_is_no_failure_of_its_own():
+    refusing = module(natives={"foo._x": {**DECLARED, "interpreters": "no"}})
+    said = {"module": "foo", "error": "ImportError: please read this", **IN_ROUND}
+    assert codes(facts(refusing, subinterpreters={"lines": [said], "warnings": []})) == ["WF505"]
+
+
+def test_what_the_farms_interpreters_do_without_is_no_fault_of_a_package():
+    late = module("foo._tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter")
+    assert codes(facts(module(), late)) == []
+    alone = module("tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter")
+    assert codes(facts(alone)) == ["WF402"]

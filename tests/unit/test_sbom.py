@@ -66,6 +66,7 @@ def test_where_names_do_not_decide_the_number_does():
 def test_of_other_tools_one_component_may_stand_for_several_libraries():
     grafted = ["libssl-00000000.so.3", "libcrypto-00000000.so.3"]
     assert told(grafted, [rpm("openssl")], ("x.dist-info/sboms/x.json",)) == []
+    assert told(grafted, [rpm("openssl")], (*AUDITWHEEL, "x.dist-info/sboms/x.json")) == []
 
 
 NAMES = st.lists(st.text("abcdxz-+_.0123456789", max_size=12), max_size=6)
