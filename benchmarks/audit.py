@@ -25,6 +25,7 @@ from rich.table import Table
 
 from builder import check, engine
 from builder.engine import Engine, Limits, Task
+from builder.store import Store
 from builder.tags import glibc_floors
 from tests import planted
 
@@ -97,11 +98,13 @@ def _planted(docker: Engine, image: str, folder: Path) -> list[Case]:
 
 
 def _well_kept(folder: Path) -> list[Case]:
+    store = Store(folder / "wheelhouse")
     found = []
     for requirement in WELL_KEPT:
         place = folder / requirement
         place.mkdir()
-        found += [Case(fault="", code="", path=path) for path in check.upstream(requirement, place)]
+        found += [Case(fault="", code="", path=path) for path in check.upstream(requirement, place, store)]
+    store.close()
     return found
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from builder.errors import ExitCode
+from builder.store import Store
 from tests.integration.conftest import Workshop
 
 # By package: verdicts and codes on cp314, then on cp314t. Infos are in brackets.
@@ -33,12 +36,17 @@ MATRIX = '[farm]\nbases = ["debian-12"]\n' + "".join(
 
 
 @pytest.fixture(scope="module")
-def packages(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def shop(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     assert images
     shop = Workshop(root=tmp_path_factory.mktemp("loads"))
     shop.write(MATRIX, *EXPECTED)
     ended = shop.run()
     assert ended.returncode == ExitCode.FAULTS, ended.stdout + ended.stderr
+    return shop
+
+
+@pytest.fixture
+def packages(shop: Workshop) -> dict[str, dict[str, Any]]:
     return shop.verdicts()
 
 
@@ -83,3 +91,18 @@ def test_what_a_build_missed_is_answered_with_the_line_to_write(packages: dict[s
     (finding,) = packages["thirsty"]["abis"]["cp314"]["findings"]
     assert 'set apt = ["libexpat1-dev"] in [packages.thirsty]' in finding["remedy"]
     assert "libexpat1-dev has /usr/include/expat.h" in finding["remedy"]
+
+
+def test_a_failure_that_other_rules_read_is_read_anew_without_a_build(shop: Workshop):
+    store = Store(shop.wheelhouse)
+    recorded = next(one for one in store.newest_of("thirsty") if one.job.startswith("build:"))
+    other = json.loads(json.dumps(recorded.facts).replace("a header is missing", "something happened"))
+    assert other != recorded.facts
+    store.put(replace(recorded, facts={**other, "rules": "other"}))
+    store.close()
+    ended = shop.run("--only", "thirsty", "--json")
+    (package,) = json.loads(ended.stdout)["packages"]
+    assert {one["detail"] for abi in package["abis"].values() for one in abi["findings"]} == {
+        "a header is missing: expat.h"
+    }
+    assert "start  build:" not in ended.stderr
