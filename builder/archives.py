@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from typing import TYPE_CHECKING
+import tempfile
+from typing import IO, TYPE_CHECKING
 
 from builder.errors import CannotTellError
 
@@ -13,22 +14,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIMIT_BYTES = 512 << 20
+_IN_MEMORY_BYTES = 64 << 20
 
 
-def pack(files: Mapping[str, bytes | Path]) -> io.BytesIO:
-    """Return an archive of files.
+def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
+    """Return an archive of files, for the caller to close. What is large is kept on disk: a wheel may have any size.
 
     Args:
         files: content by path; what begins like a script is executable.
     """
-    buffer = io.BytesIO()
+    sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
+    small = sum(sizes.values()) < _IN_MEMORY_BYTES
+    buffer: IO[bytes] = io.BytesIO() if small else tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in sorted(files.items()):
-            data = content if isinstance(content, bytes) else content.read_bytes()
-            info = tarfile.TarInfo(name.lstrip("/"))
-            info.size = len(data)
-            info.mode = 0o755 if data.startswith(b"#!") else 0o644
-            archive.addfile(info, io.BytesIO(data))
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
+                info = tarfile.TarInfo(name.lstrip("/"))
+                info.size = sizes[name]
+                info.mode = 0o755 if source.read(2) == b"#!" else 0o644
+                source.seek(0)
+                archive.addfile(info, source)
     buffer.seek(0)
     return buffer
 

@@ -195,17 +195,18 @@ class Engine:
         Raises:
             Interrupted: the farm was asked to stop.
         """
-        stream = self._client.api.build(
-            fileobj=archives.pack(context),
-            custom_context=True,
-            tag=tag,
-            buildargs={**host.proxies(), **arguments},
-            labels={LABEL: "image", **labels},
-            decode=True,
-            rm=True,
-            forcerm=True,
-            container_limits={"memory": 6 << 30},
-        )
+        with archives.pack(context) as packed:
+            stream = self._client.api.build(
+                fileobj=packed,
+                custom_context=True,
+                tag=tag,
+                buildargs={**host.proxies(), **arguments},
+                labels={LABEL: "image", **labels},
+                decode=True,
+                rm=True,
+                forcerm=True,
+                container_limits={"memory": 6 << 30},
+            )
         for message in stream:
             if stop.is_set():
                 raise Interrupted
@@ -235,7 +236,8 @@ class Engine:
         try:
             with self._container(task) as container:
                 if task.files:
-                    container.put_archive("/", archives.pack(task.files))
+                    with archives.pack(task.files) as packed:
+                        container.put_archive("/", packed)
                 container.start()
                 timed_out = self._wait(container, task.limits.timeout_s, stop)
                 container.reload()

@@ -10,10 +10,19 @@ from builder.errors import CannotTellError
 
 def test_files_come_out_as_they_went_in(tmp_path: Path):
     (tmp_path / "wheel").write_bytes(b"\x00" * 9)
-    packed = archives.pack({"/farm/run.sh": b"#!/bin/sh\n", "/farm/wheel": tmp_path / "wheel"})
-    with tarfile.open(fileobj=io.BytesIO(packed.getvalue())) as archive:
+    with archives.pack({"/farm/run.sh": b"#!/bin/sh\n", "/farm/wheel": tmp_path / "wheel"}) as packed:
+        content = packed.read()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert [(member.name, member.mode) for member in archive] == [("farm/run.sh", 0o755), ("farm/wheel", 0o644)]
-    assert archives.unpack([packed.getvalue()], "/farm") == {"farm/run.sh": b"#!/bin/sh\n", "farm/wheel": b"\x00" * 9}
+    assert archives.unpack([content], "/farm") == {"farm/run.sh": b"#!/bin/sh\n", "farm/wheel": b"\x00" * 9}
+
+
+def test_what_is_large_is_packed_on_disk(tmp_path: Path):
+    with (tmp_path / "wheel").open("wb") as file:
+        file.truncate(80 << 20)
+    with archives.pack({"/farm/wheel": tmp_path / "wheel"}) as packed:
+        assert not isinstance(packed, io.BytesIO)
+        assert archives.unpack(iter(lambda: packed.read(1 << 20), b""), "/farm") == {"farm/wheel": bytes(80 << 20)}
 
 
 def test_links_and_devices_stay_behind():
