@@ -12,16 +12,16 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from builder import catalog, interfaces, judge, stable_abi
 from builder.errors import ExitCode, FarmError
 from builder.findings import Finding, Severity
-from builder.judge import floors
+from builder.judge import floors, threads
 from builder.judge.subject import Subject
 
 if TYPE_CHECKING:
@@ -140,6 +140,28 @@ def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = Tru
         path=path, facts=facts, findings=found, floors=floors.worst(subject), abis=subject.abis,
         bases=tuple(base.name for base in subject.bases),
     )  # fmt: skip
+
+
+def with_changes(checked: Sequence[Checked]) -> tuple[Checked, ...]:
+    """Add what changed for threads since an older release, where a wheel of it for the same ABI was given too."""
+    names = {one.path: parse_wheel_filename(one.filename) for one in checked if one.facts and one.abis}
+    found = []
+    for one in checked:
+        name, version, _, _ = names.get(one.path, ("", None, (), frozenset()))
+        older = [
+            (names[other.path][1], other)
+            for other in checked
+            if version is not None and other.path in names and names[other.path][0] == name
+            and other.abis == one.abis and names[other.path][1] < version
+        ]  # fmt: skip
+        if older:
+            before, other = max(older, key=lambda pair: pair[0])
+            if told := "; ".join(threads.changed(other.facts, one.facts)):
+                change = Finding(code="WF620", detail=f"since {before} it {told}", where=one.filename)
+                found.append(replace(one, findings=ordered((*one.findings, change))))
+                continue
+        found.append(one)
+    return tuple(found)
 
 
 def exit_code(checked: Iterable[Checked]) -> ExitCode:

@@ -64,6 +64,7 @@ def check(
             found = [checks.check(path, bases, static=load is False) for path in paths]
             if load is not False:
                 found = _loaded(found, bases, abis, store, insist=load is True)
+            found = list(checks.with_changes(found))
             if logs is not None and (store.wheelhouse / "logs").is_dir():
                 shutil.copytree(store.wheelhouse / "logs", logs / "logs", dirs_exist_ok=True)
             if logs is None:  # they go with the folder

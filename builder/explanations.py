@@ -99,6 +99,7 @@ EXPLANATIONS = {
     "WF617": ("Objects that several threads share are then changed without order.", "`nm -D --undefined-only FILE | grep -E 'Mutex|CriticalSection|pthread_'`"),
     "WF618": ("Another thread may drop the last reference before it is used.", "`nm -D --undefined-only FILE | grep -E 'PyDict_GetItem|PyList_GetItem|PyDict_Next'`"),
     "WF619": ("Threads that call it at the same time overwrite each other's answer.", "`nm -D --undefined-only FILE`, and section 2.9.1 of POSIX"),
+    "WF620": ("It tells what an upgrade brings, and what staying behind risks.", "`wheelfarm check OLD NEW`, or `nm -D` of both"),
     "WF901": ("Nothing is claimed about that base.", "`wheelfarm doctor`"),
     "WF902": ("Nothing is claimed: a fault of the farm is never a verdict on a package.", "LOG, and `wheelfarm doctor`"),
 }  # fmt: skip

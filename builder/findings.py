@@ -277,6 +277,8 @@ CODES = {
               "other thread can change the container.", "Use the function that returns a strong reference, such as PyDict_GetItemRef, or hold a critical section."),
         _info("WF619", "C library calls that share state", "An extension module uses functions of the C library that POSIX does not promise to be safe among "
               "threads.", "Use the variant that takes a buffer, such as localtime_r or strtok_r."),
+        _info("WF620", "made otherwise for threads", "Two releases differ in what their compiled code shows of how it was made for threads.",
+              "Read the release notes: locks that are new hint at faults that the older release has."),
         _warning("WF901", "base not to be had", _U, "The base could not be had, so nothing is known about it.",
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",

@@ -56,12 +56,11 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     before, after = _whole(old), _whole(new)
     for what, words in (("locks", "takes locks by"), ("borrowed", "borrows references by"), ("libc", "calls")):
         if gained := sorted(after[what] - before[what]):
-            yield f"now {words} {', '.join(gained)}"
+            yield f"{words} {', '.join(gained)}"
         if lost := sorted(before[what] - after[what]):
             yield f"no longer {words} {', '.join(lost)}"
     if before["declared"] != after["declared"]:
-        listed = sorted(after["declared"]) or ["none of its modules"]
-        yield f"now {', '.join(listed)} says that it needs no GIL"
+        yield f"says that it needs no GIL of {', '.join(sorted(after['declared'])) or 'no module'}"
 
 
 def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:

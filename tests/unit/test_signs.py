@@ -1,9 +1,11 @@
 """What compiled code shows, unloaded, of how it was made for threads."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.check import Checked, with_changes
 from builder.inside import signals
 from builder.inside.elf import Elf
 from builder.judge import threads
@@ -65,8 +67,25 @@ def test_what_changed_between_two_releases_is_told():
     old = wheel(gil=None, borrowed=["PyDict_GetItem"])
     new = wheel(locks=["PyMutex_Lock"])
     assert [*threads.changed(old, new)] == [
-        "now takes locks by PyMutex_Lock",
+        "takes locks by PyMutex_Lock",
         "no longer borrows references by PyDict_GetItem",
-        "now foo._speed says that it needs no GIL",
+        "says that it needs no GIL of foo._speed",
     ]
     assert [*threads.changed(new, new)] == []
+
+
+def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> Checked:
+    path = Path(f"foo-{version}-cp314-{abi}-manylinux_2_28_x86_64.whl")
+    return Checked(path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",))
+
+
+def test_of_releases_that_are_checked_together_the_newer_is_told_what_changed():
+    old, new = wheel(libc=["rand"]), wheel(locks=["PyMutex_Lock"])
+    given = [checked("2.0", new), checked("1.9", wheel()), checked("1.10", old), checked("1.0", wheel(), abi="cp314")]
+    told = {one.filename.split("-")[1]: [finding.detail for finding in one.findings] for one in with_changes(given)}
+    assert told == {
+        "2.0": ["since 1.10 it takes locks by PyMutex_Lock; no longer calls rand"],
+        "1.10": ["since 1.9 it calls rand"],
+        "1.9": [],
+        "1.0": [],
+    }
