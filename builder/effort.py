@@ -30,6 +30,7 @@ class Effort:
         iterations: how often each own test is repeated in every thread.
         proofs: how many findings are shown again by a program of their own.
         times: how often each such program is run.
+        speed_s: most time to measure speed, in seconds; 0 for not at all.
     """
 
     threads: int
@@ -41,21 +42,31 @@ class Effort:
     iterations: int
     proofs: int
     times: int
+    speed_s: float
 
     def record(self) -> dict[str, float]:
-        """Return the row as JSON data."""
-        return asdict(self)
+        """Return what the search for faults goes by, as JSON data."""
+        return {name: value for name, value in asdict(self).items() if name != "speed_s"}
 
 
 EFFORTS = {
     Level.QUICK: Effort(
-        threads=4, pairs=24, learn_s=5, race_s=15, plain_s=8, tests_s=0, iterations=1, proofs=1, times=3
+        threads=4, pairs=24, learn_s=5, race_s=15, plain_s=8, tests_s=0, iterations=1, proofs=1, times=3, speed_s=0
     ),
     Level.STANDARD: Effort(
-        threads=4, pairs=48, learn_s=8, race_s=30, plain_s=12, tests_s=45, iterations=2, proofs=3, times=10
+        threads=4, pairs=48, learn_s=8, race_s=30, plain_s=12, tests_s=45, iterations=2, proofs=3, times=10, speed_s=8
     ),
     Level.DEEP: Effort(
-        threads=8, pairs=400, learn_s=40, race_s=600, plain_s=240, tests_s=600, iterations=8, proofs=12, times=20
+        threads=8,
+        pairs=400,
+        learn_s=40,
+        race_s=600,
+        plain_s=240,
+        tests_s=600,
+        iterations=8,
+        proofs=12,
+        times=20,
+        speed_s=8,
     ),
 }
 """By level."""

@@ -301,6 +301,7 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         interfaces=interfaces.load(),
         race=evidence.get(f"race:{name}@{base}"),
         exercise=evidence.get(f"exercise:{name}@{base}"),
+        speed=evidence.get(f"speed:{name}@{base}"),
         remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
         system={base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases},
     )

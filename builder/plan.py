@@ -19,6 +19,7 @@ from builder.jobs.image import (
 from builder.jobs.load import Load
 from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
+from builder.jobs.speed import Speed
 from builder.matrix import OwnTests
 
 if TYPE_CHECKING:
@@ -154,7 +155,25 @@ def _threads(
                 pure=source.pure,
             )
         )
+        if effort.speed_s:
+            jobs.append(
+                Speed(
+                    name=build.name,
+                    version=build.version,
+                    base=base.name,
+                    abis=_compared(matrix, catalog, abi),
+                    seconds=effort.speed_s,
+                    requires=requires,
+                    pure=source.pure,
+                )
+            )
     return jobs
+
+
+def _compared(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
+    """Return the ABI without the GIL and, where the matrix has one, the first with it."""
+    others = [catalog.abis[name] for name in matrix.abis if not catalog.abis[name].free_threaded]
+    return (free, *others[:1])
 
 
 def images(bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:

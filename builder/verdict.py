@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from builder import load_rules, remedies, stress_rules
+from builder import load_rules, remedies, speed, stress_rules
 from builder.findings import Finding, Verdict
 from builder.judge import compare
 from builder.judge import findings as findings_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from builder.catalog import Abi, Base
     from builder.interfaces import Interfaces
     from builder.sources import Fault, Source
+    from builder.speed import Speed
     from builder.store import Evidence
 
 
@@ -55,12 +56,17 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A package with its verdicts."""
+    """A package with its verdicts.
+
+    Attributes:
+        speed: how fast its native calls are; None where that was not asked.
+    """
 
     name: str
     version: str
     source: Source | Fault
     abis: Mapping[str, Judgement]
+    speed: Speed | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +82,7 @@ class Case:
         interfaces: what interpreters and bases offer.
         race: what the race detector saw, where it was asked.
         exercise: what threads did to it, where that was tried.
+        speed: how fast it is, where that was measured.
         remedies: what was found out about what a build missed, by base.
         system: system packages the matrix has for it, by base it is built on.
     """
@@ -89,6 +96,7 @@ class Case:
     interfaces: Interfaces
     race: Evidence | None = None
     exercise: Evidence | None = None
+    speed: Evidence | None = None
     remedies: Mapping[str, Evidence] = field(default_factory=dict)
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -109,7 +117,9 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
 def judge(case: Case, abis: Iterable[Abi]) -> Judged:
     """Judge a package by its evidence."""
     judgements = {abi.name: _judge_abi(case, abi) for abi in abis}
-    return Judged(name=case.source.name, version=case.source.version, source=case.source, abis=judgements)
+    source = case.source
+    found = speed.judge(case.speed)
+    return Judged(name=source.name, version=source.version, source=source, abis=judgements, speed=found)
 
 
 def _judge_abi(case: Case, abi: Abi) -> Judgement:

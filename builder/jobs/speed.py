@@ -1,0 +1,104 @@
+"""Speed job: calls of a package's native code on 1, 2 and 4 threads, with and without the GIL -> calls per second.
+
+It stands by itself and runs while nothing else does: docs/decisions/0011-speed-alone.md.
+
+Facts: `wheel` (file name of the free-threaded wheel, or None: then there is nothing else), `unknown` (why there is
+nothing to call, or None) and, where there is, what builder/inside/stress/speed.py answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.engine import Limits, Task
+from builder.jobs import Result, stress_programs
+from builder.jobs.load import wheel_of
+from builder.jobs.race import PLAN, answered, served_wheels
+from builder.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.catalog import Abi
+    from builder.jobs import Tools
+    from builder.sources import Pure
+    from builder.store import Evidence
+
+_OUTPUT = "/result/speed.json"
+_CPUS = 4.0
+"""As many as there are threads at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speed:
+    """Measure one package, on the base it was built on.
+
+    Attributes:
+        abis: the one without the GIL first, then one with it, where the matrix has one.
+        seconds: most time to measure.
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+    """
+
+    name: str
+    version: str
+    base: str
+    abis: tuple[Abi, ...]
+    seconds: float
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"speed:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
+        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        image, race, *builds = (inputs[need] for need in self.needs)
+        wheels = [build.files.get(wheel_of(build, abi.name) or "") for build in builds for abi in self.abis]
+        pure = [wheel.sha256 for wheel in self.pure]
+        layout = [(abi.name, abi.directory) for abi in self.abis]
+        content = image.facts["content"]
+        return digest("speed", 1, stress_programs(), layout, self.seconds, wheels, pure, race.files.get(PLAN), content)
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, race, *builds = (inputs[need] for need in self.needs)
+        free = self.abis[0]
+        wheel = wheel_of(builds[0], free.name)
+        if wheel is None:
+            return Result(facts={"wheel": None})
+        planned = (
+            json.loads(tools.store.file(race.files[PLAN]).read_text()) if PLAN in race.files else {"surface": None}
+        )
+        if planned["surface"] is None:
+            return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
+        abis = [abi for abi in self.abis if wheel_of(builds[0], abi.name) is not None]
+        served = {name: sha256 for abi in abis for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)}
+        interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
+        request = {
+            "requirement": f"{self.name}=={self.version}",
+            "wheels": "/farm/wheels",
+            "surface": planned["surface"],
+            "interpreters": interpreters,
+            "cpus": _CPUS,
+            "seconds": self.seconds,
+        }
+        tools.say("measuring its speed")
+        task = Task(
+            image=image.facts["tag"],
+            command=[interpreters[free.name], "/farm/stress/speed.py", "/farm/request.json", _OUTPUT],
+            files={
+                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                "/farm/request.json": json.dumps(request).encode(),
+            },
+            collect=_OUTPUT,
+            limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
+        )
+        return Result(facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)})
