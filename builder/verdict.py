@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from builder import load_rules, remedies, speed, stress_rules
+from builder import base_outcomes, load_rules, remedies, speed, stress_rules
 from builder.findings import Finding, Verdict
 from builder.judge import compare
 from builder.judge import findings as findings_of
@@ -15,6 +15,7 @@ from builder.stress_rules import Exercised
 from builder.tags import floor_name, glibc_floors
 
 if TYPE_CHECKING:
+    from builder.base_outcomes import Outcome
     from builder.catalog import Abi, Base
     from builder.interfaces import Interfaces
     from builder.sources import Fault, Source
@@ -42,6 +43,7 @@ class Judgement:
         reason: one sentence for a person.
         wheels: what was built, the base with the oldest glibc first.
         loaded_on: bases it was imported on.
+        on: what importing showed, by base.
         exercised: how much of it was put under threads.
     """
 
@@ -51,6 +53,7 @@ class Judgement:
     wheels: tuple[Wheel, ...] = ()
     findings: tuple[Finding, ...] = ()
     loaded_on: tuple[str, ...] = ()
+    on: Mapping[str, Outcome] = field(default_factory=dict)
     exercised: Exercised = field(default_factory=Exercised)
 
 
@@ -144,6 +147,7 @@ def _judge_abi(case: Case, abi: Abi) -> Judgement:
         wheels=wheels,
         findings=findings,
         loaded_on=loaded,
+        on=base_outcomes.outcomes(case.loads, abi.name, case.source.name),
         exercised=exercised,
     )
 

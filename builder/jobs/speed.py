@@ -59,13 +59,26 @@ class Speed:
         builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
         return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
 
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result beside its inputs, by a name that a person understands."""
+        return {
+            "code inside the container": stress_programs(),
+            "effort": self.seconds,
+            "ABIs": [(abi.name, abi.directory) for abi in self.abis],
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        """Return what of its inputs can change the result, by job id."""
+        image, race, *builds = self.needs
+        wheels = {
+            name: [inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis]
+            for name in builds
+        }
+        return {image: inputs[image].facts["content"], race: inputs[race].files.get(PLAN), **wheels}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        image, race, *builds = (inputs[need] for need in self.needs)
-        wheels = [build.files.get(wheel_of(build, abi.name) or "") for build in builds for abi in self.abis]
-        pure = [wheel.sha256 for wheel in self.pure]
-        layout = [(abi.name, abi.directory) for abi in self.abis]
-        content = image.facts["content"]
-        return digest("speed", 1, stress_programs(), layout, self.seconds, wheels, pure, race.files.get(PLAN), content)
+        return digest("speed", 1, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, race, *builds = (inputs[need] for need in self.needs)
@@ -84,7 +97,8 @@ class Speed:
         request = {
             "requirement": f"{self.name}=={self.version}",
             "wheels": "/farm/wheels",
-            "surface": planned["surface"],
+            "prelude": planned["surface"]["prelude"],
+            "calls": planned["surface"]["calls"],
             "interpreters": interpreters,
             "cpus": _CPUS,
             "seconds": self.seconds,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from builder.findings import Finding
     from builder.matrix import Matrix
+    from builder.speed import Ratio, Speed
     from builder.verdict import Judged, Judgement
 
 SCHEMA_VERSION = 1
@@ -78,6 +79,37 @@ class ExercisedPart(Part):
     race_detector: bool
 
 
+class RatioPart(Part):
+    """Of the ratios of several calls."""
+
+    low: float
+    median: float
+    high: float
+
+
+class SpeedPart(Part):
+    """How fast its native calls are, measured with objects of each thread's own."""
+
+    calls: int
+    """How many were measured."""
+    tried: int
+    """How many were meant to be."""
+    cpus: int
+    """How many CPUs they could use."""
+    baseline: str
+    """The ABI whose throughput on one thread counts as 1."""
+    throughput: dict[str, dict[str, RatioPart]]
+    """By ABI and number of threads; empty where it cannot be said."""
+    machine: dict[str, float]
+    """What threads of pure Python reached without the GIL meanwhile, by their number; one counts as 1."""
+    cost: RatioPart | None
+    """CPU time of a call on one thread without the GIL, by that with it."""
+    plain_cost: float | None
+    """The same for a loop of pure Python."""
+    why: str
+    """What is not said, and why; empty where all is."""
+
+
 class AbiPart(Part):
     """The verdict for one ABI."""
 
@@ -90,6 +122,8 @@ class AbiPart(Part):
     wheels: list[WheelPart]
     loaded_on: list[str]
     """Bases it was imported on."""
+    on: dict[str, Literal["imports", "fails", "not-claimed", "no-wheel", "undetermined"]] = {}
+    """What importing its wheels showed, by base; empty where nothing native was to be imported."""
     exercised: ExercisedPart
     findings: list[FindingPart]
 
@@ -111,6 +145,8 @@ class PackagePart(Part):
     version: str
     source: SourcePart
     abis: dict[str, AbiPart]
+    speed: SpeedPart | None = None
+    """Measured at the efforts `standard` and `deep`."""
 
 
 class FarmPart(Part):
@@ -171,6 +207,7 @@ def _package(package: Judged) -> PackagePart:
         version=package.version,
         source=_source(package),
         abis={abi: _abi(package, judgement) for abi, judgement in package.abis.items()},
+        speed=None if package.speed is None else _speed(package.speed),
     )
 
 
@@ -190,6 +227,7 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
             for wheel in judgement.wheels
         ],
         loaded_on=list(judgement.loaded_on),
+        on={base: outcome.value for base, outcome in judgement.on.items()},
         exercised=ExercisedPart(
             native_callables=judgement.exercised.callables,
             called_alone=judgement.exercised.alone,
@@ -200,6 +238,27 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
         ),
         findings=[_finding(package, judgement.abi, finding) for finding in judgement.findings],
     )
+
+
+def _speed(speed: Speed) -> SpeedPart:
+    return SpeedPart(
+        calls=speed.calls,
+        tried=speed.tried,
+        cpus=speed.cpus,
+        baseline=speed.baseline,
+        throughput={
+            abi: {str(threads): _ratio(ratio) for threads, ratio in ratios.items()}
+            for abi, ratios in speed.throughput.items()
+        },
+        machine={str(threads): ratio for threads, ratio in speed.machine.items()},
+        cost=None if speed.cost is None else _ratio(speed.cost),
+        plain_cost=speed.plain_cost,
+        why=speed.why,
+    )
+
+
+def _ratio(ratio: Ratio) -> RatioPart:
+    return RatioPart(low=ratio.low, median=ratio.median, high=ratio.high)
 
 
 def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from builder.findings import Verdict
+from builder.report import speeds
 from builder.report.history import counts
 from builder.store import digest_text, replace_text
 
@@ -95,8 +96,15 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["slug"] = slug
     environment.filters["moment"] = _moment
+    environment.filters["trouble"] = _trouble
+    environment.globals |= {"bars": speeds.bars, "sentences": speeds.sentences}
     environment.filters["rank"] = lambda verdict: Verdict(verdict).rank
     return environment
+
+
+def _trouble(on: Mapping[str, str]) -> str:
+    """Return the bases on which a package does not import, apart by blanks."""
+    return " ".join(base for base, said in on.items() if said != "imports")
 
 
 def _moment(at: float | None) -> str:
@@ -128,7 +136,6 @@ def _abis(document: Document) -> list[str]:
 def _package(package: PackagePart, material: Material) -> dict[str, Any]:
     return {
         "package": package,
-        "bases": material.document.farm.bases,
         "generated_at": material.document.generated_at,
         "timelines": {abi: material.history.timeline(package.name, abi) for abi in package.abis},
         "runs": material.runs,

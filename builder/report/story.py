@@ -14,7 +14,7 @@ from rich.text import Text
 
 from builder.errors import NothingKnownError
 from builder.findings import Verdict
-from builder.report import document
+from builder.report import document, speeds
 from builder.report.terminal import clock, outcome, style_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ def _render_package(package: PackagePart, console: Console) -> None:
         console.print(Text(f"  for     {source.needed_by}, which needs it"))
     for abi, part in package.abis.items():
         _render_abi(abi, part, console)
+    if package.speed is not None:
+        console.print("\n[bold]How fast it is[/bold]")
+        for sentence in speeds.sentences(package.speed):
+            console.print(Text(f"  {sentence}"), soft_wrap=True)
 
 
 def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
@@ -105,6 +109,10 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
     console.print(head.append(part.verdict, style=style_of(Verdict(part.verdict))).append(f"  {part.reason}", style=""))
     for wheel in part.wheels:
         console.print(Text(f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"), soft_wrap=True)
+    if part.on:
+        console.print(
+            Text(f"  bases   {', '.join(f'{base} {said}' for base, said in part.on.items())}"), soft_wrap=True
+        )
     for finding in part.findings:
         _render_finding(finding, console)
 

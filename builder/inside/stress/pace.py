@@ -1,7 +1,8 @@
 """Make calls as often as told, in as many threads as told, and say how long that took.
 
 Usage: pace.py PREPARED.json, with `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in which `s` is
-what `make` made). The first line on standard output has `gil`. Then each line of standard input is a request in JSON that a line answers:
+what `make` made). The first line on standard output has `gil`: whether an interpreter that can do
+without the GIL has it on. Then each line of standard input is a request in JSON that a line answers:
 `check` (the place of a call, and `slowest_s`) with `why` it cannot be measured, or null; `call` (its place), `threads` and `count`
 (of calls, all threads together) with `wall`, `cpu` (both in seconds), `count` (of calls that were made) and `gil`, or with `error`.
 
@@ -13,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ UNROLLED = 8
 Run = Callable[[Any, int], None]
 Make = Callable[[], Any]
 
+_CAN_DO_WITHOUT = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 _MEMORY_BYTES = 3 << 30
 _PATIENCE_S = 1.0
 _EMPTY_COUNT = 8000
@@ -123,7 +126,12 @@ class Pace:
 
     def measure(self, place: int, threads: int, count: int) -> dict[str, Any]:
         """Measure a call."""
-        return {**measured(*self._call(place), threads, count, self._crew), "gil": gil_enabled()}
+        return {**measured(*self._call(place), threads, count, self._crew), "gil": turned_on()}
+
+
+def turned_on() -> bool:
+    """Return whether something turned on a GIL that need not be."""
+    return _CAN_DO_WITHOUT and bool(gil_enabled())
 
 
 def _impatient(_number: int, _frame: object) -> None:
@@ -140,7 +148,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, _impatient)
     prepared = json.loads(Path(sys.argv[1]).read_text())
     pace = Pace(prepared["prelude"], prepared["calls"])
-    answers.write(json.dumps({"gil": gil_enabled()}) + "\n")
+    answers.write(json.dumps({"gil": turned_on()}) + "\n")
     for line in sys.stdin:
         asked = json.loads(line)
         if "check" in asked:

@@ -24,6 +24,7 @@ import conduct
 import installing
 import owntests
 import scenarios
+import speed
 from conduct import Interpreter, Player
 from proof import Prover
 
@@ -110,7 +111,10 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         key=lambda event: scenarios.weight(by_id[event["scenario"]]),
     )
     return {
-        "surface": {name: surface[name] for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")},
+        "surface": {
+            **{name: surface[name] for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")},
+            "calls": speed.chosen(surface),
+        },
         "plan": plan,
         "scenarios": len(plan),
         "played": len(ended),

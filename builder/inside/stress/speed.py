@@ -2,16 +2,16 @@
 
 Usage: speed.py REQUEST.json OUTPUT.json
 
-The request has `requirement`, `wheels` (a folder), `surface` (what learn.py wrote), `seconds`, `cpus` (what the container may use) and
-`interpreters`, programs by ABI, the one without the GIL first.
+The request has `requirement`, `wheels` (a folder), `prelude` (modules to import), `calls` (see `chosen`), `seconds`, `cpus` (what the
+container may use) and `interpreters`, programs by ABI, the one without the GIL first.
 
 Every interpreter runs pace.py. One measurement is made at a time, and they take turns by interpreter and number of threads, so that whatever
 else the machine does meanwhile meets all of them alike. A loop of pure Python takes part: it tells what the machine had to give.
 
-Facts: `unknown` (why there is nothing to measure: then there is nothing else) or `cpus`, `install` (why the wheel with the GIL could not be installed, or None), `gil` (whether the
-package turned the GIL on: then nothing is measured), `tried`, `left_out` (how many calls by reason), `rounds`, `plain` (the loop, or
-None where nothing was measured) and `calls`. A call has `make`, `text`, `native` and `rates`: by ABI and number of threads, a list of (calls per
-second, calls per second of CPU time) for each round; the same place is the same round.
+Facts: `unknown` (why there is nothing to measure: then there is nothing else) or `cpus`, `install` (why the wheel with the GIL could not
+be installed, or None), `gil` (whether the package turned the GIL on: then nothing is measured), `tried`, `left_out` (how many calls by
+reason: see Turns), `rounds`, `plain` (the loop, or None where nothing was measured) and `calls`. A call has `make`, `text`, `native` and
+`rates`: by ABI and number of threads, a list of (calls per second, calls per second of CPU time); the same place is the same round.
 """
 
 import contextlib
@@ -69,15 +69,21 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
             return {"unknown": f"it does not install: {why}"}
         else:
             failed = why
-    surface = request["surface"]
-    with Turns(interpreters, surface["prelude"], [PLAIN, *chosen(surface)]) as turns:
+    with Turns(interpreters, request["prelude"], [PLAIN, *request["calls"]]) as turns:
         turns.play(time.monotonic() + request["seconds"])
     print(f"measured {len(turns.rates) - 1} calls in {turns.rounds} rounds", flush=True)
     return {"cpus": min(request["cpus"], len(os.sched_getaffinity(0))), "install": failed, **turns.told()}
 
 
 def chosen(surface: dict[str, Any]) -> list[Call]:
-    """Return one call of each native callable, or of some, evenly spread: straight calls by a public name where there are enough."""
+    """Return one call of each native callable, or of some, evenly spread: straight calls by a public name where there are enough.
+
+    Args:
+        surface: what learn.py wrote.
+
+    Returns:
+        Calls: `make` (an expression, or None), `text` (in which `s` is what `make` made) and `native`.
+    """
     found: dict[str, tuple[tuple[bool, bool, bool], Call]] = {}
     for make, operation in _operations(surface):
         for native in operation["native"]:
@@ -139,8 +145,7 @@ class Turns:
 
     def play(self, deadline: float) -> None:
         """Measure until the time is up, or often enough."""
-        first, *_ = self._runners.values()
-        self.gil = bool(first.gil)
+        self.gil = any(runner.gil for runner in self._runners.values())
         if self.gil:
             return
         began = time.monotonic()
@@ -213,7 +218,7 @@ class Turns:
 
     def _once(self, place: int, abi: str, threads: int) -> tuple[float, float]:
         told = self._asked(self._runners[abi], place, threads, self._counts[place])
-        self.gil |= told["gil"] and abi == next(iter(self._runners))
+        self.gil |= told["gil"]
         return round(told["count"] / told["wall"], 1), round(told["count"] / max(told["cpu"], 1e-9), 1)
 
     def told(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@
   const heads = [...table.tHead.rows[0].cells];
   const abis = heads.map((head) => head.dataset.abi);
   const rows = [...body.rows].map((row, place) => ({ row, place, name: row.cells[0].textContent.toLowerCase() }));
-  const [name, verdict, abi, shown] = ["name", "verdict", "abi", "shown"].map((id) => document.getElementById(id));
+  const [name, verdict, abi, base, shown] = ["name", "verdict", "abi", "base", "shown"].map((id) => document.getElementById(id));
   const collator = new Intl.Collator("en", { numeric: true });
 
-  const fits = (row) => !verdict.value && !abi.value ? true : [...row.cells].some((cell, column) =>
-    abis[column] && (!abi.value || abis[column] === abi.value) && cell.dataset.v && (!verdict.value || cell.dataset.v === verdict.value));
+  const fits = (row) => !verdict.value && !abi.value && !base.value ? true : [...row.cells].some((cell, column) =>
+    abis[column] && (!abi.value || abis[column] === abi.value) && cell.dataset.v && (!verdict.value || cell.dataset.v === verdict.value)
+    && (!base.value || (cell.dataset.n ?? "").split(" ").includes(base.value)));
 
   function filter() {
     const part = name.value.trim().toLowerCase();
@@ -20,7 +21,7 @@
       count += !one.row.hidden;
     }
     shown.value = `${count} shown`;
-    const state = new URLSearchParams([["name", name.value], ["verdict", verdict.value], ["abi", abi.value]].filter((pair) => pair[1]));
+    const state = new URLSearchParams([["name", name.value], ["verdict", verdict.value], ["abi", abi.value], ["base", base.value]].filter((pair) => pair[1]));
     history.replaceState(null, "", state.size ? `#${state}` : location.pathname + location.search);
   }
 
@@ -34,7 +35,7 @@
   }
 
   const begun = new URLSearchParams(location.hash.slice(1));
-  for (const field of [name, verdict, abi]) {
+  for (const field of [name, verdict, abi, base]) {
     field.value = begun.get(field.id) ?? "";
     for (const event of ["input", "change"]) field.addEventListener(event, filter);
   }
