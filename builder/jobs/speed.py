@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder.engine import Limits, Task
 from builder.jobs import Result, stress_programs
 from builder.jobs.load import wheel_of
-from builder.jobs.race import PLAN, answered, served_wheels
+from builder.jobs.race import answered, served_wheels
 from builder.store import digest
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Speed:
             name: [inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis]
             for name in builds
         }
-        return {image: inputs[image].facts["content"], race: inputs[race].files.get(PLAN), **wheels}
+        return {image: inputs[image].facts["content"], race: _known(inputs[race]), **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("speed", 1, self.settings(), list(self.reads(inputs).values()))
@@ -86,10 +86,8 @@ class Speed:
         wheel = wheel_of(builds[0], free.name)
         if wheel is None:
             return Result(facts={"wheel": None})
-        planned = (
-            json.loads(tools.store.file(race.files[PLAN]).read_text()) if PLAN in race.files else {"surface": None}
-        )
-        if planned["surface"] is None:
+        known = _known(race)
+        if known is None:
             return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
         abis = [abi for abi in self.abis if wheel_of(builds[0], abi.name) is not None]
         served = {name: sha256 for abi in abis for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)}
@@ -97,8 +95,7 @@ class Speed:
         request = {
             "requirement": f"{self.name}=={self.version}",
             "wheels": "/farm/wheels",
-            "prelude": planned["surface"]["prelude"],
-            "calls": planned["surface"]["calls"],
+            **known,
             "interpreters": interpreters,
             "cpus": _CPUS,
             "seconds": self.seconds,
@@ -116,3 +113,9 @@ class Speed:
             limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
         )
         return Result(facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)})
+
+
+def _known(race: Evidence) -> dict[str, Any] | None:
+    """Return which modules to import and which calls to measure, or None where calling it was never learnt."""
+    surface = race.facts.get("surface")
+    return None if not surface else {name: surface[name] for name in ("prelude", "calls")}

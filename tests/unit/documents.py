@@ -7,7 +7,9 @@ from builder.report.document import (
     FarmPart,
     FindingPart,
     PackagePart,
+    RatioPart,
     SourcePart,
+    SpeedPart,
     WheelPart,
 )
 
@@ -35,6 +37,7 @@ def abi(verdict: str = "compatible", reason: str = "all is well", *findings: Fin
         reason=reason,
         wheels=[wheel],
         loaded_on=BASES[:1],
+        on={"debian-12": "imports", "debian-13": "fails"},
         exercised=ExercisedPart(
             native_callables=0, called_alone=0, under_threads=0, pairs=0, missed=1.0, race_detector=False
         ),
@@ -42,11 +45,37 @@ def abi(verdict: str = "compatible", reason: str = "all is well", *findings: Fin
     )
 
 
-def document(packages: dict[str, dict[str, AbiPart]]) -> Document:
+def ratio(low: float, median: float, high: float) -> RatioPart:
+    return RatioPart(low=low, median=median, high=high)
+
+
+SPEED = SpeedPart(
+    calls=8,
+    tried=11,
+    cpus=2,
+    baseline="cp314",
+    throughput={
+        "cp314t": {"1": ratio(0.71, 0.93, 1.02), "2": ratio(0.88, 1.81, 1.95), "4": ratio(0.61, 1.74, 1.96)},
+        "cp314": {"1": ratio(1, 1, 1), "2": ratio(0.93, 0.99, 1.01), "4": ratio(0.9, 0.97, 1.02)},
+    },
+    machine={"1": 1.0, "2": 1.97, "4": 1.95},
+    cost=ratio(0.98, 1.12, 1.43),
+    plain_cost=1.15,
+    why="",
+)
+UNKNOWN_SPEED = SPEED.model_copy(
+    update={"throughput": {}, "cost": None, "plain_cost": None, "calls": 0, "why": "not measured: no call is known"}
+)
+
+
+def document(packages: dict[str, dict[str, AbiPart]], **speeds: SpeedPart) -> Document:
     source = SourcePart(kind="index", filename="foo-1.tar.gz", sha256="0" * 64, needed_by="")
     return Document(
         schema_version=1,
         generated_at="2026-11-21T02:00:00Z",
         farm=FarmPart(version="0.1.0", bases=BASES, build_on=BASES[:1]),
-        packages=[PackagePart(name=name, version="1.0", source=source, abis=abis) for name, abis in packages.items()],
+        packages=[
+            PackagePart(name=name, version="1.0", source=source, abis=abis, speed=speeds.get(name))
+            for name, abis in packages.items()
+        ],
     )

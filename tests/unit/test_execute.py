@@ -83,6 +83,36 @@ def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
     assert len(ran) == 3
 
 
+def test_what_measures_the_machine_runs_last_and_alone(store: Store):
+    ran: list[str] = []
+    running: list[str] = []
+    seen: dict[str, list[str]] = {}
+
+    @dataclass
+    class Watched(Step):
+        def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+            running.append(self.id)
+            seen[self.id] = list(running)
+            result = super().run(inputs, tools)
+            running.remove(self.id)
+            return result
+
+    run(
+        store,
+        Watched("build:a", ran),
+        Watched("speed:a", ran, ("build:a",)),
+        Watched("build:b", ran),
+        Watched("load:b", ran, ("build:b",)),
+        Watched("speed:b", ran, ("build:b",)),
+    )
+    assert sorted(ran[-2:]) == ["speed:a", "speed:b"]
+    assert seen["speed:a"] == ["speed:a"]
+    assert seen["speed:b"] == ["speed:b"]
+    ran.clear()
+    run(store, Watched("build:a", ran), Watched("speed:a", ran, ("build:a",), salt="2"))
+    assert ran == ["speed:a"]
+
+
 def test_a_changed_input_runs_just_what_stands_on_it(store: Store):
     ran: list[str] = []
 

@@ -8,6 +8,7 @@ from builder import catalog, matrix, plan
 from builder.effort import EFFORTS, Effort, Level
 from builder.jobs.exercise import Exercise
 from builder.jobs.race import Race
+from builder.jobs.speed import Speed
 from builder.matrix import Package
 from builder.sources import Pure, Source
 from builder.store import Evidence
@@ -143,6 +144,7 @@ STANDARD = EFFORTS[Level.STANDARD]
 THREADS = {"image:race-interpreter", "image:race-debian-12"} | {
     f"{kind}:{name}@debian-12" for kind in ("race", "exercise") for name in ("foo", "bar")
 }
+SPEEDS = {f"speed:{name}@debian-12" for name in ("foo", "bar")}
 
 
 def threads(planned: plan.Plan) -> set[str]:
@@ -159,7 +161,7 @@ def test_an_effort_adds_one_detector_and_two_jobs_a_package():
     assert threads(planned) == THREADS
     (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
     added = planned.jobs.keys() - made().jobs.keys()
-    assert added == THREADS | {packages}
+    assert added == THREADS | SPEEDS | {packages}
     assert planned.jobs["race:foo@debian-12"].needs == (packages, "audit:foo@debian-12", "build:foo@debian-12")
     needs = planned.jobs["race:bar@debian-12"].needs
     assert needs == ("image:race-debian-12", "audit:bar@debian-12", "build:bar@debian-12")
@@ -215,7 +217,40 @@ def test_with_the_gil_alone_no_threads_are_tried():
 @pytest.mark.parametrize("level", [Level.QUICK, Level.DEEP])
 def test_another_effort_changes_what_threads_do_alone(level: Level):
     difference = changed(keys(made(effort=STANDARD)), keys(made(effort=EFFORTS[level])))
-    assert difference == {job for job in THREADS if not job.startswith("image:")}
+    assert difference - SPEEDS == {job for job in THREADS if not job.startswith("image:")}
+
+
+def test_speed_is_measured_of_every_native_package_by_the_efforts_that_have_time_for_it():
+    for level in Level:
+        jobs = made(effort=EFFORTS.get(level)).jobs
+        wanted = SPEEDS if level in {Level.STANDARD, Level.DEEP} else set()
+        assert {job for job in jobs if job.startswith("speed:")} == wanted
+    measured = made(effort=STANDARD, foo=source("foo", needs=("bar",))).jobs["speed:foo@debian-12"]
+    assert isinstance(measured, Speed)
+    assert [abi.name for abi in measured.abis] == ["cp314t", "cp314"]
+    builds = ("build:foo@debian-12", "build:bar@debian-12")
+    assert measured.needs == ("image:verify-debian-12", "race:foo@debian-12", *builds)
+    alone = made('[farm]\nabis = ["cp314t"]\n' + MATRIX, effort=STANDARD).jobs["speed:foo@debian-12"]
+    assert isinstance(alone, Speed)
+    assert [abi.name for abi in alone.abis] == ["cp314t"]
+
+
+def test_speed_is_measured_again_when_what_is_measured_changed():
+    job = made(effort=STANDARD).jobs["speed:foo@debian-12"]
+    surface = {
+        "prelude": ["foo"],
+        "calls": [{"make": None, "text": "foo.f()", "native": "foo.f"}],
+        "reached": ["foo.f"],
+    }
+
+    def key(wheel: str = "1", **more: Any) -> str:
+        files = {"foo-t.whl": wheel, "foo.whl": wheel}
+        abis = {"cp314t": {"wheel": "foo-t.whl"}, "cp314": {"wheel": "foo.whl"}}
+        facts = {"content": "image", "abis": abis, "surface": {**surface, **more}}
+        return job.key({need: Evidence(key="any", job=need, facts=facts, files=files) for need in job.needs})
+
+    assert key() == key(reached=[])
+    assert len({key(), key("2"), key(calls=[]), key(prelude=[])}) == 4
 
 
 def test_recipes_change_their_packages_threads_alone():

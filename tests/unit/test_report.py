@@ -1,4 +1,5 @@
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from jsonschema.validators import validator_for
 from requests_cache.backends.sqlite import SQLiteCache
 
 from builder.findings import Verdict
-from builder.report import badge, junit, markdown, outputs, sarif
-from builder.report.document import AbiPart
+from builder.report import badge, junit, markdown, outputs, sarif, site, speeds
+from builder.report.document import AbiPart, RatioPart, SpeedPart
 from builder.report.history import history
 from builder.report.site import slug
 from builder.store import Store
-from tests.unit.documents import HOSTILE, abi, document, finding
+from tests.unit.documents import BASES, HOSTILE, SPEED, UNKNOWN_SPEED, abi, document, finding
 
 
 @pytest.fixture
@@ -36,20 +37,92 @@ def published_schema(ending: str) -> dict[str, Any]:
         carried.close()  # type: ignore[no-untyped-call]
 
 
-def write(store: Store, packages: dict[str, dict[str, AbiPart]]) -> Path:
+def write(store: Store, packages: dict[str, dict[str, AbiPart]], **measured: SpeedPart) -> Path:
     run = store.begin_run()
     store.end_run(run, "done")
-    outputs.write(document(packages), store, run)
+    outputs.write(document(packages, **measured), store, run)
     return store.wheelhouse / "report"
 
 
 def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
     folder = write(store, {"foo": {"cp314": abi("import-failure", "it does not import", finding())}})
     page = (folder / "packages/foo.html").read_text()
-    for text in ("it does not import", "WF402", "Read it.", "wheelfarm run --only foo --again", "manylinux_2_17", "debian-12: yes",
-                 "debian-13: no", 'href="../../logs/load/foo%40debian-12_debian-12.01234567.log"'):  # fmt: skip
+    for text in ("it does not import", "WF402", "Read it.", "wheelfarm run --only foo --again", "manylinux_2_17", "✓ debian-12: imports",
+                 "✗ debian-13: fails", 'href="../../logs/load/foo%40debian-12_debian-12.01234567.log"'):  # fmt: skip
         assert text in page
     assert 'href="packages/foo.html"' in (folder / "index.html").read_text()
+
+
+def test_the_overview_tells_the_outcome_on_each_base(store: Store):
+    mixed = abi().model_copy(
+        update={"on": {"debian-12": "imports", "debian-13": "no-wheel", "ubuntu-24.04": "undetermined"}}
+    )
+    folder = write(
+        store, {"foo": {"cp314": mixed}, "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": "imports"}})}}
+    )
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", (folder / "index.html").read_text(), re.DOTALL)
+    shown = [re.sub(r"<[^>]*>", " ", row).split() for row in rows]
+    assert shown[0] == ["foo", "1.0", "compatible", "✓", "debian-12", "\u2013", "debian-13", "?", "ubuntu-24.04"]
+    assert shown[1] == ["bar", "1.0", "compatible", "✓", "debian-12"]
+    assert ['data-n="debian-13 ubuntu-24.04"' in row for row in rows] == [True, False]
+
+
+def test_a_packages_page_has_a_chart_of_its_speed_with_the_same_in_words(store: Store):
+    folder = write(
+        store, {"foo": {"cp314": abi()}, "bar": {"cp314": abi()}, "baz": {"cp314": abi()}}, foo=SPEED, bar=UNKNOWN_SPEED
+    )
+    page = (folder / "packages/foo.html").read_text()
+    chart = ET.fromstring(
+        page[page.index('<svg class="speedup"') : page.index("<figcaption", page.index('<svg class="speedup"'))]
+    )
+    words = chart.get("aria-label") or ""
+    assert "cp314 1.00 on 1, 0.99 on 2, 0.97 on 4; cp314t 0.93 on 1, 1.81 on 2, 1.74 on 4" in words
+    texts = [text.text for text in chart.iter("text")]
+    assert texts == ["1 thread", "cp314", "1.00", "cp314t", "0.93", "2 threads", "cp314", "0.99", "cp314t", "1.81",
+                     "4 threads", "cp314", "0.97", "cp314t", "1.74"]  # fmt: skip
+    assert (
+        "On one thread without the GIL a call takes 1.12 times its CPU time with the GIL (0.98 to 1.43, by call; a loop of pure Python 1.15)."
+        in page
+    )
+    assert "8 of 11 calls, objects of its own for each thread, 2 CPUs" in page
+    unknown = (folder / "packages/bar.html").read_text()
+    assert "Not measured: no call is known." in unknown
+    assert "speedup" not in unknown
+    assert "Speed" not in (folder / "packages/baz.html").read_text()
+
+
+@given(st.floats(0.01, 50), st.floats(0.01, 50), st.floats(0.01, 50), st.floats(0.1, 64))
+def test_no_bar_leaves_its_chart(one: float, two: float, three: float, gave: float):
+    low, median, high = sorted((one, two, three))
+    ratio = RatioPart(low=low, median=median, high=high)
+    measured = SPEED.model_copy(update={"throughput": {"cp314t": {"1": ratio, "2": ratio}, "cp314": {"1": ratio, "2": ratio}},
+                                        "machine": {"1": 1.0, "2": gave}})  # fmt: skip
+    bars = speeds.bars(measured)
+    assert [(bar.threads, bar.abi) for bar in bars] == [
+        ("1", "cp314"),
+        ("1", "cp314t"),
+        ("2", "cp314"),
+        ("2", "cp314t"),
+    ]
+    for bar in bars:
+        assert 0 <= bar.low <= bar.length <= bar.high <= 60
+        assert (bar.machine is None) == (bar.abi == "cp314")
+        assert bar.machine is None or bar.machine <= 60
+
+
+def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
+    on = dict.fromkeys((*BASES, "ubuntu-24.04"), "imports")
+    worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, "fails")})
+    packages = {
+        f"a-name-of-usual-length-{number}": {"cp314": abi().model_copy(update={"on": on}), "cp314t": worst}
+        for number in range(2000)
+    }
+    run = store.begin_run()
+    store.add_verdicts(run, [(name, "1.0", "cp314", "compatible", "") for name in packages])
+    material = site.Material(document=document(packages), history=history(store.verdicts()), run=run, runs={}, logs={})
+    *_, (path, text) = site.pages(material)
+    assert path == "index.html"
+    assert len(text.encode()) < 2_000_000
 
 
 def test_what_changed_since_the_last_run_is_said(store: Store):

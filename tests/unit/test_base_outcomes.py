@@ -1,0 +1,40 @@
+from typing import Any
+
+import pytest
+
+from builder.base_outcomes import Outcome, outcomes
+from builder.store import Evidence
+from builder.store import Outcome as Told
+
+MODULE = {"module": "foo", "native": True, "gil": {"before": False, "after": False, "enabled_by": None}}
+GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}
+UNTOLD = Evidence(key="", job="x", outcome=Told.UNDETERMINED, reason="no archive", facts={"code": "WF901"})
+
+
+def load(**abis: dict[str, Any]) -> Evidence:
+    return Evidence(key="l", job="load", facts={"loads": abis})
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome"),
+    [
+        (load(cp314=GOOD), Outcome.IMPORTS),
+        (load(cp314={**GOOD, "install": "no"}), Outcome.FAILS),
+        (load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no", "gil": {}}]}), Outcome.FAILS),
+        (load(cp314={**GOOD, "missing": ["bar"]}), Outcome.FAILS),
+        (load(cp314={**GOOD, "claimed": False}), Outcome.NOT_CLAIMED),
+        (load(cp314t=GOOD), Outcome.NO_WHEEL),
+        (UNTOLD, Outcome.UNDETERMINED),
+    ],
+)
+def test_what_importing_showed(evidence: Evidence, outcome: Outcome):
+    assert outcomes({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {"debian-13": outcome}
+
+
+def test_of_several_wheels_the_one_that_fails_tells_and_one_that_imports_is_enough():
+    good, bad = load(cp314=GOOD), load(cp314={**GOOD, "install": "no"})
+    newer = load(cp314={**GOOD, "claimed": False})
+    found = outcomes(
+        {("a", "x"): good, ("b", "x"): bad, ("a", "y"): newer, ("b", "y"): good, ("a", "z"): load(), ("b", "z"): newer}, "cp314", "foo",
+    )  # fmt: skip
+    assert found == {"x": Outcome.FAILS, "y": Outcome.IMPORTS, "z": Outcome.NOT_CLAIMED}
