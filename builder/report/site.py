@@ -97,7 +97,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["slug"] = slug
     environment.filters["moment"] = _moment
     environment.filters["trouble"] = _trouble
-    environment.globals |= {"bars": speeds.bars, "sentences": speeds.sentences}
+    environment.globals["speeds"] = speeds
     environment.filters["rank"] = lambda verdict: Verdict(verdict).rank
     return environment
 

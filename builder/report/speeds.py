@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from builder.report.document import RatioPart, SpeedPart
 
-_WIDTH = 60.0
+_WIDTH = 78.0
 """Of the longest bar, in percent: what is left is for its figure."""
 
 
@@ -67,11 +67,17 @@ def _machine(speed: SpeedPart) -> Iterator[tuple[tuple[str, str], float]]:
 
 def sentences(speed: SpeedPart) -> list[str]:
     """Return what there is to say, a sentence each."""
-    return [*_cost(speed), *_throughput(speed), *_basis(speed), *([f"{_capital(speed.why)}."] if speed.why else [])]
+    return [*_cost(speed), *_throughput(speed), *_basis(speed), *_missing(speed)]
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def beside_the_chart(speed: SpeedPart) -> list[str]:
+    """Return what a chart of the throughput leaves to be said."""
+    return [*_cost(speed), *_basis(speed), *_missing(speed)]
+
+
+def _missing(speed: SpeedPart) -> Iterator[str]:
+    if speed.why:
+        yield f"{speed.why[:1].upper()}{speed.why[1:]}."
 
 
 def _cost(speed: SpeedPart) -> Iterator[str]:

@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import Select
 
 from builder.report import outputs
 from builder.store import Store
-from tests.unit.documents import HOSTILE, abi, document, finding
+from tests.unit.documents import HOSTILE, SPEED, abi, document, finding
 
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")  # fmt: skip
@@ -54,9 +54,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(tmp_path_factory.mktemp("site") / "wheelhouse")
     bad = abi("import-failure", "importing it fails: " + HOSTILE, finding(detail=HOSTILE))
     for first in (abi("racy", "two threads meet"), abi()):
-        packages = {f"package-{number}": {"cp314": abi(), "cp314t": abi("unproven")} for number in range(40)}
+        everywhere = {"on": {"debian-12": "imports", "debian-13": "imports"}}
+        good = {"cp314": abi().model_copy(update=everywhere), "cp314t": abi("unproven").model_copy(update=everywhere)}
+        packages = {f"package-{number}": good for number in range(40)}
         run = store.begin_run()
-        outputs.write(document({"foo": {"cp314": first, "cp314t": bad}, **packages}), store, run)
+        outputs.write(document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run)
         store.end_run(run, "done")
     store.close()
     return store.wheelhouse / "report"
@@ -120,9 +122,29 @@ def test_filter_and_sort(browser: webdriver.Chrome, report: Path):
     browser.refresh()
     assert names(browser) == ["foo"], "the address remembers the filter"
     Select(browser.find_element(By.ID, "verdict")).select_by_visible_text("any")
+    Select(browser.find_element(By.ID, "base")).select_by_visible_text("debian-13")
+    assert names(browser) == ["foo"]
+    Select(browser.find_element(By.ID, "base")).select_by_visible_text("debian-12")
+    assert names(browser) == []
+    Select(browser.find_element(By.ID, "base")).select_by_value("")
     head = browser.find_element(By.CSS_SELECTOR, "thead th button")
     head.click()
     assert names(browser)[:3] == ["foo", "package-0", "package-1"]
     head.click()
     assert names(browser)[0] == "package-39"
     assert browser.find_element(By.CSS_SELECTOR, "thead th").get_attribute("aria-sort") == "descending"
+
+
+@pytest.mark.parametrize("width", [380, 1200])
+def test_the_chart_of_speed_is_drawn_to_scale_inside_its_frame(browser: webdriver.Chrome, report: Path, width: int):
+    show(browser, report / "packages/foo.html", width)
+    script = """
+        const box = one => one.getBoundingClientRect();
+        const frame = box(document.querySelector(".speed"));
+        const parts = [...document.querySelectorAll(".speedup text, .speedup rect, .speedup line")].map(box);
+        const inside = parts.every(part => part.left >= frame.left && part.right <= frame.right && part.bottom <= frame.bottom);
+        return [inside, [...document.querySelectorAll(".speedup rect")].map(bar => box(bar).width)];
+    """
+    inside, lengths = browser.execute_script(script)
+    assert inside
+    assert [round(length / lengths[0], 1) for length in lengths] == [1.0, 0.9, 1.0, 1.8, 1.0, 1.7]
