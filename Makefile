@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -55,6 +55,9 @@ bench-audit: $(VENV)/ready engine benchmarks/.tools/ready ## Ask wheelfarm and o
 
 bench-detection: $(VENV)/ready engine ## Ask the farm about packages and releases whose threading faults are known.
 	@$(BIN)/python -m benchmarks.detection benchmarks/out/detection benchmarks/out/detection.json $(ARGS)
+
+bench-report: $(VENV)/ready ## Time index and report of 2,000 packages, and the overview in Chromium.
+	@$(BIN)/python -m benchmarks.report benchmarks/out/report.json $(ARGS)
 
 benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools

@@ -313,11 +313,11 @@ class Store:
                 for key in digests
             }
 
-    def add_distribution(self, sha256: str, metadata: str, requires_python: str) -> None:
-        """Record facts about a wheel that the store has: sha256 of its METADATA, and its `requires-python`."""
-        row = (sha256, metadata, requires_python, self.file(sha256).stat().st_size, time.time())
-        with self._mutex:
-            self._database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
+    def add_distributions(self, facts: Iterable[tuple[str, str, str]]) -> None:
+        """Record facts about wheels of the store: of each sha256, sha256 of its METADATA, and `requires-python`."""
+        rows = [(sha256, *told, self.file(sha256).stat().st_size, time.time()) for sha256, *told in facts]
+        with self._mutex, self._transaction() as database:  # a transaction for each would wait for the disk each time
+            database.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
 
     def distributions(self) -> dict[str, tuple[str, str, int, float]]:
         """Return (sha256 of METADATA, requires-python, size in bytes, when it was added) by wheel's sha256."""

@@ -27,9 +27,9 @@ def described(files: Iterable[Served], store: Store) -> Manifest:
     wanted = list(files)
     known = store.distributions()
     missing = {file.sha256 for file in wanted} - known.keys()
-    for sha256 in missing:
-        _examine(sha256, store)
     if missing:
+        with tempfile.TemporaryDirectory() as folder:
+            store.add_distributions([_examined(sha256, store, Path(folder) / "METADATA") for sha256 in sorted(missing)])
         known = store.distributions()
     return manifest(_entries(wanted, known))
 
@@ -48,14 +48,15 @@ def _entries(files: Iterable[Served], known: dict[str, tuple[str, str, int, floa
         )
 
 
-def _examine(sha256: str, store: Store) -> None:
-    """Take METADATA out of a wheel and keep it; a wheel that cannot be read is served without."""
+def _examined(sha256: str, store: Store, scratch: Path) -> tuple[str, str, str]:
+    """Take METADATA out of a wheel and keep it; a wheel that cannot be read is served without.
+
+    Returns:
+        sha256 of the wheel, sha256 of its METADATA, and `requires-python`.
+    """
     try:
         content, raw = wheel_metadata_bytes(store.file(sha256))
     except NotADistributionError:
-        store.add_distribution(sha256, "", "")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "METADATA"
-        path.write_bytes(content)
-        store.add_distribution(sha256, store.add_file(path), raw.get("requires_python", ""))
+        return sha256, "", ""
+    scratch.write_bytes(content)
+    return sha256, store.add_file(scratch), raw.get("requires_python", "")

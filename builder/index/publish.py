@@ -149,9 +149,13 @@ def _place(source: Path, target: Path) -> None:
     """Put a file of the store into the index: the same bytes on disk where the file system can."""
     if target.exists() and target.samefile(source):
         return
-    with written_aside(target) as aside:
-        aside.unlink()
-        try:
-            os.link(source, aside)
-        except OSError:
-            shutil.copyfile(source, aside)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}")  # no wheel's name begins so; what an interruption left is cleared away
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(source, aside)
+    except OSError:
+        with written_aside(target) as copy:
+            shutil.copyfile(source, copy)
+        return
+    aside.replace(target)
