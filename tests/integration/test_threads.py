@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from builder import farm, matrix, speed
+from builder.effort import Level
 from builder.engine import Engine, Limits, Task
-from builder.jobs import stress_programs
+from builder.jobs import Tools, stress_programs
+from builder.store import Evidence, Store
 from tests.corpus import CORPUS
 from tests.integration.conftest import Workshop
 
@@ -122,3 +125,52 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
     assert {name for name, seen in answers.items() if not seen["racy_seen"]} == {
         "sanitizer off", "one thread", "canary removed",
     }  # fmt: skip
+
+
+class Quiet:
+    """Is told what happens and says nothing."""
+
+    def say(self, text: str) -> None:
+        return
+
+    def planned(self, jobs: int, known: int) -> None:
+        return
+
+    def started(self, job: str) -> None:
+        return
+
+    def said(self, job: str, text: str) -> None:
+        return
+
+    def ended(self, evidence: Evidence, *, known: bool) -> None:
+        return
+
+
+def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
+    done: Workshop, engine: Engine, tmp_path: Path
+):
+    store = Store(done.wheelhouse)
+    asked = matrix.load(done.root / "matrix.toml")
+    plans = {
+        level: farm.prepare(asked, store, farm.Request(only=["spanbuf"], effort=level), Quiet()).plan
+        for level in (Level.QUICK, Level.STANDARD)
+    }
+    known = plans[Level.QUICK].outlook(store.get)
+    job = plans[Level.STANDARD].jobs["speed:spanbuf@debian-12"]
+    tools = Tools(engine=engine, store=store, log=tmp_path / "log", stop=threading.Event(), say=Quiet().say)
+    facts = json.loads(json.dumps(job.run({need: known[need] for need in job.needs}, tools).facts))
+    store.close()
+    assert (facts["unknown"], facts["install"], facts["gil"], facts["left_out"].get("ends")) == (
+        None,
+        None,
+        False,
+        None,
+    )
+    assert {"spanbuf" in call["native"] for call in facts["calls"]} == {True}
+    for one in (facts["plain"], *facts["calls"]):
+        assert list(one["rates"]) == ["cp314t", "cp314"]
+        assert {tuple(rates) for rates in one["rates"].values()} == {("1", "2", "4")}
+    judged = speed.judge(Evidence(key="s", job=job.id, facts=facts))
+    assert judged is not None
+    # Throughput takes CPUs that are free; CPU time can be told on a busy machine too, if it is not too busy.
+    assert "differed" in judged.why if judged.cost is None else 0.3 < judged.cost.low < judged.cost.high + 0.01 < 30
