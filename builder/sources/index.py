@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pypi_simple import ACCEPT_ANY, DistributionPackage, ProjectPage, PyPISimple, parse_links_stream
 
 from builder import host
@@ -260,7 +260,7 @@ def _releases(files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
     for file in files:
         try:
             grouped.setdefault(Version(file.version or ""), []).append(file)
-        except InvalidVersion:
+        except ValueError:  # no version (PEP 440), or one with thousands of digits, which is no number to Python
             continue
     return tuple(Release(version=version, files=tuple(grouped[version])) for version in sorted(grouped, reverse=True))
 

@@ -14,7 +14,9 @@ import pytest
 from axe_selenium_python import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from builder.report import outputs
@@ -148,3 +150,26 @@ def test_the_chart_of_speed_is_drawn_to_scale_inside_its_frame(browser: webdrive
     inside, lengths = browser.execute_script(script)
     assert inside
     assert [round(length / lengths[0], 1) for length in lengths] == [1.0, 0.9, 1.0, 1.8, 1.0, 1.7]
+
+
+def test_the_keyboard_is_enough(browser: webdriver.Chrome, report: Path):
+    show(browser, report / "index.html")
+    keys = ActionChains(browser)
+    keys.send_keys(Keys.TAB).perform()
+    focused = browser.switch_to.active_element
+    assert (focused.text, focused.get_attribute("href")) == (
+        "Skip to content",
+        f"{(report / 'index.html').as_uri()}#main",
+    )
+    assert focused.is_displayed()
+    reached = []
+    for _ in range(20):
+        keys.send_keys(Keys.TAB).perform()
+        reached.append(browser.switch_to.active_element)
+        if reached[-1].tag_name == "button":
+            break
+    assert [one.get_attribute("id") for one in reached[-5:-1]] == ["name", "verdict", "abi", "base"]
+    keys.send_keys(Keys.ENTER, Keys.ENTER).perform()
+    assert names(browser)[0] == "package-39"
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert browser.execute_script(outline) == "solid"

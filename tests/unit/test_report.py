@@ -154,14 +154,29 @@ def test_a_run_s_page_says_when_it_ended(store: Store):
 def test_hostile_text_is_escaped_everywhere(store: Store):
     hostile = {
         HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
-        "../../up": {"cp314": abi()},
+        "../../up": {"cp314": abi().model_copy(update={"on": {HOSTILE: "fails"}, "loaded_on": [HOSTILE]})},
+        "plain": {"cp314": abi()},
     }
-    folder = write(store, hostile)
+    written = document(hostile, plain=UNKNOWN_SPEED.model_copy(update={"why": HOSTILE, "baseline": HOSTILE}))
+    written.packages[0].version = written.packages[0].source.filename = HOSTILE
+    run = store.begin_run()
+    outputs.write(written, store, run)
+    folder = store.wheelhouse / "report"
     for path in folder.rglob("*"):
         if path.suffix in {".html", ".svg", ".md", ".xml"}:
             assert "<script>alert" not in path.read_text(encoding="utf-8", errors="replace"), path
     assert not (store.wheelhouse.parent / "up.html").exists()
     ET.parse(folder / "junit.xml")
+
+
+def test_the_timeline_has_a_mark_for_every_run_the_oldest_first(store: Store):
+    write(store, {"foo": {"cp314": abi()}, "other": {"cp314": abi()}})
+    write(store, {"other": {"cp314": abi()}})
+    folder = write(store, {"foo": {"cp314": abi("racy")}, "other": {"cp314": abi()}})
+    page = (folder / "packages/foo.html").read_text()
+    assert 'aria-label="cp314, verdicts of 3 runs, the oldest first: compatible, absent, racy"' in page
+    marks = re.findall(r'<rect class="f ([\w-]+)" x="(\d+)"', page[page.index('id="timeline"') :])
+    assert marks == [("compatible", "0"), ("absent", "20"), ("racy", "40")]
 
 
 @given(st.text())

@@ -180,3 +180,23 @@ def test_downloads_are_what_was_promised(served: tuple[LocalIndex, IndexSettings
     index.add("foo", "foo-1.0.tar.gz", content)
     found = ask("[packages.foo]", store, settings).found["foo"]
     assert found.sha256 == hashlib.sha256(content).hexdigest()
+
+
+HOSTILE_NAMES = ("../../evil/foo-9.0.tar.gz", "/etc/foo-9.0.tar.gz", "..%2f..%2ffoo-9.0.tar.gz", "foo-../../9.0.tar.gz", "foo-9.0%00.tar.gz",
+                 'foo-9.0"&gt;&lt;script&gt;.tar.gz', "foo-9.0/../../x.tar.gz", "foo-9.0 .tar.gz", "..-9.0.tar.gz", "foo-" + "9" * 5000 + ".tar.gz")  # fmt: skip
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_NAMES)
+def test_a_hostile_file_name_on_a_page_is_no_path(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path, hostile: str
+):
+    index, settings = served
+    index.links["foo"] = [f'<a href="evil.tar.gz">{hostile}</a>']
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+    (tmp_path / "index" / "foo" / "evil.tar.gz").write_bytes(sdist("foo", "9.0"))
+    before = {path for path in tmp_path.rglob("*") if "wheelhouse" not in path.parts}
+    answer = ask("[packages.foo]", store, settings)
+    assert {name: (one.version, one.filename) for name, one in answer.found.items()} == {
+        "foo": ("1.0", "foo-1.0.tar.gz")
+    }
+    assert {path for path in tmp_path.rglob("*") if "wheelhouse" not in path.parts} == before
