@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from builder.findings import Finding
 
@@ -103,7 +103,7 @@ def _requires_python(facts: Facts, name: str) -> Iterator[Finding]:
 def _admits(specifier: str, python: str) -> bool:
     try:
         return SpecifierSet(specifier).contains(python, prereleases=True)
-    except InvalidSpecifier:
+    except ValueError:
         return True
 
 

@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from builder import catalog
@@ -30,11 +30,11 @@ _LEAST_MEMORY = 64 << 20
 def _specifier(value: str) -> str:
     """Check a version specifier (PEP 440)."""
     try:
-        SpecifierSet(value)
-    except InvalidSpecifier:
+        SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
+    except ValueError:
         try:
             hint = f" (did you mean '=={Version(value)}'?)"
-        except InvalidVersion:
+        except ValueError:
             hint = ""
         raise ValueError(f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}") from None
     return value

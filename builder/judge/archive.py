@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from builder.judge.subject import together
 
@@ -68,5 +68,5 @@ def _same_name(stated: str, name: str) -> bool:
 def _same_version(stated: str, version: Version) -> bool:
     try:
         return Version(stated.replace("_", "-")) == version
-    except InvalidVersion:
+    except ValueError:
         return False

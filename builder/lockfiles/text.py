@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 32 << 20
 """Largest file that is read: ten times a big monorepo's lock file."""
 
+LIMIT_DIGITS = 1000
+"""Longest number that is read: Python refuses to parse larger ones, with an error that `packaging` lets through."""
+
 _SHOWN = 120
+_TOO_LONG = re.compile(rf"[0-9]{{{LIMIT_DIGITS + 1}}}")
 
 
 def read_text(path: Path) -> str:
     """Read a file.
 
     Raises:
-        DependencyFileError: it is not there, too large or not UTF-8.
+        DependencyFileError: it is not there, too large, not UTF-8, or has a number of absurd length.
     """
     try:
         with path.open("rb") as file:
@@ -36,10 +41,14 @@ def read_text(path: Path) -> str:
     if len(content) > LIMIT_BYTES:
         raise DependencyFileError(path, [("", f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is")])
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DependencyFileError(path, [(f"line {line}", "is not UTF-8")]) from None
+    if found := _TOO_LONG.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise DependencyFileError(path, [(f"line {line}", f"has a number of more than {LIMIT_DIGITS} digits")])
+    return text
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -151,9 +151,11 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         for text in stated:
             try:
                 requirement = Requirement(text)
-            except InvalidRequirement:
+                requirement.specifier.contains("0")  # its versions are parsed when they are needed
+                applies = self._applies(requirement, candidate.extras)
+            except ValueError:
                 continue  # pip refuses such metadata too, and says so when the wheel is installed
-            if self._applies(requirement, candidate.extras):
+            if applies:
                 yield requirement
 
     def _applies(self, requirement: Requirement, extras: frozenset[str]) -> bool:

@@ -84,12 +84,12 @@ class Release:
 
     def admits(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+        from packaging.specifiers import SpecifierSet
 
         stated = next((file.requires_python for file in self.files if file.requires_python), None)
         try:
             return stated is None or SpecifierSet(stated).contains(python, prereleases=True)
-        except InvalidSpecifier:
+        except ValueError:
             return True  # pip ignores what it cannot read, too
 
 

@@ -370,6 +370,21 @@ def test_deeply_nested_toml_is_refused(tmp_path: Path):
         refused(tmp_path, name, "a = " + "[" * 5000 + "]" * 5000)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements.txt", "fine\nfoo=={}\n"),
+        ("requirements.txt", "fine\nfoo; python_version >= '{}'\n"),
+        ("pylock.toml", "lock-version = '1.0'\npackages = [{{name = 'foo', version = '{}'}}]\n"),
+        ("uv.lock", "version = 1\npackage = [{{name = 'foo', version = '{}'}}]\n"),
+        ("pyproject.toml", "[project]\nrequires-python = '>={}'\n"),
+        ("pyproject.toml", "[project]\ndependencies = ['foo=={}']\n"),
+    ],
+)
+def test_a_version_of_thousands_of_digits_is_refused_with_its_line(tmp_path: Path, name: str, text: str):
+    assert "line 2: has a number of more than 1000 digits" in refused(tmp_path, name, text.format("9" * 5000))
+
+
 NAMES = ("requirements.txt", "pylock.toml", "uv.lock", "pyproject.toml")
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 

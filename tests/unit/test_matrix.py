@@ -75,6 +75,7 @@ def test_the_message_names_the_file_and_counts():
         ("[packages.x]\nroot = 1", "packages.x.root", "unknown key"),
         ("root = '/'\n[packages.x]", "root", "unknown key"),
         ("[packages.x]\nversio = '>1'", "packages.x.versio", "did you mean 'version'?"),
+        (f"[packages.x]\nversion = '=={'9' * 5000}'", "packages.x.version", "expected a version specifier"),
         ("[packages.x]\nsdist = 'a.tar.gz'\nversion = '>1'", "packages.x.version", "leave out one"),
         ("[packages.x]\nsha256 = 'abc'", "packages.x.sha256", "64 hexadecimal digits"),
         ("[packages.x]\napt = { fedora = ['a-b'] }", "packages.x.apt", "unknown distribution or base 'fedora'"),

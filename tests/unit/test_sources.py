@@ -200,3 +200,12 @@ def test_a_hostile_file_name_on_a_page_is_no_path(
         "foo": ("1.0", "foo-1.0.tar.gz")
     }
     assert {path for path in tmp_path.rglob("*") if "wheelhouse" not in path.parts} == before
+
+
+def test_absurd_numbers_in_metadata_are_passed_over(served: tuple[LocalIndex, IndexSettings], store: Store):
+    index, settings = served
+    absurd = "9" * 5000
+    needs = (f"gone>={absurd}", f"gone; python_version < '{absurd}'", "bar")
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0", requires=needs), f'data-requires-python="&lt;{absurd}"')
+    index.add("bar", "bar-1.0.tar.gz", sdist("bar", "1.0"))
+    assert ask("[packages.foo]", store, settings).found["foo"].needs == ("bar",)
