@@ -1,10 +1,15 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from builder import speed
+from builder import interfaces, speed
+from builder.matrix import Matrix
+from builder.report import document
 from builder.speed import Ratio, Speed
 from builder.store import Evidence, Outcome
+from builder.verdict import Case, judge
+from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load
 
 GIL = {"1": 1.0, "2": 1.0, "4": 0.9}
 FREE = {"1": 0.8, "2": 1.6, "4": 3.0}
@@ -131,3 +136,20 @@ def test_without_a_wheel_for_the_gil_one_thread_of_its_own_is_the_measure():
     assert found.throughput["cp314t"][2] == Ratio(low=2.0, median=2.0, high=2.0)
     assert found.why == "there is no wheel for the GIL, so there is nothing to compare with"
     assert "does not install (no)" in judged(call(gil=None), plain=call(gil=None), install="no").why
+
+
+def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
+    case = Case(
+        source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()},
+        loads={("debian-12", base): load(install=why) for base, why in (("debian-12", None), ("debian-13", "no"))}, skip={}, bases=BASES,
+        interfaces=interfaces.load(),
+    )  # fmt: skip
+    measured = replace(case, speed=Evidence(key="s", job="speed:foo@debian-12", facts=facts(call())))
+    without, package = document.make([judge(case, ABIS), judge(measured, ABIS)], Matrix()).packages
+    assert without.speed is None
+    assert package.speed is not None
+    assert package.speed.throughput["cp314t"]["2"].median == 1.6
+    assert package.speed.machine == {"1": 1.0, "2": 2.0, "4": 4.0}
+    assert package.speed.cost is not None
+    assert package.abis == without.abis
+    assert package.abis["cp314"].on == {"debian-12": "imports", "debian-13": "fails"}
