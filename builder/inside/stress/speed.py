@@ -89,7 +89,8 @@ def chosen(surface: dict[str, Any]) -> list[Call]:
         for native in operation["native"]:
             special = native.rpartition(".")[2].startswith("__")
             rank = (special, not operation["direct"], operation["changes"])
-            if "(" in operation["text"] and (native not in found or rank < found[native][0]):
+            straight = "(" in operation["text"] and "values." not in operation["text"]  # those wait on purpose
+            if straight and (native not in found or rank < found[native][0]):
                 found[native] = (rank, {"make": make, "text": operation["text"], "native": native})
     public = [call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if not rank[0]]
     special = [call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if rank[0]]
@@ -98,8 +99,11 @@ def chosen(surface: dict[str, Any]) -> list[Call]:
 
 
 def _spread(calls: list[Call]) -> list[Call]:
+    """Return some calls in an order in which the first ones are as evenly spread as all of them."""
     step = max(1.0, len(calls) / _TRIED)
-    return [calls[int(place * step)] for place in range(min(len(calls), _TRIED))]
+    some = [calls[int(place * step)] for place in range(min(len(calls), _TRIED))]
+    stride = max(1, -(-len(some) // _MEASURED))
+    return [call for first in range(stride) for call in some[first::stride]]
 
 
 def _operations(surface: dict[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
