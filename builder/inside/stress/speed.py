@@ -62,7 +62,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     failed: str | None = None
     interpreters: dict[str, Interpreter] = {}
     for abi, python in request["interpreters"].items():
-        why = installing.install(python, request["requirement"], request["wheels"], f"/tmp/{abi}")
+        why = installing.install(python, [request["requirement"]], request["wheels"], f"/tmp/{abi}")
         if why is None:
             interpreters[abi] = Interpreter(python, f"/tmp/{abi}")
         elif not interpreters:
