@@ -173,4 +173,4 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     judged = speed.judge(Evidence(key="s", job=job.id, facts=facts))
     assert judged is not None
     # Throughput takes CPUs that are free; CPU time can be told on a busy machine too, if it is not too busy.
-    assert "differed" in judged.why if judged.cost is None else 0.3 < judged.cost.low < judged.cost.high + 0.01 < 30
+    assert judged.why if judged.cost is None else 0.3 < judged.cost.low < judged.cost.high + 0.01 < 30
