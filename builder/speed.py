@@ -1,6 +1,6 @@
 """Facts of the speed job -> how fast a package's native calls are, as ratios, or why that cannot be said. Pure.
 
-How it is measured, and when a figure is withheld: docs/decisions/0011-speed-alone.md.
+How it is measured, and when a figure is withheld: docs/decisions/0012-speed-alone.md.
 """
 
 from __future__ import annotations

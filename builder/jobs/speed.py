@@ -1,6 +1,6 @@
 """Speed job: calls of a package's native code on 1, 2 and 4 threads, with and without the GIL -> calls per second.
 
-It stands by itself and runs while nothing else does: docs/decisions/0011-speed-alone.md.
+It stands by itself and runs while nothing else does: docs/decisions/0012-speed-alone.md.
 
 Facts: `wheel` (file name of the free-threaded wheel, or None: then there is nothing else), `unknown` (why there is
 nothing to call, or None) and, where there is, what builder/inside/stress/speed.py answers.

@@ -155,7 +155,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
         level: farm.prepare(asked, store, farm.Request(only=["spanbuf"], effort=level), Quiet()).plan
         for level in (Level.QUICK, Level.STANDARD)
     }
-    known = plans[Level.QUICK].outlook(store.get)
+    known = plans[Level.QUICK].outlook(lambda _, key: store.get(key))
     job = plans[Level.STANDARD].jobs["speed:spanbuf@debian-12"]
     tools = Tools(engine=engine, store=store, log=tmp_path / "log", stop=threading.Event(), say=Quiet().say)
     facts = json.loads(json.dumps(job.run({need: known[need] for need in job.needs}, tools).facts))
