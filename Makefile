@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report bench-speed requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -58,6 +58,9 @@ bench-detection: $(VENV)/ready engine ## Ask the farm about packages and release
 
 bench-report: $(VENV)/ready ## Time index and report of 2,000 packages, and the overview in Chromium.
 	@$(BIN)/python -m benchmarks.report benchmarks/out/report.json $(ARGS)
+
+bench-speed: $(VENV)/ready engine ## Measure how fast the farm is and how it grows; ARGS='--only scale' needs no idle machine.
+	@$(BIN)/python -m benchmarks.speed benchmarks/out/speed benchmarks/out/speed.json $(ARGS)
 
 benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools

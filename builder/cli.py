@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from builder import __version__, cli_automation, cli_check, cli_dependencies, cli_replay
+from builder import __version__, cli_automation, cli_check, cli_dependencies, cli_gc, cli_replay
 from builder.cli_automation import EffortOption
 from builder.effort import Level
 from builder.errors import ExitCode, FarmError, Interrupted
@@ -92,12 +92,17 @@ def run(
         only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort
     )
     with store.held(), terminal.observer(_errors if as_json else _console) as observer:
-        judged = farm.run(loaded, store, request, observer, stop)
-    if as_json:
-        typer.echo(document.make(judged, loaded).model_dump_json(indent=1))
+        ran = farm.run(loaded, store, request, observer, stop)
+    if as_json and ran.sealed is not None:
+        typer.echo((wheelhouse / "verdicts.json").read_text(), nl=False)
+    elif as_json:
+        typer.echo(document.make(ran.judged, loaded).model_dump_json(indent=1))
+    elif ran.sealed is not None:
+        few = sum(ran.sealed.verdicts.values()) <= terminal.MOST_ROWS
+        terminal.print_unchanged(_console, ran.sealed, document.read(wheelhouse) if few else None, wheelhouse)
     else:
-        terminal.print_verdicts(_console, judged, wheelhouse)
-    raise typer.Exit(farm.exit_code(judged) if part is None else ExitCode.ADMISSIBLE)
+        terminal.print_verdicts(_console, ran.judged, wheelhouse)
+    raise typer.Exit(farm.exit_code(ran.verdicts) if part is None else ExitCode.ADMISSIBLE)
 
 
 @app.command()
@@ -110,10 +115,10 @@ def plan(
     effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `run` would do, and what is known already. Starts nothing."""
+    """Show what `run` would do, why (which input changed), and how long it should take. Starts nothing."""
     from builder import farm
     from builder import matrix as matrices
-    from builder.jobs import recorded
+    from builder.report import forecast as report
     from builder.report import terminal
     from builder.store import Store
 
@@ -122,18 +127,17 @@ def plan(
     request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
     with terminal.observer(_errors) as observer:
         prepared = farm.prepare(loaded, store, request, observer)
-    known = prepared.plan.outlook(lambda job, key: recorded(job, key, store))
-    jobs = [{"id": job, "needs": list(one.needs), "known": job in known} for job, one in prepared.plan.jobs.items()]
+    expected = farm.forecast(prepared, store, request)
     parts = cli_automation.parts(prepared, shards)
     if as_json:
         faults = {name: fault.detail for name, fault in prepared.sources.faults.items()}
-        typer.echo(json.dumps({"jobs": jobs, "faults": faults, "shards": parts}, indent=1))
+        told = report.record(expected, request.room)
+        typer.echo(json.dumps({**told, "faults": faults, "shards": parts}))
         return
     for part in parts if shards > 1 else ():
         _console.print(f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False)
-    for job in jobs:
-        _console.print(f"{'known' if job['known'] else 'run  '}  {job['id']}", markup=False, highlight=False)
-    _console.print(f"{len(jobs)} jobs: {len(known)} known, {len(jobs) - len(known)} to run", highlight=False)
+    for line in report.lines(expected, request.room):
+        typer.echo(line)
 
 
 app.command()(cli_check.check)
@@ -224,6 +228,7 @@ def rollback(
 app.command()(cli_dependencies.add)
 app.command()(cli_dependencies.survey)
 app.command()(cli_replay.replay)
+app.command()(cli_gc.gc)
 app.command()(cli_automation.publish)
 app.command()(cli_automation.nightly)
 app.command()(cli_automation.merge)
@@ -242,8 +247,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a log that somebody follows gets each line as it is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
+    from builder.store import no_space
+
     try:
-        app()
+        with no_space("the wheelhouse"):  # whatever wrote to it
+            app()
     except FarmError as error:
         _errors.print(f"wheelfarm: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
         sys.exit(error.exit_code)

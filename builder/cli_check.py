@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -103,7 +102,7 @@ def _loaded(
     found: list[Checked], bases: Sequence[Base], abis: Sequence[Abi], store: Store, *, insist: bool
 ) -> list[Checked]:
     """Load what was read, or say why it was not."""
-    from builder import engine, loading
+    from builder import engine, host, loading
     from builder.report import terminal
 
     try:
@@ -114,9 +113,7 @@ def _loaded(
         reason = "no container engine answers: run `make engine`, or use --static to leave loading out"
         _errors.print(f"wheelfarm: the wheels are only read, not loaded: {error}", markup=False, highlight=False)
         return [replace(one, not_loaded=loading.not_loaded(one, bases, abis, reason)) for one in found]
-    place = loading.Place(
-        bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, slots=max(1, os.cpu_count() or 1)
-    )
+    place = loading.Place(bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=host.room())
     stop = stop_on_signals(_errors)
     with terminal.observer(_errors) as observer:
         return loading.load(found, place, observer, stop)

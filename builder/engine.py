@@ -134,6 +134,17 @@ class Engine:
         found = sorted(self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"]))
         return str(found[-1].tags[0]) if found else None
 
+    def remove_stray_images(self) -> int:
+        """Remove images of the farm's builds that no tag names and nothing stands on; return how many there were."""
+        from docker.errors import APIError
+
+        removed = 0
+        for image in self._client.images.list(filters={"dangling": True, "label": LABEL}):
+            with contextlib.suppress(APIError):  # a container or another image stands on it
+                self._client.images.remove(str(image.id))
+                removed += 1
+        return removed
+
     def image_bytes(self, tag: str) -> int:
         """Return an image's size."""
         return int(self._client.images.get(tag).attrs["Size"])

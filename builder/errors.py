@@ -185,6 +185,17 @@ class WheelhouseHeldError(FarmError):
         )
 
 
+class NoSpaceError(FarmError):
+    """The disk is full: nothing more can be recorded."""
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, place: Path | str) -> None:
+        super().__init__(
+            f"no space is left for {place}. What was finished is kept; make room (`wheelfarm gc`), then run again."
+        )
+
+
 class CannotTellError(Exception):
     """A job could not find out what it was asked: the infrastructure failed, not the package.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -20,31 +20,37 @@ from builder import (
     policy,
     provision,
     replays,
+    seal,
     shards,
     sources,
     verdict,
 )
+from builder import engine as engines
+from builder import forecast as forecasts
 from builder.effort import EFFORTS, Level
-from builder.errors import ExitCode, UnknownPackageError
+from builder.errors import EngineMissingError, ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.index import constraints
-from builder.jobs import Tools
+from builder.jobs import Tools, all_recorded
 from builder.matrix import Package
 from builder.report import document, outputs
+from builder.schedule import Room
 from builder.sources.index import Index
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.engine import Engine
     from builder.execute import Observer
+    from builder.forecast import Forecast
     from builder.matrix import Matrix
     from builder.plan import Plan
     from builder.replays import Replay, Replayed
+    from builder.seal import Seal
     from builder.shards import Shard
     from builder.sources import Sources
     from builder.store import Evidence, Store
@@ -68,7 +74,7 @@ class Request:
         only: packages to restrict it to; empty for all.
         fresh_s: how long a recorded answer of the index is believed, in seconds.
         again: run the chosen packages' jobs even though they are known.
-        slots: how many jobs run at once.
+        room: CPUs and memory the jobs may share.
         effort: how hard to look for what breaks under threads.
         shard: the part of the matrix to restrict it to; None for all.
     """
@@ -76,7 +82,7 @@ class Request:
     only: Sequence[str] = ()
     fresh_s: float = FRESH_S
     again: bool = False
-    slots: int = max(1, os.cpu_count() or 1)
+    room: Room = field(default_factory=host.room)
     shard: Shard | None = None
     effort: Level = Level.QUICK
 
@@ -87,15 +93,52 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """A run before anything was planned.
+
+    Attributes:
+        patches: content of each package's patches, by name.
+        seal: hash of everything a whole run would go by; empty where only a part was asked for.
+        sealed: the last whole run, where nothing at all changed since.
+    """
+
+    sources: Sources
+    patches: Mapping[str, tuple[str, ...]]
+    seal: str = ""
+    sealed: Seal | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
     """A run before anything was run: sources, and the plan they make."""
 
     sources: Sources
     plan: Plan
+    sealed: Seal | None = None
 
 
-def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Prepared:
-    """Resolve the matrix and plan it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """What a run found out.
+
+    Attributes:
+        judged: every package with its verdicts, in the matrix's order; nothing where nothing changed.
+        sealed: the last whole run, where nothing at all changed since.
+    """
+
+    judged: tuple[Judged, ...] = ()
+    sealed: Seal | None = None
+
+    @property
+    def verdicts(self) -> frozenset[Verdict]:
+        """Every verdict that occurs."""
+        if self.sealed is not None:
+            return frozenset(Verdict(name) for name in self.sealed.verdicts)
+        return frozenset(judgement.verdict for package in self.judged for judgement in package.abis.values())
+
+
+def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Resolved:
+    """Find every package's source, and whether anything changed since the last whole run.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
@@ -114,23 +157,49 @@ def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         say=observer.say,
     )
     patches, faults = sources.read_patches(matrix, found.found)
-    found = replace(
-        found,
-        found={name: source for name, source in found.found.items() if name not in faults},
-        faults={**found.faults, **faults},
-    )
+    if faults:
+        found = replace(
+            found,
+            found={name: source for name, source in found.found.items() if name not in faults},
+            faults={**found.faults, **faults},
+        )
     if request.shard is not None:
         found = shards.part(found, request.shard)
-    if request.shard is not None and not found.found:  # there are fewer groups than shards: no image is needed either
-        return Prepared(sources=found, plan=plan.Plan(jobs={}))
-    return Prepared(
-        sources=found, plan=plan.make(matrix, found.found, patches, table, Package(), EFFORTS.get(request.effort))
+    if not request.whole:
+        return Resolved(sources=found, patches=patches)
+    whole = seal.of(matrix, found, patches, request.effort)
+    sealed = None if request.again else seal.unbroken(store, whole)
+    return Resolved(sources=found, patches=patches, seal=whole, sealed=sealed)
+
+
+def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Prepared:
+    """Resolve the matrix and plan it.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    resolved = resolve(matrix, store, request, observer)
+    return Prepared(sources=resolved.sources, plan=_plan(matrix, resolved, request), sealed=resolved.sealed)
+
+
+def _plan(matrix: Matrix, resolved: Resolved, request: Request) -> Plan:
+    found = resolved.sources.found
+    if request.shard is not None and not found:  # there are fewer groups than shards: no image is needed either
+        return plan.Plan(jobs={})
+    return plan.make(matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort))
+
+
+def forecast(prepared: Prepared, store: Store, request: Request) -> Forecast:
+    """Tell what a run would do, why, and for how long. Starts nothing."""
+    if prepared.sealed is not None:
+        return forecasts.nothing(prepared.plan)
+    known = prepared.plan.outlook(all_recorded(store))
+    return forecasts.make(
+        prepared.plan, known, store.last_asked, store.seconds_of(), store.memory_peaks(), request.room
     )
 
 
-def run(
-    matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event
-) -> tuple[Judged, ...]:
+def run(matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event) -> Ran:
     """Do the main job and write index and documents.
 
     Args:
@@ -140,19 +209,20 @@ def run(
         observer: told what happens.
         stop: set when the farm is asked to stop.
 
-    Returns:
-        Every package with its verdicts, in the matrix's order.
-
     Raises:
         EngineMissingError: something has to run and no engine answers.
         Interrupted: the farm was asked to stop; what was finished is kept.
     """
     with _entered(store) as entry:
-        prepared = prepare(matrix, store, request, observer)
-        evidence = _execute(prepared.plan, store, request, observer, stop)
-        judged = _judged(matrix, prepared.sources, evidence)
+        resolved = resolve(matrix, store, request, observer)
+        if resolved.sealed is not None:
+            observer.planned(resolved.sealed.jobs, resolved.sealed.jobs)
+            return Ran(sealed=resolved.sealed)
+        evidence = _execute(_plan(matrix, resolved, request), store, request, observer, stop)
+        judged = _judged(matrix, resolved.sources, evidence)
         if request.shard is not None:
-            merging.write(request.shard, matrix, prepared.sources, evidence, store.wheelhouse)
+            whole = {job: store.get(one.key) or one for job, one in evidence.items()}
+            merging.write(request.shard, matrix, resolved.sources, whole, store.wheelhouse)
         replays.write(judged, request.effort, store.wheelhouse)
         if request.whole:
             observer.say("publishing the index")
@@ -160,7 +230,8 @@ def run(
     if request.whole:
         observer.say("writing the report")
         outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
-    return judged
+        seal.set_on(store, resolved.seal, entry, evidence, judged)
+    return Ran(judged=judged)
 
 
 def replay(
@@ -200,6 +271,26 @@ def replay(
         return replays.run(wanted, evidence, source.version, times, source.pure, tools)
     finally:
         engine.reap_run(engine.run_id)
+
+
+def used(matrix: Matrix, store: Store, observer: Observer) -> frozenset[str]:
+    """Return the keys of all evidence that a run of the matrix would use, however hard it looks."""
+    keys: set[str] = set()
+    lookup = all_recorded(store)
+    for effort in Level:
+        prepared = prepare(matrix, store, Request(effort=effort, fresh_s=math.inf, again=True), observer)
+        keys |= {evidence.key for evidence in prepared.plan.outlook(lookup).values()}
+    return frozenset(keys)
+
+
+def sweep(store: Store) -> dict[str, int]:
+    """Remove what killed builds left in the engine, by the farm's labels; return how many of each there were."""
+    try:
+        found = engines.connect(store.farm_id)
+    except EngineMissingError:
+        return {}
+    counts = {"containers": found.reap(), "images": found.remove_stray_images()}
+    return {what: count for what, count in counts.items() if count}
 
 
 def merge(matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer) -> tuple[Judged, ...]:
@@ -243,12 +334,12 @@ def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
     constraints.write(served, matrix.abis, policy.remarks(judged), store.wheelhouse)
 
 
-def exit_code(judged: Sequence[Judged]) -> ExitCode:
+def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     """Return the class of outcome of a run."""
-    verdicts = {judgement.verdict for package in judged for judgement in package.abis.values()}
-    if verdicts - FAULTLESS:
+    worst = set(verdicts)
+    if worst - FAULTLESS:
         return ExitCode.FAULTS
-    return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in verdicts else ExitCode.ADMISSIBLE
+    return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in worst else ExitCode.ADMISSIBLE
 
 
 def _chosen(matrix: Matrix, only: Sequence[str]) -> list[str]:
@@ -273,7 +364,7 @@ def _execute(
             guards.enter_context(guarded(found.address, found.run_id))
             return found
 
-        return LocalExecutor(graph, store, observer, engine, slots=request.slots, stop=stop).run(again)
+        return LocalExecutor(graph, store, observer, engine, room=request.room, stop=stop).run(again)
 
 
 def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) -> tuple[Judged, ...]:

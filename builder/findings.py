@@ -110,6 +110,9 @@ CODES = {
         _error("WF108", "patch missing", _B, "A patch that matrix.toml names is not there.", "Correct `patches` in matrix.toml."),
         _warning("WF109", "dependencies unknown", None, "What the package needs at run time could not be resolved.",
                  "Read the detail; a pin in the matrix may contradict the package's own requirements."),
+        _warning("WF110", "circular build requirements", None, "Packages of the matrix need one another to be built, so none can be first: each "
+                 "is built with the index's release of the next, not with the farm's own wheel.",
+                 "Pin one of them so that the next one's build requirement does not admit it, or leave one out of the matrix."),
         _error("WF201", "build error", _B, "The build stopped with an error.", "Read the log; the first error is quoted."),
         _error("WF202", "missing header, library or program", _B, "The build needs something of the system that is not installed.",
                "Add the system package that has it to `apt`."),
@@ -127,6 +130,8 @@ CODES = {
                "See the log: a library is too new for any policy, or cannot be found."),
         _error("WF211", "build requirements unavailable", _B, "What the build backend needs could not be installed.",
                "A build requirement may not support this Python yet; see the log."),
+        _info("WF212", "not reproducible", "Built twice from the same inputs, the wheel came out with other bytes. The members that differ are named.",
+              "Look for times, paths, random names or the order of a directory in what the build writes; SOURCE_DATE_EPOCH is set."),
         _error("WF301", "extension for another ABI", _A, "An extension module's suffix names another ABI than the wheel's tag, "
                "so the interpreter will not find it (PEP 3149).", "Mend the build: it takes the suffix from another interpreter."),
         _error("WF302", "platform tag too good", _A, "The wheel needs a newer C or C++ library than its platform tag promises (PEP 600). "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from builder.execute import Observer
     from builder.findings import Finding
     from builder.jobs import Job
+    from builder.schedule import Room
     from builder.sources.companions import Wheels
     from builder.store import Evidence, Store
 
@@ -44,14 +45,14 @@ class Place:
         abis: interpreters.
         engine: a container engine that answers.
         store: takes wheels, logs and evidence.
-        slots: how many containers run at once.
+        room: CPUs and memory that containers may share.
     """
 
     bases: tuple[Base, ...]
     abis: tuple[Abi, ...]
     engine: Engine
     store: Store
-    slots: int
+    room: Room
 
 
 def load(checked: Sequence[Checked], place: Place, observer: Observer, stop: threading.Event) -> list[Checked]:
@@ -181,7 +182,7 @@ def _run(
     with contextlib.ExitStack() as guards:
         guards.callback(place.engine.reap)
         guards.enter_context(guarded(place.engine.address, place.engine.run_id))
-        executor = LocalExecutor(graph, place.store, observer, lambda: place.engine, slots=place.slots, stop=stop)
+        executor = LocalExecutor(graph, place.store, observer, lambda: place.engine, room=place.room, stop=stop)
         return executor.run()
 
 

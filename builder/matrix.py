@@ -40,12 +40,21 @@ def _specifier(value: str) -> str:
     return value
 
 
-def _memory(value: object) -> int:
-    """Turn '4g' into bytes."""
+def size_of(value: object) -> int:
+    """Turn '4g' into bytes.
+
+    Raises:
+        ValueError: it is no size.
+    """
     match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", str(value).strip().lower())
     if match is None or isinstance(value, bool):
         raise ValueError(f"expected a size such as '512m' or '4g', not {value!r}")
-    size = int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _memory(value: object) -> int:
+    """Turn what a build may use into bytes."""
+    size = size_of(value)
     if size < _LEAST_MEMORY:
         raise ValueError(f"expected at least 64m, not {value!r}: no compiler runs in less")
     return size

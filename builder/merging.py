@@ -46,6 +46,7 @@ class _Evidence(_Strict):
     files: dict[str, _Sha256]
     log: Annotated[str, AfterValidator(_log)]
     seconds: float
+    asked: str = ""
 
 
 class _Record(_Strict):

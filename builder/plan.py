@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.jobs.audit import Audit
@@ -76,7 +76,7 @@ class Plan:
             if all(need in known for need in job.needs):
                 found = lookup(job, job.key({need: known[need] for need in job.needs}))
                 if found is not None:
-                    known[job.id] = found
+                    known[job.id] = found if found.job == job.id else replace(found, job=job.id)
         return known
 
 
@@ -200,16 +200,18 @@ def _packages(
     matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
     abis: tuple[Abi, ...], default: Package,
 ) -> Iterator[Job]:  # fmt: skip
+    build_on, bases = matrix.build_on, matrix.bases
     for name, source in sources.items():
         package = matrix.packages.get(name, default)
-        for built_on in matrix.build_on:
+        for built_on in build_on:
             system = package.apt_on(catalog.bases[built_on])
             if system:
                 yield PackagesImage(base=built_on, packages=system)
-            yield _build(source, package, patches.get(name, ()), built_on, system, abis)
+            own = tuple(need for need in source.builds_with if need in sources)
+            yield _build(source, package, patches.get(name, ()), built_on, system, abis, own)
             yield Audit(name=name, base=built_on)
             yield Remedy(name=name, base=catalog.bases[built_on])
-            for base in matrix.bases:
+            for base in bases:
                 yield Load(
                     name=name,
                     version=source.version,
@@ -228,6 +230,7 @@ def _build(
     base: str,
     system: tuple[str, ...],
     abis: tuple[Abi, ...],
+    requires: tuple[str, ...],
 ) -> Build:
     return Build(
         name=source.name,
@@ -243,6 +246,7 @@ def _build(
         skip=package.skip,
         timeout_s=package.timeout_s,
         memory_bytes=package.memory,
+        requires=requires,
     )
 
 
@@ -257,5 +261,8 @@ def _sorted(jobs: Mapping[str, Job]) -> dict[str, Job]:
             ordered[job.id] = job
 
     for job in jobs.values():
-        visit(job)
+        if all(need in ordered for need in job.needs):
+            ordered[job.id] = job
+        else:
+            visit(job)
     return ordered

@@ -72,21 +72,23 @@ def part(sources: Sources, shard: Shard) -> Sources:
 def _groups(sources: Sources) -> Iterator[tuple[str, ...]]:
     """Give packages in groups: two are in one when one needs the other, directly or by others."""
     joined = _joined(sources.found)
-    left = {*sources.found, *sources.faults}
-    while left:
-        group, pending = set[str](), {min(left)}
+    seen = set[str]()
+    for first in sorted({*sources.found, *sources.faults}):
+        if first in seen:
+            continue
+        group, pending = set[str](), {first}
         while pending:
             name = pending.pop()
             group.add(name)
             pending |= joined.get(name, set()) - group
-        left -= group
+        seen |= group
         yield tuple(sorted(group))
 
 
 def _joined(found: Mapping[str, Source]) -> dict[str, set[str]]:
     joined: dict[str, set[str]] = {}
     for name, source in found.items():
-        for need in (*source.needs, *filter(None, (source.needed_by,))):
+        for need in (*source.needs, *source.builds_with, *filter(None, (source.needed_by,))):
             if need in found:
                 joined.setdefault(name, set()).add(need)
                 joined.setdefault(need, set()).add(name)

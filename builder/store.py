@@ -5,12 +5,14 @@ Layout under the wheelhouse:
     store/ledger.sqlite     evidence by key, resolutions, runs
     store/files/ab/abcd…    files by sha256, never changed once there
     store/lock              held by the farm at work
+    store/scratch/          of jobs at work
     logs/KIND/NAME.log      one log per job, named after its subject and key
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,30 +23,30 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import WheelhouseHeldError
+from builder.errors import NoSpaceError, WheelhouseHeldError
+from builder.publications import Publications
+from builder.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-SNAPSHOTS_KEPT = 30
-"""How many publications can be returned to."""
-RUNS_KEPT = 60
-"""How many runs the verdicts of are remembered."""
+    from collections.abc import Callable, Iterable, Iterator
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (
     key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
-    facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL
+    facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL,
+    asked TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
 CREATE TABLE IF NOT EXISTS resolutions (
     query TEXT PRIMARY KEY, answer TEXT NOT NULL, recorded_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, outcome TEXT
 );
@@ -64,6 +66,9 @@ CREATE TABLE IF NOT EXISTS verdicts (
     reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
 );
 """
+
+_NO_FILES = "{}"
+_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked"
 
 
 class Outcome(StrEnum):
@@ -86,16 +91,18 @@ class Evidence:
         files: sha256 by file name.
         log: the job's log, relative to the wheelhouse, or empty.
         seconds: how long the job took.
+        asked: short hashes of all that could change it, by name, as JSON; empty where that was not recorded.
     """
 
     key: str
     job: str
     outcome: Outcome = Outcome.DONE
     reason: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     log: str = ""
     seconds: float = 0.0
+    asked: str = ""
 
     @property
     def determined(self) -> bool:
@@ -103,10 +110,12 @@ class Evidence:
         return self.outcome is Outcome.DONE
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def digest(*parts: object) -> str:
     """Hash JSON-able values into a key, independent of the order of mappings."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()
 
 
 def digest_text(text: str) -> str:
@@ -142,13 +151,36 @@ def replace_text(target: Path, text: str) -> None:
             aside.write_text(text, encoding="utf-8", errors="replace")
 
 
-class Store:
+@contextlib.contextmanager
+def no_space(place: Path | str) -> Iterator[None]:
+    """Say that the disk is full where that is why something failed.
+
+    Args:
+        place: what it is full for.
+
+    Raises:
+        NoSpaceError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpaceError(place) from error
+        raise
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise NoSpaceError(place) from error
+        raise
+
+
+class Store(Publications, Retention):
     """The evidence and files of one wheelhouse. Safe to use from several threads."""
 
     def __init__(self, wheelhouse: Path) -> None:
         self.wheelhouse = wheelhouse.resolve()
         self.folder = self.wheelhouse / "store"
         self._files = self.folder / "files"
+        self._scratch = self.folder / "scratch"
         self._files.mkdir(parents=True, exist_ok=True)
         self._mutex = threading.Lock()
         self._database = sqlite3.connect(
@@ -157,6 +189,9 @@ class Store:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
+        with self._transaction() as database:
+            if "asked" not in {row[1] for row in database.execute("PRAGMA table_info(evidence)")}:
+                database.execute("ALTER TABLE evidence ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
 
     def close(self) -> None:
         """Close the database."""
@@ -187,15 +222,50 @@ class Store:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             lock.flush()
+            shutil.rmtree(self._scratch, ignore_errors=True)  # of a farm that was killed
             yield
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder that is removed afterwards: by the next farm, should this one be killed."""
+        self._scratch.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            yield Path(folder)
 
     def get(self, key: str) -> Evidence | None:
         """Return the evidence recorded under a key, if any."""
         with self._mutex:
             row = self._database.execute(
-                "SELECT key, job, outcome, reason, facts, files, log, seconds FROM evidence WHERE key = ?", (key,)
+                f"SELECT {_COLUMNS} FROM evidence WHERE key = ?",  # noqa: S608 - a constant
+                (key,),
             ).fetchone()
         return None if row is None else _evidence(row)
+
+    def settled(self, key: str) -> Evidence | None:
+        """Return the evidence recorded under a key, if its files are there as well."""
+        found = self.get(key)
+        return found if found is not None and self.has_files(found.files) else None
+
+    def known(self) -> Callable[[str], Evidence | None]:
+        """Return what `settled` is, for many thousand keys: all but the facts is read at once, facts when asked for.
+
+        Evidence recorded later, and files that go later, are not noticed. `asked` is left empty.
+        """
+        with self._mutex:
+            rows = self._database.execute("SELECT key, job, files, log, seconds FROM evidence").fetchall()
+        by_key = {row[0]: row for row in rows}
+        there = self.all_files()
+
+        def lookup(key: str) -> Evidence | None:
+            row = by_key.get(key)
+            if row is None:
+                return None
+            files: dict[str, str] = json.loads(row[2]) if row[2] != _NO_FILES else {}
+            if not there.issuperset(files.values()):
+                return None
+            return Evidence(key=key, job=row[1], facts=_Facts(self, key), files=files, log=row[3], seconds=row[4])
+
+        return lookup
 
     def put(self, evidence: Evidence) -> None:
         """Record determined evidence durably; what could not be told is not recorded."""
@@ -206,30 +276,47 @@ class Store:
             evidence.job,
             evidence.outcome.value,
             evidence.reason,
-            json.dumps(evidence.facts),
+            json.dumps(dict(evidence.facts)),
             json.dumps(evidence.files),
             evidence.log,
             evidence.seconds,
             time.time(),
+            evidence.asked,
         )
-        with self._mutex:
-            self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?)", row)
+        with self._mutex, no_space(self.wheelhouse):
+            self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row)
 
     def newest_of(self, name: str) -> tuple[Evidence, ...]:
         """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
-        columns = "key, job, outcome, reason, facts, files, log, seconds"
         with self._mutex:
             rows = self._database.execute(
-                f"SELECT {columns}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - columns are a constant
+                f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
                 "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
                 (len(name) + 1, f"{name}@"),
             ).fetchall()
         return tuple(_evidence(row[:-1]) for row in rows)
 
+    def last_asked(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
+        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
+        with self._mutex:
+            rows = ((job, self._database.execute(query, (job,)).fetchone()) for job in jobs)
+            return {job: json.loads(row[0] or "{}") for job, row in rows if row is not None}
+
     def seconds_of(self) -> dict[str, float]:
         """Return the last recorded duration of every job, by job id."""
         with self._mutex:
             rows = self._database.execute("SELECT job, seconds FROM evidence ORDER BY recorded_at").fetchall()
+        return dict(rows)
+
+    def memory_peaks(self) -> dict[str, int]:
+        """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
+        peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
+        with self._mutex:
+            rows = self._database.execute(
+                f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
+                "WHERE job LIKE 'build:%' AND peak > 0 ORDER BY recorded_at"
+            ).fetchall()
         return dict(rows)
 
     def resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
@@ -254,143 +341,26 @@ class Store:
                 "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)", (query, json.dumps(answer), time.time())
             )
 
-    def begin_run(self) -> str:
-        """Enter a run into the ledger and return its id."""
-        run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    def remember(self, name: str, content: str) -> None:
+        """Keep a note, in place of what was kept under its name."""
         with self._mutex:
-            self._database.execute("INSERT INTO runs VALUES (?,?,NULL,NULL)", (run, time.time()))
-        return run
+            self._database.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, content))
 
-    def end_run(self, run: str, outcome: str) -> None:
-        """Note how a run ended."""
+    def remembered(self, name: str) -> str | None:
+        """Return the note kept under a name, or None."""
         with self._mutex:
-            self._database.execute(
-                "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run)
-            )
+            row = self._database.execute("SELECT content FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
-    # --- what was published ------------------------------------------------------------------------------------------
-
-    def add_snapshot(self, channels: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
-        """Keep what is published and return its id. The oldest beyond `SNAPSHOTS_KEPT` goes.
-
-        Args:
-            channels: (digest, listing) by project, by channel.
-        """
-        trees = {name: {project: key for project, (key, _) in listed.items()} for name, listed in channels.items()}
-        text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
-        identity = digest_text(text)[:12]
-        pairs = {pair for listed in channels.values() for pair in listed.values()}
-        with self._mutex, self._transaction() as database:
-            known = {key for (key,) in database.execute("SELECT digest FROM listings")}
-            database.executemany("INSERT INTO listings VALUES (?,?)", (pair for pair in pairs if pair[0] not in known))
-            database.execute("INSERT OR REPLACE INTO snapshots VALUES (?,?,?)", (identity, time.time(), text))
-            database.execute(
-                "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
-                (SNAPSHOTS_KEPT,),
-            )
-        return identity
-
-    def snapshots(self) -> list[tuple[str, float, int]]:
-        """Return (id, when it was last published, number of projects) of every snapshot, the newest first."""
+    def forget(self, name: str) -> None:
+        """Remove the note kept under a name, if there is one."""
         with self._mutex:
-            rows = self._database.execute(
-                "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
-            ).fetchall()
-        return [(key, at, sum(len(tree) for tree in json.loads(text).values())) for key, at, text in rows]
-
-    def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
-        """Return the digest of every project's listing, by channel, of a snapshot that is there."""
-        with self._mutex:
-            (text,) = self._database.execute("SELECT channels FROM snapshots WHERE id = ?", (identity,)).fetchone()
-        channels: dict[str, dict[str, str]] = json.loads(text)
-        return channels
-
-    def listings(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return listings by their digests."""
-        with self._mutex:
-            return {
-                key: self._database.execute("SELECT content FROM listings WHERE digest = ?", (key,)).fetchone()[0]
-                for key in digests
-            }
-
-    def add_distributions(self, facts: Iterable[tuple[str, str, str]]) -> None:
-        """Record facts about wheels of the store: of each sha256, sha256 of its METADATA, and `requires-python`."""
-        rows = [(sha256, *told, self.file(sha256).stat().st_size, time.time()) for sha256, *told in facts]
-        with self._mutex, self._transaction() as database:  # a transaction for each would wait for the disk each time
-            database.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
-
-    def distributions(self) -> dict[str, tuple[str, str, int, float]]:
-        """Return (sha256 of METADATA, requires-python, size in bytes, when it was added) by wheel's sha256."""
-        with self._mutex:
-            rows = self._database.execute("SELECT * FROM distributions").fetchall()
-        return {row[0]: row[1:] for row in rows}
-
-    def first_at(self, paths: Mapping[str, str]) -> dict[str, str]:
-        """Return the sha256 that each path of the index had first; what is new to it is remembered.
-
-        Args:
-            paths: the sha256 that is wanted there, by path.
-        """
-        with self._mutex, self._transaction() as database:
-            known: dict[str, str] = dict(database.execute("SELECT path, sha256 FROM places"))
-            fresh = [pair for pair in paths.items() if pair[0] not in known]
-            database.executemany("INSERT INTO places VALUES (?,?)", fresh)
-        return {**paths, **known}
-
-    def add_upload(self, target: str, filename: str, sha256: str) -> None:
-        """Remember that an index has a file."""
-        with self._mutex:
-            self._database.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)", (target, filename, sha256, time.time())
-            )
-
-    def uploads(self, target: str) -> frozenset[tuple[str, str]]:
-        """Return (file name, sha256) of what an index is known to have."""
-        with self._mutex:
-            return frozenset(
-                self._database.execute("SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)).fetchall()
-            )
-
-    # --- verdicts across runs ----------------------------------------------------------------------------------------
-
-    def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
-        """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `RUNS_KEPT` runs."""
-        with self._mutex, self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)", ((run, *row) for row in rows))
-            database.execute(
-                "DELETE FROM verdicts WHERE run NOT IN "
-                "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
-                (RUNS_KEPT,),
-            )
-
-    def verdicts(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Return (run, package, version, abi, verdict, reason) of every run that is kept, the oldest run first."""
-        with self._mutex:
-            return self._database.execute(
-                "SELECT verdicts.* FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
-            ).fetchall()
+            self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
     def logs(self) -> dict[str, str]:
         """Return the newest log of every job that is recorded, by job."""
         with self._mutex:
             return dict(self._database.execute("SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"))
-
-    def runs(self) -> list[tuple[str, float, float | None, str | None]]:
-        """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""
-        with self._mutex:
-            return self._database.execute(
-                "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
-            ).fetchall()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -399,7 +369,7 @@ class Store:
         sha256 = file_sha256(source)
         target = self.file(sha256)
         if not target.exists():
-            with written_aside(target) as aside:
+            with no_space(self.wheelhouse), written_aside(target) as aside:
                 shutil.copyfile(source, aside)
         return sha256
 
@@ -411,6 +381,10 @@ class Store:
         """Return whether every one of some files is still there."""
         return all(self.file(sha256).exists() for sha256 in files.values())
 
+    def all_files(self) -> set[str]:
+        """Return the sha256 of every file that is there."""
+        return {entry.name for folder in os.scandir(self._files) if folder.is_dir() for entry in os.scandir(folder)}
+
     def log_path(self, job: str, key: str) -> Path:
         """Return where a job writes its log; the folder exists afterwards."""
         kind, _, subject = job.partition(":")
@@ -419,8 +393,35 @@ class Store:
         return path
 
 
+class _Facts(Mapping[str, Any]):
+    """Facts that are read from the ledger when somebody wants to know them."""
+
+    __slots__ = ("_key", "_read", "_store")
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._read: Mapping[str, Any] | None = None
+
+    def _facts(self) -> Mapping[str, Any]:
+        if self._read is None:
+            found = self._store.get(self._key)
+            assert found is not None, "evidence is not removed while a farm holds the wheelhouse"
+            self._read = found.facts
+        return self._read
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        return self._facts()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts())
+
+    def __len__(self) -> int:
+        return len(self._facts())
+
+
 def _evidence(row: tuple[Any, ...]) -> Evidence:
-    key, job, outcome, reason, facts, files, log, seconds = row
+    key, job, outcome, reason, facts, files, log, seconds, asked = row
     return Evidence(
         key=key,
         job=job,
@@ -430,4 +431,5 @@ def _evidence(row: tuple[Any, ...]) -> Evidence:
         files=json.loads(files),
         log=log,
         seconds=seconds,
+        asked=asked,
     )

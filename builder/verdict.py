@@ -226,6 +226,8 @@ def _untold(evidence: Evidence, base: str) -> Finding:
 def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
     if case.source.trouble:
         yield Finding(code="WF109", detail=case.source.trouble, where="requirements")
+    if case.source.circle:
+        yield Finding(code="WF110", detail=" needs ".join(case.source.circle), where="build requirements")
     if abi in case.skip:
         yield Finding(code="WF209", detail=case.skip[abi], where="matrix.toml")
         return
@@ -241,6 +243,17 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
                 remedy=_remedy(case, failure, base),
                 log=build.log,
             )
+    yield from _rebuilt(case, abi)
+
+
+def _rebuilt(case: Case, abi: str) -> Iterator[Finding]:
+    """Give a finding for each wheel that came out otherwise when it was built again."""
+    for base, build in case.builds.items():
+        wheel = build.facts.get("abis", {}).get(abi, {}).get("wheel")
+        differing = build.facts.get("rebuilt", {}).get(wheel)
+        if differing:
+            detail = f"built again from the same inputs, these came out otherwise: {', '.join(differing)}"
+            yield Finding(code="WF212", detail=detail, where=wheel, bases=(base,), log=build.log)
 
 
 def _remedy(case: Case, failure: Mapping[str, Any], base: str) -> str:

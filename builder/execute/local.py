@@ -1,38 +1,35 @@
-"""Run a plan on this machine: a job starts when its inputs exist and a slot is free. There are no rounds."""
+"""Run a plan on this machine, in the order of `builder/schedule.py`. There are no rounds."""
 
 from __future__ import annotations
 
-import heapq
-import queue
-import threading
+import json
+import math
 import time
 import traceback
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
-from builder.errors import CannotTellError, Interrupted
-from builder.jobs import ImageJob, Tools, recorded
+from builder import reproducible, schedule
+from builder.errors import CannotTellError, FarmError, Interrupted
+from builder.jobs import ImageJob, Tools, all_recorded, asked, recorded
 from builder.store import Evidence, Outcome
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
 
     from builder.engine import Engine
     from builder.execute.observer import Observer
-    from builder.jobs import Job
+    from builder.jobs import Job, Result
     from builder.plan import Plan
+    from builder.schedule import Room
     from builder.store import Store
 
 _WAKE_S = 0.2
-_USUAL_S = {
-    "image": 60.0, "build": 30.0, "audit": 3.0, "load": 5.0, "remedy": 0.1, "race": 40.0, "exercise": 20.0,
-    "speed": 10.0,
-}  # fmt: skip
-"""What a job of a kind takes before it was ever timed, in seconds."""
-_ALONE = frozenset({"speed"})
-"""Kinds of jobs that run when nothing else does: what they measure is the machine's to give."""
 
 
 class LocalExecutor:
@@ -45,7 +42,7 @@ class LocalExecutor:
         observer: Observer,
         engine: Callable[[], Engine],
         *,
-        slots: int,
+        room: Room,
         stop: threading.Event,
     ) -> None:
         """Prepare.
@@ -55,22 +52,22 @@ class LocalExecutor:
             store: where evidence is looked up and recorded.
             observer: told what happens.
             engine: gives the container engine; called only if something has to run.
-            slots: how many jobs run at once.
+            room: CPUs and memory that the jobs may share.
             stop: set when the farm is asked to stop.
         """
         self._plan = plan
         self._store = store
         self._observer = observer
         self._engine = engine
-        self._slots = slots
+        self._room = room
         self._stop = stop
         self._ended: dict[str, Evidence] = {}
         self._needed_by = plan.needed_by()
         self._waiting = {job.id: len(set(job.needs)) for job in plan.jobs.values()}
-        self._ready: list[tuple[float, str]] = []
-        self._ready_alone: list[tuple[float, str]] = []
-        self._events: queue.Queue[Callable[[], None]] = queue.Queue()
-        self._running = 0
+        self._known: Mapping[str, Evidence] = {}
+        self._settling: deque[str] = deque()
+        self._keys: dict[str, tuple[str, ...]] = {}
+        self._events: Queue[Callable[[], None]] = Queue()
 
     def run(self, again: frozenset[str] = frozenset()) -> Mapping[str, Evidence]:
         """Run what is not known yet and return the evidence of every job.
@@ -82,27 +79,25 @@ class LocalExecutor:
             Interrupted: the farm was asked to stop; what was finished is recorded.
             EngineMissingError: something has to run and no engine answers.
         """
-        known = {job: evidence for job, evidence in self._plan.outlook(self._lookup).items() if job not in again}
+        known = {
+            job: evidence for job, evidence in self._plan.outlook(all_recorded(self._store)).items() if job not in again
+        }
+        self._known = known
         self._observer.planned(len(self._plan.jobs), len(known))
         if len(known) == len(self._plan.jobs):
             return known
         engine = self._engine()
-        fresh = self._to_run(known, engine)
-        self._priority = self._remaining()
-        for job in self._plan.jobs.values():
-            if not job.needs:
-                self._push(job.id)
-        pool = ThreadPoolExecutor(self._slots, thread_name_prefix="job")
+        forced = self._to_run(known, engine) | again
+        queue = self._queue()
+        self._settling += (job.id for job in self._plan.jobs.values() if not job.needs)
+        # Every share of a job is of at least one CPU, so there are never more threads than CPUs.
+        pool = ThreadPoolExecutor(math.ceil(self._room.cpus), thread_name_prefix="job")
         try:
-            self._loop(pool, engine, fresh | again)
+            self._loop(queue, pool, engine, forced)
         finally:
             self._stop.set() if len(self._ended) < len(self._plan.jobs) else None
             pool.shutdown(wait=True, cancel_futures=True)
         return self._ended
-
-    def _lookup(self, job: Job, key: str) -> Evidence | None:
-        found = recorded(job, key, self._store)
-        return found if found is not None and self._store.has_files(found.files) else None
 
     def _to_run(self, known: Mapping[str, Evidence], engine: Engine) -> frozenset[str]:
         """Return image jobs that have to run again, because something needs an image that is gone from the engine.
@@ -126,51 +121,61 @@ class LocalExecutor:
                         pending += [need, *self._needed_by[need]]
         return frozenset(forced)
 
-    def _remaining(self) -> dict[str, float]:
-        """Return the longest path from each job to the end, in seconds, by the durations on record."""
-        recorded = self._store.seconds_of()
-        remaining: dict[str, float] = {}
-        for name in reversed(list(self._plan.jobs)):
-            after = max((remaining[job] for job in self._needed_by[name]), default=0.0)
-            remaining[name] = after + recorded.get(name, _USUAL_S[name.partition(":")[0]])
-        return remaining
+    def _queue(self) -> schedule.Queue:
+        """Return an empty queue that knows how long jobs take and what of the machine, by what is on record."""
+        needs = {job.id: job.needs for job in self._plan.jobs.values()}
+        took = schedule.seconds(needs, self._store.seconds_of())
+        taken = schedule.shares(needs, self._store.memory_peaks())
+        return schedule.Queue(schedule.priorities(schedule.remaining(needs, took)), taken, self._room)
 
-    def _push(self, name: str) -> None:
-        alone = name.partition(":")[0] in _ALONE
-        heapq.heappush(self._ready_alone if alone else self._ready, (-self._priority[name], name))
-
-    def _loop(self, pool: ThreadPoolExecutor, engine: Engine, forced: frozenset[str]) -> None:
+    def _loop(self, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine, forced: frozenset[str]) -> None:
         while len(self._ended) < len(self._plan.jobs):
-            while self._ready and self._running < self._slots:
-                name = heapq.heappop(self._ready)[1]
-                self._begin(self._plan.jobs[name], pool, engine, forced)
-            while self._ready_alone and not self._ready and not self._running:
-                self._begin(self._plan.jobs[heapq.heappop(self._ready_alone)[1]], pool, engine, forced)
+            while self._settling:
+                self._settle(self._plan.jobs[self._settling.popleft()], queue, forced)
+            while (name := queue.start()) is not None:
+                self._begin(self._plan.jobs[name], queue, pool, engine)
+            if len(self._ended) == len(self._plan.jobs):
+                return
             try:
-                self._events.get(timeout=_WAKE_S if self._running else 0.001)()
-            except queue.Empty:
+                self._events.get(timeout=_WAKE_S)()
+            except Empty:
                 if self._stop.is_set():
                     raise Interrupted from None
 
-    def _begin(self, job: Job, pool: ThreadPoolExecutor, engine: Engine, forced: frozenset[str]) -> None:
-        """Settle a job whose inputs exist: by what is known, by an input that could not be had, or by running it."""
+    def _settle(self, job: Job, queue: schedule.Queue, forced: frozenset[str]) -> None:
+        """Settle a job whose inputs exist: by what is known, by an input that could not be had, or by queueing it."""
+        known = self._known.get(job.id)
+        if known is not None and job.id not in forced and self._as_known(job):
+            self._end(known, known=True)
+            return
         inputs = {need: self._ended[need] for need in job.needs}
         untold = next((evidence for evidence in inputs.values() if not evidence.determined), None)
         if untold is not None:
             self._end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
             return
         key = job.key(inputs)
-        found = None if job.id in forced else self._lookup(job, key)
+        found = None if job.id in forced else recorded(job, key, self._store)
         if found is not None:
-            # The same question may have been asked by another job: two bases can make the very same wheel.
             self._end(replace(found, job=job.id), known=True)
             return
-        self._running += 1
-        self._observer.started(job.id)
-        pool.submit(self._work, job, key, inputs, engine).add_done_callback(self._noticed)
+        # The same question may be asked by two jobs: two bases can make the very same wheel. The first one asks.
+        asked = key in self._keys
+        self._keys[key] = (*self._keys.get(key, ()), job.id)
+        if not asked:
+            queue.add(job.id)
 
-    def _work(self, job: Job, key: str, inputs: Mapping[str, Evidence], engine: Engine) -> None:
+    def _as_known(self, job: Job) -> bool:
+        """Return whether every input of a job came out as it was known before anything ran."""
+        return all(self._ended[need] is self._known.get(need) for need in job.needs)
+
+    def _begin(self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine) -> None:
+        self._observer.started(job.id)
+        inputs = {need: self._ended[need] for need in job.needs}
+        pool.submit(self._work, job, inputs, queue, engine).add_done_callback(self._noticed)
+
+    def _work(self, job: Job, inputs: Mapping[str, Evidence], queue: schedule.Queue, engine: Engine) -> None:
         """Run a job in a worker thread and hand its evidence to the loop."""
+        key = job.key(inputs)
         log = self._store.log_path(job.id, key)
         log.unlink(missing_ok=True)
 
@@ -180,7 +185,7 @@ class LocalExecutor:
         tools = Tools(engine=engine, store=self._store, log=log, stop=self._stop, say=say)
         began = time.monotonic()
         evidence = self._evidence(job, key, inputs, tools, began)
-        self._events.put(partial(self._finish, evidence))
+        self._events.put(partial(self._finish, evidence, job.id, key, queue))
 
     def _noticed(self, work: Future[None]) -> None:
         """Pass an error of the executor itself on to the loop, which would wait for ever otherwise."""
@@ -196,6 +201,8 @@ class LocalExecutor:
             result = job.run(inputs, tools)
         except Interrupted:
             return None
+        except FarmError:
+            raise  # such as a full disk: nothing else could be recorded either
         except CannotTellError as error:
             reason, code = str(error), error.code
         except Exception as error:
@@ -216,15 +223,26 @@ class LocalExecutor:
                 log=kept,
                 seconds=seconds,
             )
-        evidence = Evidence(key=key, job=job.id, facts=result.facts, files=result.files, log=kept, seconds=seconds)
+        facts = {**result.facts, **self._rebuilt(job, key, result)}
+        evidence = Evidence(
+            key=key, job=job.id, facts=facts, files=result.files, log=kept, seconds=seconds,
+            asked=json.dumps(asked(job, inputs)),
+        )  # fmt: skip
         self._store.put(evidence)
         return evidence
 
-    def _finish(self, evidence: Evidence | None) -> None:
-        self._running -= 1
+    def _rebuilt(self, job: Job, key: str, result: Result) -> dict[str, object]:
+        """Tell what a build made otherwise than the last time it was asked the very same."""
+        before = self._store.get(key) if schedule.kind_of(job.id) == "build" else None
+        return {} if before is None else {"rebuilt": reproducible.compare(before.files, result.files, self._store)}
+
+    def _finish(self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue) -> None:
+        queue.end(name)
         if evidence is None:
             raise Interrupted
         self._end(evidence, known=False)
+        for other in self._keys.pop(key)[1:]:
+            self._end(replace(evidence, job=other), known=True)
 
     def _end(self, evidence: Evidence, *, known: bool) -> None:
         self._ended[evidence.job] = evidence
@@ -232,4 +250,4 @@ class LocalExecutor:
         for name in self._needed_by[evidence.job]:
             self._waiting[name] -= 1
             if self._waiting[name] == 0:
-                self._push(name)
+                self._settling.append(name)

@@ -86,6 +86,14 @@ def entries_of(text: str) -> tuple[Entry, ...]:
     return tuple(Entry(**dict(zip(_FIELDS, row, strict=True))) for row in json.loads(text))
 
 
-def listings(content: Manifest) -> dict[str, tuple[str, str]]:
-    """Return (digest, listing) of every project; equal digests mean equal files."""
-    return {project: (digest_text(text := listing(entries)), text) for project, entries in content.items()}
+def digests(content: Manifest) -> dict[str, str]:
+    """Return a hash of every project's files; equal hashes mean equal files."""
+    return {project: digest_text("\n".join(map(_line, entries))) for project, entries in content.items()}
+
+
+def _line(entry: Entry) -> str:
+    """Return a file as text that no other file has. Not JSON: this is done for every file in every publication."""
+    return (
+        f"{entry.filename}\0{entry.sha256}\0{entry.requires_python}\0{entry.metadata}\0{entry.size_bytes}\0"
+        f"{entry.uploaded_at}\0{entry.yanked}"
+    )

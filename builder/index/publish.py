@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.index.model import QUARANTINE, SERVED, listings
+from builder.index.model import QUARANTINE, SERVED, digests, listing
 from builder.index.pages import PAGES, project_pages, root_pages
 from builder.store import replace_text, written_aside
 
@@ -53,30 +53,36 @@ def publish(served: Manifest, store: Store, quarantine: Manifest | None = None, 
         thorough: look at every page and file, not only at those of projects that changed.
     """
     given = {SERVED: served, QUARANTINE: quarantine or {}}
-    listed = {channel: listings(manifest) for channel, manifest in given.items()}
-    content = {channel: _placed(manifest, channel, store) for channel, manifest in given.items()}
+    listed = {channel: digests(manifest) for channel, manifest in given.items()}
     # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
     changed = {
-        channel: _publish(content[channel], listed[channel], channel, store, thorough=thorough)
+        channel: _publish(given[channel], listed[channel], channel, store, thorough=thorough)
         for channel in (SERVED, QUARANTINE)
     }
-    return Published(snapshot=store.add_snapshot(listed), changed=changed)
+
+    def text_of(channel: str, project: str) -> str:
+        return listing(given[channel][project])
+
+    return Published(snapshot=store.add_snapshot(listed, text_of), changed=changed)
 
 
 def _publish(
-    content: Manifest, listed: Mapping[str, tuple[str, str]], channel: str, store: Store, *, thorough: bool
+    content: Manifest, wanted: Mapping[str, str], channel: str, store: Store, *, thorough: bool
 ) -> tuple[str, ...]:
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
-    wanted = {project: digest for project, (digest, _) in listed.items()}
     known = {} if thorough else _state(root)
     changed = tuple(project for project, digest in wanted.items() if known.get(project) != digest)
     if known == wanted and known:
         return ()
     (root / _STATE).unlink(missing_ok=True)
+    if not known:
+        for path in root.glob(".*"):  # what a killed farm was about to rename
+            path.unlink()
+    placed = _placed({project: content[project] for project in changed}, channel, store)
     for project in changed:
-        _put(root / project, project, content[project], store)
-    if wanted.keys() != known.keys():
+        _put(root / project, project, placed[project], store)
+    if wanted.keys() != known.keys() or not known:  # an empty channel has its pages too
         for name, text in root_pages(content):
             replace_text(root / name, text)
     gone = (

@@ -7,12 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from builder.store import digest
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
     from builder.engine import Engine
     from builder.store import Evidence, Store
+
+_SHORT = 16
+CODE_INSIDE = "code inside the container"
+"""The setting of a job that is the programs of builder/inside/ it runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +62,18 @@ class Job(Protocol):
     def needs(self) -> tuple[str, ...]:
         """Ids of the jobs whose evidence it reads."""
 
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result beside its inputs: JSON data, by a name that a person understands. Pure."""
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         """Hash everything that can change the result. Pure.
 
         Args:
             inputs: evidence of `needs`, by job id; all of it determined.
         """
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        """Return what of its inputs can change the result: JSON data, by job id. Pure."""
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         """Find out.
@@ -70,6 +82,17 @@ class Job(Protocol):
             CannotTellError: the infrastructure failed.
             Interrupted: the farm was asked to stop.
         """
+
+
+def asked(job: Job, inputs: Mapping[str, Evidence] | None = None) -> dict[str, str]:
+    """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
+
+    Args:
+        job: the job.
+        inputs: evidence of `needs`, by job id; None for its settings alone.
+    """
+    found = {**job.settings(), **(job.reads(inputs) if inputs is not None else {})}
+    return {name: digest(value)[:_SHORT] for name, value in found.items()}
 
 
 class ImageJob(Job, Protocol):
@@ -88,14 +111,23 @@ class Rereading(Protocol):
 
 
 def recorded(job: Job, key: str, store: Store) -> Evidence | None:
-    """Return what is on record for a job, read by today's rules; None where nothing is.
+    """Return what is on record for a job, files and all, read by today's rules; None where nothing is.
 
     Args:
         job: the job.
         key: its key.
         store: has the evidence, and the logs.
     """
-    found = store.get(key)
+    return _read(job, store.settled(key), store)
+
+
+def all_recorded(store: Store) -> Callable[[Job, str], Evidence | None]:
+    """Return what `recorded` is, for many thousand jobs."""
+    lookup = store.known()
+    return lambda job, key: _read(job, lookup(key), store)
+
+
+def _read(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
     return job.reread(found, store) if found is not None and isinstance(job, Rereading) else found
 
 
@@ -106,7 +138,19 @@ def inside_program(name: str) -> str:
 
 
 @cache
+def programs_digest(*names: str) -> str:
+    """Return a hash of programs of builder/inside/, by which the keys of many thousand jobs know them."""
+    return digest([inside_program(name) for name in names])
+
+
+@cache
 def stress_programs() -> dict[str, str]:
     """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
     folder = Path(__file__).parents[1] / "inside" / "stress"
     return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
+
+
+@cache
+def stress_digest() -> str:
+    """Return a hash of `stress_programs`."""
+    return digest(stress_programs())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder.engine import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import Result, inside_program
+from builder.jobs import CODE_INSIDE, Result, inside_program, programs_digest
 from builder.store import digest
 
 if TYPE_CHECKING:
@@ -40,9 +40,15 @@ class Audit:
     def needs(self) -> tuple[str, ...]:
         return (f"build:{self.name}@{self.base}", f"image:builder-{self.base}")
 
+    def settings(self) -> Mapping[str, object]:
+        return {CODE_INSIDE: programs_digest(*_PROGRAMS)}
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        build, image = self.needs
+        return {build: inputs[build].files, image: inputs[image].facts["content"]}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        build, image = (inputs[need] for need in self.needs)
-        return digest("audit", [inside_program(name) for name in _PROGRAMS], build.files, image.facts["content"])
+        return digest("audit", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)

@@ -2,17 +2,18 @@
 
 Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
 with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
-`limits`, what the container used. Files: the wheels.
+`limits`, what the container used. Files: the wheels. Where the same key was built before, the executor adds `rebuilt`:
+by wheel, the members that came out otherwise.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import zipfile
 from dataclasses import asdict, dataclass, replace
@@ -26,11 +27,13 @@ from packaging.utils import parse_wheel_filename
 
 from builder import host
 from builder.engine import Limits
-from builder.errors import Interrupted
+from builder.errors import CannotTellError, Interrupted
 from builder.jobs import Result
-from builder.jobs.buildlog import Call, Failure, reread, rules
+from builder.jobs.buildlog import Call, Failure, broken, reread, rules
 from builder.jobs.image import packages_id
+from builder.jobs.loan import TAKE_LOAN, constraints_of, lending, lent
 from builder.metadata import wheel_metadata
+from builder.reproducible import SOURCE_DATE_EPOCH, put_in_order
 from builder.store import digest
 from builder.unpack import unpack
 
@@ -46,7 +49,6 @@ _APPLY = (
     f'patch -p1 --batch --forward -i "$patch" || {{ echo "wheelfarm: patch $patch does not apply"; exit 1; }}; done; '
     f"rm -rf {_PATCHES}"
 )
-_SOURCE_DATE_EPOCH = "1577836800"  # 2020-01-01: one time for every member of every wheel, so builds can be compared
 _LOG_LIMIT_BYTES = 64 << 20
 _PROCESSES = 512
 _POLL_S = 0.1
@@ -68,6 +70,7 @@ class Build:
         sdist_sha256: of the sdist, which the store has.
         patches: content of each patch, in order.
         skip: ABIs the matrix leaves out, each with its reason.
+        requires: native packages whose wheels, made on the same base, it is built with.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Build:
     skip: Mapping[str, str]
     timeout_s: int
     memory_bytes: int
+    requires: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,12 +94,31 @@ class Build:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (packages_id(self.base, self.packages),)
+        return (packages_id(self.base, self.packages), *self.lenders)
+
+    @property
+    def lenders(self) -> tuple[str, ...]:
+        """Ids of the builds whose wheels it is built with."""
+        return tuple(f"build:{name}@{self.base}" for name in self.requires)
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
+            "patches": self.patches,
+            "flags": (self.environment, self.config_settings),
+            "apt list": self.packages,
+            "limits": (self.timeout_s, self.memory_bytes),
+            "ABIs": self._building,
+            "cibuildwheel": _cibuildwheel_version(),
+            "time of every file": SOURCE_DATE_EPOCH,
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, *lenders = self.needs
+        return {image: inputs[image].facts["content"], **{name: lent(inputs[name], self._building) for name in lenders}}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        mine = {name: value for name, value in asdict(self).items() if name not in {"packages", "base", "skip"}}
-        tools = ("cibuildwheel", _cibuildwheel_version())
-        return digest("build", 1, mine, tools, self._building, inputs[self.needs[0]].facts["content"])
+        return digest("build", 2, self.settings(), list(self.reads(inputs).values()))
 
     @property
     def _building(self) -> tuple[str, ...]:
@@ -111,13 +134,19 @@ class Build:
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
             return self._result(dict.fromkeys(self._building, failure), {}, {}, {}, tools)
-        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
-            return self._build(image["tag"], Path(scratch), tools)
+        with tools.store.scratch() as scratch:
+            return self._build(image["tag"], [inputs[name] for name in self.lenders], scratch, tools)
 
-    def _build(self, image: str, scratch: Path, tools: Tools) -> Result:
+    def _build(self, image: str, lenders: Sequence[Evidence], scratch: Path, tools: Tools) -> Result:
         project = self._project(scratch / "sdist", tools)
         if isinstance(project, Failure):
             return self._result(dict.fromkeys(self._building, project), {}, {}, {}, tools)
+        for path, content in lending(lenders, self._building, tools.store).items():
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, project / path)
+            else:
+                (project / path).write_bytes(content)
         wheels: dict[str, Path] = {}
         failures: dict[str, Failure] = {}
         calls: dict[str, Call] = {}
@@ -168,6 +197,8 @@ class Build:
             abi: {"wheel": path.name, "requires_python": wheel_metadata(path).get("requires_python", "")}
             for abi, path in wheels.items()
         }
+        for path in wheels.values():
+            put_in_order(path)
         files = {path.name: tools.store.add_file(path) for path in wheels.values()}
         return Result(facts={"abis": abis, "rules": rules(), "limits": dict(usage)}, files=files)
 
@@ -195,7 +226,7 @@ class Build:
                 "disable-host-mount": True,
             },
             "environment": {
-                "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH,
+                "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
                 **self.environment,
             },
@@ -207,8 +238,18 @@ class Build:
             config["config-settings"] = {
                 name: list(values) if len(values) > 1 else values[0] for name, values in self.config_settings.items()
             }
-        if self.patches:
-            config["before-all"] = _APPLY
+        prepare = [*([_APPLY] if self.patches else []), *([TAKE_LOAN] if self.requires else [])]
+        if prepare:
+            config["before-all"] = "; ".join(prepare)
+        if self.requires:
+            config["overrides"] = [
+                {
+                    "select": f"{abi}-*",
+                    "inherit": {"environment": "append"},
+                    "environment": {"UV_BUILD_CONSTRAINT": constraints_of(abi)},
+                }
+                for abi in abis
+            ]
         return {"tool": {"cibuildwheel": config}}
 
 
@@ -233,6 +274,7 @@ class _Calling:
         self._tools = tools
         self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
         self._crowded = 0
+        self._cut = False
 
     def run(self) -> _Ended:
         (self._folder / "wheels").mkdir(parents=True)
@@ -251,6 +293,9 @@ class _Calling:
         usage = _usage(printed.decode(errors="replace"))
         if exit_code == 0:
             return _Ended(wheels=wheels, usage=usage)
+        limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
+        if not limited and (why := broken(printed.decode(errors="replace"))):
+            raise CannotTellError(f"{why} (log: {self._tools.log})")
         call = Call(
             abis=self._abis, exit_code=exit_code, log=(start, start + len(printed)),
             timeout_s=self._build.timeout_s if timed_out else None,
@@ -320,7 +365,8 @@ class _Calling:
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """End cibuildwheel, if it is still there, and its container."""
-        if process.poll() is None:
+        self._cut = process.poll() is None
+        if self._cut:
             self._tools.engine.remove_labelled(self._label)
             process.send_signal(signal.SIGINT)
             try:

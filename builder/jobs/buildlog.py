@@ -99,6 +99,10 @@ _STAGES = re.compile(
     re.MULTILINE,
 )
 
+_FULL = "No space left on device"
+_CONTAINER = "Starting container image"
+_LIMITS = "wheelfarm-limits: "
+
 
 def explain(
     log: str, exit_code: int, package: str, abis: Sequence[str], *,
@@ -129,6 +133,19 @@ def explain(
     if exit_code == _PURE_WHEEL_EXIT_CODE:
         return _pure(text, package), abi
     return _first_error(text, package, stage), abi
+
+
+def broken(log: str) -> str | None:
+    """Tell what kept a build from its end that is no fault of the package, or return None.
+
+    Args:
+        log: what a call of cibuildwheel printed that made no wheel, and that nobody ended for its limits.
+    """
+    if _FULL in log:
+        return "the disk is full"
+    if _CONTAINER in log and _LIMITS not in log:  # the image's entry point prints them whatever the build does
+        return "the build's container ended before the build did: it, or its engine, was killed"
+    return None
 
 
 def _limit(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine import Limits, Task
-from builder.jobs import Result, kit, stress_programs
+from builder.jobs import CODE_INSIDE, Result, kit, stress_digest, stress_programs
 from builder.jobs.load import wheel_of
 from builder.jobs.race import PLAN, answered, served_wheels
 from builder.store import digest
@@ -58,12 +58,23 @@ class Exercise:
         builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
         return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
 
+    def settings(self) -> Mapping[str, object]:
+        return {
+            CODE_INSIDE: (stress_digest(), kit.FETCH),
+            "sdist": self.sdist_sha256,
+            "effort": self.effort.record(),
+            "own tests": self.tests.model_dump(),
+            "ABIs": self.abi.directory,
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, race, *builds = self.needs
+        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
+        return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        image, race, *builds = (inputs[need] for need in self.needs)
-        wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
-        pure = [wheel.sha256 for wheel in self.pure]
-        looked = (self.effort.record(), self.abi.directory, self.sdist_sha256, self.tests.model_dump(), kit.FETCH)
-        return digest("exercise", 1, stress_programs(), looked, wheels, pure, race.key, image.facts["content"])
+        return digest("exercise", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, race, build, *others = (inputs[need] for need in self.needs)

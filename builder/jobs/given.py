@@ -38,6 +38,12 @@ class Given:
     def needs(self) -> tuple[str, ...]:
         return ()
 
+    def settings(self) -> Mapping[str, object]:
+        return {"wheels": self.wheels}
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:  # noqa: ARG002 - as below
+        return {}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - it stands on nothing
         return digest("given", self.name, self.wheels)
 

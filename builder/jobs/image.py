@@ -7,13 +7,12 @@ system packages also `missing`, the packages its base does not have, in which ca
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import bootstrap, catalog, host, interpreter_source
-from builder.engine import Limits, Task
+from builder.engine import LABEL, Limits, Task
 from builder.errors import CannotTellError
 from builder.jobs import Result
 from builder.store import digest, file_sha256
@@ -62,7 +61,9 @@ def _build(
 ) -> str | None:  # fmt: skip
     """Build an image from files of images/ and return what went wrong, or None."""
     context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
-    context |= {"Dockerfile": catalog.images_dir() / dockerfile, **(extra or {})}
+    # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
+    recipe = re.sub(r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", _recipe(dockerfile), flags=re.MULTILINE)
+    context |= {"Dockerfile": recipe.encode(), **(extra or {})}
 
     def log(text: str) -> None:
         with tools.log.open("a") as file:
@@ -81,6 +82,13 @@ def _facts(tag: str, content: str, tools: Tools) -> Result:
 
 class _Image:
     """What all image jobs share: the image is there when the engine knows its tag."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        return {need: inputs[need].facts["content"] for need in self.needs}
 
     def present(self, evidence: Evidence, engine: Engine) -> bool:
         return "tag" not in evidence.facts or engine.image_labels(evidence.facts["tag"]) is not None
@@ -101,9 +109,12 @@ class BaseImage(_Image):
     def needs(self) -> tuple[str, ...]:
         return ()
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - a base stands on nothing
+    def settings(self) -> Mapping[str, object]:
         row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer"})
-        return digest("base", row, self.distribution.model_dump())
+        return {"base": row, "distribution": self.distribution.model_dump()}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - a base stands on nothing
+        return digest("base", *self.settings().values())
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         tag = _tag(self.base.name, self.key(inputs))
@@ -125,8 +136,8 @@ class BaseImage(_Image):
                 raise CannotTellError(reason, code="WF901") from None
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
-        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
-            root = Path(scratch) / "root.tar"
+        with tools.store.scratch() as scratch:
+            root = scratch / "root.tar"
             bootstrap.make_root(self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say)
             tools.engine.import_root(root, tag)
 
@@ -147,10 +158,12 @@ class InterpretersImage(_Image):
     def needs(self) -> tuple[str, ...]:
         return (f"image:{self.base}",)
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def settings(self) -> Mapping[str, object]:
         builds = [(abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis]
-        recipes = [_recipe("interpreters.Dockerfile"), _recipe("build-interpreter.sh")]
-        return digest("interpreters", builds, recipes, inputs[self.needs[0]].facts["content"])
+        return {"interpreter": builds, "recipe": [_recipe("interpreters.Dockerfile"), _recipe("build-interpreter.sh")]}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("interpreters", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -194,9 +207,12 @@ class PythonImage(_Image):
         shared = ("limits.sh", f"{self.role}-tools.txt")
         return (*shared, "install-tools.sh") if self.role == "builder" else shared
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def settings(self) -> Mapping[str, object]:
         recipes = [_recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
-        return digest(self.role, recipes, self.base.runtime, [inputs[need].facts["content"] for need in self.needs])
+        return {"recipe": recipes, "runtime packages": self.base.runtime}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest(self.role, *self.settings().values(), [inputs[need].facts["content"] for need in self.needs])
 
     def present(self, evidence: Evidence, engine: Engine) -> bool:
         labels = engine.image_labels(evidence.facts["tag"])
@@ -242,10 +258,13 @@ class RaceInterpreter(_Image):
     def needs(self) -> tuple[str, ...]:
         return (f"image:{self.base.name}",)
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
-        recipes = [_recipe("race-interpreter.Dockerfile"), _recipe("build-race-interpreter.sh")]
+    def settings(self) -> Mapping[str, object]:
         built = (self.abi.configure, self.release.sha256, self.base.sanitizer)
-        return digest("race-interpreter", built, recipes, inputs[self.needs[0]].facts["content"])
+        recipes = [_recipe("race-interpreter.Dockerfile"), _recipe("build-race-interpreter.sh")]
+        return {"interpreter": built, "recipe": recipes}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("race-interpreter", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -280,15 +299,12 @@ class RaceImage(_Image):
     def needs(self) -> tuple[str, ...]:
         return (f"image:builder-{self.base.name}", _RACE_INTERPRETER)
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def settings(self) -> Mapping[str, object]:
         recipes = [_recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
-        return digest(
-            "race",
-            recipes,
-            self.base.sanitizer,
-            self.abi.directory,
-            [inputs[need].facts["content"] for need in self.needs],
-        )
+        return {"recipe": recipes, "sanitizer": self.base.sanitizer, "ABIs": self.abi.directory}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("race", *self.settings().values(), [inputs[need].facts["content"] for need in self.needs])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -333,8 +349,11 @@ class PackagesImage(_Image):
     def needs(self) -> tuple[str, ...]:
         return (f"image:{self.role}-{self.base}",)
 
+    def settings(self) -> Mapping[str, object]:
+        return {"recipe": _recipe("packages.Dockerfile"), "apt list": self.packages}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("packages", _recipe("packages.Dockerfile"), self.packages, inputs[self.needs[0]].facts["content"])
+        return digest("packages", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from builder import index
 from builder.engine import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import Result, inside_program
+from builder.jobs import CODE_INSIDE, Result, inside_program, programs_digest
 from builder.store import digest
 from builder.tags import runs_on
 
@@ -61,13 +61,20 @@ class Load:
         builds = (f"build:{name}@{self.built_on}" for name in (self.name, *self.requires))
         return (f"image:verify-{self.base.name}", *builds)
 
+    def settings(self) -> Mapping[str, object]:
+        return {
+            CODE_INSIDE: programs_digest(*_PROGRAMS),
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+            "ABIs": [(abi.name, abi.directory) for abi in self.abis],
+            "glibc of the base": self.base.glibc,
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, *builds = self.needs
+        return {image: inputs[image].facts["content"], **{build: inputs[build].files for build in builds}}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        image, *builds = (inputs[need] for need in self.needs)
-        programs = [inside_program(name) for name in _PROGRAMS]
-        wheels = [build.files for build in builds]
-        pure = [wheel.sha256 for wheel in self.pure]
-        layout = [(abi.name, abi.directory) for abi in self.abis]
-        return digest("load", 1, programs, wheels, pure, layout, self.base.glibc, image.facts["content"])
+        return digest("load", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, build, *others = (inputs[need] for need in self.needs)

@@ -10,17 +10,17 @@ what builder/inside/stress/race.py answers, `plan` left out. The evidence's file
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.engine import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import Result, kit, stress_programs
+from builder.jobs import CODE_INSIDE, Result, kit, stress_digest, stress_programs
 from builder.jobs.buildlog import explain
 from builder.jobs.image import packages_id
 from builder.jobs.load import wheel_of
+from builder.jobs.loan import constraints_of, in_place, lending
 from builder.judge import threads
 from builder.store import digest
 
@@ -88,19 +88,33 @@ class Race:
     def needs(self) -> tuple[str, ...]:
         image = packages_id(self.build.base, self.build.packages, "race")
         builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
-        return (image, f"audit:{self.build.name}@{self.build.base}", *builds)
+        needs = (image, f"audit:{self.build.name}@{self.build.base}", *builds, *self.build.lenders)
+        return tuple(dict.fromkeys(needs))
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            CODE_INSIDE: (stress_digest(), _COMPILE, kit.FETCH),
+            "sdist": self.build.sdist_sha256,
+            "patches": self.build.patches,
+            "flags": (self.build.environment, self.build.config_settings),
+            "effort": (self.effort.record(), self.seed),
+            "recipes": self.recipes,
+            "own tests": self.tests.model_dump(),
+            "ABIs": self.abi.directory,
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, audit, *builds = self.needs  # those it is built with among them
+        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
+        signs = threads.signs(inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name))
+        return {image: inputs[image].facts["content"], audit: signs, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        image, audit, *builds = (inputs[need] for need in self.needs)
-        mine = (self.build.sdist_sha256, self.build.patches, self.build.environment, self.build.config_settings)
-        looked = (self.effort.record(), self.recipes, self.seed, self.abi.directory, self.tests.model_dump(), kit.FETCH)
-        wheels = [build.files.get(wheel_of(build, self.abi.name) or "") for build in builds]
-        pure = [wheel.sha256 for wheel in self.pure]
-        signs = threads.signs(audit.facts["wheels"], wheel_of(builds[0], self.abi.name))
-        return digest("race", 1, signs, _COMPILE, stress_programs(), mine, looked, wheels, pure, image.facts["content"])
+        return digest("race", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, audit, build, *others = (inputs[need] for need in self.needs)
+        image, audit, build, *others = (inputs[need] for need in self.needs[: 3 + len(self.requires)])
         wheel = wheel_of(build, self.abi.name)
         signs = threads.signs(audit.facts["wheels"], wheel)
         if wheel is None or "missing" in image.facts:
@@ -109,14 +123,15 @@ class Race:
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
         needed = kit.fetched(sdist, self.tests, self.effort, tag, self._python, tools)
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
-        made, failure = self._compile(tag, tools)
+        loan = lending([inputs[name] for name in self.build.lenders], (self.abi.name,), tools.store)
+        made, failure = self._compile(tag, loan, tools)
         facts = self._hunt(tag, made, served, needed, signs, tools) if made else {}
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
-        with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+        with tools.store.scratch() as scratch:
             found = {PLAN: json.dumps(plan).encode(), **needed.wheels, **dict([made] if made else [])}
             for name, content in found.items():
-                path = Path(scratch) / name
+                path = scratch / name
                 path.write_bytes(content)
                 files[name] = tools.store.add_file(path)
         made_as = {"race_wheel": made[0]} if made else {}
@@ -127,7 +142,9 @@ class Race:
     def _python(self) -> str:
         return f"/opt/python/{self.abi.directory}/bin/python"
 
-    def _compile(self, image: str, tools: Tools) -> tuple[tuple[str, bytes] | None, str]:
+    def _compile(
+        self, image: str, loan: Mapping[str, bytes | Path], tools: Tools
+    ) -> tuple[tuple[str, bytes] | None, str]:
         """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
         tools.say("compiling with ThreadSanitizer")
         sdist = f"/farm/{self.build.sdist_filename}"
@@ -136,10 +153,13 @@ class Race:
         task = Task(
             image=image,
             command=["sh", "-c", _COMPILE, "sh", self._python, sdist, *settings],
-            files={sdist: tools.store.file(self.build.sdist_sha256), **patches},
+            files={sdist: tools.store.file(self.build.sdist_sha256), **patches, **in_place(loan)},
             collect=_BUILT,
             network=True,
-            environment=self.build.environment,
+            environment={
+                **self.build.environment,
+                **({"UV_CONSTRAINT": constraints_of(self.abi.name)} if loan else {}),
+            },
             limits=Limits(memory_bytes=max(self.build.memory_bytes, 4 << 30), timeout_s=2.0 * self.build.timeout_s),
         )
         start = tools.log.stat().st_size if tools.log.exists() else 0

@@ -57,9 +57,16 @@ class Remedy:
     def needs(self) -> tuple[str, ...]:
         return (f"build:{self.name}@{self.base.name}", f"image:builder-{self.base.name}")
 
+    def settings(self) -> Mapping[str, object]:
+        return {"archive": (self.base.distribution, self.base.suite)}
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        build = self.needs[0]
+        return {build: sorted((want.kind, want.name) for want in wanted(inputs[build]))}
+
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        wants = sorted((want.kind, want.name) for want in wanted(inputs[self.needs[0]]))
-        return digest("remedy", 1, wants, (self.base.distribution, self.base.suite) if wants else ())
+        (wants,) = self.reads(inputs).values()
+        return digest("remedy", 2, wants, self.settings() if wants else {})
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)

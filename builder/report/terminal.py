@@ -14,11 +14,13 @@ from rich.text import Text
 from builder.findings import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
+    from builder.report.document import Document
+    from builder.seal import Seal
     from builder.store import Evidence
     from builder.verdict import Judged
 
@@ -29,6 +31,8 @@ _STYLES = {
     Verdict.UNDETERMINED: "bold magenta",
 }
 _FAULT_STYLE = "bold red"
+MOST_ROWS = 400
+"""A longer table is not shown again where nothing changed."""
 
 
 def style_of(verdict: Verdict) -> str:
@@ -165,19 +169,42 @@ def outcome(evidence: Evidence) -> str:
 
 def verdict_table(judged: Sequence[Judged]) -> Table:
     """Return the table of verdicts by package and ABI, one reason each."""
+    return _table(
+        (f"{package.name} {package.version}".strip(), abi, judgement.verdict, judgement.reason)
+        for package in judged
+        for abi, judgement in package.abis.items()
+    )
+
+
+def _table(rows: Iterable[tuple[str, str, Verdict, str]]) -> Table:
+    """Return a table of (package, ABI, verdict, reason); a package's name is shown once."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("package", no_wrap=True)
     table.add_column("ABI", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("reason", overflow="fold")
-    for package in judged:
-        title = f"{package.name} {package.version}".strip()
-        for place, (abi, judgement) in enumerate(package.abis.items()):
-            style = style_of(judgement.verdict)
-            table.add_row(
-                "" if place else title, abi, Text(judgement.verdict.value, style=style), Text(judgement.reason)
-            )
+    shown = ""
+    for title, abi, verdict, reason in rows:
+        table.add_row("" if title == shown else title, abi, Text(verdict.value, style=style_of(verdict)), Text(reason))
+        shown = title
     return table
+
+
+def print_unchanged(console: Console, sealed: Seal, document: Document | None, wheelhouse: Path) -> None:
+    """End a run in which nothing changed: the table it left last time, if that is given, and the sums."""
+    if document is not None:
+        wide = console if console.is_terminal else Console(width=max(console.width, 160), file=console.file)
+        wide.print(
+            _table(
+                (f"{package.name} {package.version}".strip(), abi, Verdict(part.verdict), part.reason)
+                for package in document.packages
+                for abi, part in package.abis.items()
+            )
+        )
+    sums = ", ".join(f"{sealed.verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in sealed.verdicts)
+    text = f"nothing changed since run {sealed.run}: {sealed.jobs} jobs known; {sums}"
+    console.print(f"\n{text}", highlight=False, soft_wrap=True)
+    _print_places(console, wheelhouse)
 
 
 def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path) -> None:
@@ -187,6 +214,10 @@ def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path)
         console = Console(width=max(console.width, 160), file=console.file)
     console.print(verdict_table(judged))
     _print_remedies(console, judged)
+    _print_places(console, wheelhouse)
+
+
+def _print_places(console: Console, wheelhouse: Path) -> None:
     console.print()
     places = ("index", "simple/"), ("report", "report/index.html"), ("verdicts", "verdicts.json"), ("logs", "logs/")
     for label, path in places:

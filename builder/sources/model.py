@@ -37,6 +37,8 @@ class Source:
         needed_by: the package for whose sake it is built, where the matrix does not name it.
         only_pure: the index has nothing but a pure wheel of this release, which is served as it is.
         trouble: why what it needs could not be found out, if so.
+        builds_with: native packages of the farm that are installed when it is built.
+        circle: packages each of which needs the next to be built, itself first and last, if so.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Source:
     needed_by: str = ""
     only_pure: Pure | None = None
     trouble: str = ""
+    builds_with: tuple[str, ...] = ()
+    circle: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON data."""
@@ -66,6 +70,8 @@ class Source:
                 "needs": tuple(record["needs"]),
                 "pure": tuple(_pure(item) for item in record["pure"]),
                 "only_pure": _pure(only) if only else None,
+                "builds_with": tuple(record.get("builds_with", ())),
+                "circle": tuple(record.get("circle", ())),
             }
         )
 

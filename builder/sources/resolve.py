@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from builder.metadata import NotADistributionError, sdist_metadata
+from builder.sources.building import with_builds
 from builder.sources.closure import Candidate, NoSetError, closure
 from builder.sources.index import Index, IndexSilentError, Release, WrongFileError, same_name
 from builder.sources.model import Fault, Pure, Source, Sources
@@ -43,16 +44,15 @@ def resolve(
         A source or a fault for each; nothing is raised for a package's sake.
     """
     wanted = list(names)
-    query = digest(
-        "sources", matrix.model_dump(mode="json", include={"packages"}), wanted, index.settings.urls, str(python)
-    )
-    recorded = _recorded(store.resolution(query, fresh_s), matrix, store)
+    asked = query(matrix, wanted, index.settings.urls, python)
+    recorded = _recorded(store.resolution(asked, fresh_s), matrix, store)
     if recorded is not None:
         return recorded
     resolver = _Resolver(matrix, store, index, python, say)
     sources = resolver.resolve(wanted)
+    sources = replace(sources, found=with_builds(sources.found, store, python))
     silent = any(fault.code == "WF106" for fault in sources.faults.values())
-    if silent and (old := _recorded(store.resolution(query, None), matrix, store)) is not None:
+    if silent and (old := _recorded(store.resolution(asked, None), matrix, store)) is not None:
         say("the index does not answer: using what it said last time")
         return old
     if not silent:
@@ -60,8 +60,14 @@ def resolve(
             "found": {name: source.record() for name, source in sources.found.items()},
             "faults": {name: [fault.code, fault.detail, fault.version] for name, fault in sources.faults.items()},
         }
-        store.record_resolution(query, answer)
+        store.record_resolution(asked, answer)
     return sources
+
+
+def query(matrix: Matrix, names: Iterable[str], urls: Iterable[str], python: Version) -> str:
+    """Return what a resolution is recorded under: everything it goes by but the index's content and the time."""
+    packages = matrix.model_dump(mode="json", include={"packages"})
+    return digest("sources 2", packages, list(names), list(urls), str(python))
 
 
 def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:

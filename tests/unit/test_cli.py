@@ -28,7 +28,7 @@ def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProces
 def test_help_names_every_command_and_the_exit_codes():
     done = wheelfarm("--help")
     assert done.returncode == 0
-    for word in ("run", "plan", "nightly", "merge", "publish", "doctor", "engine", "Exit codes"):
+    for word in ("run", "plan", "nightly", "merge", "publish", "gc", "doctor", "engine", "Exit codes"):
         assert word in done.stdout
 
 
@@ -45,7 +45,13 @@ def test_a_wrong_matrix_is_usage(tmp_path: Path):
 
 def test_a_wrong_option_and_an_unknown_package_are_usage(tmp_path: Path):
     assert wheelfarm("run", "--colour").returncode == ExitCode.USAGE
-    for wrong in (("run", "--shard", "4/3"), ("plan", "--shards", "0"), ("merge",), ("publish",)):
+    for wrong in (
+        ("run", "--shard", "4/3"),
+        ("plan", "--shards", "0"),
+        ("merge",),
+        ("publish",),
+        ("gc", "--keep-days", "-1"),
+    ):
         assert wheelfarm(*wrong, "--matrix", str(tmp_path)).returncode == ExitCode.USAGE
     (tmp_path / "matrix.toml").write_text("[packages.x]\n")
     done = wheelfarm("plan", "--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path), "--only", "y")
@@ -82,7 +88,7 @@ def judged(verdict: Verdict) -> Judged:
     ],
 )
 def test_each_class_of_outcome_has_its_exit_code(verdicts: list[Verdict], code: ExitCode):
-    assert farm.exit_code([judged(verdict) for verdict in verdicts]) is code
+    assert farm.exit_code(verdicts) is code
 
 
 def test_exit_codes_are_documented():

@@ -10,7 +10,10 @@ from builder.errors import CannotTellError, Interrupted
 from builder.execute import LocalExecutor
 from builder.jobs import Job, Result, Tools
 from builder.plan import Plan
+from builder.schedule import Room
 from builder.store import Evidence, Store, digest
+
+ROOM = Room(cpus=2, memory_bytes=8 << 30)
 
 
 @dataclass
@@ -26,7 +29,13 @@ class Step:
     there: bool = True
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(self.id, self.salt, {name: evidence.facts for name, evidence in inputs.items()})
+        return digest(self.id, self.salt, {name: dict(evidence.facts) for name, evidence in inputs.items()})
+
+    def settings(self) -> Mapping[str, object]:
+        return {"salt": self.salt}
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        return {name: dict(evidence.facts) for name, evidence in inputs.items()}
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         self.ran.append(self.id)
@@ -71,7 +80,7 @@ def run(
 ) -> dict[str, Evidence]:
     plan = Plan(jobs={step.id: cast("Job", step) for step in steps})
     engine = cast("Any", object)
-    return dict(LocalExecutor(plan, store, Watcher(), engine, slots=2, stop=stop or threading.Event()).run(again))
+    return dict(LocalExecutor(plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()).run(again))
 
 
 def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from builder import catalog, check, host, loading
+from builder.schedule import Room
 from builder.store import Store
 from tests import planted
 from tests.unit.local_index import LocalIndex, serving
@@ -32,7 +33,7 @@ def place(tmp_path: Path) -> Iterator[loading.Place]:
     store = Store(tmp_path / "wheelhouse")
     # Whatever asks this engine for anything fails: there is none.
     yield loading.Place(
-        bases=BASES, abis=tuple(TABLE.abis.values()), engine=cast("Any", None), store=store, slots=1
+        bases=BASES, abis=tuple(TABLE.abis.values()), engine=cast("Any", None), store=store, room=Room(cpus=1, memory_bytes=8 << 30)
     )  # fmt: skip
     store.close()
 

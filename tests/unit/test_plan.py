@@ -282,3 +282,15 @@ def test_the_detectors_content_changes_what_it_looked_at():
     assert difference == {packages, "race:bar@debian-12", "exercise:bar@debian-12"}
     difference = changed(keys(planned), keys(planned, {packages: "updated"}))
     assert difference == {"race:foo@debian-12", "exercise:foo@debian-12"}
+
+
+def test_a_build_waits_for_the_farms_own_wheels_of_what_it_is_built_with():
+    planned = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")))
+    jobs = planned.jobs
+    for base in ("debian-12", "ubuntu-24.04"):
+        assert jobs[f"build:foo@{base}"].needs[1:] == (f"build:bar@{base}",)
+    assert "build:bar@debian-12" in jobs["race:foo@debian-12"].needs
+    assert "build:bar@debian-12" not in jobs["load:foo@debian-12/debian-13"].needs
+    other = Source(name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else")
+    after = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")), bar=other)
+    assert changed(keys(planned), keys(after)) >= FOO | {"race:foo@debian-12"}

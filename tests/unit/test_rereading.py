@@ -46,7 +46,7 @@ def put(store: Store, **more: Any) -> None:
 def read(store: Store) -> dict[str, Any]:
     found = recorded(BUILD, "k", store)
     assert found is not None
-    return found.facts
+    return dict(found.facts)
 
 
 def test_a_recorded_failure_is_read_by_todays_rules(store: Store):

@@ -192,3 +192,13 @@ def test_a_finding_keeps_its_id_from_run_to_run():
     one = judged(build(), loaded=load(module("foo", error="x"))).findings[0]
     assert one.identity("foo", "1.0", "cp314t") == one.identity("foo", "1.0", "cp314t")
     assert one.identity("foo", "1.0", "cp314t") != one.identity("foo", "1.0", "cp314")
+
+
+def test_a_wheel_that_comes_out_otherwise_is_told_and_no_worse():
+    rebuilt = {wheel("cp314"): [], wheel("cp314t"): ["foo/_x.so"]}
+    built = build()
+    told = Evidence(key="b", job=built.job, facts={**built.facts, "rebuilt": rebuilt}, files=built.files)
+    finding = next(one for one in judged(told).findings if one.code == "WF212")
+    assert "foo/_x.so" in finding.detail
+    assert judged(told).verdict is judged(built).verdict
+    assert not any(one.code == "WF212" for one in judged(told, abi="cp314").findings)

@@ -1,0 +1,119 @@
+"""A wheelhouse in which any number of packages were built and judged: one real run, copied under other names.
+
+Keys are those the farm itself computes, wheels are files of a few bytes with a hash of their own each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from builder import catalog, host, matrix, plan
+from builder.effort import EFFORTS, Level
+from builder.jobs import asked as asked_with
+from builder.matrix import Package
+from builder.sources import Source
+from builder.sources.resolve import query
+from builder.store import Evidence, Store
+from tests.corpus import make_sdist
+
+SEED = "steady"
+EFFORT = Level.QUICK
+
+
+def seed(folder: Path) -> None:
+    """Run the farm on one small package; images, and what is known already, are used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make_sdist(SEED, folder)
+    (folder / "matrix.toml").write_text(f'[packages.{SEED}]\nsdist = "{SEED}-1.0.tar.gz"\n')
+    subprocess.run([sys.executable, "-m", "builder", "run", "--effort", EFFORT], cwd=folder, check=True)
+
+
+def name_of(number: int) -> str:
+    return f"package-{number:05}"
+
+
+def write(count: int, seeded: Path, folder: Path) -> None:
+    """Make a matrix and a wheelhouse of `count` packages in which everything is known and nothing is published yet.
+
+    Every tenth package needs another one at run time.
+    """
+    folder.mkdir(parents=True)
+    names = [name_of(number) for number in range(count)]
+    (folder / "matrix.toml").write_text("".join(f"[packages.{name}]\n" for name in names))
+    loaded = matrix.load(folder / "matrix.toml")
+    store = Store(folder / "wheelhouse")
+    found = {name: _source(place, name, names, store) for place, name in enumerate(names)}
+    table = catalog.load()
+    python = Version(table.releases[table.abis[loaded.abis[0]].release].version)
+    asked = query(loaded, names, host.index_settings().urls, python)
+    with store._transaction():
+        store.record_resolution(asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}})
+        graph = plan.make(loaded, found, {}, table, Package(), EFFORTS[EFFORT])
+        _fill(graph, _templates(seeded), store)
+    store.close()
+
+
+def _source(place: int, name: str, names: list[str], store: Store) -> Source:
+    needs = (names[place - 1],) if place % 10 == 9 else ()
+    sha256 = _file(f"sdist of {name}", store)
+    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=sha256, needs=needs)
+
+
+def _file(content: str, store: Store) -> str:
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    path = store.file(sha256)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    return sha256
+
+
+def _templates(seeded: Path) -> dict[str, Evidence]:
+    store = Store(seeded / "wheelhouse")
+    rows = store._database.execute("SELECT key FROM evidence").fetchall()
+    found = {one.job: one for (key,) in rows if (one := store.get(key)) is not None}
+    store.close()
+    # Where two jobs asked the same question, one of them answered for both.
+    for job in list(found):
+        kind, _, subject = job.partition(":")
+        if kind == "remedy":
+            found |= {f"{kind}:{subject.partition('@')[0]}@{base}": found[job] for base in catalog.load().bases}
+    return found
+
+
+def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> None:
+    ended: dict[str, Evidence] = {}
+    for job in graph.jobs.values():
+        inputs = {need: ended[need] for need in job.needs}
+        own = job.id.partition(":")[2].partition("@")[0]
+        template = templates[job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id]
+        key = job.key(inputs)
+        evidence = replace(
+            template, key=key, job=job.id, facts=_renamed(template.facts, own), log=template.log.replace(SEED, own),
+            files=dict(_files(template, own, job.id, store)),
+            asked=json.dumps(asked_with(job, inputs)),
+        )  # fmt: skip
+        ended[job.id] = evidence
+        store.put(evidence)
+
+
+def _renamed(facts: dict[str, Any], own: str) -> dict[str, Any]:
+    renamed: dict[str, Any] = json.loads(json.dumps(dict(facts)).replace(SEED, own.replace("-", "_")))
+    return renamed
+
+
+def _files(template: Evidence, own: str, job: str, store: Store) -> Iterator[tuple[str, str]]:
+    for filename in template.files:
+        sha256 = _file(f"{filename} of {job}", store)
+        if filename.endswith(".whl"):
+            row = (sha256, "", ">=3.9", store.file(sha256).stat().st_size, 0.0)
+            store._database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
+        yield filename.replace(SEED, own.replace("-", "_")), sha256

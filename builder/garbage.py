@@ -1,0 +1,187 @@
+"""What of a wheelhouse nothing refers to any more: `wheelfarm gc` removes that; what is referred to stays at any size.
+
+Referred to is: evidence that a run of the matrix would use, at any effort, and the newest of every job about a package
+that verdicts.json has; the files and logs of that; wheels and metadata of every snapshot, and so of the index; sources
+of the matrix; replays of findings in verdicts.json. Of the rest, what is younger than a number of days stays as well,
+as far as it fits into a number of bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from builder.store import Store
+
+_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A file that could go.
+
+    Attributes:
+        path: where it is.
+        at: when it was made, in seconds since the epoch.
+        size: in bytes.
+    """
+
+    path: Path
+    at: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What is to go, and what stays.
+
+    Attributes:
+        keys: evidence to forget.
+        pieces: files to remove.
+        kept_bytes: size of the files that stay.
+        referenced_bytes: size of those among them that are referred to.
+        since: resolutions before this go, in seconds since the epoch.
+    """
+
+    keys: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    kept_bytes: int
+    referenced_bytes: int
+    since: float
+
+    @property
+    def freed_bytes(self) -> int:
+        """Size of the files to remove."""
+        return sum(piece.size for piece in self.pieces)
+
+    def record(self) -> dict[str, object]:
+        """Return the sums as JSON data."""
+        return {
+            "evidence": len(self.keys),
+            "files": len(self.pieces),
+            "freed_bytes": self.freed_bytes,
+            "kept_bytes": self.kept_bytes,
+            "referenced_bytes": self.referenced_bytes,
+        }
+
+
+def find(store: Store, used: frozenset[str], *, now: float, keep_days: float, most_bytes: int | None) -> Found:
+    """Find what may go.
+
+    Args:
+        store: the wheelhouse; the caller holds its lock.
+        used: keys of evidence that a run would use.
+        now: the time, in seconds since the epoch.
+        keep_days: what is younger stays, though nothing refers to it.
+        most_bytes: as far as it fits into this; None for no limit.
+    """
+    since = now - keep_days * _DAY_S
+    verdicts = store.wheelhouse / "verdicts.json"
+    document = json.loads(verdicts.read_text()) if verdicts.exists() else {"packages": []}
+    names = {package["name"] for package in document["packages"]}
+    rows = store.evidence_rows()
+    newest = {job: key for key, job, *_ in rows if _subject(job) in names or job.startswith("image:")}
+    wanted = used | set(newest.values())
+    named: set[str] = set()
+    logs: set[Path] = set()
+    ages: dict[str, float] = {}
+    for key, _, files, log, at in rows:
+        for sha256 in json.loads(files).values():
+            ages[sha256] = max(at, ages.get(sha256, 0.0))
+        if key in wanted:
+            named |= set(json.loads(files).values())
+            logs.add(store.wheelhouse / log)
+    for text in (*store.kept_texts(since), json.dumps(document)):
+        named |= set(_SHA256.findall(text))
+    findings = _ids(document)
+    loose = sorted(
+        (
+            piece
+            for piece, keep in _pieces(store, named, logs, findings, ages)
+            if not keep
+        ),
+        key=lambda piece: piece.at,
+    )  # fmt: skip
+    referenced = sum(piece.size for piece, keep in _pieces(store, named, logs, findings, ages) if keep)
+    going = _going(loose, since, None if most_bytes is None else max(0, most_bytes - referenced))
+    gone = {piece.path.name for piece in going}
+    keys = tuple(
+        key
+        for key, _, files, _, at in rows
+        if key not in wanted and (at < since or not gone.isdisjoint(json.loads(files).values()))
+    )
+    staying = sum(piece.size for piece in loose) - sum(piece.size for piece in going)
+    return Found(
+        keys=keys, pieces=tuple(going), kept_bytes=referenced + staying, referenced_bytes=referenced, since=since
+    )
+
+
+def remove(found: Found, store: Store) -> None:
+    """Remove what was found: evidence before the files it names."""
+    store.forget_old(found.keys, [piece.path.name for piece in found.pieces], found.since)
+    for piece in found.pieces:
+        piece.path.unlink(missing_ok=True)
+
+
+def _subject(job: str) -> str:
+    return job.partition(":")[2].partition("@")[0]
+
+
+def _ids(document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]]) -> frozenset[str]:
+    return frozenset(
+        finding["id"]
+        for package in document["packages"]
+        for abi in package["abis"].values()
+        for finding in abi["findings"]
+    )
+
+
+def _pieces(
+    store: Store, named: set[str], logs: set[Path], findings: frozenset[str], ages: Mapping[str, float]
+) -> Iterator[tuple[Piece, bool]]:
+    """Give every file that is the garbage collector's business, and whether something refers to it."""
+    folder = store.wheelhouse
+    for path in _files(store.folder / "files"):
+        half = path.name.startswith(".")  # what a killed farm was about to rename
+        yield _piece(path, 0.0 if half else ages.get(path.name)), path.name in named
+    for path in _files(folder / "logs"):
+        yield _piece(path), path in logs or (path.parent.name == "replay" and path.stem in findings)
+    for path in _files(folder / "replays"):
+        yield _piece(path), path.stem in findings
+    for path in _files(store.folder / "contents"):  # of the distributions' archives: what is in use is fetched weekly
+        yield _piece(path), False
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file()) if folder.is_dir() else ()
+
+
+def _piece(path: Path, at: float | None = None) -> Piece:
+    status = path.stat()
+    return Piece(path=path, at=status.st_mtime if at is None else at, size=status.st_size)
+
+
+def _going(loose: list[Piece], since: float, room: int | None) -> list[Piece]:
+    """Return what is too old and, of the rest, the oldest until it fits.
+
+    Args:
+        loose: what nothing refers to, the oldest first.
+        since: what is older goes.
+        room: bytes there are for what stays; None for any number.
+    """
+    going = [piece for piece in loose if piece.at < since]
+    young = [piece for piece in loose if piece.at >= since]
+    left = sum(piece.size for piece in young)
+    for piece in young:
+        if room is None or left <= room:
+            break
+        going.append(piece)
+        left -= piece.size
+    return going

@@ -1,0 +1,246 @@
+"""Which job starts next. Pure: the executor and a simulation drive the same queue.
+
+There are no rounds and no barriers: a job may start as soon as its inputs exist and its share of CPU and memory is
+free, the one with the longest path to the end first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PATIENCE = 8
+"""How many jobs may overtake one that does not fit, before nothing more starts until it does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """What there is, or what a job takes of it.
+
+    Attributes:
+        cpus: CPU time per second of wall time.
+        memory_bytes: memory.
+    """
+
+    cpus: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usual:
+    """What a job takes before it was ever measured.
+
+    Attributes:
+        seconds: wall time.
+        share: what of the machine.
+    """
+
+    seconds: float
+    share: Room
+
+
+def _usual(seconds: float, memory_mib: int, cpus: float = 1.0) -> Usual:
+    return Usual(seconds=seconds, share=Room(cpus=cpus, memory_bytes=memory_mib << 20))
+
+
+EVERY_CPU = 1e9
+"""A share of CPUs that no machine has: such a job runs alone."""
+
+USUAL: Mapping[str, Usual] = {
+    "image:interpreters": _usual(300.0, 1024, EVERY_CPU),  # compiled by as many processes as there are CPUs
+    "image:race-interpreter": _usual(300.0, 2048, EVERY_CPU),
+    "image": _usual(60.0, 512),
+    "build": _usual(30.0, 1024),
+    "audit": _usual(3.0, 256),
+    "load": _usual(5.0, 512),
+    "remedy": _usual(0.1, 64),
+    "race": _usual(40.0, 1536),
+    "exercise": _usual(20.0, 1024),
+    "speed": _usual(10.0, 1024, EVERY_CPU),  # what it measures is the machine's to give
+}
+"""By a job's id or, where that is not there, by its kind."""
+
+
+LAST = frozenset({"speed"})
+"""Kinds of jobs that start when nothing else is there to run."""
+
+
+def kind_of(job: str) -> str:
+    """Return the kind in a job's id."""
+    return job.partition(":")[0]
+
+
+def seconds(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:
+    """Return what each job is expected to take: what it took last, or what is usual for its kind.
+
+    Args:
+        jobs: ids.
+        recorded: durations on record, in seconds, by job.
+    """
+    by_kind: dict[str, list[float]] = defaultdict(list)
+    for job, took in recorded.items():
+        if job not in USUAL:
+            by_kind[kind_of(job)].append(took)
+    usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
+    usual = {**{name: row.seconds for name, row in USUAL.items()}, **usual}
+    return {job: recorded.get(job, usual.get(job, usual[kind_of(job)])) for job in jobs}
+
+
+def shares(jobs: Iterable[str], peaks: Mapping[str, int]) -> dict[str, Room]:
+    """Return what each job takes of the machine.
+
+    Args:
+        jobs: ids.
+        peaks: the most memory each job was seen to use, in bytes, where that is on record.
+    """
+    taken: dict[str, Room] = {}
+    for job in jobs:
+        usual = (USUAL.get(job) or USUAL[kind_of(job)]).share
+        peak = peaks.get(job)
+        taken[job] = usual if peak is None else Room(cpus=usual.cpus, memory_bytes=peak)
+    return taken
+
+
+def remaining(needs: Mapping[str, Iterable[str]], took: Mapping[str, float]) -> dict[str, float]:
+    """Return the longest path from the start of each job to the end of all, in seconds.
+
+    Args:
+        needs: ids each job needs, every job after all that it needs.
+        took: what each job is expected to take, in seconds.
+    """
+    longest: dict[str, float] = {}
+    after: dict[str, float] = defaultdict(float)
+    for job in reversed(list(needs)):
+        longest[job] = after[job] + took[job]
+        for need in needs[job]:
+            after[need] = max(after[need], longest[job])
+    return longest
+
+
+def priorities(longest: Mapping[str, float]) -> dict[str, float]:
+    """Return what starts first: the longer path to the end; 0 for what waits until nothing else is there."""
+    return {job: 0.0 if kind_of(job) in LAST else left for job, left in longest.items()}
+
+
+class Queue:
+    """Jobs whose inputs exist, and what of the machine is free for them."""
+
+    def __init__(self, priority: Mapping[str, float], taken: Mapping[str, Room], room: Room) -> None:
+        """Prepare.
+
+        Args:
+            priority: what starts first: the larger number.
+            taken: what each job takes; one that takes more than there is gets all there is.
+            room: what there is.
+        """
+        self._priority = priority
+        self._taken = taken
+        self._all = room
+        self._cpus = room.cpus
+        self._memory = room.memory_bytes
+        self._ready: list[tuple[float, str]] = []
+        self._overtaken: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, job: str) -> None:
+        """Take in a job whose inputs exist."""
+        heapq.heappush(self._ready, (-self._priority[job], job))
+
+    def start(self) -> str | None:
+        """Return the job to start now and give it its share, or None where nothing fits."""
+        passed: list[tuple[float, str]] = []
+        found = None
+        while self._ready and found is None and self._cpus > 0 and len(passed) < PATIENCE:
+            entry = heapq.heappop(self._ready)
+            if self._fits(entry[1]):
+                found = entry[1]
+                continue
+            passed.append(entry)
+            if self._priority[entry[1]] > 0 and self._overtaken.get(entry[1], 0) >= PATIENCE:
+                break
+        for entry in passed:
+            heapq.heappush(self._ready, entry)
+            if found is not None:
+                self._overtaken[entry[1]] = self._overtaken.get(entry[1], 0) + 1
+        if found is not None:
+            share = self._share(found)
+            self._cpus -= share.cpus
+            self._memory -= share.memory_bytes
+        return found
+
+    def end(self, job: str) -> None:
+        """Take a job's share back."""
+        share = self._share(job)
+        self._cpus += share.cpus
+        self._memory += share.memory_bytes
+
+    def _share(self, job: str) -> Room:
+        share = self._taken[job]
+        return Room(cpus=min(share.cpus, self._all.cpus), memory_bytes=min(share.memory_bytes, self._all.memory_bytes))
+
+    def _fits(self, job: str) -> bool:
+        share = self._share(job)
+        return share.cpus <= self._cpus and share.memory_bytes <= self._memory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """How long a graph takes.
+
+    Attributes:
+        makespan_s: from the first start to the last end, as the queue would have it.
+        bound_s: no order of jobs is faster: the longest path, or all work over all CPUs.
+        starts: when each job starts, in seconds.
+    """
+
+    makespan_s: float
+    bound_s: float
+    starts: Mapping[str, float]
+
+
+def simulate(
+    needs: Mapping[str, Iterable[str]], took: Mapping[str, float], taken: Mapping[str, Room], room: Room
+) -> Forecast:
+    """Play a graph through the queue on a clock of its own.
+
+    Args:
+        needs: ids each job needs, every job after all that it needs; ids that are not in it are there already.
+        took: what each job takes, in seconds.
+        taken: what each job takes of the machine.
+        room: the machine.
+    """
+    inputs = {job: [need for need in wanted if need in needs] for job, wanted in needs.items()}
+    needed_by: dict[str, list[str]] = {job: [] for job in inputs}
+    for job, wanted in inputs.items():
+        for need in wanted:
+            needed_by[need].append(job)
+    waiting = {job: len(wanted) for job, wanted in inputs.items()}
+    longest = remaining(inputs, took)
+    queue = Queue(priorities(longest), taken, room)
+    for job, left in waiting.items():
+        if not left:
+            queue.add(job)
+    now, running, starts = 0.0, list[tuple[float, str]](), dict[str, float]()
+    while len(queue) or running:
+        name = queue.start()
+        while name is not None:
+            starts[name] = now
+            heapq.heappush(running, (now + took[name], name))
+            name = queue.start()
+        now, ended = heapq.heappop(running)
+        queue.end(ended)
+        for job in needed_by[ended]:
+            waiting[job] -= 1
+            if not waiting[job]:
+                queue.add(job)
+    work = sum(took[job] * min(taken[job].cpus, room.cpus) for job in inputs)
+    bound = max(max(longest.values(), default=0.0), work / room.cpus)
+    return Forecast(makespan_s=now, bound_s=bound, starts=starts)

@@ -1,0 +1,36 @@
+"""A package that is built with another of the matrix: it waits for the farm's own wheels, and gets those."""
+
+from __future__ import annotations
+
+from builder.store import Store
+from tests.integration.conftest import Workshop
+
+MATRIX = """
+[farm]
+bases = ["debian-12"]
+[packages.hammer]
+sdist = "hammer-1.0.tar.gz"
+[packages.steady]
+sdist = "steady-1.0.tar.gz"
+"""
+
+
+def test_a_build_gets_the_farms_own_wheel(images: Workshop, workshop: Workshop):
+    assert images
+    workshop.write(MATRIX, "hammer", "steady")
+    done = workshop.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    order = [line.split()[-1] for line in done.stdout.splitlines() if "  start  build:" in line]
+    assert order == ["build:steady@debian-12", "build:hammer@debian-12"]
+    # Its setup.py calls what no other release of this name has.
+    hammer = workshop.verdicts()["hammer"]
+    for abi in ("cp314", "cp314t"):
+        assert len(hammer["abis"][abi]["wheels"]) == 1
+    # Built again from the same inputs, it is the same byte for byte.
+    again = workshop.run("--again", "--only", "steady")
+    assert again.returncode == 0, again.stdout + again.stderr
+    store = Store(workshop.wheelhouse)
+    (build,) = [one for one in store.newest_of("steady") if one.job == "build:steady@debian-12"]
+    store.close()
+    assert len(build.facts["rebuilt"]) == 2
+    assert not any(build.facts["rebuilt"].values())

@@ -1,0 +1,127 @@
+import io
+import itertools
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from builder.sources import Pure, Source, building
+from builder.store import Store
+
+PYTHON = Version("3.14.5")
+PROJECT = '[build-system]\nrequires = ["setuptools>=77", "anvil>=1"]\n'
+
+
+def source(name: str, version: str = "1.0", **more) -> Source:
+    return Source(name=name, version=version, kind="index", filename=f"{name}-{version}.tar.gz", sha256="0", **more)
+
+
+def linked(stated: dict[str, tuple[str, ...]], *more: Source) -> dict[str, Source]:
+    found = {name: source(name) for name in stated} | {one.name: one for one in more}
+    return building.linked(found, {name: stated.get(name, ()) for name in found}, PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "own"),
+    [
+        ("anvil", ("anvil",)),
+        ("Anvil>=1", ("anvil",)),
+        ("anvil>=2", ()),
+        ("anvil[extra]; python_version >= '3.14'", ("anvil",)),
+        ("anvil; python_version < '3'", ()),
+        ("anvil; sys_platform == 'win32'", ()),
+        ("anvil @ https://example.org/anvil-1.0.whl", ()),
+        ("setuptools", ()),
+        ("not a requirement", ()),
+    ],
+)
+def test_a_requirement_is_met_by_the_farm_where_its_release_will_do(requirement: str, own: tuple[str, ...]):
+    assert linked({"hammer": (requirement,)}, source("anvil"))["hammer"].builds_with == own
+
+
+def test_what_a_requirement_needs_at_run_time_is_there_too():
+    found = linked({"hammer": ("anvil",)}, source("anvil", needs=("bellows", "elsewhere")), source("bellows"))
+    assert found["hammer"].builds_with == ("anvil", "bellows")
+
+
+def test_a_circle_is_told_with_its_path_and_harms_no_other():
+    found = linked({"a": ("b",), "b": ("c",), "c": ("a", "tool"), "tool": (), "user": ("a",)})
+    assert {name: one.builds_with for name, one in found.items()} == {
+        "a": (), "b": (), "c": ("tool",), "tool": (), "user": ("a",),
+    }  # fmt: skip
+    path = found["a"].circle
+    assert path == found["b"].circle == found["c"].circle
+    assert path[0] == path[-1]
+    needs = {"a": "b", "b": "c", "c": "a"}
+    assert all(needs[one] == following for one, following in itertools.pairwise(path))
+    assert found["tool"].circle == found["user"].circle == ()
+
+
+def test_a_package_that_needs_itself_is_a_circle():
+    found = linked({"a": ("b",)}, source("b", needs=("a",)))
+    assert found["a"].builds_with == ("b",)
+    assert found["a"].circle == ("a", "a")
+
+
+def packed(folder: Path, files: dict[str, str], kind: str) -> Path:
+    path = folder / f"hammer-1.0.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return path
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+@pytest.mark.parametrize(
+    ("files", "stated"),
+    [
+        ({"hammer-1.0/pyproject.toml": PROJECT}, ("setuptools>=77", "anvil>=1")),
+        ({"hammer-1.0/vendored/x/pyproject.toml": PROJECT, "hammer-1.0/setup.py": ""}, ()),
+        ({"hammer-1.0/pyproject.toml": "this is [no toml"}, ()),
+        ({"hammer-1.0/pyproject.toml": "build-system = 3"}, ()),
+        ({"hammer-1.0/pyproject.toml": "[build-system]\nrequires = 'setuptools'"}, ()),
+        ({"hammer-1.0/pyproject.toml": "[build-system]\nrequires = ['a', 3]"}, ("a",)),
+        ({}, ()),
+    ],
+)
+def test_requirements_are_read_from_the_sdist(
+    tmp_path: Path, files: dict[str, str], stated: tuple[str, ...], kind: str
+):
+    path = packed(tmp_path, files, kind)
+    assert building.stated(path, path.name) == stated
+
+
+def test_what_is_no_archive_states_nothing(tmp_path: Path):
+    path = tmp_path / "hammer-1.0.tar.gz"
+    path.write_bytes(b"no archive")
+    assert building.stated(path, path.name) == ()
+
+
+def test_an_sdist_is_read_once(tmp_path: Path):
+    store = Store(tmp_path / "wheelhouse")
+    sha256 = store.add_file(packed(tmp_path, {"hammer-1.0/pyproject.toml": PROJECT}, "tar.gz"))
+    found = {
+        "hammer": Source(name="hammer", version="1.0", kind="local", filename="hammer-1.0.tar.gz", sha256=sha256),
+        "anvil": source("anvil"),
+        "plain": source("plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")),
+    }
+    again = building.with_builds(found, store, PYTHON)
+    assert again["hammer"].builds_with == ("anvil",)
+    assert again["plain"] == found["plain"]
+    store.file(sha256).unlink()
+    assert building.with_builds(found, store, PYTHON) == again
+    store.close()
+
+
+def test_a_source_is_recorded_with_what_it_is_built_with():
+    one = source("hammer", builds_with=("anvil",), circle=("a", "b", "a"))
+    assert Source.of(one.record()) == one

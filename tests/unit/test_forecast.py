@@ -1,0 +1,135 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import catalog, forecast, matrix, plan
+from builder.forecast import GONE, NEVER, OLD, Expected, Forecast
+from builder.jobs import asked
+from builder.matrix import Package
+from builder.report import forecast as report
+from builder.schedule import Room
+from builder.sources import Source
+from builder.store import Evidence
+
+MATRIX = "[farm]\nbases = ['debian-12']\n[packages.foo]\n[packages.bar]\n"
+ROOM = Room(cpus=2, memory_bytes=8 << 30)
+BUILD = "build:foo@debian-12"
+
+
+def made(text: str = MATRIX, patches: tuple[str, ...] = (), **sha256: str) -> plan.Plan:
+    loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
+    found = {
+        name: Source(name=name, version="1.0", kind="index", filename=f"{name}.tar.gz", sha256=sha256.get(name, name))
+        for name in loaded.packages
+    }
+    return plan.make(loaded, found, {"foo": patches}, catalog.load(), Package())
+
+
+def ran(planned: plan.Plan) -> dict[str, Evidence]:
+    """Return evidence as if every job of a plan had run."""
+    ended: dict[str, Evidence] = {}
+    for job in planned.jobs.values():
+        inputs = {need: ended[need] for need in job.needs}
+        files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
+        facts: dict[str, Any] = {"content": job.id, "abis": {}}
+        ended[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
+    return ended
+
+
+def remembering(last: dict[str, dict[str, str]]):
+    """Return what gives the settings that jobs ran with last."""
+    return lambda jobs: {job: last[job] for job in jobs if job in last}
+
+
+def forecast_of(
+    after: plan.Plan, before: plan.Plan | None = None, *, lost: str = "", recorded: dict[str, float] | None = None
+) -> Forecast:
+    """Tell what a plan would do where another one ran."""
+    ended = ran(before) if before else {}
+    by_key = {one.key: one for one in ended.values() if one.job != lost}
+    last = {
+        job.id: asked(job, {need: ended[need] for need in job.needs})
+        for job in (before.jobs.values() if before else ())
+    }
+    return forecast.make(
+        after,
+        after.outlook(lambda _, key: by_key.get(key)),
+        remembering(last),
+        recorded or {},
+        {},
+        ROOM,
+    )
+
+
+def of(told: Forecast, job: str) -> Expected:
+    return next(one for one in told.to_run if one.job == job)
+
+
+def test_where_nothing_changed_nothing_runs():
+    told = forecast_of(made(), made("# a comment\n" + MATRIX))
+    assert told.to_run == ()
+    assert told.seconds == told.work_s == 0
+    assert list(report.lines(told, ROOM))[-1] == f"{len(told.known)} jobs: {len(told.known)} known, 0 to run"
+
+
+def test_a_first_run_runs_everything_since_it_never_ran():
+    told = forecast_of(made())
+    assert all(NEVER in one.why for one in told.to_run)
+    assert told.known == ()
+    assert 0 < told.seconds <= told.work_s
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (made(patches=("--- a",)), ("patches",)),
+        (made(foo="another"), ("sdist",)),
+        (made(MATRIX.replace("foo]", "foo]\nenv = { A = 1 }")), ("flags",)),
+        (made(MATRIX.replace("foo]", "foo]\nconfig-settings = { A = 1 }")), ("flags",)),
+        (made(MATRIX.replace("foo]", "foo]\ntimeout_s = 99")), ("limits",)),
+        (made(MATRIX.replace("foo]", "foo]\nskip = { cp314 = 'no' }")), ("ABIs",)),
+        (made(MATRIX.replace("foo]", "foo]\napt = ['libfoo-dev']\ntimeout_s = 99")), ("apt list", "limits")),
+    ],
+)
+def test_what_changed_is_named(after: plan.Plan, why: tuple[str, ...]):
+    told = forecast_of(after, made())
+    build = of(told, BUILD)
+    assert build.why[: len(why)] == why
+    assert all("foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.to_run)
+    audit = of(told, "audit:foo@debian-12")
+    assert (audit.why, audit.after) == ((), (BUILD,))
+    assert f"run  {BUILD}  (changed: {', '.join(build.why)}" in "\n".join(report.lines(told, ROOM))
+
+
+def test_code_inside_and_inputs_are_named():
+    planned = made()
+    job = planned.jobs["audit:foo@debian-12"]
+    ended = ran(planned)
+    inputs = {need: ended[need] for need in job.needs}
+    now = asked(job, inputs)
+    known = {known: one for known, one in ended.items() if known != job.id}
+    for name in ("code inside the container", BUILD, "image:builder-debian-12"):
+        told = forecast.make(planned, known, remembering({job.id: now | {name: "else"}}), {}, {}, ROOM)
+        assert [(one.job, one.why) for one in told.to_run] == [(job.id, (name,))]
+
+
+def test_evidence_that_is_lost_or_old_is_told():
+    told = forecast_of(made(), made(), lost=BUILD)
+    assert of(told, BUILD).why == (GONE,)
+    planned = made()
+    told = forecast.make(planned, {}, lambda jobs: {job: {} for job in jobs}, {}, {}, ROOM)
+    assert {one.why for one in told.to_run} == {(OLD,)}
+
+
+def test_it_takes_as_long_as_the_durations_on_record_say():
+    before = made()
+    after = made(foo="another")
+    pending = [one.job for one in forecast_of(after, before).to_run]
+    recorded = {job: {"build": 100.0, "load": 7.0}.get(job.partition(":")[0], 1.0) for job in pending}
+    told = forecast_of(after, before, recorded=recorded)
+    assert told.seconds == 107.0
+    assert told.work_s == sum(recorded.values())
+    assert report.record(told, ROOM)["expected"] == {"seconds": 107.0, "work_seconds": told.work_s, "cpus": 2}
+    assert report.record(told, ROOM)["why"] == {"sdist": 1, "what it needs runs first": len(pending) - 1}

@@ -1,0 +1,143 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from builder import garbage, index
+from builder.store import Evidence, Store
+
+DAY = 86_400.0
+NOW = 1_000 * DAY
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def add(store: Store, content: str) -> str:
+    path = store.wheelhouse / "incoming"
+    path.write_text(content)
+    sha256 = store.add_file(path)
+    path.unlink()
+    return sha256
+
+
+def record(store: Store, key: str, job: str, days_ago: float, content: str = "") -> str:
+    """Record evidence with a file and a log; return the file's sha256."""
+    content = content or key
+    sha256 = add(store, content)
+    log = store.log_path(job, key)
+    log.write_text("log")
+    store.put(Evidence(key=key, job=job, files={"f": sha256}, log=str(log.relative_to(store.wheelhouse))))
+    at = NOW - days_ago * DAY
+    store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+    os.utime(log, (at, at))
+    return sha256
+
+
+def verdicts(store: Store, *names: str, findings: tuple[str, ...] = ()) -> None:
+    packages = [{"name": name, "abis": {"cp314": {"findings": [{"id": one} for one in findings]}}} for name in names]
+    (store.wheelhouse / "verdicts.json").write_text(json.dumps({"packages": packages}))
+
+
+def collect(store: Store, *used: str, keep_days: float = 30, most_bytes: int | None = None) -> garbage.Found:
+    found = garbage.find(store, frozenset(used), now=NOW, keep_days=keep_days, most_bytes=most_bytes)
+    garbage.remove(found, store)
+    return found
+
+
+def test_what_a_run_would_use_and_the_newest_of_each_job_stay(store: Store):
+    verdicts(store, "foo")
+    used = record(store, "1" * 64, "build:foo@x", 90)
+    newest = record(store, "2" * 64, "build:foo@x", 80)
+    old = record(store, "3" * 64, "build:gone@x", 70)
+    young = record(store, "4" * 64, "build:gone@x", 5)
+    found = collect(store, "1" * 64)
+    assert found.keys == ("3" * 64,)
+    assert store.all_files() == {used, newest, young}
+    assert old not in store.all_files()
+    assert {path.name for path in (store.wheelhouse / "logs/build").iterdir()} == {
+        "foo@x.11111111.log", "foo@x.22222222.log", "gone@x.44444444.log",
+    }  # fmt: skip
+
+
+def test_what_snapshots_serve_stays(store: Store):
+    names = [f"foo-{version}-cp314-cp314-manylinux_2_17_x86_64.whl" for version in ("1.0", "1.1")]
+    wheels = [add(store, name) for name in names]
+    metadata = add(store, "METADATA")
+    for name, sha256 in zip(names, wheels, strict=True):
+        index.publish(index.manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)]), store)
+    loose = add(store, "nobody's")
+    for path in (store.folder / "files").rglob("*"):
+        os.utime(path, (0, 0))
+    collect(store)
+    assert store.all_files() == {*wheels, metadata}
+    assert loose not in store.all_files()
+    assert index.rollback(store).changed["simple"] == ("foo",)
+
+
+def test_sources_that_were_resolved_stay(store: Store):
+    sdist = add(store, "sdist")
+    os.utime(store.file(sdist), (0, 0))
+    store.record_resolution("sources", {"found": {"foo": {"sha256": sdist}}, "faults": {}})
+    store.record_resolution("page", ["anything"])
+    store._database.execute("UPDATE resolutions SET recorded_at = 0")
+    collect(store)
+    assert store.all_files() == {sdist}
+    assert store.resolution("sources", None) is not None
+    assert store.resolution("page", None) is None
+
+
+def test_replays_of_findings_that_are_told_stay(store: Store):
+    verdicts(store, "foo", findings=("abc",))
+    for identity in ("abc", "old"):
+        for path in (store.wheelhouse / f"replays/{identity}.json", store.wheelhouse / f"logs/replay/{identity}.log"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+            os.utime(path, (0, 0))
+    collect(store)
+    assert sorted(path.stem for path in store.wheelhouse.rglob("*.*") if path.stem in {"abc", "old"}) == ["abc", "abc"]
+
+
+def test_a_size_bounds_what_nothing_refers_to(store: Store):
+    verdicts(store, "foo")
+    kept = record(store, "1" * 64, "build:foo@x", 90, "x" * 5000)
+    older = record(store, "2" * 64, "build:gone@x", 3, "y" * 1000)
+    newer = record(store, "3" * 64, "build:other@x", 2, "z" * 1000)
+    found = garbage.find(store, frozenset(), now=NOW, keep_days=30, most_bytes=6500)
+    assert {piece.path.name for piece in found.pieces} >= {older}
+    assert store.all_files() == {kept, older, newer}  # nothing is removed while it is looked for
+    garbage.remove(found, store)
+    assert store.all_files() == {kept, newer}
+    assert store.get("2" * 64) is None
+    assert store.get("3" * 64) is not None
+    found = collect(store, most_bytes=0)
+    assert store.all_files() == {kept}
+    assert found.kept_bytes == found.referenced_bytes >= 5000
+
+
+def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
+    sha256 = record(store, "1" * 64, "image:x", 1)
+    half = store.file(sha256).with_name(f".{sha256}.half")
+    half.write_text("half")
+    contents = store.folder / "contents/index.gz"
+    contents.parent.mkdir()
+    contents.write_text("old")
+    os.utime(contents, (0, 0))
+    collect(store)
+    assert not half.exists()
+    assert not contents.exists()
+    assert store.all_files() == {sha256}
+
+
+def test_listings_without_a_snapshot_are_forgotten(store: Store):
+    name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
+    index.publish(index.manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
+    store._database.execute("INSERT INTO listings VALUES ('old', '[]')")
+    collect(store)
+    assert [key for (key,) in store._database.execute("SELECT digest FROM listings")] != ["old"]
+    assert store._database.execute("SELECT COUNT(*) FROM listings").fetchone() == (1,)

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+
+from builder import index, matrix, seal
+from builder.findings import Verdict
+from builder.sources import Source, Sources
+from builder.store import Evidence, Outcome, Store
+from builder.verdict import Judged, Judgement
+
+SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
+SOURCES = Sources(found={"foo": SOURCE})
+NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
+
+
+def made(table: dict[str, object] | None = None) -> matrix.Matrix:
+    return matrix.parse({"packages": {"foo": table or {}}}, Path("matrix.toml"))
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "wheelhouse")
+    yield opened
+    opened.close()
+
+
+def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> str:
+    """Leave what a whole run leaves, seal it, and return what it was sealed with."""
+    wheel = store.wheelhouse / "incoming"
+    wheel.write_text("wheel")
+    sha256 = store.add_file(wheel)
+    wheel.unlink()
+    index.publish(index.manifest([index.Entry(filename=NAME, sha256=sha256)]), store)
+    for name in ("verdicts.json", "report/index.html"):
+        path = store.wheelhouse / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    of = seal.of(made(), SOURCES, {}, "quick")
+    evidence = {"build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)}
+    judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
+    judged = Judged(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
+    seal.set_on(store, of, "run", evidence, [judged])
+    return of
+
+
+def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
+    of = sealed(store)
+    found = seal.unbroken(store, of)
+    assert found is not None
+    assert (found.run, found.jobs, found.verdicts) == ("run", 1, {"racy": 1})
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        seal.of(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
+        seal.of(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
+        seal.of(made(), SOURCES, {}, "standard"),
+        seal.of(made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"),
+    ],
+)
+def test_anything_else_breaks_it(store: Store, of: str):
+    assert seal.unbroken(store, of) is None
+    sealed(store)
+    assert seal.unbroken(store, of) is None
+
+
+def test_what_could_not_be_told_is_never_sealed(store: Store):
+    assert seal.unbroken(store, sealed(store)) is not None
+    assert seal.unbroken(store, sealed(store, outcome=Outcome.UNDETERMINED)) is None
+
+
+@pytest.mark.parametrize("name", ["verdicts.json", "report/index.html", "simple/.published"])
+def test_what_is_no_longer_there_or_another_breaks_it(store: Store, name: str):
+    of = sealed(store)
+    (store.wheelhouse / name).write_text("something else")
+    assert seal.unbroken(store, of) is None
+    (store.wheelhouse / name).unlink()
+    assert seal.unbroken(store, of) is None
+
+
+def test_a_file_that_is_gone_from_the_store_breaks_it(store: Store):
+    of = sealed(store)
+    (sha256,) = store.all_files()
+    store.file(sha256).unlink()
+    assert seal.unbroken(store, of) is None
+
+
+def test_another_publication_breaks_it(store: Store):
+    of = sealed(store)
+    index.publish({}, store)
+    (store.wheelhouse / "simple/.published").unlink()
+    assert seal.unbroken(store, of) is None
+    index.rollback(store)
+    assert store.current_snapshot() is not None
+
+
+def test_facts_are_read_when_they_are_wanted(store: Store):
+    store.put(Evidence(key="k", job="build:foo@x", facts={"a": 1, "b": [2]}, log="l", seconds=3.0))
+    known = store.known()
+    found = known("k")
+    assert found is not None
+    assert dict(found.facts) == {"a": 1, "b": [2]}
+    assert (found.job, found.log, found.seconds, found.files) == ("build:foo@x", "l", 3.0, {})
+    assert known("else") is None
+    store.put(Evidence(key="lost", job="build:bar@x", files={"w": "f" * 64}))
+    assert store.known()("lost") is None
