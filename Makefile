@@ -70,7 +70,7 @@ benchmarks/.tools/ready: benchmarks/audit-tools.txt
 requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and without addresses.
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 pyproject.toml --group dev -o requirements/farm.txt
-	for tools in builder verify; do \
+	for tools in builder verify index; do \
 	  $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	    --python-version 3.14 images/$$tools-tools.in -o images/$$tools-tools.txt || exit 1; \
 	done

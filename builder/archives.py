@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING
@@ -36,6 +37,29 @@ def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
                 archive.addfile(info, source)
     buffer.seek(0)
     return buffer
+
+
+def unpack_file(stream: Iterable[bytes], target: Path) -> None:
+    """Write the one file of an archive to a path, of whatever size it is.
+
+    Args:
+        stream: the archive.
+        target: where the file goes.
+
+    Raises:
+        CannotTellError: there is no file in it.
+    """
+    with tempfile.TemporaryFile() as buffer:
+        for chunk in stream:
+            buffer.write(chunk)
+        buffer.seek(0)
+        with tarfile.open(fileobj=buffer) as archive:
+            member = archive.next()
+            content = None if member is None else archive.extractfile(member)
+            if content is None:
+                raise CannotTellError(f"{target.name} did not come out of its container as a file")
+            with target.open("wb") as file:
+                shutil.copyfileobj(content, file)
 
 
 def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:

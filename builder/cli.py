@@ -63,12 +63,15 @@ def _common(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     matrix: MatrixOption = Path("matrix.toml"),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     only: OnlyOption = None,
     refresh: RefreshOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run the jobs even though their results are known.")] = False,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Give builds exactly the files of the index that they fetched before.")
+    ] = False,
     shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")] = "",
     effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
@@ -89,7 +92,7 @@ def run(
     part = cli_automation.shard(shard)
     believed_s = farm.FRESH_S if part is None else farm.SHARD_FRESH_S
     request = farm.Request(
-        only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort
+        only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort, locked=locked
     )
     with store.held(), terminal.observer(_errors if as_json else _console) as observer:
         ran = farm.run(loaded, store, request, observer, stop)

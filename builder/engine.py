@@ -1,4 +1,4 @@
-"""The only door to containers: the Docker Engine API, or Podman's implementation of it.
+"""The only door to containers, with services.py: the Docker Engine API, or Podman's implementation of it.
 
 Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits on
 memory, CPU, processes and time, cannot gain privileges, sees nothing of the host's file system, and is removed
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from builder import archives, host
+from builder import archives, host, services
 from builder.errors import CannotTellError, EngineMissingError, Interrupted
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from docker.models.containers import Container
+
+    from builder.services import Leg, Service
 
 LABEL = "wheelfarm.farm"
 """Container label: the id of the farm that owns it."""
@@ -62,7 +64,7 @@ class Task:
     Attributes:
         files: content by absolute path, put there before it starts.
         collect: absolute path of a file or folder to bring back.
-        network: whether it reaches the network.
+        network: what it reaches; None for nothing.
         user: who it runs as.
     """
 
@@ -70,7 +72,7 @@ class Task:
     command: Sequence[str]
     files: Mapping[str, bytes | Path] = field(default_factory=dict)
     collect: str | None = None
-    network: bool = False
+    network: Leg | None = None
     user: str = "farm"
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
@@ -263,18 +265,41 @@ class Engine:
         except (DockerException, OSError) as error:
             raise CannotTellError(f"the container engine failed: {error}") from error
 
+    def serve(self, task: Task, ready: str, stop: threading.Event) -> Service:
+        """Start a task that serves others on a private network until the run's containers are removed.
+
+        Args:
+            task: what to run; it alone reaches outwards.
+            ready: absolute path of the file it writes when it can be asked.
+            stop: set when the farm is asked to stop, which raises Interrupted.
+
+        Raises:
+            CannotTellError: the engine failed, or the task ended.
+        """
+        with services.told("it did not start"):
+            container = self._create(task, services.OUTWARDS)
+            service = services.start(self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id})
+        service.await_file(ready, stop)
+        return service
+
     @contextlib.contextmanager
     def _container(self, task: Task) -> Iterator[Container]:
+        container = self._create(task, {"network_mode": "none"} if task.network is None else task.network.options())
+        try:
+            yield container
+        finally:
+            services.remove(container)
+
+    def _create(self, task: Task, more: Mapping[str, Any]) -> Container:
         from docker.types import LogConfig
 
         limits = task.limits
-        container = self._client.containers.create(
+        return self._client.containers.create(
             task.image,
             list(task.command),
             user=task.user,
-            environment={**(host.container_environment() if task.network else {}), **task.environment},
+            environment={**({} if task.network is None else task.network.environment), **task.environment},
             labels={LABEL: self.farm_id, RUN_LABEL: self.run_id},
-            network_mode="bridge" if task.network else "none",
             security_opt=["no-new-privileges"],
             cap_drop=["ALL"],
             mem_limit=limits.memory_bytes,
@@ -283,11 +308,8 @@ class Engine:
             pids_limit=limits.processes,
             log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
             init=True,
+            **more,
         )
-        try:
-            yield container
-        finally:
-            self._remove(container)
 
     def _wait(self, container: Container, timeout_s: float, stop: threading.Event) -> bool:
         """Wait for a container's end; kill it when its time is up and return True."""
@@ -314,24 +336,14 @@ class Engine:
             return {}
         return archives.unpack(stream, path)
 
-    def _remove(self, container: Container) -> None:
-        from docker.errors import APIError, NotFound
-
-        with contextlib.suppress(NotFound):
-            try:
-                container.remove(force=True, v=True)
-            except APIError as error:
-                if error.status_code != 409:  # noqa: PLR2004 - somebody else is removing it
-                    raise
-
-    def create_arguments(self, limits: Limits, label: str) -> list[str]:
+    def create_arguments(self, limits: Limits, label: str, network: Leg) -> list[str]:
         """Return `docker create` options that hold a tool's container to the farm's rules.
 
         Args:
             limits: what it may use; the caller enforces the time.
-            label: value of the label `wheelfarm.job`, by which `kill_labelled` finds it.
+            label: value of the label `wheelfarm.job`, by which `remove_labelled` finds it.
+            network: what it reaches.
         """
-        environment = [f"--env={name}={value}" for name, value in host.container_environment().items()]
         return [
             f"--label={LABEL}={self.farm_id}",
             f"--label={RUN_LABEL}={self.run_id}",
@@ -343,7 +355,7 @@ class Engine:
             f"--pids-limit={limits.processes}",
             "--log-driver=none",
             "--init",
-            *environment,
+            *network.arguments(),
         ]
 
     def processes_of(self, label: str) -> tuple[int, int] | None:
@@ -362,22 +374,15 @@ class Engine:
 
     def remove_labelled(self, label: str) -> None:
         """Remove the containers of a tool's job."""
-        self._remove_all(f"wheelfarm.job={label}")
+        services.remove_all(self._client, f"wheelfarm.job={label}")
 
     def reap(self) -> int:
-        """Remove every container that this farm owns and return how many there were."""
-        return self._remove_all(f"{LABEL}={self.farm_id}")
+        """Remove every container and network that this farm owns; return how many containers there were."""
+        return services.remove_all(self._client, f"{LABEL}={self.farm_id}")
 
     def reap_run(self, run_id: str) -> int:
-        """Remove every container that one run started and return how many there were."""
-        return self._remove_all(f"{RUN_LABEL}={run_id}")
-
-    def _remove_all(self, label: str) -> int:
-        # `sparse`: a container that vanishes while it is listed is no error.
-        found = self._client.containers.list(all=True, sparse=True, filters={"label": label})
-        for container in found:
-            self._remove(container)
-        return len(found)
+        """Remove every container and network that one run made and return how many containers there were."""
+        return services.remove_all(self._client, f"{RUN_LABEL}={run_id}")
 
 
 def connect(farm_id: str = "doctor") -> Engine:

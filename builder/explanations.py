@@ -26,6 +26,8 @@ EXPLANATIONS = {
     "WF210": ("The wheel would run only where it was built.", "`auditwheel show WHEEL`"),
     "WF211": ("The build did not begin.", "`pip install` each of `build-system.requires` in pyproject.toml"),
     "WF212": ("Nobody can check by building it again that the wheel comes from its sdist.", "`wheelfarm run --only NAME --again`, then compare with diffoscope"),
+    "WF213": ("What a build downloads by itself is in no lock and under no hash: tomorrow it may be gone, or something else.", "LOG has the first error; `grep -rn 'https\\?://' setup.py pyproject.toml CMakeLists.txt` in the unpacked sdist"),
+    "WF214": ("The wheel may lack what the same build has elsewhere.", "`grep -rn 'https\\?://' setup.py pyproject.toml CMakeLists.txt` in the unpacked sdist"),
     "WF301": ("pip installs the wheel, and then import says that there is no such module.", "`unzip -l WHEEL`, beside `python -c 'import importlib.machinery as m; print(m.EXTENSION_SUFFIXES)'`"),
     "WF302": ("pip installs the wheel on an older system, where import fails with “version `GLIBC_…' not found”.", "`readelf --version-info --wide FILE`, `nm -D FILE | grep GLIBC_`"),
     "WF303": ("Half of what is known about the wheel is missing.", "`auditwheel show --json WHEEL`"),
@@ -104,5 +106,6 @@ EXPLANATIONS = {
     "WF620": ("It tells what an upgrade brings, and what staying behind risks.", "`wheelfarm check OLD NEW`, or `nm -D` of both"),
     "WF901": ("Nothing is claimed about that base.", "`wheelfarm doctor`"),
     "WF902": ("Nothing is claimed: a fault of the farm is never a verdict on a package.", "LOG, and `wheelfarm doctor`"),
+    "WF903": ("A build with other build requirements may come out otherwise.", "wheelhouse/store/index/locks/ has what each job fetched"),
 }  # fmt: skip
 """By code: why one should care, and how to see it by hand."""

@@ -33,6 +33,7 @@ from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.index import constraints
+from builder.index_proxy import IndexProxy
 from builder.jobs import Tools, all_recorded
 from builder.matrix import Package
 from builder.report import document, outputs
@@ -76,6 +77,8 @@ class Request:
         again: run the chosen packages' jobs even though they are known.
         room: CPUs and memory the jobs may share.
         effort: how hard to look for what breaks under threads.
+        locked: whether builds get only the files of the index that they fetched before; what the index answered before
+            then does not age.
         shard: the part of the matrix to restrict it to; None for all.
     """
 
@@ -85,6 +88,7 @@ class Request:
     room: Room = field(default_factory=host.room)
     shard: Shard | None = None
     effort: Level = Level.QUICK
+    locked: bool = False
 
     @property
     def whole(self) -> bool:
@@ -153,7 +157,7 @@ def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         Index(host.index_settings(), store),
         python,
         names=names,
-        fresh_s=request.fresh_s,
+        fresh_s=math.inf if request.locked else request.fresh_s,
         say=observer.say,
     )
     patches, faults = sources.read_patches(matrix, found.found)
@@ -267,7 +271,7 @@ def replay(
     log.parent.mkdir(parents=True, exist_ok=True)
     engine = provision.ensure_engine(observer.say, store.farm_id)
     try:
-        tools = Tools(engine=engine, store=store, log=log, stop=stop, say=observer.say)
+        tools = Tools(engine=engine, store=store, index=IndexProxy(engine, store), log=log, stop=stop, say=observer.say)
         return replays.run(wanted, evidence, source.version, times, source.pure, tools)
     finally:
         engine.reap_run(engine.run_id)
@@ -364,7 +368,8 @@ def _execute(
             guards.enter_context(guarded(found.address, found.run_id))
             return found
 
-        return LocalExecutor(graph, store, observer, engine, room=request.room, stop=stop).run(again)
+        executor = LocalExecutor(graph, store, observer, engine, room=request.room, stop=stop, locked=request.locked)
+        return executor.run(again)
 
 
 def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) -> tuple[Judged, ...]:

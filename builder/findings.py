@@ -132,6 +132,10 @@ CODES = {
                "A build requirement may not support this Python yet; see the log."),
         _info("WF212", "not reproducible", "Built twice from the same inputs, the wheel came out with other bytes. The members that differ are named.",
               "Look for times, paths, random names or the order of a directory in what the build writes; SOURCE_DATE_EPOCH is set."),
+        _error("WF213", "reached beyond the index", _B, "The build failed, and it had asked for a host other than the package index. Builds reach nothing else.",
+               "Bring what it downloads along: in the sdist by a patch, on the system by `apt`; or have it built without."),
+        _warning("WF214", "asked beyond the index", None, "While it was built it asked for a host other than the package index. It was refused, and the "
+                 "build went on without.", "Look whether something optional is missing from the wheel, and bring along what it downloads."),
         _error("WF301", "extension for another ABI", _A, "An extension module's suffix names another ABI than the wheel's tag, "
                "so the interpreter will not find it (PEP 3149).", "Mend the build: it takes the suffix from another interpreter."),
         _error("WF302", "platform tag too good", _A, "The wheel needs a newer C or C++ library than its platform tag promises (PEP 600). "
@@ -288,6 +292,8 @@ CODES = {
                  "Run `wheelfarm doctor`; leave the base out of `[farm] bases` if it is not needed."),
         _warning("WF902", "farm could not tell", _U, "The infrastructure failed, not the package.",
                  "Run again; what was finished is kept. `wheelfarm doctor` checks this machine."),
+        _warning("WF903", "not in the lock", _U, "With `--locked`, something was needed that no earlier run fetched, so the same build could not be repeated.",
+                 "Run once without `--locked`, or bring wheelhouse/store/index/ from the machine that did."),
     )
 }  # fmt: skip
 """Every code, in order."""

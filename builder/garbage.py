@@ -2,8 +2,8 @@
 
 Referred to is: evidence that a run of the matrix would use, at any effort, and the newest of every job about a package
 that verdicts.json has; the files and logs of that; wheels and metadata of every snapshot, and so of the index; sources
-of the matrix; replays of findings in verdicts.json. Of the rest, what is younger than a number of days stays as well,
-as far as it fits into a number of bytes.
+of the matrix; files of the package index that some job is locked to; replays of findings in verdicts.json. Of the
+rest, what is younger than a number of days stays as well, as far as it fits into a number of bytes.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def find(store: Store, used: frozenset[str], *, now: float, keep_days: float, mo
     )  # fmt: skip
     referenced = sum(piece.size for piece, keep in _pieces(store, named, logs, findings, ages) if keep)
     going = _going(loose, since, None if most_bytes is None else max(0, most_bytes - referenced))
-    gone = {piece.path.name for piece in going}
+    gone = set(_of_evidence(going, store))
     keys = tuple(
         key
         for key, _, files, _, at in rows
@@ -125,9 +125,14 @@ def find(store: Store, used: frozenset[str], *, now: float, keep_days: float, mo
 
 def remove(found: Found, store: Store) -> None:
     """Remove what was found: evidence before the files it names."""
-    store.forget_old(found.keys, [piece.path.name for piece in found.pieces], found.since)
+    store.forget_old(found.keys, _of_evidence(found.pieces, store), found.since)
     for piece in found.pieces:
         piece.path.unlink(missing_ok=True)
+
+
+def _of_evidence(pieces: Iterable[Piece], store: Store) -> list[str]:
+    """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
+    return [piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")]
 
 
 def _subject(job: str) -> str:
@@ -151,6 +156,13 @@ def _pieces(
     for path in _files(store.folder / "files"):
         half = path.name.startswith(".")  # what a killed farm was about to rename
         yield _piece(path, 0.0 if half else ages.get(path.name)), path.name in named
+    index = store.folder / "index"
+    locked = {sha256 for lock in _files(index / "locks") for sha256 in _SHA256.findall(lock.read_text())}
+    for path in _files(index):
+        if path.name.startswith("."):
+            yield _piece(path, 0.0), False
+        elif path.is_relative_to(index / "files"):
+            yield _piece(path), path.name in locked
     for path in _files(folder / "logs"):
         yield _piece(path), path in logs or (path.parent.name == "replay" and path.stem in findings)
     for path in _files(folder / "replays"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder.errors import MergeError
+from builder.index_cache import IndexCache
 from builder.sources import Fault, Source, Sources
 from builder.store import Evidence, Outcome, digest, file_sha256, written_aside
 
@@ -113,6 +114,10 @@ def merge(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> Merged:
     for wheelhouse, record in sorted(records.items(), key=lambda item: item[1].number):
         sources = _sources(record, wheelhouse)
         _take_files(record, sources, wheelhouse, store)
+        try:
+            IndexCache(store.folder / "index").take(IndexCache(wheelhouse / "store" / "index"))
+        except (ValueError, LookupError, TypeError) as error:
+            raise MergeError(wheelhouse, f"what it kept of the package index cannot be read ({error})") from None
         found |= sources.found
         faults |= sources.faults
         for one in record.evidence:

@@ -16,6 +16,7 @@ from builder.jobs.image import (
     RaceImage,
     RaceInterpreter,
 )
+from builder.jobs.index_image import IndexImage
 from builder.jobs.load import Load
 from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
@@ -190,6 +191,8 @@ def images(bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, 
         yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
     releases = {abi.release: catalog.releases[abi.release] for abi in abis}
     yield InterpretersImage(base=catalog.oldest(bases).name, abis=abis, releases=releases)
+    if build_on:
+        yield IndexImage(base=catalog.oldest(bases).name, abi=abis[0])
     for name in build_on:
         yield PythonImage(role="builder", base=catalog.bases[name])
     for name in bases:

@@ -243,6 +243,9 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
                 remedy=_remedy(case, failure, base),
                 log=build.log,
             )
+        elif asked := build.facts.get("asked"):
+            detail = f"it asked for {', '.join(asked)}, which no build reaches, and was built without"
+            yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
     yield from _rebuilt(case, abi)
 
 

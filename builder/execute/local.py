@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from builder import reproducible, schedule
 from builder.errors import CannotTellError, FarmError, Interrupted
+from builder.index_proxy import IndexProxy
 from builder.jobs import ImageJob, Tools, all_recorded, asked, recorded
 from builder.store import Evidence, Outcome
 
@@ -44,6 +45,7 @@ class LocalExecutor:
         *,
         room: Room,
         stop: threading.Event,
+        locked: bool = False,
     ) -> None:
         """Prepare.
 
@@ -54,6 +56,7 @@ class LocalExecutor:
             engine: gives the container engine; called only if something has to run.
             room: CPUs and memory that the jobs may share.
             stop: set when the farm is asked to stop.
+            locked: whether jobs get only the files of the index that are recorded of them.
         """
         self._plan = plan
         self._store = store
@@ -61,6 +64,7 @@ class LocalExecutor:
         self._engine = engine
         self._room = room
         self._stop = stop
+        self._locked = locked
         self._ended: dict[str, Evidence] = {}
         self._needed_by = plan.needed_by()
         self._waiting = {job.id: len(set(job.needs)) for job in plan.jobs.values()}
@@ -87,6 +91,7 @@ class LocalExecutor:
         if len(known) == len(self._plan.jobs):
             return known
         engine = self._engine()
+        self._index = IndexProxy(engine, self._store, locked=self._locked)
         forced = self._to_run(known, engine) | again
         queue = self._queue()
         self._settling += (job.id for job in self._plan.jobs.values() if not job.needs)
@@ -182,7 +187,7 @@ class LocalExecutor:
         def say(text: str) -> None:
             self._events.put(partial(self._observer.said, job.id, text))
 
-        tools = Tools(engine=engine, store=self._store, log=log, stop=self._stop, say=say)
+        tools = Tools(engine=engine, store=self._store, index=self._index, log=log, stop=self._stop, say=say)
         began = time.monotonic()
         evidence = self._evidence(job, key, inputs, tools, began)
         self._events.put(partial(self._finish, evidence, job.id, key, queue))

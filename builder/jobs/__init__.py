@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from builder.engine import Engine
+    from builder.index_proxy import IndexProxy
     from builder.store import Evidence, Store
 
 _SHORT = 16
@@ -26,6 +27,7 @@ class Tools:
     """What a running job may use.
 
     Attributes:
+        index: the way of its containers to the package index.
         log: the job's log file, which it appends to.
         stop: set when the farm is asked to stop.
         say: shows one line of progress to the person watching.
@@ -33,6 +35,7 @@ class Tools:
 
     engine: Engine
     store: Store
+    index: IndexProxy
     log: Path
     stop: threading.Event
     say: Callable[[str], None]

@@ -2,7 +2,8 @@
 
 Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
 with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
-`limits`, what the container used. Files: the wheels. Where the same key was built before, the executor adds `rebuilt`:
+`limits`, what the container used; `fetched`, the files it took from the package index, and `asked`, hosts it asked for
+besides (builder/index_proxy.py). Files: the wheels. Where the same key was built before, the executor adds `rebuilt`:
 by wheel, the members that came out otherwise.
 """
 
@@ -17,7 +18,7 @@ import tarfile
 import time
 import zipfile
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,11 @@ from packaging.utils import parse_wheel_filename
 from builder import host
 from builder.engine import Limits
 from builder.errors import CannotTellError, Interrupted
-from builder.jobs import Result
+from builder.index_proxy import Visit
+from builder.jobs import Result, outside
 from builder.jobs.buildlog import Call, Failure, broken, reread, rules
 from builder.jobs.image import packages_id
+from builder.jobs.index_image import INDEX_IMAGE
 from builder.jobs.loan import TAKE_LOAN, constraints_of, lending, lent
 from builder.metadata import wheel_metadata
 from builder.reproducible import SOURCE_DATE_EPOCH, put_in_order
@@ -38,8 +41,9 @@ from builder.store import digest
 from builder.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from builder.index_proxy import Session
     from builder.jobs import Tools
     from builder.store import Evidence, Store
 
@@ -94,7 +98,7 @@ class Build:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (packages_id(self.base, self.packages), *self.lenders)
+        return (packages_id(self.base, self.packages), *self.lenders, INDEX_IMAGE)
 
     @property
     def lenders(self) -> tuple[str, ...]:
@@ -114,11 +118,11 @@ class Build:
         }
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, *lenders = self.needs
+        image, *lenders, _ = self.needs
         return {image: inputs[image].facts["content"], **{name: lent(inputs[name], self._building) for name in lenders}}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("build", 2, self.settings(), list(self.reads(inputs).values()))
+        return digest("build", 3, self.settings(), list(self.reads(inputs).values()))
 
     @property
     def _building(self) -> tuple[str, ...]:
@@ -133,14 +137,17 @@ class Build:
                 error=f"{self.base} has no system package {', '.join(missing)}",
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
-            return self._result(dict.fromkeys(self._building, failure), {}, {}, {}, tools)
+            return self._result(dict.fromkeys(self._building, failure), {}, {}, {"limits": {}}, tools)
+        index = partial(tools.index.session, inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
         with tools.store.scratch() as scratch:
-            return self._build(image["tag"], [inputs[name] for name in self.lenders], scratch, tools)
+            return self._build(image["tag"], index, [inputs[name] for name in self.lenders], scratch, tools)
 
-    def _build(self, image: str, lenders: Sequence[Evidence], scratch: Path, tools: Tools) -> Result:
+    def _build(
+        self, image: str, index: Callable[[], Session], lenders: Sequence[Evidence], scratch: Path, tools: Tools
+    ) -> Result:
         project = self._project(scratch / "sdist", tools)
         if isinstance(project, Failure):
-            return self._result(dict.fromkeys(self._building, project), {}, {}, {}, tools)
+            return self._result(dict.fromkeys(self._building, project), {}, {}, {"limits": {}}, tools)
         for path, content in lending(lenders, self._building, tools.store).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
@@ -151,16 +158,20 @@ class Build:
         failures: dict[str, Failure] = {}
         calls: dict[str, Call] = {}
         usage: dict[str, int] = {}
+        visit = Visit()
         # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
         waiting: list[tuple[str, ...]] = [self._building] if self._building else []
         while waiting:
             abis = waiting.pop(0)
             call = _Calling(self, abis, image, project, scratch / "-".join(abis), tools)
-            ended = call.run()
+            ended = call.run(index())
+            visit = visit.joined(ended.visit)
             usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
             wheels |= ended.wheels
             if ended.call is not None:
                 failure, failed = ended.call.explain(tools.log, self.name)
+                if (untold := ended.visit.undetermined()) is not None and not outside.decides(failure):
+                    raise untold
                 failures[failed], calls[failed] = failure, ended.call
                 rest = [abi for abi in abis if abi != failed and abi not in wheels]
                 waiting += [(abi,) for abi in rest]
@@ -171,7 +182,8 @@ class Build:
                 for abi in abis
                 if ended.call is None and abi not in wheels
             }
-        return self._result(failures, calls, wheels, usage, tools)
+        tools.index.keep(self.id, visit, better=bool(wheels))
+        return self._result(failures, calls, wheels, {"limits": usage, **visit.record()}, tools)
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Read a log anew whose failure other rules told: nothing has to be built for that."""
@@ -187,7 +199,7 @@ class Build:
     @staticmethod
     def _result(
         failures: Mapping[str, Failure], calls: Mapping[str, Call], wheels: Mapping[str, Path],
-        usage: Mapping[str, int], tools: Tools,
+        facts: Mapping[str, Any], tools: Tools,
     ) -> Result:  # fmt: skip
         abis: dict[str, Any] = {
             abi: {"failure": asdict(failure), **({"call": asdict(calls[abi])} if abi in calls else {})}
@@ -200,7 +212,7 @@ class Build:
         for path in wheels.values():
             put_in_order(path)
         files = {path.name: tools.store.add_file(path) for path in wheels.values()}
-        return Result(facts={"abis": abis, "rules": rules(), "limits": dict(usage)}, files=files)
+        return Result(facts={"abis": abis, "rules": rules(), **facts}, files=files)
 
     def _project(self, folder: Path, tools: Tools) -> Path | Failure:
         """Unpack the sdist, with the patches beside its files."""
@@ -257,6 +269,7 @@ class Build:
 class _Ended:
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
+    visit: Visit
     call: Call | None = None
 
 
@@ -276,12 +289,12 @@ class _Calling:
         self._crowded = 0
         self._cut = False
 
-    def run(self) -> _Ended:
+    def run(self, session: Session) -> _Ended:
         (self._folder / "wheels").mkdir(parents=True)
         limits = Limits(
             memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
         )
-        arguments = self._tools.engine.create_arguments(limits, self._label)
+        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg)
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
         start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
@@ -290,9 +303,9 @@ class _Calling:
             file.seek(start)
             printed = file.read()
         wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
-        usage = _usage(printed.decode(errors="replace"))
+        usage, visit = _usage(printed.decode(errors="replace")), session.visit()
         if exit_code == 0:
-            return _Ended(wheels=wheels, usage=usage)
+            return _Ended(wheels=wheels, usage=usage, visit=visit)
         limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
         if not limited and (why := broken(printed.decode(errors="replace"))):
             raise CannotTellError(f"{why} (log: {self._tools.log})")
@@ -301,8 +314,9 @@ class _Calling:
             timeout_s=self._build.timeout_s if timed_out else None,
             memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
             processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
+            asked=visit.asked, index=session.leg.names,
         )  # fmt: skip
-        return _Ended(wheels=wheels, usage=usage, call=call)
+        return _Ended(wheels=wheels, usage=usage, visit=visit, call=call)
 
     def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
         """Run cibuildwheel; return whether its time was up, and its exit code."""

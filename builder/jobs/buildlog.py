@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from builder.jobs import outside
 from builder.jobs.errorlines import PATTERNS
 from builder.store import digest
 
@@ -43,6 +44,8 @@ class Call:
         timeout_s: the limit on time where it was reached, in seconds.
         memory_bytes: the limit on memory where the kernel killed something for it.
         processes: the limit on processes where the kernel refused one.
+        asked: hosts that it asked the index proxy for and that no build reaches.
+        index: address of the index proxy.
     """
 
     abis: tuple[str, ...]
@@ -51,6 +54,8 @@ class Call:
     timeout_s: int | None
     memory_bytes: int | None
     processes: int | None
+    asked: tuple[str, ...] = ()
+    index: str = ""
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Tell why it made no wheel; see `explain`.
@@ -62,17 +67,18 @@ class Call:
         with log.open("rb") as file:
             file.seek(self.log[0])
             text = file.read(self.log[1] - self.log[0]).decode(errors="replace")
-        return explain(
+        failure, abi = explain(
             text, self.exit_code, package, self.abis,
             timeout_s=self.timeout_s, memory_bytes=self.memory_bytes, processes=self.processes,
         )  # fmt: skip
+        return outside.told(failure, self.asked or outside.hosts_in(text, self.index), package), abi
 
 
 @cache
 def rules() -> str:
     """Return a hash of the rules by which logs are read, so that what other rules made of one can be told."""
     folder = Path(__file__).parent
-    return digest([(folder / name).read_text() for name in ("buildlog.py", "errorlines.py")])[:16]
+    return digest([(folder / name).read_text() for name in ("buildlog.py", "errorlines.py", "outside.py")])[:16]
 
 
 def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
@@ -86,7 +92,8 @@ def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]
     call = failed.get("call")
     if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
         return dict(failed)
-    again = Call(**{**call, "abis": tuple(call["abis"]), "log": tuple(call["log"])})
+    lists = {name: tuple(value) for name, value in call.items() if isinstance(value, list)}
+    again = Call(**{**call, **lists})
     return {**failed, "failure": asdict(again.explain(log, package)[0])}
 
 

@@ -1,6 +1,7 @@
 """Exercise job: a free-threaded wheel, called by threads with the plain interpreter -> crashes, hangs, wrong results.
 
-Facts: `wheel` (its file name, or None: then there is nothing else) and what builder/inside/stress/exercise.py answers.
+Facts: `wheel` (its file name, or None: then there is nothing else); `fetched` and `asked`, as a build has them, where
+the race job had fetched nothing for it; and what builder/inside/stress/exercise.py answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine import Limits, Task
+from builder.index_proxy import Visit
 from builder.jobs import CODE_INSIDE, Result, kit, stress_digest, stress_programs
+from builder.jobs.index_image import INDEX_IMAGE
 from builder.jobs.load import wheel_of
 from builder.jobs.race import PLAN, answered, served_wheels
 from builder.store import digest
@@ -56,7 +59,7 @@ class Exercise:
     @property
     def needs(self) -> tuple[str, ...]:
         builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
-        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
+        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds, INDEX_IMAGE)
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -69,7 +72,7 @@ class Exercise:
         }
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, race, *builds = self.needs
+        image, race, *builds, _ = self.needs
         wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
         return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
 
@@ -77,7 +80,7 @@ class Exercise:
         return digest("exercise", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, race, build, *others = (inputs[need] for need in self.needs)
+        image, race, build, *others, index = (inputs[need] for need in self.needs)
         wheel = wheel_of(build, self.abi.name)
         if wheel is None:
             return Result(facts={"wheel": None})
@@ -96,10 +99,15 @@ class Exercise:
             "effort": self.effort.record(),
         }
         sdist = f"/farm/{self.sdist_filename}"
-        needed = kit.kept(race, tools)
+        needed, visit = kit.kept(race, tools), Visit()
         if "kit" not in race.facts:  # there was nothing to look for races with
             path = tools.store.file(self.sdist_sha256)
-            needed = kit.fetched(path, self.tests, self.effort, image.facts["tag"], python, tools)
+            session = tools.index.session(index.facts["tag"], self.id, tools.stop)
+            needed = kit.fetched(path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools)
+            visit = session.visit()
+            if needed.missing and (untold := visit.undetermined()) is not None:
+                raise untold
+            tools.index.keep(self.id, visit, better=bool(needed.wheels))
         request["tests"] = needed.request(self.effort, self.tests, sdist)
         tools.say("calling it by threads")
         task = Task(
@@ -115,7 +123,7 @@ class Exercise:
             collect=_OUTPUT,
             limits=Limits(memory_bytes=4 << 30, timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s),
         )
-        return Result(facts={"wheel": wheel, **answered(task, "exercising it", tools)})
+        return Result(facts={"wheel": wheel, **visit.record(), **answered(task, "exercising it", tools)})
 
 
 def _suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -31,11 +31,13 @@ _RACE_FILES = ("race-tree.sh", "canary.c")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def _recipe(name: str) -> str:
+def recipe(name: str) -> str:
+    """Return the text of a file of images/."""
     return (catalog.images_dir() / name).read_text()
 
 
-def _tag(name: str, key: str) -> str:
+def tag_of(name: str, key: str) -> str:
+    """Return what an image is called in the engine."""
     return f"wheelfarm/{name}:{key[:16]}"
 
 
@@ -55,15 +57,15 @@ def _installed(tag: str, tools: Tools) -> str:
     return next(iter(ended.output.values())).decode()
 
 
-def _build(
+def build(
     tag: str, dockerfile: str, files: tuple[str, ...], arguments: Mapping[str, str], tools: Tools,
     extra: Mapping[str, bytes | Path] | None = None,
 ) -> str | None:  # fmt: skip
     """Build an image from files of images/ and return what went wrong, or None."""
     context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
     # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
-    recipe = re.sub(r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", _recipe(dockerfile), flags=re.MULTILINE)
-    context |= {"Dockerfile": recipe.encode(), **(extra or {})}
+    labelled = re.sub(r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", recipe(dockerfile), flags=re.MULTILINE)
+    context |= {"Dockerfile": labelled.encode(), **(extra or {})}
 
     def log(text: str) -> None:
         with tools.log.open("a") as file:
@@ -76,11 +78,12 @@ def _build(
     )
 
 
-def _facts(tag: str, content: str, tools: Tools) -> Result:
+def facts(tag: str, content: str, tools: Tools) -> Result:
+    """Return the facts of an image that is there."""
     return Result(facts={"tag": tag, "content": content, "bytes": tools.engine.image_bytes(tag)})
 
 
-class _Image:
+class Image:
     """What all image jobs share: the image is there when the engine knows its tag."""
 
     @property
@@ -95,7 +98,7 @@ class _Image:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BaseImage(_Image):
+class BaseImage(Image):
     """A plain release of Debian or Ubuntu."""
 
     base: catalog.Base
@@ -117,10 +120,10 @@ class BaseImage(_Image):
         return digest("base", *self.settings().values())
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        tag = _tag(self.base.name, self.key(inputs))
+        tag = tag_of(self.base.name, self.key(inputs))
         if tools.engine.image_labels(tag) is None:
             self._obtain(tag, tools)
-        return _facts(tag, digest("base", _installed(tag, tools)), tools)
+        return facts(tag, digest("base", _installed(tag, tools)), tools)
 
     def _obtain(self, tag: str, tools: Tools) -> None:
         """Take the base from the registry or, where none answers, from the distribution's archive."""
@@ -143,7 +146,7 @@ class BaseImage(_Image):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InterpretersImage(_Image):
+class InterpretersImage(Image):
     """Every interpreter, compiled once, under /opt/python."""
 
     base: str
@@ -160,22 +163,22 @@ class InterpretersImage(_Image):
 
     def settings(self) -> Mapping[str, object]:
         builds = [(abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis]
-        return {"interpreter": builds, "recipe": [_recipe("interpreters.Dockerfile"), _recipe("build-interpreter.sh")]}
+        return {"interpreter": builds, "recipe": [recipe("interpreters.Dockerfile"), recipe("build-interpreter.sh")]}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("interpreters", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag("interpreters", key)
+        tag = tag_of("interpreters", key)
         if tools.engine.image_labels(tag) is None:
             self._compile(tag, inputs[self.needs[0]].facts["tag"], tools)
-        return _facts(tag, key, tools)
+        return facts(tag, key, tools)
 
     def _compile(self, tag: str, base_tag: str, tools: Tools) -> None:
         sources = {abi.release: interpreter_source.fetch(self.releases[abi.release], tools.say) for abi in self.abis}
         lines = (" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis)
-        failure = _build(
+        failure = build(
             tag,
             "interpreters.Dockerfile",
             ("build-interpreter.sh",),
@@ -188,7 +191,7 @@ class InterpretersImage(_Image):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PythonImage(_Image):
+class PythonImage(Image):
     """A base with the interpreters: the builder (`role` builder) or the verification image (`role` verify)."""
 
     role: str
@@ -208,7 +211,7 @@ class PythonImage(_Image):
         return (*shared, "install-tools.sh") if self.role == "builder" else shared
 
     def settings(self) -> Mapping[str, object]:
-        recipes = [_recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
+        recipes = [recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
         return {"recipe": recipes, "runtime packages": self.base.runtime}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -220,11 +223,11 @@ class PythonImage(_Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag(f"{self.role}-{self.base.name}", key)
+        tag = tag_of(f"{self.role}-{self.base.name}", key)
         labels = tools.engine.image_labels(tag)
         if labels is None or labels.get(_CA_LABEL) != _ca_digest():
             self._assemble(tag, inputs, tools)
-        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+        return facts(tag, digest(key, _installed(tag, tools)), tools)
 
     def _assemble(self, tag: str, inputs: Mapping[str, Evidence], tools: Tools) -> None:
         base, interpreters = (inputs[need].facts["tag"] for need in self.needs)
@@ -236,14 +239,14 @@ class PythonImage(_Image):
             "HOST_ENVIRONMENT": environment,
         }
         bundle = {"ca-certificates.crt": host.ca_bundle()}
-        if failure := _build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):
+        if failure := build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):
             raise CannotTellError(
                 f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})"
             )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RaceInterpreter(_Image):
+class RaceInterpreter(Image):
     """The free-threaded interpreter compiled with ThreadSanitizer."""
 
     base: catalog.Base
@@ -260,7 +263,7 @@ class RaceInterpreter(_Image):
 
     def settings(self) -> Mapping[str, object]:
         built = (self.abi.configure, self.release.sha256, self.base.sanitizer)
-        recipes = [_recipe("race-interpreter.Dockerfile"), _recipe("build-race-interpreter.sh")]
+        recipes = [recipe("race-interpreter.Dockerfile"), recipe("build-race-interpreter.sh")]
         return {"interpreter": built, "recipe": recipes}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -268,7 +271,7 @@ class RaceInterpreter(_Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag("race-interpreter", key)
+        tag = tag_of("race-interpreter", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {
                 "BASE": inputs[self.needs[0]].facts["tag"],
@@ -277,15 +280,15 @@ class RaceInterpreter(_Image):
             }
             source = {"source.tar.xz": interpreter_source.fetch(self.release, tools.say)}
             recipe = "race-interpreter.Dockerfile"
-            if failure := _build(tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source):
+            if failure := build(tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source):
                 raise CannotTellError(
                     f"the interpreter with ThreadSanitizer did not build: {failure} (log: {tools.log})"
                 )
-        return _facts(tag, key, tools)
+        return facts(tag, key, tools)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RaceImage(_Image):
+class RaceImage(Image):
     """A builder with the sanitizer's compiler and interpreter, and the canaries every search for races begins with."""
 
     base: catalog.Base
@@ -300,7 +303,7 @@ class RaceImage(_Image):
         return (f"image:builder-{self.base.name}", _RACE_INTERPRETER)
 
     def settings(self) -> Mapping[str, object]:
-        recipes = [_recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
+        recipes = [recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
         return {"recipe": recipes, "sanitizer": self.base.sanitizer, "ABIs": self.abi.directory}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -308,7 +311,7 @@ class RaceImage(_Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag(f"race-{self.base.name}", key)
+        tag = tag_of(f"race-{self.base.name}", key)
         if tools.engine.image_labels(tag) is None:
             builder, interpreter = (inputs[need].facts["tag"] for need in self.needs)
             arguments = {
@@ -317,9 +320,9 @@ class RaceImage(_Image):
                 "COMPILER": " ".join(self.base.sanitizer),
                 "PLAIN": self.abi.directory,
             }
-            if failure := _build(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
+            if failure := build(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
                 raise CannotTellError(f"the race detector's image did not build: {failure} (log: {tools.log})")
-        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+        return facts(tag, digest(key, _installed(tag, tools)), tools)
 
 
 def packages_id(base: str, packages: tuple[str, ...], role: str = "builder") -> str:
@@ -334,7 +337,7 @@ def packages_id(base: str, packages: tuple[str, ...], role: str = "builder") -> 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PackagesImage(_Image):
+class PackagesImage(Image):
     """A builder or race detector with the system packages some package asks for: all that ask the same share it."""
 
     base: str
@@ -350,19 +353,19 @@ class PackagesImage(_Image):
         return (f"image:{self.role}-{self.base}",)
 
     def settings(self) -> Mapping[str, object]:
-        return {"recipe": _recipe("packages.Dockerfile"), "apt list": self.packages}
+        return {"recipe": recipe("packages.Dockerfile"), "apt list": self.packages}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("packages", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = _tag(f"{self.role}-{self.base}", key)
+        tag = tag_of(f"{self.role}-{self.base}", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {"BUILDER": inputs[self.needs[0]].facts["tag"], "PACKAGES": " ".join(self.packages)}
-            if failure := _build(tag, "packages.Dockerfile", (), arguments, tools):
+            if failure := build(tag, "packages.Dockerfile", (), arguments, tools):
                 return self._without_image(failure, tools)
-        return _facts(tag, digest(key, _installed(tag, tools)), tools)
+        return facts(tag, digest(key, _installed(tag, tools)), tools)
 
     def _without_image(self, failure: str, tools: Tools) -> Result:
         """Tell a name the base does not have, which is the matrix's affair, from an archive that did not answer."""

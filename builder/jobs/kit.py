@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from builder.effort import Effort
     from builder.jobs import Tools
     from builder.matrix import OwnTests
+    from builder.services import Leg
     from builder.store import Evidence
 
 _KIT = "/result/kit"
@@ -39,6 +40,11 @@ class Kit:
     wheels: Mapping[str, bytes] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> bool:
+        """Whether something is needed and nothing could be had."""
+        return bool(self.requirements) and not self.wheels
+
     def request(self, effort: Effort, tests: OwnTests, sdist: str) -> dict[str, Any] | None:
         """Return what builder/inside/stress/owntests.py is asked, or None where there is nothing to run.
 
@@ -60,8 +66,8 @@ class Kit:
         }
 
 
-def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, tools: Tools) -> Kit:
-    """Fetch what the tests of an sdist need, in a container with a network.
+def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, index: Leg, tools: Tools) -> Kit:
+    """Fetch what the tests of an sdist need, in a container that reaches the package index.
 
     Args:
         sdist: the archive.
@@ -69,6 +75,7 @@ def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: st
         effort: how hard to look; not every effort leaves time for them.
         image: the container's.
         python: the interpreter they are for.
+        index: the container's way to the index.
         tools: of the job.
     """
     wanted = own_tests.of(sdist, tests.requires)
@@ -79,12 +86,13 @@ def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: st
         image=image,
         command=["sh", "-c", FETCH, "sh", python, *_PYTEST, *wanted],
         collect=_KIT,
-        network=True,
+        network=index,
         limits=Limits(timeout_s=300),
     )
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     found = {Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")}
-    return Kit(wheels=found, requirements=wanted) if any(name.startswith("pytest-") for name in found) else Kit()
+    whole = any(name.startswith("pytest-") for name in found)
+    return Kit(wheels=found if whole else {}, requirements=wanted)
 
 
 def kept(race: Evidence, tools: Tools) -> Kit:

@@ -1,10 +1,10 @@
 """Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
 
 Facts: `wheel` (file name of the free-threaded wheel it is about, or None: then there is nothing else); `failure`, why
-it could not be compiled with the sanitizer, or None; `kit`, what its own tests need; `signs`, what of the wheel the
-search is steered by (builder/judge/threads.py); and where it could be compiled,
-what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with `surface` and
-`plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
+it could not be compiled with the sanitizer, or None; `fetched` and `asked`, as a build has them; `kit`, what its own
+tests need; `signs`, what of the wheel the search is steered by (builder/judge/threads.py); and where it could be
+compiled, what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with
+`surface` and `plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from builder.errors import CannotTellError
 from builder.jobs import CODE_INSIDE, Result, kit, stress_digest, stress_programs
 from builder.jobs.buildlog import explain
 from builder.jobs.image import packages_id
+from builder.jobs.index_image import INDEX_IMAGE
 from builder.jobs.load import wheel_of
 from builder.jobs.loan import constraints_of, in_place, lending
 from builder.judge import threads
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from builder.jobs.build import Build
     from builder.jobs.kit import Kit
     from builder.matrix import OwnTests
+    from builder.services import Leg
     from builder.sources import Pure
     from builder.store import Evidence
 
@@ -89,7 +91,7 @@ class Race:
         image = packages_id(self.build.base, self.build.packages, "race")
         builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
         needs = (image, f"audit:{self.build.name}@{self.build.base}", *builds, *self.build.lenders)
-        return tuple(dict.fromkeys(needs))
+        return (*dict.fromkeys(needs), INDEX_IMAGE)
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -105,7 +107,7 @@ class Race:
         }
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, audit, *builds = self.needs  # those it is built with among them
+        image, audit, *builds, _ = self.needs  # those it is built with among them
         wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
         signs = threads.signs(inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name))
         return {image: inputs[image].facts["content"], audit: signs, **wheels}
@@ -121,10 +123,15 @@ class Race:
             return Result(facts={"wheel": None})
         served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
-        needed = kit.fetched(sdist, self.tests, self.effort, tag, self._python, tools)
+        session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
+        needed = kit.fetched(sdist, self.tests, self.effort, tag, self._python, session.leg, tools)
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         loan = lending([inputs[name] for name in self.build.lenders], (self.abi.name,), tools.store)
-        made, failure = self._compile(tag, loan, tools)
+        made, failure = self._compile(tag, loan, session.leg, tools)
+        visit = session.visit()
+        if (made is None or needed.missing) and (untold := visit.undetermined()) is not None:
+            raise untold
+        tools.index.keep(self.id, visit, better=made is not None)
         facts = self._hunt(tag, made, served, needed, signs, tools) if made else {}
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
@@ -135,7 +142,7 @@ class Race:
                 path.write_bytes(content)
                 files[name] = tools.store.add_file(path)
         made_as = {"race_wheel": made[0]} if made else {}
-        known = {"wheel": wheel, "failure": failure or None, "kit": noted, "signs": signs}
+        known = {"wheel": wheel, "failure": failure or None, "kit": noted, "signs": signs, **visit.record()}
         return Result(facts={**known, **facts, **made_as}, files=files)
 
     @property
@@ -143,7 +150,7 @@ class Race:
         return f"/opt/python/{self.abi.directory}/bin/python"
 
     def _compile(
-        self, image: str, loan: Mapping[str, bytes | Path], tools: Tools
+        self, image: str, loan: Mapping[str, bytes | Path], index: Leg, tools: Tools
     ) -> tuple[tuple[str, bytes] | None, str]:
         """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
         tools.say("compiling with ThreadSanitizer")
@@ -155,7 +162,7 @@ class Race:
             command=["sh", "-c", _COMPILE, "sh", self._python, sdist, *settings],
             files={sdist: tools.store.file(self.build.sdist_sha256), **patches, **in_place(loan)},
             collect=_BUILT,
-            network=True,
+            network=index,
             environment={
                 **self.build.environment,
                 **({"UV_CONSTRAINT": constraints_of(self.abi.name)} if loan else {}),

@@ -120,3 +120,9 @@ def containers_of(engine: Engine, farm_id: str) -> list[str]:
     """Return the containers of a farm, running or not."""
     found = engine._client.containers.list(all=True, sparse=True, filters={"label": f"wheelfarm.farm={farm_id}"})
     return [str(container.id) for container in found]
+
+
+def networks_of(engine: Engine, farm_id: str) -> list[str]:
+    """Return the networks of a farm."""
+    found = engine._client.networks.list(filters={"label": f"wheelfarm.farm={farm_id}"})
+    return [str(network.name) for network in found]

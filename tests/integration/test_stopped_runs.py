@@ -11,7 +11,7 @@ import pytest
 
 from builder.engine import Engine
 from builder.errors import ExitCode
-from tests.integration.conftest import DEBIAN, Workshop, containers_of
+from tests.integration.conftest import DEBIAN, Workshop, containers_of, networks_of
 
 MATRIX = DEBIAN + '[packages.steady]\nsdist = "steady-1.0.tar.gz"\n[packages.endless]\nsdist = "endless-1.0.tar.gz"\n'
 PATIENCE_S = 180
@@ -27,9 +27,9 @@ def until(what: str, shop: Workshop, process: subprocess.Popen[bytes]) -> None:
 
 
 def until_none(engine: Engine, farm_id: str) -> None:
-    """Wait for the last container of a farm to go."""
+    """Wait for the last container and network of a farm to go."""
     deadline = time.monotonic() + PATIENCE_S
-    while containers_of(engine, farm_id):
+    while containers_of(engine, farm_id) or networks_of(engine, farm_id):
         assert time.monotonic() < deadline
         time.sleep(0.5)
 
@@ -53,6 +53,7 @@ def test_a_stopped_run_leaves_no_container_and_the_next_goes_on(
         assert containers_of(engine, workshop.farm_id()) == []
     else:
         until_none(engine, workshop.farm_id())
+    assert networks_of(engine, workshop.farm_id()) == []
 
     (workshop.root / "matrix.toml").write_text(MATRIX.partition("[packages.endless]")[0])
     ended = workshop.run()

@@ -14,6 +14,7 @@ import pytest
 from builder import farm, matrix, speed
 from builder.effort import Level
 from builder.engine import Engine, Limits, Task
+from builder.index_proxy import IndexProxy
 from builder.jobs import Tools, stress_programs
 from builder.store import Evidence, Store
 from tests.corpus import CORPUS
@@ -157,7 +158,14 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     }
     known = plans[Level.QUICK].outlook(lambda _, key: store.get(key))
     job = plans[Level.STANDARD].jobs["speed:spanbuf@debian-12"]
-    tools = Tools(engine=engine, store=store, log=tmp_path / "log", stop=threading.Event(), say=Quiet().say)
+    tools = Tools(
+        engine=engine,
+        store=store,
+        index=IndexProxy(engine, store),
+        log=tmp_path / "log",
+        stop=threading.Event(),
+        say=Quiet().say,
+    )
     facts = json.loads(json.dumps(job.run({need: known[need] for need in job.needs}, tools).facts))
     store.close()
     assert (facts["unknown"], facts["install"], facts["gil"], facts["left_out"].get("ends")) == (

@@ -1,10 +1,13 @@
+import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from builder import garbage, index
+from builder.index_cache import Fetched, IndexCache
 from builder.store import Evidence, Store
 
 DAY = 86_400.0
@@ -90,6 +93,37 @@ def test_sources_that_were_resolved_stay(store: Store):
     assert store.all_files() == {sdist}
     assert store.resolution("sources", None) is not None
     assert store.resolution("page", None) is None
+
+
+def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
+    cache = IndexCache(store.folder / "index")
+    kept, loose, young = (
+        Fetched(
+            project="tool", entry={"filename": name, "hashes": {"sha256": hashlib.sha256(name.encode()).hexdigest()}}
+        )
+        for name in ("tool-1.0.tar.gz", "tool-2.0.tar.gz", "tool-3.0.tar.gz")
+    )
+    for one in (kept, loose, young):
+        cache.add(one, partial(Path.write_text, data=one.filename))
+        os.utime(cache.file(one.sha256), (NOW, NOW) if one is young else (0, 0))
+    cache.write_lock("build:foo@x", [kept])
+    half = cache.file(kept.sha256).with_name(f".{kept.sha256}.half")
+    half.write_text("half")
+    name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
+    same = add(store, loose.filename)  # the farm has this file for a reason of its own, too
+    index.publish(index.manifest([index.Entry(filename=name, sha256=same)]), store)
+    assert same == loose.sha256
+    store.add_distributions([(same, "", ">=3.9")])
+    collect(store)
+    assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
+        kept.filename, young.filename,
+    ]  # fmt: skip
+    assert not half.exists()
+    assert cache.lock("build:foo@x") == {"tool": [kept.entry]}
+    assert store.all_files() == {same}
+    assert store._database.execute("SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)).fetchone() == (1,)
+    collect(store, keep_days=10_000, most_bytes=0)
+    assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [kept.filename]
 
 
 def test_replays_of_findings_that_are_told_stay(store: Store):

@@ -93,6 +93,7 @@ def everything(*kinds: str) -> set[str]:
 
 
 IMAGES = {f"image:{role}-{base}" for role, bases in (("builder", BUILT_ON), ("verify", BASES)) for base in bases}
+INDEX = {"image:index"}
 RACE = {"image:race-interpreter", "image:race-debian-12"}
 LOADS_ON_13 = {job for job in everything("load") if job.endswith("/debian-13")}
 
@@ -145,10 +146,14 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
     ),
     "the content of the base that interpreters are compiled on": (
         Case(contents={"image:debian-12": "updated"}),
-        IMAGES | RACE | {"image:interpreters"} | everything(),
+        IMAGES | INDEX | RACE | {"image:interpreters"} | everything(),
     ),
+    "the way to the package index": (Case(contents={"image:index": "updated"}), set()),
     "what a base is made of": (Case(tables=rebased("debian-13", suite="else")), {"image:debian-13"}),
-    "the interpreter": (Case(tables=released(sha256="0" * 64)), IMAGES | RACE | {"image:interpreters"} | everything()),
+    "the interpreter": (
+        Case(tables=released(sha256="0" * 64)),
+        IMAGES | INDEX | RACE | {"image:interpreters"} | everything(),
+    ),
     "libraries of a base at run time": (
         Case(tables=rebased("debian-13", runtime=("libssl3", "else"))),
         {"image:verify-debian-13"} | LOADS_ON_13,
@@ -196,9 +201,15 @@ FILES: dict[str, Callable[[], set[str]]] = {
     STRESS: lambda: everything("race", "exercise"),
     "images/canary.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
-    "images/verify-tools.txt": lambda: {job for job in IMAGES if "verify" in job} | everything("load", "exercise"),
-    "images/limits.sh": lambda: IMAGES | {"image:race-debian-12"} | everything(),
-    "images/build-interpreter.sh": lambda: IMAGES | {"image:interpreters", "image:race-debian-12"} | everything(),
+    "images/verify-tools.txt": lambda: (
+        {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")
+    ),
+    "images/index-tools.txt": lambda: INDEX,
+    "builder/inside/index/server.py": set,
+    "images/limits.sh": lambda: IMAGES | INDEX | {"image:race-debian-12"} | everything(),
+    "images/build-interpreter.sh": lambda: (
+        IMAGES | INDEX | {"image:interpreters", "image:race-debian-12"} | everything()
+    ),
 }
 
 

@@ -59,9 +59,10 @@ def test_the_graph_of_a_matrix():
     assert kinds.count("audit") == 4
     assert kinds.count("load") == 12  # each build on three bases
     assert jobs["image:interpreters"].needs == ("image:debian-12",)
-    (need,) = jobs["build:foo@debian-12"].needs
+    need, index = jobs["build:foo@debian-12"].needs
+    assert index == "image:index"
     assert need.startswith("image:builder-debian-12+")
-    assert jobs["build:bar@debian-12"].needs == ("image:builder-debian-12",)
+    assert jobs["build:bar@debian-12"].needs == ("image:builder-debian-12", "image:index")
 
 
 def test_every_job_comes_after_what_it_needs():
@@ -74,6 +75,13 @@ def test_every_job_comes_after_what_it_needs():
 def test_a_package_is_loaded_with_the_farms_own_wheels_of_what_it_needs():
     jobs = made(foo=source("foo", needs=("bar",))).jobs
     assert "build:bar@debian-12" in jobs["load:foo@debian-12/debian-13"].needs
+
+
+def test_the_proxy_to_the_index_is_needed_and_changes_no_other_key():
+    planned = made(effort=STANDARD)
+    for kind in ("build", "race", "exercise"):
+        assert "image:index" in planned.jobs[f"{kind}:foo@debian-12"].needs
+    assert changed(keys(planned), keys(planned, {"image:index": "another"})) == set()
 
 
 FOO = {"build:foo@debian-12", "build:foo@ubuntu-24.04"}
@@ -162,12 +170,14 @@ def test_an_effort_adds_one_detector_and_two_jobs_a_package():
     (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
     added = planned.jobs.keys() - made().jobs.keys()
     assert added == THREADS | SPEEDS | {packages}
-    assert planned.jobs["race:foo@debian-12"].needs == (packages, "audit:foo@debian-12", "build:foo@debian-12")
+    assert planned.jobs["race:foo@debian-12"].needs == (
+        packages, "audit:foo@debian-12", "build:foo@debian-12", "image:index",
+    )  # fmt: skip
     needs = planned.jobs["race:bar@debian-12"].needs
-    assert needs == ("image:race-debian-12", "audit:bar@debian-12", "build:bar@debian-12")
+    assert needs == ("image:race-debian-12", "audit:bar@debian-12", "build:bar@debian-12", "image:index")
     assert planned.jobs["image:race-debian-12"].needs == ("image:builder-debian-12", "image:race-interpreter")
     needs = planned.jobs["exercise:foo@debian-12"].needs
-    assert needs == ("image:verify-debian-12", "race:foo@debian-12", "build:foo@debian-12")
+    assert needs == ("image:verify-debian-12", "race:foo@debian-12", "build:foo@debian-12", "image:index")
     seen: set[str] = set()
     for job in planned.jobs.values():
         assert seen.issuperset(job.needs)
@@ -288,7 +298,7 @@ def test_a_build_waits_for_the_farms_own_wheels_of_what_it_is_built_with():
     planned = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")))
     jobs = planned.jobs
     for base in ("debian-12", "ubuntu-24.04"):
-        assert jobs[f"build:foo@{base}"].needs[1:] == (f"build:bar@{base}",)
+        assert jobs[f"build:foo@{base}"].needs[1:] == (f"build:bar@{base}", "image:index")
     assert "build:bar@debian-12" in jobs["race:foo@debian-12"].needs
     assert "build:bar@debian-12" not in jobs["load:foo@debian-12/debian-13"].needs
     other = Source(name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,16 @@ def test_the_module_that_turns_the_gil_on_is_named():
     assert "foo._late" in result.reason
     late = judged(build(), loaded=load(module("foo"), module("foo._late", gil=gil)))
     assert [finding.code for finding in late.findings] == ["WF502"]
+
+
+def test_a_build_that_went_on_without_what_it_asked_for_is_remarked_on():
+    built = build()
+    asked = replace(built, facts={**built.facts, "asked": ["files.example:443"]})
+    result = judged(asked, abi="cp314")
+    assert result.verdict is Verdict.COMPATIBLE
+    (finding,) = result.findings
+    assert finding.code == "WF214"
+    assert "files.example:443" in finding.detail
 
 
 def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():

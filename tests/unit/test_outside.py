@@ -1,0 +1,64 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from builder.jobs import outside
+from builder.jobs.buildlog import Call, Failure, reread
+
+FAILURE = Failure(code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log")
+
+
+@pytest.mark.parametrize(
+    ("log", "hosts"),
+    [
+        ("gcc: error: unrecognised option\n", ()),
+        ("curl: (6) Could not resolve host: files.example\n", ("files.example",)),
+        ("fatal: unable to access 'https://git.example/a.git/': Could not resolve host: git.example\n", ("git.example",)),
+        (
+            "HTTPSConnectionPool(host='files.example', port=443): Max retries exceeded: Temporary failure in name resolution\n",
+            ("files.example",),
+        ),
+        (
+            '    socket.create_connection(("10.9.8.7", 80), 5)\nOSError: [Errno 113] No route to host\n',
+            ("10.9.8.7",),
+        ),
+        (
+            "downloading http://10.9.8.7:8080/a.tar.gz\nurlopen error [Errno 101] Network is unreachable\n",
+            ("10.9.8.7:8080",),
+        ),
+        ("index at http://172.19.0.2:8314/token/simple/\nOSError: [Errno 113] No route to host\n", (outside.UNNAMED,)),
+    ],
+)  # fmt: skip
+def test_hosts_are_read_from_a_log_where_nobody_was_asked(log: str, hosts: tuple[str, ...]):
+    assert outside.hosts_in(log, "172.19.0.2") == hosts
+
+
+def test_a_failure_of_a_build_that_asked_for_more_is_told_apart():
+    told = outside.told(FAILURE, ["files.example:443"], "foo")
+    assert told.code == "WF213"
+    assert "asked for files.example:443" in told.error
+    assert "HTTP Error 403" in told.error
+    assert "[packages.foo]" in told.remedy
+
+
+def test_a_certain_cause_stands_whatever_else_was_asked_for():
+    assert outside.told(FAILURE, [], "foo") is FAILURE
+    slow = Failure(code="WF203", stage="building wheel", error="did not end", remedy="")
+    assert outside.told(slow, ["files.example"], "foo") is slow
+    assert outside.decides(slow)
+    assert not outside.decides(FAILURE)
+
+
+def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
+    log = tmp_path / "log"
+    log.write_text("Building cp314-manylinux_x86_64 wheel\nurllib.error.HTTPError: HTTP Error 403: Forbidden\n")
+    call = Call(
+        abis=("cp314",), exit_code=1, log=(0, log.stat().st_size), timeout_s=None, memory_bytes=None, processes=None,
+        asked=("files.example",), index="172.19.0.2",
+    )  # fmt: skip
+    recorded = json.loads(json.dumps({"failure": asdict(FAILURE), "call": asdict(call)}))
+    failure = reread(recorded, log, "foo")["failure"]
+    assert failure["code"] == "WF213"
+    assert "asked for files.example" in failure["error"]
