@@ -127,11 +127,9 @@ def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = Tru
     if isinstance(facts, str):
         broken = Finding(code="WF306", detail=facts, where=path.name)
         return Checked(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
-    found = judge.findings(path.name, facts, wanted, tables)
     if not static and not facts["faults"] and stable_abi.claims(path.name):
-        known = {finding.code for finding in found}
-        found = (*found, *(one for one in stable_abi.second_opinion(path) if one.code not in known))
-    found = ordered(found)
+        facts["abi3audit"] = stable_abi.objections(path, path.name)
+    found = ordered(judge.findings(path.name, facts, wanted, tables))
     try:
         subject = Subject.of(path.name, facts, wanted, tables)
     except InvalidWheelFilename:

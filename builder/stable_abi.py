@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-from builder.findings import Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _TIMEOUT_S = 120
 
@@ -26,23 +22,31 @@ def claims(filename: str) -> bool:
         return False
 
 
-def second_opinion(path: Path) -> Iterator[Finding]:
+def objections(path: Path, filename: str) -> list[tuple[str, str, str]]:
     """Ask abi3audit about a wheel that claims the stable ABI and is whole.
 
     Args:
-        path: the wheel. It is unpacked to a temporary folder, so the archive has to be known to be safe.
+        path: the file. It is unpacked to a temporary folder, so the archive has to be known to be safe.
+        filename: its name as a wheel.
+
+    Returns:
+        Of each objection the code of a finding, where it is, and what it says.
     """
-    command = [sys.executable, "-m", "abi3audit", "--report", str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        report = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, json.JSONDecodeError):
-        yield Finding(code="WF303", detail="abi3audit gave no report on it", where=path.name)
-        return
-    for spec in report["specs"].values():
-        for one in spec.get("wheel", ()):
-            if detail := _objection(one["result"]):
-                yield Finding(code="WF320", detail=f"{one['name']} {detail}, says abi3audit", where=one["name"])
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
+        named = Path(folder) / filename
+        named.symlink_to(path.resolve())
+        command = [sys.executable, "-m", "abi3audit", "--report", str(named)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            report = json.loads(done.stdout)
+        except (subprocess.TimeoutExpired, json.JSONDecodeError):
+            return [("WF303", filename, "abi3audit gave no report on it")]
+    return [
+        ("WF320", one["name"], f"{one['name']} {detail}, says abi3audit")
+        for spec in report["specs"].values()
+        for one in spec.get("wheel", ())
+        if (detail := _objection(one["result"]))
+    ]
 
 
 def _objection(result: dict[str, Any]) -> str:

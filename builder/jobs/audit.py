@@ -1,6 +1,7 @@
 """Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
 
-Facts: `wheels`, by file name: see builder/inside/audit.py.
+Facts: `wheels`, by file name: see builder/inside/audit.py; of a wheel of the stable ABI also `abi3audit`, what that
+tool objects to (builder/stable_abi.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder import stable_abi
 from builder.engine import Limits, Task
 from builder.errors import CannotTellError
 from builder.jobs import CODE_INSIDE, Result, inside_program, programs_digest
@@ -48,7 +50,7 @@ class Audit:
         return {build: inputs[build].files, image: inputs[image].facts["content"]}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("audit", 2, self.settings(), list(self.reads(inputs).values()))
+        return digest("audit", 3, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)
@@ -67,4 +69,8 @@ class Audit:
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         if ended.exit_code != 0 or not ended.output:
             raise CannotTellError(f"the audit ended with exit code {ended.exit_code} (log: {tools.log})")
-        return Result(facts={"wheels": json.loads(next(iter(ended.output.values())))})
+        found = json.loads(next(iter(ended.output.values())))
+        for filename, sha256 in build.files.items():
+            if stable_abi.claims(filename) and not found[filename]["faults"]:
+                found[filename]["abi3audit"] = stable_abi.objections(tools.store.file(sha256), filename)
+        return Result(facts={"wheels": found})

@@ -41,7 +41,7 @@ def findings(
     broken = tuple(archive.findings(subject))
     if not facts["members"]:
         return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
-    return (
+    found = (
         *broken,
         *tags.findings(subject),
         *floors.findings(subject),
@@ -49,4 +49,10 @@ def findings(
         *health.findings(subject),
         *sbom.findings(subject),
         *threads.findings(subject),
+    )
+    known = {finding.code for finding in found}
+    objected = facts.get("abi3audit", ())
+    return (
+        *found,
+        *(Finding(code=code, detail=detail, where=where) for code, where, detail in objected if code not in known),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from builder import catalog, check, interfaces, judge
+from builder import catalog, check, interfaces, judge, stable_abi
 from builder.cli import app
 from builder.errors import ExitCode
 from builder.judge import compare
@@ -170,6 +170,23 @@ def test_components_are_read_from_sboms(tmp_path: Path):
 def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
     assert check.check(path).facts["components"] == []
+
+
+def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
+    objection = [["WF320", "planted/x.abi3.so", "uses PyFoo, not in the stable ABI, says abi3audit"]]
+    found = {**facts(f"cp314-cp314-{planted.PLATFORM}"), "abi3audit": objection}
+    (finding,) = judge.findings(planted.name_of(), found, BASES, interfaces.load())
+    assert (finding.code, finding.where) == ("WF320", "planted/x.abi3.so")
+
+
+def test_abi3audit_is_asked_about_a_file_by_its_name_as_a_wheel(tmp_path: Path):
+    kept = tmp_path / "5e884898da28"
+    kept.write_bytes(planted.pack(planted.members(LIBRARY, "planted/x.abi3.so", ("cp39-abi3-manylinux_2_36_x86_64",))))
+    name = "planted-1.0-cp39-abi3-manylinux_2_36_x86_64.whl"
+    assert stable_abi.claims(name)
+    assert stable_abi.objections(kept, name) == []
+    (broken,) = stable_abi.objections(tmp_path / "missing", name)
+    assert broken[:2] == ("WF303", name)
 
 
 def test_check_of_what_is_no_wheel(tmp_path: Path):
