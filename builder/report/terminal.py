@@ -207,20 +207,32 @@ def print_unchanged(console: Console, sealed: Seal, document: Document | None, w
     _print_places(console, wheelhouse)
 
 
-def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path) -> None:
-    """End a run: the table, what to do about what is wrong, and where things are."""
+def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path, *, whole: bool) -> None:
+    """End a run: the table, what to do about what is wrong, and where things are.
+
+    Args:
+        console: where to.
+        judged: what was asked for.
+        wheelhouse: where things are.
+        whole: whether that is all of the matrix; else index, report and verdicts.json stay as they were.
+    """
     console.print()
     if not console.is_terminal:
         console = Console(width=max(console.width, 160), file=console.file)
     console.print(verdict_table(judged))
     _print_remedies(console, judged)
+    if not whole:
+        console.print(
+            "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     _print_places(console, wheelhouse)
 
 
 def _print_places(console: Console, wheelhouse: Path) -> None:
     console.print()
     places = ("index", "simple/"), ("report", "report/index.html"), ("verdicts", "verdicts.json"), ("logs", "logs/")
-    for label, path in places:
+    for label, path in ((label, path) for label, path in places if (wheelhouse / path).exists()):
         console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
 
 
