@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
-from builder.report.document import Part
+from builder.report.document import Part, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,11 +98,7 @@ def make(checked: Iterable[Checked], *, static: bool) -> CheckDocument:
 
 def schema() -> str:
     """Return the JSON Schema of the document."""
-    described: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **CheckDocument.model_json_schema(),
-    }
-    return json.dumps(described, indent=1) + "\n"
+    return schema_of(CheckDocument)
 
 
 def _wheel(one: Checked) -> CheckedPart:

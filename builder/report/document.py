@@ -194,10 +194,12 @@ def read(wheelhouse: Path) -> Document | None:
 
 def schema() -> str:
     """Return the JSON Schema of verdicts.json."""
-    described: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Document.model_json_schema(),
-    }
+    return schema_of(Document)
+
+
+def schema_of(model: type[Part]) -> str:
+    """Return the JSON Schema of a document as text."""
+    described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     return json.dumps(described, indent=1) + "\n"
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import reports
+from dialogue import Dialogue
 
 HERE = Path(__file__).parent
 _POLL_S = 0.05
@@ -301,47 +301,22 @@ class Stage:
     def __init__(self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str) -> None:
         asked = Path(folder) / "prelude.json"
         asked.write_text(json.dumps({"modules": prelude, "keep": interpreter.race}))
-        self._process = subprocess.Popen(
-            [interpreter.python, str(HERE / "stage.py"), str(asked)], env=interpreter.environment(prefix), cwd=folder,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        self._read = b""
+        command = [interpreter.python, str(HERE / "stage.py"), str(asked)]
+        self._dialogue = Dialogue(command, interpreter.environment(prefix), folder)
 
     def begin(self, request: dict[str, Any]) -> int | None:
         """Have a list of scenarios run; return the id of its process, or None where there is none to fork from."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            return None
-        answer = self._line(60.0)
+        answer = self._dialogue.answer(60.0) if self._dialogue.ask(request) else None
         return None if answer is None else int(answer["pid"])
 
     def ended(self, seconds: float) -> int | None:
         """Wait for the process in progress to end, for a while; return its exit status, negative for a signal."""
-        answer = self._line(seconds)
+        answer = self._dialogue.answer(seconds)
         return None if answer is None else int(answer["status"])
-
-    def _line(self, seconds: float) -> dict[str, Any] | None:
-        assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._read:
-            ready, _, _ = select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
-            data = os.read(handle, 4096) if ready else b""
-            if not data:
-                return None
-            self._read += data
-        line, _, self._read = self._read.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
     def close(self) -> None:
         """End it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._dialogue.close()
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -14,12 +14,8 @@ reason: see Turns), `rounds`, `plain` (the loop, or None where nothing was measu
 `rates`: by ABI and number of threads, a list of (calls per second, calls per second of CPU time); the same place is the same round.
 """
 
-import contextlib
 import json
 import os
-import select
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +27,7 @@ from typing import Any, Self
 import conduct
 import installing
 from conduct import HERE, Interpreter
+from dialogue import Dialogue
 from pace import UNROLLED
 
 THREADS = (1, 2, 4)
@@ -267,12 +264,8 @@ class Runner:
         self._begin()
 
     def _begin(self) -> None:
-        self._read = b""
-        self._process = subprocess.Popen(
-            self._command, env=self._interpreter.environment(), cwd=self._folder, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        line = self._line(_BEGIN_S)
+        self._dialogue = Dialogue(self._command, self._interpreter.environment(), self._folder)
+        line = self._dialogue.answer(_BEGIN_S)
         self.gil = None if line is None else line["gil"]
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -281,13 +274,10 @@ class Runner:
         Raises:
             UnmeasurableError: the process ended, or did not answer.
         """
-        assert self._process.stdin is not None
         if self.gil is None or self._ends > _MOST_ENDS:
             raise UnmeasurableError
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        answer = self._line(_PATIENCE_S)
+        self._dialogue.ask(request)
+        answer: dict[str, Any] | None = self._dialogue.answer(_PATIENCE_S)
         if answer is None:
             self._ends += 1
             self.close()
@@ -295,28 +285,9 @@ class Runner:
             raise UnmeasurableError
         return answer
 
-    def _line(self, seconds: float) -> dict[str, Any] | None:
-        assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._read:
-            ready, _, _ = select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
-            data = os.read(handle, 4096) if ready else b""
-            if not data:
-                return None
-            self._read += data
-        line, _, self._read = self._read.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
     def close(self) -> None:
         """End it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe and pipe.close()
+        self._dialogue.close()
 
 
 if __name__ == "__main__":
