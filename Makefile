@@ -77,6 +77,8 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 benchmarks/audit-tools.in -o benchmarks/audit-tools.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.14 benchmarks/fromager.in -o benchmarks/fromager.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 tests/integration/upload-servers.in -o tests/integration/upload-servers.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.14 tests/integration/clients.in -o tests/integration/clients.txt

@@ -60,7 +60,7 @@ requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
 
 
 def main() -> None:
-    output, count = Path(sys.argv[1]), int((*sys.argv, PACKAGES)[2])
+    output, count = Path(sys.argv[1]), int((*sys.argv, str(PACKAGES))[2])
     found: dict[str, float] = {"packages": count, "wheels": 4 * count}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "wheelhouse")

@@ -1,4 +1,4 @@
-"""How fast the farm is. Usage: python -m benchmarks.speed FOLDER OUTPUT.json [--only scale] [--sizes 100,1000]
+"""How fast the farm is. Usage: python -m benchmarks.speed FOLDER OUTPUT.json [--only builds|scale] [--rounds N]
 
 FOLDER keeps what can be used again. What is not measured in a call stays in OUTPUT.json as it was.
 """
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import scale
+from benchmarks import builds, scale
 
-PARTS = ("scale",)
+PARTS = ("builds", "scale")
 
 
 def main() -> None:
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--sizes", default=",".join(map(str, scale.SIZES)))
+    parser.add_argument("--rounds", type=int, default=builds.ROUNDS)
     asked = parser.parse_args()
     console = Console(emoji=False)
     results = json.loads(asked.output.read_text()) if asked.output.exists() else {}
@@ -32,6 +33,8 @@ def main() -> None:
 
     asked.folder.mkdir(parents=True, exist_ok=True)
     for part in asked.only or PARTS:
+        if part == "builds":
+            results |= builds.measure(asked.folder / "builds", say, rounds=asked.rounds)
         if part == "scale":
             sizes = tuple(int(size) for size in asked.sizes.split(","))
             results["scale"] = {**results.get("scale", {}), **scale.measure(asked.folder, say, sizes=sizes)}

@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
         store.put(evidence)
 
 
-def _renamed(facts: dict[str, Any], own: str) -> dict[str, Any]:
+def _renamed(facts: Mapping[str, Any], own: str) -> dict[str, Any]:
     renamed: dict[str, Any] = json.loads(json.dumps(dict(facts)).replace(SEED, own.replace("-", "_")))
     return renamed
 

@@ -29,7 +29,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Remove what nothing refers to: old evidence, its files and logs, and what killed builds left in the engine.
+    """Remove what nothing refers to: old evidence, its files and logs; in the engine, compiler caches and leftovers.
 
     What a run of the matrix would use, what snapshots and the index serve, sources, and replays of findings stay.
     """
@@ -46,8 +46,8 @@ def gc(
     store = Store(wheelhouse)
     with store.held(), terminal.observer(_errors) as observer:
         used = farm.used(loaded, store, observer)
-        found = garbage.find(store, used, now=time.time(), keep_days=keep_days, most_bytes=most)
-        swept = {} if dry_run else farm.sweep(store)
+        found = garbage.find(store, used.keys, now=time.time(), keep_days=keep_days, most_bytes=most)
+        swept = {} if dry_run else farm.sweep(store, used.sdists)
         if not dry_run:
             garbage.remove(found, store)
     if as_json:

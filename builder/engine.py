@@ -1,8 +1,7 @@
 """The only door to containers, with services.py: the Docker Engine API, or Podman's implementation of it.
 
-Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits on
-memory, CPU, processes and time, cannot gain privileges, sees nothing of the host's file system, and is removed
-whatever happens; `reap` clears what a killed farm left.
+Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits,
+cannot gain privileges, sees no file of the host, and is always removed; `reap` clears what a killed farm left.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from builder import archives, host, services
+from builder import archives, compiler_cache, host, services
 from builder.errors import CannotTellError, EngineMissingError, Interrupted
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from docker import DockerClient
     from docker.models.containers import Container
 
+    from builder.compiler_cache import CompilerCache
     from builder.services import Leg, Service
 
 LABEL = "wheelfarm.farm"
@@ -336,13 +336,14 @@ class Engine:
             return {}
         return archives.unpack(stream, path)
 
-    def create_arguments(self, limits: Limits, label: str, network: Leg) -> list[str]:
+    def create_arguments(self, limits: Limits, label: str, network: Leg, cache: CompilerCache) -> list[str]:
         """Return `docker create` options that hold a tool's container to the farm's rules.
 
         Args:
             limits: what it may use; the caller enforces the time.
             label: value of the label `wheelfarm.job`, by which `remove_labelled` finds it.
             network: what it reaches.
+            cache: what its compilers keep.
         """
         return [
             f"--label={LABEL}={self.farm_id}",
@@ -356,6 +357,7 @@ class Engine:
             "--log-driver=none",
             "--init",
             *network.arguments(),
+            *cache.arguments(self.farm_id),
         ]
 
     def processes_of(self, label: str) -> tuple[int, int] | None:
@@ -379,6 +381,11 @@ class Engine:
     def reap(self) -> int:
         """Remove every container and network that this farm owns; return how many containers there were."""
         return services.remove_all(self._client, f"{LABEL}={self.farm_id}")
+
+    def remove_compiler_caches(self, sdists: Collection[str]) -> int:
+        """Remove this farm's compiler caches but those for some sdists, given by sha256; return how many."""
+        mine = f"{compiler_cache.LABEL}={self.farm_id}"
+        return services.remove_volumes(self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists)
 
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""

@@ -248,16 +248,16 @@ CODES = {
         _error("WF507", "crashes in a subinterpreter", None, "Importing in a subinterpreter with its own GIL, or the end of that interpreter, crashes or "
                "hangs, though the module declares that it supports that.", "Do not use it in subinterpreters."),
         _error("WF601", "crashes under threads", _T, "Threads that call it at the same time make the process die. The same calls in one thread do not.",
-               "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+               "Guard the calls with a lock of your own, keep one object per thread where one is shared, or stay on cp314. Send the replay to the maintainers."),
         _error("WF602", "hangs under threads", _T, "Threads that call it at the same time wait for each other for ever, or never end. The same calls in "
                "one thread do.", "Keep one object per thread, or stay on cp314. Send the replay to the maintainers."),
         _error("WF603", "wrong results under threads", _T, "Threads that call it at the same time get results, or leave a state, that the same calls "
-               "alone never give.", "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+               "alone never give.", "Guard the calls with a lock of your own, keep one object per thread where one is shared, or stay on cp314. Send the replay to the maintainers."),
         _error("WF604", "race on memory that is given back", _T, "While one thread uses memory, another gives it back, and nothing orders the two.",
-               "Guard the object with a lock of your own, keep one per thread, or stay on cp314. Send the replay to the maintainers."),
+               "Guard the calls with a lock of your own, keep one object per thread where one is shared, or stay on cp314. Send the replay to the maintainers."),
         _error("WF605", "data race", _R, "Two threads access the same memory at the same time, at least one of them writes, and nothing orders "
                "them. What then happens is undefined in C and C++; no harm was seen here.",
-               "Do not share such objects between threads, or guard them with a lock. Send the replay to the maintainers."),
+               "Guard the calls with a lock of your own, or keep one object per thread where one is shared. Send the replay to the maintainers."),
         _info("WF606", "race outside the package's code", "Threads raced in code that nobody wrote for this package: the interpreter's own, or the "
               "runtime of a code generator.", "Nothing: newer releases of the interpreter or of the generator mend these."),
         _info("WF607", "lock-free access", "An atomic access that the package makes on purpose meets a plain one. Whether something else orders the two "

@@ -18,7 +18,7 @@ from builder.store import no_space
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from docker import DockerClient
@@ -163,6 +163,19 @@ def remove_all(client: DockerClient, label: str) -> int:
         with contextlib.suppress(APIError):  # somebody else is removing it, or a container is just leaving it
             network.remove()
     return len(found)
+
+
+def remove_volumes(client: DockerClient, label: str, kept: Callable[[Mapping[str, str]], bool]) -> int:
+    """Remove the volumes with a label that no container uses and nobody wants kept; return how many."""
+    from docker.errors import APIError
+
+    removed = 0
+    for volume in client.volumes.list(filters={"label": label}):
+        if not kept(volume.attrs["Labels"]):
+            with contextlib.suppress(APIError):  # a build uses it
+                volume.remove()
+                removed += 1
+    return removed
 
 
 def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:

@@ -1,4 +1,4 @@
-# What a build runs in: compilers, the interpreters in the manylinux layout, and the tools cibuildwheel looks for.
+# What a build runs in: compilers and a cache for them, the interpreters in the manylinux layout, and the tools cibuildwheel looks for.
 ARG BASE
 ARG INTERPRETERS_IMAGE
 FROM ${INTERPRETERS_IMAGE} AS interpreters
@@ -7,7 +7,7 @@ FROM ${BASE}
 ENV DEBIAN_FRONTEND=noninteractive
 ARG RUNTIME
 RUN apt-get update \
- && apt-get install -y --no-install-recommends build-essential patch pkg-config ${RUNTIME} \
+ && apt-get install -y --no-install-recommends build-essential ccache patch pkg-config ${RUNTIME} \
  && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/*
 COPY --from=interpreters /opt/python /opt/python
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run a command, then say on standard error which of the container's limits it met. The kernel counts; nothing is guessed.
+# Run a command, then say on standard error which of the container's limits it met, as the kernel counts, and how often
+# the compiler cache had what was compiled, as ccache counts.
 # Control groups version 1 and 2 name the counters differently.
 "$@"
 status=$?
@@ -13,4 +14,9 @@ for file in $group/memory/memory.max_usage_in_bytes $group/memory.peak; do
   [ -r $file ] && read -r peak < $file
 done
 echo "wheelfarm-limits: processes-refused=${processes:-0} memory-kills=${kills:-0} memory-peak-bytes=${peak:-0}" >&2
+if [ -r "${CCACHE_STATSLOG:-}" ]; then
+  hits=$(grep -c -E '^(direct|preprocessed)_cache_hit$' "$CCACHE_STATSLOG")
+  misses=$(grep -c '^cache_miss$' "$CCACHE_STATSLOG")
+  echo "wheelfarm-compiler-cache: hits=$hits misses=$misses" >&2
+fi
 exit $status

@@ -28,7 +28,7 @@ UNSAFE = frozenset({
     "getpwuid", "getpwent", "getgrnam", "getgrgid", "getgrent", "gethostbyname", "gethostbyaddr",
     "getservbyname", "getservbyport", "getlogin", "ttyname", "ptsname", "tmpnam", "hcreate", "hsearch",
     "ecvt", "fcvt", "inet_ntoa", "l64a", "crypt", "lgamma", "lgammaf", "strsignal", "dirname", "basename",
-    "__xpg_basename", "getopt", "nl_langinfo",
+    "__xpg_basename", "getopt", "nl_langinfo", "getmntent", "getutent", "getutxent",
 })  # fmt: skip
 BORROWED = frozenset({
     "PyDict_GetItem", "PyDict_GetItemWithError", "PyDict_GetItemString", "_PyDict_GetItem_KnownHash",

@@ -2,9 +2,10 @@
 
 Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
 with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
-`limits`, what the container used; `fetched`, the files it took from the package index, and `asked`, hosts it asked for
-besides (builder/index_proxy.py). Files: the wheels. Where the same key was built before, the executor adds `rebuilt`:
-by wheel, the members that came out otherwise.
+`limits`, what the container used; `compiler_cache`, how often that had what was compiled (`hits`) and how often not
+(`misses`); `fetched`, the files it took from the package index, and `asked`, hosts it asked for besides
+(builder/index_proxy.py). Files: the wheels. Where the same key was built before, the executor adds `rebuilt`: by wheel,
+the members that came out otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tarfile
 import time
 import zipfile
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -26,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 from packaging.utils import parse_wheel_filename
 
-from builder import host
+from builder import compiler_cache, host
+from builder.compiler_cache import CompilerCache
 from builder.engine import Limits
 from builder.errors import CannotTellError, Interrupted
 from builder.index_proxy import Visit
@@ -158,6 +161,7 @@ class Build:
         failures: dict[str, Failure] = {}
         calls: dict[str, Call] = {}
         usage: dict[str, int] = {}
+        compiled: Counter[str] = Counter()
         visit = Visit()
         # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
         waiting: list[tuple[str, ...]] = [self._building] if self._building else []
@@ -167,6 +171,7 @@ class Build:
             ended = call.run(index())
             visit = visit.joined(ended.visit)
             usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
+            compiled.update(ended.compiled)
             wheels |= ended.wheels
             if ended.call is not None:
                 failure, failed = ended.call.explain(tools.log, self.name)
@@ -183,7 +188,9 @@ class Build:
                 if ended.call is None and abi not in wheels
             }
         tools.index.keep(self.id, visit, better=bool(wheels))
-        return self._result(failures, calls, wheels, {"limits": usage, **visit.record()}, tools)
+        return self._result(
+            failures, calls, wheels, {"limits": usage, "compiler_cache": compiled, **visit.record()}, tools
+        )
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Read a log anew whose failure other rules told: nothing has to be built for that."""
@@ -240,6 +247,7 @@ class Build:
             "environment": {
                 "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
+                "PATH": compiler_cache.PATH,
                 **self.environment,
             },
             "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
@@ -269,6 +277,7 @@ class Build:
 class _Ended:
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
+    compiled: Counter[str]
     visit: Visit
     call: Call | None = None
 
@@ -294,29 +303,31 @@ class _Calling:
         limits = Limits(
             memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
         )
-        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg)
+        cache = CompilerCache(base=self._build.base, sdist_sha256=self._build.sdist_sha256)
+        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg, cache)
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
         start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
         timed_out, exit_code = self._execute(config, limits.timeout_s)
         with self._tools.log.open("rb") as file:
             file.seek(start)
-            printed = file.read()
+            read = file.read()
+        printed = read.decode(errors="replace")
         wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
-        usage, visit = _usage(printed.decode(errors="replace")), session.visit()
+        usage, compiled, visit = _usage(printed), compiler_cache.uses(printed), session.visit()
         if exit_code == 0:
-            return _Ended(wheels=wheels, usage=usage, visit=visit)
+            return _Ended(wheels=wheels, usage=usage, compiled=compiled, visit=visit)
         limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
-        if not limited and (why := broken(printed.decode(errors="replace"))):
+        if not limited and (why := broken(printed)):
             raise CannotTellError(f"{why} (log: {self._tools.log})")
         call = Call(
-            abis=self._abis, exit_code=exit_code, log=(start, start + len(printed)),
+            abis=self._abis, exit_code=exit_code, log=(start, start + len(read)),
             timeout_s=self._build.timeout_s if timed_out else None,
             memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
             processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
             asked=visit.asked, index=session.leg.names,
         )  # fmt: skip
-        return _Ended(wheels=wheels, usage=usage, visit=visit, call=call)
+        return _Ended(wheels=wheels, usage=usage, compiled=compiled, visit=visit, call=call)
 
     def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
         """Run cibuildwheel; return whether its time was up, and its exit code."""

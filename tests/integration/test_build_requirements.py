@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.store import Store
+from builder.store import Evidence, Store
 from tests.integration.conftest import Workshop
 
 MATRIX = """
@@ -26,11 +26,19 @@ def test_a_build_gets_the_farms_own_wheel(images: Workshop, workshop: Workshop):
     hammer = workshop.verdicts()["hammer"]
     for abi in ("cp314", "cp314t"):
         assert len(hammer["abis"][abi]["wheels"]) == 1
-    # Built again from the same inputs, it is the same byte for byte.
+    first = _build_of("steady", workshop)
+    assert first.facts["compiler_cache"] == {"hits": 0, "misses": 2}  # one file, twice: no ABI gets the other's
+    # Built again from the same inputs, it is the same byte for byte, though nothing was compiled.
     again = workshop.run("--again", "--only", "steady")
     assert again.returncode == 0, again.stdout + again.stderr
-    store = Store(workshop.wheelhouse)
-    (build,) = [one for one in store.newest_of("steady") if one.job == "build:steady@debian-12"]
-    store.close()
+    build = _build_of("steady", workshop)
+    assert build.facts["compiler_cache"] == {"hits": 2, "misses": 0}
     assert len(build.facts["rebuilt"]) == 2
     assert not any(build.facts["rebuilt"].values())
+
+
+def _build_of(name: str, workshop: Workshop) -> Evidence:
+    store = Store(workshop.wheelhouse)
+    (build,) = [one for one in store.newest_of(name) if one.job == f"build:{name}@debian-12"]
+    store.close()
+    return build
