@@ -129,17 +129,16 @@ def plan(
     store = Store(wheelhouse)
     request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
     with terminal.observer(_errors) as observer:
-        prepared = farm.prepare(loaded, store, request, observer)
-    expected = farm.forecast(prepared, store, request)
-    parts = cli_automation.parts(prepared, shards)
+        found = farm.outlook(loaded, store, request, observer, listed=as_json)
+    parts = cli_automation.parts(found.sources, shards)
     if as_json:
-        faults = {name: fault.detail for name, fault in prepared.sources.faults.items()}
-        told = report.record(expected, request.room)
+        faults = {name: fault.detail for name, fault in found.sources.faults.items()}
+        told = report.record(found.forecast, request.room)
         typer.echo(json.dumps({**told, "faults": faults, "shards": parts}))
         return
     for part in parts if shards > 1 else ():
         _console.print(f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False)
-    for line in report.lines(expected, request.room):
+    for line in report.lines(found.forecast, request.room):
         typer.echo(line)
 
 

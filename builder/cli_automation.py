@@ -15,9 +15,9 @@ from builder.errors import ExitCode
 from builder.stopping import stop_on_signals
 
 if TYPE_CHECKING:
-    from builder.farm import Prepared
     from builder.report.document import Document
     from builder.shards import Shard
+    from builder.sources import Sources
 
 MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")]
 WheelhouseOption = Annotated[
@@ -127,13 +127,13 @@ def shard(text: str) -> Shard | None:
         raise typer.BadParameter(f"--shard: {error}") from None
 
 
-def parts(prepared: Prepared, count: int) -> list[dict[str, Any]]:
+def parts(sources: Sources, count: int) -> list[dict[str, Any]]:
     """Return the shards of a plan as JSON data."""
     from builder import shards
 
     return [
         {"shard": f"{number}/{count}", "packages": list(names)}
-        for number, names in enumerate(shards.partition(prepared.sources, count), 1)
+        for number, names in enumerate(shards.partition(sources, count), 1)
     ]
 
 

@@ -33,7 +33,7 @@ def gc(
 
     What a run of the matrix would use, what snapshots and the index serve, sources, and replays of findings stay.
     """
-    from builder import farm, garbage
+    from builder import garbage, tidying
     from builder import matrix as matrices
     from builder.report import terminal
     from builder.store import Store
@@ -45,9 +45,9 @@ def gc(
         raise typer.BadParameter(f"--max-size: {error}") from None
     store = Store(wheelhouse)
     with store.held(), terminal.observer(_errors) as observer:
-        used = farm.used(loaded, store, observer)
+        used = tidying.used(loaded, store, observer)
         found = garbage.find(store, used.keys, now=time.time(), keep_days=keep_days, most_bytes=most)
-        swept = {} if dry_run else farm.sweep(store, used.sdists)
+        swept = {} if dry_run else tidying.sweep(store, used.sdists)
         if not dry_run:
             garbage.remove(found, store)
     if as_json:

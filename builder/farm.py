@@ -25,17 +25,15 @@ from builder import (
     sources,
     verdict,
 )
-from builder import engine as engines
 from builder import forecast as forecasts
 from builder.effort import EFFORTS, Level
-from builder.errors import EngineMissingError, ExitCode, UnknownPackageError
+from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guarded
 from builder.findings import Verdict
 from builder.index import constraints
 from builder.index_proxy import IndexProxy
 from builder.jobs import Tools, all_recorded
-from builder.jobs.build import Build
 from builder.matrix import Package
 from builder.report import document, outputs
 from builder.schedule import Room
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from builder.matrix import Matrix
     from builder.plan import Plan
     from builder.replays import Replay, Replayed
-    from builder.seal import Seal
+    from builder.seal import Ground, Seal
     from builder.shards import Shard
     from builder.sources import Sources
     from builder.store import Evidence, Store
@@ -103,13 +101,13 @@ class Resolved:
 
     Attributes:
         patches: content of each package's patches, by name.
-        seal: hash of everything a whole run would go by; empty where only a part was asked for.
+        ground: everything a whole run would go by; None where only a part was asked for.
         sealed: the last whole run, where nothing at all changed since.
     """
 
     sources: Sources
     patches: Mapping[str, tuple[str, ...]]
-    seal: str = ""
+    ground: Ground | None = None
     sealed: Seal | None = None
 
 
@@ -119,7 +117,14 @@ class Prepared:
 
     sources: Sources
     plan: Plan
-    sealed: Seal | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """What a run would go by, and what it would do."""
+
+    sources: Sources
+    forecast: Forecast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,9 +177,9 @@ def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         found = shards.part(found, request.shard)
     if not request.whole:
         return Resolved(sources=found, patches=patches)
-    whole = seal.of(matrix, found, patches, request.effort)
-    sealed = None if request.again else seal.unbroken(store, whole)
-    return Resolved(sources=found, patches=patches, seal=whole, sealed=sealed)
+    ground = seal.ground(matrix, found, patches, request.effort)
+    sealed = None if request.again else seal.unbroken(store, ground)
+    return Resolved(sources=found, patches=patches, ground=ground, sealed=sealed)
 
 
 def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Prepared:
@@ -184,7 +189,7 @@ def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         UnknownPackageError: `only` names a package the matrix does not have.
     """
     resolved = resolve(matrix, store, request, observer)
-    return Prepared(sources=resolved.sources, plan=_plan(matrix, resolved, request), sealed=resolved.sealed)
+    return Prepared(sources=resolved.sources, plan=_plan(matrix, resolved, request))
 
 
 def _plan(matrix: Matrix, resolved: Resolved, request: Request) -> Plan:
@@ -194,14 +199,32 @@ def _plan(matrix: Matrix, resolved: Resolved, request: Request) -> Plan:
     return plan.make(matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort))
 
 
-def forecast(prepared: Prepared, store: Store, request: Request) -> Forecast:
-    """Tell what a run would do, why, and for how long. Starts nothing."""
-    if prepared.sealed is not None:
-        return forecasts.nothing(prepared.plan)
-    known = prepared.plan.outlook(all_recorded(store))
-    return forecasts.make(
-        prepared.plan, known, store.last_asked, store.seconds_of(), store.memory_peaks(), request.room
-    )
+def outlook(matrix: Matrix, store: Store, request: Request, observer: Observer, *, listed: bool = True) -> Outlook:
+    """Tell what a run would do, why, and for how long. Starts nothing.
+
+    Args:
+        matrix: the matrix.
+        store: the wheelhouse.
+        request: which part, and how.
+        observer: told what happens.
+        listed: whether to name the jobs that would not run: where nothing changed, they are only counted otherwise.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    resolved = resolve(matrix, store, request, observer)
+    if resolved.sealed is not None and not listed:
+        return Outlook(sources=resolved.sources, forecast=forecasts.nothing((), resolved.sealed.jobs))
+    graph = _plan(matrix, resolved, request)
+    if resolved.sealed is not None:
+        return Outlook(sources=resolved.sources, forecast=forecasts.nothing(graph.jobs.values(), len(graph.jobs)))
+    changed = None if resolved.ground is None else seal.changed(store, resolved.ground)
+    part = graph if changed is None else graph.reached_by(changed)
+    forecast = forecasts.make(
+        graph, part.outlook(all_recorded(store)), store.last_asked, store.seconds_of(), store.memory_peaks(),
+        request.room, part,
+    )  # fmt: skip
+    return Outlook(sources=resolved.sources, forecast=forecast)
 
 
 def run(matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event) -> Ran:
@@ -235,7 +258,8 @@ def run(matrix: Matrix, store: Store, request: Request, observer: Observer, stop
     if request.whole:
         observer.say("writing the report")
         outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
-        seal.set_on(store, resolved.seal, entry, evidence, judged)
+        assert resolved.ground is not None, "a whole run has one"
+        seal.set_on(store, resolved.ground, entry, evidence, judged)
     return Ran(judged=judged)
 
 
@@ -276,53 +300,6 @@ def replay(
         return replays.run(wanted, evidence, source.version, times, source.pure, tools)
     finally:
         engine.reap_run(engine.run_id)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Used:
-    """What a run of a matrix would use, however hard it looks.
-
-    Attributes:
-        keys: of evidence.
-        sdists: sha256 of what it would build.
-    """
-
-    keys: frozenset[str]
-    sdists: frozenset[str]
-
-
-def used(matrix: Matrix, store: Store, observer: Observer) -> Used:
-    """Find what a run of the matrix would use."""
-    keys: set[str] = set()
-    sdists: set[str] = set()
-    lookup = all_recorded(store)
-    for effort in Level:
-        prepared = prepare(matrix, store, Request(effort=effort, fresh_s=math.inf, again=True), observer)
-        keys |= {evidence.key for evidence in prepared.plan.outlook(lookup).values()}
-        sdists |= {job.sdist_sha256 for job in prepared.plan.jobs.values() if isinstance(job, Build)}
-    return Used(keys=frozenset(keys), sdists=frozenset(sdists))
-
-
-def sweep(store: Store, sdists: frozenset[str]) -> dict[str, int]:
-    """Remove from the engine, by the farm's labels, what killed builds left and compilers no longer need.
-
-    Args:
-        store: the wheelhouse; the caller holds its lock.
-        sdists: sha256 of those whose compiler caches stay.
-
-    Returns:
-        How many of each there were.
-    """
-    try:
-        found = engines.connect(store.farm_id)
-    except EngineMissingError:
-        return {}
-    counts = {
-        "containers": found.reap(),
-        "images": found.remove_stray_images(),
-        "compiler caches": found.remove_compiler_caches(sdists),
-    }
-    return {what: count for what, count in counts.items() if count}
 
 
 def merge(matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer) -> tuple[Judged, ...]:

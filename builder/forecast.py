@@ -45,13 +45,15 @@ class Forecast:
 
     Attributes:
         to_run: jobs that would run.
-        known: the others, as (id, what it needs): there are many thousand.
+        known: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
+        known_count: how many others there are.
         seconds: how long it should take, at most, with the machine to itself.
         work_s: how long its jobs take one after the other.
     """
 
     to_run: tuple[Expected, ...]
     known: tuple[tuple[str, tuple[str, ...]], ...]
+    known_count: int
     seconds: float
     work_s: float
 
@@ -63,33 +65,43 @@ def make(
     recorded: Mapping[str, float],
     peaks: Mapping[str, int],
     room: Room,
+    part: Plan | None = None,
 ) -> Forecast:
     """Tell what a plan would do.
 
     Args:
         plan: the graph.
-        known: evidence that is there, by job: the plan's `outlook`.
+        known: evidence that is there, by job: the plan's `outlook`, or the part's.
         last_asked: gives what jobs were asked with when they last ran, by job.
         recorded: durations on record, in seconds, by job.
         peaks: memory that jobs were seen to use, in bytes, by job.
         room: what of the machine jobs may share.
+        part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
     """
-    pending = {job.id: job for job in plan.jobs.values() if job.id not in known}
+    pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
     took = schedule.seconds(pending, recorded) if pending else {}
     before = last_asked(pending)
     needs = {name: job.needs for name, job in pending.items()}
     played = schedule.simulate(needs, took, schedule.shares(pending, peaks), room)
     return Forecast(
         to_run=tuple(_expected(job, known, before.get(job.id), took[job.id]) for job in pending.values()),
-        known=tuple((job.id, job.needs) for job in plan.jobs.values() if job.id in known),
+        known=tuple((job.id, job.needs) for job in plan.jobs.values() if job.id not in pending),
+        known_count=len(plan.jobs) - len(pending),
         seconds=played.makespan_s,
         work_s=sum(took.values()),
     )
 
 
-def nothing(plan: Plan) -> Forecast:
-    """Tell that a plan would do nothing."""
-    return Forecast(to_run=(), known=tuple((job.id, job.needs) for job in plan.jobs.values()), seconds=0.0, work_s=0.0)
+def nothing(jobs: Iterable[Job], count: int) -> Forecast:
+    """Tell that nothing would run.
+
+    Args:
+        jobs: to list.
+        count: how many there are.
+    """
+    return Forecast(
+        to_run=(), known=tuple((job.id, job.needs) for job in jobs), known_count=count, seconds=0.0, work_s=0.0
+    )
 
 
 def _expected(job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float) -> Expected:

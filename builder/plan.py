@@ -24,7 +24,7 @@ from builder.jobs.speed import Speed
 from builder.matrix import OwnTests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from builder.catalog import Abi, Base, Catalog
     from builder.effort import Effort
@@ -65,6 +65,19 @@ class Plan:
                 kept.add(job)
                 pending += self.jobs[job].needs
         return Plan(jobs={name: job for name, job in self.jobs.items() if name in kept})
+
+    def reached_by(self, names: Collection[str]) -> Plan:
+        """Return the part of it that a change of some packages reaches, and all that this part needs.
+
+        Args:
+            names: of the packages.
+        """
+        reached: set[str] = set()
+        for job in self.jobs.values():
+            about = job.id.partition(":")[2].partition("@")[0]
+            if (about in names and not job.id.startswith("image:")) or not reached.isdisjoint(job.needs):
+                reached.add(job.id)
+        return self.upto(reached)
 
     def outlook(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
         """Return the evidence that is there already, by job id; what is left out would run.

@@ -30,6 +30,11 @@ class Retention:
                 "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
             ).fetchall()
 
+    def newest_evidence(self) -> int:
+        """Return the number of the piece of evidence that was recorded last; 0 where there is none."""
+        with self._mutex:
+            return int(self._database.execute("SELECT COALESCE(MAX(rowid), 0) FROM evidence").fetchone()[0])
+
     def kept_texts(self, since: float) -> list[str]:
         """Return every text that names files which have to stay: listings of snapshots, and resolutions that are kept.
 

@@ -39,7 +39,7 @@ def lines(forecast: Forecast, room: Room) -> Iterator[str]:
     to_run = forecast.to_run
     for one in to_run:
         yield f"run  {one.job}{_reason(one)}"
-    known = len(forecast.known)
+    known = forecast.known_count
     yield f"{known + len(to_run)} jobs: {known} known, {len(to_run)} to run"
     if to_run:
         yield "why: " + ", ".join(f"{reason} ({count})" for reason, count in summary(to_run))

@@ -18,10 +18,20 @@ ROOM = Room(cpus=2, memory_bytes=8 << 30)
 BUILD = "build:foo@debian-12"
 
 
-def made(text: str = MATRIX, patches: tuple[str, ...] = (), **sha256: str) -> plan.Plan:
+def made(text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = False, **sha256: str) -> plan.Plan:
+    """Plan a matrix; where it is chained, bar is built with foo."""
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
+    chain = {"bar": ("foo",)} if chained else {}
     found = {
-        name: Source(name=name, version="1.0", kind="index", filename=f"{name}.tar.gz", sha256=sha256.get(name, name))
+        name: Source(
+            name=name,
+            version="1.0",
+            kind="index",
+            filename=f"{name}.tar.gz",
+            sha256=sha256.get(name, name),
+            needs=chain.get(name, ()),
+            builds_with=chain.get(name, ()),
+        )
         for name in loaded.packages
     }
     return plan.make(loaded, found, {"foo": patches}, catalog.load(), Package())
@@ -101,6 +111,27 @@ def test_what_changed_is_named(after: plan.Plan, why: tuple[str, ...]):
     audit = of(told, "audit:foo@debian-12")
     assert (audit.why, audit.after) == ((), (BUILD,))
     assert f"run  {BUILD}  (changed: {', '.join(build.why)}" in "\n".join(report.lines(told, ROOM))
+
+
+@pytest.mark.parametrize("changed", ["foo", "bar"])
+def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
+    before = made(chained=True)
+    after = made(MATRIX.replace(f"{changed}]", f"{changed}]\nenv = {{ A = 1 }}"), chained=True)
+    by_key = {one.key: one for one in ran(before).values()}
+    part = after.reached_by({changed})
+    assert (f"load:{changed}@debian-12/debian-12" in part.jobs, "load:bar@debian-12/debian-12" in part.jobs) == (
+        True,
+        True,
+    )
+    assert changed == "foo" or "load:foo@debian-12/debian-12" not in part.jobs
+    whole, quick = (
+        forecast.make(
+            after, looked_at.outlook(lambda _, key: by_key.get(key)), remembering({}), {}, {}, ROOM, looked_at
+        )
+        for looked_at in (after, part)
+    )
+    assert quick == whole
+    assert quick.to_run
 
 
 def test_code_inside_and_inputs_are_named():

@@ -4,6 +4,7 @@ import pytest
 
 from builder import index, matrix, seal
 from builder.findings import Verdict
+from builder.seal import Ground
 from builder.sources import Source, Sources
 from builder.store import Evidence, Outcome, Store
 from builder.verdict import Judged, Judgement
@@ -24,8 +25,8 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> str:
-    """Leave what a whole run leaves, seal it, and return what it was sealed with."""
+def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> Ground:
+    """Leave what a whole run leaves, seal it, and return what it went by."""
     wheel = store.wheelhouse / "incoming"
     wheel.write_text("wheel")
     sha256 = store.add_file(wheel)
@@ -35,7 +36,7 @@ def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> str:
         path = store.wheelhouse / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
-    of = seal.of(made(), SOURCES, {}, "quick")
+    of = seal.ground(made(), SOURCES, {}, "quick")
     evidence = {"build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)}
     judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
     judged = Judged(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
@@ -53,13 +54,13 @@ def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
 @pytest.mark.parametrize(
     "of",
     [
-        seal.of(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
-        seal.of(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
-        seal.of(made(), SOURCES, {}, "standard"),
-        seal.of(made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"),
+        seal.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
+        seal.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
+        seal.ground(made(), SOURCES, {}, "standard"),
+        seal.ground(made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"),
     ],
 )
-def test_anything_else_breaks_it(store: Store, of: str):
+def test_anything_else_breaks_it(store: Store, of: Ground):
     assert seal.unbroken(store, of) is None
     sealed(store)
     assert seal.unbroken(store, of) is None
@@ -77,6 +78,28 @@ def test_what_is_no_longer_there_or_another_breaks_it(store: Store, name: str):
     assert seal.unbroken(store, of) is None
     (store.wheelhouse / name).unlink()
     assert seal.unbroken(store, of) is None
+
+
+def test_what_a_run_of_a_part_found_out_since_breaks_it(store: Store):
+    of = sealed(store)
+    store.put(Evidence(key="another", job="load:foo@x/y"))
+    assert seal.unbroken(store, of) is None
+    assert seal.changed(store, of) is None
+
+
+def test_packages_that_changed_are_named(store: Store):
+    of = sealed(store)
+    assert seal.changed(store, of) == frozenset()
+    assert seal.changed(store, seal.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")) == frozenset({"foo"})
+    assert seal.changed(store, seal.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")) == frozenset({"foo"})
+    more = matrix.parse({"packages": {"foo": {}, "bar": {}}}, Path("matrix.toml"))
+    bar = Source(**{**SOURCE.record(), "name": "bar"})
+    assert seal.changed(store, seal.ground(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick")) == frozenset(
+        {"bar"}
+    )
+    other = matrix.parse({"farm": {"publish": ["compatible"]}, "packages": {"foo": {}}}, Path("matrix.toml"))
+    assert seal.changed(store, seal.ground(other, SOURCES, {}, "quick")) is None
+    assert seal.changed(store, seal.ground(made(), SOURCES, {}, "standard")) is None
 
 
 def test_a_file_that_is_gone_from_the_store_breaks_it(store: Store):
