@@ -187,6 +187,28 @@ def test_what_changes_an_object_is_paired_first():
     assert changing(first)
 
 
+def test_two_operations_are_about_the_same_key_where_they_can():
+    def called(text: str, *, changes: bool = False) -> dict[str, Any]:
+        return {"text": text, "us": 1.0, "result": "1", "changes": changes, "native": [text[:5]], "direct": True}
+
+    operations = [
+        called("s.get('a')"), called("s.get(''.join('ab'))"), called("s.get('c', list)"),
+        called("s.set('a', 'b')", changes=True), called("s.set('x', ''.join('ab'))", changes=True),
+        called("s.set(''.join('ab'), ''.join('cd'))", changes=True),
+        called("operator.delitem(s, 'c')", changes=True), called("len(s)"),
+    ]  # fmt: skip
+    subject = {"type": "T", "make": "m.T()", "operations": operations, "observe": []}
+    surface = {"functions": [], "subjects": [subject], "prelude": []}
+    pairs = [
+        {row[0][0] for row in one["rows"]}
+        for one in scenarios.plan(surface, threads=4, seed=1, pairs=99)
+        if one["kind"] == "pair"
+    ]
+    assert {"s.set(''.join('ab'), ''.join('cd'))", "s.get(''.join('ab'))"} in pairs
+    assert {"operator.delitem(s, 'c')", "s.get('c', list)"} in pairs
+    assert {"len(s)", "s.get('a')"} in pairs
+
+
 def test_the_same_native_code_meets_itself_once_over_all_objects():
     keys = [tuple(one["natives"]) for one in of("pair", planned(pairs=100))]
     assert len(keys) == len(set(keys))

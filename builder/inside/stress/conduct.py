@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import memory
 import reports
 from dialogue import Dialogue
 
@@ -24,6 +25,8 @@ _MOST_ENDS = 25
 _MOST_DEATHS = 3
 _MOST_REPORTS_BYTES = 8 << 20
 _STACK_LINES = 40
+_ENDED_BY_OTHERS = frozenset({-signal.SIGKILL, -signal.SIGTERM})
+"""Exit statuses of what did not end by its own fault: the kernel kills what takes too much memory."""
 
 Event = dict[str, Any]
 """`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `places`, `owner`, `freed`, `report`; `signal`,
@@ -138,12 +141,16 @@ def _last_call(journal: Path) -> str | None:
 
 @contextlib.contextmanager
 def _process(
-    command: list[str], environment: dict[str, str], folder: str, output: IO[bytes] | None = None
+    command: list[str],
+    environment: dict[str, str],
+    folder: str,
+    output: IO[bytes] | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process in a group of its own and see to it that none of the group is left."""
     process = subprocess.Popen(
         command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output or subprocess.DEVNULL,
-        stderr=output or subprocess.DEVNULL, start_new_session=True,
+        stderr=output or subprocess.DEVNULL, start_new_session=True, preexec_fn=begin,  # noqa: PLW1509 - of a process with one thread
     )  # fmt: skip
     try:
         yield process
@@ -330,7 +337,7 @@ def _end(returncode: int, idle: bool | None, scenario: str, output: str) -> Even
     stack = "\n".join(output.splitlines()[-_STACK_LINES * 4 :][: _STACK_LINES * 2])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if returncode < 0:
+    if returncode < 0 and returncode not in _ENDED_BY_OTHERS:
         return {"what": "crash", "scenario": scenario, "signal": _name(-returncode), "stack": stack}
     return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
 
@@ -369,7 +376,11 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], *option
         with (
             output.open("wb") as sink,
             _process(
-                [interpreter.python, str(path), *options], interpreter.environment(prefix, **more), scratch, sink
+                [interpreter.python, str(path), *options],
+                interpreter.environment(prefix, **more),
+                scratch,
+                sink,
+                None if interpreter.race else memory.hold,
             ) as process,
         ):
             deadline = time.monotonic() + interpreter.patience_s
@@ -387,11 +398,13 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], *option
         tuple(found["places"]) for report in reports.parse(told)
         if (found := reports.attributed(report, modules))["owner"] == "package"
     }  # fmt: skip
-    what = {"hang"} if timed_out else {"crash"} if process.returncode < 0 else set()
+    died = "" if process.returncode >= 0 or timed_out else _name(-process.returncode)
+    if process.returncode in _ENDED_BY_OTHERS:
+        died = ""
+    what = {"hang"} if timed_out else {"crash"} if died else set()
     what |= {"wrong"} if re.search(r"^WRONG:", text, re.MULTILINE) else set()
     what |= {"race"} if races else set()
     what |= {"gil"} if re.search(r"^GIL: on", text, re.MULTILINE) else set()
-    died = "" if process.returncode >= 0 or timed_out else _name(-process.returncode)
     return Run(frozenset(what), frozenset(races), text + told[:8000], died)
 
 

@@ -21,7 +21,6 @@ import operator
 import os
 import pickle
 import re
-import resource
 import signal
 import sys
 import time
@@ -29,6 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import memory
 import mining
 import values
 from calling import Budget, Search, Tried
@@ -47,7 +47,6 @@ monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own 
 _CHANGING = ("setattr(", "operator.setitem(", "operator.delitem(", "operator.i")
 _SLOW_S = 0.05
 _PATIENCE_S = 0.3
-_MEMORY_BYTES = 3 << 30
 _ENOUGH = 12
 _ALIKE = 6
 _VARIANTS = 6
@@ -430,7 +429,7 @@ def _impatient(_number: int, _frame: object) -> None:
 def main() -> None:
     """Learn, and write what was learnt."""
     request, output, journal = sys.argv[1:]
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    memory.hold()
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
     signal.signal(signal.SIGALRM, _impatient)
     learner = Learner(json.loads(Path(request).read_text()), output + ".part", journal)

@@ -47,6 +47,7 @@ def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[st
             )
             return {"ran": False, "why": why, "alone": _summary(alone), "uncollected": alone["uncollected"]}
         parallel = runner.run("parallel", *_in_threads(asked, asked["iterations"]))
+        crash = parallel["ended"] if parallel["ended"].startswith("SIG") else ""
         bad = [name for name in parallel["failed"] if name in alone["passed"]]
         return {
             "ran": True,
@@ -57,8 +58,8 @@ def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[st
             "single": parallel["single"],
             "uncollected": alone["uncollected"],
             "baseline_failures": sorted(alone["failed"])[:_MOST_NAMED],
-            "crash": parallel["ended"] if parallel["ended"] not in {"by itself", "at the limit on time"} else "",
-            "crash_stack": parallel["tail"] if parallel["ended"] not in {"by itself", "at the limit on time"} else "",
+            "crash": crash,
+            "crash_stack": parallel["tail"] if crash else "",
             "findings": {name: parallel["failed"][name] for name in bad[:_MOST_NAMED]},
         }
 
@@ -186,6 +187,7 @@ class _Runner:
             try:
                 process.wait(self._asked["seconds"])
                 ended = "by itself" if process.returncode >= 0 else signal.Signals(-process.returncode).name
+                ended = "at the limit on memory" if ended == "SIGKILL" else ended
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGABRT)  # the fault handler shows where all threads stand
                 ended = "at the limit on time"

@@ -11,7 +11,6 @@ Each thread makes an object of its own and makes its calls on that: what is meas
 
 import json
 import os
-import resource
 import signal
 import sys
 import sysconfig
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import memory
 from drill import gil_enabled
 from stage import Crew, environment
 
@@ -30,7 +30,6 @@ Run = Callable[[Any, int], None]
 Make = Callable[[], Any]
 
 _CAN_DO_WITHOUT = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-_MEMORY_BYTES = 3 << 30
 _PATIENCE_S = 1.0
 _EMPTY_COUNT = 8000
 _SHORT = 3.0
@@ -144,7 +143,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):  # what is called may print
         os.dup2(nothing, number)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    memory.hold()
     signal.signal(signal.SIGALRM, _impatient)
     prepared = json.loads(Path(sys.argv[1]).read_text())
     pace = Pace(prepared["prelude"], prepared["calls"])

@@ -1,5 +1,7 @@
 """What was learnt of a surface -> what threads do at the same time. Pure, and the same for the same seed."""
 
+import ast
+import functools
 import itertools
 import random
 from collections.abc import Iterator, Sequence
@@ -182,14 +184,15 @@ def _pairs(
         observe: what tells its state.
         met: native callables of the pairs that another subject had.
     """
-    firsts: dict[str, dict[str, Any]] = {}
+    variants: dict[str, list[dict[str, Any]]] = {}
     # What replaces an object is seen to free it only where the object is not a constant.
     for one in sorted(
         operations, key=lambda one: not (one["changes"] and any(part in one["text"] for part in values.FRESH))
     ):
-        firsts.setdefault(one["text"].partition("(")[0] if one["text"].startswith("s.") else one["text"][:24], one)
-    heads = list(firsts.values())
-    couples = [(one, one) for one in heads] + list(itertools.combinations(heads, 2))
+        name = one["text"].partition("(")[0] if one["text"].startswith("s.") else one["text"][:24]
+        variants.setdefault(name, []).append(one)
+    couples = [(listed[0], listed[0]) for listed in variants.values()]
+    couples += [_about_the_same(left, right) for left, right in itertools.combinations(variants.values(), 2)]
     chance.shuffle(couples)
     couples.sort(key=lambda couple: -couple[0]["changes"] - couple[1]["changes"])
     fresh = [couple for couple in couples if _is_new(couple, met)]
@@ -197,6 +200,40 @@ def _pairs(
         direct = left["direct"] and right["direct"]
         rows = [[left]] if left is right else [[left], [right]]
         yield _scenario("pair", process, rows, make=make, observe=observe if direct else [])
+
+
+def _about_the_same(
+    left: list[dict[str, Any]], right: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """Choose a variant of each of two operations that begin with the same argument, such as a key.
+
+    Where there are several, the one with the most new objects: those can be freed. Where there is none, the first of each.
+    """
+    alike = [
+        (one, other)
+        for one, other in itertools.product(left, right)
+        if _first_argument(one["text"]) and _first_argument(one["text"]) == _first_argument(other["text"])
+    ]
+    return max(alike, key=lambda couple: _new_objects(couple[0]) + _new_objects(couple[1]), default=(left[0], right[0]))
+
+
+def _new_objects(operation: dict[str, Any]) -> int:
+    return sum(operation["text"].count(part) for part in values.FRESH)
+
+
+@functools.cache
+def _first_argument(text: str) -> str:
+    """Return the first argument of an operation on `s` besides `s`, or what it is indexed with; empty without one."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ""
+    if isinstance(tree, ast.Subscript):
+        return ast.unparse(tree.slice)
+    if not isinstance(tree, ast.Call):
+        return ""
+    arguments = [ast.unparse(one) for one in tree.args]
+    return next((one for one in arguments if one != "s"), "")
 
 
 def _is_new(couple: tuple[dict[str, Any], dict[str, Any]], met: set[tuple[str, ...]]) -> bool:

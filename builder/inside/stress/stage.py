@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import memory
 import values
 from drill import drill, gil_enabled
 from keeping import keep, keep_callables
@@ -33,6 +34,8 @@ from keeping import keep, keep_callables
 def main() -> None:
     """Fork for every request."""
     asked = json.loads(Path(sys.argv[1]).read_text())
+    if not asked["keep"]:
+        memory.hold()
     namespace = environment(asked["modules"])
     if asked["keep"]:
         keep_callables(asked["modules"])
