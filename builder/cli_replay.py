@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +25,9 @@ def replay(
         str, typer.Option("--version", metavar="VERSION", help="Run it on this release of the package instead.")
     ] = "",
     times: Annotated[int, typer.Option("--times", min=1, max=1000, help="How often to run it.")] = 10,
+    sanitizer: Annotated[
+        bool, typer.Option("--sanitizer", help="Run it with the race detector, though it was found without.")
+    ] = False,
     script: Annotated[
         bool, typer.Option("--script", help="Print the program, for the maintainers; run nothing.")
     ] = False,
@@ -43,6 +46,7 @@ def replay(
     if script:
         typer.echo(wanted.script)
         return
+    wanted = replace(wanted, race=wanted.race or sanitizer)
     stop = stop_on_signals(_errors)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
