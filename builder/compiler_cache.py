@@ -23,12 +23,14 @@ PATH = "/usr/lib/ccache:$PATH"
 """Where compilers are looked for: by Debian's links of their names to ccache (ccache's manual, "Run modes")."""
 
 _FOLDER = "/var/cache/wheelfarm-compiler"
-_SETTINGS = {
+SETTINGS = {
     "CCACHE_DIR": _FOLDER,
     "CCACHE_COMPILERCHECK": "content",
     "CCACHE_MAXSIZE": "2G",
+    "CCACHE_NOCPP2": "1",  # what was preprocessed to be hashed is what is compiled: a first build costs no more
     "CCACHE_STATSLOG": "/wheelfarm-compiler-cache",  # images/limits.sh reads it
 }
+"""What ccache is told (ccache's manual, "Configuration options")."""
 _PRINTED = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
 
 
@@ -55,7 +57,7 @@ class CompilerCache:
             f"volume-label={LABEL}={farm_id}",
             f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
         )
-        return [f"--mount={','.join(volume)}", *(f"--env={name}={value}" for name, value in _SETTINGS.items())]
+        return [f"--mount={','.join(volume)}", *(f"--env={name}={value}" for name, value in SETTINGS.items())]
 
 
 def uses(printed: str) -> Counter[str]:

@@ -117,6 +117,7 @@ class Build:
             "limits": (self.timeout_s, self.memory_bytes),
             "ABIs": self._building,
             "cibuildwheel": _cibuildwheel_version(),
+            "compiler cache": compiler_cache.SETTINGS,
             "time of every file": SOURCE_DATE_EPOCH,
         }
 
