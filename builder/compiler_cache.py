@@ -19,8 +19,8 @@ LABEL = "wheelfarm.compiler-cache"
 SDIST_LABEL = "wheelfarm.sdist"
 """Label of a volume: the sha256 of the sdist that it is for."""
 
-PATH = "/usr/lib/ccache:$PATH"
-"""Where compilers are looked for: by Debian's links of their names to ccache (ccache's manual, "Run modes")."""
+PATH = "/opt/wheelfarm/compilers:$PATH"
+"""Where compilers are looked for first: images/compiler.sh under each of their names."""
 
 _FOLDER = "/var/cache/wheelfarm-compiler"
 SETTINGS = {

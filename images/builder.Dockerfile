@@ -15,6 +15,8 @@ COPY builder-tools.txt install-tools.sh /opt/wheelfarm/
 # CA, proxies and index of the host, for this step alone.
 ARG HOST_ENVIRONMENT
 RUN eval env "${HOST_ENVIRONMENT}" sh /opt/wheelfarm/install-tools.sh
-COPY limits.sh /opt/wheelfarm/limits.sh
+COPY limits.sh compiler.sh /opt/wheelfarm/
+RUN mkdir /opt/wheelfarm/compilers \
+ && for link in /usr/lib/ccache/*; do ln -s /opt/wheelfarm/compiler.sh "/opt/wheelfarm/compilers/${link##*/}"; done
 ENTRYPOINT ["/opt/wheelfarm/limits.sh"]
 CMD ["/bin/bash"]

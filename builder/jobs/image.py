@@ -208,7 +208,7 @@ class PythonImage(Image):
     @property
     def _files(self) -> tuple[str, ...]:
         shared = ("limits.sh", f"{self.role}-tools.txt")
-        return (*shared, "install-tools.sh") if self.role == "builder" else shared
+        return (*shared, "install-tools.sh", "compiler.sh") if self.role == "builder" else shared
 
     def settings(self) -> Mapping[str, object]:
         recipes = [recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
