@@ -104,7 +104,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         few = sum(ran.sealed.verdicts.values()) <= terminal.MOST_ROWS
         terminal.print_unchanged(_console, ran.sealed, document.read(wheelhouse) if few else None, wheelhouse)
     else:
-        terminal.print_verdicts(_console, ran.judged, wheelhouse, whole=request.whole)
+        terminal.print_verdicts(_console, ran.judged, wheelhouse, observer.times.seconds, whole=request.whole)
     raise typer.Exit(farm.exit_code(ran.verdicts) if part is None else ExitCode.ADMISSIBLE)
 
 

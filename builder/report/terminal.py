@@ -14,7 +14,7 @@ from rich.text import Text
 from builder.findings import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -55,10 +55,29 @@ def observer(console: Console) -> PlainObserver | LiveObserver:
     return LiveObserver(console) if live else PlainObserver(console)
 
 
+_MOST_TIMES = 40
+_UNDER_THREADS = frozenset({"race", "exercise", "speed"})
+
+
+class Times:
+    """How long each package was put under threads, in seconds, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def add(self, evidence: Evidence) -> None:
+        """Take in a job that ended now, or what it took when it ran."""
+        kind, _, about = evidence.job.partition(":")
+        if kind in _UNDER_THREADS:
+            name = about.partition("@")[0]
+            self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
+
+
 class PlainObserver:
     """One line per event."""
 
     def __init__(self, console: Console) -> None:
+        self.times = Times()
         self._console = console
         self._began = time.monotonic()
         self._done = 0
@@ -89,6 +108,7 @@ class PlainObserver:
 
     def ended(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
+        self.times.add(evidence)
         if not known:
             self._line(f"{outcome(evidence):6} {finished(evidence)}  [{self._done}/{self._jobs}]")
 
@@ -102,6 +122,7 @@ class LiveObserver:
     """What runs, how long already, what waits; finished jobs scroll away above."""
 
     def __init__(self, console: Console) -> None:
+        self.times = Times()
         self._console = console
         self._began = time.monotonic()
         self._running: dict[str, tuple[float, str]] = {}
@@ -132,6 +153,7 @@ class LiveObserver:
 
     def ended(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
+        self.times.add(evidence)
         self._running.pop(evidence.job, None)
         if not known:
             line = Text(f"{outcome(evidence):6} {finished(evidence)}")
@@ -207,13 +229,16 @@ def print_unchanged(console: Console, sealed: Seal, document: Document | None, w
     _print_places(console, wheelhouse)
 
 
-def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path, *, whole: bool) -> None:
+def print_verdicts(
+    console: Console, judged: Sequence[Judged], wheelhouse: Path, times: Mapping[str, float], *, whole: bool
+) -> None:
     """End a run: the table, what to do about what is wrong, and where things are.
 
     Args:
         console: where to.
         judged: what was asked for.
         wheelhouse: where things are.
+        times: how long packages were put under threads, in seconds, by name.
         whole: whether that is all of the matrix; else index, report and verdicts.json stay as they were.
     """
     console.print()
@@ -221,12 +246,24 @@ def print_verdicts(console: Console, judged: Sequence[Judged], wheelhouse: Path,
         console = Console(width=max(console.width, 160), file=console.file)
     console.print(verdict_table(judged))
     _print_remedies(console, judged)
+    _print_times(console, times)
     if not whole:
         console.print(
             "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     _print_places(console, wheelhouse)
+
+
+def _print_times(console: Console, times: Mapping[str, float]) -> None:
+    if not times:
+        return
+    longest = sorted(times.items(), key=lambda pair: -pair[1])
+    listed = ", ".join(f"{name} {clock(seconds)}" for name, seconds in longest[:_MOST_TIMES])
+    more = f" and {len(longest) - _MOST_TIMES} more" if len(longest) > _MOST_TIMES else ""
+    mean = clock(sum(times.values()) / len(times))
+    console.print("\n[bold]Time that threads add[/bold]")
+    console.print(Text(f"  {mean} a package on average: {listed}{more}"), soft_wrap=True)
 
 
 def _print_places(console: Console, wheelhouse: Path) -> None:
