@@ -224,8 +224,7 @@ def _ready(folder: Path, sdist: Path, say: Callable[[str], None]) -> Path:
 
 def _builder(ready: Path) -> str:
     store = Store(ready / "wheelhouse")
-    rows = sorted(store.evidence_rows(), key=lambda row: row[-1])
-    made = [store.get(key) for key, job, *_ in rows if job == f"image:builder-{BASE}"]
+    made = [store.get(key) for key, job, *_ in store.evidence_rows() if job == f"image:builder-{BASE}"]
     store.close()
     if not made or made[-1] is None:
         raise RuntimeError(f"{ready} has no builder image")
@@ -253,12 +252,11 @@ def _fromager_image(docker: engine.Engine, builder: str, say: Callable[[str], No
     tag = f"wheelfarm/benchmark-fromager:{digest(builder, _DOCKERFILE, _FROMAGER.read_text())[:16]}"
     if docker.image_labels(tag) is None:
         say("installing fromager")
-        environment = " ".join(f"{name}={value}" for name, value in host.container_environment().items())
         lines: list[str] = []
         failure = docker.build_image(
             tag,
             context={"Dockerfile": _DOCKERFILE.encode(), "fromager.txt": _FROMAGER},
-            arguments={"BUILDER": builder, "HOST_ENVIRONMENT": environment},
+            arguments={"BUILDER": builder, "HOST_ENVIRONMENT": host.container_assignments()},
             labels={},
             log=lines.append,
             stop=threading.Event(),

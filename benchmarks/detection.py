@@ -164,14 +164,16 @@ def best_replay(wheelhouse: Path, name: str) -> str | None:
     evidence = {one.job.partition(":")[0]: one for one in store.newest_of(name)}
     store.close()
     races = evidence["race"].facts.get("races", []) if "race" in evidence else []
-    share = {" and ".join(one["places"]): one["shown"] / one["ran"] for one in races if one.get("shown")}
+    shown = {" and ".join(one["places"]) for one in races if one.get("shown")}
     kept = [json.loads(path.read_text()) for path in sorted((wheelhouse / "replays").glob("*.json"))]
-    mine = [one for one in kept if one["name"] == name and (one["where"] in share or one["code"] == "WF601")]
-    for one in mine:
-        again = SHOWN.search(one["detail"])
-        often = again is not None and int(again[2]) >= ENOUGH
-        share[one["where"]] = int(again[1]) / int(again[2]) if again is not None and often else 0.0
-    return max(mine, key=lambda one: (share[one["where"]], one["code"] == "WF601"))["id"] if mine else None
+    mine = [one for one in kept if one["name"] == name and (one["where"] in shown or one["code"] == "WF601")]
+    return max(mine, key=lambda one: (_share(one["detail"]), one["code"] == "WF601"))["id"] if mine else None
+
+
+def _share(detail: str) -> float:
+    """Return how often of all times a finding was shown again; 0 where that was tried too seldom."""
+    again = SHOWN.search(detail)
+    return int(again[1]) / int(again[2]) if again is not None and int(again[2]) >= ENOUGH else 0.0
 
 
 def replayed(place: Path, race: str, version: str) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _durations(needs: Mapping[str, object], seeded: Path, random_: random.Random
     factors: dict[str, float] = {}
     took = {}
     for job in needs:
-        package = job.partition(":")[2].partition("@")[0]
+        package = schedule.package_of(job)
         factor = factors.setdefault(package, random_.lognormvariate(0, 1))
         took[job] = recorded[schedule.kind_of(job)] * (factor if job.startswith("build:") else 1.0)
     return took

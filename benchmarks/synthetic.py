@@ -16,7 +16,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from builder import catalog, host, matrix, plan
+from builder import catalog, host, matrix, plan, schedule
 from builder.effort import EFFORTS, Level
 from builder.jobs import asked as asked_with
 from builder.matrix import Package
@@ -93,7 +93,7 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
     ended: dict[str, Evidence] = {}
     for job in graph.jobs.values():
         inputs = {need: ended[need] for need in job.needs}
-        own = job.id.partition(":")[2].partition("@")[0]
+        own = schedule.package_of(job.id)
         template = templates[job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id]
         key = job.key(inputs)
         evidence = replace(

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.schedule import package_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
@@ -87,7 +89,7 @@ def find(store: Store, used: frozenset[str], *, now: float, keep_days: float, mo
     document = json.loads(verdicts.read_text()) if verdicts.exists() else {"packages": []}
     names = {package["name"] for package in document["packages"]}
     rows = store.evidence_rows()
-    newest = {job: key for key, job, *_ in rows if _subject(job) in names or job.startswith("image:")}
+    newest = {job: key for key, job, *_ in rows if package_of(job) in names or job.startswith("image:")}
     wanted = used | set(newest.values())
     named: set[str] = set()
     logs: set[Path] = set()
@@ -133,10 +135,6 @@ def remove(found: Found, store: Store) -> None:
 def _of_evidence(pieces: Iterable[Piece], store: Store) -> list[str]:
     """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
     return [piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")]
-
-
-def _subject(job: str) -> str:
-    return job.partition(":")[2].partition("@")[0]
 
 
 def _ids(document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]]) -> frozenset[str]:

@@ -102,6 +102,11 @@ def container_environment() -> dict[str, str]:
     return {**dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER), **proxies(), **index_settings().environment()}
 
 
+def container_assignments() -> str:
+    """Return the same as assignments that a shell's `eval env` takes, for one step of an image's recipe."""
+    return " ".join(f"'{name}={value}'" for name, value in container_environment().items())
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archive:
     """A distribution's archive as apt on this machine is configured.

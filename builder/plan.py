@@ -22,6 +22,7 @@ from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
 from builder.jobs.speed import Speed
 from builder.matrix import OwnTests
+from builder.schedule import package_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -74,8 +75,8 @@ class Plan:
         """
         reached: set[str] = set()
         for job in self.jobs.values():
-            about = job.id.partition(":")[2].partition("@")[0]
-            if (about in names and not job.id.startswith("image:")) or not reached.isdisjoint(job.needs):
+            own = not job.id.startswith("image:") and package_of(job.id) in names
+            if own or not reached.isdisjoint(job.needs):
                 reached.add(job.id)
         return self.upto(reached)
 

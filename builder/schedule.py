@@ -76,6 +76,11 @@ def kind_of(job: str) -> str:
     return job.partition(":")[0]
 
 
+def package_of(job: str) -> str:
+    """Return the package in a job's id; of a job that makes an image, the image."""
+    return job.partition(":")[2].partition("@")[0]
+
+
 def seconds(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:
     """Return what each job is expected to take: what it took last, or what is usual for its kind.
 

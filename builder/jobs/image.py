@@ -231,12 +231,11 @@ class PythonImage(Image):
 
     def _assemble(self, tag: str, inputs: Mapping[str, Evidence], tools: Tools) -> None:
         base, interpreters = (inputs[need].facts["tag"] for need in self.needs)
-        environment = " ".join(f"'{name}={value}'" for name, value in host.container_environment().items())
         arguments = {
             "BASE": base,
             "INTERPRETERS_IMAGE": interpreters,
             "RUNTIME": " ".join(self.base.runtime),
-            "HOST_ENVIRONMENT": environment,
+            "HOST_ENVIRONMENT": host.container_assignments(),
         }
         bundle = {"ca-certificates.crt": host.ca_bundle()}
         if failure := build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):

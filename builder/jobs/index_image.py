@@ -54,11 +54,10 @@ class IndexImage(image.Image):
         key = self.key(inputs)
         tag = image.tag_of("index", key)
         if tools.engine.image_labels(tag) is None:
-            environment = " ".join(f"'{name}={value}'" for name, value in host.container_environment().items())
             arguments = {
                 "VERIFY": inputs[self.needs[0]].facts["tag"],
                 "PYTHON": f"/opt/python/{self.abi.directory}/bin/python",
-                "HOST_ENVIRONMENT": environment,
+                "HOST_ENVIRONMENT": host.container_assignments(),
             }
             if failure := image.build(tag, _DOCKERFILE, (_TOOLS,), arguments, tools):
                 raise CannotTellError(f"the image of the index proxy did not build: {failure} (log: {tools.log})")

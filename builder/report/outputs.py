@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.report import badge, junit, markdown, sarif, site
 from builder.report.history import history
+from builder.schedule import package_of
 from builder.store import replace_text
 
 if TYPE_CHECKING:
@@ -47,5 +48,5 @@ def _logs(store: Store) -> dict[str, list[tuple[str, str]]]:
     """Return (job, log) of every job of a package, by package."""
     logs: dict[str, list[tuple[str, str]]] = {}
     for job, log in sorted(store.logs().items()):
-        logs.setdefault(job.partition(":")[2].partition("@")[0], []).append((job, log))
+        logs.setdefault(package_of(job), []).append((job, log))
     return logs

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.findings import Verdict
+from builder.schedule import kind_of, package_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,9 +68,8 @@ class Times:
 
     def add(self, evidence: Evidence) -> None:
         """Take in a job that ended now, or what it took when it ran."""
-        kind, _, about = evidence.job.partition(":")
-        if kind in _UNDER_THREADS:
-            name = about.partition("@")[0]
+        if kind_of(evidence.job) in _UNDER_THREADS:
+            name = package_of(evidence.job)
             self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
 
 

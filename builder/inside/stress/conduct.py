@@ -337,8 +337,8 @@ def _end(returncode: int, idle: bool | None, scenario: str, output: str) -> Even
     stack = "\n".join(output.splitlines()[-_STACK_LINES * 4 :][: _STACK_LINES * 2])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if returncode < 0 and returncode not in _ENDED_BY_OTHERS:
-        return {"what": "crash", "scenario": scenario, "signal": _name(-returncode), "stack": stack}
+    if died := _fault(returncode):
+        return {"what": "crash", "scenario": scenario, "signal": died, "stack": stack}
     return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
 
 
@@ -398,9 +398,7 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], *option
         tuple(found["places"]) for report in reports.parse(told)
         if (found := reports.attributed(report, modules))["owner"] == "package"
     }  # fmt: skip
-    died = "" if process.returncode >= 0 or timed_out else _name(-process.returncode)
-    if process.returncode in _ENDED_BY_OTHERS:
-        died = ""
+    died = "" if timed_out else _fault(process.returncode)
     what = {"hang"} if timed_out else {"crash"} if died else set()
     what |= {"wrong"} if re.search(r"^WRONG:", text, re.MULTILINE) else set()
     what |= {"race"} if races else set()
@@ -408,8 +406,12 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], *option
     return Run(frozenset(what), frozenset(races), text + told[:8000], died)
 
 
-def _name(number: int) -> str:
-    return signal.Signals(number).name if number in {one.value for one in signal.Signals} else f"signal {number}"
+def _fault(returncode: int) -> str:
+    """Return the signal by which a process died of its own fault; empty where it did not."""
+    if returncode >= 0 or returncode in _ENDED_BY_OTHERS:
+        return ""
+    known = {one.value for one in signal.Signals}
+    return signal.Signals(-returncode).name if -returncode in known else f"signal {-returncode}"
 
 
 def unique(events: Iterable[Event]) -> list[Event]:
