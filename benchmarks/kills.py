@@ -1,11 +1,12 @@
-"""Kill the farm, or a container of it, at random moments: does the next run end as if nothing had happened?
+"""Kill the farm, a container of it, or the engine, at random moments: does the next run end as if nothing had happened?
 
-Usage: python -m benchmarks.kills FOLDER OUTPUT.json [--kills 100] [--seed N]
+Usage: python -m benchmarks.kills FOLDER OUTPUT.json [--kills 100] [--seed N] [--engine]
 
 A run that nobody disturbs is the reference. Each trial begins with a copy of its wheelhouse from which the evidence of
 random jobs, and at times the index, were taken away; kills the farm with SIGKILL, or one of its containers, at a random
 moment; looks whether the index is whole just then; runs the farm to its end; and compares verdicts, and the index byte
-for byte. No job that was finished before the kill may run again.
+for byte. No job that was finished before the kill may run again. With `--engine`, and as root on a machine that has no
+other use for its engine, dockerd itself is killed at times, and started again by `wheelfarm engine`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ CHANNELS = ("simple", "quarantine/simple")
 STARTUP_S = 3.0
 CONTAINERS = 0.2
 """How often a container is killed, and not the farm."""
+ENGINES = 0.1
+"""How often the engine is, where that may be."""
+ENGINE_PID = Path("/var/run/docker.pid")
 
 
 @dataclass(kw_only=True)
@@ -48,7 +52,7 @@ class Trial:
     """One kill.
 
     Attributes:
-        target: `farm` or `container`, or `nothing` where the run was over already.
+        target: `farm`, `container` or `engine`, or `nothing` where the run was over already.
         at_s: when, in seconds from the start.
         lost: jobs whose evidence was taken away.
         finished: jobs that the killed run finished.
@@ -73,6 +77,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--engine", action="store_true", help="kill the engine as well")
     asked = parser.parse_args()
     console = Console(emoji=False, highlight=False)
     console.print(f"seed {asked.seed}")
@@ -85,7 +90,9 @@ def main() -> None:
     expected = _results(reference / "wheelhouse")
     trials: list[Trial] = []
     while sum(trial.target != "nothing" for trial in trials) < asked.kills:
-        trials.append(_try(reference, asked.folder / "trial", expected, chance))
+        often = (ENGINES * asked.engine, CONTAINERS, 1 - CONTAINERS)
+        target = chance.choices(("engine", "container", "farm"), often)[0]
+        trials.append(_try(reference, asked.folder / "trial", expected, target, chance))
         one = trials[-1]
         counts = f"{len(one.lost)} lost, {len(one.finished)} finished, {len(one.in_flight)} in flight"
         console.print(f"{len(trials):>4}  {one.target:9} at {one.at_s:5.1f} s: {counts}, {len(one.again)} run again")
@@ -104,6 +111,7 @@ def _record(output: Path, seed: int, trials: list[Trial]) -> dict[str, Any]:
         "kills": len(killed),
         "of_the_farm": sum(trial.target == "farm" for trial in killed),
         "of_a_container": sum(trial.target == "container" for trial in killed),
+        "of_the_engine": sum(trial.target == "engine" for trial in killed),
         "with_jobs_in_flight": sum(bool(trial.in_flight) for trial in killed),
         "finished_before": sum(len(trial.finished) for trial in killed),
         "in_flight": sum(len(trial.in_flight) for trial in killed),
@@ -131,17 +139,18 @@ def _run(place: Path) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(_command(), cwd=place, stdout=output, stderr=output, check=False)
 
 
-def _try(reference: Path, place: Path, expected: dict[str, Any], chance: random.Random) -> Trial:
+def _try(reference: Path, place: Path, expected: dict[str, Any], target: str, chance: random.Random) -> Trial:
     shutil.rmtree(place, ignore_errors=True)
     subprocess.run(["cp", "-a", str(reference), str(place)], check=True)  # hard links stay hard links
     lost, length_s = _lose(place / "wheelhouse", chance)
-    target = "container" if chance.random() < CONTAINERS else "farm"
     at_s = chance.uniform(0.2, STARTUP_S + length_s)
     with (place / "output.txt").open("wb") as output:
         process = subprocess.Popen(_command(), cwd=place, stdout=output, stderr=output)
         killed = _kill(process, target, at_s, place / "wheelhouse")
         wrong = [f"just then: {text}" for text in _damage(place / "wheelhouse")]
         process.wait()
+    if killed == "engine":
+        subprocess.run([sys.executable, "-m", "builder", "engine"], check=True, capture_output=True)
     started, ended = _jobs(place / "output.txt")
     code = _run(place).returncode
     again, _ = _jobs(place / "output.txt")
@@ -186,6 +195,9 @@ def _kill(process: subprocess.Popen[bytes], target: str, at_s: float, wheelhouse
     if target == "farm":
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        return target
+    if target == "engine":
+        os.kill(int(ENGINE_PID.read_text()), signal.SIGKILL)
         return target
     label = f"label=wheelfarm.farm={(wheelhouse / 'store/farm-id').read_text()}"
     while process.poll() is None:

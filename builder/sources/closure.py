@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
@@ -124,19 +125,29 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         identifier: Any,  # noqa: ANN401 - as above
         requirements: Mapping[Any, Iterator[Requirement]],
         incompatibilities: Mapping[Any, Any],
-    ) -> Sequence[Candidate]:
+    ) -> Callable[[], Iterator[Candidate]]:
+        """Give what the matrix has chosen first; the index is asked only once that will not do."""
         name, extras = identifier
         wanted = self._constraints.get(name, SpecifierSet())
         for requirement in requirements[identifier]:
             wanted &= requirement.specifier
         refused = {candidate.version for candidate in incompatibilities[identifier]}
-        found = [candidate for candidate in self._candidates(name, extras) if candidate.version not in refused]
+        return partial(self._matches, name, extras, wanted, refused)
+
+    def _matches(
+        self, name: str, extras: frozenset[str], wanted: SpecifierSet, refused: Container[Version]
+    ) -> Iterator[Candidate]:  # fmt: skip
+        first = self._pinned.get(name)
+        if first is not None and first.version in refused:
+            first = None
+        if first is not None and wanted.contains(first.version, prereleases=True):
+            yield replace(first, extras=extras)
+        releases = [release for release in self._releases(name) if release.version not in refused]
         # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
-        allowed = set(wanted.filter([candidate.version for candidate in found]))
-        pinned = self._pinned.get(name)
-        if pinned is not None and wanted.contains(pinned.version, prereleases=True):
-            allowed.add(pinned.version)
-        return [candidate for candidate in found if candidate.version in allowed]
+        allowed = set(wanted.filter([*([first.version] if first else []), *(one.version for one in releases)]))
+        for release in releases:
+            if release.version in allowed and (first is None or release.version != first.version):
+                yield Candidate(name=name, version=release.version, extras=extras, release=release)
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
         return bool(requirement.specifier.contains(candidate.version, prereleases=True))
@@ -164,13 +175,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
             return True
         return any(marker.evaluate(environment(self._python, extra)) for extra in ("", *sorted(extras)))
 
-    def _candidates(self, name: str, extras: frozenset[str]) -> Iterator[Candidate]:
-        first = self._pinned.get(name)
-        if first is not None:
-            yield Candidate(
-                name=name, version=first.version, extras=extras, release=first.release, requires=first.requires
-            )
-        for release in self._index.releases(name) or ():
-            usable = release.admits(self._python) and not release.yanked
-            if usable and (first is None or release.version != first.version):
-                yield Candidate(name=name, version=release.version, extras=extras, release=release)
+    def _releases(self, name: str) -> list[Release]:
+        """Return the releases of a package that can be had."""
+        known = self._index.releases(name) or ()
+        return [release for release in known if release.admits(self._python) and not release.yanked]

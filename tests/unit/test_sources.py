@@ -158,6 +158,16 @@ def test_answers_are_remembered_and_a_silent_index_is_bridged(tmp_path: Path, st
     assert ask("[packages.bar]", store, settings).faults["bar"].code == "WF106"
 
 
+def test_no_index_hears_of_what_is_at_hand(tmp_path: Path, store: Store):
+    (tmp_path / "foo.tar.gz").write_bytes(sdist("foo", "1.0", requires=("bar>=2",)))
+    (tmp_path / "bar.tar.gz").write_bytes(sdist("bar", "2.0"))
+    with serving(tmp_path) as (_, settings):
+        pass  # it is gone: whoever asks it is told so
+    answer = ask('packages.foo.sdist = "foo.tar.gz"\npackages.bar.sdist = "bar.tar.gz"', store, settings, tmp_path)
+    assert answer.found["foo"].needs == ("bar",)
+    assert [source.trouble for source in answer.found.values()] == ["", ""]
+
+
 def test_a_changed_local_sdist_is_noticed(served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path):
     text = '[packages.foo]\nsdist = "foo.tar.gz"'
     for version in ("1.0", "1.1"):
