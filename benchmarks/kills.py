@@ -39,7 +39,7 @@ MATRIX = '[farm]\nbases = ["debian-12"]\n' + "".join(
 LOST = {"build": 0.08, "audit": 0.35, "load": 0.35, "remedy": 0.35}
 """How likely the evidence of a job of a kind is taken away."""
 CHANNELS = ("simple", "quarantine/simple")
-STARTUP_S = 3.0
+STARTUP_S = 1.5
 CONTAINERS = 0.2
 """How often a container is killed, and not the farm."""
 ENGINES = 0.1

@@ -46,10 +46,12 @@ def gc(
     store = Store(wheelhouse)
     with store.held(), terminal.observer(_errors) as observer:
         used = tidying.used(loaded, store, observer)
-        found = garbage.find(store, used.keys, now=time.time(), keep_days=keep_days, most_bytes=most)
-        swept = {} if dry_run else tidying.sweep(store, used.sdists)
+        found = garbage.find(store, used, now=time.time(), keep_days=keep_days, most_bytes=most)
+        swept = None
         if not dry_run:
-            garbage.remove(found, store)
+            room = None if most is None else max(0, most - found.kept_bytes)
+            swept = tidying.sweep(store, used, found.images.values(), room)
+            garbage.remove(found, store, images=swept is not None)
     if as_json:
         typer.echo(json.dumps({"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept}, indent=1))
         return

@@ -1,4 +1,4 @@
-"""The only door to containers, with services.py: the Docker Engine API, or Podman's implementation of it.
+"""The only door to containers, with services.py and leftovers.py: the Docker Engine API, by Docker or by Podman.
 
 Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits,
 cannot gain privileges, sees no file of the host, and is always removed; `reap` clears what a killed farm left.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from builder import archives, compiler_cache, host, services
+from builder import archives, compiler_cache, host, leftovers, services
 from builder.errors import CannotTellError, EngineMissingError, Interrupted
 
 if TYPE_CHECKING:
@@ -135,17 +135,6 @@ class Engine:
         """Return the tag of the image of a repository that was made last, or None."""
         found = sorted(self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"]))
         return str(found[-1].tags[0]) if found else None
-
-    def remove_stray_images(self) -> int:
-        """Remove images of the farm's builds that no tag names and nothing stands on; return how many there were."""
-        from docker.errors import APIError
-
-        removed = 0
-        for image in self._client.images.list(filters={"dangling": True, "label": LABEL}):
-            with contextlib.suppress(APIError):  # a container or another image stands on it
-                self._client.images.remove(str(image.id))
-                removed += 1
-        return removed
 
     def image_bytes(self, tag: str) -> int:
         """Return an image's size."""
@@ -288,7 +277,7 @@ class Engine:
         try:
             yield container
         finally:
-            services.remove(container)
+            leftovers.remove(container)
 
     def _create(self, task: Task, more: Mapping[str, Any]) -> Container:
         from docker.types import LogConfig
@@ -376,20 +365,29 @@ class Engine:
 
     def remove_labelled(self, label: str) -> None:
         """Remove the containers of a tool's job."""
-        services.remove_all(self._client, f"wheelfarm.job={label}")
+        leftovers.remove_all(self._client, f"wheelfarm.job={label}")
 
     def reap(self) -> int:
         """Remove every container and network that this farm owns; return how many containers there were."""
-        return services.remove_all(self._client, f"{LABEL}={self.farm_id}")
+        return leftovers.remove_all(self._client, f"{LABEL}={self.farm_id}")
 
-    def remove_compiler_caches(self, sdists: Collection[str]) -> int:
-        """Remove this farm's compiler caches but those for some sdists, given by sha256; return how many."""
+    def remove_images(self, tags: Collection[str]) -> int:
+        """Remove images, and those of the farm's builds that no tag names; return how many there were."""
+        return leftovers.remove_images(self._client, tags, LABEL)
+
+    def remove_compiler_caches(self, sdists: Collection[str], room: int | None = None) -> int:
+        """Remove compiler caches of this farm and return how many.
+
+        Args:
+            sdists: sha256 of those whose caches stay.
+            room: bytes there are for these, or None for any number: the largest go until they fit.
+        """
         mine = f"{compiler_cache.LABEL}={self.farm_id}"
-        return services.remove_volumes(self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists)
+        return leftovers.remove_volumes(self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists, room)
 
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""
-        return services.remove_all(self._client, f"{RUN_LABEL}={run_id}")
+        return leftovers.remove_all(self._client, f"{RUN_LABEL}={run_id}")
 
 
 def connect(farm_id: str = "doctor") -> Engine:

@@ -1,4 +1,4 @@
-"""The other half of engine.py: containers that serve others on a private network, and how all of them are removed.
+"""A part of engine.py: containers that serve others on a private network.
 
 The private network is internal: nothing is routed out of it, and where the engine can leave the host's own address
 off it, not even the host is reached. Both carry the labels of the engine that asked, and go with its containers.
@@ -18,7 +18,7 @@ from builder.store import no_space
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from docker import DockerClient
@@ -137,45 +137,6 @@ def start(
     container.start()
     container.reload()
     return Service(container, network)
-
-
-def remove(container: Container) -> None:
-    """Remove a container, unless it is gone or going."""
-    from docker.errors import APIError, NotFound
-
-    with contextlib.suppress(NotFound):
-        try:
-            container.remove(force=True, v=True)
-        except APIError as error:
-            if error.status_code != 409:  # noqa: PLR2004 - somebody else is removing it
-                raise
-
-
-def remove_all(client: DockerClient, label: str) -> int:
-    """Remove the containers with a label, and its networks that none is connected to; return how many containers."""
-    from docker.errors import APIError
-
-    # `sparse`: a container that vanishes while it is listed is no error.
-    found = client.containers.list(all=True, sparse=True, filters={"label": label})
-    for container in found:
-        remove(container)
-    for network in client.networks.list(filters={"label": label}):
-        with contextlib.suppress(APIError):  # somebody else is removing it, or a container is just leaving it
-            network.remove()
-    return len(found)
-
-
-def remove_volumes(client: DockerClient, label: str, kept: Callable[[Mapping[str, str]], bool]) -> int:
-    """Remove the volumes with a label that no container uses and nobody wants kept; return how many."""
-    from docker.errors import APIError
-
-    removed = 0
-    for volume in client.volumes.list(filters={"label": label}):
-        if not kept(volume.attrs["Labels"]):
-            with contextlib.suppress(APIError):  # a build uses it
-                volume.remove()
-                removed += 1
-    return removed
 
 
 def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:

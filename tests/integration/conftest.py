@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from builder import provision
-from builder.engine import Engine
+from builder.engine import Engine, connect
+from builder.errors import EngineMissingError
 from builder.store import Store
 from tests.corpus import make_sdist
 
@@ -65,10 +67,10 @@ class Workshop:
     def wheelhouse(self) -> Path:
         return self.root / "wheelhouse"
 
-    def command(self, *options: str) -> list[str]:
-        """Return the command that runs the farm here."""
+    def command(self, *options: str, name: str = "run") -> list[str]:
+        """Return the command that runs the farm here, or does something else to it."""
         return [
-            sys.executable, "-m", "builder", "run", "--matrix", str(self.root / "matrix.toml"),
+            sys.executable, "-m", "builder", name, "--matrix", str(self.root / "matrix.toml"),
             "--wheelhouse", str(self.wheelhouse), *options,
         ]  # fmt: skip
 
@@ -99,9 +101,13 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    """Return an empty workshop."""
-    return Workshop(root=tmp_path)
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    """Give an empty workshop, and remove what its compilers kept in the engine."""
+    shop = Workshop(root=tmp_path)
+    yield shop
+    if shop.wheelhouse.exists():
+        with contextlib.suppress(EngineMissingError):
+            connect(shop.farm_id()).remove_compiler_caches(())
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,9 @@
-"""A package that is built with another of the matrix: it waits for the farm's own wheels, and gets those."""
+"""A package that is built with another of the matrix waits for the farm's own wheels; what compilers keep, and for how long."""
 
 from __future__ import annotations
+
+import json
+import subprocess
 
 from builder.store import Evidence, Store
 from tests.integration.conftest import Workshop
@@ -35,6 +38,26 @@ def test_a_build_gets_the_farms_own_wheel(images: Workshop, workshop: Workshop):
     assert build.facts["compiler_cache"] == {"hits": 2, "misses": 0}
     assert len(build.facts["rebuilt"]) == 2
     assert not any(build.facts["rebuilt"].values())
+
+
+def test_garbage_in_the_engine(workshop: Workshop, images: Workshop):
+    assert images
+
+    def collected(*options: str) -> dict[str, int]:
+        done = subprocess.run(
+            workshop.command(*options, "--json", name="gc"), capture_output=True, text=True, check=True
+        )
+        removed: dict[str, int] = json.loads(done.stdout)["engine"]
+        return removed
+
+    workshop.write(MATRIX, "hammer", "steady")
+    assert workshop.run("--only", "steady", "--effort", "none").returncode == 0
+    assert "compiler caches" not in collected("--max-size", "20g")
+    assert collected("--max-size", "1k")["compiler caches"] == 1  # there is no room for it
+    workshop.run("--only", "steady", "--effort", "none", "--again")
+    (workshop.root / "steady-1.0.tar.gz").unlink()
+    workshop.write(MATRIX.partition("[packages.steady]")[0], "hammer")
+    assert collected()["compiler caches"] == 1  # nobody asks for it
 
 
 def _build_of(name: str, workshop: Workshop) -> Evidence:

@@ -47,8 +47,14 @@ def verdicts(store: Store, *names: str, findings: tuple[str, ...] = ()) -> None:
     (store.wheelhouse / "verdicts.json").write_text(json.dumps({"packages": packages}))
 
 
-def collect(store: Store, *used: str, keep_days: float = 30, most_bytes: int | None = None) -> garbage.Found:
-    found = garbage.find(store, frozenset(used), now=NOW, keep_days=keep_days, most_bytes=most_bytes)
+def run_of(*keys: str, jobs: tuple[str, ...] = ()) -> garbage.Used:
+    return garbage.Used(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset())
+
+
+def collect(
+    store: Store, *used: str, jobs: tuple[str, ...] = (), keep_days: float = 30, most_bytes: int | None = None
+) -> garbage.Found:
+    found = garbage.find(store, run_of(*used, jobs=jobs), now=NOW, keep_days=keep_days, most_bytes=most_bytes)
     garbage.remove(found, store)
     return found
 
@@ -114,7 +120,10 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     index.publish(index.manifest([index.Entry(filename=name, sha256=same)]), store)
     assert same == loose.sha256
     store.add_distributions([(same, "", ">=3.9")])
-    collect(store)
+    cache.write_lock("build:gone@x", [loose])
+    os.utime(cache.folder / "locks/build/gone@x.json", (0, 0))
+    collect(store, jobs=("build:foo@x",))
+    assert cache.lock("build:gone@x") is None
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
         kept.filename, young.filename,
     ]  # fmt: skip
@@ -122,7 +131,7 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     assert cache.lock("build:foo@x") == {"tool": [kept.entry]}
     assert store.all_files() == {same}
     assert store._database.execute("SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)).fetchone() == (1,)
-    collect(store, keep_days=10_000, most_bytes=0)
+    collect(store, jobs=("build:foo@x",), keep_days=10_000, most_bytes=0)
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [kept.filename]
 
 
@@ -142,7 +151,7 @@ def test_a_size_bounds_what_nothing_refers_to(store: Store):
     kept = record(store, "1" * 64, "build:foo@x", 90, "x" * 5000)
     older = record(store, "2" * 64, "build:gone@x", 3, "y" * 1000)
     newer = record(store, "3" * 64, "build:other@x", 2, "z" * 1000)
-    found = garbage.find(store, frozenset(), now=NOW, keep_days=30, most_bytes=6500)
+    found = garbage.find(store, run_of(), now=NOW, keep_days=30, most_bytes=6500)
     assert {piece.path.name for piece in found.pieces} >= {older}
     assert store.all_files() == {kept, older, newer}  # nothing is removed while it is looked for
     garbage.remove(found, store)
@@ -152,6 +161,26 @@ def test_a_size_bounds_what_nothing_refers_to(store: Store):
     found = collect(store, most_bytes=0)
     assert store.all_files() == {kept}
     assert found.kept_bytes == found.referenced_bytes >= 5000
+
+
+def test_an_image_goes_with_its_evidence(store: Store):
+    def image(key: str, job: str, days_ago: float, tag: str) -> None:
+        store.put(Evidence(key=key, job=job, facts={"tag": tag}))
+        at = NOW - days_ago * DAY
+        store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+
+    image("1" * 64, "image:builder-x", 90, "builder:old")
+    image("2" * 64, "image:builder-x", 80, "builder:new")
+    image("3" * 64, "image:verify-x", 70, "verify:same")
+    image("4" * 64, "image:verify-x", 5, "verify:same")
+    image("5" * 64, "image:builder-y", 90, "nobody's")
+    image("6" * 64, "image:builder-y", 5, "young")
+    found = garbage.find(store, run_of(jobs=("image:builder-x",)), now=NOW, keep_days=30, most_bytes=None)
+    assert found.images == {"1" * 64: "builder:old", "5" * 64: "nobody's"}
+    garbage.remove(found, store, images=False)
+    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [False, False, True, False, False, False]
+    garbage.remove(found, store)
+    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [True, False, True, False, True, False]
 
 
 def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
