@@ -34,7 +34,8 @@ from builder.engine import Limits
 from builder.errors import CannotTellError, Interrupted
 from builder.index_proxy import Visit
 from builder.jobs import Result, outside
-from builder.jobs.buildlog import Call, Failure, broken, reread, rules
+from builder.jobs.buildlog import Call, broken, reread, rules
+from builder.jobs.failure import Failure
 from builder.jobs.image import packages_id
 from builder.jobs.index_image import INDEX_IMAGE
 from builder.jobs.loan import TAKE_LOAN, constraints_of, lending, lent

@@ -11,26 +11,8 @@ from typing import Any
 
 from builder.jobs import outside
 from builder.jobs.errorlines import PATTERNS
+from builder.jobs.failure import Failure
 from builder.store import digest
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """Why there is no wheel.
-
-    Attributes:
-        code: the finding's code (builder/findings.py).
-        stage: where it happened, in cibuildwheel's words.
-        error: the first error, for a person.
-        remedy: what to do, or empty where nothing is known.
-        missing: what of the system it asked for and did not find, as (kind, name); builder/contents.py has the kinds.
-    """
-
-    code: str
-    stage: str
-    error: str
-    remedy: str
-    missing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

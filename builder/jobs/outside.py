@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.jobs.buildlog import Failure
+    from builder.jobs.failure import Failure
 
 UNNAMED = "an address that the log does not name"
 

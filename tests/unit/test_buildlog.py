@@ -1,6 +1,7 @@
 import pytest
 
-from builder.jobs.buildlog import Failure, explain
+from builder.jobs.buildlog import explain
+from builder.jobs.failure import Failure
 
 START = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
 

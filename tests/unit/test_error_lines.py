@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.contents import wants_of
-from builder.jobs.buildlog import Failure, explain
+from builder.jobs.buildlog import explain
+from builder.jobs.failure import Failure
 
 LOGS = Path(__file__).parent / "buildlogs"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.jobs import outside
-from builder.jobs.buildlog import Call, Failure, reread
+from builder.jobs.buildlog import Call, reread
+from builder.jobs.failure import Failure
 
 FAILURE = Failure(code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log")
 
