@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import threading
@@ -17,8 +18,9 @@ from pypi_simple import ACCEPT_ANY, DistributionPackage, ProjectPage, PyPISimple
 
 from builder import host
 from builder.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
+from builder.sources.pages import Page, Pages
 from builder.sources.remote import RangesRefusedError, WheelHead, wheel_head
-from builder.store import written_aside
+from builder.store import digest, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +101,7 @@ class Index:
     def __init__(self, settings: host.IndexSettings, store: Store) -> None:
         self.settings = settings
         self._store = store
+        self._read = Pages(store.folder / "pages")
         self._local = threading.local()
         self._pages: dict[str, tuple[Release, ...] | None] = {}
         self._metadata: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -207,18 +210,25 @@ class Index:
                 return _releases(files)
         return None
 
-    def _files_of(self, endpoint: str, name: str) -> list[DistributionPackage] | None:
+    def _files_of(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
         """Return the files of a project page, or None where this index does not know the name."""
         client = PyPISimple(endpoint=endpoint, session=self._session)
-        response = client.s.get(client.get_project_url(name), headers={"Accept": ACCEPT_ANY}, timeout=_TIMEOUT_S)
+        url = client.get_project_url(name)
+        known = self._read.get(url)
+        asking = {"Accept": ACCEPT_ANY} | ({"If-None-Match": known.etag} if known and known.etag else {})
+        response = client.s.get(url, headers=asking, timeout=_TIMEOUT_S)
         if response.status_code == requests.codes.not_found:
             return None
+        if known is not None and response.status_code == requests.codes.not_modified:
+            return known.files
         response.raise_for_status()
-        if "html" not in response.headers.get("content-type", ""):
-            return ProjectPage.from_response(response, name).packages
-        # Links without the tree of the page around them: pages of ten thousand files take less than half the time.
-        links = parse_links_stream([response.content], response.url, response.encoding)
-        return [DistributionPackage.from_link(link, name) for link in links]
+        kind = response.headers.get("content-type", "")
+        content = digest(response.url, kind, hashlib.sha256(response.content).hexdigest())
+        if known is not None and known.content == content:
+            return known.files
+        files = _listed(response, name, kind)
+        self._read.put(url, Page(content=content, etag=response.headers.get("etag", ""), files=files))
+        return files
 
     @property
     def _session(self) -> requests.Session:
@@ -247,6 +257,14 @@ class Index:
     def _fetch(self, url: str, target: Path) -> None:
         with written_aside(target) as aside:
             aside.write_bytes(self._get(url).content)
+
+
+def _listed(response: requests.Response, name: str, kind: str) -> list[DistributionPackage]:
+    if "html" not in kind:
+        return ProjectPage.from_response(response, name).packages
+    # Links without the tree of the page around them: pages of ten thousand files take less than half the time.
+    links = parse_links_stream([response.content], response.url, response.encoding)
+    return [DistributionPackage.from_link(link, name) for link in links]
 
 
 def _short(error: Exception) -> str:

@@ -1,0 +1,93 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from pypi_simple import DistributionPackage
+
+from builder.host import IndexSettings
+from builder.sources import index
+from builder.sources.index import Index
+from builder.sources.pages import Page, Pages
+from builder.store import Store
+
+URL = "http://index/simple/foo/"
+
+
+def file(version: str) -> DistributionPackage:
+    return DistributionPackage(
+        filename=f"foo-{version}.tar.gz", url=f"http://files/foo-{version}.tar.gz", project="foo", version=version,
+        package_type="sdist", digests={"sha256": "ab" * 32}, requires_python=">=3.9", has_sig=None, is_yanked=True,
+        has_metadata=True, upload_time=datetime(2026, 11, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def test_a_page_comes_back_as_it_was(tmp_path: Path):
+    pages = Pages(tmp_path)
+    assert pages.get(URL) is None
+    page = Page(content="abc", etag='"1"', files=[file("1.0"), file("2.0")])
+    pages.put(URL, page)
+    assert Pages(tmp_path).get(URL) == page
+    assert pages.get(f"{URL}?") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"no zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
+def test_a_damaged_page_is_read_anew(tmp_path: Path, damage: bytes):
+    pages = Pages(tmp_path)
+    pages.put(URL, Page(content="abc", etag="", files=[file("1.0")]))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage)
+    assert pages.get(URL) is None
+
+
+class Server:
+    """Answers for one project, and counts what it was made to do."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, etag: bool) -> None:
+        self.versions = ["1.0"]
+        self.etag = etag
+        self.sent: list[int] = []
+        self.read = 0
+        listed = index._listed
+
+        def count(*arguments):
+            self.read += 1
+            return listed(*arguments)
+
+        monkeypatch.setattr(index, "_listed", count)
+        monkeypatch.setattr(requests.Session, "get", self.get)
+
+    def get(self, url: str, headers: dict[str, str], **_) -> requests.Response:
+        tag = f'"{len(self.versions)}"'
+        answer = requests.Response()
+        answer.url = url
+        answer.headers["content-type"] = "application/vnd.pypi.simple.v1+json"
+        answer.status_code = 304 if self.etag and headers.get("If-None-Match") == tag else 200
+        if self.etag:
+            answer.headers["etag"] = tag
+        if answer.status_code == 200:
+            files = [
+                {"filename": f"foo-{one}.tar.gz", "url": f"foo-{one}.tar.gz", "hashes": {}} for one in self.versions
+            ]
+            answer._content = json.dumps({"meta": {"api-version": "1.0"}, "name": "foo", "files": files}).encode()
+        self.sent.append(answer.status_code)
+        return answer
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_page_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, etag: bool):
+    server = Server(monkeypatch, etag=etag)
+    store = Store(tmp_path / "wheelhouse")
+
+    def versions() -> list[str]:
+        client = Index(IndexSettings(url="http://index/simple/"), store)
+        return [str(release.version) for release in client.releases("foo") or ()]
+
+    assert versions() == versions() == ["1.0"]
+    assert server.read == 1
+    server.versions.append("2.0")
+    assert versions() == versions() == ["2.0", "1.0"]
+    assert server.read == 2
+    assert server.sent == ([200, 304, 200, 304] if etag else [200] * 4)
+    store.close()
