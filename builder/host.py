@@ -156,6 +156,6 @@ def is_root() -> bool:
 
 
 def room() -> Room:
-    """Return what of this machine jobs may share: every CPU, and most of the memory."""
+    """Return what of this machine jobs may share: every CPU that the farm itself may use, and most of the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(cpus=float(os.cpu_count() or 1), memory_bytes=int(memory * _LENT_MEMORY))
+    return Room(cpus=float(len(os.sched_getaffinity(0))), memory_bytes=int(memory * _LENT_MEMORY))
