@@ -14,7 +14,6 @@ import requests
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from pypi_simple import ACCEPT_ANY, DistributionPackage, ProjectPage, PyPISimple, parse_links_stream
 
 from builder import host
 from builder.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
@@ -24,6 +23,8 @@ from builder.store import digest, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pypi_simple import DistributionPackage
 
     from builder.store import Store
 
@@ -212,6 +213,8 @@ class Index:
 
     def _files_of(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
         """Return the files of a project page, or None where this index does not know the name."""
+        from pypi_simple import ACCEPT_ANY, PyPISimple  # a sixth of a second, which most runs need not spend
+
         client = PyPISimple(endpoint=endpoint, session=self._session)
         url = client.get_project_url(name)
         known = self._read.get(url)
@@ -260,6 +263,8 @@ class Index:
 
 
 def _listed(response: requests.Response, name: str, kind: str) -> list[DistributionPackage]:
+    from pypi_simple import DistributionPackage, ProjectPage, parse_links_stream
+
     if "html" not in kind:
         return ProjectPage.from_response(response, name).packages
     # Links without the tree of the page around them: pages of ten thousand files take less than half the time.

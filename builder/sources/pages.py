@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pypi_simple import DistributionPackage
-
 from builder.store import digest, no_space, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from pypi_simple import DistributionPackage
 
 _FORMAT = 1
 _FIELDS = (
@@ -72,5 +72,7 @@ def _row(file: DistributionPackage) -> list[object]:
 
 
 def _file(row: Sequence[object], uploaded: str | None) -> DistributionPackage:
+    from pypi_simple import DistributionPackage
+
     at = None if uploaded is None else datetime.fromisoformat(uploaded)
     return DistributionPackage(**dict(zip(_FIELDS, row, strict=True)), has_sig=None, upload_time=at)  # type: ignore[arg-type]
