@@ -16,7 +16,7 @@ from builder.jobs.image import (
     RaceImage,
     RaceInterpreter,
 )
-from builder.jobs.index_image import IndexImage
+from builder.jobs.index_image import MEANS, IndexImage
 from builder.jobs.load import Load
 from builder.jobs.race import Race
 from builder.jobs.remedy import Remedy
@@ -88,8 +88,8 @@ class Plan:
         """
         known: dict[str, Evidence] = {}
         for job in self.jobs.values():
-            if all(need in known for need in job.needs):
-                found = lookup(job, job.key({need: known[need] for need in job.needs}))
+            if all(need in known or need in MEANS for need in job.needs):
+                found = lookup(job, job.key({need: known[need] for need in job.needs if need in known}))
                 if found is not None:
                     known[job.id] = found if found.job == job.id else replace(found, job=job.id)
         return known

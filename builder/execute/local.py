@@ -17,6 +17,7 @@ from builder import reproducible, schedule
 from builder.errors import CannotTellError, FarmError, Interrupted
 from builder.index_proxy import IndexProxy
 from builder.jobs import ImageJob, Tools, all_recorded, asked, recorded
+from builder.jobs.index_image import MEANS
 from builder.store import Evidence, Outcome
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class LocalExecutor:
 
     def _as_known(self, job: Job) -> bool:
         """Return whether every input of a job came out as it was known before anything ran."""
-        return all(self._ended[need] is self._known.get(need) for need in job.needs)
+        return all(need in MEANS or self._ended[need] is self._known.get(need) for need in job.needs)
 
     def _begin(self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine) -> None:
         self._observer.started(job.id)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from builder.store import Evidence
 
 INDEX_IMAGE = "image:index"
+MEANS = frozenset({INDEX_IMAGE})
+"""Jobs that others need to run, and that no key counts: what is known of those stays known without them."""
 _DOCKERFILE = "index.Dockerfile"
 _TOOLS = "index-tools.txt"
 

@@ -9,6 +9,7 @@ import pytest
 from builder.errors import CannotTellError, Interrupted
 from builder.execute import LocalExecutor
 from builder.jobs import Job, Result, Tools
+from builder.jobs.index_image import MEANS
 from builder.plan import Plan
 from builder.schedule import Room
 from builder.store import Evidence, Store, digest
@@ -29,13 +30,13 @@ class Step:
     there: bool = True
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(self.id, self.salt, {name: dict(evidence.facts) for name, evidence in inputs.items()})
+        return digest(self.id, self.salt, self.reads(inputs))
 
     def settings(self) -> Mapping[str, object]:
         return {"salt": self.salt}
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        return {name: dict(evidence.facts) for name, evidence in inputs.items()}
+        return {name: dict(evidence.facts) for name, evidence in inputs.items() if name not in MEANS}
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         self.ran.append(self.id)
@@ -90,6 +91,20 @@ def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
     assert ran == ["build:a", "build:b", "load:c"]
     run(store, *steps)
     assert len(ran) == 3
+
+
+def test_what_is_known_stays_known_without_the_means_that_made_it(store: Store):
+    ran: list[str] = []
+    (means,) = MEANS
+    index = Step(means, ran)
+    built = Step("build:a", ran, (means,))
+    run(store, index, built)
+    index.salt, index.fails = "of another day", CannotTellError("no network")
+    found = run(store, index, built, Step("build:b", ran, (means,)))
+    assert ran == [means, "build:a", means]
+    assert {job: evidence.determined for job, evidence in found.items()} == {
+        means: False, "build:a": True, "build:b": False,
+    }  # fmt: skip
 
 
 def test_what_measures_the_machine_runs_last_and_alone(store: Store):

@@ -141,9 +141,11 @@ def test_the_outlook_tells_what_would_run():
     known = keys(planned)
     by_key = {key: Evidence(key=key, job=job, facts={"content": job, "abis": {}}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
     assert planned.outlook(lambda _, key: by_key.get(key)).keys() == planned.jobs.keys()
+    del by_key[known["image:index"]]  # what was built with it stays built
+    assert planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys() == {"image:index"}
     del by_key[known["build:foo@debian-12"]]
     missing = planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys()
-    assert missing == {"build:foo@debian-12", "audit:foo@debian-12", "remedy:foo@debian-12"} | {
+    assert missing == {"image:index", "build:foo@debian-12", "audit:foo@debian-12", "remedy:foo@debian-12"} | {
         f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")
     }
 
