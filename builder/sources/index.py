@@ -148,10 +148,21 @@ class Index:
         key = (name, str(release.version))
         if key not in self._metadata:
             try:
-                self._metadata[key] = tuple(self._read_metadata(release).get("requires_dist", ()))
+                self._metadata[key] = self._recorded_requirements(release)
             except NotADistributionError as error:
                 raise WrongFileError(str(error)) from None
         return self._metadata[key]
+
+    def _recorded_requirements(self, release: Release) -> tuple[str, ...]:
+        """Read the metadata of a release, once for the same files: a file never changes, and more of them may come."""
+        hashes = sorted((file.digests or {}).get("sha256", "") for file in release.files)
+        query = f"requires:{digest(hashes)}"
+        known = self._store.resolution(query, None) if all(hashes) else None
+        if known is None:
+            known = list(self._read_metadata(release).get("requires_dist", ()))
+            if all(hashes):
+                self._store.record_resolution(query, known)
+        return tuple(known)
 
     def head(self, wheel: DistributionPackage) -> WheelHead | None:
         """Read a wheel's metadata without the rest of it; None where the server hands out whole files only.

@@ -9,7 +9,7 @@ from packaging.version import Version
 from builder import matrix
 from builder.host import IndexSettings
 from builder.sources import Sources, resolve
-from builder.sources.index import Index
+from builder.sources.index import Index, Release
 from builder.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 
@@ -156,6 +156,29 @@ def test_answers_are_remembered_and_a_silent_index_is_bridged(tmp_path: Path, st
     assert ask("[packages.foo]", store, settings, fresh_s=60) == first
     assert ask("[packages.foo]", store, settings) == first
     assert ask("[packages.bar]", store, settings).faults["bar"].code == "WF106"
+
+
+def test_what_a_release_requires_is_read_once(
+    served: tuple[LocalIndex, IndexSettings], store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    index, settings = served
+    read: list[str] = []
+    from_files = Index._read_metadata
+
+    def count(client: Index, release: Release):
+        read.append(str(release.version))
+        return from_files(client, release)
+
+    monkeypatch.setattr(Index, "_read_metadata", count)
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0", requires=("bar",)))
+    index.add("bar", "bar-2.0-py3-none-any.whl", wheel("bar", "2.0"))
+    first = ask("[packages.foo]", store, settings)
+    assert sorted(read) == ["1.0", "2.0"]
+    assert ask("[packages.foo]", store, settings) == first
+    assert sorted(read) == ["1.0", "2.0"]
+    index.add("bar", "bar-2.0-py2.py3-none-any.whl", wheel("bar", "2.0"))  # the release has another file
+    ask("[packages.foo]", store, settings)
+    assert sorted(read) == ["1.0", "2.0", "2.0"]
 
 
 def test_no_index_hears_of_what_is_at_hand(tmp_path: Path, store: Store):
