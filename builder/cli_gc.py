@@ -56,9 +56,9 @@ def gc(
         typer.echo(json.dumps({"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept}, indent=1))
         return
     verb = "would remove" if dry_run else "removed"
-    text = (
-        f"{verb} {len(found.pieces)} files ({found.freed_bytes / 1e6:.1f} MB) and {len(found.keys)} pieces of evidence"
-    )
+    also = f" with {len(found.images)} images" if dry_run and found.images else ""
+    files = f"{len(found.pieces)} files ({found.freed_bytes / 1e6:.1f} MB)"
+    text = f"{verb} {files} and {len(found.keys)} pieces of evidence{also}"
     _console.print(f"{text}; {found.kept_bytes / 1e6:.1f} MB stay", highlight=False, soft_wrap=True)
     if swept:
         _console.print(

@@ -85,6 +85,7 @@ class Found:
         """Return the sums as JSON data."""
         return {
             "evidence": len(self.keys),
+            "images": len(self.images),
             "files": len(self.pieces),
             "freed_bytes": self.freed_bytes,
             "kept_bytes": self.kept_bytes,
