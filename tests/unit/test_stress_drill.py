@@ -141,9 +141,25 @@ def test_all_threads_are_given_one_argument():
     assert len(set(map(id, given))) == 2
 
 
+@pytest.mark.parametrize("observers", [(), (lambda s, a: len(s),)])
+def test_calls_that_come_to_an_end_are_cut_short(observers: Any):
+    begun: list[None] = []
+
+    def grow(s: list[int], _: object) -> None:
+        begun.append(None)
+        s += [1]
+        time.sleep(0.001)
+
+    more = {"iterations": 1_000_000, "rounds": 1_000_000, "longest_s": 0.05}
+    assert drilled(list, [[("grow", grow, None)]], observers, **more) == ({}, [])
+    assert begun
+
+
 class TestAlone:
     def alone(self, *calls: Call, make: Any = Counter, observers: Any = (total,)) -> list[str] | None:
-        found: list[str] | None = drill.alone(make, lambda: None, [[call] for call in calls], observers, 4, 10)
+        found: list[str] | None = drill.alone(
+            make, lambda: None, [[call] for call in calls], observers, 4, 10, float("inf")
+        )
         return found
 
     def test_the_state_after_all_calls(self):

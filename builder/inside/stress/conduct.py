@@ -160,6 +160,10 @@ def _process(
         process.wait()
 
 
+_LONGEST = 0.6
+"""What of the patience a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
+
+
 class Player:
     """Plays scenarios in processes of their own."""
 
@@ -218,6 +222,7 @@ class Player:
         request = {
             "scenarios": str(scratch / "scenarios.json"), "progress": str(progress), "prefix": self.prefix,
             "output": str(output), "first": first, "rounds": self.rounds, "seconds": seconds,
+            "longest": _LONGEST * self.interpreter.patience_s,
         }  # fmt: skip
         pid = self.stage.begin(request)
         if pid is None:

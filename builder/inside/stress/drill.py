@@ -8,7 +8,13 @@ TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time."""
 
 
-def drill(make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None, keep=None):
+LOOK_EVERY = 16
+"""Calls that a thread makes between two looks at the clock."""
+
+
+def drill(
+    make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None, keep=None, longest_s=None
+):
     """Run rounds of threads that each make the calls of one row, over and over.
 
     Args:
@@ -21,6 +27,8 @@ def drill(make, argument, rows, observers, *, threads, iterations, rounds, shari
         rounds: how often all of it is done, with a new subject.
         crew: runs a function of a thread's number in that many threads; None for new threads each time.
         keep: is given every object that threads will share, and returns it.
+        longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
+            them makes the next one slower. What does not end then is one call. None for no limit.
         sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call; "series",
             a new one for all threads at every step.
 
@@ -29,18 +37,22 @@ def drill(make, argument, rows, observers, *, threads, iterations, rounds, shari
     """
     wrong = {}
     errors = {}
-    expected = (
-        alone(make, argument, rows, observers, threads, iterations) if observers and sharing == "shared" else None
-    )
+    until = time.perf_counter() + (float("inf") if longest_s is None else longest_s)
+    watched = observers and sharing == "shared"
+    expected = alone(make, argument, rows, observers, threads, iterations, until) if watched else None
     for _ in range(rounds):
-        subject = one_round(make, argument, rows, threads, iterations, sharing, crew or in_threads, keep, errors, wrong)
+        subject = one_round(
+            make, argument, rows, threads, iterations, sharing, crew or in_threads, keep, errors, wrong, until
+        )
+        if time.perf_counter() > until:
+            break
         if expected is not None and (state := observed(observers, subject)) != expected:
             wrong[f"afterwards the subject shows {state}, after the same calls alone {expected}"[:600]] = None
         del subject
     return errors, list(wrong)
 
 
-def one_round(make, argument, rows, threads, iterations, sharing, crew, keep, errors, wrong):
+def one_round(make, argument, rows, threads, iterations, sharing, crew, keep, errors, wrong, until):
     """Let threads make their calls once, note errors and wrong results, and return the subject they shared."""
     subject, shared = make(), argument()
     series = [make() for _ in range(iterations)] if sharing == "series" else []
@@ -61,6 +73,8 @@ def one_round(make, argument, rows, threads, iterations, sharing, crew, keep, er
         while time.perf_counter() < begin:  # those that have a core begin within a microsecond
             pass
         for i in range(iterations):
+            if i % LOOK_EVERY == LOOK_EVERY - 1 and time.perf_counter() > until:
+                break
             call, result = row[(start + i) % len(row)]
             try:
                 got = call(targets[i] if targets else fresh() if fresh else own, given)
@@ -84,8 +98,8 @@ def in_threads(work, count):
         thread.join()
 
 
-def alone(make, argument, rows, observers, threads, iterations):
-    """Return the state after the same calls in one thread, or None where it depends on their order or a call fails."""
+def alone(make, argument, rows, observers, threads, iterations, until):
+    """Return the state after the same calls in one thread; None where it depends on their order, or a call fails, or time is up."""
     states = []
     for order in ("by thread", "in turn", "by thread, the last first"):
         subject, shared = make(), argument()
@@ -94,6 +108,8 @@ def alone(make, argument, rows, observers, threads, iterations):
         if order == "in turn":
             turns.sort(key=lambda turn: turn[1])
         for number, i in turns:
+            if time.perf_counter() > until:
+                return None
             row = rows[number % len(rows)]
             try:
                 row[(number // len(rows) + i) % len(row)][1](subject, shared)

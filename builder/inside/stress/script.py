@@ -161,7 +161,7 @@ def _keeping() -> str:
 
 
 def _functions() -> str:
-    return f"TICK_S = {drill.TICK_S}\n\n\n" + "\n\n".join(
+    return f"TICK_S = {drill.TICK_S}\nLOOK_EVERY = {drill.LOOK_EVERY}\n\n\n" + "\n\n".join(
         inspect.getsource(one)
         for one in (
             drill.drill,

@@ -1,7 +1,7 @@
 """Import a distribution once, then run lists of scenarios, each in a process forked from this one.
 
 Usage: stage.py PRELUDE.json, which has `modules` and `keep` (whether shared objects live for ever: see keeping.py), with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
-`output` (a file), `first`, `rounds`, `seconds`. A line answers with `pid` when a process begins, another with `status` when it ended.
+`output` (a file), `first`, `rounds`, `seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status` when it ended.
 
 A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil` and,
 where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes).
@@ -68,7 +68,7 @@ def perform(request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[
                 break
             lines.write(json.dumps({"begin": scenario["id"]}) + "\n")
             before, began = _size(reports), time.monotonic()
-            errors, wrong = play(scenario, namespace, request["rounds"], crew, keep)
+            errors, wrong = play(scenario, namespace, request, crew, keep)
             line = {
                 "end": scenario["id"],
                 "seconds": round(time.monotonic() - began, 3),
@@ -126,7 +126,11 @@ def environment(prelude: list[str]) -> dict[str, Any]:
 
 
 def play(
-    scenario: dict[str, Any], namespace: dict[str, Any], rounds: int, crew: Crew, keep: Callable[[Any], Any] | None
+    scenario: dict[str, Any],
+    namespace: dict[str, Any],
+    request: dict[str, Any],
+    crew: Crew,
+    keep: Callable[[Any], Any] | None,
 ) -> tuple[dict[str, int], list[str]]:
     """Run one scenario."""
 
@@ -141,7 +145,8 @@ def play(
         errors, wrong = drill(
             maker(scenario["make"]), maker(scenario["argument"]), rows, [function(text) for text in scenario["observe"]],
             threads=scenario["threads"], iterations=scenario["iterations"],
-            rounds=1 if scenario.get("once") else rounds, sharing=scenario["sharing"], crew=crew, keep=keep,
+            rounds=1 if scenario.get("once") else request["rounds"], sharing=scenario["sharing"], crew=crew, keep=keep,
+            longest_s=request["longest"],
         )  # fmt: skip
     except Exception as error:
         return {f"setup: {type(error).__name__}: {error}"[:200]: 1}, []
