@@ -49,6 +49,11 @@ class Interpreter:
     race: bool = False
     patience_s: float = 10.0
 
+    @property
+    def longest_s(self) -> float:
+        """What of that a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
+        return 0.7 * self.patience_s
+
     def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
         """Return the environment of its processes.
 
@@ -63,6 +68,7 @@ class Interpreter:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONFAULTHANDLER": "1",
             "PYTHONHASHSEED": "0",
+            "WHEELFARM_LONGEST_S": str(self.longest_s),  # replay scripts go by it
             **more,
         }
         if self.race:
@@ -160,10 +166,6 @@ def _process(
         process.wait()
 
 
-_LONGEST = 0.6
-"""What of the patience a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
-
-
 class Player:
     """Plays scenarios in processes of their own."""
 
@@ -222,7 +224,7 @@ class Player:
         request = {
             "scenarios": str(scratch / "scenarios.json"), "progress": str(progress), "prefix": self.prefix,
             "output": str(output), "first": first, "rounds": self.rounds, "seconds": seconds,
-            "longest": _LONGEST * self.interpreter.patience_s,
+            "longest": self.interpreter.longest_s,
         }  # fmt: skip
         pid = self.stage.begin(request)
         if pid is None:

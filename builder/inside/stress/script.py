@@ -19,6 +19,7 @@ It ends with exit code 1 when a result was wrong. A crash, a hang or a sanitizer
 THREADS = {threads}
 ITERATIONS = {iterations}
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else {rounds}
+LONGEST_S = float(os.environ.get("WHEELFARM_LONGEST_S", "inf"))  # what still makes calls then is cut short
 SHARING = {sharing!r}  # what the threads share: {explained}
 
 
@@ -46,7 +47,8 @@ if __name__ == "__main__":
     faulthandler.enable()
     sys.setswitchinterval(0.0005)
 {kept}{once}    errors, wrong = drill(
-        make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING{keep}
+        make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING,
+        longest_s=LONGEST_S{keep}
     )
     for sentence in wrong:
         print("WRONG:", sentence)
