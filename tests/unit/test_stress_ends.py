@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import script
 from conduct import Interpreter, run_script
 
 PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
@@ -20,3 +21,14 @@ def test_what_the_kernel_kills_did_not_crash(name: str, what: set[str]):
 def test_what_grows_without_end_meets_a_memory_error():
     growing = "held = b'ab'\ntry:\n    while True:\n        held *= 64\nexcept MemoryError:\n    print('WRONG: met')\n"
     assert run_script(PLAIN, growing, set()).what == {"wrong"}
+
+
+@pytest.mark.parametrize(("text", "what"), [("s.append(1)", {"gil"}), ("threading.Event().wait()", {"hang"})])
+def test_what_goes_on_and_on_is_no_hang_while_its_calls_come_to_an_end(text: str, what: set[str]):
+    scenario = {
+        "kind": "pair", "make": "[]", "argument": None, "observe": [], "sharing": "shared", "threads": 2,
+        "iterations": 10**9, "rows": [[[text, None]]],
+    }  # fmt: skip
+    written = script.written(scenario, ["threading"], title="A title", name="replay.py", rounds=10**6)
+    patient = Interpreter(sys.executable, ".", patience_s=3.0)
+    assert run_script(patient, written, set()).what == what
