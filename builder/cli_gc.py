@@ -53,7 +53,8 @@ def gc(
             swept = tidying.sweep(store, used, found.images.values(), room)
             garbage.remove(found, store, images=swept is not None)
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept}, indent=1))
+        record = {"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept or {}}
+        typer.echo(json.dumps(record, indent=1))
         return
     verb = "would remove" if dry_run else "removed"
     also = f" with {len(found.images)} images" if dry_run and found.images else ""

@@ -207,10 +207,7 @@ def _pieces(
         yield _piece(path), path in logs or (path.parent.name == "replay" and path.stem in findings)
     for path in _files(folder / "replays"):
         yield _piece(path), path.stem in findings
-    for name in (
-        "contents",
-        "pages",
-    ):  # what is in use is fetched again
+    for name in ("contents", "pages"):  # what is in use is fetched again
         for path in _files(store.folder / name):
             yield _piece(path), False
 

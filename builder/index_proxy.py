@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FOLDER = "/opt/wheelfarm/index"
 """Where the index cache is installed in its image."""
+_HOME = "/farm/proxy"
+"""Where the proxy's container has its programs, and what it is given."""
 
 _PORT = 8314
 _CACHE_PORT = 5000
@@ -134,7 +136,7 @@ class IndexProxy:
             self._given = set()
             self._service = self._start(image, stop)
         self._give(self._service, files)
-        self._service.put({f"/farm/index/sessions/{token}.json": json.dumps(described).encode()})
+        self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(described).encode()})
         return self._service
 
     def keep(self, job: str, visit: Visit, *, better: bool) -> None:
@@ -149,12 +151,12 @@ class IndexProxy:
             self.cache.write_lock(job, visit.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
-        programs = {f"/farm/index/{path.name}": path.read_bytes() for path in _PROGRAMS.glob("*.py")}
+        programs = {f"{_HOME}/{path.name}": path.read_bytes() for path in _PROGRAMS.glob("*.py")}
         config = {**_settings(host.index_settings()), "held": self.cache.entries()}
         task = Task(
             image=image,
-            command=[f"{FOLDER}/bin/python", "/farm/index/server.py", "/farm/index/config.json"],
-            files={**programs, "/farm/index/config.json": json.dumps(config).encode()},
+            command=[f"{FOLDER}/bin/python", f"{_HOME}/server.py", f"{_HOME}/config.json"],
+            files={**programs, f"{_HOME}/config.json": json.dumps(config).encode()},
             limits=Limits(memory_bytes=1 << 30, processes=1024),
         )
         service = self._engine.serve(task, "/result/ready", stop)
@@ -165,7 +167,7 @@ class IndexProxy:
         """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
         new = {sha256: path for sha256, path in files.items() if sha256 not in self._given and path.exists()}
         if new:
-            service.put({f"/farm/index/files/{sha256}": path for sha256, path in new.items()})
+            service.put({f"{_HOME}/files/{sha256}": path for sha256, path in new.items()})
             self._given |= set(new)
 
 
@@ -242,7 +244,7 @@ def _settings(index: host.IndexSettings) -> dict[str, Any]:
             "command": [
                 f"{FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8", "--timeout", "0",
                 "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
-                "--log-level", "warning", "--chdir", "/farm/index", "cache:app",
+                "--log-level", "warning", "--chdir", _HOME, "cache:app",
             ],
             "environment": {
                 "PROXPI_INDEX_URL": index.url,

@@ -74,9 +74,10 @@ def remove_volumes(
     going = [volume for volume in found if not kept(volume.attrs["Labels"])]
     if room is not None:
         size = {one["Name"]: max(0, one["UsageData"]["Size"]) for one in client.df()["Volumes"] or ()}
-        left = sorted((volume for volume in found if volume not in going), key=lambda one: size.get(one.name, 0))
-        while left and sum(size.get(volume.name, 0) for volume in left) > room:
-            going.append(left.pop())
+        for volume in sorted((one for one in found if one not in going), key=lambda one: size.get(one.name, 0)):
+            room -= size.get(volume.name, 0)
+            if room < 0:
+                going.append(volume)
     removed = 0
     for volume in going:
         with contextlib.suppress(APIError):  # a build uses it

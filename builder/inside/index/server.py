@@ -1,6 +1,8 @@
 """The farm's index proxy: a thin layer over an index cache that runs beside it in the same container.
 
-Usage: python server.py /farm/index/config.json
+Usage: python server.py CONFIG.json
+
+What it is given lies beside it: `files/`, `sessions/`.
 
 The layer adds what the cache does not have: a record of what each build fetched, pages that hold only what is locked,
 and files the farm knows already when the index is silent. Every build has a session, named by a token that is part of
@@ -28,6 +30,7 @@ import names
 from sessions import Session, Sessions
 from upstream import Entry, MissingError, SilentError, Upstream
 
+_HERE = Path(__file__).parent
 _JSON = "application/vnd.pypi.simple.v1+json"
 _CHANNEL = "simple"
 _METADATA = ".metadata"
@@ -149,8 +152,8 @@ def main() -> None:
     cache = config["cache"]
     subprocess.Popen(cache["command"], env={**os.environ, **config["environment"], **cache["environment"]})
     os.environ.update(config["environment"])  # a redirect of the cache is followed with the host's proxies and CA
-    Handler.upstream = Upstream(cache["url"], Path("/farm/index/files"), Path("/result/files"), config["held"])
-    Handler.sessions = Sessions(Path("/farm/index/sessions"), Path("/result/records"))
+    Handler.upstream = Upstream(cache["url"], _HERE / "files", Path("/result/files"), config["held"])
+    Handler.sessions = Sessions(_HERE / "sessions", Path("/result/records"))
     server = Server(("0.0.0.0", config["port"]), Handler)
     threading.Thread(
         target=names.serve, args=(("0.0.0.0", config["names_port"]), Handler.sessions), daemon=True
