@@ -24,5 +24,6 @@ fi
 echo "wheelfarm: making the virtual environment $venv"
 rm -rf "$venv"
 "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/farm.txt"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable "$here/.."
+# -qq: errors alone. A warning for each package about an index that lacks it would bury what is said next.
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$here/farm.txt"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable "$here/.."
