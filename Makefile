@@ -45,10 +45,10 @@ plan: $(VENV)/ready ## Show what `make wheels` would do.
 	@$(BIN)/wheelfarm plan --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
 
 docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md from the code.
-	@$(BIN)/python -m builder.report.reference docs
+	@$(BIN)/python -m builder.generate.docs docs
 
 interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the last run.
-	@$(BIN)/python -m builder.interfaces
+	@$(BIN)/python -m builder.judge.interfaces
 
 bench-audit: $(VENV)/ready engine benchmarks/.tools/ready ## Ask wheelfarm and other tools about wheels with planted faults.
 	@$(BIN)/python -m benchmarks.audit benchmarks/.tools benchmarks/out/audit.json

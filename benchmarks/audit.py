@@ -23,10 +23,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from builder import check, engine
-from builder.engine import Engine, Limits, Task
-from builder.store import Store
-from builder.tags import glibc_floors
+from builder.check import read
+from builder.distributions.tags import glibc_floors
+from builder.engine import client
+from builder.engine.client import Engine, Limits, Task
+from builder.store.store import Store
 from tests import planted
 
 WELL_KEPT = (
@@ -71,7 +72,7 @@ class Case:
 def main() -> None:
     """Compile, download, ask every tool, print and write."""
     tools, output = Path(sys.argv[1]) / "bin", Path(sys.argv[2])
-    docker = engine.connect("bench-audit")
+    docker = client.connect("bench-audit")
     image = docker.newest_image("wheelfarm/builder-debian-12")
     if image is None:
         sys.exit("there is no builder image: run `make wheels` once")
@@ -103,7 +104,7 @@ def _well_kept(folder: Path) -> list[Case]:
     for requirement in WELL_KEPT:
         place = folder / requirement
         place.mkdir()
-        found += [Case(fault="", code="", path=path) for path in check.upstream(requirement, place, store)]
+        found += [Case(fault="", code="", path=path) for path in read.upstream(requirement, place, store)]
     store.close()
     return found
 
@@ -134,7 +135,7 @@ def _import(docker: Engine, cases: Sequence[Case], folder: Path) -> dict[str, st
 
 def _wheelfarm(case: Case) -> str:
     """Count the code that was planted, not just any; of a good wheel, anything that is an error."""
-    found = check.check(case.path).findings
+    found = read.check(case.path).findings
     if case.code:
         codes = {finding.code for finding in found}
         return case.code if codes == {case.code} else ""

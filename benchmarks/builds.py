@@ -22,9 +22,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder import catalog, engine, host
-from builder.sources import index
-from builder.store import Store, digest
+from builder import host
+from builder.config import catalog
+from builder.engine import client
+from builder.sources.client import Index
+from builder.store.store import Store, digest
 
 BASE = "debian-12"
 PACKAGES = {
@@ -96,7 +98,7 @@ def measure(folder: Path, say: Callable[[str], None], *, rounds: int = ROUNDS) -
     folder = folder.resolve()
     sdists = _sdists(folder / "sdists")
     ready = _ready(folder / "ready", sdists[SMALLEST], say)
-    docker = engine.connect()
+    docker = client.connect()
     image = _builder(ready)
     fromager = _fromager_image(docker, image, say)
     timed = Timed()
@@ -182,7 +184,7 @@ class Farm:
 
     def end(self) -> None:
         """Remove what its compilers kept."""
-        engine.connect(self._farm_id).remove_compiler_caches(())
+        client.connect(self._farm_id).remove_compiler_caches(())
 
 
 def _run(command: list[str], place: Path, *, allowed: Iterable[int] = (0,), **environment: str) -> None:
@@ -199,7 +201,7 @@ def _run(command: list[str], place: Path, *, allowed: Iterable[int] = (0,), **en
 def _sdists(folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "store")
-    packages = index.Index(host.index_settings(), store)
+    packages = Index(host.index_settings(), store)
     found = {}
     for name, version in PACKAGES.items():
         found[name] = folder / f"{name}-{version}.tar.gz"
@@ -248,7 +250,7 @@ def _cibuildwheel(sdists: Iterable[Path], image: str, target: Path) -> None:
         raise RuntimeError(f"cibuildwheel made {len(list(target.glob('*.whl')))} wheels")
 
 
-def _fromager_image(docker: engine.Engine, builder: str, say: Callable[[str], None]) -> str:
+def _fromager_image(docker: client.Engine, builder: str, say: Callable[[str], None]) -> str:
     tag = f"wheelfarm/benchmark-fromager:{digest(builder, _DOCKERFILE, _FROMAGER.read_text())[:16]}"
     if docker.image_labels(tag) is None:
         say("installing fromager")

@@ -21,7 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from builder.store import Store
+from builder.store.store import Store
 from tests.corpus import make_sdist
 
 HERE = Path(__file__).parent

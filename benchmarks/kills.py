@@ -29,7 +29,7 @@ from typing import Any
 
 from rich.console import Console
 
-from builder.store import Store
+from builder.store.store import Store
 from tests.corpus import make_sdist
 
 PACKAGES = ("steady", "chained", "latchkey")

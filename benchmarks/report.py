@@ -22,16 +22,16 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from builder import farm
-from builder.base_outcomes import Outcome
-from builder.findings import Finding, Verdict
-from builder.matrix import Matrix
+from builder.config.matrix import Matrix
+from builder.farm import run as farm
+from builder.judge.bases import Outcome
+from builder.judge.findings import Finding, Verdict
+from builder.judge.package import Judged, Judgement, Wheel
+from builder.judge.speed import Ratio, Speed
+from builder.judge.threads import Exercised
 from builder.report import document, outputs
 from builder.sources import Source
-from builder.speed import Ratio, Speed
-from builder.store import Store
-from builder.stress_rules import Exercised
-from builder.verdict import Judged, Judgement, Wheel
+from builder.store.store import Store
 
 BASES = ("debian-12", "debian-13", "ubuntu-24.04")
 BUILT_ON = ("debian-12", "ubuntu-24.04")

@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import synthetic
-from builder import catalog, index, matrix, plan, schedule, seal
-from builder.effort import EFFORTS
+from builder import index
+from builder.config import catalog, matrix
+from builder.config.effort import EFFORTS
+from builder.config.matrix import Package
+from builder.farm import unchanged
 from builder.index import Entry
-from builder.matrix import Package
-from builder.schedule import Room
+from builder.plan import graph as plan
+from builder.plan import schedule
+from builder.plan.schedule import Room
 from builder.sources import Source
-from builder.store import Store
+from builder.store.store import Store
 
 SIZES = (100, 1_000, 10_000)
 SLOTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -50,7 +54,7 @@ def measure(folder: Path, say: Callable[[str], None], *, sizes: tuple[int, ...] 
     figures: dict[str, float] = {}
     synthetic.seed(folder / "seed")
     for count in sizes:
-        place = folder / f"matrix-{count}-{seal.farm_digest()[:8]}"  # another farm has other keys
+        place = folder / f"matrix-{count}-{unchanged.farm_digest()[:8]}"  # another farm has other keys
         if not (place / "wheelhouse/verdicts.json").exists():
             _prepare(count, folder / "seed", place)
         for name, command in (("noop", ["run"]), ("plan", ["plan", "--json"]), ("plan_changed", _changed(place))):

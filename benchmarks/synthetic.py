@@ -16,13 +16,16 @@ from typing import Any
 
 from packaging.version import Version
 
-from builder import catalog, host, matrix, plan, schedule
-from builder.effort import EFFORTS, Level
-from builder.jobs import asked as asked_with
-from builder.matrix import Package
+from builder import host
+from builder.config import catalog, matrix
+from builder.config.effort import EFFORTS, Level
+from builder.config.matrix import Package
+from builder.jobs.job import asked as asked_with
+from builder.plan import graph as plan
+from builder.plan import schedule
 from builder.sources import Source
 from builder.sources.resolve import query
-from builder.store import Evidence, Store
+from builder.store.store import Evidence, Store
 from tests.corpus import make_sdist
 
 SEED = "steady"

@@ -202,7 +202,7 @@ class CannotTellError(Exception):
     The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
 
     Attributes:
-        code: the finding it becomes (builder/findings.py).
+        code: the finding it becomes (builder/judge/findings.py).
     """
 
     def __init__(self, reason: str, *, code: str = "WF902") -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import certifi
 
-from builder.schedule import Room
+from builder.plan.schedule import Room
 
 CA_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and Ubuntu keep the system bundle; the farm's images carry the host's there."""

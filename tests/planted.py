@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.engine import Limits, Task
+from builder.engine.client import Limits, Task
 
 if TYPE_CHECKING:
-    from builder.engine import Engine
+    from builder.engine.client import Engine
 
 NAME, VERSION = "planted", "1.0"
 DIST_INFO = f"{NAME}-{VERSION}.dist-info"

@@ -1,6 +1,6 @@
 """Running a plan."""
 
-from builder.execute.local import LocalExecutor
+from builder.execute.executor import LocalExecutor
 from builder.execute.observer import Observer
 
 __all__ = ["LocalExecutor", "Observer"]

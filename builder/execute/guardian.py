@@ -49,10 +49,10 @@ def main() -> None:
     if sys.stdin.buffer.read() == _DONE:
         return
     os.environ["DOCKER_HOST"] = address
-    from builder import engine
+    from builder.engine import client
 
     for _ in range(_ROUNDS):  # what the farm had started may take a moment to show
-        engine.connect().reap_run(run_id)
+        client.connect().reap_run(run_id)
         time.sleep(_PAUSE_S)
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from builder.store import replace_text
-from builder.tags import serves
+from builder.distributions.tags import serves
+from builder.store.store import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from builder.index.model import Manifest
+    from builder.index.manifest import Manifest
 
 FOLDER = "constraints"
 """Its folder under the wheelhouse."""

@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.index.model import Entry, manifest
-from builder.metadata import NotADistributionError, wheel_metadata_bytes
+from builder.distributions.metadata import NotADistributionError, wheel_metadata_bytes
+from builder.index.manifest import Entry, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.index.model import Manifest, Served
-    from builder.store import Store
+    from builder.index.manifest import Manifest, Served
+    from builder.store.store import Store
 
 
 def described(files: Iterable[Served], store: Store) -> Manifest:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from builder.index.model import SERVED
+from builder.index.manifest import SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from builder.index.model import Entry, Manifest
+    from builder.index.manifest import Entry, Manifest
 
 PAGES = ("index.html", "index.json")
 """File names of a page's two forms."""

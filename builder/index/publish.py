@@ -15,16 +15,16 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.index.model import QUARANTINE, SERVED, digests, listing
+from builder.index.manifest import QUARANTINE, SERVED, digests, listing
 from builder.index.pages import PAGES, project_pages, root_pages
-from builder.store import replace_text, written_aside
+from builder.store.store import replace_text, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from builder.index.model import Entry, Manifest
-    from builder.store import Store
+    from builder.index.manifest import Entry, Manifest
+    from builder.store.store import Store
 
 _STATE = ".published"
 _FOLDER_DIGITS = 16

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from builder.errors import UnknownSnapshotError
 from builder.index import constraints
-from builder.index.model import QUARANTINE, SERVED, entries_of
+from builder.index.manifest import QUARANTINE, SERVED, entries_of
 from builder.index.publish import publish
 
 if TYPE_CHECKING:
-    from builder.index.model import Manifest
+    from builder.index.manifest import Manifest
     from builder.index.publish import Published
-    from builder.store import Store
+    from builder.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

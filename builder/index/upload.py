@@ -25,16 +25,16 @@ from twine.settings import Settings
 
 from builder import host
 from builder.errors import Interrupted, TargetError
-from builder.index.model import SERVED
+from builder.index.manifest import SERVED
 from builder.index.snapshots import current
-from builder.store import file_sha256
+from builder.store.store import file_sha256
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-    from builder.index.model import Entry
-    from builder.store import Store
+    from builder.index.manifest import Entry
+    from builder.store.store import Store
 
 TRIES = 7
 """How often a file is sent before the target counts as silent."""

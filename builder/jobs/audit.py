@@ -1,7 +1,7 @@
 """Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
 
 Facts: `wheels`, by file name: see builder/inside/audit.py; of a wheel of the stable ABI also `abi3audit`, what that
-tool objects to (builder/stable_abi.py).
+tool objects to (builder/distributions/abi3audit.py).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder import stable_abi
-from builder.engine import Limits, Task
+from builder.distributions import abi3audit
+from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import CODE_INSIDE, Result, inside_program, programs_digest
-from builder.store import digest
+from builder.jobs.job import CODE_INSIDE, Result, inside_program, programs_digest
+from builder.store.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.jobs import Tools
-    from builder.store import Evidence
+    from builder.jobs.job import Tools
+    from builder.store.store import Evidence
 
 _PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "signals.py", "wheelfile.py")
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
@@ -71,6 +71,6 @@ class Audit:
             raise CannotTellError(f"the audit ended with exit code {ended.exit_code} (log: {tools.log})")
         found = json.loads(next(iter(ended.output.values())))
         for filename, sha256 in build.files.items():
-            if stable_abi.claims(filename) and not found[filename]["faults"]:
-                found[filename]["abi3audit"] = stable_abi.objections(tools.store.file(sha256), filename)
+            if abi3audit.claims(filename) and not found[filename]["faults"]:
+                found[filename]["abi3audit"] = abi3audit.objections(tools.store.file(sha256), filename)
         return Result(facts={"wheels": found})

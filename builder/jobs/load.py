@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder import index
-from builder.engine import Limits, Task
+from builder.distributions.tags import runs_on
+from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs import CODE_INSIDE, Result, inside_program, programs_digest
-from builder.store import digest
-from builder.tags import runs_on
+from builder.jobs.job import CODE_INSIDE, Result, inside_program, programs_digest
+from builder.store.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from builder.catalog import Abi, Base
-    from builder.jobs import Tools
+    from builder.config.catalog import Abi, Base
+    from builder.jobs.job import Tools
     from builder.sources import Pure
-    from builder.store import Evidence, Store
+    from builder.store.store import Evidence, Store
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"

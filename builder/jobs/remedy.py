@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from builder import contents, host
-from builder.engine import Limits, Task
+from builder import host
+from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError, Interrupted
-from builder.jobs import Result
-from builder.store import digest, written_aside
+from builder.jobs.job import Result
+from builder.judge import apt_contents
+from builder.store.store import digest, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from builder.catalog import Base
-    from builder.contents import Want
-    from builder.jobs import Tools
-    from builder.store import Evidence
+    from builder.config.catalog import Base
+    from builder.jobs.job import Tools
+    from builder.judge.apt_contents import Want
+    from builder.store.store import Evidence
 
 _ARCHITECTURES = ("amd64", "all")
 _FRESH_S = 7 * 86_400.0
@@ -71,7 +72,7 @@ class Remedy:
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)
         wants = wanted(build)
-        search = contents.Search(wants)
+        search = apt_contents.Search(wants)
         if wants:
             _read(search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools)
         found = search.found()
@@ -97,10 +98,10 @@ class Remedy:
 def wanted(build: Evidence) -> tuple[Want, ...]:
     """Return what a build missed, over all its ABIs."""
     failures = (made["failure"] for made in build.facts.get("abis", {}).values() if "failure" in made)
-    return contents.wants_of(item for failure in failures for item in failure.get("missing", ()))
+    return apt_contents.wants_of(item for failure in failures for item in failure.get("missing", ()))
 
 
-def _read(search: contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools) -> None:
+def _read(search: apt_contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools) -> None:
     """Search the indexes of the machine's architecture and, where that is not enough, those of every architecture."""
     if not targets:
         raise CannotTellError(f"apt in the builder image names no archive of {suite} that is reached by HTTP")

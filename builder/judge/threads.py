@@ -1,82 +1,196 @@
-"""How does native code look, unloaded, to one who knows what breaks without the GIL? Signs, never a verdict."""
+"""Race and exercise facts -> findings, and how much they prove. Pure.
+
+Why each of them forces the verdict it does, or none: docs/decisions/0009-what-threads-show.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from builder.judge.subject import together
+from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from builder.store.store import Evidence
 
-    from builder.findings import Finding
-    from builder.judge.subject import Subject
+Facts = Mapping[str, Any]
 
-NOT_USED = 1
-"""`Py_MOD_GIL_NOT_USED`, the value of `Py_mod_gil` by which a module says that it needs no GIL (PEP 703)."""
+ENOUGH = 0.5
+"""Share of the native callables that must have been called by threads for `compatible`."""
 
-
-def findings(subject: Subject) -> Iterator[Finding]:
-    """Name the signs in a free-threaded wheel."""
-    if not subject.free_threaded:
-        return
-    known = {path: facts["threads"] for path, facts in subject.extensions if "threads" in facts}
-    bare = [
-        (path, f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock")
-        for path, facts in subject.extensions
-        if path in known and _is_bare(facts)
-    ]
-    yield from together("WF617", bare)
-    for code, what in (("WF618", "borrowed"), ("WF619", "libc")):
-        yield from together(
-            code, [(path, f"{path}: {', '.join(told[what])}") for path, told in known.items() if told[what]]
-        )
+_HARMS = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_MOST = 12
 
 
-def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
-    """Return what an audited wheel shows, for those who look for races to begin with what is likely.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercised:
+    """How much native code was put under threads.
 
-    Args:
-        wheels: facts of an audit job, by file name.
-        filename: the wheel.
-
-    Returns:
-        Of `bare` (types and no lock), `borrowed`, `libc` and `writable`, those that any extension module shows.
+    Attributes:
+        callables: native callables there are.
+        alone: those that could be called at all.
+        under_threads: those that threads called, with the race detector watching.
+        pairs: pairs of operations that threads tried on one object.
+        side_by_side: calls that each thread made beside the others' in such a trial.
+        detector: whether the race detector watched and had proven itself.
     """
-    objects = wheels.get(filename or "", {}).get("objects", {})
-    extensions = [facts for facts in objects.values() if facts.get("kind") == "extension" and "threads" in facts]
-    found = {"bare": any(_is_bare(facts) for facts in extensions)}
-    for what in ("borrowed", "libc", "writable"):
-        found[what] = any(facts["threads"][what] for facts in extensions)
-    return tuple(what for what, shown in found.items() if shown)
+
+    callables: int = 0
+    alone: int = 0
+    under_threads: int = 0
+    pairs: int = 0
+    side_by_side: int = 0
+    detector: bool = False
+
+    @property
+    def enough(self) -> bool:
+        """Whether finding nothing means something."""
+        return self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+
+    def missed(self, rarity: int) -> float:
+        """Return how likely one trial misses a race that shows in one of so many calls side by side."""
+        return float((1 - 1 / rarity) ** self.side_by_side)
 
 
-def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
-    before, after = _whole(old), _whole(new)
-    for what, words in (("locks", "takes locks by"), ("borrowed", "borrows references by"), ("libc", "calls")):
-        if gained := sorted(after[what] - before[what]):
-            yield f"{words} {', '.join(gained)}"
-        if lost := sorted(before[what] - after[what]):
-            yield f"no longer {words} {', '.join(lost)}"
-    if before["declared"] != after["declared"]:
-        yield f"says that it needs no GIL of {', '.join(sorted(after['declared'])) or 'no module'}"
+def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
+    """Say how much was put under threads, by the evidence there is."""
+    facts = race.facts if race is not None and race.determined else {}
+    surface = facts.get("surface")
+    if not surface:
+        return Exercised()
+    done = exercise is not None and exercise.determined and exercise.facts.get("install", "none") is None
+    under = set(facts.get("under_threads", ())) & set(surface["callables"])
+    proven = all(facts["preflight"].values())
+    callables = set(surface["callables"])
+    return Exercised(
+        callables=len(callables),
+        alone=len(callables & set(surface["reached"])),
+        under_threads=len(under),
+        pairs=facts["pairs"],
+        side_by_side=facts["side_by_side"],
+        detector=proven and done,
+    )
 
 
-def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {"locks": set(), "borrowed": set(), "libc": set(), "declared": set()}
-    for path, one in facts["objects"].items():
-        if one.get("kind") == "extension" and "threads" in one:
-            for what in ("locks", "borrowed", "libc"):
-                found[what] |= set(one["threads"][what])
-            if _declares(one):
-                found["declared"].add(path.partition(".")[0].replace("/", "."))
-    return found
+def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Give one finding of each code and place, one with a program where there is one: an id stands for one finding."""
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.where)
+        if key not in found or (finding.script and not found[key].script):
+            found[key] = finding
+    yield from found.values()
 
 
-def _declares(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["init"] and facts["init"]["slots"].get("gil") == NOT_USED)
+def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
+    """Judge what the race detector saw."""
+    if facts.get("wheel") is None:
+        return
+    if facts["failure"] is not None:
+        yield Finding(code="WF610", detail=f"it does not compile with ThreadSanitizer: {facts['failure']}", log=log)
+        return
+    preflight = facts["preflight"]
+    if not preflight["racy_seen"] or not preflight["clean_silent"]:
+        missed = "did not see a race that is there" if not preflight["racy_seen"] else "saw a race where there is none"
+        yield Finding(code="WF609", detail=f"the detector {missed}", where="canary", log=log)
+        return
+    if facts["install"] is not None:
+        yield Finding(code="WF610", detail=f"it could not be installed to be examined: {facts['install']}", log=log)
+        return
+    if facts["surface"] is None:
+        yield Finding(code="WF611", detail="calling it alone ended every attempt to learn how", log=log)
+        return
+    yield from _covered(facts, log)
+    for event in facts["races"][:_MOST]:
+        yield _with_gil(_race(event, log), facts)
+    for event in facts["harms"][:_MOST]:
+        for finding in _harm(event, log, race=True):
+            yield _with_gil(finding, facts)
+    for event in facts["advisory"][:_MOST]:
+        code = "WF607" if event.get("lock_free") else "WF606"
+        where = " and ".join(event["places"])
+        yield Finding(code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log)
 
 
-def _is_bare(facts: Mapping[str, Any]) -> bool:
-    return facts["threads"]["types"] and not facts["threads"]["locks"] and _declares(facts)
+def _with_gil(finding: Finding, facts: Facts) -> Finding:
+    """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
+    return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}") if facts.get("gil") else finding
+
+
+def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
+    """Judge what threads did to a package with the plain interpreter."""
+    if facts.get("wheel") is None or facts.get("install") is not None:
+        return
+    for event in facts["harms"][:_MOST]:
+        for finding in _harm(event, log, race=False):
+            yield _with_gil(finding, facts)
+    yield from _own_tests(facts.get("own_tests"), log)
+
+
+def _covered(facts: Facts, log: str) -> Iterator[Finding]:
+    callables = set(facts["surface"]["callables"])
+    missed = sorted(callables - set(facts["under_threads"]))
+    if len(callables) - len(missed) < ENOUGH * len(callables):
+        named = ", ".join(missed[:6]) + (f" and {len(missed) - 6} more" if len(missed) > 6 else "")  # noqa: PLR2004
+        detail = f"threads called {len(callables) - len(missed)} of {len(callables)} native callables; not {named}"
+        yield Finding(code="WF611", detail=detail, where="surface", log=log)
+
+
+def _race(event: Facts, log: str) -> Finding:
+    detail = f"{', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
+    code = "WF604" if event["freed"] else "WF605"
+    where = " and ".join(event["places"])
+    return Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True)
+
+
+def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
+    """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
+    what = event["what"]
+    where = ", ".join(event["calls"]["natives"][:4]) or _calls(event)
+    how = {"crash": f"{event.get('signal') or 'the process ends'} when ", "hang": "no end when "}.get(what, "")
+    detail = f"{how}threads make {_calls(event)}{_counted(event)}"
+    if not event.get("shown"):
+        if what != "wrong":
+            yield Finding(code="WF615", detail=detail, where=where, log=log)
+        return
+    arms = event.get("arms", {})
+    alone = arms.get("alone", [0, 0])[0] > 0
+    code = "WF608" if alone else _HARMS[what]
+    if not alone and arms.get("gil", [0, 0])[0] > 0:
+        detail += "; it happens with the GIL on too"
+    if not alone and arms.get("private", [0, 0])[0] > 0:
+        detail += "; it happens with an object for each thread too: what they share is the module's"
+    if sentences := event.get("sentences"):
+        detail += f": {sentences[0][:300]}"
+    yield Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=race)
+
+
+def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
+    if facts is None:
+        return
+    if not facts["ran"]:
+        yield Finding(code="WF614", detail=facts["why"], where="tests", log=log)
+        return
+    if facts["crash"]:
+        yield Finding(code="WF613", detail=f"{facts['crash']} with {facts['threads']} threads", where="tests", log=log)
+    if facts["single"]:
+        named = "; ".join(f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MOST])
+        count, total = len(facts["single"]), facts["parallel"]["passed"] + facts["parallel"]["failed"]
+        yield Finding(code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log)
+    for name, message in list(facts["findings"].items())[:_MOST]:
+        yield Finding(code="WF612", detail=message, where=name, log=log)
+
+
+def _calls(event: Facts) -> str:
+    """Show the calls of an event, a few of them."""
+    if event["calls"] is None:
+        return "calls of the package's own tests"
+    texts = list(dict.fromkeys(text for row in event["calls"]["rows"] for text, _ in row))
+    shown = ", ".join(f"`{text}`" for text in texts[:3])
+    made = f" of `{event['calls']['make'][:80]}`" if event["calls"]["make"] else ""
+    return shown + (f" and {len(texts) - 3} more calls" if len(texts) > 3 else "") + made  # noqa: PLR2004
+
+
+def _counted(event: Facts) -> str:
+    return f" (shown again {event['shown']} of {event['ran']} times)" if event.get("shown") else ""

@@ -11,8 +11,8 @@ from builder.report.document import Part, schema_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.check import Checked
-    from builder.findings import Finding
+    from builder.check.read import Checked
+    from builder.judge.findings import Finding
 
 SCHEMA_VERSION = 1
 

@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.sources import Source
-from builder.store import written_aside
+from builder.store.store import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from builder.findings import Finding
-    from builder.matrix import Matrix
-    from builder.speed import Ratio, Speed
-    from builder.verdict import Judged, Judgement
+    from builder.config.matrix import Matrix
+    from builder.judge.findings import Finding
+    from builder.judge.package import Judged, Judgement
+    from builder.judge.speed import Ratio, Speed
 
 SCHEMA_VERSION = 1
 _RARITY = 100

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.report import badge, junit, markdown, sarif, site
+from builder.plan.schedule import package_of
+from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import history
-from builder.schedule import package_of
-from builder.store import replace_text
+from builder.report.site import site
+from builder.store.store import replace_text
 
 if TYPE_CHECKING:
     from builder.report.document import Document
-    from builder.store import Store
+    from builder.store.store import Store
 
 
 def write(document: Document, store: Store, run: str) -> None:

@@ -15,7 +15,7 @@ from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Res
 from resolvelib.resolvers import ResolutionTooDeep
 
 if TYPE_CHECKING:
-    from builder.sources.index import Index, Release
+    from builder.sources.client import Index, Release
 
 _MAX_ROUNDS = 2000
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from builder.sources.index import WrongFileError
+from builder.sources.client import WrongFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.tags import Tag
 
-    from builder.sources.index import Index, Release
-    from builder.store import Store
+    from builder.sources.client import Index, Release
+    from builder.store.store import Store
 
 _NATIVE_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".cu", ".zig", ".go")
 _NATIVE_BUILDS = frozenset({"Cargo.toml", "CMakeLists.txt", "meson.build", "binding.gyp"})

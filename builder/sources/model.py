@@ -85,7 +85,7 @@ class Fault:
     """Why a package has no usable sdist.
 
     Attributes:
-        code: the finding's code (builder/findings.py).
+        code: the finding's code (builder/judge/findings.py).
         detail: what happened, for a person.
         version: the release that was meant, if it is known.
     """

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from builder.metadata import NotADistributionError, sdist_metadata
-from builder.sources.building import with_builds
+from builder.distributions.metadata import NotADistributionError, sdist_metadata
+from builder.sources.build_requirements import with_builds
+from builder.sources.client import Index, IndexSilentError, Release, WrongFileError, same_name
 from builder.sources.closure import Candidate, NoSetError, closure
-from builder.sources.index import Index, IndexSilentError, Release, WrongFileError, same_name
 from builder.sources.model import Fault, Pure, Source, Sources
-from builder.store import digest
+from builder.store.store import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from builder.matrix import Matrix, Package
-    from builder.store import Store
+    from builder.config.matrix import Matrix, Package
+    from builder.store.store import Store
 
 _PARALLEL = 8
 

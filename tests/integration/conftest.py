@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from builder import provision
-from builder.engine import Engine, connect
+from builder.engine import provision
+from builder.engine.client import Engine, connect
 from builder.errors import EngineMissingError
-from builder.store import Store
+from builder.store.store import Store
 from tests.corpus import make_sdist
 
 DEBIAN = '[farm]\nbases = ["debian-12", "debian-13"]\nbuild-on = ["debian-12"]\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from builder.store import Evidence, Store
+from builder.store.store import Evidence, Store
 from tests.integration.conftest import Workshop
 
 MATRIX = """

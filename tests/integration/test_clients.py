@@ -18,10 +18,12 @@ from typing import Any
 
 import pytest
 
-from builder import archives, catalog, index
-from builder.engine import LABEL, Engine
+from builder import index
+from builder.config import catalog
+from builder.engine import archives
+from builder.engine.client import LABEL, Engine
 from builder.index import constraints
-from builder.store import Store
+from builder.store.store import Store
 from tests.integration.conftest import Workshop
 from tests.integration.tools import packages_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine import Ended, Engine, Limits, Task
+from builder.engine.client import Ended, Engine, Limits, Task
 from tests.integration.conftest import Workshop, containers_of
 
 LOOK = """

@@ -17,11 +17,11 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from builder import host
-from builder.sources.index import Index
-from builder.store import Store
+from builder.sources.client import Index
+from builder.store.store import Store
 
 if TYPE_CHECKING:
-    from builder.sources.index import Release
+    from builder.sources.client import Release
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from builder.engine import Engine
+from builder.engine.client import Engine
 from builder.errors import ExitCode
 from builder.report import document
 from tests.integration.conftest import DEBIAN, Workshop, containers_of

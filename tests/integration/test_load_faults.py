@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builder.errors import ExitCode
-from builder.store import Store
+from builder.store.store import Store
 from tests.integration.conftest import Workshop
 
 # By package: verdicts and codes on cp314, then on cp314t. Infos are in brackets.

@@ -13,10 +13,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from builder import check
-from builder.engine import Engine
+from builder.check import read
+from builder.engine.client import Engine
 from builder.errors import ExitCode
-from builder.findings import CODES
+from builder.judge.findings import CODES
 from builder.report import check_document
 from tests import planted
 from tests.integration.conftest import Workshop
@@ -34,7 +34,7 @@ def test_each_fault_gets_its_code_and_no_other(objects: Mapping[str, bytes], tmp
     wrong = {}
     count = 0
     for one in planted.planted(objects):
-        found = check.check(one.write(tmp_path)).findings
+        found = read.check(one.write(tmp_path)).findings
         count += 1
         if {finding.code for finding in found} != {one.code}:
             wrong[one.fault] = (one.code, [(finding.code, finding.detail) for finding in found])
@@ -44,7 +44,7 @@ def test_each_fault_gets_its_code_and_no_other(objects: Mapping[str, bytes], tmp
 
 def test_good_wheels_have_no_finding(objects: Mapping[str, bytes], tmp_path: Path):
     for one in planted.good(objects):
-        assert check.check(one.write(tmp_path)).findings == (), one.fault
+        assert read.check(one.write(tmp_path)).findings == (), one.fault
 
 
 def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
@@ -54,7 +54,7 @@ def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
 
 
 def test_the_culprit_is_named(objects: Mapping[str, bytes], tmp_path: Path):
-    details = {one.fault: check.check(one.write(tmp_path)).findings[0] for one in planted.planted(objects)}
+    details = {one.fault: read.check(one.write(tmp_path)).findings[0] for one in planted.planted(objects)}
     assert f"arc4random@GLIBC_2.36 of libc.so.6 in {planted.SO}" in details["newer glibc"].detail
     assert "GLIBCXX_3.4.30 of libstdc++.so.6" in details["newer libstdc++"].detail
     assert "PyUnicode_AsUnicode, which CPython 3.12 removed" in details["removed C API"].detail
@@ -71,7 +71,7 @@ def test_a_wheel_of_500_mb_takes_little_memory(objects: Mapping[str, bytes], tmp
         tmp_path
     )
     assert path.stat().st_size > 500 << 20
-    assert check.check(path).findings == ()
+    assert read.check(path).findings == ()
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 << 20  # KiB
 
 
@@ -80,7 +80,7 @@ def test_reading_writes_nothing(objects: Mapping[str, bytes], tmp_path: Path):
     paths = [one.write(tmp_path / "wheels") for one in hostile]
     before = sorted(tmp_path.rglob("*"))
     for path in paths:
-        check.check(path)
+        read.check(path)
     assert sorted(tmp_path.rglob("*")) == before
 
 

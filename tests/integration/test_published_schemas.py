@@ -10,10 +10,10 @@ import pytest
 import xmlschema
 
 from builder import host
-from builder.findings import Verdict
-from builder.report import junit
-from builder.sources.index import Index
-from builder.store import Store
+from builder.judge.findings import Verdict
+from builder.report.formats import junit
+from builder.sources.client import Index
+from builder.store.store import Store
 from tests.unit.documents import HOSTILE, abi, document, finding
 
 

@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from builder.report import outputs
-from builder.store import Store
+from builder.store.store import Store
 from tests.unit.documents import HOSTILE, SPEED, abi, document, finding
 
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from builder.engine import Engine
+from builder.engine.client import Engine
 from builder.errors import ExitCode
 from tests.integration.conftest import DEBIAN, Workshop, containers_of, networks_of
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import farm, matrix, speed
-from builder.effort import Level
-from builder.engine import Engine, Limits, Task
-from builder.index_proxy import IndexProxy
-from builder.jobs import Tools, stress_programs
-from builder.store import Evidence, Store
+from builder.config import matrix
+from builder.config.effort import Level
+from builder.engine.client import Engine, Limits, Task
+from builder.farm import run
+from builder.jobs.job import Tools, stress_programs
+from builder.judge import speed
+from builder.proxy.proxy import IndexProxy
+from builder.store.store import Evidence, Store
 from tests.corpus import CORPUS
 from tests.integration.conftest import Workshop
 
@@ -153,7 +155,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     store = Store(done.wheelhouse)
     asked = matrix.load(done.root / "matrix.toml")
     plans = {
-        level: farm.prepare(asked, store, farm.Request(only=["spanbuf"], effort=level), Quiet()).plan
+        level: run.prepare(asked, store, run.Request(only=["spanbuf"], effort=level), Quiet()).plan
         for level in (Level.QUICK, Level.STANDARD)
     }
     known = plans[Level.QUICK].outlook(lambda _, key: store.get(key))

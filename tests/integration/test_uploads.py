@@ -26,7 +26,7 @@ import requests
 from builder import index
 from builder.errors import ExitCode, TargetError
 from builder.index import upload
-from builder.store import Store
+from builder.store.store import Store
 from tests.integration.proxy import Cut, CuttingProxy
 from tests.integration.tools import environment_of
 

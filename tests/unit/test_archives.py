@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import archives
+from builder.engine import archives
 from builder.errors import CannotTellError
 
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from builder.base_outcomes import Outcome, outcomes
-from builder.store import Evidence
-from builder.store import Outcome as Told
+from builder.judge.bases import Outcome, outcomes
+from builder.store.store import Evidence
+from builder.store.store import Outcome as Told
 
 MODULE = {"module": "foo", "native": True, "gil": {"before": False, "after": False, "enabled_by": None}}
 GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder.sources import Pure, Source, building
-from builder.store import Store
+from builder.sources import Pure, Source, build_requirements
+from builder.store.store import Store
 
 PYTHON = Version("3.14.5")
 PROJECT = '[build-system]\nrequires = ["setuptools>=77", "anvil>=1"]\n'
@@ -20,7 +20,7 @@ def source(name: str, version: str = "1.0", **more) -> Source:
 
 def linked(stated: dict[str, tuple[str, ...]], *more: Source) -> dict[str, Source]:
     found = {name: source(name) for name in stated} | {one.name: one for one in more}
-    return building.linked(found, {name: stated.get(name, ()) for name in found}, PYTHON)
+    return build_requirements.linked(found, {name: stated.get(name, ()) for name in found}, PYTHON)
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ def test_requirements_are_read_from_the_sdist(
     tmp_path: Path, files: dict[str, str], stated: tuple[str, ...], kind: str
 ):
     path = packed(tmp_path, files, kind)
-    assert building.stated(path, path.name) == stated
+    assert build_requirements.stated(path, path.name) == stated
 
 
 def test_what_is_no_archive_states_nothing(tmp_path: Path):
     path = tmp_path / "hammer-1.0.tar.gz"
     path.write_bytes(b"no archive")
-    assert building.stated(path, path.name) == ()
+    assert build_requirements.stated(path, path.name) == ()
 
 
 def test_an_sdist_is_read_once(tmp_path: Path):
@@ -114,11 +114,11 @@ def test_an_sdist_is_read_once(tmp_path: Path):
         "anvil": source("anvil"),
         "plain": source("plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")),
     }
-    again = building.with_builds(found, store, PYTHON)
+    again = build_requirements.with_builds(found, store, PYTHON)
     assert again["hammer"].builds_with == ("anvil",)
     assert again["plain"] == found["plain"]
     store.file(sha256).unlink()
-    assert building.with_builds(found, store, PYTHON) == again
+    assert build_requirements.with_builds(found, store, PYTHON) == again
     store.close()
 
 

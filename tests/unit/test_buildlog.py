@@ -1,7 +1,7 @@
 import pytest
 
-from builder.jobs.buildlog import explain
-from builder.jobs.failure import Failure
+from builder.jobs.build.failure import Failure
+from builder.jobs.build.log import explain
 
 START = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
 

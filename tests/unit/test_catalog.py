@@ -1,4 +1,4 @@
-from builder import catalog
+from builder.config import catalog
 
 
 def test_bases_are_data():

@@ -12,11 +12,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from builder import catalog, check, loading
-from builder.cli import app
+from builder.check import load, read
+from builder.cli.main import app
+from builder.config import catalog
 from builder.errors import EngineMissingError, ExitCode
-from builder.findings import Finding
-from builder.report import check_document, checked
+from builder.judge.findings import Finding
+from builder.report import check_document
+from builder.report.terminal import checked
 from tests import planted
 from tests.unit.test_judge import wheel
 
@@ -40,16 +42,16 @@ def facts(**more: Any) -> dict[str, Any]:
     return {"claimed": True, "missing": [], "install": None, "modules": [{**probe, **more}]}
 
 
-def loaded(path: Path) -> check.Checked:
-    one = check.check(path)
+def loaded(path: Path) -> read.Checked:
+    one = read.check(path)
     crash = Finding(code="WF403", detail="it dies", where="planted", bases=("debian-12",), log="logs/load/x.log")
-    return check.Checked(
-        path=one.path, facts=one.facts, findings=check.ordered((*one.findings, crash)), floors=one.floors,
+    return read.Checked(
+        path=one.path, facts=one.facts, findings=read.ordered((*one.findings, crash)), floors=one.floors,
         abis=one.abis, bases=one.bases,
-        loaded=(check.Loaded(abi="cp314t", base="debian-12", facts=facts()),),
+        loaded=(read.Loaded(abi="cp314t", base="debian-12", facts=facts()),),
         not_loaded=(
-            check.NotLoaded(abi="cp314t", base="debian-13", reason="the archive is silent"),
-            check.NotLoaded(abi="cp314t", base="ubuntu-24.04", reason="the archive is silent"),
+            read.NotLoaded(abi="cp314t", base="debian-13", reason="the archive is silent"),
+            read.NotLoaded(abi="cp314t", base="ubuntu-24.04", reason="the archive is silent"),
         ),
     )  # fmt: skip
 
@@ -117,6 +119,6 @@ def test_a_matrix_says_for_which_bases_and_interpreters(tmp_path: Path):
 def test_a_wheel_for_another_platform_claims_no_base(tmp_path: Path, platform: str):
     path = tmp_path / planted.name_of(platform=platform)
     path.write_bytes(planted.pack(planted.members(b"\x7fELF", tags=(f"cp314-cp314-{platform}",))))
-    found = check.check(path)
+    found = read.check(path)
     assert found.bases == ()
-    assert loading.not_loaded(found, BASES, tuple(TABLE.abis.values()), "why") == ()
+    assert load.not_loaded(found, BASES, tuple(TABLE.abis.values()), "why") == ()

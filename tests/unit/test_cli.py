@@ -7,12 +7,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from builder import catalog, farm, matrix
+from builder.config import catalog, matrix
 from builder.errors import ExitCode
-from builder.findings import Verdict
+from builder.farm import run
+from builder.judge.findings import Verdict
+from builder.judge.package import Judged, Judgement, judge_fault
 from builder.report import document
 from builder.sources import Fault
-from builder.verdict import Judged, Judgement, judge_fault
 
 
 def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +89,7 @@ def judged(verdict: Verdict) -> Judged:
     ],
 )
 def test_each_class_of_outcome_has_its_exit_code(verdicts: list[Verdict], code: ExitCode):
-    assert farm.exit_code(verdicts) is code
+    assert run.exit_code(verdicts) is code
 
 
 def test_exit_codes_are_documented():

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from packaging.tags import Tag
 from packaging.version import Version
 
-from builder import catalog
-from builder.sources.companions import Companions, Neighbour, NoCompanionsError
-from builder.sources.index import Index
-from builder.store import Store
-from builder.tags import runs_on, supported
+from builder.check.companions import Companions, Neighbour, NoCompanionsError
+from builder.config import catalog
+from builder.distributions.tags import runs_on, supported
+from builder.sources.client import Index
+from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, serving
 from tests.unit.local_index import wheel as content
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-from builder import compiler_cache
-from builder.compiler_cache import CompilerCache
+from builder.engine import compiler_cache
+from builder.engine.compiler_cache import CompilerCache
 
 
 def test_nothing_but_the_same_sdist_on_the_same_base_in_the_same_wheelhouse_shares_a_cache():

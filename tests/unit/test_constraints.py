@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from builder import index, policy
-from builder.findings import Verdict
-from builder.index import constraints
+from builder import index
+from builder.index import constraints, policy
+from builder.judge.findings import Verdict
+from builder.judge.package import Judged, Judgement
 from builder.sources import Source
-from builder.store import Store
-from builder.verdict import Judged, Judgement
+from builder.store.store import Store
 
 PLATFORM = "manylinux_2_17_x86_64"
 GIL = f"foo_bar-1.0-cp314-cp314-{PLATFORM}.whl"

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import catalog, matrix, remedies
-from builder.contents import Hit, Search, Want
-from builder.store import Evidence, Outcome
+from builder.config import catalog, matrix
+from builder.judge import remedies
+from builder.judge.apt_contents import Hit, Search, Want
+from builder.store.store import Evidence, Outcome
 
 INDEX = """\
 bin/zcat                                                utils/gzip

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.contents import wants_of
-from builder.jobs.buildlog import explain
-from builder.jobs.failure import Failure
+from builder.jobs.build.failure import Failure
+from builder.jobs.build.log import explain
+from builder.judge.apt_contents import wants_of
 
 LOGS = Path(__file__).parent / "buildlogs"
 

@@ -8,11 +8,11 @@ import pytest
 
 from builder.errors import CannotTellError, Interrupted
 from builder.execute import LocalExecutor
-from builder.jobs import Job, Result, Tools
-from builder.jobs.index_image import MEANS
-from builder.plan import Plan
-from builder.schedule import Room
-from builder.store import Evidence, Store, digest
+from builder.jobs.images.proxy import MEANS
+from builder.jobs.job import Job, Result, Tools
+from builder.plan.graph import Plan
+from builder.plan.schedule import Room
+from builder.store.store import Evidence, Store, digest
 
 ROOM = Room(cpus=2, memory_bytes=8 << 30)
 

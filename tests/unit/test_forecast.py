@@ -4,21 +4,22 @@ from typing import Any
 
 import pytest
 
-from builder import catalog, forecast, matrix, plan
-from builder.forecast import GONE, NEVER, OLD, Expected, Forecast
-from builder.jobs import asked
-from builder.matrix import Package
-from builder.report import forecast as report
-from builder.schedule import Room
+from builder.config import catalog, matrix
+from builder.config.matrix import Package
+from builder.jobs.job import asked
+from builder.plan import forecast, graph
+from builder.plan.forecast import GONE, NEVER, OLD, Expected, Forecast
+from builder.plan.schedule import Room
+from builder.report.terminal import plan as report
 from builder.sources import Source
-from builder.store import Evidence
+from builder.store.store import Evidence
 
 MATRIX = "[farm]\nbases = ['debian-12']\n[packages.foo]\n[packages.bar]\n"
 ROOM = Room(cpus=2, memory_bytes=8 << 30)
 BUILD = "build:foo@debian-12"
 
 
-def made(text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = False, **sha256: str) -> plan.Plan:
+def made(text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = False, **sha256: str) -> graph.Plan:
     """Plan a matrix; where it is chained, bar is built with foo."""
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
     chain = {"bar": ("foo",)} if chained else {}
@@ -34,10 +35,10 @@ def made(text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = F
         )
         for name in loaded.packages
     }
-    return plan.make(loaded, found, {"foo": patches}, catalog.load(), Package())
+    return graph.make(loaded, found, {"foo": patches}, catalog.load(), Package())
 
 
-def ran(planned: plan.Plan) -> dict[str, Evidence]:
+def ran(planned: graph.Plan) -> dict[str, Evidence]:
     """Return evidence as if every job of a plan had run."""
     ended: dict[str, Evidence] = {}
     for job in planned.jobs.values():
@@ -54,7 +55,7 @@ def remembering(last: dict[str, dict[str, str]]):
 
 
 def forecast_of(
-    after: plan.Plan, before: plan.Plan | None = None, *, lost: str = "", recorded: dict[str, float] | None = None
+    after: graph.Plan, before: graph.Plan | None = None, *, lost: str = "", recorded: dict[str, float] | None = None
 ) -> Forecast:
     """Tell what a plan would do where another one ran."""
     ended = ran(before) if before else {}
@@ -103,7 +104,7 @@ def test_a_first_run_runs_everything_since_it_never_ran():
         (made(MATRIX.replace("foo]", "foo]\napt = ['libfoo-dev']\ntimeout_s = 99")), ("apt list", "limits")),
     ],
 )
-def test_what_changed_is_named(after: plan.Plan, why: tuple[str, ...]):
+def test_what_changed_is_named(after: graph.Plan, why: tuple[str, ...]):
     told = forecast_of(after, made())
     build = of(told, BUILD)
     assert build.why[: len(why)] == why

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import garbage, index
-from builder.index_cache import Fetched, IndexCache
-from builder.store import Evidence, Store
+from builder import index
+from builder.farm import garbage
+from builder.proxy.cache import Fetched, IndexCache
+from builder.store.store import Evidence, Store
 
 DAY = 86_400.0
 NOW = 1_000 * DAY

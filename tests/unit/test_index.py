@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder import index
-from builder.store import Store
+from builder.store.store import Store
 
 
 class Links(HTMLParser):

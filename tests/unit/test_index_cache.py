@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from builder import archives
+from builder.engine import archives
+from builder.engine.services import Service
 from builder.errors import CannotTellError, NoSpaceError
-from builder.index_cache import Fetched, IndexCache
-from builder.services import Service
+from builder.proxy.cache import Fetched, IndexCache
 
 
 def fetched(filename: str, content: bytes, project: str = "tool") -> Fetched:

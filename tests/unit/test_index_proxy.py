@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from sessions import Sessions  # as the server imports them
 from upstream import Upstream
 
-from builder.index_proxy import Visit, client_environment
 from builder.inside.index import names
 from builder.inside.index.server import Handler, Server
+from builder.proxy.proxy import Visit, client_environment
 
 
 def wheel(project: str, version: str, marker: str = "") -> bytes:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from builder import interpreter_source
-from builder.catalog import Release
+from builder.config.catalog import Release
 from builder.errors import CannotTellError
+from builder.jobs.images import cpython
 from tests.unit.local_index import serving
 
 CONTENT = b"an interpreter's source"
@@ -16,7 +16,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     named, default = tmp_path / "named", tmp_path / "cache"
     (tmp_path / "web").mkdir()
     named.mkdir()
-    monkeypatch.setenv(interpreter_source.CACHE_VARIABLE, str(named))
+    monkeypatch.setenv(cpython.CACHE_VARIABLE, str(named))
     monkeypatch.setenv("XDG_CACHE_HOME", str(default))
     return named, default / "wheelfarm" / "sources"
 
@@ -33,21 +33,21 @@ def release(url: str) -> Release:
 
 def test_the_cache_folder_comes_first(folders: tuple[Path, Path]):
     (folders[0] / "Python-3.99.0.tar.xz").write_bytes(CONTENT)
-    assert interpreter_source.fetch(release("http://127.0.0.1:9/"), lambda _: None).parent == folders[0]
+    assert cpython.fetch(release("http://127.0.0.1:9/"), lambda _: None).parent == folders[0]
 
 
 def test_then_the_network_and_the_download_is_kept(folders: tuple[Path, Path], tmp_path: Path):
     (tmp_path / "web" / "Python-3.99.0.tar.xz").write_bytes(CONTENT)
     with serving(tmp_path / "web") as (_, settings):
-        found = interpreter_source.fetch(release(settings.url), lambda _: None)
+        found = cpython.fetch(release(settings.url), lambda _: None)
     assert found == folders[1] / "Python-3.99.0.tar.xz"
-    assert interpreter_source.fetch(release("http://127.0.0.1:9/"), lambda _: None) == found
+    assert cpython.fetch(release("http://127.0.0.1:9/"), lambda _: None) == found
 
 
 def test_a_wrong_hash_is_refused_wherever_it_comes_from(folders: tuple[Path, Path], tmp_path: Path):
     for folder in (folders[0], tmp_path / "web"):
         (folder / "Python-3.99.0.tar.xz").write_bytes(b"something else")
     with serving(tmp_path / "web") as (_, settings), pytest.raises(CannotTellError) as caught:
-        interpreter_source.fetch(release(settings.url), lambda _: None)
+        cpython.fetch(release(settings.url), lambda _: None)
     assert str(caught.value).count("is refused: its sha256 is") == 2
     assert not (folders[1] / "Python-3.99.0.tar.xz").exists()

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from builder import catalog, check, interfaces, judge, stable_abi
-from builder.cli import app
+from builder.check import read
+from builder.cli.main import app
+from builder.config import catalog
+from builder.distributions import abi3audit
 from builder.errors import ExitCode
-from builder.judge import compare
-from builder.judge.subject import Subject
-from builder.store import Store
+from builder.judge import interfaces
+from builder.judge.wheel import compare, rules
+from builder.judge.wheel.subject import Subject
+from builder.store.store import Store
 from tests import planted
 
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
@@ -47,7 +50,7 @@ def facts(tag: str, *, size: int = 1000, **more: Any) -> dict[str, Any]:
 
 
 def codes(filename: str, found: dict[str, Any]) -> list[str]:
-    return [finding.code for finding in judge.findings(filename, found, BASES, interfaces.load())]
+    return [finding.code for finding in rules.findings(filename, found, BASES, interfaces.load())]
 
 
 def test_a_good_wheel_has_no_finding():
@@ -87,7 +90,7 @@ def test_a_version_between_two_policies_has_the_c_library_of_its_name():
 def test_a_wheel_that_names_no_c_library_is_measured_by_the_bases():
     tag = "cp314-cp314-linux_x86_64"
     found = facts(tag, versions={"libc.so.6": {"GLIBC_2.38": "__isoc23_strtol"}})
-    (finding,) = judge.findings(f"planted-1.0-{tag}.whl", found, BASES, interfaces.load())
+    (finding,) = rules.findings(f"planted-1.0-{tag}.whl", found, BASES, interfaces.load())
     assert (finding.code, finding.bases) == ("WF302", ("debian-12",))
     assert "__isoc23_strtol@GLIBC_2.38" in finding.detail
 
@@ -162,20 +165,20 @@ def test_components_are_read_from_sboms(tmp_path: Path):
         "components": [{"name": "libz", "version": "1.3", "purl": "pkg:deb/debian/libz@1.3"}, {"purl": "pkg:pypi/x"}]
     }
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": json.dumps(document).encode()})
-    assert check.check(path).facts["components"] == [["libz", "1.3", "pkg:deb/debian/libz@1.3"]]
+    assert read.check(path).facts["components"] == [["libz", "1.3", "pkg:deb/debian/libz@1.3"]]
     assert "libz 1.3" in run(path).output
 
 
 @pytest.mark.parametrize("document", [b"[]", b"{", b'{"components": [1]}', b'{"components": 1}', b"[" * 100_000])
 def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
-    assert check.check(path).facts["components"] == []
+    assert read.check(path).facts["components"] == []
 
 
 def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
     objection = [["WF320", "planted/x.abi3.so", "uses PyFoo, not in the stable ABI, says abi3audit"]]
     found = {**facts(f"cp314-cp314-{planted.PLATFORM}"), "abi3audit": objection}
-    (finding,) = judge.findings(planted.name_of(), found, BASES, interfaces.load())
+    (finding,) = rules.findings(planted.name_of(), found, BASES, interfaces.load())
     assert (finding.code, finding.where) == ("WF320", "planted/x.abi3.so")
 
 
@@ -183,20 +186,20 @@ def test_abi3audit_is_asked_about_a_file_by_its_name_as_a_wheel(tmp_path: Path):
     kept = tmp_path / "5e884898da28"
     kept.write_bytes(planted.pack(planted.members(LIBRARY, "planted/x.abi3.so", ("cp39-abi3-manylinux_2_36_x86_64",))))
     name = "planted-1.0-cp39-abi3-manylinux_2_36_x86_64.whl"
-    assert stable_abi.claims(name)
-    assert stable_abi.objections(kept, name) == []
-    (broken,) = stable_abi.objections(tmp_path / "missing", name)
+    assert abi3audit.claims(name)
+    assert abi3audit.objections(kept, name) == []
+    (broken,) = abi3audit.objections(tmp_path / "missing", name)
     assert broken[:2] == ("WF303", name)
 
 
 def test_check_of_what_is_no_wheel(tmp_path: Path):
     named = tmp_path / "planted.whl"
     named.write_bytes(b"")
-    assert [finding.code for finding in check.check(named).findings] == ["WF305"]
-    with pytest.raises(check.NoWheelError, match="no such file"):
-        check.check(tmp_path / "missing.whl")
-    with pytest.raises(check.NoWheelError, match="NAME==VERSION"):
-        check.upstream("../x", tmp_path, Store(tmp_path / "wheelhouse"))
+    assert [finding.code for finding in read.check(named).findings] == ["WF305"]
+    with pytest.raises(read.NoWheelError, match="no such file"):
+        read.check(tmp_path / "missing.whl")
+    with pytest.raises(read.NoWheelError, match="NAME==VERSION"):
+        read.upstream("../x", tmp_path, Store(tmp_path / "wheelhouse"))
 
 
 def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
@@ -207,5 +210,5 @@ def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
     path.write_bytes(
         whole[:start] + directory + whole[end : end + 12] + struct.pack("<II", len(directory), start) + b"\0\0"
     )
-    (finding,) = check.check(path).findings
+    (finding,) = read.check(path).findings
     assert (finding.code, "300000 members" in finding.detail) == ("WF306", True)

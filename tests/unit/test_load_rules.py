@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from builder.findings import CODES, Severity, Verdict
-from builder.load_rules import findings
+from builder.judge.findings import CODES, Severity, Verdict
+from builder.judge.loads import findings
 
 QUIET: dict[str, Any] = {"lines": [], "warnings": []}
 DECLARED = {"init": "multi-phase", "gil": "not-used", "interpreters": "own-gil"}

@@ -9,9 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from builder import catalog, check, host, loading
-from builder.schedule import Room
-from builder.store import Store
+from builder import host
+from builder.check import load as loading
+from builder.check import read as check
+from builder.config import catalog
+from builder.plan.schedule import Room
+from builder.store.store import Store
 from tests import planted
 from tests.unit.local_index import LocalIndex, serving
 from tests.unit.test_execute import Watcher

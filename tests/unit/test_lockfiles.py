@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from builder import lockfiles
+from builder.dependencies import files as lockfiles
+from builder.dependencies.files import DependencyFile, Selection
+from builder.dependencies.files.text import LIMIT_BYTES
 from builder.errors import DependencyFileError, ExitCode
-from builder.lockfiles import DependencyFile, Selection
-from builder.lockfiles.text import LIMIT_BYTES
 
 HERE = Selection(python=Version("3.14.5"))
 A, B = "a" * 64, "b" * 64

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import catalog, matrix
+from builder.config import catalog, matrix
 from builder.errors import MatrixError
 
 SIX_MISTAKES = """

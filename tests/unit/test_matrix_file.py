@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder import matrix_file
+from builder.config import edit as matrix_file
+from builder.config.edit import Action, Entry
 from builder.errors import MatrixError
-from builder.matrix_file import Action, Entry
 
 MATRIX = """# heading, with an ünusual letter
 

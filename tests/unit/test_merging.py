@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from builder import matrix as matrices
-from builder import merging, shards
+from builder.config import matrix as matrices
 from builder.errors import MergeError
+from builder.farm import merge
+from builder.plan import shards
 from builder.sources import Fault, Pure, Source, Sources
-from builder.store import Evidence, Outcome, Store
+from builder.store.store import Evidence, Outcome, Store
 
 TEXT = "[packages.foo]\n[packages.bar]\n[packages.lost]\n"
 
@@ -45,15 +46,15 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
     }
     lost = {fault: Fault(name=fault, code="WF101", detail="no such name", version="") for fault in faults}
     part = shards.Shard(number=number, of=2)
-    merging.write(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
+    merge.write(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
     store.close()
     return folder
 
 
 def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices.Matrix):
     part, other = shards.Shard(number=1, of=1), Evidence(key="same", job="remedy:bar@debian-12")
-    merging.write(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
-    (found,) = json.loads((tmp_path / merging.RECORD).read_text())["evidence"]
+    merge.write(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
+    (found,) = json.loads((tmp_path / merge.RECORD).read_text())["evidence"]
     assert found["job"] == "remedy:foo@debian-12"
 
 
@@ -70,12 +71,12 @@ def store(tmp_path: Path):
 
 
 def edit(wheelhouse: Path, **values: Any) -> None:
-    record = json.loads((wheelhouse / merging.RECORD).read_text())
-    (wheelhouse / merging.RECORD).write_text(json.dumps(record | values))
+    record = json.loads((wheelhouse / merge.RECORD).read_text())
+    (wheelhouse / merge.RECORD).write_text(json.dumps(record | values))
 
 
 def test_all_that_was_found_out_is_taken_in(pair: list[Path], matrix: matrices.Matrix, store: Store):
-    merged = merging.merge(reversed(pair), matrix, store)
+    merged = merge.merge(reversed(pair), matrix, store)
     assert set(merged.sources.found) == {"foo", "bar"}
     assert merged.sources.faults["lost"].code == "WF101"
     assert merged.sources.found["foo"].pure[0].name == "pure"
@@ -87,39 +88,39 @@ def test_all_that_was_found_out_is_taken_in(pair: list[Path], matrix: matrices.M
 
 
 def test_what_could_not_be_told_is_merged_and_not_recorded(pair: list[Path], matrix: matrices.Matrix, store: Store):
-    merged = merging.merge(pair, matrix, store)
+    merged = merge.merge(pair, matrix, store)
     assert merged.evidence["audit:foo@debian-12"].outcome is Outcome.UNDETERMINED
     assert store.get("no-foo") is None
 
 
 def test_a_missing_shard_is_named(pair: list[Path], matrix: matrices.Matrix, store: Store):
     with pytest.raises(MergeError, match="2/2 is missing"):
-        merging.merge(pair[:1], matrix, store)
+        merge.merge(pair[:1], matrix, store)
 
 
 def test_shards_that_do_not_go_together_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
     edit(pair[1], number=1)
     with pytest.raises(MergeError, match="does not go with"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
     edit(pair[1], number=2, matrix="another")
     with pytest.raises(MergeError, match="another matrix"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
 
 
 def test_shards_that_saw_different_releases_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
     edit(pair[1], faults={})
     with pytest.raises(MergeError, match="lost is in 0 shards"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
     edit(pair[1], faults={"foo": ["WF101", "", ""], "lost": ["WF101", "", ""]})
     with pytest.raises(MergeError, match="foo is in 2 shards"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
 
 
 def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
-    wheel = json.loads((pair[0] / merging.RECORD).read_text())["evidence"][0]["files"]["foo.whl"]
+    wheel = json.loads((pair[0] / merge.RECORD).read_text())["evidence"][0]["files"]["foo.whl"]
     (pair[0] / "store/files" / wheel[:2] / wheel).write_text("other")
     with pytest.raises(MergeError, match=f"{wheel} is missing or damaged"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
 
 
 @pytest.mark.parametrize(
@@ -133,17 +134,17 @@ def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, st
     ],
 )
 def test_a_hostile_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, field: str, value: Any):
-    evidence = json.loads((pair[0] / merging.RECORD).read_text())["evidence"]
+    evidence = json.loads((pair[0] / merge.RECORD).read_text())["evidence"]
     edit(pair[0], evidence=[evidence[0] | {field: value}])
     with pytest.raises(MergeError, match=field):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
 def test_what_is_no_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, text: str):
-    (pair[0] / merging.RECORD).write_text(text)
+    (pair[0] / merge.RECORD).write_text(text)
     with pytest.raises(MergeError, match=r"shard\.json"):
-        merging.merge(pair, matrix, store)
-    (pair[0] / merging.RECORD).unlink()
+        merge.merge(pair, matrix, store)
+    (pair[0] / merge.RECORD).unlink()
     with pytest.raises(MergeError, match="wheelfarm run --shard"):
-        merging.merge(pair, matrix, store)
+        merge.merge(pair, matrix, store)

@@ -1,8 +1,8 @@
 import pytest
 
 from builder.errors import ExitCode
-from builder.report import night
 from builder.report.document import Document
+from builder.report.formats import night
 from tests.unit.documents import HOSTILE, abi, document, finding
 
 GOOD = {"cp314": abi()}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.jobs import outside
-from builder.jobs.buildlog import Call, reread
-from builder.jobs.failure import Failure
+from builder.jobs.build import network
+from builder.jobs.build.failure import Failure
+from builder.jobs.build.log import Call, reread
 
 FAILURE = Failure(code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log")
 
@@ -29,15 +29,15 @@ FAILURE = Failure(code="WF201", stage="building wheel", error="HTTP Error 403: F
             "downloading http://10.9.8.7:8080/a.tar.gz\nurlopen error [Errno 101] Network is unreachable\n",
             ("10.9.8.7:8080",),
         ),
-        ("index at http://172.19.0.2:8314/token/simple/\nOSError: [Errno 113] No route to host\n", (outside.UNNAMED,)),
+        ("index at http://172.19.0.2:8314/token/simple/\nOSError: [Errno 113] No route to host\n", (network.UNNAMED,)),
     ],
 )  # fmt: skip
 def test_hosts_are_read_from_a_log_where_nobody_was_asked(log: str, hosts: tuple[str, ...]):
-    assert outside.hosts_in(log, "172.19.0.2") == hosts
+    assert network.hosts_in(log, "172.19.0.2") == hosts
 
 
 def test_a_failure_of_a_build_that_asked_for_more_is_told_apart():
-    told = outside.told(FAILURE, ["files.example:443"], "foo")
+    told = network.told(FAILURE, ["files.example:443"], "foo")
     assert told.code == "WF213"
     assert "asked for files.example:443" in told.error
     assert "HTTP Error 403" in told.error
@@ -45,11 +45,11 @@ def test_a_failure_of_a_build_that_asked_for_more_is_told_apart():
 
 
 def test_a_certain_cause_stands_whatever_else_was_asked_for():
-    assert outside.told(FAILURE, [], "foo") is FAILURE
+    assert network.told(FAILURE, [], "foo") is FAILURE
     slow = Failure(code="WF203", stage="building wheel", error="did not end", remedy="")
-    assert outside.told(slow, ["files.example"], "foo") is slow
-    assert outside.decides(slow)
-    assert not outside.decides(FAILURE)
+    assert network.told(slow, ["files.example"], "foo") is slow
+    assert network.decides(slow)
+    assert not network.decides(FAILURE)
 
 
 def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import own_tests
+from builder.jobs.threads import test_requirements
 
 PROJECT = """
 [project]
@@ -35,22 +35,22 @@ def test_extras_groups_and_files_are_read(tmp_path: Path):
         "tests/test_a.py": "",
         "requirements/test.txt": "pytest-cov\n-r other.txt\n# nothing\nfreezegun==1.5 # pinned\n",
     }
-    found = own_tests.of(sdist(tmp_path, files), ("more",))
+    found = test_requirements.of(sdist(tmp_path, files), ("more",))
     assert found is not None
     assert set(found) == {"hypothesis>=6", "attrs", "freezegun==1.5", "more"}
 
 
 def test_without_tests_there_is_nothing_to_fetch(tmp_path: Path):
-    assert own_tests.of(sdist(tmp_path, {"pyproject.toml": PROJECT})) is None
+    assert test_requirements.of(sdist(tmp_path, {"pyproject.toml": PROJECT})) is None
 
 
 @pytest.mark.parametrize(
     "text", ["project = 1", "[project]\noptional-dependencies = 3", "dependency-groups = []", "not toml ="]
 )
 def test_a_project_that_is_not_in_order_says_nothing(tmp_path: Path, text: str):
-    assert own_tests.of(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
+    assert test_requirements.of(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
 
 
 def test_what_is_no_archive_has_no_tests(tmp_path: Path):
     (tmp_path / "x.tar.gz").write_bytes(b"nothing of the kind")
-    assert own_tests.of(tmp_path / "x.tar.gz") is None
+    assert test_requirements.of(tmp_path / "x.tar.gz") is None

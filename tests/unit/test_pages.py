@@ -7,10 +7,10 @@ import requests
 from pypi_simple import DistributionPackage
 
 from builder.host import IndexSettings
-from builder.sources import index
-from builder.sources.index import Index
-from builder.sources.pages import Page, Pages
-from builder.store import Store
+from builder.sources import client as index
+from builder.sources.client import Index
+from builder.sources.page_cache import Page, Pages
+from builder.store.store import Store
 
 URL = "http://index/simple/foo/"
 

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from builder import catalog, matrix, plan
-from builder.effort import EFFORTS, Effort, Level
-from builder.jobs.exercise import Exercise
-from builder.jobs.race import Race
-from builder.jobs.speed import Speed
-from builder.matrix import Package
+from builder.config import catalog, matrix
+from builder.config.effort import EFFORTS, Effort, Level
+from builder.config.matrix import Package
+from builder.jobs.threads.exercise import Exercise
+from builder.jobs.threads.race import Race
+from builder.jobs.threads.speed import Speed
+from builder.plan import graph
 from builder.sources import Pure, Source
-from builder.store import Evidence
+from builder.store.store import Evidence
 
 MATRIX = """
 [packages.foo]
@@ -30,13 +31,13 @@ def made(
     effort: Effort | None = None,
     tables: catalog.Catalog | None = None,
     **sources: Source,
-) -> plan.Plan:
+) -> graph.Plan:
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
     found = {name: source(name) for name in loaded.packages} | sources
-    return plan.make(loaded, found, patches or {}, tables or catalog.load(), Package(), effort)
+    return graph.make(loaded, found, patches or {}, tables or catalog.load(), Package(), effort)
 
 
-def keys(planned: plan.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
+def keys(planned: graph.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
     """Return every job's key, as if each had run and an image's content were what is given, or its id."""
     evidence: dict[str, Evidence] = {}
     for job in planned.jobs.values():
@@ -157,7 +158,7 @@ THREADS = {"image:race-interpreter", "image:race-debian-12"} | {
 SPEEDS = {f"speed:{name}@debian-12" for name in ("foo", "bar")}
 
 
-def threads(planned: plan.Plan) -> set[str]:
+def threads(planned: graph.Plan) -> set[str]:
     """Return the jobs that look for what breaks under threads, without images that have system packages beside."""
     return {job for job in planned.jobs if job.startswith(("race:", "exercise:", "image:race-")) and "+" not in job}
 

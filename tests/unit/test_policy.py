@@ -1,9 +1,9 @@
 import pytest
 
-from builder import policy
-from builder.findings import Finding, Verdict
+from builder.index import policy
+from builder.judge.findings import Finding, Verdict
+from builder.judge.package import Judged, Judgement, Wheel
 from builder.sources import Source
-from builder.verdict import Judged, Judgement, Wheel
 
 DEFAULT = ("compatible", "unproven", "gil-required")
 GIL = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"

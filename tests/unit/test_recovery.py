@@ -11,9 +11,9 @@ import pytest
 from builder import index
 from builder.errors import ExitCode, NoSpaceError, WheelhouseHeldError
 from builder.execute import LocalExecutor
-from builder.jobs.buildlog import broken
-from builder.plan import Plan
-from builder.store import Evidence, Store
+from builder.jobs.build.log import broken
+from builder.plan.graph import Plan
+from builder.store.store import Evidence, Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
 STARTED = "Starting container image wheelfarm/builder-debian-12:0123...\n"
@@ -68,7 +68,7 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
 def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
     wheelhouse = tmp_path / "wheelhouse"
     program = (
-        "import sys, os, pathlib; from builder.store import Store\n"
+        "import sys, os, pathlib; from builder.store.store import Store\n"
         "store = Store(pathlib.Path(sys.argv[1]))\n"
         "with store.held(), store.scratch() as folder:\n"
         "    (folder / 'half').write_text('x')\n"

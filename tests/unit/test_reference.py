@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from builder import catalog, interfaces
-from builder.findings import CODES
-from builder.report import reference
+from builder.config import catalog
+from builder.generate import docs
+from builder.judge import interfaces
+from builder.judge.findings import CODES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", sorted(reference.files()))
+@pytest.mark.parametrize("name", sorted(docs.files()))
 def test_generated_documents_are_current(name: str):
-    assert (DOCS / name).read_text() == reference.files()[name], "run `make docs`"
+    assert (DOCS / name).read_text() == docs.files()[name], "run `make docs`"
 
 
 def test_every_code_is_explained():

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from builder.metadata import NotADistributionError
-from builder.sources.index import Index, WrongFileError
-from builder.sources.remote import RangesRefusedError, wheel_head
-from builder.store import Store
+from builder.distributions.metadata import NotADistributionError
+from builder.sources.client import Index, WrongFileError
+from builder.sources.ranges import RangesRefusedError, wheel_head
+from builder.store.store import Store
 from tests.unit.local_index import serving
 
 METADATA = "Metadata-Version: 2.1\nName: big\nVersion: 1\nClassifier: Programming Language :: Python :: 3\n"

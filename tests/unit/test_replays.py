@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from builder import catalog, matrix, plan, replays
-from builder.effort import EFFORTS, Level
+from builder.config import catalog, matrix
+from builder.config.effort import EFFORTS, Level
+from builder.config.matrix import Package
 from builder.errors import ExitCode, ReplayError
-from builder.findings import Finding, Verdict
-from builder.matrix import Package
-from builder.replays import Replay
+from builder.farm import replay as replays
+from builder.farm.replay import Replay
+from builder.judge.findings import Finding, Verdict
+from builder.judge.package import Judged, Judgement
+from builder.plan import graph as plan
 from builder.sources import Source
-from builder.store import Evidence
-from builder.verdict import Judged, Judgement
+from builder.store.store import Evidence
 
 MATRIX = """
 [packages.foo]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder import reproducible
+from builder.distributions import reproducible
 from builder.execute import LocalExecutor
-from builder.jobs import Result, Tools
-from builder.plan import Plan
-from builder.store import Evidence, Store
+from builder.jobs.job import Result, Tools
+from builder.plan.graph import Plan
+from builder.store.store import Evidence, Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
 NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"

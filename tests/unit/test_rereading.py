@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from builder.jobs import Rereading, recorded
-from builder.jobs.build import Build
-from builder.jobs.buildlog import rules
-from builder.store import Evidence, Store
+from builder.jobs.build.build import Build
+from builder.jobs.build.log import rules
+from builder.jobs.job import Rereading, recorded
+from builder.store.store import Evidence, Store
 
 NOISE = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
 LOG = f"{NOISE}a.c:1:1: fatal error: ffi.h: No such file or directory\n"

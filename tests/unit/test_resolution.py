@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder import host, lockfiles, resolution
+from builder import host
+from builder.dependencies import files, resolve
+from builder.dependencies.files import Selection
 from builder.errors import ExitCode, IndexUnreachableError
-from builder.lockfiles import Selection
-from builder.sources.index import Index
-from builder.store import Store
+from builder.sources.client import Index
+from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 
 PYTHON = Version("3.14.5")
@@ -27,14 +28,14 @@ def served(tmp_path: Path):
         yield answer
 
 
-def ask(tmp_path: Path, text: str, settings: host.IndexSettings, store: Store) -> resolution.Resolution:
+def ask(tmp_path: Path, text: str, settings: host.IndexSettings, store: Store) -> resolve.Resolution:
     path = tmp_path / "requirements.txt"
     path.write_text(text)
-    read = lockfiles.read(path, Selection(python=PYTHON))
-    return resolution.resolve(read, Index(settings, store), PYTHON, lambda _: None)
+    read = files.read(path, Selection(python=PYTHON))
+    return resolve.resolve(read, Index(settings, store), PYTHON, lambda _: None)
 
 
-def pins(found: resolution.Resolution) -> dict[str, str]:
+def pins(found: resolve.Resolution) -> dict[str, str]:
     return {pin.name: str(pin.version) for pin in found.pins}
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import interfaces
-from builder.judge import sbom
-from builder.judge.subject import Subject
+from builder.judge import interfaces
+from builder.judge.wheel import sbom
+from builder.judge.wheel.subject import Subject
 
 AUDITWHEEL = ("x.dist-info/sboms/auditwheel.cdx.json",)
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import schedule
-from builder.schedule import Room
+from builder.plan import schedule
+from builder.plan.schedule import Room
 
 MACHINE = Room(cpus=2, memory_bytes=100)
 

@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import index, matrix, seal
-from builder.findings import Verdict
-from builder.seal import Ground
+from builder import index
+from builder.config import matrix
+from builder.farm import unchanged
+from builder.farm.unchanged import Ground
+from builder.judge.findings import Verdict
+from builder.judge.package import Judged, Judgement
 from builder.sources import Source, Sources
-from builder.store import Evidence, Outcome, Store
-from builder.verdict import Judged, Judgement
+from builder.store.store import Evidence, Outcome, Store
 
 SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
 SOURCES = Sources(found={"foo": SOURCE})
@@ -36,17 +38,17 @@ def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> Ground:
         path = store.wheelhouse / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
-    of = seal.ground(made(), SOURCES, {}, "quick")
+    of = unchanged.ground(made(), SOURCES, {}, "quick")
     evidence = {"build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)}
     judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
     judged = Judged(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
-    seal.set_on(store, of, "run", evidence, [judged])
+    unchanged.set_on(store, of, "run", evidence, [judged])
     return of
 
 
 def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
     of = sealed(store)
-    found = seal.unbroken(store, of)
+    found = unchanged.unbroken(store, of)
     assert found is not None
     assert (found.run, found.jobs, found.verdicts) == ("run", 1, {"racy": 1})
 
@@ -54,66 +56,72 @@ def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
 @pytest.mark.parametrize(
     "of",
     [
-        seal.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
-        seal.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
-        seal.ground(made(), SOURCES, {}, "standard"),
-        seal.ground(made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"),
+        unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
+        unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
+        unchanged.ground(made(), SOURCES, {}, "standard"),
+        unchanged.ground(
+            made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"
+        ),
     ],
 )
 def test_anything_else_breaks_it(store: Store, of: Ground):
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
     sealed(store)
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
 
 
 def test_what_could_not_be_told_is_never_sealed(store: Store):
-    assert seal.unbroken(store, sealed(store)) is not None
-    assert seal.unbroken(store, sealed(store, outcome=Outcome.UNDETERMINED)) is None
+    assert unchanged.unbroken(store, sealed(store)) is not None
+    assert unchanged.unbroken(store, sealed(store, outcome=Outcome.UNDETERMINED)) is None
 
 
 @pytest.mark.parametrize("name", ["verdicts.json", "report/index.html", "simple/.published"])
 def test_what_is_no_longer_there_or_another_breaks_it(store: Store, name: str):
     of = sealed(store)
     (store.wheelhouse / name).write_text("something else")
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
     (store.wheelhouse / name).unlink()
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
 
 
 def test_what_a_run_of_a_part_found_out_since_breaks_it(store: Store):
     of = sealed(store)
     store.put(Evidence(key="another", job="load:foo@x/y"))
-    assert seal.unbroken(store, of) is None
-    assert seal.changed(store, of) is None
+    assert unchanged.unbroken(store, of) is None
+    assert unchanged.changed(store, of) is None
 
 
 def test_packages_that_changed_are_named(store: Store):
     of = sealed(store)
-    assert seal.changed(store, of) == frozenset()
-    assert seal.changed(store, seal.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")) == frozenset({"foo"})
-    assert seal.changed(store, seal.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")) == frozenset({"foo"})
+    assert unchanged.changed(store, of) == frozenset()
+    assert unchanged.changed(store, unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")) == frozenset(
+        {"foo"}
+    )
+    assert unchanged.changed(store, unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")) == frozenset(
+        {"foo"}
+    )
     more = matrix.parse({"packages": {"foo": {}, "bar": {}}}, Path("matrix.toml"))
     bar = Source(**{**SOURCE.record(), "name": "bar"})
-    assert seal.changed(store, seal.ground(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick")) == frozenset(
-        {"bar"}
-    )
+    assert unchanged.changed(
+        store, unchanged.ground(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick")
+    ) == frozenset({"bar"})
     other = matrix.parse({"farm": {"publish": ["compatible"]}, "packages": {"foo": {}}}, Path("matrix.toml"))
-    assert seal.changed(store, seal.ground(other, SOURCES, {}, "quick")) is None
-    assert seal.changed(store, seal.ground(made(), SOURCES, {}, "standard")) is None
+    assert unchanged.changed(store, unchanged.ground(other, SOURCES, {}, "quick")) is None
+    assert unchanged.changed(store, unchanged.ground(made(), SOURCES, {}, "standard")) is None
 
 
 def test_a_file_that_is_gone_from_the_store_breaks_it(store: Store):
     of = sealed(store)
     (sha256,) = store.all_files()
     store.file(sha256).unlink()
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
 
 
 def test_another_publication_breaks_it(store: Store):
     of = sealed(store)
     index.publish({}, store)
     (store.wheelhouse / "simple/.published").unlink()
-    assert seal.unbroken(store, of) is None
+    assert unchanged.unbroken(store, of) is None
     index.rollback(store)
     assert store.current_snapshot() is not None
 

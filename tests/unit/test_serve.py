@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from builder import index, serve
-from builder.store import Store
+from builder import index
+from builder.index import serve
+from builder.store.store import Store
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 

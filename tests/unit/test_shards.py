@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import shards
-from builder.shards import Shard
+from builder.plan import shards
+from builder.plan.shards import Shard
 from builder.sources import Fault, Source, Sources
 
 NAMES = st.sampled_from([f"package-{number}" for number in range(12)])

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from builder.check import Checked, with_changes
+from builder.check.read import Checked, with_changes
 from builder.inside import signals
 from builder.inside.elf import Elf
-from builder.judge import threads
+from builder.judge.wheel import thread_signs
 from tests.unit.test_elf import ELF
 
 SILENT = {"locks": [], "types": False, "borrowed": [], "libc": [], "writable": 0}
 WHEEL = "foo-1.0-cp314-cp314t-manylinux_2_28_x86_64.whl"
 
 
-def wheel(gil: int | None = threads.NOT_USED, **shown: Any) -> dict[str, Any]:
+def wheel(gil: int | None = thread_signs.NOT_USED, **shown: Any) -> dict[str, Any]:
     slots = {} if gil is None else {"gil": gil}
     one = {
         "kind": "extension",
@@ -56,22 +56,22 @@ def test_what_an_object_imports_is_sorted_by_what_it_means():
     ],
 )
 def test_signs_steer_the_search(facts: dict[str, Any], signs: tuple[str, ...]):
-    assert threads.signs({WHEEL: facts}, WHEEL) == signs
+    assert thread_signs.signs({WHEEL: facts}, WHEEL) == signs
 
 
 def test_without_a_wheel_there_are_no_signs():
-    assert threads.signs({}, None) == ()
+    assert thread_signs.signs({}, None) == ()
 
 
 def test_what_changed_between_two_releases_is_told():
     old = wheel(gil=None, borrowed=["PyDict_GetItem"])
     new = wheel(locks=["PyMutex_Lock"])
-    assert [*threads.changed(old, new)] == [
+    assert [*thread_signs.changed(old, new)] == [
         "takes locks by PyMutex_Lock",
         "no longer borrows references by PyDict_GetItem",
         "says that it needs no GIL of foo._speed",
     ]
-    assert [*threads.changed(new, new)] == []
+    assert [*thread_signs.changed(new, new)] == []
 
 
 def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> Checked:

@@ -8,7 +8,7 @@ import pytest
 from builder import index
 from builder.errors import UnknownSnapshotError
 from builder.index import Served
-from builder.store import Store
+from builder.store.store import Store
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 
@@ -49,7 +49,7 @@ def test_a_file_comes_with_its_metadata_size_and_time(store: Store):
 
 
 def index_sha(path: Path) -> str:
-    from builder.store import file_sha256
+    from builder.store.store import file_sha256
 
     return file_sha256(path)
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from builder import matrix
+from builder.config import matrix
 from builder.host import IndexSettings
 from builder.sources import Sources, resolve
-from builder.sources.index import Index, Release
-from builder.store import Store
+from builder.sources.client import Index, Release
+from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 
 PYTHON = Version("3.14.5")

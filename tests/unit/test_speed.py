@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from builder import interfaces, speed
-from builder.matrix import Matrix
+from builder.config.matrix import Matrix
+from builder.judge import interfaces, speed
+from builder.judge.package import Case, judge
+from builder.judge.speed import Ratio, Speed
 from builder.report import document
-from builder.speed import Ratio, Speed
-from builder.store import Evidence, Outcome
-from builder.verdict import Case, judge
+from builder.store.store import Evidence, Outcome
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load
 
 GIL = {"1": 1.0, "2": 1.0, "4": 0.9}

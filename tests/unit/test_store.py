@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import WheelhouseHeldError
-from builder.store import Evidence, Outcome, Store, digest, written_aside
+from builder.store.store import Evidence, Outcome, Store, digest, written_aside
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from builder import catalog
+from builder.config import catalog
+from builder.config.matrix import Matrix
 from builder.errors import NothingKnownError
-from builder.matrix import Matrix
-from builder.report import document, story
+from builder.judge.package import judge_fault
+from builder.report import document
+from builder.report.terminal import story
 from builder.sources import Fault
-from builder.store import Evidence, Store
-from builder.verdict import judge_fault
+from builder.store.store import Evidence, Store
 from tests.unit import documents
 from tests.unit.documents import SPEED, UNKNOWN_SPEED, abi
 

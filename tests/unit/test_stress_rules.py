@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from builder import interfaces, stress_rules
-from builder.findings import Verdict
-from builder.store import Evidence, Outcome
-from builder.stress_rules import Exercised
-from builder.verdict import Case, Judgement, judge
+from builder.judge import interfaces, threads
+from builder.judge.findings import Verdict
+from builder.judge.package import Case, Judgement, judge
+from builder.judge.threads import Exercised
+from builder.store.store import Evidence, Outcome
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
 
 CALLABLES = [f"foo.f{number}" for number in range(10)]
@@ -152,9 +152,9 @@ def test_threads_say_nothing_of_the_interpreter_with_the_gil():
 
 def test_without_a_wheel_there_is_nothing_to_say():
     nothing = Evidence(key="r", job="race:foo@debian-12", facts={"wheel": None})
-    assert list(stress_rules.race_findings(nothing.facts, "")) == []
-    assert list(stress_rules.exercise_findings({"wheel": None}, "")) == []
-    assert stress_rules.exercised(nothing, nothing) == Exercised()
+    assert list(threads.race_findings(nothing.facts, "")) == []
+    assert list(threads.exercise_findings({"wheel": None}, "")) == []
+    assert threads.exercised(nothing, nothing) == Exercised()
 
 
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
@@ -237,7 +237,7 @@ def test_enough_is_half_with_a_detector_that_works(callables: int, under: int, *
 
 
 def test_what_threads_call_beside_the_package_does_not_count():
-    told = stress_rules.exercised(
+    told = threads.exercised(
         race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]), exercise()
     )
     assert (told.callables, told.under_threads, told.enough) == (10, 2, False)
@@ -258,5 +258,5 @@ def test_the_reason_says_how_much_was_put_under_threads(raced: Evidence | None, 
 def test_the_odds_of_missing_a_race_follow_from_the_trials():
     assert Exercised(side_by_side=0).missed(100) == 1
     assert Exercised(side_by_side=100).missed(100) == pytest.approx(0.366, abs=0.001)
-    told = stress_rules.exercised(race(), exercise())
+    told = threads.exercised(race(), exercise())
     assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)

@@ -10,12 +10,12 @@ from packaging.version import Version
 from pypi_simple import DistributionPackage
 from rich.console import Console
 
-from builder.lockfiles.model import DependencyFile, LeftOut
-from builder.report import dependencies as report
-from builder.sources.index import Release
+from builder.dependencies.files.model import DependencyFile, LeftOut
+from builder.dependencies.gather import Survey
+from builder.dependencies.survey import Described, Status, Surveyed, summary, surveyed, wheel_floors
+from builder.report.terminal import dependencies as report
+from builder.sources.client import Release
 from builder.sources.kind import Kind, holds_native_sources
-from builder.survey import Described, Status, Surveyed, summary, surveyed, wheel_floors
-from builder.surveying import Survey
 
 PYTHON = Version("3.14.5")
 LINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from builder import resolution, surveying
+from builder.dependencies import gather, resolve
+from builder.dependencies.files import Dependency, DependencyFile
 from builder.host import IndexSettings
-from builder.lockfiles import Dependency, DependencyFile
-from builder.sources.index import Index
-from builder.store import Store
+from builder.sources.client import Index
+from builder.store.store import Store
 from tests.unit.local_index import sdist, serving, wheel
 
 PYTHON = Version("3.14.5")
@@ -45,13 +45,13 @@ def json_index(page: dict[str, object], file: bytes) -> Iterator[IndexSettings]:
     server.server_close()
 
 
-def survey(settings: IndexSettings, tmp_path: Path, *specifiers: str) -> surveying.Survey:
+def survey(settings: IndexSettings, tmp_path: Path, *specifiers: str) -> gather.Survey:
     store = Store(tmp_path / "wheelhouse")
     index = Index(settings, store)
     wanted = tuple(Dependency(name="lib", specifier=specifier, where="r:1") for specifier in specifiers)
     file = DependencyFile(path=tmp_path / "r", format="requirements.txt", wanted=wanted, complete=True)
-    resolved = resolution.resolve(file, index, PYTHON, lambda _: None)
-    found = surveying.survey(resolved, index, store, PYTHON, lambda _: None)
+    resolved = resolve.resolve(file, index, PYTHON, lambda _: None)
+    found = gather.survey(resolved, index, store, PYTHON, lambda _: None)
     store.close()
     return found
 

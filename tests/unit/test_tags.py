@@ -1,7 +1,7 @@
 import pytest
 
-from builder import catalog
-from builder.tags import floor_name, glibc_floors, runs_on, serves
+from builder.config import catalog
+from builder.distributions.tags import floor_name, glibc_floors, runs_on, serves
 
 
 @pytest.mark.parametrize(

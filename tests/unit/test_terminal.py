@@ -7,24 +7,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from builder.report import terminal
-from builder.store import Evidence
+from builder.report.terminal import verdicts
+from builder.store.store import Evidence
 
 
 def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
     console = Console(file=io.StringIO(), width=200)
-    watching = terminal.observer(console)
+    watching = verdicts.observer(console)
     for job, seconds in {
         "build:foo@debian-12": 900.0, "race:foo@debian-12": 61.0, "exercise:foo@debian-12": 9.0, "race:bar@debian-12": 10.0,
     }.items():  # fmt: skip
         watching.ended(Evidence(key=job, job=job, seconds=seconds), known=job.startswith("race:bar"))
-    terminal.print_verdicts(console, [], tmp_path, watching.times.seconds, whole=True)
+    verdicts.print_verdicts(console, [], tmp_path, watching.times.seconds, whole=True)
     assert isinstance(console.file, io.StringIO)
     assert "40.0 s a package on average: foo 1:10, bar 10.0 s" in console.file.getvalue()
 
 
 def test_a_run_without_threads_tells_no_time(tmp_path: Path):
     console = Console(file=io.StringIO(), width=200)
-    terminal.print_verdicts(console, [], tmp_path, {}, whole=True)
+    verdicts.print_verdicts(console, [], tmp_path, {}, whole=True)
     assert isinstance(console.file, io.StringIO)
     assert "threads" not in console.file.getvalue()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.unpack import unpack
+from builder.distributions.unpack import unpack
 
 
 def sdist(tmp_path: Path, *members: tarfile.TarInfo | str) -> Path:

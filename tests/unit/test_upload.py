@@ -7,7 +7,7 @@ import pytest
 from builder import index
 from builder.errors import Interrupted, TargetError
 from builder.index import upload
-from builder.store import Store
+from builder.store.store import Store
 
 WHEEL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 NOWHERE = "http://farm:secret@127.0.0.1:9/up/"  # the port that discards what it gets, where anything listens at all

@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
-from builder import catalog, interfaces
-from builder.findings import CODES, Severity, Verdict
+from builder.config import catalog
+from builder.judge import interfaces
+from builder.judge.findings import CODES, Severity, Verdict
+from builder.judge.package import Case, Judgement, judge, judge_fault
 from builder.sources import Fault, Source
-from builder.store import Evidence, Outcome
-from builder.verdict import Case, Judgement, judge, judge_fault
+from builder.store.store import Evidence, Outcome
 
 ABIS = tuple(catalog.load().abis.values())
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)

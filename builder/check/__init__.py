@@ -1,0 +1,1 @@
+"""Wheels built elsewhere: read, then loaded."""

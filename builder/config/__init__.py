@@ -1,0 +1,1 @@
+"""What the farm is configured by: the matrix, and the tables of bases and interpreters."""

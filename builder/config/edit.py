@@ -1,0 +1,194 @@
+"""Writes packages into matrix.toml and leaves everything else in it as it was: order, comments, blank lines."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from packaging.utils import canonicalize_name
+from tomlkit.exceptions import TOMLKitError
+
+from builder.config import matrix as matrices
+from builder.errors import MatrixError
+from builder.store.store import written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+class Action(StrEnum):
+    """What happens to a package's table."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    SAME = "same"
+    """It says this already."""
+    DIFFERS = "differs"
+    """It says something else, and stays."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A package as it is to stand in the matrix.
+
+    Attributes:
+        name: canonical (PEP 503).
+        version: a specifier (PEP 440).
+        sha256: what the sdist must hash to; empty where nothing says.
+    """
+
+    name: str
+    version: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What happens to one package's table.
+
+    Attributes:
+        detail: for a person.
+    """
+
+    name: str
+    action: Action
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edit:
+    """A matrix as it was and as it will be."""
+
+    before: str
+    after: str
+    changes: tuple[Change, ...]
+
+
+def edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) -> Edit:
+    """Work out a matrix with further packages. Writes nothing.
+
+    Args:
+        path: the matrix; it may be missing.
+        entries: the packages.
+        heading: a comment above the new ones.
+        update: whether packages that are there take the new version and hash.
+
+    Raises:
+        MatrixError: the matrix is wrong, or cannot take the packages.
+    """
+    before = _read(path)
+    tables = _tables(before, path)
+    changes = tuple(_change(entry, tables.get(entry.name), update=update) for entry in entries)
+    actions = {change.name: change.action for change in changes}
+    after = _updated(before, [entry for entry in entries if actions[entry.name] is Action.CHANGED], path)
+    after = _appended(after, [entry for entry in entries if actions[entry.name] is Action.ADDED], heading)
+    if after != before:
+        _check(after, path)
+    return Edit(before=before, after=after, changes=changes)
+
+
+def write(path: Path, edited: Edit) -> None:
+    """Put an edited matrix in the old one's place, whole or not at all.
+
+    Raises:
+        MatrixError: the file changed since it was read, or cannot be written.
+    """
+    if edited.after == edited.before:
+        return
+    if _read(path) != edited.before:
+        raise MatrixError(path, [("", "was changed by somebody else meanwhile; nothing was written, try again")])
+    try:
+        with written_aside(path.resolve()) as aside:
+            aside.write_bytes(edited.after.encode())
+    except OSError as error:
+        raise MatrixError(path, [("", f"cannot be written: {error.strerror}")]) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
+
+
+def _tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
+    """Return the tables by canonical name. A matrix that is wrong is refused as ever; an empty one is not."""
+    if not text.strip():
+        return {}
+    data = _parsed(text, path)
+    if data.get("packages"):
+        matrices.parse(data, path)
+    return {str(canonicalize_name(name)): table for name, table in data.get("packages", {}).items()}
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
+
+
+def _change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Change:
+    pin = entry.version.removeprefix("==")
+    if table is None:
+        return Change(name=entry.name, action=Action.ADDED, detail=pin)
+    if "sdist" in table:
+        return Change(name=entry.name, action=Action.DIFFERS, detail=f"is built from {table['sdist']}; stays so")
+    there = (table.get("version", ""), table.get("sha256", ""))
+    if there == (entry.version, entry.sha256 or there[1]):
+        return Change(name=entry.name, action=Action.SAME, detail=pin)
+    stated = f"version {there[0]!r}" if there[0] else "no version"
+    if there[0] == entry.version:
+        stated = f"another sha256 ({there[1]})" if there[1] else "no sha256"
+    if update:
+        return Change(name=entry.name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
+    detail = f"stays: it has {stated}, the file has {pin}; --update takes the file's"
+    return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
+
+
+def _updated(text: str, entries: Iterable[Entry], path: Path) -> str:
+    listed = list(entries)
+    if not listed:
+        return text
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
+    packages: Any = document["packages"]
+    by_name = {str(canonicalize_name(name)): name for name in packages}
+    for entry in listed:
+        table = packages[by_name[entry.name]]
+        table["version"] = entry.version
+        if entry.sha256:
+            table["sha256"] = entry.sha256
+        else:
+            table.pop("sha256", None)
+    return tomlkit.dumps(document)
+
+
+def _appended(text: str, entries: Sequence[Entry], heading: str) -> str:
+    """Put new tables after everything else, where TOML takes them whatever stands before."""
+    if not entries:
+        return text
+    ending = "\r\n" if "\r\n" in text else "\n"
+    lines = [] if not text else [""] if text.endswith("\n") else ["", ""]
+    lines.append(f"# {heading}")
+    for entry in entries:
+        lines += [f"[packages.{entry.name}]" if _is_bare(entry.name) else f'[packages."{entry.name}"]']
+        lines += [f'version = "{entry.version}"', *([f'sha256 = "{entry.sha256}"'] if entry.sha256 else [])]
+    return text + ending.join(lines) + ending
+
+
+def _is_bare(name: str) -> bool:
+    return name.replace("-", "").isalnum()
+
+
+def _check(text: str, path: Path) -> None:
+    """Refuse to write what could not be read again."""
+    matrices.parse(_parsed(text, path), path)

@@ -1,0 +1,349 @@
+"""matrix.toml -> frozen, validated models. Every mistake is reported at once, with its dotted path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import Version
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from builder.config import catalog
+from builder.errors import MatrixError
+from builder.judge.findings import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EVERY_BASE = ""
+"""Key of an `apt` list that is the same on every base."""
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_LEAST_MEMORY = 64 << 20
+
+
+def _specifier(value: str) -> str:
+    """Check a version specifier (PEP 440)."""
+    try:
+        SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
+    except ValueError:
+        try:
+            hint = f" (did you mean '=={Version(value)}'?)"
+        except ValueError:
+            hint = ""
+        raise ValueError(f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}") from None
+    return value
+
+
+def size_of(value: object) -> int:
+    """Turn '4g' into bytes.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", str(value).strip().lower())
+    if match is None or isinstance(value, bool):
+        raise ValueError(f"expected a size such as '512m' or '4g', not {value!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _memory(value: object) -> int:
+    """Turn what a build may use into bytes."""
+    size = size_of(value)
+    if size < _LEAST_MEMORY:
+        raise ValueError(f"expected at least 64m, not {value!r}: no compiler runs in less")
+    return size
+
+
+def _apt(value: object) -> object:
+    """Let one list stand for every base."""
+    return {EVERY_BASE: value} if isinstance(value, list) else value
+
+
+def _apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    known = {EVERY_BASE, *catalog.load().distributions, *catalog.load().bases}
+    if unknown := sorted(set(value) - known):
+        raise ValueError(f"unknown distribution or base {_listed(unknown)}; expected {_listed(sorted(known - {''}))}")
+    return value
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _one_of(kind: str, known: Iterable[str], value: str) -> str:
+    choices = list(known)
+    if value not in choices:
+        close = difflib.get_close_matches(value, choices, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_listed(choices)}")
+    return value
+
+
+def _many(value: object) -> object:
+    """Let one value stand for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _scalar(value: object) -> object:
+    """Let `true` and numbers stand where a build backend takes text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+BaseName = Annotated[str, AfterValidator(lambda value: _one_of("base", catalog.load().bases, value))]
+VerdictName = Annotated[str, AfterValidator(lambda value: _one_of("verdict", [one.value for one in Verdict], value))]
+AbiName = Annotated[str, AfterValidator(lambda value: _one_of("ABI", catalog.load().abis, value))]
+DebianPackage = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="a system package's name, such as 'libxml2-dev'")
+]
+EnvName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="an environment variable's name, such as 'CFLAGS'")
+]
+Setting = Annotated[str, BeforeValidator(_scalar)]
+Reason = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
+
+
+class Farm(_Strict):
+    """`[farm]`: what holds for every package."""
+
+    bases: tuple[BaseName, ...] = Field(default=(), validate_default=False)
+    """Bases wheels are verified on. Default: every enabled one of images/bases.toml."""
+    build_on: tuple[BaseName, ...] = Field(default=(), alias="build-on")
+    """Bases wheels are built on. Default: of each distribution among `bases`, the release with the oldest glibc."""
+    abis: tuple[AbiName, ...] = ()
+    """Interpreters. Default: all of images/interpreters.toml."""
+    publish: tuple[VerdictName, ...] = ("compatible", "unproven", "gil-required")
+    """Verdicts whose wheels `simple/` serves; the other wheels go to `quarantine/simple/`."""
+
+    @field_validator("bases", "build_on", "abis", "publish")
+    @classmethod
+    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("expected at least one; leave the key out for the default")
+        return tuple(dict.fromkeys(value))
+
+
+class OwnTests(_Strict):
+    """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
+
+    requires: tuple[str, ...] = ()
+    """What they need beside what the sdist says (PEP 508)."""
+    options: tuple[str, ...] = ()
+    """Options for pytest."""
+    deselect: dict[str, Reason] = Field(default_factory=dict)
+    """Tests to leave out, as pytest names them, each with a reason."""
+
+
+class Package(_Strict):
+    """`[packages.NAME]`: one native dependency."""
+
+    version: Annotated[str, AfterValidator(_specifier)] = ""
+    """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
+    sdist: str | None = None
+    """A local sdist instead of one from the index, relative to matrix.toml."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")] | None = None
+    """What the sdist must hash to."""
+    apt: Annotated[dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)] = Field(
+        default_factory=dict
+    )
+    """System packages the build needs: one list, or a table by distribution or base where the names differ."""
+    env: dict[EnvName, Setting] = Field(default_factory=dict)
+    """Environment of the build."""
+    config_settings: dict[str, Annotated[tuple[Setting, ...], BeforeValidator(_many)]] = Field(
+        default_factory=dict, alias="config-settings"
+    )
+    """Settings for the build backend (PEP 517)."""
+    patches: tuple[str, ...] = ()
+    """Patches applied with `patch -p1` before the build, relative to matrix.toml."""
+    timeout_s: Annotated[int, Field(ge=10, le=86_400)] = 1800
+    """Longest time one build of all ABIs may take, in seconds."""
+    memory: Annotated[int, BeforeValidator(_memory)] = 4 << 30
+    """Memory a build may use, in bytes; written as '4g'."""
+    skip: dict[AbiName, Reason] = Field(default_factory=dict)
+    """ABIs not to build, each with a reason."""
+    recipes: tuple[str, ...] = ()
+    """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
+    tests: OwnTests = OwnTests()
+    """How the package's own tests are run."""
+
+    def apt_on(self, base: catalog.Base) -> tuple[str, ...]:
+        """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""
+        keys = (EVERY_BASE, base.distribution, base.name)
+        return tuple(sorted({name for key in keys for name in self.apt.get(key, ())}))
+
+
+class Matrix(_Strict):
+    """A whole matrix.toml.
+
+    Attributes:
+        packages: by canonical name (PEP 503), in the file's order.
+        root: the folder that relative paths in it start from.
+    """
+
+    farm: Farm = Farm()
+    packages: dict[str, Package] = Field(default_factory=dict)
+    root: Path = Path()
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Bases wheels are verified on, those they are built on among them."""
+        named = self.farm.bases or tuple(base.name for base in catalog.load().bases.values() if base.enabled)
+        return tuple(dict.fromkeys((*named, *self.farm.build_on)))
+
+    @property
+    def build_on(self) -> tuple[str, ...]:
+        """Bases wheels are built on, the oldest glibc first."""
+        table = catalog.load()
+        if self.farm.build_on:
+            return tuple(sorted(self.farm.build_on, key=lambda name: table.bases[name].glibc_version))
+        distributions = dict.fromkeys(table.bases[name].distribution for name in self.bases)
+        oldest = (
+            table.oldest(tuple(name for name in self.bases if table.bases[name].distribution == distribution))
+            for distribution in distributions
+        )
+        return tuple(base.name for base in sorted(oldest, key=lambda base: base.glibc_version))
+
+    @property
+    def abis(self) -> tuple[str, ...]:
+        """Interpreters wheels are built for."""
+        return self.farm.abis or tuple(catalog.load().abis)
+
+
+def load(path: Path) -> Matrix:
+    """Read a matrix.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read or is wrong; the error lists every mistake.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MatrixError(path, [("", "there is no such file; name one with --matrix PATH")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
+    return parse(data, path)
+
+
+def parse(data: dict[str, Any], path: Path) -> Matrix:
+    """Validate the content of a matrix.
+
+    Args:
+        data: the parsed TOML.
+        path: the file it came from, for messages and relative paths.
+
+    Raises:
+        MatrixError: it is wrong; the error lists every mistake.
+    """
+    mistakes: list[tuple[str, str]] = []
+    content = dict(data)
+    content.pop("root", None) if "root" not in data else mistakes.append(("root", "unknown key"))
+    content["packages"] = _canonical(data.get("packages", {}), mistakes)
+    try:
+        matrix = Matrix.model_validate({**content, "root": path.parent.resolve()})
+    except ValidationError as error:
+        mistakes += [_mistake(dict(details)) for details in error.errors()]
+        raise MatrixError(path, mistakes) from None
+    mistakes += [
+        (f"packages.{_key(name)}.version", "an sdist has a version of its own; leave out one of the two")
+        for name, package in matrix.packages.items()
+        if package.sdist and package.version
+    ]
+    if not matrix.packages and not mistakes:
+        mistakes.append(("packages", "expected at least one table [packages.NAME]"))
+    if mistakes:
+        raise MatrixError(path, mistakes)
+    return matrix
+
+
+def _canonical(packages: object, mistakes: list[tuple[str, str]]) -> object:
+    """Give packages their canonical names, noting names that are invalid or meet in one."""
+    if not isinstance(packages, dict):
+        return packages
+    named: dict[str, object] = {}
+    for name, table in packages.items():
+        try:
+            canonical = str(canonicalize_name(name, validate=True))
+        except InvalidName:
+            mistakes.append((f"packages.{_key(name)}", "is no valid name for a package"))
+            canonical = name
+        if canonical in named:
+            mistakes.append((f"packages.{_key(name)}", f"is {canonical!r} once more; keep one of the two"))
+            canonical = name
+        named[canonical] = table
+    return named
+
+
+def _mistake(details: dict[str, Any]) -> tuple[str, str]:
+    return _dotted(details["loc"]), _text(details)
+
+
+def _text(details: dict[str, Any]) -> str:
+    """Say what was expected, for a person who has not read the source."""
+    context = details.get("ctx", {})
+    given = details["input"]
+    match details["type"]:
+        case "extra_forbidden":
+            return _unknown_key(details["loc"])
+        case "value_error":
+            return str(context["error"])
+        case "string_pattern_mismatch":
+            return f"expected {_described(context['pattern'])}, not {given!r}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"expected a table, not {given!r}"
+        case "tuple_type":
+            return f"expected a list, not {given!r}"
+        case "string_type":
+            return f"expected text, not {given!r}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"expected a whole number, not {given!r}"
+        case _:
+            message = details["msg"].removeprefix("Input should be ")
+            return f"expected {message}, not {given!r}"
+
+
+def _described(pattern: str) -> str:
+    for kind in (DebianPackage, EnvName):
+        field = kind.__metadata__[0]  # type: ignore[attr-defined]
+        if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
+            return str(field.description)
+    return "64 hexadecimal digits" if "64" in pattern else f"text that matches {pattern}"
+
+
+def _unknown_key(location: tuple[str | int, ...]) -> str:
+    models: dict[str, type[_Strict]] = {"farm": Farm, "packages": Package}
+    model = models.get(str(location[0]), Matrix) if len(location) > 1 else Matrix
+    keys = [field.alias or name for name, field in model.model_fields.items() if name != "root"]
+    close = difflib.get_close_matches(str(location[-1]), keys, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown key{hint}; expected one of {_listed(keys)}"
+
+
+def _key(part: str) -> str:
+    return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    """Render a location as TOML writes it: `packages."a.b".apt[0]`."""
+    dotted = ""
+    for part in location:
+        if isinstance(part, int):
+            dotted += f"[{part}]"
+        elif part and part != "[key]" and not part.startswith(("constrained-", "tuple[", "function-")):
+            dotted += f".{_key(part)}" if dotted else _key(part)
+    return dotted

@@ -1,0 +1,1 @@
+"""From files of dependencies to a matrix: resolve, select, survey."""

@@ -1,0 +1,238 @@
+"""uv.lock: a graph of packages, walked from the project's own outwards."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Annotated, Any
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
+from builder.dependencies.files.text import read_toml, shown
+from builder.errors import DependencyFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from builder.dependencies.files.model import Selection
+
+_VERSION = 1
+_LOCAL = ("virtual", "editable", "directory")
+
+
+def _name(value: str) -> str:
+    try:
+        return str(canonicalize_name(value, validate=True))
+    except InvalidName:
+        raise ValueError(f"{shown(value)!r} is no valid name for a package") from None
+
+
+def _version(value: str) -> str:
+    try:
+        return str(Version(value))
+    except InvalidVersion:
+        raise ValueError(f"{shown(value)!r} is no version (PEP 440)") from None
+
+
+def _marker(value: str) -> str:
+    try:
+        return str(Marker(value)) if value else ""
+    except (InvalidMarker, RecursionError):
+        raise ValueError(f"{shown(value)!r} is no marker (PEP 508)") from None
+
+
+def _specifier(value: str) -> str:
+    try:
+        return str(SpecifierSet(value))
+    except InvalidSpecifier:
+        raise ValueError(f"{shown(value)!r} is no version specifier (PEP 440)") from None
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Release = Annotated[str, AfterValidator(_version)]
+MarkerText = Annotated[str, AfterValidator(_marker)]
+
+
+class _Part(BaseModel):
+    """A part of the file. uv adds keys within a version of the format, which mean nothing here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class _File(_Part):
+    hash: Annotated[str, Field(pattern=r"^[a-z0-9]+:[0-9a-f]+$")] | None = None
+
+
+class _Edge(_Part):
+    name: Name
+    version: Release | None = None
+    marker: MarkerText = ""
+    extra: tuple[Name, ...] = ()
+
+
+class _Package(_Part):
+    name: Name
+    version: Release | None = None
+    source: dict[str, Any] = Field(default_factory=dict)
+    dependencies: tuple[_Edge, ...] = ()
+    optional: dict[Name, tuple[_Edge, ...]] = Field(default_factory=dict, alias="optional-dependencies")
+    groups: dict[Name, tuple[_Edge, ...]] = Field(default_factory=dict, alias="dev-dependencies")
+    markers: tuple[MarkerText, ...] = Field(default=(), alias="resolution-markers")
+    sdist: _File | None = None
+    wheels: tuple[_File, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        return any(kind in self.source for kind in _LOCAL)
+
+    @property
+    def is_root(self) -> bool:
+        return any(self.source.get(kind) == "." for kind in _LOCAL)
+
+
+class _Lock(_Part):
+    version: int
+    requires_python: Annotated[str, AfterValidator(_specifier)] = Field(default="", alias="requires-python")
+    packages: tuple[_Package, ...] = Field(default=(), alias="package")
+
+
+def read(path: Path, selection: Selection) -> DependencyFile:
+    """Read a lock file: what the project needs, and what that needs.
+
+    Args:
+        path: the file.
+        selection: which part of it is meant.
+
+    Raises:
+        DependencyFileError: it cannot be read or is wrong.
+    """
+    lock = _parsed(path)
+    walk = _Walk(path, lock, selection)
+    walk.run()
+    return DependencyFile(
+        path=path,
+        format="uv.lock",
+        wanted=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
+        complete=True,
+        left_out=tuple(_left_out(lock, walk)),
+        notes=_notes(lock, selection),
+    )
+
+
+def _parsed(path: Path) -> _Lock:
+    data = read_toml(path)
+    if data.get("version") != _VERSION:
+        text = f"expected {_VERSION}, the version of the format the farm reads, not {shown(data.get('version'))!r}"
+        raise DependencyFileError(path, [("version", text)])
+    try:
+        return _Lock.model_validate(data)
+    except ValidationError as error:
+        mistakes = [(_dotted(item["loc"]), shown(item["msg"].removeprefix("Value error, "))) for item in error.errors()]
+        raise DependencyFileError(path, mistakes) from None
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    dotted = ""
+    for part in location:
+        dotted += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
+    return dotted.removeprefix(".")
+
+
+class _Walk:
+    """Everything that can be reached from the project at the lock file's side."""
+
+    def __init__(self, path: Path, lock: _Lock, selection: Selection) -> None:
+        self._path = path
+        self._lock = lock
+        self._selection = selection
+        self._by_name: dict[str, list[int]] = {}
+        for number, package in enumerate(lock.packages):
+            self._by_name.setdefault(package.name, []).append(number)
+        self.seen: set[tuple[int, str]] = set()
+        self.wanted: dict[int, Dependency] = {}
+
+    def run(self) -> None:
+        """Walk."""
+        local = [number for number, package in enumerate(self._lock.packages) if package.is_local]
+        # The members of a workspace without a project of its own stand side by side.
+        roots = [number for number in local if self._lock.packages[number].is_root] or local
+        if not roots:
+            text = "none has a source 'virtual', 'editable' or 'directory': there is no project to start from"
+            raise DependencyFileError(self._path, [("package", text)])
+        queue = deque((number, extra) for number in roots for extra in ("", *sorted(self._selection.extras)))
+        while queue:
+            number, extra = queue.popleft()
+            if (number, extra) in self.seen:
+                continue
+            self.seen.add((number, extra))
+            package = self._lock.packages[number]
+            self._take(number, package)
+            for where, edge in self._edges(number, package, extra):
+                if self._selection.holds(Marker(edge.marker) if edge.marker else None):
+                    target = self._target(where, edge)
+                    queue.extend((target, wanted) for wanted in ("", *edge.extra))
+
+    def _edges(self, number: int, package: _Package, extra: str) -> Iterator[tuple[str, _Edge]]:
+        edges = package.optional.get(extra, ()) if extra else package.dependencies
+        kind = f"optional-dependencies.{extra}" if extra else "dependencies"
+        yield from ((f"package[{number}].{kind}[{at}]", edge) for at, edge in enumerate(edges))
+        if package.is_local and not extra:
+            for group in sorted(self._selection.groups & set(package.groups)):
+                for at, edge in enumerate(package.groups[group]):
+                    yield f"package[{number}].dev-dependencies.{group}[{at}]", edge
+
+    def _target(self, where: str, edge: _Edge) -> int:
+        """Find the package an edge means: of several of one name the one it names, or that is for this Python."""
+        found = self._by_name.get(edge.name, [])
+        if edge.version is not None:
+            found = [number for number in found if self._lock.packages[number].version in {edge.version, None}]
+        if len(found) > 1:
+            found = [number for number in found if self._is_for_here(self._lock.packages[number])] or found
+        if not found:
+            release = f" {edge.version}" if edge.version else ""
+            raise DependencyFileError(self._path, [(where, f"the lock file has no package {edge.name}{release}")])
+        return found[0]
+
+    def _is_for_here(self, package: _Package) -> bool:
+        return any(self._selection.holds(Marker(text)) for text in package.markers if text)
+
+    def _take(self, number: int, package: _Package) -> None:
+        if package.is_local or "registry" not in package.source or package.version is None:
+            return
+        files = [package.sdist] if package.sdist is not None else list(package.wheels)
+        self.wanted[number] = Dependency(
+            name=package.name,
+            specifier=f"=={package.version}",
+            hashes=tuple(file.hash for file in files if file.hash),
+            where=f"package[{number}]",
+        )
+
+
+def _left_out(lock: _Lock, walk: _Walk) -> Iterator[LeftOut]:
+    reached = {number for number, _ in walk.seen}
+    for number, package in enumerate(lock.packages):
+        where = f"package[{number}]"
+        if number in walk.wanted or package.is_local:
+            continue
+        if number not in reached:
+            why = "nothing that is meant needs it on this Python and Linux (an extra, a group or a marker does)"
+        elif package.version is None:
+            why = "the lock file gives it no version"
+        else:
+            why = f"comes from {shown(next(iter(package.source), 'nowhere'))!r}, not from the index"
+        yield LeftOut(name=package.name, where=where, why=why)
+
+
+def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:
+    notes = []
+    if not SpecifierSet(lock.requires_python).contains(selection.python, prereleases=True):
+        notes.append(f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}")
+    parts = {name for package in lock.packages if package.is_local for name in (*package.optional, *package.groups)}
+    if others := sorted(parts - selection.extras - selection.groups):
+        notes.append(f"extras and groups that are not taken: {', '.join(others)}")
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""Files of sdists and wheels: names, tags, metadata, members."""

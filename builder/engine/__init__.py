@@ -1,0 +1,1 @@
+"""Containers. The only package that talks to the container engine."""

@@ -1,0 +1,449 @@
+"""The only door to containers, with services.py and leftovers.py: the Docker Engine API, by Docker or by Podman.
+
+Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits,
+cannot gain privileges, sees no file of the host, and is always removed; `reap` clears what a killed farm left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from builder import host
+from builder.engine import archives, cleanup, compiler_cache, services
+from builder.errors import CannotTellError, EngineMissingError, Interrupted
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from builder.engine.compiler_cache import CompilerCache
+    from builder.engine.services import Leg, Service
+
+LABEL = "wheelfarm.farm"
+"""Container label: the id of the farm that owns it."""
+RUN_LABEL = "wheelfarm.run"
+"""Container label: the run that started it."""
+
+MINIMUM_API = (1, 41)
+"""Oldest Docker Engine API that cibuildwheel drives."""
+
+_POLL_S = 0.5
+_LOG_LIMIT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a container may use.
+
+    Attributes:
+        memory_bytes: memory, swap included.
+        cpus: CPU time per second of wall time.
+        processes: processes and threads.
+        timeout_s: wall time.
+    """
+
+    memory_bytes: int = 2 << 30
+    cpus: float = 2.0
+    processes: int = 512
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One program to run in a fresh container.
+
+    Attributes:
+        files: content by absolute path, put there before it starts.
+        collect: absolute path of a file or folder to bring back.
+        network: what it reaches; None for nothing.
+        user: who it runs as.
+    """
+
+    image: str
+    command: Sequence[str]
+    files: Mapping[str, bytes | Path] = field(default_factory=dict)
+    collect: str | None = None
+    network: Leg | None = None
+    user: str = "farm"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """How a task ended.
+
+    Attributes:
+        exit_code: the program's; 128 + n where signal n killed it.
+        timed_out: the limit on time ended it.
+        out_of_memory: the kernel killed a process for the limit on memory.
+        output: files under the collected path, by path relative to its parent.
+    """
+
+    exit_code: int
+    timed_out: bool
+    out_of_memory: bool
+    output: Mapping[str, bytes]
+
+
+class Engine:
+    """A container engine that answers."""
+
+    def __init__(self, client: DockerClient, address: str, farm_id: str = "doctor") -> None:
+        self._client = client
+        self.address = address
+        self.farm_id = farm_id
+        self.run_id = uuid.uuid4().hex
+
+    # --- who it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def api_version(self) -> tuple[int, int]:
+        """The API version in use."""
+        major, minor = str(self._client.api.api_version).split(".")[:2]
+        return int(major), int(minor)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the engine's own account of itself (`GET /info`)."""
+        return cast("Mapping[str, Any]", self._client.info())
+
+    def command_environment(self) -> dict[str, str]:
+        """Return the variables with which the `docker` command reaches this engine."""
+        return {"DOCKER_HOST": self.address}
+
+    # --- images ----------------------------------------------------------------------------------------------------
+
+    def image_labels(self, tag: str) -> Mapping[str, str] | None:
+        """Return an image's labels, or None where there is no such image."""
+        from docker.errors import ImageNotFound
+
+        try:
+            return cast("Mapping[str, str]", self._client.images.get(tag).labels)
+        except ImageNotFound:
+            return None
+
+    def newest_image(self, repository: str) -> str | None:
+        """Return the tag of the image of a repository that was made last, or None."""
+        found = sorted(self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"]))
+        return str(found[-1].tags[0]) if found else None
+
+    def image_bytes(self, tag: str) -> int:
+        """Return an image's size."""
+        return int(self._client.images.get(tag).attrs["Size"])
+
+    def pull(self, reference: str, tag: str) -> None:
+        """Take an image from its registry and give it a tag.
+
+        Raises:
+            CannotTellError: the registry does not answer or does not have it.
+        """
+        from docker.errors import DockerException
+
+        try:
+            image = self._client.images.pull(reference, platform="linux/amd64")
+            image.tag(tag)
+        except (DockerException, OSError) as error:
+            raise CannotTellError(f"the container registry did not give {reference}: {error}") from None
+
+    def registry_answers(self, reference: str) -> bool:
+        """Return whether the registry that has an image answers."""
+        from docker.errors import DockerException
+
+        try:
+            self._client.images.get_registry_data(reference)
+        except (DockerException, OSError):
+            return False
+        return True
+
+    def import_root(self, archive: Path, tag: str) -> None:
+        """Make an image from a tar file of a root file system."""
+        repository, _, name = tag.rpartition(":")
+        answer = self._client.api.import_image_from_file(str(archive), repository=repository, tag=name)
+        if "error" in str(answer):
+            raise CannotTellError(f"the engine did not import {archive.name}: {answer}")
+
+    def build_image(
+        self,
+        tag: str,
+        *,
+        context: Mapping[str, bytes | Path],
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        log: Callable[[str], None],
+        stop: threading.Event,
+    ) -> str | None:
+        """Build an image from a Dockerfile.
+
+        Args:
+            tag: what to call it.
+            context: files by relative path, `Dockerfile` among them.
+            arguments: build arguments.
+            labels: labels of the image.
+            log: takes each line the build prints.
+            stop: set when the farm is asked to stop.
+
+        Returns:
+            What went wrong, or None.
+
+        Raises:
+            Interrupted: the farm was asked to stop.
+        """
+        with archives.pack(context) as packed:
+            stream = self._client.api.build(
+                fileobj=packed,
+                custom_context=True,
+                tag=tag,
+                buildargs={**host.proxies(), **arguments},
+                labels={LABEL: "image", **labels},
+                decode=True,
+                rm=True,
+                forcerm=True,
+                container_limits={"memory": 6 << 30},
+            )
+        for message in stream:
+            if stop.is_set():
+                raise Interrupted
+            if text := message.get("stream"):
+                log(text)
+            if error := message.get("error"):
+                log(error + "\n")
+                return str(error)
+        return None
+
+    # --- containers ------------------------------------------------------------------------------------------------
+
+    def run(self, task: Task, *, log: Path, stop: threading.Event) -> Ended:
+        """Run a task to its end.
+
+        Args:
+            task: what to run.
+            log: file that gets what it prints.
+            stop: set when the farm is asked to stop.
+
+        Raises:
+            CannotTellError: the engine failed.
+            Interrupted: the farm was asked to stop.
+        """
+        from docker.errors import DockerException
+
+        try:
+            with self._container(task) as container:
+                if task.files:
+                    with archives.pack(task.files) as packed:
+                        container.put_archive("/", packed)
+                container.start()
+                timed_out = self._wait(container, task.limits.timeout_s, stop)
+                container.reload()
+                state = container.attrs["State"]
+                _save_log(container, log)
+                return Ended(
+                    exit_code=int(state["ExitCode"]),
+                    timed_out=timed_out,
+                    out_of_memory=bool(state["OOMKilled"]),
+                    output={} if task.collect is None else self._collect(container, task.collect),
+                )
+        except (DockerException, OSError) as error:
+            raise CannotTellError(f"the container engine failed: {error}") from error
+
+    def serve(self, task: Task, ready: str, stop: threading.Event) -> Service:
+        """Start a task that serves others on a private network until the run's containers are removed.
+
+        Args:
+            task: what to run; it alone reaches outwards.
+            ready: absolute path of the file it writes when it can be asked.
+            stop: set when the farm is asked to stop, which raises Interrupted.
+
+        Raises:
+            CannotTellError: the engine failed, or the task ended.
+        """
+        with services.told("it did not start"):
+            container = self._create(task, services.OUTWARDS)
+            service = services.start(self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id})
+        service.await_file(ready, stop)
+        return service
+
+    @contextlib.contextmanager
+    def _container(self, task: Task) -> Iterator[Container]:
+        container = self._create(task, {"network_mode": "none"} if task.network is None else task.network.options())
+        try:
+            yield container
+        finally:
+            cleanup.remove(container)
+
+    def _create(self, task: Task, more: Mapping[str, Any]) -> Container:
+        from docker.types import LogConfig
+
+        limits = task.limits
+        return self._client.containers.create(
+            task.image,
+            list(task.command),
+            user=task.user,
+            environment={**({} if task.network is None else task.network.environment), **task.environment},
+            labels={LABEL: self.farm_id, RUN_LABEL: self.run_id},
+            security_opt=["no-new-privileges"],
+            cap_drop=["ALL"],
+            mem_limit=limits.memory_bytes,
+            memswap_limit=limits.memory_bytes,
+            nano_cpus=int(min(limits.cpus, os.cpu_count() or 1) * 1e9),
+            pids_limit=limits.processes,
+            log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
+            init=True,
+            **more,
+        )
+
+    def _wait(self, container: Container, timeout_s: float, stop: threading.Event) -> bool:
+        """Wait for a container's end; kill it when its time is up and return True."""
+        deadline = time.monotonic() + timeout_s
+        pause = 0.02
+        while container.status != "exited":
+            if stop.is_set():
+                raise Interrupted
+            if time.monotonic() > deadline:
+                container.kill()
+                return True
+            time.sleep(pause)
+            pause = min(pause * 1.5, _POLL_S)
+            container.reload()
+        return False
+
+    def _collect(self, container: Container, path: str) -> dict[str, bytes]:
+        """Bring back the files under a path."""
+        from docker.errors import NotFound
+
+        try:
+            stream, _ = container.get_archive(path)
+        except NotFound:
+            return {}
+        return archives.unpack(stream, path)
+
+    def create_arguments(self, limits: Limits, label: str, network: Leg, cache: CompilerCache) -> list[str]:
+        """Return `docker create` options that hold a tool's container to the farm's rules.
+
+        Args:
+            limits: what it may use; the caller enforces the time.
+            label: value of the label `wheelfarm.job`, by which `remove_labelled` finds it.
+            network: what it reaches.
+            cache: what its compilers keep.
+        """
+        return [
+            f"--label={LABEL}={self.farm_id}",
+            f"--label={RUN_LABEL}={self.run_id}",
+            f"--label=wheelfarm.job={label}",
+            "--security-opt=no-new-privileges",
+            f"--memory={limits.memory_bytes}",
+            f"--memory-swap={limits.memory_bytes}",
+            f"--cpus={min(limits.cpus, os.cpu_count() or 1)}",
+            f"--pids-limit={limits.processes}",
+            "--log-driver=none",
+            "--init",
+            *network.arguments(),
+            *cache.arguments(self.farm_id),
+        ]
+
+    def processes_of(self, label: str) -> tuple[int, int] | None:
+        """Return (processes now, most allowed) of the container of a tool's job, or None where there is none."""
+        from docker.errors import DockerException
+
+        try:
+            for container in self._client.containers.list(sparse=True, filters={"label": f"wheelfarm.job={label}"}):
+                stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
+                numbers = stats.get("pids_stats", {})
+                if "current" in numbers and numbers.get("limit"):
+                    return int(numbers["current"]), int(numbers["limit"])
+        except (DockerException, OSError, ValueError):
+            return None  # it ended while it was looked at: the engine says so in one of several ways
+        return None
+
+    def remove_labelled(self, label: str) -> None:
+        """Remove the containers of a tool's job."""
+        cleanup.remove_all(self._client, f"wheelfarm.job={label}")
+
+    def reap(self) -> int:
+        """Remove every container and network that this farm owns; return how many containers there were."""
+        return cleanup.remove_all(self._client, f"{LABEL}={self.farm_id}")
+
+    def remove_images(self, tags: Collection[str]) -> int:
+        """Remove images, and those of the farm's builds that no tag names; return how many there were."""
+        return cleanup.remove_images(self._client, tags, LABEL)
+
+    def remove_compiler_caches(self, sdists: Collection[str], room: int | None = None) -> int:
+        """Remove compiler caches of this farm and return how many.
+
+        Args:
+            sdists: sha256 of those whose caches stay.
+            room: bytes there are for these, or None for any number: the largest go until they fit.
+        """
+        mine = f"{compiler_cache.LABEL}={self.farm_id}"
+        return cleanup.remove_volumes(self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists, room)
+
+    def reap_run(self, run_id: str) -> int:
+        """Remove every container and network that one run made and return how many containers there were."""
+        return cleanup.remove_all(self._client, f"{RUN_LABEL}={run_id}")
+
+
+def connect(farm_id: str = "doctor") -> Engine:
+    """Find an engine: `DOCKER_HOST`, then the default socket, then Podman's.
+
+    Raises:
+        EngineMissingError: none answers, or only one that is too old; the error lists what was tried.
+    """
+    from docker import DockerClient
+    from docker.errors import DockerException
+
+    tried: list[tuple[str, str]] = []
+    for address in addresses():
+        if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
+            tried.append((address, "there is no such socket"))
+            continue
+        try:
+            client = DockerClient(base_url=address, timeout=120)
+            engine = Engine(client, address, farm_id)
+            client.ping()
+        except (DockerException, OSError) as error:
+            tried.append((address, str(error)))
+            continue
+        if engine.api_version >= MINIMUM_API:
+            return engine
+        version = ".".join(map(str, engine.api_version))
+        tried.append((address, f"its API {version} is older than {MINIMUM_API[0]}.{MINIMUM_API[1]}"))
+    raise EngineMissingError(tried, "run `make engine`, or set DOCKER_HOST to an engine that is running")
+
+
+def addresses() -> list[str]:
+    """Return where an engine may listen, in the order they are asked."""
+    if named := os.environ.get("DOCKER_HOST"):
+        return [named]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    sockets = (
+        "/var/run/docker.sock",
+        f"{runtime}/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    )
+    return [f"unix://{socket}" for socket in sockets]
+
+
+def docker_command() -> str | None:
+    """Return where the `docker` command is, which cibuildwheel drives, or None."""
+    return shutil.which("docker")
+
+
+def _save_log(container: Container, log: Path) -> None:
+    size = 0
+    with log.open("ab") as file:
+        for chunk in container.logs(stream=True, follow=False):
+            size += len(chunk)
+            file.write(chunk)
+            if size > _LOG_LIMIT_BYTES:
+                file.write(b"\n[the log was cut here]\n")
+                return

@@ -1,0 +1,73 @@
+"""A compiler cache (ccache) for what is built again: one volume of the engine for each sdist on each base.
+
+What a build may write, a later one trusts. So a volume is shared by nothing but builds of the very same sdist on the
+same base, in the same wheelhouse: no package can put an object file into another's wheel, nor a release into the next
+one's. What compiler, flags, headers and ABI an object file is made with, ccache itself hashes (its manual, "How ccache
+works"); the compiler by content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from builder.store.store import digest
+
+LABEL = "wheelfarm.compiler-cache"
+"""Label of a volume: the id of the farm that it belongs to."""
+SDIST_LABEL = "wheelfarm.sdist"
+"""Label of a volume: the sha256 of the sdist that it is for."""
+
+PATH = "/opt/wheelfarm/compilers:$PATH"
+"""Where compilers are looked for first: images/compiler.sh under each of their names."""
+
+_FOLDER = "/var/cache/wheelfarm-compiler"
+SETTINGS = {
+    "CCACHE_DIR": _FOLDER,
+    "CCACHE_COMPILERCHECK": "content",
+    "CCACHE_MAXSIZE": "2G",
+    "CCACHE_NOCPP2": "1",  # what was preprocessed to be hashed is what is compiled: a first build costs no more
+    "CCACHE_STATSLOG": "/wheelfarm-compiler-cache",  # images/limits.sh reads it
+}
+"""What ccache is told (ccache's manual, "Configuration options")."""
+_PRINTED = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompilerCache:
+    """What is kept between the builds of one sdist on one base.
+
+    Attributes:
+        base: the base.
+        sdist_sha256: of the sdist.
+    """
+
+    base: str
+    sdist_sha256: str
+
+    def arguments(self, farm_id: str) -> list[str]:
+        """Return options of `docker create` that give a container the cache; the engine makes what is not there.
+
+        Args:
+            farm_id: the wheelhouse's.
+        """
+        volume = (
+            f"type=volume,src=wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:24]},dst={_FOLDER}",
+            f"volume-label={LABEL}={farm_id}",
+            f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
+        )
+        return [f"--mount={','.join(volume)}", *(f"--env={name}={value}" for name, value in SETTINGS.items())]
+
+
+def uses(printed: str) -> Counter[str]:
+    """Read how often a build found an object file, and how often not, from what it printed last.
+
+    Args:
+        printed: what its container printed.
+
+    Returns:
+        `hits` and `misses`; empty where it does not say.
+    """
+    found = _PRINTED.findall(printed)
+    return Counter({"hits": int(found[-1][0]), "misses": int(found[-1][1])}) if found else Counter()

@@ -1,0 +1,156 @@
+"""Getting a container engine, and the tool that makes bases, onto a Debian or Ubuntu host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder import host
+from builder.engine import client
+from builder.errors import EngineMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ENGINE_PACKAGES = ("docker.io", "ca-certificates", "iptables")
+BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring")
+
+_DAEMON_LOG = Path("/var/log/wheelfarm-dockerd.log")
+_PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid"))
+_START_TIMEOUT_S = 60.0
+_APT_PATIENCE_S = 300
+_apt = threading.Lock()
+"""Jobs run side by side, and apt works for one at a time."""
+
+
+def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client.Engine:
+    """Return an engine that answers, installing and starting the distribution's where there is none.
+
+    Args:
+        say: told what is about to be done, before it is done.
+        farm_id: whose containers the engine will start.
+
+    Raises:
+        EngineMissingError: none answers and none could be started; the text has the commands to run.
+    """
+    try:
+        return client.connect(farm_id)
+    except EngineMissingError as error:
+        if os.environ.get("DOCKER_HOST"):
+            raise  # somebody chose an engine: another one is not what was asked for
+        tried = error.tried
+    if host.distribution() not in {"debian", "ubuntu"}:
+        raise EngineMissingError(tried, "install Docker Engine or Podman for this system and start its socket")
+    if not host.is_root():
+        raise EngineMissingError(tried, _commands_for_root())
+    if shutil.which("dockerd") is None or client.docker_command() is None:
+        install((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
+    _start(say)
+    return _await_engine(tried, farm_id)
+
+
+def install(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -> None:
+    """Install system packages of this host's distribution.
+
+    Args:
+        packages: their names.
+        purpose: what they are for, for the message.
+        say: told what is about to be done.
+
+    Raises:
+        EngineMissingError: not root, or apt failed; the text has the command to run.
+    """
+    wait = f"-oDPkg::Lock::Timeout={_APT_PATIENCE_S}"  # for an apt that somebody else is running
+    command = ["apt-get", "install", wait, "-y", "--no-install-recommends", *packages]
+    if not host.is_root():
+        raise EngineMissingError([(purpose, "is not installed")], f"run: sudo {' '.join(command)}")
+    say(f"installing {purpose} from this system's archive: {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with _apt:
+        for step in (["apt-get", "update", "-qq"], command):
+            done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0 and step is command:
+                last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+                raise EngineMissingError([(" ".join(step), last)], "mend apt, then run `make engine` again")
+
+
+def _command_packages() -> tuple[str, ...]:
+    """Return the package of the `docker` command where the distribution has split it off (Debian 13)."""
+    known = subprocess.run(["apt-cache", "show", "docker-cli"], capture_output=True, check=False)
+    return ("docker-cli",) if known.returncode == 0 else ()
+
+
+def _commands_for_root() -> str:
+    packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
+    start = "sudo systemctl start docker" if _has_systemd() else "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    user = os.environ.get("USER", "$USER")
+    return "\n".join((
+        "this needs root, which you are not. Run these, log in again, then repeat:",
+        f"  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}",
+        f"  {start}",
+        f"  sudo usermod -aG docker {user}",
+    ))  # fmt: skip
+
+
+def _has_systemd() -> bool:
+    return Path("/run/systemd/system").is_dir()
+
+
+def _start(say: Callable[[str], None]) -> None:
+    if _has_systemd():
+        say("starting the container engine: systemctl start docker")
+        subprocess.run(["systemctl", "start", "docker"], check=False)
+        return
+    _clear_stale_daemon()
+    say(f"starting the container engine: dockerd (there is no systemd; its log is {_DAEMON_LOG})")
+    with _DAEMON_LOG.open("ab") as log:
+        # Whatever a container does, image builds included, it gains no privileges.
+        subprocess.Popen(
+            ["dockerd", "--no-new-privileges"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _clear_stale_daemon() -> None:
+    """Remove what a killed dockerd left: pid files of dead processes, and a containerd without its parent."""
+    for path in _PID_FILES:
+        try:
+            pid = int(path.read_text())
+        except (OSError, ValueError):
+            continue
+        try:
+            command = Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            command = ""
+        if command == "containerd":
+            os.kill(pid, signal.SIGTERM)
+            _await_end(pid)
+        if command != "dockerd":
+            path.unlink(missing_ok=True)
+
+
+def _await_end(pid: int, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _await_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            return client.connect(farm_id)
+        except EngineMissingError as error:
+            tried = error.tried
+            time.sleep(0.5)
+    remedy = f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`"
+    raise EngineMissingError(tried, remedy)

@@ -1,0 +1,164 @@
+"""A part of engine.py: containers that serve others on a private network.
+
+The private network is internal: nothing is routed out of it, and where the engine can leave the host's own address
+off it, not even the host is reached. Both carry the labels of the engine that asked, and go with its containers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.engine import archives
+from builder.errors import CannotTellError, Interrupted
+from builder.store.store import no_space
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from docker import DockerClient
+    from docker.models.containers import Container
+    from docker.models.networks import Network
+
+OUTWARDS: Mapping[str, Any] = {
+    "network_mode": "bridge",
+    "sysctls": {
+        "net.ipv4.ip_unprivileged_port_start": "0"
+    },  # it answers where name servers do, as nobody in particular
+}
+"""Options of a container that is to become a service."""
+
+_WITHOUT_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+_START_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leg:
+    """A container's connection to a private network.
+
+    Attributes:
+        network: its name.
+        names: address of the name server.
+        environment: variables by which clients find what is served there.
+    """
+
+    network: str
+    names: str
+    environment: Mapping[str, str]
+
+    def options(self) -> dict[str, Any]:
+        """Return what the engine's API takes; the environment goes beside it."""
+        return {"network": self.network, "dns": [self.names], "dns_search": ["."]}
+
+    def arguments(self) -> list[str]:
+        """Return all of it as options of `docker create`."""
+        environment = (f"--env={name}={value}" for name, value in self.environment.items())
+        return [f"--network={self.network}", f"--dns={self.names}", "--dns-search=.", *environment]
+
+
+class Service:
+    """A container that serves others on a private network, and reaches outwards itself."""
+
+    def __init__(self, container: Container, network: Network) -> None:
+        self._container = container
+        self.network = str(network.name)
+        self.address = str(container.attrs["NetworkSettings"]["Networks"][self.network]["IPAddress"])
+
+    def put(self, files: Mapping[str, bytes | Path]) -> None:
+        """Put files into it, by absolute path.
+
+        Raises:
+            CannotTellError: it is gone.
+        """
+        with told("it takes no files"):
+            self._container.reload()
+            if self._container.status != "running":
+                raise CannotTellError("the farm's index proxy ended before its time")
+            with archives.pack(files) as packed:
+                self._container.put_archive("/", packed)
+
+    def copy(self, path: str, target: Path) -> None:
+        """Copy a file of any size out of it.
+
+        Raises:
+            CannotTellError: it is gone, or has no such file.
+            NoSpaceError: the disk is full.
+        """
+        with told("it gives no files"), no_space(target.parent):
+            archives.unpack_file(self._container.get_archive(path)[0], target)
+
+    def get(self, path: str) -> bytes | None:
+        """Return the content of a file in it, or None where there is no such file.
+
+        Raises:
+            CannotTellError: it is gone.
+        """
+        from docker.errors import NotFound
+
+        with told("it gives no files"):
+            try:
+                stream, _ = self._container.get_archive(path)
+            except NotFound:
+                self._container.reload()  # raises where the container itself is what is not found
+                return None
+            return next(iter(archives.unpack(stream, path).values()))
+
+    def await_file(self, path: str, stop: threading.Event) -> None:
+        """Wait until it has written a file.
+
+        Raises:
+            CannotTellError: it did not, or ended.
+            Interrupted: the farm was asked to stop.
+        """
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self.get(path) is None:
+            if stop.wait(_POLL_S):
+                raise Interrupted
+            self._container.reload()
+            if self._container.status != "running" or time.monotonic() > deadline:
+                lines = self._container.logs(tail=5).decode(errors="replace").strip()
+                raise CannotTellError(f"the farm's index proxy did not start: {lines or 'it printed nothing'}")
+
+
+def start(
+    client: DockerClient, container: Container, files: Mapping[str, bytes | Path], labels: Mapping[str, str]
+) -> Service:
+    """Give a container that was just made its files, connect it to a private network of its own, and start it."""
+    with archives.pack(files) as packed:
+        container.put_archive("/", packed)
+    network = _private_network(client, labels)
+    network.connect(container)
+    container.start()
+    container.reload()
+    return Service(container, network)
+
+
+def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:
+    """Make an internal network, without an address of the host on it where the engine knows how."""
+    from docker.errors import APIError
+
+    def make(options: Mapping[str, str]) -> Network:
+        name = f"wheelfarm-{uuid.uuid4().hex[:12]}"
+        return client.networks.create(name, driver="bridge", internal=True, labels=dict(labels), options=dict(options))
+
+    try:
+        return make(_WITHOUT_HOST)
+    except APIError:
+        return make({})
+
+
+@contextlib.contextmanager
+def told(trouble: str) -> Iterator[None]:
+    """Turn an error of the engine into one that says what of the index proxy failed."""
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except (DockerException, OSError) as error:
+        raise CannotTellError(f"the farm's index proxy failed, {trouble}: {error}") from error

@@ -1,0 +1,1 @@
+"""Whole runs, and what keeps a wheelhouse in order."""

@@ -1,0 +1,220 @@
+"""Replays: the programs that show findings again, kept beside the verdicts, and run in the containers they need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.config import catalog
+from builder.engine.client import Limits, Task
+from builder.errors import ReplayError
+from builder.jobs.job import stress_programs
+from builder.jobs.threads.race import answered, served_wheels
+from builder.store.store import written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from builder.jobs.job import Tools
+    from builder.judge.package import Judged
+    from builder.plan.graph import Plan
+    from builder.sources import Pure
+    from builder.store.store import Evidence
+
+_FOLDER = "replays"
+_OUTPUT = "/result/again.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """A finding's program.
+
+    Attributes:
+        id: of the finding.
+        where: what the finding names.
+        race: whether the program needs the race detector's interpreter.
+        base: where it was seen.
+        effort: how hard was looked.
+    """
+
+    id: str
+    name: str
+    version: str
+    abi: str
+    code: str
+    where: str
+    detail: str
+    race: bool
+    base: str
+    script: str
+    effort: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed:
+    """What came of running a program.
+
+    Attributes:
+        shown: in how many runs it showed its finding.
+        runs: how often it ran.
+        what: what each run showed.
+        output: what the last run that showed it printed.
+    """
+
+    shown: int
+    runs: int
+    what: tuple[str, ...]
+    output: str
+
+
+def write(judged: Iterable[Judged], effort: str, wheelhouse: Path) -> None:
+    """Keep the program of every finding that has one, by its id.
+
+    Args:
+        judged: packages with their findings.
+        effort: how hard was looked, so that a replay finds what was made then.
+        wheelhouse: where they go.
+    """
+    for package in judged:
+        for judgement in package.abis.values():
+            for finding in judgement.findings:
+                if not finding.script:
+                    continue
+                identity = finding.identity(package.name, package.version, judgement.abi)
+                replay = Replay(
+                    id=identity, name=package.name, version=package.version, abi=judgement.abi, code=finding.code,
+                    where=finding.where, detail=finding.detail, race=finding.race,
+                    base=finding.bases[0] if finding.bases else "", script=finding.script, effort=effort,
+                )  # fmt: skip
+                with written_aside(wheelhouse / _FOLDER / f"{identity}.json") as aside:
+                    aside.write_text(json.dumps(asdict(replay), indent=1))
+
+
+def load(identity: str, wheelhouse: Path) -> Replay:
+    """Return a finding's replay.
+
+    Args:
+        identity: the finding's id, or the beginning of it.
+        wheelhouse: where a run left it.
+
+    Raises:
+        ReplayError: there is none, or more than one.
+    """
+    found = sorted((wheelhouse / _FOLDER).glob(f"{identity}*.json")) if identity.isalnum() else []
+    if len(found) != 1:
+        known = ", ".join(path.stem for path in sorted((wheelhouse / _FOLDER).glob("*.json"))[:10]) or "none"
+        raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
+    try:
+        return Replay(**json.loads(found[0].read_text()))
+    except (ValueError, TypeError) as error:
+        raise ReplayError(
+            identity, f"{found[0]} cannot be read ({error}), run the farm again to write it anew"
+        ) from error
+
+
+def needed(replay: Replay, graph: Plan) -> Plan:
+    """Return the part of a plan that makes what a replay needs.
+
+    Raises:
+        ReplayError: the plan puts the package under no threads on the base.
+    """
+    exercise = graph.jobs.get(f"exercise:{replay.name}@{replay.base}")
+    if exercise is None:
+        raise ReplayError(
+            replay.id, f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}"
+        )
+    return graph.upto(need for need in exercise.needs if replay.race or not need.startswith("race:"))
+
+
+def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
+    """Return the tag of the image a replay runs in.
+
+    Args:
+        replay: what to run.
+        evidence: of the jobs `needed` names.
+
+    Raises:
+        ReplayError: there is none.
+    """
+    start = f"image:{'race' if replay.race else 'verify'}-{replay.base}"
+    # What has the system packages that the package asks for is named after what it stands on.
+    name = max((name for name in evidence if name.startswith(start)), key=len, default="")
+    tag: str | None = evidence[name].facts.get("tag") if name else None
+    if tag is None:
+        raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
+    return tag
+
+
+def run(
+    replay: Replay, evidence: Mapping[str, Evidence], version: str, times: int, pure: tuple[Pure, ...], tools: Tools
+) -> Replayed:
+    """Run a replay in a container like the one its finding was seen in.
+
+    Args:
+        replay: what to run.
+        evidence: of the jobs `needed` names, of the release to run it on.
+        version: that release.
+        times: how often to run it.
+        pure: pure wheels that must be there.
+        tools: engine, store and log.
+
+    Raises:
+        ReplayError: there is no wheel to run it on, or no image.
+        CannotTellError: the container gave no answer.
+    """
+    abi = catalog.load().abis[replay.abi]
+    build = evidence[f"build:{replay.name}@{replay.base}"]
+    others = [one for name, one in evidence.items() if name.startswith("build:") and one is not build]
+    race = evidence.get(f"race:{replay.name}@{replay.base}")
+    made = race.facts.get("race_wheel") if race else None
+    if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(abi.name, {}).get(
+        "wheel"
+    ):
+        raise ReplayError(replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on")
+    image = image_of(replay, evidence)
+    python = f"/opt/python/{abi.directory}/bin/python"
+    served = dict(served_wheels(abi.name, (build, *others), pure))
+    files: dict[str, bytes | Path] = {
+        f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
+    }
+    files |= {f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()}
+    if replay.race and race is not None:
+        files[f"/farm/race/{made}"] = tools.store.file(race.files[str(made)])
+    request = {
+        "python": "/opt/race/tree/bin/python" if replay.race else python,
+        "plain_python": python,
+        "race": replay.race,
+        "name": replay.name,
+        "requirement": f"{replay.name}=={version}",
+        "wheels": "/farm/wheels",
+        "race_wheel": f"/farm/race/{made}" if replay.race else None,
+        "script": replay.script,
+        "times": times,
+    }
+    files["/farm/request.json"] = json.dumps(request).encode()
+    command = [python, "/farm/stress/again.py", "/farm/request.json", _OUTPUT]
+    limits = Limits(memory_bytes=6 << 30, timeout_s=120 + 70.0 * times)
+    task = Task(image=image, command=command, files=files, collect=_OUTPUT, limits=limits)
+    return _told(replay, answered(task, "replaying", tools))
+
+
+def _told(replay: Replay, facts: Mapping[str, Any]) -> Replayed:
+    if facts["install"] is not None:
+        raise ReplayError(replay.id, f"it could not be installed: {facts['install']}")
+    signs = {"WF601": "crash", "WF602": "hang", "WF603": "wrong"}
+    shown = [one for one in facts["runs"] if _shows(replay, one, signs.get(replay.code, ""))]
+    return Replayed(
+        shown=len(shown),
+        runs=len(facts["runs"]),
+        what=tuple(", ".join(one["what"]) or "nothing" for one in facts["runs"]),
+        output=shown[-1]["output"] if shown else "",
+    )
+
+
+def _shows(replay: Replay, run: Mapping[str, Any], sign: str) -> bool:
+    """Return whether a run showed the very finding: of a race, between the same functions."""
+    if sign:
+        return sign in run["what"]
+    return replay.where in {" and ".join(places) for places in run["races"]}

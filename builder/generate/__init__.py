@@ -1,0 +1,1 @@
+"""Generated documents and tables: `make docs`, `make interfaces`."""

@@ -1,0 +1,99 @@
+"""What an index holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+
+from packaging.utils import parse_wheel_filename
+
+from builder.store.store import digest_text
+
+SERVED = "simple"
+"""The channel of what policy admits, and its folder under the wheelhouse."""
+
+QUARANTINE = "quarantine/simple"
+"""The channel of the rest: every file of it is yanked (PEP 592), with the verdict as the reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """One file and where it belongs.
+
+    Attributes:
+        yanked: why it is in quarantine; empty where it is served.
+    """
+
+    filename: str
+    sha256: str
+    yanked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Entry:
+    """One file of the index.
+
+    Attributes:
+        requires_python: as the metadata has it (PEP 503); empty for any.
+        metadata: sha256 of its METADATA, which the store has (PEP 658); empty where it is not served.
+        size_bytes: PEP 700; 0 where it is not told.
+        uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not told.
+        yanked: why nobody should install it (PEP 592); empty where anybody may.
+        folder: of its project's, where it lies; empty for the project's folder itself. See `builder/index/publish.py`.
+    """
+
+    filename: str
+    sha256: str
+    requires_python: str = ""
+    metadata: str = ""
+    size_bytes: int = 0
+    uploaded_at: str = ""
+    yanked: str = ""
+    folder: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it lies, relative to its project's page."""
+        return f"{self.folder}/{self.filename}" if self.folder else self.filename
+
+
+Manifest = Mapping[str, tuple[Entry, ...]]
+"""Files by canonical project name: what a channel holds, whole."""
+
+_FIELDS = ("filename", "sha256", "requires_python", "metadata", "size_bytes", "uploaded_at", "yanked")
+_row = attrgetter(*_FIELDS)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def manifest(entries: Iterable[Entry]) -> Manifest:
+    """Sort files into projects. Of two with one name the first is served."""
+    projects: dict[str, dict[str, Entry]] = {}
+    for entry in entries:
+        project = str(parse_wheel_filename(entry.filename)[0])
+        projects.setdefault(project, {}).setdefault(entry.filename, entry)
+    return {name: tuple(sorted(projects[name].values())) for name in sorted(projects)}
+
+
+def listing(entries: Iterable[Entry]) -> str:
+    """Return a project's files as text, the same for the same files."""
+    return _encode([_row(entry) for entry in entries])
+
+
+def entries_of(text: str) -> tuple[Entry, ...]:
+    """Return the files that `listing` wrote down."""
+    return tuple(Entry(**dict(zip(_FIELDS, row, strict=True))) for row in json.loads(text))
+
+
+def digests(content: Manifest) -> dict[str, str]:
+    """Return a hash of every project's files; equal hashes mean equal files."""
+    return {project: digest_text("\n".join(map(_line, entries))) for project, entries in content.items()}
+
+
+def _line(entry: Entry) -> str:
+    """Return a file as text that no other file has. Not JSON: this is done for every file in every publication."""
+    return (
+        f"{entry.filename}\0{entry.sha256}\0{entry.requires_python}\0{entry.metadata}\0{entry.size_bytes}\0"
+        f"{entry.uploaded_at}\0{entry.yanked}"
+    )

@@ -1,0 +1,1 @@
+"""Building wheels of one sdist on one base."""

@@ -1,0 +1,422 @@
+"""Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
+
+Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
+with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
+`limits`, what the container used; `compiler_cache`, how often that had what was compiled (`hits`) and how often not
+(`misses`); `fetched`, the files it took from the package index, and `asked`, hosts it asked for besides
+(builder/proxy/proxy.py). Files: the wheels. Where the same key was built before, the executor adds `rebuilt`: by wheel,
+the members that came out otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+from packaging.utils import parse_wheel_filename
+
+from builder import host
+from builder.distributions.metadata import wheel_metadata
+from builder.distributions.reproducible import SOURCE_DATE_EPOCH, put_in_order
+from builder.distributions.unpack import unpack
+from builder.engine import compiler_cache
+from builder.engine.client import Limits
+from builder.engine.compiler_cache import CompilerCache
+from builder.errors import CannotTellError, Interrupted
+from builder.jobs.build import network
+from builder.jobs.build.failure import Failure
+from builder.jobs.build.log import Call, broken, reread, rules
+from builder.jobs.build.own_wheels import TAKE_LOAN, constraints_of, lending, lent
+from builder.jobs.images.image import packages_id
+from builder.jobs.images.proxy import INDEX_IMAGE
+from builder.jobs.job import Result
+from builder.proxy.proxy import Visit
+from builder.store.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from builder.jobs.job import Tools
+    from builder.proxy.proxy import Session
+    from builder.store.store import Evidence, Store
+
+_PATCHES = "_wheelfarm_patches"
+_APPLY = (
+    f"for patch in {_PATCHES}/*; do "
+    f'patch -p1 --batch --forward -i "$patch" || {{ echo "wheelfarm: patch $patch does not apply"; exit 1; }}; done; '
+    f"rm -rf {_PATCHES}"
+)
+_LOG_LIMIT_BYTES = 64 << 20
+_PROCESSES = 512
+_POLL_S = 0.1
+_LOOK_EVERY_S = 2.0
+_CROWDED_LOOKS = 3
+"""A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
+
+
+@cache
+def _cibuildwheel_version() -> str:
+    return version("cibuildwheel")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """Compile one package on one base for all its ABIs.
+
+    Attributes:
+        sdist_sha256: of the sdist, which the store has.
+        patches: content of each patch, in order.
+        skip: ABIs the matrix leaves out, each with its reason.
+        requires: native packages whose wheels, made on the same base, it is built with.
+    """
+
+    name: str
+    version: str
+    base: str
+    sdist_filename: str
+    sdist_sha256: str
+    abis: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    environment: Mapping[str, str]
+    config_settings: Mapping[str, tuple[str, ...]]
+    patches: tuple[str, ...] = ()
+    skip: Mapping[str, str]
+    timeout_s: int
+    memory_bytes: int
+    requires: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"build:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (packages_id(self.base, self.packages), *self.lenders, INDEX_IMAGE)
+
+    @property
+    def lenders(self) -> tuple[str, ...]:
+        """Ids of the builds whose wheels it is built with."""
+        return tuple(f"build:{name}@{self.base}" for name in self.requires)
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
+            "patches": self.patches,
+            "flags": (self.environment, self.config_settings),
+            "apt list": self.packages,
+            "limits": (self.timeout_s, self.memory_bytes),
+            "ABIs": self._building,
+            "cibuildwheel": _cibuildwheel_version(),
+            "compiler cache": compiler_cache.SETTINGS,
+            "time of every file": SOURCE_DATE_EPOCH,
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, *lenders, _ = self.needs
+        return {image: inputs[image].facts["content"], **{name: lent(inputs[name], self._building) for name in lenders}}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("build", 3, self.settings(), list(self.reads(inputs).values()))
+
+    @property
+    def _building(self) -> tuple[str, ...]:
+        return tuple(abi for abi in self.abis if abi not in self.skip)
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image = inputs[self.needs[0]].facts
+        if missing := image.get("missing"):
+            failure = Failure(
+                code="WF207",
+                stage="system packages",
+                error=f"{self.base} has no system package {', '.join(missing)}",
+                remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
+            )
+            return self._result(dict.fromkeys(self._building, failure), {}, {}, {"limits": {}}, tools)
+        index = partial(tools.index.session, inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
+        with tools.store.scratch() as scratch:
+            return self._build(image["tag"], index, [inputs[name] for name in self.lenders], scratch, tools)
+
+    def _build(
+        self, image: str, index: Callable[[], Session], lenders: Sequence[Evidence], scratch: Path, tools: Tools
+    ) -> Result:
+        project = self._project(scratch / "sdist", tools)
+        if isinstance(project, Failure):
+            return self._result(dict.fromkeys(self._building, project), {}, {}, {"limits": {}}, tools)
+        for path, content in lending(lenders, self._building, tools.store).items():
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, project / path)
+            else:
+                (project / path).write_bytes(content)
+        wheels: dict[str, Path] = {}
+        failures: dict[str, Failure] = {}
+        calls: dict[str, Call] = {}
+        usage: dict[str, int] = {}
+        compiled: Counter[str] = Counter()
+        visit = Visit()
+        # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
+        waiting: list[tuple[str, ...]] = [self._building] if self._building else []
+        while waiting:
+            abis = waiting.pop(0)
+            call = _Calling(self, abis, image, project, scratch / "-".join(abis), tools)
+            ended = call.run(index())
+            visit = visit.joined(ended.visit)
+            usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
+            compiled.update(ended.compiled)
+            wheels |= ended.wheels
+            if ended.call is not None:
+                failure, failed = ended.call.explain(tools.log, self.name)
+                if (untold := ended.visit.undetermined()) is not None and not network.decides(failure):
+                    raise untold
+                failures[failed], calls[failed] = failure, ended.call
+                rest = [abi for abi in abis if abi != failed and abi not in wheels]
+                waiting += [(abi,) for abi in rest]
+            failures |= {
+                abi: Failure(
+                    code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log"
+                )
+                for abi in abis
+                if ended.call is None and abi not in wheels
+            }
+        tools.index.keep(self.id, visit, better=bool(wheels))
+        return self._result(
+            failures, calls, wheels, {"limits": usage, "compiler_cache": compiled, **visit.record()}, tools
+        )
+
+    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+        """Read a log anew whose failure other rules told: nothing has to be built for that."""
+        if evidence.facts.get("rules") == rules():
+            return evidence
+        log = store.wheelhouse / evidence.log
+        abis = {
+            abi: reread(made, log, self.name) if "failure" in made else made
+            for abi, made in evidence.facts["abis"].items()
+        }
+        return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules()})
+
+    @staticmethod
+    def _result(
+        failures: Mapping[str, Failure], calls: Mapping[str, Call], wheels: Mapping[str, Path],
+        facts: Mapping[str, Any], tools: Tools,
+    ) -> Result:  # fmt: skip
+        abis: dict[str, Any] = {
+            abi: {"failure": asdict(failure), **({"call": asdict(calls[abi])} if abi in calls else {})}
+            for abi, failure in failures.items()
+        }
+        abis |= {
+            abi: {"wheel": path.name, "requires_python": wheel_metadata(path).get("requires_python", "")}
+            for abi, path in wheels.items()
+        }
+        for path in wheels.values():
+            put_in_order(path)
+        files = {path.name: tools.store.add_file(path) for path in wheels.values()}
+        return Result(facts={"abis": abis, "rules": rules(), **facts}, files=files)
+
+    def _project(self, folder: Path, tools: Tools) -> Path | Failure:
+        """Unpack the sdist, with the patches beside its files."""
+        try:
+            project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
+        except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+            return Failure(code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy="")
+        for number, patch in enumerate(self.patches):
+            (project / _PATCHES).mkdir(exist_ok=True)
+            (project / _PATCHES / f"{number:03}.patch").write_text(patch)
+        return project
+
+    def config(self, abis: Sequence[str], image: str, create_arguments: Sequence[str]) -> dict[str, Any]:
+        """Return cibuildwheel's whole configuration; the project's own is not read."""
+        config: dict[str, Any] = {
+            "build": [f"{abi}-manylinux_x86_64" for abi in abis],
+            "build-frontend": "uv",
+            "build-verbosity": 1,
+            "manylinux-x86_64-image": image,
+            "container-engine": {
+                "name": "docker",
+                "create-args": list(create_arguments),
+                "disable-host-mount": True,
+            },
+            "environment": {
+                "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+                "UV_PYTHON_DOWNLOADS": "never",
+                "PATH": compiler_cache.PATH,
+                **self.environment,
+            },
+            "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
+            "audit-command": "",
+            "test-command": "",
+        }
+        if self.config_settings:
+            config["config-settings"] = {
+                name: list(values) if len(values) > 1 else values[0] for name, values in self.config_settings.items()
+            }
+        prepare = [*([_APPLY] if self.patches else []), *([TAKE_LOAN] if self.requires else [])]
+        if prepare:
+            config["before-all"] = "; ".join(prepare)
+        if self.requires:
+            config["overrides"] = [
+                {
+                    "select": f"{abi}-*",
+                    "inherit": {"environment": "append"},
+                    "environment": {"UV_BUILD_CONSTRAINT": constraints_of(abi)},
+                }
+                for abi in abis
+            ]
+        return {"tool": {"cibuildwheel": config}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ended:
+    wheels: Mapping[str, Path]
+    usage: Mapping[str, int]
+    compiled: Counter[str]
+    visit: Visit
+    call: Call | None = None
+
+
+class _Calling:
+    """One call of cibuildwheel."""
+
+    def __init__(
+        self, build: Build, abis: tuple[str, ...], image: str, project: Path, folder: Path, tools: Tools
+    ) -> None:
+        self._build = build
+        self._abis = abis
+        self._image = image
+        self._project = project
+        self._folder = folder
+        self._tools = tools
+        self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
+        self._crowded = 0
+        self._cut = False
+
+    def run(self, session: Session) -> _Ended:
+        (self._folder / "wheels").mkdir(parents=True)
+        limits = Limits(
+            memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
+        )
+        cache = CompilerCache(base=self._build.base, sdist_sha256=self._build.sdist_sha256)
+        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg, cache)
+        config = self._folder / "cibuildwheel.toml"
+        config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
+        start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
+        timed_out, exit_code = self._execute(config, limits.timeout_s)
+        with self._tools.log.open("rb") as file:
+            file.seek(start)
+            read = file.read()
+        printed = read.decode(errors="replace")
+        wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
+        usage, compiled, visit = _usage(printed), compiler_cache.uses(printed), session.visit()
+        if exit_code == 0:
+            return _Ended(wheels=wheels, usage=usage, compiled=compiled, visit=visit)
+        limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
+        if not limited and (why := broken(printed)):
+            raise CannotTellError(f"{why} (log: {self._tools.log})")
+        call = Call(
+            abis=self._abis, exit_code=exit_code, log=(start, start + len(read)),
+            timeout_s=self._build.timeout_s if timed_out else None,
+            memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
+            processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
+            asked=visit.asked, index=session.leg.names,
+        )  # fmt: skip
+        return _Ended(wheels=wheels, usage=usage, compiled=compiled, visit=visit, call=call)
+
+    def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
+        """Run cibuildwheel; return whether its time was up, and its exit code."""
+        command = [
+            # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
+            "setpriv", "--pdeathsig", "INT", sys.executable, "-m", "cibuildwheel", str(self._project),
+            "--platform", "linux", "--archs", "x86_64",
+            "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
+        ]  # fmt: skip
+        with self._tools.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self._project,
+                env=self._host_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                timed_out = self._await(process, timeout_s)
+            finally:
+                self._end(process)
+        return timed_out, process.returncode
+
+    def _host_environment(self) -> dict[str, str]:
+        """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG") if name in os.environ}
+        scratch = str(self._folder)
+        return {
+            **kept, **host.proxies(), **self._tools.engine.command_environment(),
+            "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
+            # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
+            "CIBW_PROJECT_REQUIRES_PYTHON": ">=3.8",
+        }  # fmt: skip
+
+    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        look = time.monotonic() + _LOOK_EVERY_S
+        while process.poll() is None:
+            now = time.monotonic()
+            if self._tools.stop.wait(_POLL_S):
+                raise Interrupted
+            if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
+                return False
+            if now > look:
+                self._look()
+                look = now + _LOOK_EVERY_S
+            if self._crowded >= _CROWDED_LOOKS:
+                return False
+            if now > deadline:
+                return True
+        return False
+
+    def _look(self) -> None:
+        """Notice a container at its limit on processes: once it is killed nothing tells."""
+        counted = self._tools.engine.processes_of(self._label)
+        crowded = counted is not None and counted[0] >= counted[1] * 0.9
+        self._crowded = self._crowded + 1 if crowded else 0
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End cibuildwheel, if it is still there, and its container."""
+        self._cut = process.poll() is None
+        if self._cut:
+            self._tools.engine.remove_labelled(self._label)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._tools.engine.remove_labelled(self._label)
+
+
+def _abi_of(wheel: Path, abis: Sequence[str]) -> str:
+    """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
+    tags = parse_wheel_filename(wheel.name)[3]
+    named = {tag.abi for tag in tags}
+    return next((abi for abi in abis if abi in named), abis[0])
+
+
+def _usage(text: str) -> dict[str, int]:
+    """Read what images/limits.sh printed last."""
+    lines = [line for line in text.splitlines() if line.startswith("wheelfarm-limits: ")]
+    if not lines:
+        return {}
+    pairs = (item.partition("=") for item in lines[-1].split()[1:])
+    return {name: int(value) for name, _, value in pairs if value.isdigit()}

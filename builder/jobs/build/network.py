@@ -1,0 +1,81 @@
+"""A build that asked for more than the package index: told apart from other failures, with the host it asked for.
+
+The index proxy writes down what it was asked for, as HTTP proxy and as name server. A connection to a bare address
+that ignores both leaves nothing but an error in the log.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from builder.jobs.build.failure import Failure
+
+UNNAMED = "an address that the log does not name"
+
+_LIMITS = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
+"""Failures whose cause is certain, whatever else the build did."""
+_CUT_OFF = re.compile(
+    r"Network is unreachable|No route to host|Temporary failure in name resolution|Name or service not known"
+    r"|nodename nor servname provided|Could not resolve (?:host|proxy)"
+)
+_HOST = re.compile(
+    r"""Could\ not\ resolve\ host:\ ([\w.-]+)
+    |ConnectionPool\(host='([^']+)'
+    |\b(?:https?|ftp|git)://(?:[^/\s'"@]*@)?([\w.-]+(?::\d+)?)
+    |\(\(?['"]([\w-]+(?:\.[\w-]+)+)['"],\s*\d+""",
+    re.VERBOSE,
+)
+_BEFORE, _AFTER = 2000, 300
+
+
+def hosts_in(log: str, own: str) -> tuple[str, ...]:
+    """Return the hosts that a log says could not be reached.
+
+    Args:
+        log: what a build printed.
+        own: the index proxy's address, which is no such host.
+    """
+    found: dict[str, None] = {}
+    for error in _CUT_OFF.finditer(log):
+        before = log[max(0, error.start() - _BEFORE) : error.start()]
+        near = [*_names(log[error.start() : error.end() + _AFTER], own)[:1], *_names(before, own)[-1:]]
+        found[near[-1] if near else UNNAMED] = None
+    return tuple(found)
+
+
+def _names(text: str, own: str) -> list[str]:
+    names = (next(filter(None, match.groups())) for match in _HOST.finditer(text))
+    return [name for name in names if name.partition(":")[0] not in {own, "localhost", "127.0.0.1"}]
+
+
+def told(failure: Failure, asked: Sequence[str], package: str) -> Failure:
+    """Say of a failure that the build asked for hosts which it does not reach.
+
+    Args:
+        failure: as the log alone explains it.
+        asked: the hosts.
+        package: the package's name, for the remedy.
+    """
+    if not asked or failure.code in _LIMITS:
+        return failure
+    hosts = ", ".join(asked[:5]) + (f" and {len(asked) - 5} more" if len(asked) > 5 else "")  # noqa: PLR2004
+    remedy = (
+        f"have what it downloads in the sdist (`patches`), on the system (`apt`), or turned off (`env`, "
+        f"`config-settings`) in [packages.{package}]"
+    )
+    return replace(
+        failure,
+        code="WF213",
+        error=f"the build asked for {hosts}, which no build reaches; its first error: {failure.error}",
+        remedy=f"{remedy}; {failure.remedy}" if failure.missing else remedy,
+    )
+
+
+def decides(failure: Failure) -> bool:
+    """Return whether a failure stands even if the package index did not answer."""
+    return failure.code in _LIMITS

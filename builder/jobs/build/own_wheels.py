@@ -1,0 +1,57 @@
+"""The farm's own wheels, lent to a build that requires them: as files, and as constraints that admit nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.jobs.load import wheel_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from builder.store.store import Evidence, Store
+
+_CARRIED = "_wheelfarm_loan"
+_PLACE = "/opt/wheelfarm/loan"
+
+TAKE_LOAN = f"mv {_CARRIED} {_PLACE}"
+"""A command that takes the wheels out of the project, where the build backend might pack them."""
+
+
+def lent(build: Evidence, abis: Sequence[str]) -> list[str | None]:
+    """Return the sha256 of the wheels that a build lends, by ABI; None where it has none."""
+    return [build.files.get(wheel_of(build, abi) or "") for abi in abis]
+
+
+def constraints_of(abi: str) -> str:
+    """Return where the constraints for an ABI are in the container."""
+    return f"{_PLACE}/{abi}.txt"
+
+
+def lending(builds: Sequence[Evidence], abis: Sequence[str], store: Store) -> dict[str, bytes | Path]:
+    """Return the files of a loan, by path relative to the project; none where nothing is lent.
+
+    What has no wheel for an ABI is not lent: the frontend asks the index for it.
+
+    Args:
+        builds: of what the project is built with.
+        abis: what it is built for.
+        store: has the wheels.
+    """
+    files: dict[str, bytes | Path] = {}
+    for abi in abis if builds else ():
+        lines: list[str] = []
+        for build in builds:
+            wheel = wheel_of(build, abi)
+            if wheel is not None:
+                files[f"{_CARRIED}/{abi}/{wheel}"] = store.file(build.files[wheel])
+                # A direct reference (PEP 508): of a version that the index has as well, this very file is installed.
+                lines.append(f"{wheel.partition('-')[0]} @ file://{_PLACE}/{abi}/{wheel}\n")
+        files[f"{_CARRIED}/{abi}.txt"] = "".join(lines).encode()
+    return files
+
+
+def in_place(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
+    """Return the files of a loan by their absolute paths in the container."""
+    return {f"{_PLACE}/{path.removeprefix(f'{_CARRIED}/')}": content for path, content in files.items()}

@@ -1,0 +1,100 @@
+"""Where CPython's source comes from: a cache folder, upstream, the apt mirror's pool. A wrong hash is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from builder import host
+from builder.errors import CannotTellError
+from builder.store.store import file_sha256, written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from builder.config.catalog import Release
+
+CACHE_VARIABLE = "WHEELFARM_SOURCE_CACHE"
+"""Environment variable: a folder with `Python-VERSION.tar.xz` files, asked before the network."""
+
+_TIMEOUT_S = (15, 120)
+
+
+def default_cache() -> Path:
+    """Return the folder downloads are kept in."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelfarm" / "sources"
+
+
+def cached(release: Release) -> list[Path]:
+    """Return the files of a release in the cache folders, whatever they hash to."""
+    return [path for folder in _cache_folders() if (path := folder / release.filename).is_file()]
+
+
+def fetch(release: Release, say: Callable[[str], None]) -> Path:
+    """Return a file with the source of a release, its hash checked.
+
+    Args:
+        release: which one.
+        say: told where it is looked for.
+
+    Raises:
+        CannotTellError: no place has it; the text names each and why.
+    """
+    refusals: list[str] = []
+    for folder in _cache_folders():
+        path = folder / release.filename
+        if not path.is_file():
+            refusals.append(f"{folder} has no {release.filename}")
+        elif (found := file_sha256(path)) != release.sha256:
+            refusals.append(f"{path} is refused: its sha256 is {found}, not {release.sha256}")
+        else:
+            return path
+    for url in _urls(release):
+        say(f"fetching CPython {release.version}")
+        target = default_cache() / release.filename
+        if (refusal := _download(url, target, release.sha256)) is None:
+            return target
+        refusals.append(refusal)
+    raise CannotTellError("; ".join((f"no source of CPython {release.version}", *refusals)))
+
+
+def _cache_folders() -> list[Path]:
+    named = os.environ.get(CACHE_VARIABLE)
+    return [*([Path(named)] if named else []), default_cache()]
+
+
+def _urls(release: Release) -> list[str]:
+    archive = host.archive("debian")
+    pool = [archive.main.rstrip("/") + "/" + release.pool] if archive else []
+    return [release.upstream, *pool]
+
+
+def _download(url: str, target: Path, sha256: str) -> str | None:
+    """Download a file, and return why it is refused, or None."""
+    try:
+        with (
+            requests.get(url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())) as response,
+            written_aside(target) as aside,
+        ):
+            response.raise_for_status()
+            with aside.open("wb") as file:
+                for chunk in response.iter_content(1 << 20):
+                    file.write(chunk)
+            _check(aside, url, sha256)
+    except _WrongHashError as error:
+        return str(error)
+    except (requests.RequestException, OSError) as error:
+        return f"{url} did not answer: {type(error).__name__}"
+    return None
+
+
+def _check(path: Path, url: str, sha256: str) -> None:
+    if (found := file_sha256(path)) != sha256:
+        raise _WrongHashError(f"{url} is refused: its sha256 is {found}, not {sha256}")
+
+
+class _WrongHashError(Exception):
+    """What was downloaded is not what was pinned."""

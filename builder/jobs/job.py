@@ -1,0 +1,161 @@
+"""Jobs: typed inputs -> key, run -> evidence. One module per kind; a job knows nothing of other jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from builder import ROOT
+from builder.store.store import digest
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from builder import ROOT
+    from builder.engine.client import Engine
+    from builder.proxy.proxy import IndexProxy
+from builder.store.store import Evidence, Store
+
+_SHORT = 16
+CODE_INSIDE = "code inside the container"
+"""The setting of a job that is the programs of builder/inside/ it runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What a running job may use.
+
+    Attributes:
+        index: the way of its containers to the package index.
+        log: the job's log file, which it appends to.
+        stop: set when the farm is asked to stop.
+        say: shows one line of progress to the person watching.
+    """
+
+    engine: Engine
+    store: Store
+    index: IndexProxy
+    log: Path
+    stop: threading.Event
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a job found out.
+
+    Attributes:
+        facts: JSON data.
+        files: sha256 by name of files that the store has now.
+    """
+
+    facts: dict[str, object]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class Job(Protocol):
+    """One node of the graph."""
+
+    @property
+    def id(self) -> str:
+        """`KIND:SUBJECT`, unique in a plan."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Ids of the jobs whose evidence it reads."""
+
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result beside its inputs: JSON data, by a name that a person understands. Pure."""
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        """Hash everything that can change the result. Pure.
+
+        Args:
+            inputs: evidence of `needs`, by job id; all of it determined.
+        """
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        """Return what of its inputs can change the result: JSON data, by job id. Pure."""
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        """Find out.
+
+        Raises:
+            CannotTellError: the infrastructure failed.
+            Interrupted: the farm was asked to stop.
+        """
+
+
+def asked(job: Job, inputs: Mapping[str, Evidence] | None = None) -> dict[str, str]:
+    """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
+
+    Args:
+        job: the job.
+        inputs: evidence of `needs`, by job id; None for its settings alone.
+    """
+    found = {**job.settings(), **(job.reads(inputs) if inputs is not None else {})}
+    return {name: digest(value)[:_SHORT] for name, value in found.items()}
+
+
+class ImageJob(Job, Protocol):
+    """A job whose result also lives in the container engine, from where it may be gone."""
+
+    def present(self, evidence: Evidence, engine: Engine) -> bool:
+        """Return whether the image of this evidence is still there and usable."""
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A job whose recorded result is partly read from its log, by rules that may have changed since."""
+
+    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+        """Return the evidence as today's rules read it. Runs nothing."""
+
+
+def recorded(job: Job, key: str, store: Store) -> Evidence | None:
+    """Return what is on record for a job, files and all, read by today's rules; None where nothing is.
+
+    Args:
+        job: the job.
+        key: its key.
+        store: has the evidence, and the logs.
+    """
+    return _read(job, store.settled(key), store)
+
+
+def all_recorded(store: Store) -> Callable[[Job, str], Evidence | None]:
+    """Return what `recorded` is, for many thousand jobs."""
+    lookup = store.known()
+    return lambda job, key: _read(job, lookup(key), store)
+
+
+def _read(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
+    return job.reread(found, store) if found is not None and isinstance(job, Rereading) else found
+
+
+@cache
+def inside_program(name: str) -> str:
+    """Return the text of a program of builder/inside/, which runs in containers and is part of its job's key."""
+    return (ROOT / "inside" / name).read_text()
+
+
+@cache
+def programs_digest(*names: str) -> str:
+    """Return a hash of programs of builder/inside/, by which the keys of many thousand jobs know them."""
+    return digest([inside_program(name) for name in names])
+
+
+@cache
+def stress_programs() -> dict[str, str]:
+    """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
+    folder = ROOT / "inside" / "stress"
+    return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
+
+
+@cache
+def stress_digest() -> str:
+    """Return a hash of `stress_programs`."""
+    return digest(stress_programs())

@@ -1,0 +1,1 @@
+"""Threads: the race detector, the exercise, the speed."""

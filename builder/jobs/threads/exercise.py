@@ -1,0 +1,133 @@
+"""Exercise job: a free-threaded wheel, called by threads with the plain interpreter -> crashes, hangs, wrong results.
+
+Facts: `wheel` (its file name, or None: then there is nothing else); `fetched` and `asked`, as a build has them, where
+the race job had fetched nothing for it; and what builder/inside/stress/exercise.py answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.engine.client import Limits, Task
+from builder.jobs.images.proxy import INDEX_IMAGE
+from builder.jobs.job import CODE_INSIDE, Result, stress_digest, stress_programs
+from builder.jobs.load import wheel_of
+from builder.jobs.threads import test_wheels
+from builder.jobs.threads.race import PLAN, answered, served_wheels
+from builder.proxy.proxy import Visit
+from builder.store.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from builder.config.catalog import Abi
+    from builder.config.effort import Effort
+    from builder.config.matrix import OwnTests
+    from builder.jobs.job import Tools
+    from builder.sources import Pure
+    from builder.store.store import Evidence
+
+_OUTPUT = "/result/exercise.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exercise:
+    """Put one package under threads, on the base it was built on.
+
+    Attributes:
+        tests: how its own tests are run.
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+    """
+
+    name: str
+    version: str
+    base: str
+    abi: Abi
+    effort: Effort
+    sdist_filename: str
+    sdist_sha256: str
+    tests: OwnTests
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"exercise:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
+        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds, INDEX_IMAGE)
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            CODE_INSIDE: (stress_digest(), test_wheels.FETCH),
+            "sdist": self.sdist_sha256,
+            "effort": self.effort.record(),
+            "own tests": self.tests.model_dump(),
+            "ABIs": self.abi.directory,
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, race, *builds, _ = self.needs
+        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
+        return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("exercise", 2, self.settings(), list(self.reads(inputs).values()))
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, race, build, *others, index = (inputs[need] for need in self.needs)
+        wheel = wheel_of(build, self.abi.name)
+        if wheel is None:
+            return Result(facts={"wheel": None})
+        served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
+        planned: dict[str, Any] = {"surface": None, "plan": []}
+        if PLAN in race.files:
+            planned = json.loads(tools.store.file(race.files[PLAN]).read_text())
+        python = f"/opt/python/{self.abi.directory}/bin/python"
+        request = {
+            "python": python,
+            "name": self.name,
+            "requirement": f"{self.name}=={self.version}",
+            "wheels": "/farm/wheels",
+            **planned,
+            "suspects": _suspects(race.facts.get("races", ())),
+            "effort": self.effort.record(),
+        }
+        sdist = f"/farm/{self.sdist_filename}"
+        needed, visit = test_wheels.kept(race, tools), Visit()
+        if "kit" not in race.facts:  # there was nothing to look for races with
+            path = tools.store.file(self.sdist_sha256)
+            session = tools.index.session(index.facts["tag"], self.id, tools.stop)
+            needed = test_wheels.fetched(path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools)
+            visit = session.visit()
+            if needed.missing and (untold := visit.undetermined()) is not None:
+                raise untold
+            tools.index.keep(self.id, visit, better=bool(needed.wheels))
+        request["tests"] = needed.request(self.effort, self.tests, sdist)
+        tools.say("calling it by threads")
+        task = Task(
+            image=image.facts["tag"],
+            command=[python, "/farm/stress/exercise.py", "/farm/request.json", _OUTPUT],
+            files={
+                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                sdist: tools.store.file(self.sdist_sha256),
+                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
+                "/farm/request.json": json.dumps(request).encode(),
+            },
+            collect=_OUTPUT,
+            limits=Limits(memory_bytes=4 << 30, timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s),
+        )
+        return Result(facts={"wheel": wheel, **visit.record(), **answered(task, "exercising it", tools)})
+
+
+def _suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the scenarios that race: first those in which a function races with itself, for both then write."""
+    ordered = sorted(races, key=lambda event: len(event["places"]))
+    return [event["calls"] for event in ordered if event["calls"] is not None]

@@ -1,0 +1,247 @@
+"""Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
+
+Facts: `wheel` (file name of the free-threaded wheel it is about, or None: then there is nothing else); `failure`, why
+it could not be compiled with the sanitizer, or None; `fetched` and `asked`, as a build has them; `kit`, what its own
+tests need; `signs`, what of the wheel the search is steered by (judge/wheel/thread_signs.py); and where it could be
+compiled, what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with
+`surface` and `plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.engine.client import Limits, Task
+from builder.errors import CannotTellError
+from builder.jobs.build.log import explain
+from builder.jobs.build.own_wheels import constraints_of, in_place, lending
+from builder.jobs.images.image import packages_id
+from builder.jobs.images.proxy import INDEX_IMAGE
+from builder.jobs.job import CODE_INSIDE, Result, stress_digest, stress_programs
+from builder.jobs.load import wheel_of
+from builder.jobs.threads import test_wheels
+from builder.judge.wheel import thread_signs
+from builder.store.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from builder.config.catalog import Abi
+    from builder.config.effort import Effort
+    from builder.config.matrix import OwnTests
+    from builder.engine.services import Leg
+    from builder.jobs.build.build import Build
+    from builder.jobs.job import Tools
+    from builder.jobs.threads.test_wheels import Kit
+    from builder.sources import Pure
+    from builder.store.store import Evidence
+
+PLAN = "plan.json"
+_OUTPUT = "/result/race.json"
+_BUILT = "/result/wheel"
+_MEMORY_BYTES = 6 << 30
+_NO_LIMITS: dict[str, Any] = {"timeout_s": None, "memory_bytes": None, "processes": None}
+_COMPILE = """
+set -eu
+export CC=wheelfarm-clang CXX=wheelfarm-clang++ UV_PYTHON_DOWNLOADS=never SOURCE_DATE_EPOCH=946684800
+export CFLAGS="-fsanitize=thread -g -O1 ${CFLAGS:-}" CXXFLAGS="-fsanitize=thread -g -O1 ${CXXFLAGS:-}"
+export LDFLAGS="-fsanitize=thread ${LDFLAGS:-}"
+mkdir -p /tmp/project /result/wheel
+cd /tmp/project
+case $2 in *.zip) "$1" -m zipfile -e "$2" . ;; *) tar -xf "$2" --no-same-owner ;; esac
+cd "$(ls -d */ | head -1)"
+for patch in /farm/patches/*.patch; do [ ! -e "$patch" ] || patch -p1 --batch -i "$patch"; done
+shift_python=$1
+shift 2
+exec "$shift_python" -m build --wheel --installer uv -o /result/wheel "$@"
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Race:
+    """Look for data races in one package.
+
+    Attributes:
+        build: how the package is built on the base; the sanitizer's build is made the same way.
+        abi: the free-threaded ABI.
+        recipes: expressions that make objects of the package.
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+        tests: how its own tests are run.
+        seed: of what has no natural order.
+    """
+
+    build: Build
+    abi: Abi
+    effort: Effort
+    tests: OwnTests
+    recipes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+    seed: int = 1
+
+    @property
+    def id(self) -> str:
+        return f"race:{self.build.name}@{self.build.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        image = packages_id(self.build.base, self.build.packages, "race")
+        builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
+        needs = (image, f"audit:{self.build.name}@{self.build.base}", *builds, *self.build.lenders)
+        return (*dict.fromkeys(needs), INDEX_IMAGE)
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            CODE_INSIDE: (stress_digest(), _COMPILE, test_wheels.FETCH),
+            "sdist": self.build.sdist_sha256,
+            "patches": self.build.patches,
+            "flags": (self.build.environment, self.build.config_settings),
+            "effort": (self.effort.record(), self.seed),
+            "recipes": self.recipes,
+            "own tests": self.tests.model_dump(),
+            "ABIs": self.abi.directory,
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        image, audit, *builds, _ = self.needs  # those it is built with among them
+        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
+        signs = thread_signs.signs(inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name))
+        return {image: inputs[image].facts["content"], audit: signs, **wheels}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("race", 2, self.settings(), list(self.reads(inputs).values()))
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, audit, build, *others = (inputs[need] for need in self.needs[: 3 + len(self.requires)])
+        wheel = wheel_of(build, self.abi.name)
+        signs = thread_signs.signs(audit.facts["wheels"], wheel)
+        if wheel is None or "missing" in image.facts:
+            return Result(facts={"wheel": None})
+        served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
+        tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
+        session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
+        needed = test_wheels.fetched(sdist, self.tests, self.effort, tag, self._python, session.leg, tools)
+        noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
+        loan = lending([inputs[name] for name in self.build.lenders], (self.abi.name,), tools.store)
+        made, failure = self._compile(tag, loan, session.leg, tools)
+        visit = session.visit()
+        if (made is None or needed.missing) and (untold := visit.undetermined()) is not None:
+            raise untold
+        tools.index.keep(self.id, visit, better=made is not None)
+        facts = self._hunt(tag, made, served, needed, signs, tools) if made else {}
+        plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
+        files = {}
+        with tools.store.scratch() as scratch:
+            found = {PLAN: json.dumps(plan).encode(), **needed.wheels, **dict([made] if made else [])}
+            for name, content in found.items():
+                path = scratch / name
+                path.write_bytes(content)
+                files[name] = tools.store.add_file(path)
+        made_as = {"race_wheel": made[0]} if made else {}
+        known = {"wheel": wheel, "failure": failure or None, "kit": noted, "signs": signs, **visit.record()}
+        return Result(facts={**known, **facts, **made_as}, files=files)
+
+    @property
+    def _python(self) -> str:
+        return f"/opt/python/{self.abi.directory}/bin/python"
+
+    def _compile(
+        self, image: str, loan: Mapping[str, bytes | Path], index: Leg, tools: Tools
+    ) -> tuple[tuple[str, bytes] | None, str]:
+        """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
+        tools.say("compiling with ThreadSanitizer")
+        sdist = f"/farm/{self.build.sdist_filename}"
+        patches = {f"/farm/patches/{number:03}.patch": text.encode() for number, text in enumerate(self.build.patches)}
+        settings = [f"-C{name}={value}" for name, values in self.build.config_settings.items() for value in values]
+        task = Task(
+            image=image,
+            command=["sh", "-c", _COMPILE, "sh", self._python, sdist, *settings],
+            files={sdist: tools.store.file(self.build.sdist_sha256), **patches, **in_place(loan)},
+            collect=_BUILT,
+            network=index,
+            environment={
+                **self.build.environment,
+                **({"UV_CONSTRAINT": constraints_of(self.abi.name)} if loan else {}),
+            },
+            limits=Limits(memory_bytes=max(self.build.memory_bytes, 4 << 30), timeout_s=2.0 * self.build.timeout_s),
+        )
+        start = tools.log.stat().st_size if tools.log.exists() else 0
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+        wheels = [(Path(path).name, content) for path, content in ended.output.items() if path.endswith(".whl")]
+        if ended.exit_code == 0 and wheels:
+            return wheels[0], ""
+        with tools.log.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+        if ended.timed_out:
+            return None, "it did not end in time"
+        return None, explain(text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS)[0].error
+
+    def _hunt(
+        self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, signs: tuple[str, ...],
+        tools: Tools,
+    ) -> dict[str, Any]:  # fmt: skip
+        tools.say("looking for data races")
+        filename, content = made
+        sdist = f"/farm/{self.build.sdist_filename}"
+        request = {
+            "python": self._python,
+            "race_python": "/opt/race/tree/bin/python",
+            "name": self.build.name,
+            "requirement": f"{self.build.name}=={self.build.version}",
+            "wheels": "/farm/wheels",
+            "race_wheel": f"/farm/race/{filename}",
+            "sdist": sdist,
+            "recipes": list(self.recipes),
+            "seed": self.seed,
+            "signs": signs,
+            "tests": needed.request(self.effort, self.tests, sdist),
+            "effort": self.effort.record(),
+        }
+        task = Task(
+            image=image,
+            command=[self._python, "/farm/stress/race.py", "/farm/request.json", _OUTPUT],
+            files={
+                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
+                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                f"/farm/race/{filename}": content,
+                sdist: tools.store.file(self.build.sdist_sha256),
+                "/farm/request.json": json.dumps(request).encode(),
+            },
+            collect=_OUTPUT,
+            limits=Limits(
+                memory_bytes=_MEMORY_BYTES,
+                timeout_s=300 + 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s,
+            ),
+        )
+        return answered(task, "looking for races", tools)
+
+
+def served_wheels(abi: str, builds: tuple[Evidence, ...], pure: tuple[Pure, ...]) -> Iterator[tuple[str, str]]:
+    """Give (filename, sha256) of the wheels that must be there to import a package."""
+    for build in builds:
+        filename = wheel_of(build, abi)
+        if filename is not None:
+            yield filename, build.files[filename]
+    for wheel in pure:
+        yield wheel.filename, wheel.sha256
+
+
+def answered(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
+    """Run a task that answers in JSON.
+
+    Raises:
+        CannotTellError: it did not answer.
+    """
+    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    if not ended.output:
+        why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
+        raise CannotTellError(f"{doing} {why} (log: {tools.log})")
+    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
+    return answer

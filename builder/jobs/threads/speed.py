@@ -1,0 +1,121 @@
+"""Speed job: calls of a package's native code on 1, 2 and 4 threads, with and without the GIL -> calls per second.
+
+It stands by itself and runs while nothing else does: docs/decisions/0012-speed-alone.md.
+
+Facts: `wheel` (file name of the free-threaded wheel, or None: then there is nothing else), `unknown` (why there is
+nothing to call, or None) and, where there is, what builder/inside/stress/speed.py answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.engine.client import Limits, Task
+from builder.jobs.job import Result, stress_programs
+from builder.jobs.load import wheel_of
+from builder.jobs.threads.race import answered, served_wheels
+from builder.store.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.config.catalog import Abi
+    from builder.jobs.job import Tools
+    from builder.sources import Pure
+    from builder.store.store import Evidence
+
+_OUTPUT = "/result/speed.json"
+_CPUS = 4.0
+"""As many as there are threads at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speed:
+    """Measure one package, on the base it was built on.
+
+    Attributes:
+        abis: the one without the GIL first, then one with it, where the matrix has one.
+        seconds: most time to measure.
+        requires: native packages that must be there, built on the same base.
+        pure: pure wheels that must be there.
+    """
+
+    name: str
+    version: str
+    base: str
+    abis: tuple[Abi, ...]
+    seconds: float
+    requires: tuple[str, ...] = ()
+    pure: tuple[Pure, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"speed:{self.name}@{self.base}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
+        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
+
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result beside its inputs, by a name that a person understands."""
+        return {
+            "code inside the container": stress_programs(),
+            "effort": self.seconds,
+            "ABIs": [(abi.name, abi.directory) for abi in self.abis],
+            "pure wheels": [wheel.sha256 for wheel in self.pure],
+        }
+
+    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+        """Return what of its inputs can change the result, by job id."""
+        image, race, *builds = self.needs
+        wheels = {
+            name: [inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis]
+            for name in builds
+        }
+        return {image: inputs[image].facts["content"], race: _known(inputs[race]), **wheels}
+
+    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return digest("speed", 1, self.settings(), list(self.reads(inputs).values()))
+
+    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        image, race, *builds = (inputs[need] for need in self.needs)
+        free = self.abis[0]
+        wheel = wheel_of(builds[0], free.name)
+        if wheel is None:
+            return Result(facts={"wheel": None})
+        known = _known(race)
+        if known is None:
+            return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
+        abis = [abi for abi in self.abis if wheel_of(builds[0], abi.name) is not None]
+        served = {name: sha256 for abi in abis for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)}
+        interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
+        request = {
+            "requirement": f"{self.name}=={self.version}",
+            "wheels": "/farm/wheels",
+            **known,
+            "interpreters": interpreters,
+            "cpus": _CPUS,
+            "seconds": self.seconds,
+        }
+        tools.say("measuring its speed")
+        task = Task(
+            image=image.facts["tag"],
+            command=[interpreters[free.name], "/farm/stress/speed.py", "/farm/request.json", _OUTPUT],
+            files={
+                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                "/farm/request.json": json.dumps(request).encode(),
+            },
+            collect=_OUTPUT,
+            limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
+        )
+        return Result(facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)})
+
+
+def _known(race: Evidence) -> dict[str, Any] | None:
+    """Return which modules to import and which calls to measure, or None where calling it was never learnt."""
+    surface = race.facts.get("surface")
+    return None if not surface else {name: surface[name] for name in ("prelude", "calls")}

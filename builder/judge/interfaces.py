@@ -1,0 +1,214 @@
+"""What interpreters and bases offer to native wheels: tables, so that a wheel is judged without a container.
+
+`python -m builder.judge.interfaces` (`make interfaces`) remakes images/interfaces/*.txt from the verification images.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tarfile
+import tempfile
+import threading
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.config import catalog
+
+if TYPE_CHECKING:
+    from builder.engine.client import Engine
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What a wheel may need of a system, by a manylinux tag or as a base ships it.
+
+    Attributes:
+        name: of the tag or base.
+        newest: the newest version of each family of symbol versions, such as `GLIBC`.
+        named: versions that are no numbers, such as `CXXABI_TM_1`.
+        libraries: sonames.
+    """
+
+    name: str
+    newest: Mapping[str, Version]
+    named: frozenset[str]
+    libraries: frozenset[str]
+
+    def has(self, version: str) -> bool:
+        """Return whether a symbol version is there; one of no listed family belongs to a library, which decides."""
+        family, _, number = version.partition("_")
+        if family not in self.newest:
+            return True
+        parsed = parse(number)
+        return version in self.named if parsed is None else parsed <= self.newest[family]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interfaces:
+    """Every table.
+
+    Attributes:
+        exports: by ABI, each name its interpreter exports -> whether public headers use it on a caller's behalf.
+        stable: names of the stable ABI, with the release that has each first (PEP 384).
+        documented: names that begin as private ones do and that CPython documents for all, such as `_PyBytes_Resize`.
+        removed: names CPython removed -> (since, what to use instead).
+        c_library: names the C library exports.
+        bases: what each base ships; bases nobody asked are missing.
+        floors: by C library, the newest version of the other families that a manylinux tag promises.
+        libraries: what every manylinux tag promises.
+        later: libraries and named versions -> the C library of the first tag that promises each.
+    """
+
+    exports: Mapping[str, Mapping[str, bool]]
+    stable: Mapping[str, Version]
+    documented: frozenset[str]
+    removed: Mapping[str, tuple[str, str]]
+    c_library: frozenset[str]
+    bases: Mapping[str, Policy]
+    floors: Mapping[Version, Mapping[str, Version]]
+    libraries: frozenset[str]
+    later: Mapping[str, Version]
+
+    def policy(self, glibc: Version) -> Policy:
+        """Return what a manylinux tag of a C library's version promises."""
+        chosen = max((row for row in self.floors if row <= glibc), default=min(self.floors))
+        later = frozenset(name for name, since in self.later.items() if since <= glibc)
+        return Policy(
+            name=f"manylinux_{glibc[0]}_{glibc[1]}",
+            newest={"GLIBC": glibc, **self.floors[chosen]},
+            named=later,
+            libraries=self.libraries | later,
+        )
+
+
+def parse(number: str) -> Version | None:
+    """Return the numbers of a version, or None where it is a name."""
+    parts = number.split(".")
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
+
+
+@cache
+def load() -> Interfaces:
+    """Read the tables."""
+    folder = catalog.images_dir() / "interfaces"
+    known = catalog.load()
+    policies = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
+    removed = tomllib.loads((folder / "removed.toml").read_text())["removed"]
+    return Interfaces(
+        exports={abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")} for abi in known.abis},
+        stable={name: parse(since) or () for name, since in _rows(folder / "stable-abi.txt")},
+        documented=frozenset(row[0] for row in _rows(folder / "documented.txt")),
+        removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
+        c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
+        bases={base: _shipped(base, path) for base in known.bases if (path := folder / f"{base}.txt").exists()},
+        floors={
+            parse(glibc) or (): {family: parse(number) or (0,) for family, number in row.items()}
+            for glibc, row in policies["floors"].items()
+        },
+        libraries=frozenset(policies["libraries"]),
+        later={name: parse(since) or () for name, since in policies["later"].items()},
+    )
+
+
+def _rows(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()]
+
+
+def _shipped(base: str, path: Path) -> Policy:
+    rows = _rows(path)
+    versions = {version for row in rows for version in row[1:]}
+    newest: dict[str, Version] = {}
+    for version in versions:
+        family, _, number = version.partition("_")
+        if family in _FAMILIES and (parsed := parse(number)) is not None:
+            newest[family] = max(parsed, newest.get(family, ()))
+    named = frozenset(version for version in versions if version != "GLIBC_PRIVATE")
+    return Policy(name=base, newest=newest, named=named, libraries=frozenset(row[0] for row in rows))
+
+
+_FAMILIES = frozenset({"GLIBC", "GLIBCXX", "CXXABI", "GCC", "ZLIB", "LIBATOMIC"})
+
+
+# --- making the tables ------------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, rows: Iterable[str]) -> None:
+    path.write_text("\n".join(sorted(rows)) + "\n")
+
+
+def _ask(engine: Engine, tag: str) -> dict[str, Any]:
+    from builder.engine.client import Task
+    from builder.jobs.job import inside_program
+
+    programs = ("__init__.py", "elf.py", "interfaces.py")
+    task = Task(
+        image=tag,
+        command=["/opt/python/cp314-cp314/bin/python", "-m", "inside.interfaces", "/result/interfaces.json"],
+        files={f"/programs/inside/{name}": inside_program(name).encode() for name in programs},
+        environment={"PYTHONPATH": "/programs"},
+        collect="/result/interfaces.json",
+    )
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
+        ended = engine.run(task, log=Path(scratch) / "log", stop=threading.Event())
+    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
+    return answer
+
+
+_DOCUMENTED = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
+
+
+def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str]]:
+    """Read in CPython's source since when names are in the stable ABI, and which that look private are documented."""
+    from builder.jobs.images import cpython
+
+    known = catalog.load()
+    release = known.releases[known.abis["cp314"].release]
+    texts: dict[str, str] = {}
+    with tarfile.open(cpython.fetch(release, say)) as archive:
+        for member in archive:
+            path = member.name.partition("/")[2]
+            if path == "Misc/stable_abi.toml" or (path.startswith("Doc/c-api/") and path.endswith(".rst")):
+                content = archive.extractfile(member)
+                assert content is not None
+                texts[path] = content.read().decode()
+    table = tomllib.loads(texts.pop("Misc/stable_abi.toml"))
+    stable = {name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()}
+    return stable, {name for text in texts.values() for name in _DOCUMENTED.findall(text)}
+
+
+def main() -> None:
+    """Make the tables anew from the images of all bases that there is one of; of others the tables stay as they are."""
+    from builder.engine import client as engines
+
+    engine = engines.connect("interfaces")
+    known = catalog.load()
+    folder = catalog.images_dir() / "interfaces"
+    tags = {base: engine.newest_image(f"wheelfarm/verify-{base}") for base in known.bases}
+    for base in (base for base, tag in tags.items() if tag is None):
+        print(f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one")
+    first = known.oldest(tuple(known.bases)).name
+    if tags[first] is None:
+        sys.exit(f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once")
+    answers = {base: _ask(engine, tag) for base, tag in tags.items() if tag is not None}
+    oldest = answers[first]
+    for abi in known.abis.values():
+        names = oldest["interpreters"][abi.directory]
+        _write(folder / f"{abi.name}.txt", (f"{name} inline" if inline else name for name, inline in names.items()))
+    for base, answer in answers.items():
+        _write(folder / f"{base}.txt", (" ".join((name, *versions)) for name, versions in answer["libraries"].items()))
+    _write(folder / "c-library.txt", oldest["c_library"])
+    stable, documented = _from_source(print)
+    _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in stable.items()))
+    _write(folder / "documented.txt", documented)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
+
+archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
+needs of the interpreter · health.py how its native code is made · sbom.py what is told of libraries it brings ·
+compare.py one package built on two bases · threads.py what it shows of how it was made for threads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename
+
+from builder.judge.findings import Finding
+from builder.judge.wheel import archive, floors, health, sbom, symbols, tags, thread_signs
+from builder.judge.wheel.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from builder.config.catalog import Base
+    from builder.judge.interfaces import Interfaces
+
+
+def findings(
+    filename: str, facts: Mapping[str, Any], bases: Iterable[Base], interfaces: Interfaces
+) -> tuple[Finding, ...]:
+    """Judge one wheel by what builder/inside/audit.py found in it.
+
+    Args:
+        filename: the wheel's name, which is what it promises.
+        facts: see builder/inside/audit.py.
+        bases: where it is meant to run.
+        interfaces: what interpreters and bases offer.
+    """
+    try:
+        subject = Subject.of(filename, facts, tuple(bases), interfaces)
+    except InvalidWheelFilename as error:
+        return (Finding(code="WF305", detail=str(error), where=filename),)
+    broken = tuple(archive.findings(subject))
+    if not facts["members"]:
+        return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
+    found = (
+        *broken,
+        *tags.findings(subject),
+        *floors.findings(subject),
+        *symbols.findings(subject),
+        *health.findings(subject),
+        *sbom.findings(subject),
+        *thread_signs.findings(subject),
+    )
+    known = {finding.code for finding in found}
+    objected = facts.get("abi3audit", ())
+    return (
+        *found,
+        *(Finding(code=code, detail=detail, where=where) for code, where, detail in objected if code not in known),
+    )

@@ -1,0 +1,82 @@
+"""How does native code look, unloaded, to one who knows what breaks without the GIL? Signs, never a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from builder.judge.wheel.subject import together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from builder.judge.findings import Finding
+    from builder.judge.wheel.subject import Subject
+
+NOT_USED = 1
+"""`Py_MOD_GIL_NOT_USED`, the value of `Py_mod_gil` by which a module says that it needs no GIL (PEP 703)."""
+
+
+def findings(subject: Subject) -> Iterator[Finding]:
+    """Name the signs in a free-threaded wheel."""
+    if not subject.free_threaded:
+        return
+    known = {path: facts["threads"] for path, facts in subject.extensions if "threads" in facts}
+    bare = [
+        (path, f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock")
+        for path, facts in subject.extensions
+        if path in known and _is_bare(facts)
+    ]
+    yield from together("WF617", bare)
+    for code, what in (("WF618", "borrowed"), ("WF619", "libc")):
+        yield from together(
+            code, [(path, f"{path}: {', '.join(told[what])}") for path, told in known.items() if told[what]]
+        )
+
+
+def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
+    """Return what an audited wheel shows, for those who look for races to begin with what is likely.
+
+    Args:
+        wheels: facts of an audit job, by file name.
+        filename: the wheel.
+
+    Returns:
+        Of `bare` (types and no lock), `borrowed`, `libc` and `writable`, those that any extension module shows.
+    """
+    objects = wheels.get(filename or "", {}).get("objects", {})
+    extensions = [facts for facts in objects.values() if facts.get("kind") == "extension" and "threads" in facts]
+    found = {"bare": any(_is_bare(facts) for facts in extensions)}
+    for what in ("borrowed", "libc", "writable"):
+        found[what] = any(facts["threads"][what] for facts in extensions)
+    return tuple(what for what, shown in found.items() if shown)
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
+    before, after = _whole(old), _whole(new)
+    for what, words in (("locks", "takes locks by"), ("borrowed", "borrows references by"), ("libc", "calls")):
+        if gained := sorted(after[what] - before[what]):
+            yield f"{words} {', '.join(gained)}"
+        if lost := sorted(before[what] - after[what]):
+            yield f"no longer {words} {', '.join(lost)}"
+    if before["declared"] != after["declared"]:
+        yield f"says that it needs no GIL of {', '.join(sorted(after['declared'])) or 'no module'}"
+
+
+def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"locks": set(), "borrowed": set(), "libc": set(), "declared": set()}
+    for path, one in facts["objects"].items():
+        if one.get("kind") == "extension" and "threads" in one:
+            for what in ("locks", "borrowed", "libc"):
+                found[what] |= set(one["threads"][what])
+            if _declares(one):
+                found["declared"].add(path.partition(".")[0].replace("/", "."))
+    return found
+
+
+def _declares(facts: Mapping[str, Any]) -> bool:
+    return bool(facts["init"] and facts["init"]["slots"].get("gil") == NOT_USED)
+
+
+def _is_bare(facts: Mapping[str, Any]) -> bool:
+    return facts["threads"]["types"] and not facts["threads"]["locks"] and _declares(facts)

@@ -1,0 +1,148 @@
+"""What a run would do, why, and for how long. Pure: made from a plan and from what the ledger has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.jobs.job import asked
+from builder.plan import schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from builder.jobs.job import Job
+    from builder.plan.graph import Plan
+    from builder.plan.schedule import Room
+    from builder.store.store import Evidence
+
+NEVER = "it never ran"
+GONE = "what it made is gone from the store"
+OLD = "its last run is of an older farm"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """One job that would run.
+
+    Attributes:
+        why: what changed since it ran last, each by its name, or one of `NEVER`, `GONE` and `OLD`; empty where
+            there is no reason but `after`.
+        after: jobs it needs that would run; should they come out as they were, it does not run.
+        seconds: how long it should take.
+    """
+
+    job: str
+    needs: tuple[str, ...]
+    why: tuple[str, ...]
+    after: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """A run to come.
+
+    Attributes:
+        to_run: jobs that would run.
+        known: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
+        known_count: how many others there are.
+        seconds: how long it should take, at most, with the machine to itself.
+        work_s: how long its jobs take one after the other.
+    """
+
+    to_run: tuple[Expected, ...]
+    known: tuple[tuple[str, tuple[str, ...]], ...]
+    known_count: int
+    seconds: float
+    work_s: float
+
+
+def make(
+    plan: Plan,
+    known: Mapping[str, Evidence],
+    last_asked: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]],
+    recorded: Mapping[str, float],
+    peaks: Mapping[str, int],
+    room: Room,
+    part: Plan | None = None,
+) -> Forecast:
+    """Tell what a plan would do.
+
+    Args:
+        plan: the graph.
+        known: evidence that is there, by job: the plan's `outlook`, or the part's.
+        last_asked: gives what jobs were asked with when they last ran, by job.
+        recorded: durations on record, in seconds, by job.
+        peaks: memory that jobs were seen to use, in bytes, by job.
+        room: what of the machine jobs may share.
+        part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
+    """
+    pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
+    took = schedule.seconds(pending, recorded) if pending else {}
+    before = last_asked(pending)
+    needs = {name: job.needs for name, job in pending.items()}
+    played = schedule.simulate(needs, took, schedule.shares(pending, peaks), room)
+    return Forecast(
+        to_run=tuple(_expected(job, known, before.get(job.id), took[job.id]) for job in pending.values()),
+        known=tuple((job.id, job.needs) for job in plan.jobs.values() if job.id not in pending),
+        known_count=len(plan.jobs) - len(pending),
+        seconds=played.makespan_s,
+        work_s=sum(took.values()),
+    )
+
+
+def nothing(jobs: Iterable[Job], count: int) -> Forecast:
+    """Tell that nothing would run.
+
+    Args:
+        jobs: to list.
+        count: how many there are.
+    """
+    return Forecast(
+        to_run=(), known=tuple((job.id, job.needs) for job in jobs), known_count=count, seconds=0.0, work_s=0.0
+    )
+
+
+def _expected(job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float) -> Expected:
+    after = tuple(need for need in job.needs if need not in known)
+    inputs = {need: known[need] for need in job.needs if need in known}
+    return Expected(
+        job=job.id,
+        needs=job.needs,
+        why=_why(job, inputs, before, whole=not after),
+        after=after,
+        seconds=seconds,
+    )
+
+
+def _why(
+    job: Job, inputs: Mapping[str, Evidence], before: Mapping[str, str] | None, *, whole: bool
+) -> tuple[str, ...]:  # fmt: skip
+    """Name what is not as it was when a job last ran.
+
+    Args:
+        job: the job.
+        inputs: evidence of its inputs, as far as it is there.
+        before: what it was asked with when it last ran; None where it never did.
+        whole: whether all of its inputs are there.
+    """
+    if before is None:
+        return (NEVER,)
+    if not before:
+        return (OLD,)
+    now = asked(job, inputs if whole else None)
+    changed = tuple(name for name, value in now.items() if before.get(name) != value)
+    if whole:
+        changed += tuple(f"{name} (left out)" for name in before if name not in now)
+    return changed or ((GONE,) if whole else ())
+
+
+def summary(jobs: Sequence[Expected]) -> list[tuple[str, int]]:
+    """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
+    counts: dict[str, int] = {}
+    for one in jobs:
+        reasons = one.why or ("what it needs runs first",)
+        for reason in reasons:
+            counts[reason] = counts.get(reason, 0) + 1
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -1,0 +1,285 @@
+"""Matrix and sources -> graph of jobs. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from builder.config.matrix import OwnTests
+from builder.jobs.audit import Audit
+from builder.jobs.build.build import Build
+from builder.jobs.images.image import (
+    BaseImage,
+    InterpretersImage,
+    PackagesImage,
+    PythonImage,
+    RaceImage,
+    RaceInterpreter,
+)
+from builder.jobs.images.proxy import MEANS, IndexImage
+from builder.jobs.load import Load
+from builder.jobs.remedy import Remedy
+from builder.jobs.threads.exercise import Exercise
+from builder.jobs.threads.race import Race
+from builder.jobs.threads.speed import Speed
+from builder.plan.schedule import package_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from builder.config.catalog import Abi, Base, Catalog
+    from builder.config.effort import Effort
+    from builder.config.matrix import Matrix, Package
+    from builder.jobs.job import Job
+    from builder.sources import Source
+    from builder.store.store import Evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A graph of jobs.
+
+    Attributes:
+        jobs: by id, each after all that it needs.
+    """
+
+    jobs: Mapping[str, Job]
+
+    def needed_by(self) -> dict[str, list[str]]:
+        """Return the ids of the jobs that need each job."""
+        needed: dict[str, list[str]] = {job: [] for job in self.jobs}
+        for job in self.jobs.values():
+            for need in job.needs:
+                needed[need].append(job.id)
+        return needed
+
+    def upto(self, wanted: Iterable[str]) -> Plan:
+        """Return the part of it that ends with some jobs: those, and all that they need.
+
+        Args:
+            wanted: ids of jobs.
+        """
+        pending, kept = list(wanted), set[str]()
+        while pending:
+            job = pending.pop()
+            if job not in kept:
+                kept.add(job)
+                pending += self.jobs[job].needs
+        return Plan(jobs={name: job for name, job in self.jobs.items() if name in kept})
+
+    def reached_by(self, names: Collection[str]) -> Plan:
+        """Return the part of it that a change of some packages reaches, and all that this part needs.
+
+        Args:
+            names: of the packages.
+        """
+        reached: set[str] = set()
+        for job in self.jobs.values():
+            own = not job.id.startswith("image:") and package_of(job.id) in names
+            if own or not reached.isdisjoint(job.needs):
+                reached.add(job.id)
+        return self.upto(reached)
+
+    def outlook(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
+        """Return the evidence that is there already, by job id; what is left out would run.
+
+        Args:
+            lookup: finds evidence by job and key.
+        """
+        known: dict[str, Evidence] = {}
+        for job in self.jobs.values():
+            if all(need in known or need in MEANS for need in job.needs):
+                found = lookup(job, job.key({need: known[need] for need in job.needs if need in known}))
+                if found is not None:
+                    known[job.id] = found if found.job == job.id else replace(found, job=job.id)
+        return known
+
+
+def make(
+    matrix: Matrix,
+    sources: Mapping[str, Source],
+    patches: Mapping[str, tuple[str, ...]],
+    catalog: Catalog,
+    default: Package,
+    effort: Effort | None = None,
+) -> Plan:
+    """Plan everything the matrix asks for.
+
+    Args:
+        matrix: the matrix.
+        sources: packages that have a source, by name.
+        patches: content of each package's patches, by name.
+        catalog: bases and interpreters.
+        default: settings of packages the matrix does not name.
+        effort: how hard to look for what breaks under threads; None for not at all.
+    """
+    abis = tuple(catalog.abis[name] for name in matrix.abis)
+    native = {name: source for name, source in sources.items() if source.only_pure is None}
+    jobs: dict[str, Job] = {}
+    planned = [
+        *images(matrix.bases, matrix.build_on, catalog, abis),
+        *_packages(matrix, native, patches, catalog, abis, default),
+    ]
+    place = threaded(matrix, catalog)
+    if effort is not None and place is not None and native:
+        planned += _threads(matrix, native, catalog, planned, *place, effort)
+    for job in planned:
+        jobs.setdefault(job.id, job)
+    return Plan(jobs=_sorted(jobs))
+
+
+def threaded(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
+    """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
+    bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
+    abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]
+    return (bases[0], abis[0]) if bases and abis else None
+
+
+def _threads(
+    matrix: Matrix, sources: Mapping[str, Source], catalog: Catalog, planned: list[Job], base: Base, abi: Abi,
+    effort: Effort,
+) -> list[Job]:  # fmt: skip
+    """Plan what looks for trouble with threads, beside what was planned already."""
+    jobs: list[Job] = [
+        RaceInterpreter(base=base, abi=abi, release=catalog.releases[abi.release]),
+        RaceImage(base=base, abi=abi),
+    ]
+    builds = [job for job in planned if isinstance(job, Build) and job.base == base.name]
+    for build in builds:
+        source = sources[build.name]
+        requires = tuple(need for need in source.needs if need in sources)
+        package = matrix.packages.get(build.name)
+        if build.packages:
+            jobs.append(PackagesImage(base=base.name, packages=build.packages, role="race"))
+        recipes = package.recipes if package else ()
+        tests = package.tests if package else OwnTests()
+        jobs.append(
+            Race(build=build, abi=abi, effort=effort, tests=tests, recipes=recipes, requires=requires, pure=source.pure)
+        )
+        jobs.append(
+            Exercise(
+                name=build.name,
+                version=build.version,
+                base=base.name,
+                abi=abi,
+                effort=effort,
+                tests=tests,
+                sdist_filename=build.sdist_filename,
+                sdist_sha256=build.sdist_sha256,
+                requires=requires,
+                pure=source.pure,
+            )
+        )
+        if effort.speed_s:
+            jobs.append(
+                Speed(
+                    name=build.name,
+                    version=build.version,
+                    base=base.name,
+                    abis=_compared(matrix, catalog, abi),
+                    seconds=effort.speed_s,
+                    requires=requires,
+                    pure=source.pure,
+                )
+            )
+    return jobs
+
+
+def _compared(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
+    """Return the ABI without the GIL and, where the matrix has one, the first with it."""
+    others = [catalog.abis[name] for name in matrix.abis if not catalog.abis[name].free_threaded]
+    return (free, *others[:1])
+
+
+def images(bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:
+    """Give the jobs that make images.
+
+    Args:
+        bases: names of the bases wheels are imported on; the oldest of them compiles the interpreters.
+        build_on: names of those they are built on.
+        catalog: bases and interpreters.
+        abis: the interpreters.
+    """
+    for name in bases:
+        base = catalog.bases[name]
+        yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
+    releases = {abi.release: catalog.releases[abi.release] for abi in abis}
+    yield InterpretersImage(base=catalog.oldest(bases).name, abis=abis, releases=releases)
+    if build_on:
+        yield IndexImage(base=catalog.oldest(bases).name, abi=abis[0])
+    for name in build_on:
+        yield PythonImage(role="builder", base=catalog.bases[name])
+    for name in bases:
+        yield PythonImage(role="verify", base=catalog.bases[name])
+
+
+def _packages(
+    matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
+    abis: tuple[Abi, ...], default: Package,
+) -> Iterator[Job]:  # fmt: skip
+    build_on, bases = matrix.build_on, matrix.bases
+    for name, source in sources.items():
+        package = matrix.packages.get(name, default)
+        for built_on in build_on:
+            system = package.apt_on(catalog.bases[built_on])
+            if system:
+                yield PackagesImage(base=built_on, packages=system)
+            own = tuple(need for need in source.builds_with if need in sources)
+            yield _build(source, package, patches.get(name, ()), built_on, system, abis, own)
+            yield Audit(name=name, base=built_on)
+            yield Remedy(name=name, base=catalog.bases[built_on])
+            for base in bases:
+                yield Load(
+                    name=name,
+                    version=source.version,
+                    built_on=built_on,
+                    base=catalog.bases[base],
+                    abis=abis,
+                    requires=tuple(need for need in source.needs if need in sources),
+                    pure=source.pure,
+                )
+
+
+def _build(
+    source: Source,
+    package: Package,
+    patches: tuple[str, ...],
+    base: str,
+    system: tuple[str, ...],
+    abis: tuple[Abi, ...],
+    requires: tuple[str, ...],
+) -> Build:
+    return Build(
+        name=source.name,
+        version=source.version,
+        base=base,
+        sdist_filename=source.filename,
+        sdist_sha256=source.sha256,
+        abis=tuple(abi.name for abi in abis),
+        packages=system,
+        environment=package.env,
+        config_settings=package.config_settings,
+        patches=patches,
+        skip=package.skip,
+        timeout_s=package.timeout_s,
+        memory_bytes=package.memory,
+        requires=requires,
+    )
+
+
+def _sorted(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """Put every job after those it needs."""
+    ordered: dict[str, Job] = {}
+
+    def visit(job: Job) -> None:
+        if job.id not in ordered:
+            for need in job.needs:
+                visit(jobs[need])
+            ordered[job.id] = job
+
+    for job in jobs.values():
+        if all(need in ordered for need in job.needs):
+            ordered[job.id] = job
+        else:
+            visit(job)
+    return ordered

@@ -1,0 +1,1 @@
+"""The way of containers to the package index."""

@@ -1,0 +1,170 @@
+"""What builds fetched from the package index: the files, what the index said of them, and which build had which.
+
+Layout under the wheelhouse; the folder may be copied to another machine's wheelhouse as it is:
+
+    store/index/files/ab/abcd…             files by sha256
+    store/index/projects/NAME.json         what the index said of the files of a project, as it said it (PEP 691)
+    store/index/locks/KIND/NAME@BASE.json  the files one job fetched: with `run --locked` it gets these and no others
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import CannotTellError
+from builder.store.store import file_sha256, no_space, written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+Entries = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """One file that a job fetched.
+
+    Attributes:
+        project: whose file it is.
+        entry: what the index said of it (PEP 691), its sha256 among it.
+    """
+
+    project: str
+    entry: dict[str, Any]
+
+    @property
+    def filename(self) -> str:
+        """Its name."""
+        return str(self.entry["filename"])
+
+    @property
+    def sha256(self) -> str:
+        """Its sha256."""
+        return str(self.entry["hashes"]["sha256"])
+
+    def record(self) -> dict[str, str]:
+        """Return what the evidence says of it."""
+        return {"filename": self.filename, "sha256": self.sha256}
+
+
+class IndexCache:
+    """The folder. Safe to use from several threads of the farm that holds the wheelhouse.
+
+    Attributes:
+        folder: where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mutex = threading.Lock()
+
+    def file(self, sha256: str) -> Path:
+        """Return where a file is, or would be.
+
+        Raises:
+            ValueError: that is no sha256.
+        """
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"{sha256!r} is no sha256")
+        return self.folder / "files" / sha256[:2] / sha256
+
+    def add(self, fetched: Fetched, bring: Callable[[Path], object]) -> None:
+        """Keep a file and what the index said of it.
+
+        Args:
+            fetched: the file.
+            bring: writes its content to a path.
+
+        Raises:
+            CannotTellError: the content is not what it should be.
+            NoSpaceError: the disk is full.
+        """
+        with no_space(self.folder), written_aside(self.file(fetched.sha256)) as aside:
+            bring(aside)
+            if file_sha256(aside) != fetched.sha256:
+                raise CannotTellError(f"{fetched.filename} was damaged on its way out of the index proxy")
+        self._list(fetched.project, fetched.entry)
+
+    def _list(self, project: str, entry: dict[str, Any]) -> None:
+        page = self.folder / "projects" / f"{project}.json"
+        with self._mutex:
+            entries: list[dict[str, Any]] = [one for one in _read(page, []) if one["filename"] != entry["filename"]]
+            entries.append(_offline(entry))
+            _write(page, sorted(entries, key=lambda one: str(one["filename"])))
+
+    def take(self, other: IndexCache) -> None:
+        """Take over what another cache has; a file that is not what its name says is left behind.
+
+        Raises:
+            ValueError: the other cache is damaged.
+        """
+        for source in sorted((other.folder / "files").glob("??/*")):
+            target = self.file(source.name)
+            if not target.exists() and file_sha256(source) == source.name:
+                with written_aside(target) as aside:
+                    shutil.copyfile(source, aside)
+        for project, entries in other.entries().items():
+            for entry in entries:
+                self._list(project, entry)
+        for source in sorted((other.folder / "locks").glob("*/*.json")):
+            _write(self.folder / source.relative_to(other.folder), _read(source, None))
+
+    def entries(self) -> Entries:
+        """Return what the index said of every file that is here, by project."""
+        found = {page.stem: _read(page, []) for page in sorted((self.folder / "projects").glob("*.json"))}
+        return {name: [entry for entry in entries if self._has(entry)] for name, entries in found.items()}
+
+    def newest(self, limit_bytes: int) -> Iterator[str]:
+        """Give the sha256 of files, those added last first, as many as fit into a size."""
+        found = [
+            (path.stat(), path.name) for path in (self.folder / "files").glob("??/*") if _SHA256.fullmatch(path.name)
+        ]
+        for status, sha256 in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
+            limit_bytes -= status.st_size
+            if limit_bytes >= 0:
+                yield sha256
+
+    def lock(self, job: str) -> Entries | None:
+        """Return the files that a job is locked to, by project, or None where nothing is recorded of it."""
+        recorded = _read(self._lock_path(job), None)
+        if recorded is None:
+            return None
+        files: Entries = {}
+        for item in recorded["files"]:
+            files.setdefault(item["project"], []).append(item["entry"])
+        return files
+
+    def write_lock(self, job: str, fetched: Iterable[Fetched]) -> None:
+        """Record which files of the index a job fetched."""
+        files: list[dict[str, Any]] = [{"project": one.project, "entry": _offline(one.entry)} for one in fetched]
+        files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
+        _write(self._lock_path(job), {"job": job, "files": files})
+
+    def _lock_path(self, job: str) -> Path:
+        kind, _, subject = job.partition(":")
+        return self.folder / "locks" / kind / f"{subject.replace('/', '_')}.json"
+
+    def _has(self, entry: dict[str, Any]) -> bool:
+        return self.file(entry["hashes"]["sha256"]).exists()
+
+
+def _offline(entry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out that metadata can be had beside the file: the file itself is here, and has it."""
+    return {key: value for key, value in entry.items() if key != "core-metadata"}
+
+
+def _read(path: Path, default: object) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def _write(path: Path, content: object) -> None:
+    with no_space(path.parent), written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

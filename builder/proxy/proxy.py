@@ -1,0 +1,264 @@
+"""The farm's side of its index proxy: started when the first job needs the index, asked by one session per container.
+
+Builds, and whatever else installs from the index, sit on a private network where the proxy is all there is. The
+programs of the proxy are in builder/inside/index/; what it fetched is brought into the wheelhouse before a job's
+evidence is recorded, so whatever evidence names can be had again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from builder import ROOT, host
+from builder.engine.client import Limits, Task
+from builder.engine.services import Leg
+from builder.errors import CannotTellError
+from builder.proxy.cache import Fetched, IndexCache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from builder.engine.client import Engine
+    from builder.engine.services import Service
+    from builder.proxy.cache import Entries
+    from builder.store.store import Store
+
+FOLDER = "/opt/wheelfarm/index"
+"""Where the index cache is installed in its image."""
+_HOME = "/farm/proxy"
+"""Where the proxy's container has its programs, and what it is given."""
+
+_PORT = 8314
+_CACHE_PORT = 5000
+_GIVEN_BYTES = 128 << 20
+"""As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
+_FETCH_TIMEOUT_S = "600"
+_PROGRAMS = ROOT / "inside" / "index"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visit:
+    """What a container did with the index, and what else it asked for.
+
+    Attributes:
+        fetched: files, in the order they were asked for.
+        asked: hosts that it asked for and that no job reaches.
+        silent: what the index did not answer for.
+        unlocked: projects it asked for that are not in its lock.
+    """
+
+    fetched: tuple[Fetched, ...] = ()
+    asked: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    unlocked: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return what the evidence says of it."""
+        return {"fetched": [one.record() for one in self.fetched], "asked": list(self.asked)}
+
+    def joined(self, other: Visit) -> Visit:
+        """Return both as one."""
+        fetched = {one.filename: one for one in (*self.fetched, *other.fetched)}
+        return Visit(
+            fetched=tuple(fetched.values()),
+            asked=tuple(dict.fromkeys((*self.asked, *other.asked))),
+            silent=tuple(dict.fromkeys((*self.silent, *other.silent))),
+            unlocked=tuple(dict.fromkeys((*self.unlocked, *other.unlocked))),
+        )
+
+    def undetermined(self) -> CannotTellError | None:
+        """Return why a job that failed after this tells nothing about the package, or None where it does."""
+        if self.unlocked:
+            names = ", ".join(self.unlocked)
+            reason = f"--locked: nothing is recorded of {names}, which is needed now; run once without --locked"
+            return CannotTellError(reason, code="WF903")
+        if self.silent:
+            return CannotTellError(f"the package index did not give {', '.join(self.silent)}", code="WF106")
+        return None
+
+
+class IndexProxy:
+    """The proxy of one run. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, store: Store, *, locked: bool = False) -> None:
+        """Prepare; nothing is started before the first session.
+
+        Args:
+            engine: runs it; its containers are removed with the run's.
+            store: of the wheelhouse.
+            locked: whether jobs get only the files that are recorded of them.
+        """
+        self.locked = locked
+        self.cache = IndexCache(store.folder / "index")
+        self._engine = engine
+        self._service: Service | None = None
+        self._given: set[str] = set()
+        self._mutex = threading.Lock()
+
+    def session(self, image: str, job: str, stop: threading.Event) -> Session:
+        """Open a session for a container.
+
+        Args:
+            image: the proxy's image.
+            job: whose lock it is, and whose files are handed to the proxy beforehand.
+            stop: set when the farm is asked to stop.
+
+        Raises:
+            CannotTellError: the proxy could not be started, or nothing is recorded of a job that is to be locked.
+            Interrupted: the farm was asked to stop.
+        """
+        lock = self.cache.lock(job)
+        if self.locked and lock is None:
+            raise CannotTellError(f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903")
+        files = {sha256: self.cache.file(sha256) for sha256 in _hashes(lock or {})}
+        token = uuid.uuid4().hex
+        described = {"locked": lock if self.locked else None}
+        with self._mutex:
+            try:
+                service = self._open(image, stop, files, token, described)
+            except CannotTellError:
+                self._service = None  # it was killed, perhaps: a second one is tried
+                service = self._open(image, stop, files, token, described)
+        return Session(service, token, self.cache)
+
+    def _open(
+        self, image: str, stop: threading.Event, files: Mapping[str, Path], token: str, described: object
+    ) -> Service:  # fmt: skip
+        """Tell the proxy of a session, and start it where there is none."""
+        if self._service is None:
+            self._given = set()
+            self._service = self._start(image, stop)
+        self._give(self._service, files)
+        self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(described).encode()})
+        return self._service
+
+    def keep(self, job: str, visit: Visit, *, better: bool) -> None:
+        """Make what a job fetched its lock, unless it is locked itself.
+
+        Args:
+            job: the job.
+            visit: what it did.
+            better: whether it came so far that its lock is worth replacing an earlier one.
+        """
+        if not self.locked and (better or self.cache.lock(job) is None):
+            self.cache.write_lock(job, visit.fetched)
+
+    def _start(self, image: str, stop: threading.Event) -> Service:
+        programs = {f"{_HOME}/{path.name}": path.read_bytes() for path in _PROGRAMS.glob("*.py")}
+        config = {**_settings(host.index_settings()), "held": self.cache.entries()}
+        task = Task(
+            image=image,
+            command=[f"{FOLDER}/bin/python", f"{_HOME}/server.py", f"{_HOME}/config.json"],
+            files={**programs, f"{_HOME}/config.json": json.dumps(config).encode()},
+            limits=Limits(memory_bytes=1 << 30, processes=1024),
+        )
+        service = self._engine.serve(task, "/result/ready", stop)
+        self._give(service, {sha256: self.cache.file(sha256) for sha256 in self.cache.newest(_GIVEN_BYTES)})
+        return service
+
+    def _give(self, service: Service, files: Mapping[str, Path]) -> None:
+        """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
+        new = {sha256: path for sha256, path in files.items() if sha256 not in self._given and path.exists()}
+        if new:
+            service.put({f"{_HOME}/files/{sha256}": path for sha256, path in new.items()})
+            self._given |= set(new)
+
+
+class Session:
+    """One container's way to the index.
+
+    Attributes:
+        leg: its connection to the private network.
+    """
+
+    def __init__(self, service: Service, token: str, cache: IndexCache) -> None:
+        self._service = service
+        self._token = token
+        self._cache = cache
+        environment = client_environment(service.address, _PORT, token)
+        self.leg = Leg(network=service.network, names=service.address, environment=environment)
+
+    def visit(self) -> Visit:
+        """Return what was done so far; files that are new are in the cache afterwards.
+
+        Raises:
+            CannotTellError: the proxy is gone.
+        """
+        text = self._service.get(f"/result/records/{self._token}.jsonl") or b""
+        events = [json.loads(line) for line in text.decode().splitlines()]
+        files = [Fetched(project=event["project"], entry=event["entry"]) for event in events if event["kind"] == "file"]
+        for one in files:
+            if not self._cache.file(one.sha256).exists():
+                self._cache.add(one, partial(self._service.copy, f"/result/files/{one.sha256}"))
+        return Visit(
+            fetched=tuple(files),
+            asked=tuple(dict.fromkeys(event["host"] for event in events if event["kind"] == "asked")),
+            silent=tuple(dict.fromkeys(event["what"] for event in events if event["kind"] == "silent")),
+            unlocked=tuple(dict.fromkeys(event["project"] for event in events if event["kind"] == "unlocked")),
+        )
+
+
+def client_environment(address: str, port: int, token: str) -> dict[str, str]:
+    """Return the variables by which pip, uv and whatever else reads them find the index, and nothing else.
+
+    Args:
+        address: of the proxy.
+        port: of the proxy.
+        token: of the session.
+    """
+    base = f"http://{address}:{port}/{token}"
+    environment = {
+        "PIP_INDEX_URL": f"{base}/simple/",
+        "PIP_TRUSTED_HOST": address,
+        "PIP_DEFAULT_TIMEOUT": _FETCH_TIMEOUT_S,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_DEFAULT_INDEX": f"{base}/simple/",
+        "UV_HTTP_TIMEOUT": _FETCH_TIMEOUT_S,
+    }
+    refused = f"http://{token}:x@{address}:{port}"
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy"):
+        environment[name] = environment[name.upper()] = refused
+    environment["no_proxy"] = environment["NO_PROXY"] = f"{address},localhost,127.0.0.1,::1"
+    return environment
+
+
+def _settings(index: host.IndexSettings) -> dict[str, Any]:
+    """Return the proxy's configuration: with the index's credentials, which go no further."""
+    insecure = {urlsplit(url).hostname for url in index.urls} & {name.partition(":")[0] for name in index.trusted_hosts}
+    bundle = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
+    proxies = host.proxies()
+    here = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
+    return {
+        "port": _PORT,
+        "names_port": 53,
+        "environment": {**bundle, **proxies, "no_proxy": here, "NO_PROXY": here},
+        "cache": {
+            "url": f"http://127.0.0.1:{_CACHE_PORT}/index/",
+            "command": [
+                f"{FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8", "--timeout", "0",
+                "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
+                "--log-level", "warning", "--chdir", _HOME, "cache:app",
+            ],
+            "environment": {
+                "PROXPI_INDEX_URL": index.url,
+                "PROXPI_EXTRA_INDEX_URLS": ",".join(index.extra_urls),
+                "PROXPI_DISABLE_INDEX_SSL_VERIFICATION": "1" if insecure else "",
+                "PROXPI_CACHE_DIR": "/tmp/cache",  # noqa: S108 - as above
+                "PROXPI_DOWNLOAD_TIMEOUT": _FETCH_TIMEOUT_S,
+                "PROXPI_CONNECT_TIMEOUT": "10",
+                "PROXPI_READ_TIMEOUT": "120",
+                "PROXPI_LOGGING_LEVEL": "WARNING",
+            },
+        },
+    }  # fmt: skip
+
+
+def _hashes(files: Entries) -> Sequence[str]:
+    return [entry["hashes"]["sha256"] for entries in files.values() for entry in entries]

@@ -1,0 +1,435 @@
+"""Content-addressed evidence and files, and the ledger of runs. Nothing else opens the database.
+
+Layout under the wheelhouse:
+
+    store/ledger.sqlite     evidence by key, resolutions, runs
+    store/files/ab/abcd…    files by sha256, never changed once there
+    store/lock              held by the farm at work
+    store/scratch/          of jobs at work
+    logs/KIND/NAME.log      one log per job, named after its subject and key
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import NoSpaceError, WheelhouseHeldError
+from builder.store.publications import Publications
+from builder.store.retention import Retention
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evidence (
+    key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL,
+    asked TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
+CREATE TABLE IF NOT EXISTS resolutions (
+    query TEXT PRIMARY KEY, answer TEXT NOT NULL, recorded_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, outcome TEXT
+);
+CREATE TABLE IF NOT EXISTS listings (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, published_at REAL NOT NULL, channels TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS distributions (
+    sha256 TEXT PRIMARY KEY, metadata TEXT NOT NULL, requires_python TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    added_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS uploads (
+    target TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (target, filename, sha256)
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
+);
+"""
+
+_NO_FILES = "{}"
+_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked"
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    """It found out what it was asked; the facts may be bad news."""
+    UNDETERMINED = "undetermined"
+    """It could not find out. Never reused: the next run asks again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What one job recorded.
+
+    Attributes:
+        key: hash of everything that could change it.
+        job: the job's id, such as `build:lxml@debian-12`.
+        facts: JSON data; each kind of job documents its own. Of what is undetermined, the finding's `code`.
+        files: sha256 by file name.
+        log: the job's log, relative to the wheelhouse, or empty.
+        seconds: how long the job took.
+        asked: short hashes of all that could change it, by name, as JSON; empty where that was not recorded.
+    """
+
+    key: str
+    job: str
+    outcome: Outcome = Outcome.DONE
+    reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+    seconds: float = 0.0
+    asked: str = ""
+
+    @property
+    def determined(self) -> bool:
+        """Whether the job found out what it was asked."""
+        return self.outcome is Outcome.DONE
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def digest(*parts: object) -> str:
+    """Hash JSON-able values into a key, independent of the order of mappings."""
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()
+
+
+def digest_text(text: str) -> str:
+    """Hash text into 32 hexadecimal digits, for values that are compared by the ten thousand."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`, and rename it there when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    aside = target.parent / name
+    try:
+        yield aside
+        aside.chmod(0o644)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def replace_text(target: Path, text: str) -> None:
+    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
+    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
+        with written_aside(target) as aside:
+            aside.write_text(text, encoding="utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def no_space(place: Path | str) -> Iterator[None]:
+    """Say that the disk is full where that is why something failed.
+
+    Args:
+        place: what it is full for.
+
+    Raises:
+        NoSpaceError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpaceError(place) from error
+        raise
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise NoSpaceError(place) from error
+        raise
+
+
+class Store(Publications, Retention):
+    """The evidence and files of one wheelhouse. Safe to use from several threads."""
+
+    def __init__(self, wheelhouse: Path) -> None:
+        self.wheelhouse = wheelhouse.resolve()
+        self.folder = self.wheelhouse / "store"
+        self._files = self.folder / "files"
+        self._scratch = self.folder / "scratch"
+        self._files.mkdir(parents=True, exist_ok=True)
+        self._mutex = threading.Lock()
+        self._database = sqlite3.connect(
+            self.folder / "ledger.sqlite", timeout=60, check_same_thread=False, isolation_level=None
+        )
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_SCHEMA)
+        with self._transaction() as database:
+            if "asked" not in {row[1] for row in database.execute("PRAGMA table_info(evidence)")}:
+                database.execute("ALTER TABLE evidence ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    @property
+    def farm_id(self) -> str:
+        """An identity for this wheelhouse, which labels every container its farm starts."""
+        path = self.folder / "farm-id"
+        if not path.exists():
+            with written_aside(path) as aside:
+                aside.write_text(uuid.uuid4().hex)
+        return path.read_text()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the wheelhouse for one farm. The lock ends with the process, however it ends.
+
+        Raises:
+            WheelhouseHeldError: another farm holds it.
+        """
+        with (self.folder / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise WheelhouseHeldError(self.wheelhouse, lock.read().strip() or "unknown") from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            lock.flush()
+            shutil.rmtree(self._scratch, ignore_errors=True)  # of a farm that was killed
+            yield
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder that is removed afterwards: by the next farm, should this one be killed."""
+        self._scratch.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            yield Path(folder)
+
+    def get(self, key: str) -> Evidence | None:
+        """Return the evidence recorded under a key, if any."""
+        with self._mutex:
+            row = self._database.execute(
+                f"SELECT {_COLUMNS} FROM evidence WHERE key = ?",  # noqa: S608 - a constant
+                (key,),
+            ).fetchone()
+        return None if row is None else _evidence(row)
+
+    def settled(self, key: str) -> Evidence | None:
+        """Return the evidence recorded under a key, if its files are there as well."""
+        found = self.get(key)
+        return found if found is not None and self.has_files(found.files) else None
+
+    def known(self) -> Callable[[str], Evidence | None]:
+        """Return what `settled` is, for many thousand keys: all but the facts is read at once, facts when asked for.
+
+        Evidence recorded later, and files that go later, are not noticed. `asked` is left empty.
+        """
+        with self._mutex:
+            rows = self._database.execute("SELECT key, job, files, log, seconds FROM evidence").fetchall()
+        by_key = {row[0]: row for row in rows}
+        there = self.all_files()
+
+        def lookup(key: str) -> Evidence | None:
+            row = by_key.get(key)
+            if row is None:
+                return None
+            files: dict[str, str] = json.loads(row[2]) if row[2] != _NO_FILES else {}
+            if not there.issuperset(files.values()):
+                return None
+            return Evidence(key=key, job=row[1], facts=_Facts(self, key), files=files, log=row[3], seconds=row[4])
+
+        return lookup
+
+    def put(self, evidence: Evidence) -> None:
+        """Record determined evidence durably; what could not be told is not recorded."""
+        if not evidence.determined:
+            return
+        row = (
+            evidence.key,
+            evidence.job,
+            evidence.outcome.value,
+            evidence.reason,
+            json.dumps(dict(evidence.facts)),
+            json.dumps(evidence.files),
+            evidence.log,
+            evidence.seconds,
+            time.time(),
+            evidence.asked,
+        )
+        with self._mutex, no_space(self.wheelhouse):
+            self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+
+    def newest_of(self, name: str) -> tuple[Evidence, ...]:
+        """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
+        with self._mutex:
+            rows = self._database.execute(
+                f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
+                "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
+                (len(name) + 1, f"{name}@"),
+            ).fetchall()
+        return tuple(_evidence(row[:-1]) for row in rows)
+
+    def last_asked(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
+        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
+        with self._mutex:
+            rows = ((job, self._database.execute(query, (job,)).fetchone()) for job in jobs)
+            return {job: json.loads(row[0] or "{}") for job, row in rows if row is not None}
+
+    def seconds_of(self) -> dict[str, float]:
+        """Return the last recorded duration of every job, by job id."""
+        with self._mutex:
+            rows = self._database.execute("SELECT job, seconds FROM evidence ORDER BY recorded_at").fetchall()
+        return dict(rows)
+
+    def memory_peaks(self) -> dict[str, int]:
+        """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
+        peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
+        with self._mutex:
+            rows = self._database.execute(
+                f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
+                "WHERE job LIKE 'build:%' AND peak > 0 ORDER BY recorded_at"
+            ).fetchall()
+        return dict(rows)
+
+    def resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
+        """Return a recorded answer of the index, if it is young enough.
+
+        Args:
+            query: what was asked.
+            max_age_s: oldest acceptable answer, in seconds; None takes any.
+        """
+        with self._mutex:
+            row = self._database.execute(
+                "SELECT answer, recorded_at FROM resolutions WHERE query = ?", (query,)
+            ).fetchone()
+        if row is None or (max_age_s is not None and time.time() - row[1] > max_age_s):
+            return None
+        return json.loads(row[0])
+
+    def record_resolution(self, query: str, answer: Any) -> None:  # noqa: ANN401 - JSON
+        """Record an answer of the index."""
+        with self._mutex:
+            self._database.execute(
+                "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)", (query, json.dumps(answer), time.time())
+            )
+
+    def remember(self, name: str, content: str) -> None:
+        """Keep a note, in place of what was kept under its name."""
+        with self._mutex:
+            self._database.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, content))
+
+    def remembered(self, name: str) -> str | None:
+        """Return the note kept under a name, or None."""
+        with self._mutex:
+            row = self._database.execute("SELECT content FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def forget(self, name: str) -> None:
+        """Remove the note kept under a name, if there is one."""
+        with self._mutex:
+            self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
+
+    def logs(self) -> dict[str, str]:
+        """Return the newest log of every job that is recorded, by job."""
+        with self._mutex:
+            return dict(self._database.execute("SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"))
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def add_file(self, source: Path) -> str:
+        """Keep a copy of a file and return its sha256."""
+        sha256 = file_sha256(source)
+        target = self.file(sha256)
+        if not target.exists():
+            with no_space(self.wheelhouse), written_aside(target) as aside:
+                shutil.copyfile(source, aside)
+        return sha256
+
+    def file(self, sha256: str) -> Path:
+        """Return where the file with a sha256 is, or would be."""
+        return self._files / sha256[:2] / sha256
+
+    def has_files(self, files: Mapping[str, str]) -> bool:
+        """Return whether every one of some files is still there."""
+        return all(self.file(sha256).exists() for sha256 in files.values())
+
+    def all_files(self) -> set[str]:
+        """Return the sha256 of every file that is there."""
+        return {entry.name for folder in os.scandir(self._files) if folder.is_dir() for entry in os.scandir(folder)}
+
+    def log_path(self, job: str, key: str) -> Path:
+        """Return where a job writes its log; the folder exists afterwards."""
+        kind, _, subject = job.partition(":")
+        path = self.wheelhouse / "logs" / kind / f"{subject.replace('/', '_')}.{key[:8]}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+class _Facts(Mapping[str, Any]):
+    """Facts that are read from the ledger when somebody wants to know them."""
+
+    __slots__ = ("_key", "_read", "_store")
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._read: Mapping[str, Any] | None = None
+
+    def _facts(self) -> Mapping[str, Any]:
+        if self._read is None:
+            found = self._store.get(self._key)
+            assert found is not None, "evidence is not removed while a farm holds the wheelhouse"
+            self._read = found.facts
+        return self._read
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        return self._facts()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts())
+
+    def __len__(self) -> int:
+        return len(self._facts())
+
+
+def _evidence(row: tuple[Any, ...]) -> Evidence:
+    key, job, outcome, reason, facts, files, log, seconds, asked = row
+    return Evidence(
+        key=key,
+        job=job,
+        outcome=Outcome(outcome),
+        reason=reason,
+        facts=json.loads(facts),
+        files=json.loads(files),
+        log=log,
+        seconds=seconds,
+        asked=asked,
+    )
