@@ -48,7 +48,7 @@ docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md f
 	@$(BIN)/python -m builder.generate.docs docs
 
 interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the last run.
-	@$(BIN)/python -m builder.judge.interfaces
+	@$(BIN)/python -m builder.generate.interfaces
 
 bench-audit: $(VENV)/ready engine benchmarks/.tools/ready ## Ask wheelfarm and other tools about wheels with planted faults.
 	@$(BIN)/python -m benchmarks.audit benchmarks/.tools benchmarks/out/audit.json

@@ -26,7 +26,8 @@ from builder import host
 from builder.config import catalog
 from builder.engine import client
 from builder.sources.client import Index
-from builder.store.store import Store, digest
+from builder.store.hashing import digest
+from builder.store.store import Store
 
 BASE = "debian-12"
 PACKAGES = {

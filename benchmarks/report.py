@@ -25,13 +25,14 @@ from selenium.webdriver.chrome.service import Service
 from builder.config.matrix import Matrix
 from builder.farm import run as farm
 from builder.judge.bases import Outcome
-from builder.judge.findings import Finding, Verdict
+from builder.judge.findings import Finding
 from builder.judge.package import Judged, Judgement, Wheel
 from builder.judge.speed import Ratio, Speed
 from builder.judge.threads import Exercised
 from builder.report import document, outputs
 from builder.sources import Source
 from builder.store.store import Store
+from builder.verdicts import Verdict
 
 BASES = ("debian-12", "debian-13", "ubuntu-24.04")
 BUILT_ON = ("debian-12", "ubuntu-24.04")

@@ -23,8 +23,9 @@ from builder.farm import unchanged
 from builder.index import Entry
 from builder.plan import graph as plan
 from builder.plan import schedule
-from builder.plan.schedule import Room
+from builder.plan.resources import Room
 from builder.sources import Source
+from builder.store import job_ids
 from builder.store.store import Store
 
 SIZES = (100, 1_000, 10_000)
@@ -167,12 +168,12 @@ def _sources(names: list[str]) -> Iterator[tuple[str, Source]]:
 def _durations(needs: Mapping[str, object], seeded: Path, random_: random.Random) -> dict[str, float]:
     """Return what each job takes: what its kind took in the seed; a build, times a factor from a long-tailed spread."""
     store = Store(seeded / "wheelhouse")
-    recorded = {schedule.kind_of(job): seconds for job, seconds in store.seconds_of().items()}
+    recorded = {job_ids.kind_of(job): seconds for job, seconds in store.seconds_of().items()}
     store.close()
     factors: dict[str, float] = {}
     took = {}
     for job in needs:
-        package = schedule.package_of(job)
+        package = job_ids.package_of(job)
         factor = factors.setdefault(package, random_.lognormvariate(0, 1))
-        took[job] = recorded[schedule.kind_of(job)] * (factor if job.startswith("build:") else 1.0)
+        took[job] = recorded[job_ids.kind_of(job)] * (factor if job.startswith("build:") else 1.0)
     return took

@@ -22,10 +22,11 @@ from builder.config.effort import EFFORTS, Level
 from builder.config.matrix import Package
 from builder.jobs.job import asked as asked_with
 from builder.plan import graph as plan
-from builder.plan import schedule
 from builder.sources import Source
 from builder.sources.resolve import query
-from builder.store.store import Evidence, Store
+from builder.store import job_ids
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.corpus import make_sdist
 
 SEED = "steady"
@@ -96,7 +97,7 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
     ended: dict[str, Evidence] = {}
     for job in graph.jobs.values():
         inputs = {need: ended[need] for need in job.needs}
-        own = schedule.package_of(job.id)
+        own = job_ids.package_of(job.id)
         template = templates[job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id]
         key = job.key(inputs)
         evidence = replace(

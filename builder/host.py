@@ -14,14 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import certifi
 
-from builder.plan.schedule import Room
-
 CA_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and Ubuntu keep the system bundle; the farm's images carry the host's there."""
 
 _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-_LENT_MEMORY = 0.9
-"""Of this machine's memory, the part that jobs may share."""
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
@@ -153,9 +149,3 @@ def archive(name: str) -> Archive | None:
 def is_root() -> bool:
     """Return whether this process may install system packages."""
     return os.geteuid() == 0
-
-
-def room() -> Room:
-    """Return what of this machine jobs may share: every CPU that the farm itself may use, and most of the memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(cpus=float(len(os.sched_getaffinity(0))), memory_bytes=int(memory * _LENT_MEMORY))

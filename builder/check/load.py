@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from builder.execute import Observer
     from builder.jobs.job import Job
     from builder.judge.findings import Finding
-    from builder.plan.schedule import Room
-    from builder.store.store import Evidence, Store
+    from builder.plan.resources import Room
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _BROKEN = frozenset({"WF305", "WF306", "WF307", "WF308"})
 """The file is no whole and safe wheel: nobody should install it, and neither does the farm."""

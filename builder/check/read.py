@@ -23,9 +23,10 @@ from builder.config import catalog
 from builder.distributions import abi3audit
 from builder.errors import ExitCode, FarmError
 from builder.judge import interfaces
-from builder.judge.findings import Finding, Severity
+from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
 from builder.judge.wheel.subject import Subject
+from builder.verdicts import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

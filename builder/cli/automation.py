@@ -84,13 +84,13 @@ def nightly(
     from builder.config import matrix as matrices
     from builder.farm import run
     from builder.report import document
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress
     from builder.store.store import Store
 
     stop = stop_on_signals(_errors)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), verdicts.observer(_errors) as observer:
+    with store.held(), progress.observer(_errors) as observer:
         before = document.read(store.wheelhouse)
         run.run(loaded, store, run.Request(fresh_s=0.0, effort=effort), observer, stop)
     _tell(before, store.wheelhouse)
@@ -108,12 +108,12 @@ def merge(
     from builder.config import matrix as matrices
     from builder.farm import run
     from builder.report import document
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress
     from builder.store.store import Store
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), verdicts.observer(_errors) as observer:
+    with store.held(), progress.observer(_errors) as observer:
         before = document.read(store.wheelhouse)
         run.merge(loaded, store, wheelhouses, observer)
     _tell(before, store.wheelhouse)
@@ -143,7 +143,7 @@ def _tell(before: Document | None, wheelhouse: Path) -> None:
     """Say what is different, leave it as Markdown, and end with the code that policy wants."""
     from builder.report import document
     from builder.report.formats import night
-    from builder.store.store import replace_text
+    from builder.store.files import replace_text
 
     after = document.read(wheelhouse)
     assert after is not None, "a whole run leaves verdicts.json"

@@ -102,10 +102,10 @@ def _loaded(
     found: list[Checked], bases: Sequence[Base], abis: Sequence[Abi], store: Store, *, insist: bool
 ) -> list[Checked]:
     """Load what was read, or say why it was not."""
-    from builder import host
     from builder.check import load as loading
     from builder.engine import client
-    from builder.report.terminal import verdicts
+    from builder.plan import resources
+    from builder.report.terminal import progress
 
     try:
         connected = client.connect(store.farm_id)
@@ -115,7 +115,7 @@ def _loaded(
         reason = "no container engine answers: run `make engine`, or use --static to leave loading out"
         _errors.print(f"wheelfarm: the wheels are only read, not loaded: {error}", markup=False, highlight=False)
         return [replace(one, not_loaded=loading.not_loaded(one, bases, abis, reason)) for one in found]
-    place = loading.Place(bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=host.room())
+    place = loading.Place(bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=resources.room())
     stop = stop_on_signals(_errors)
-    with verdicts.observer(_errors) as observer:
+    with progress.observer(_errors) as observer:
         return loading.load(found, place, observer, stop)

@@ -35,7 +35,7 @@ def gc(
     """
     from builder.config import matrix as matrices
     from builder.farm import garbage, sweep
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress
     from builder.store.store import Store
 
     loaded = matrices.load(matrix)
@@ -44,7 +44,7 @@ def gc(
     except ValueError as error:
         raise typer.BadParameter(f"--max-size: {error}") from None
     store = Store(wheelhouse)
-    with store.held(), verdicts.observer(_errors) as observer:
+    with store.held(), progress.observer(_errors) as observer:
         used = sweep.used(loaded, store, observer)
         found = garbage.find(store, used, now=time.time(), keep_days=keep_days, most_bytes=most)
         swept = None

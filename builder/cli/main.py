@@ -86,7 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.config import matrix as matrices
     from builder.farm import run as farm
     from builder.report import document
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress, verdicts
     from builder.store.store import Store
 
     stop = stop_on_signals(_errors)
@@ -97,7 +97,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     request = farm.Request(
         only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort, locked=locked
     )
-    with store.held(), verdicts.observer(_errors if as_json else _console) as observer:
+    with store.held(), progress.observer(_errors if as_json else _console) as observer:
         ran = farm.run(loaded, store, request, observer, stop)
     if as_json and ran.sealed is not None:
         typer.echo((wheelhouse / "verdicts.json").read_text(), nl=False)
@@ -125,13 +125,13 @@ def plan(
     from builder.config import matrix as matrices
     from builder.farm import run as farm
     from builder.report.terminal import plan as report
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress
     from builder.store.store import Store
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
     request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
-    with verdicts.observer(_errors) as observer:
+    with progress.observer(_errors) as observer:
         found = farm.outlook(loaded, store, request, observer, listed=as_json)
     parts = automation.parts(found.sources, shards)
     if as_json:
@@ -252,7 +252,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a log that somebody follows gets each line as it is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    from builder.store.store import no_space
+    from builder.store.files import no_space
 
     try:
         with no_space("the wheelhouse"):  # whatever wrote to it

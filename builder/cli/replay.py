@@ -40,7 +40,7 @@ def replay(
     from builder.config import matrix as matrices
     from builder.farm import replay as replays
     from builder.farm import run
-    from builder.report.terminal import verdicts
+    from builder.report.terminal import progress
     from builder.store.store import Store
 
     wanted = replays.load(finding, wheelhouse)
@@ -51,7 +51,7 @@ def replay(
     stop = stop_on_signals(_errors)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), verdicts.observer(_errors) as observer:
+    with store.held(), progress.observer(_errors) as observer:
         done = run.replay(wanted, version, times, loaded, store, observer, stop)
     if as_json:
         typer.echo(json.dumps({**asdict(done), "finding": wanted.id}, indent=1))

@@ -13,7 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from builder.config import matrix as matrices
 from builder.errors import MatrixError
-from builder.store.store import written_aside
+from builder.store.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

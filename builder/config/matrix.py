@@ -15,10 +15,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from builder.config import catalog
 from builder.errors import MatrixError
-from builder.judge.findings import Verdict
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from builder.config.catalog import Abi, Base, Catalog
 
 EVERY_BASE = ""
 """Key of an `apt` list that is the same on every base."""
@@ -347,3 +349,10 @@ def _dotted(location: tuple[str | int, ...]) -> str:
         elif part and part != "[key]" and not part.startswith(("constrained-", "tuple[", "function-")):
             dotted += f".{_key(part)}" if dotted else _key(part)
     return dotted
+
+
+def threaded(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
+    """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
+    bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
+    abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]
+    return (bases[0], abis[0]) if bases and abis else None

@@ -11,7 +11,7 @@ import time
 import zipfile
 from typing import TYPE_CHECKING
 
-from builder.store.store import written_aside
+from builder.store.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 LABEL = "wheelfarm.compiler-cache"
 """Label of a volume: the id of the farm that it belongs to."""

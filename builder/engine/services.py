@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine import archives
 from builder.errors import CannotTellError, Interrupted
-from builder.store.store import no_space
+from builder.store.files import no_space
 
 if TYPE_CHECKING:
     import threading

@@ -19,7 +19,8 @@ from builder.jobs.images.proxy import MEANS
 from builder.jobs.job import ImageJob, Tools, all_recorded, asked, recorded
 from builder.plan import schedule
 from builder.proxy.proxy import IndexProxy
-from builder.store.store import Evidence, Outcome
+from builder.store import job_ids
+from builder.store.evidence import Evidence, Outcome
 
 if TYPE_CHECKING:
     import threading
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from builder.execute.observer import Observer
     from builder.jobs.job import Job, Result
     from builder.plan.graph import Plan
-    from builder.plan.schedule import Room
+    from builder.plan.resources import Room
     from builder.store.store import Store
 
 _WAKE_S = 0.2
@@ -240,7 +241,7 @@ class LocalExecutor:
 
     def _rebuilt(self, job: Job, key: str, result: Result) -> dict[str, object]:
         """Tell what a build made otherwise than the last time it was asked the very same."""
-        before = self._store.get(key) if schedule.kind_of(job.id) == "build" else None
+        before = self._store.get(key) if job_ids.kind_of(job.id) == "build" else None
         return {} if before is None else {"rebuilt": reproducible.compare(before.files, result.files, self._store)}
 
     def _finish(self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 
 class Observer(Protocol):

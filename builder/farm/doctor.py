@@ -18,7 +18,7 @@ from builder.config import catalog
 from builder.engine import client
 from builder.errors import EngineMissingError
 from builder.jobs.images import cpython
-from builder.store.store import file_sha256
+from builder.store.files import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

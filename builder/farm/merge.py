@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from builder.errors import MergeError
 from builder.proxy.cache import IndexCache
 from builder.sources import Fault, Source, Sources
-from builder.store.store import Evidence, Outcome, digest, file_sha256, written_aside
+from builder.store.evidence import Evidence, Outcome
+from builder.store.files import file_sha256, written_aside
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from builder.config.matrix import Matrix

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from builder.config import catalog
 from builder.engine.client import Limits, Task
 from builder.errors import ReplayError
-from builder.jobs.job import stress_programs
-from builder.jobs.threads.race import answered, served_wheels
-from builder.store.store import written_aside
+from builder.jobs.programs import answered, stress_programs
+from builder.jobs.wheels import served_wheels
+from builder.store.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from builder.judge.package import Judged
     from builder.plan.graph import Plan
     from builder.sources import Pure
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _FOLDER = "replays"
 _OUTPUT = "/result/again.json"

@@ -13,7 +13,7 @@ from packaging.version import Version
 from builder import host, index, sources
 from builder.config import catalog
 from builder.config.effort import EFFORTS, Level
-from builder.config.matrix import Package
+from builder.config.matrix import Package, threaded
 from builder.engine import provision
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
@@ -25,14 +25,14 @@ from builder.index import constraints, policy
 from builder.jobs.job import Tools, all_recorded
 from builder.judge import interfaces
 from builder.judge import package as verdict
-from builder.judge.findings import Verdict
 from builder.plan import forecast as forecasts
 from builder.plan import graph as plan
-from builder.plan import shards
-from builder.plan.schedule import Room
+from builder.plan import resources, shards
+from builder.plan.resources import Room
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
 from builder.sources.client import Index
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     import threading
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from builder.plan.graph import Plan
     from builder.plan.shards import Shard
     from builder.sources import Sources
-    from builder.store.store import Evidence, Store
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 FRESH_S = 3600.0
 """How long an answer of the index is believed without asking again, in seconds."""
@@ -79,7 +80,7 @@ class Request:
     only: Sequence[str] = ()
     fresh_s: float = FRESH_S
     again: bool = False
-    room: Room = field(default_factory=host.room)
+    room: Room = field(default_factory=resources.room)
     shard: Shard | None = None
     effort: Level = Level.QUICK
     locked: bool = False
@@ -385,7 +386,7 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
     name = source.name
     bases = matrix.build_on if source.only_pure is None else ()
     package = matrix.packages.get(name)
-    place = plan.threaded(matrix, catalog.load())
+    place = threaded(matrix, catalog.load())
     base = place[0].name if place else ""
     return verdict.Case(
         source=source,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from builder import ROOT, host
 from builder.config import catalog
 from builder.index import SERVED
-from builder.store.store import digest, digest_text
+from builder.store.hashing import digest, digest_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix
     from builder.judge.package import Judged
     from builder.sources import Sources
-    from builder.store.store import Evidence, Store
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _NAME = "seal"
 _PACKAGES = "sealed packages"

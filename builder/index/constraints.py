@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from builder.distributions.tags import serves
-from builder.store.store import replace_text
+from builder.store.files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from packaging.utils import parse_wheel_filename
 
-from builder.store.store import digest_text
+from builder.store.hashing import digest_text
 
 SERVED = "simple"
 """The channel of what policy admits, and its folder under the wheelhouse."""

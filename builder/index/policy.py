@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from builder.distributions.tags import serves
 from builder.index import Served
-from builder.judge.findings import Verdict
 from builder.sources import Source
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

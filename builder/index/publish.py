@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from builder.index.manifest import QUARANTINE, SERVED, digests, listing
 from builder.index.pages import PAGES, project_pages, root_pages
-from builder.store.store import replace_text, written_aside
+from builder.store.files import replace_text, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,7 @@ from builder import host
 from builder.errors import Interrupted, TargetError
 from builder.index.manifest import SERVED
 from builder.index.snapshots import current
-from builder.store.store import file_sha256
+from builder.store.files import file_sha256
 
 if TYPE_CHECKING:
     import threading

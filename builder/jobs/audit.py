@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from builder.distributions import abi3audit
 from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs.job import CODE_INSIDE, Result, inside_program, programs_digest
-from builder.store.store import digest
+from builder.jobs.job import Result
+from builder.jobs.programs import CODE_INSIDE, inside_program, programs_digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.jobs.job import Tools
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "signals.py", "wheelfile.py")
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container

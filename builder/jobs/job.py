@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from builder import ROOT
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
-    from builder import ROOT
     from builder.engine.client import Engine
     from builder.proxy.proxy import IndexProxy
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 
 _SHORT = 16
-CODE_INSIDE = "code inside the container"
-"""The setting of a job that is the programs of builder/inside/ it runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,28 +130,3 @@ def all_recorded(store: Store) -> Callable[[Job, str], Evidence | None]:
 
 def _read(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
     return job.reread(found, store) if found is not None and isinstance(job, Rereading) else found
-
-
-@cache
-def inside_program(name: str) -> str:
-    """Return the text of a program of builder/inside/, which runs in containers and is part of its job's key."""
-    return (ROOT / "inside" / name).read_text()
-
-
-@cache
-def programs_digest(*names: str) -> str:
-    """Return a hash of programs of builder/inside/, by which the keys of many thousand jobs know them."""
-    return digest([inside_program(name) for name in names])
-
-
-@cache
-def stress_programs() -> dict[str, str]:
-    """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
-    folder = ROOT / "inside" / "stress"
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
-
-
-@cache
-def stress_digest() -> str:
-    """Return a hash of `stress_programs`."""
-    return digest(stress_programs())

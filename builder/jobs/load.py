@@ -16,8 +16,10 @@ from builder import index
 from builder.distributions.tags import runs_on
 from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError
-from builder.jobs.job import CODE_INSIDE, Result, inside_program, programs_digest
-from builder.store.store import digest
+from builder.jobs.job import Result
+from builder.jobs.programs import CODE_INSIDE, inside_program, programs_digest
+from builder.jobs.wheels import wheel_of
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.jobs.job import Tools
     from builder.sources import Pure
-    from builder.store.store import Evidence, Store
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"
@@ -134,12 +137,6 @@ class Load:
             raise CannotTellError(f"loading on {self.base.name} {why} (log: {tools.log})")
         answers: list[dict[str, Any]] = json.loads(next(iter(ended.output.values())))
         return answers
-
-
-def wheel_of(build: Evidence, abi: str) -> str | None:
-    """Return the wheel a build made for an ABI, or None."""
-    filename = build.facts["abis"].get(abi, {}).get("wheel")
-    return None if filename is None else str(filename)
 
 
 def _pages(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.jobs.job import Result
-from builder.store.store import Evidence, digest
+from builder.store.evidence import Evidence
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

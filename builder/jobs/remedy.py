@@ -20,7 +20,8 @@ from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError, Interrupted
 from builder.jobs.job import Result
 from builder.judge import apt_contents
-from builder.store.store import digest, written_aside
+from builder.store.files import written_aside
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
     from builder.jobs.job import Tools
     from builder.judge.apt_contents import Want
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _ARCHITECTURES = ("amd64", "all")
 _FRESH_S = 7 * 86_400.0

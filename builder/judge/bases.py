@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from builder.judge import loads as load_rules
-from builder.judge.findings import Verdict
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 
 class Outcome(StrEnum):

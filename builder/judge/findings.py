@@ -7,37 +7,10 @@ docs/findings.md is generated from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from builder.judge.explanations import EXPLANATIONS
-from builder.store.store import digest
-
-
-class Verdict(StrEnum):
-    """The outcome for a package on an ABI, the best first; of those that apply the last one wins."""
-
-    COMPATIBLE = "compatible"
-    UNPROVEN = "unproven"
-    UNDETERMINED = "undetermined"
-    GIL_REQUIRED = "gil-required"
-    RACY = "racy"
-    THREAD_UNSAFE = "thread-unsafe"
-    ABI_MISMATCH = "abi-mismatch"
-    IMPORT_FAILURE = "import-failure"
-    BUILD_FAILURE = "build-failure"
-
-    @property
-    def rank(self) -> int:
-        """Position in the table: a larger one wins."""
-        return list(Verdict).index(self)
-
-
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+from builder.store.hashing import digest
+from builder.verdicts import Severity, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,11 +11,12 @@ from builder.judge import bases as base_outcomes
 from builder.judge import loads as load_rules
 from builder.judge import remedies, speed
 from builder.judge import threads as stress_rules
-from builder.judge.findings import Finding, Verdict
+from builder.judge.findings import Finding
 from builder.judge.threads import Exercised
 from builder.judge.wheel import compare
 from builder.judge.wheel.rules import findings as findings_of
 from builder.judge.wheel.subject import Subject
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from builder.judge.interfaces import Interfaces
     from builder.judge.speed import Speed
     from builder.sources import Fault, Source
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from builder.judge.apt_contents import Want, described
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 
 def advice(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
     Facts = Mapping[str, Any]
 

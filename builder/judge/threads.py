@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 Facts = Mapping[str, Any]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from builder.jobs.job import Job
     from builder.plan.graph import Plan
-    from builder.plan.schedule import Room
-    from builder.store.store import Evidence
+    from builder.plan.resources import Room
+    from builder.store.evidence import Evidence
 
 NEVER = "it never ran"
 GONE = "what it made is gone from the store"

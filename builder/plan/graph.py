@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.config.matrix import OwnTests
+from builder.config.matrix import OwnTests, threaded
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
-from builder.jobs.images.image import (
-    BaseImage,
-    InterpretersImage,
-    PackagesImage,
-    PythonImage,
-    RaceImage,
-    RaceInterpreter,
-)
+from builder.jobs.images.base import BaseImage
+from builder.jobs.images.interpreters import InterpretersImage, RaceInterpreter
+from builder.jobs.images.packages import PackagesImage
 from builder.jobs.images.proxy import MEANS, IndexImage
+from builder.jobs.images.python import PythonImage
+from builder.jobs.images.race import RaceImage
 from builder.jobs.load import Load
 from builder.jobs.remedy import Remedy
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
-from builder.plan.schedule import package_of
+from builder.store.job_ids import package_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix, Package
     from builder.jobs.job import Job
     from builder.sources import Source
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,13 +123,6 @@ def make(
     for job in planned:
         jobs.setdefault(job.id, job)
     return Plan(jobs=_sorted(jobs))
-
-
-def threaded(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
-    """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
-    bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
-    abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]
-    return (bases[0], abis[0]) if bases and abis else None
 
 
 def _threads(

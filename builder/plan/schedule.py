@@ -12,24 +12,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.plan.resources import Room
+from builder.store.job_ids import kind_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PATIENCE = 8
 """How many jobs may overtake one that does not fit, before nothing more starts until it does."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
-    """What there is, or what a job takes of it.
-
-    Attributes:
-        cpus: CPU time per second of wall time.
-        memory_bytes: memory.
-    """
-
-    cpus: float
-    memory_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,16 +59,6 @@ USUAL: Mapping[str, Usual] = {
 
 LAST = frozenset({"speed"})
 """Kinds of jobs that start when nothing else is there to run."""
-
-
-def kind_of(job: str) -> str:
-    """Return the kind in a job's id."""
-    return job.partition(":")[0]
-
-
-def package_of(job: str) -> str:
-    """Return the package in a job's id; of a job that makes an image, the image."""
-    return job.partition(":")[2].partition("@")[0]
 
 
 def seconds(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import CannotTellError
-from builder.store.store import file_sha256, no_space, written_aside
+from builder.store.files import file_sha256, no_space, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.sources import Source
-from builder.store.store import written_aside
+from builder.store.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

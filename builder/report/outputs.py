@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.plan.schedule import package_of
 from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import history
 from builder.report.site import site
-from builder.store.store import replace_text
+from builder.store.files import replace_text
+from builder.store.job_ids import package_of
 
 if TYPE_CHECKING:
     from builder.report.document import Document

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from builder.sources.closure import environment
+from builder.sources.markers import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

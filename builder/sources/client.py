@@ -19,7 +19,8 @@ from builder import host
 from builder.distributions.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
 from builder.sources.page_cache import Page, Pages
 from builder.sources.ranges import RangesRefusedError, WheelHead, wheel_head
-from builder.store.store import digest, written_aside
+from builder.store.files import written_aside
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

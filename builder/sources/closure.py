@@ -14,6 +14,8 @@ from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
+from builder.sources.markers import environment
+
 if TYPE_CHECKING:
     from builder.sources.client import Index, Release
 
@@ -70,24 +72,6 @@ def closure(
         raise NoSetError("the search for a consistent set was given up") from None
     found = {candidate.name: candidate for candidate in result.mapping.values()}
     return [candidate for name, candidate in sorted(found.items()) if name != root.name]
-
-
-def environment(python: Version, extra: str = "") -> dict[str, str]:
-    """Return the markers' environment (PEP 508) of CPython on x86-64 Linux."""
-    return {
-        "extra": extra,
-        "implementation_name": "cpython",
-        "implementation_version": str(python),
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": str(python),
-        "python_version": f"{python.major}.{python.minor}",
-        "sys_platform": "linux",
-    }
 
 
 class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followed as untyped

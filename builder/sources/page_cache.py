@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from builder.store.store import digest, no_space, written_aside
+from builder.store.files import no_space, written_aside
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

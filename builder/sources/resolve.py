@@ -14,7 +14,7 @@ from builder.sources.build_requirements import with_builds
 from builder.sources.client import Index, IndexSilentError, Release, WrongFileError, same_name
 from builder.sources.closure import Candidate, NoSetError, closure
 from builder.sources.model import Fault, Pure, Source, Sources
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -12,9 +12,7 @@ Layout under the wheelhouse:
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -24,12 +22,12 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import NoSpaceError, WheelhouseHeldError
+from builder.errors import WheelhouseHeldError
+from builder.store.evidence import Evidence, Outcome
+from builder.store.files import file_sha256, no_space, written_aside
 from builder.store.publications import Publications
 from builder.store.retention import Retention
 
@@ -69,108 +67,6 @@ CREATE TABLE IF NOT EXISTS verdicts (
 
 _NO_FILES = "{}"
 _COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked"
-
-
-class Outcome(StrEnum):
-    """How a job ended."""
-
-    DONE = "done"
-    """It found out what it was asked; the facts may be bad news."""
-    UNDETERMINED = "undetermined"
-    """It could not find out. Never reused: the next run asks again."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evidence:
-    """What one job recorded.
-
-    Attributes:
-        key: hash of everything that could change it.
-        job: the job's id, such as `build:lxml@debian-12`.
-        facts: JSON data; each kind of job documents its own. Of what is undetermined, the finding's `code`.
-        files: sha256 by file name.
-        log: the job's log, relative to the wheelhouse, or empty.
-        seconds: how long the job took.
-        asked: short hashes of all that could change it, by name, as JSON; empty where that was not recorded.
-    """
-
-    key: str
-    job: str
-    outcome: Outcome = Outcome.DONE
-    reason: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    log: str = ""
-    seconds: float = 0.0
-    asked: str = ""
-
-    @property
-    def determined(self) -> bool:
-        """Whether the job found out what it was asked."""
-        return self.outcome is Outcome.DONE
-
-
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-
-
-def digest(*parts: object) -> str:
-    """Hash JSON-able values into a key, independent of the order of mappings."""
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()
-
-
-def digest_text(text: str) -> str:
-    """Hash text into 32 hexadecimal digits, for values that are compared by the ten thousand."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return a file's sha256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`, and rename it there when the block succeeds."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    aside = target.parent / name
-    try:
-        yield aside
-        aside.chmod(0o644)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def replace_text(target: Path, text: str) -> None:
-    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
-    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
-        with written_aside(target) as aside:
-            aside.write_text(text, encoding="utf-8", errors="replace")
-
-
-@contextlib.contextmanager
-def no_space(place: Path | str) -> Iterator[None]:
-    """Say that the disk is full where that is why something failed.
-
-    Args:
-        place: what it is full for.
-
-    Raises:
-        NoSpaceError: it is.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise NoSpaceError(place) from error
-        raise
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            raise NoSpaceError(place) from error
-        raise
 
 
 class Store(Publications, Retention):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.integration.conftest import Workshop
 
 MATRIX = """

@@ -10,10 +10,10 @@ import pytest
 import xmlschema
 
 from builder import host
-from builder.judge.findings import Verdict
 from builder.report.formats import junit
 from builder.sources.client import Index
 from builder.store.store import Store
+from builder.verdicts import Verdict
 from tests.unit.documents import HOSTILE, abi, document, finding
 
 

@@ -15,10 +15,12 @@ from builder.config import matrix
 from builder.config.effort import Level
 from builder.engine.client import Engine, Limits, Task
 from builder.farm import run
-from builder.jobs.job import Tools, stress_programs
+from builder.jobs.job import Tools
+from builder.jobs.programs import stress_programs
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.corpus import CORPUS
 from tests.integration.conftest import Workshop
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from builder.judge.bases import Outcome, outcomes
-from builder.store.store import Evidence
-from builder.store.store import Outcome as Told
+from builder.store.evidence import Evidence
+from builder.store.evidence import Outcome as Told
 
 MODULE = {"module": "foo", "native": True, "gil": {"before": False, "after": False, "enabled_by": None}}
 GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}

@@ -10,10 +10,10 @@ import pytest
 from builder.config import catalog, matrix
 from builder.errors import ExitCode
 from builder.farm import run
-from builder.judge.findings import Verdict
 from builder.judge.package import Judged, Judgement, judge_fault
 from builder.report import document
 from builder.sources import Fault
+from builder.verdicts import Verdict
 
 
 def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

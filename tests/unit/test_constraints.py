@@ -6,10 +6,10 @@ from packaging.requirements import Requirement
 
 from builder import index
 from builder.index import constraints, policy
-from builder.judge.findings import Verdict
 from builder.judge.package import Judged, Judgement
 from builder.sources import Source
 from builder.store.store import Store
+from builder.verdicts import Verdict
 
 PLATFORM = "manylinux_2_17_x86_64"
 GIL = f"foo_bar-1.0-cp314-cp314-{PLATFORM}.whl"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from builder.config import catalog, matrix
 from builder.judge import remedies
 from builder.judge.apt_contents import Hit, Search, Want
-from builder.store.store import Evidence, Outcome
+from builder.store.evidence import Evidence, Outcome
 
 INDEX = """\
 bin/zcat                                                utils/gzip

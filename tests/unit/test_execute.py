@@ -11,8 +11,10 @@ from builder.execute import LocalExecutor
 from builder.jobs.images.proxy import MEANS
 from builder.jobs.job import Job, Result, Tools
 from builder.plan.graph import Plan
-from builder.plan.schedule import Room
-from builder.store.store import Evidence, Store, digest
+from builder.plan.resources import Room
+from builder.store.evidence import Evidence
+from builder.store.hashing import digest
+from builder.store.store import Store
 
 ROOM = Room(cpus=2, memory_bytes=8 << 30)
 

@@ -9,10 +9,10 @@ from builder.config.matrix import Package
 from builder.jobs.job import asked
 from builder.plan import forecast, graph
 from builder.plan.forecast import GONE, NEVER, OLD, Expected, Forecast
-from builder.plan.schedule import Room
+from builder.plan.resources import Room
 from builder.report.terminal import plan as report
 from builder.sources import Source
-from builder.store.store import Evidence
+from builder.store.evidence import Evidence
 
 MATRIX = "[farm]\nbases = ['debian-12']\n[packages.foo]\n[packages.bar]\n"
 ROOM = Room(cpus=2, memory_bytes=8 << 30)

@@ -9,7 +9,8 @@ import pytest
 from builder import index
 from builder.farm import garbage
 from builder.proxy.cache import Fetched, IndexCache
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 
 DAY = 86_400.0
 NOW = 1_000 * DAY

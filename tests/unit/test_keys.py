@@ -20,7 +20,7 @@ from builder.config.matrix import Package
 from builder.jobs.job import asked
 from builder.plan import graph as plan
 from builder.sources import Pure, Source
-from builder.store.store import Evidence
+from builder.store.evidence import Evidence
 
 ROOT = Path(__file__).parents[2]
 MATRIX = """

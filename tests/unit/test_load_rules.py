@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from builder.judge.findings import CODES, Severity, Verdict
+from builder.judge.findings import CODES
 from builder.judge.loads import findings
+from builder.verdicts import Severity, Verdict
 
 QUIET: dict[str, Any] = {"lines": [], "warnings": []}
 DECLARED = {"init": "multi-phase", "gil": "not-used", "interpreters": "own-gil"}

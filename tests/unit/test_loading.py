@@ -13,7 +13,7 @@ from builder import host
 from builder.check import load as loading
 from builder.check import read as check
 from builder.config import catalog
-from builder.plan.schedule import Room
+from builder.plan.resources import Room
 from builder.store.store import Store
 from tests import planted
 from tests.unit.local_index import LocalIndex, serving

@@ -9,7 +9,8 @@ from builder.errors import MergeError
 from builder.farm import merge
 from builder.plan import shards
 from builder.sources import Fault, Pure, Source, Sources
-from builder.store.store import Evidence, Outcome, Store
+from builder.store.evidence import Evidence, Outcome
+from builder.store.store import Store
 
 TEXT = "[packages.foo]\n[packages.bar]\n[packages.lost]\n"
 

@@ -12,7 +12,7 @@ from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
 from builder.plan import graph
 from builder.sources import Pure, Source
-from builder.store.store import Evidence
+from builder.store.evidence import Evidence
 
 MATRIX = """
 [packages.foo]

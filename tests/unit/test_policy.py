@@ -1,9 +1,10 @@
 import pytest
 
 from builder.index import policy
-from builder.judge.findings import Finding, Verdict
+from builder.judge.findings import Finding
 from builder.judge.package import Judged, Judgement, Wheel
 from builder.sources import Source
+from builder.verdicts import Verdict
 
 DEFAULT = ("compatible", "unproven", "gil-required")
 GIL = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"

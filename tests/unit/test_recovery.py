@@ -13,7 +13,8 @@ from builder.errors import ExitCode, NoSpaceError, WheelhouseHeldError
 from builder.execute import LocalExecutor
 from builder.jobs.build.log import broken
 from builder.plan.graph import Plan
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
 STARTED = "Starting container image wheelfarm/builder-debian-12:0123...\n"

@@ -12,11 +12,12 @@ from builder.config.matrix import Package
 from builder.errors import ExitCode, ReplayError
 from builder.farm import replay as replays
 from builder.farm.replay import Replay
-from builder.judge.findings import Finding, Verdict
+from builder.judge.findings import Finding
 from builder.judge.package import Judged, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.store.store import Evidence
+from builder.store.evidence import Evidence
+from builder.verdicts import Verdict
 
 MATRIX = """
 [packages.foo]

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from requests_cache.backends.sqlite import SQLiteCache
 
-from builder.judge.findings import Verdict
 from builder.report import outputs
 from builder.report.document import AbiPart, RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
@@ -19,6 +18,7 @@ from builder.report.history import history
 from builder.report.site import site, speeds
 from builder.report.site.site import slug
 from builder.store.store import Store
+from builder.verdicts import Verdict
 from tests.unit.documents import BASES, HOSTILE, SPEED, UNKNOWN_SPEED, abi, document, finding
 
 

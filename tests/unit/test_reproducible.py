@@ -13,7 +13,8 @@ from builder.distributions import reproducible
 from builder.execute import LocalExecutor
 from builder.jobs.job import Result, Tools
 from builder.plan.graph import Plan
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
 NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"

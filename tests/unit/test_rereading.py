@@ -10,7 +10,8 @@ import pytest
 from builder.jobs.build.build import Build
 from builder.jobs.build.log import rules
 from builder.jobs.job import Rereading, recorded
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 
 NOISE = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
 LOG = f"{NOISE}a.c:1:1: fatal error: ffi.h: No such file or directory\n"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.plan import schedule
-from builder.plan.schedule import Room
+from builder.plan.resources import Room
 
 MACHINE = Room(cpus=2, memory_bytes=100)
 

@@ -6,10 +6,11 @@ from builder import index
 from builder.config import matrix
 from builder.farm import unchanged
 from builder.farm.unchanged import Ground
-from builder.judge.findings import Verdict
 from builder.judge.package import Judged, Judgement
 from builder.sources import Source, Sources
-from builder.store.store import Evidence, Outcome, Store
+from builder.store.evidence import Evidence, Outcome
+from builder.store.store import Store
+from builder.verdicts import Verdict
 
 SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
 SOURCES = Sources(found={"foo": SOURCE})

@@ -49,7 +49,7 @@ def test_a_file_comes_with_its_metadata_size_and_time(store: Store):
 
 
 def index_sha(path: Path) -> str:
-    from builder.store.store import file_sha256
+    from builder.store.files import file_sha256
 
     return file_sha256(path)
 

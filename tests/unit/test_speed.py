@@ -8,7 +8,7 @@ from builder.judge import interfaces, speed
 from builder.judge.package import Case, judge
 from builder.judge.speed import Ratio, Speed
 from builder.report import document
-from builder.store.store import Evidence, Outcome
+from builder.store.evidence import Evidence, Outcome
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load
 
 GIL = {"1": 1.0, "2": 1.0, "4": 0.9}

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import WheelhouseHeldError
-from builder.store.store import Evidence, Outcome, Store, digest, written_aside
+from builder.store.evidence import Evidence, Outcome
+from builder.store.files import written_aside
+from builder.store.hashing import digest
+from builder.store.store import Store
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from builder.judge.package import judge_fault
 from builder.report import document
 from builder.report.terminal import story
 from builder.sources import Fault
-from builder.store.store import Evidence, Store
+from builder.store.evidence import Evidence
+from builder.store.store import Store
 from tests.unit import documents
 from tests.unit.documents import SPEED, UNKNOWN_SPEED, abi
 

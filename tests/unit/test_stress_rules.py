@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from builder.judge import interfaces, threads
-from builder.judge.findings import Verdict
 from builder.judge.package import Case, Judgement, judge
 from builder.judge.threads import Exercised
-from builder.store.store import Evidence, Outcome
+from builder.store.evidence import Evidence, Outcome
+from builder.verdicts import Verdict
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
 
 CALLABLES = [f"foo.f{number}" for number in range(10)]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from builder.report.terminal import verdicts
-from builder.store.store import Evidence
+from builder.report.terminal import progress, verdicts
+from builder.store.evidence import Evidence
 
 
 def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
     console = Console(file=io.StringIO(), width=200)
-    watching = verdicts.observer(console)
+    watching = progress.observer(console)
     for job, seconds in {
         "build:foo@debian-12": 900.0, "race:foo@debian-12": 61.0, "exercise:foo@debian-12": 9.0, "race:bar@debian-12": 10.0,
     }.items():  # fmt: skip

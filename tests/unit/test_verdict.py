@@ -5,10 +5,11 @@ import pytest
 
 from builder.config import catalog
 from builder.judge import interfaces
-from builder.judge.findings import CODES, Severity, Verdict
+from builder.judge.findings import CODES
 from builder.judge.package import Case, Judgement, judge, judge_fault
 from builder.sources import Fault, Source
-from builder.store.store import Evidence, Outcome
+from builder.store.evidence import Evidence, Outcome
+from builder.verdicts import Severity, Verdict
 
 ABIS = tuple(catalog.load().abis.values())
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)

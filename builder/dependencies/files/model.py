@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from builder.sources.closure import environment
+from builder.sources.markers import environment
 
 if TYPE_CHECKING:
     from pathlib import Path

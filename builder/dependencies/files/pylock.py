@@ -9,7 +9,7 @@ from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, Pyl
 from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
 from builder.dependencies.files.text import read_toml, shown
 from builder.errors import DependencyFileError
-from builder.sources.closure import environment
+from builder.sources.markers import environment
 
 if TYPE_CHECKING:
     from pathlib import Path

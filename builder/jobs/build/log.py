@@ -13,7 +13,7 @@ from builder import ROOT
 from builder.jobs.build import network
 from builder.jobs.build.error_patterns import PATTERNS
 from builder.jobs.build.failure import Failure
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

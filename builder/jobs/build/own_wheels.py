@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.jobs.load import wheel_of
+from builder.jobs.wheels import wheel_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from builder.store.store import Evidence, Store
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _CARRIED = "_wheelfarm_loan"
 _PLACE = "/opt/wheelfarm/loan"

@@ -10,7 +10,7 @@ import requests
 
 from builder import host
 from builder.errors import CannotTellError
-from builder.store.store import file_sha256, written_aside
+from builder.store.files import file_sha256, written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

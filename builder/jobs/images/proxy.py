@@ -12,13 +12,13 @@ from builder import host
 from builder.config import catalog
 from builder.errors import CannotTellError
 from builder.jobs.images import image
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.jobs.job import Result, Tools
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 INDEX_IMAGE = "image:index"
 MEANS = frozenset({INDEX_IMAGE})

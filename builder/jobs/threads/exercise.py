@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
 from builder.jobs.images.proxy import INDEX_IMAGE
-from builder.jobs.job import CODE_INSIDE, Result, stress_digest, stress_programs
-from builder.jobs.load import wheel_of
+from builder.jobs.job import Result
+from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_programs
 from builder.jobs.threads import test_wheels
-from builder.jobs.threads.race import PLAN, answered, served_wheels
+from builder.jobs.threads.race import PLAN
+from builder.jobs.wheels import served_wheels, wheel_of
 from builder.proxy.proxy import Visit
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import OwnTests
     from builder.jobs.job import Tools
     from builder.sources import Pure
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _OUTPUT = "/result/exercise.json"
 

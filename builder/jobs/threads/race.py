@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
-from builder.errors import CannotTellError
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import constraints_of, in_place, lending
-from builder.jobs.images.image import packages_id
+from builder.jobs.images.packages import packages_id
 from builder.jobs.images.proxy import INDEX_IMAGE
-from builder.jobs.job import CODE_INSIDE, Result, stress_digest, stress_programs
-from builder.jobs.load import wheel_of
+from builder.jobs.job import Result
+from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_programs
 from builder.jobs.threads import test_wheels
+from builder.jobs.wheels import served_wheels, wheel_of
 from builder.judge.wheel import thread_signs
-from builder.store.store import digest
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
     from builder.jobs.threads.test_wheels import Kit
     from builder.sources import Pure
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 PLAN = "plan.json"
 _OUTPUT = "/result/race.json"
@@ -221,27 +221,3 @@ class Race:
             ),
         )
         return answered(task, "looking for races", tools)
-
-
-def served_wheels(abi: str, builds: tuple[Evidence, ...], pure: tuple[Pure, ...]) -> Iterator[tuple[str, str]]:
-    """Give (filename, sha256) of the wheels that must be there to import a package."""
-    for build in builds:
-        filename = wheel_of(build, abi)
-        if filename is not None:
-            yield filename, build.files[filename]
-    for wheel in pure:
-        yield wheel.filename, wheel.sha256
-
-
-def answered(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
-    """Run a task that answers in JSON.
-
-    Raises:
-        CannotTellError: it did not answer.
-    """
-    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-    if not ended.output:
-        why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-        raise CannotTellError(f"{doing} {why} (log: {tools.log})")
-    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
-    return answer

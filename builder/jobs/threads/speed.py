@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
-from builder.jobs.job import Result, stress_programs
-from builder.jobs.load import wheel_of
-from builder.jobs.threads.race import answered, served_wheels
-from builder.store.store import digest
+from builder.jobs.job import Result
+from builder.jobs.programs import answered, stress_programs
+from builder.jobs.wheels import served_wheels, wheel_of
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi
     from builder.jobs.job import Tools
     from builder.sources import Pure
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _OUTPUT = "/result/speed.json"
 _CPUS = 4.0

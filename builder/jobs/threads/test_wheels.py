@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import OwnTests
     from builder.engine.services import Leg
     from builder.jobs.job import Tools
-    from builder.store.store import Evidence
+    from builder.store.evidence import Evidence
 
 _KIT = "/result/kit"
 _PYTEST = ("pytest", "pytest-run-parallel")

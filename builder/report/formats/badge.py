@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from builder.judge.findings import Verdict
 from builder.report.site.site import slug
-from builder.store.store import replace_text
+from builder.store.files import replace_text
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

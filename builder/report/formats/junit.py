@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from builder.judge.findings import Verdict
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from builder.report.document import AbiPart, Document, PackagePart

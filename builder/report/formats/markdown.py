@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from builder.judge.findings import Verdict
 from builder.report.history import counts
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

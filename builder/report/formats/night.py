@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import ExitCode
-from builder.judge.findings import Verdict
 from builder.report.formats.markdown import escaped
 from builder.report.history import Change, Said, Verdicts, changes, counts
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from builder import __version__
-from builder.judge.findings import CODES, Severity
+from builder.judge.findings import CODES
+from builder.verdicts import Severity
 
 if TYPE_CHECKING:
     from builder.report.document import Document, FindingPart, PackagePart

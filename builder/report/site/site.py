@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from builder import ROOT
-from builder.judge.findings import Verdict
 from builder.report.history import counts
 from builder.report.site import speeds
-from builder.store.store import digest_text, replace_text
+from builder.store.files import replace_text
+from builder.store.hashing import digest_text
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from builder.judge.findings import Severity
+from builder.verdicts import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

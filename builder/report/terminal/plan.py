@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from builder.plan.forecast import GONE, NEVER, OLD, summary
-from builder.report.terminal.verdicts import clock
+from builder.report.terminal.progress import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from builder.plan.forecast import Expected, Forecast
-    from builder.plan.schedule import Room
+    from builder.plan.resources import Room
 
 _MOST_AFTER = 2
 

@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.errors import NothingKnownError
-from builder.judge.findings import Verdict
 from builder.report import document
 from builder.report.site import speeds
-from builder.report.terminal.verdicts import clock, outcome, style_of
+from builder.report.terminal.progress import clock, outcome
+from builder.report.terminal.verdicts import style_of
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from builder.report.document import AbiPart, FindingPart, PackagePart
-    from builder.store.store import Evidence, Store
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _SEVERITIES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 

@@ -1,0 +1,185 @@
+"""One call of cibuildwheel, watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli_w
+from packaging.utils import parse_wheel_filename
+
+from builder import host
+from builder.engine import compiler_cache
+from builder.engine.client import Limits
+from builder.engine.compiler_cache import CompilerCache
+from builder.errors import CannotTellError, Interrupted
+from builder.jobs.build.log import Call, broken
+from builder.proxy.proxy import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from builder.jobs.build.build import Build
+    from builder.jobs.job import Tools
+    from builder.proxy.proxy import Session
+
+_LOG_LIMIT_BYTES = 64 << 20
+_PROCESSES = 512
+_POLL_S = 0.1
+_LOOK_EVERY_S = 2.0
+_CROWDED_LOOKS = 3
+"""A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallOutcome:
+    """What one call of cibuildwheel made: wheels by ABI, resources used, and what its container asked of the network."""
+
+    wheels: Mapping[str, Path]
+    usage: Mapping[str, int]
+    compiled: Counter[str]
+    visit: Visit
+    call: Call | None = None
+
+
+class CibuildwheelCall:
+    """One call of cibuildwheel."""
+
+    def __init__(
+        self, build: Build, abis: tuple[str, ...], image: str, project: Path, folder: Path, tools: Tools
+    ) -> None:
+        self._build = build
+        self._abis = abis
+        self._image = image
+        self._project = project
+        self._folder = folder
+        self._tools = tools
+        self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
+        self._crowded = 0
+        self._cut = False
+
+    def run(self, session: Session) -> CallOutcome:
+        (self._folder / "wheels").mkdir(parents=True)
+        limits = Limits(
+            memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
+        )
+        cache = CompilerCache(base=self._build.base, sdist_sha256=self._build.sdist_sha256)
+        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg, cache)
+        config = self._folder / "cibuildwheel.toml"
+        config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
+        start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
+        timed_out, exit_code = self._execute(config, limits.timeout_s)
+        with self._tools.log.open("rb") as file:
+            file.seek(start)
+            read = file.read()
+        printed = read.decode(errors="replace")
+        wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
+        usage, compiled, visit = _usage(printed), compiler_cache.uses(printed), session.visit()
+        if exit_code == 0:
+            return CallOutcome(wheels=wheels, usage=usage, compiled=compiled, visit=visit)
+        limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
+        if not limited and (why := broken(printed)):
+            raise CannotTellError(f"{why} (log: {self._tools.log})")
+        call = Call(
+            abis=self._abis, exit_code=exit_code, log=(start, start + len(read)),
+            timeout_s=self._build.timeout_s if timed_out else None,
+            memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
+            processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
+            asked=visit.asked, index=session.leg.names,
+        )  # fmt: skip
+        return CallOutcome(wheels=wheels, usage=usage, compiled=compiled, visit=visit, call=call)
+
+    def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
+        """Run cibuildwheel; return whether its time was up, and its exit code."""
+        command = [
+            # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
+            "setpriv", "--pdeathsig", "INT", sys.executable, "-m", "cibuildwheel", str(self._project),
+            "--platform", "linux", "--archs", "x86_64",
+            "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
+        ]  # fmt: skip
+        with self._tools.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self._project,
+                env=self._host_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                timed_out = self._await(process, timeout_s)
+            finally:
+                self._end(process)
+        return timed_out, process.returncode
+
+    def _host_environment(self) -> dict[str, str]:
+        """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG") if name in os.environ}
+        scratch = str(self._folder)
+        return {
+            **kept, **host.proxies(), **self._tools.engine.command_environment(),
+            "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
+            # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
+            "CIBW_PROJECT_REQUIRES_PYTHON": ">=3.8",
+        }  # fmt: skip
+
+    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        look = time.monotonic() + _LOOK_EVERY_S
+        while process.poll() is None:
+            now = time.monotonic()
+            if self._tools.stop.wait(_POLL_S):
+                raise Interrupted
+            if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
+                return False
+            if now > look:
+                self._look()
+                look = now + _LOOK_EVERY_S
+            if self._crowded >= _CROWDED_LOOKS:
+                return False
+            if now > deadline:
+                return True
+        return False
+
+    def _look(self) -> None:
+        """Notice a container at its limit on processes: once it is killed nothing tells."""
+        counted = self._tools.engine.processes_of(self._label)
+        crowded = counted is not None and counted[0] >= counted[1] * 0.9
+        self._crowded = self._crowded + 1 if crowded else 0
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End cibuildwheel, if it is still there, and its container."""
+        self._cut = process.poll() is None
+        if self._cut:
+            self._tools.engine.remove_labelled(self._label)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._tools.engine.remove_labelled(self._label)
+
+
+def _abi_of(wheel: Path, abis: Sequence[str]) -> str:
+    """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
+    tags = parse_wheel_filename(wheel.name)[3]
+    named = {tag.abi for tag in tags}
+    return next((abi for abi in abis if abi in named), abis[0])
+
+
+def _usage(text: str) -> dict[str, int]:
+    """Read what images/limits.sh printed last."""
+    lines = [line for line in text.splitlines() if line.startswith("wheelfarm-limits: ")]
+    if not lines:
+        return {}
+    pairs = (item.partition("=") for item in lines[-1].split()[1:])
+    return {name: int(value) for name, _, value in pairs if value.isdigit()}

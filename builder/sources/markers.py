@@ -1,0 +1,23 @@
+"""Environment markers (PEP 508) as the target interpreter answers them."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+
+def environment(python: Version, extra: str = "") -> dict[str, str]:
+    """Return the markers' environment (PEP 508) of CPython on x86-64 Linux."""
+    return {
+        "extra": extra,
+        "implementation_name": "cpython",
+        "implementation_version": str(python),
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": str(python),
+        "python_version": f"{python.major}.{python.minor}",
+        "sys_platform": "linux",
+    }

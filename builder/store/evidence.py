@@ -1,0 +1,47 @@
+"""Evidence: what one job found out, as it is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    """It found out what it was asked; the facts may be bad news."""
+    UNDETERMINED = "undetermined"
+    """It could not find out. Never reused: the next run asks again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What one job recorded.
+
+    Attributes:
+        key: hash of everything that could change it.
+        job: the job's id, such as `build:lxml@debian-12`.
+        facts: JSON data; each kind of job documents its own. Of what is undetermined, the finding's `code`.
+        files: sha256 by file name.
+        log: the job's log, relative to the wheelhouse, or empty.
+        seconds: how long the job took.
+        asked: short hashes of all that could change it, by name, as JSON; empty where that was not recorded.
+    """
+
+    key: str
+    job: str
+    outcome: Outcome = Outcome.DONE
+    reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+    seconds: float = 0.0
+    asked: str = ""
+
+    @property
+    def determined(self) -> bool:
+        """Whether the job found out what it was asked."""
+        return self.outcome is Outcome.DONE

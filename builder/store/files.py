@@ -1,0 +1,67 @@
+"""Files that are never seen half-written, and their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import NoSpaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`, and rename it there when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    aside = target.parent / name
+    try:
+        yield aside
+        aside.chmod(0o644)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def replace_text(target: Path, text: str) -> None:
+    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
+    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
+        with written_aside(target) as aside:
+            aside.write_text(text, encoding="utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def no_space(place: Path | str) -> Iterator[None]:
+    """Say that the disk is full where that is why something failed.
+
+    Args:
+        place: what it is full for.
+
+    Raises:
+        NoSpaceError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpaceError(place) from error
+        raise
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise NoSpaceError(place) from error
+        raise

@@ -1,0 +1,32 @@
+"""Verdicts of a package on an ABI, from good to bad, and how severe a finding is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The outcome for a package on an ABI, the best first; of those that apply the last one wins."""
+
+    COMPATIBLE = "compatible"
+    UNPROVEN = "unproven"
+    UNDETERMINED = "undetermined"
+    GIL_REQUIRED = "gil-required"
+    RACY = "racy"
+    THREAD_UNSAFE = "thread-unsafe"
+    ABI_MISMATCH = "abi-mismatch"
+    IMPORT_FAILURE = "import-failure"
+    BUILD_FAILURE = "build-failure"
+
+    @property
+    def rank(self) -> int:
+        """Position in the table: a larger one wins."""
+        return list(Verdict).index(self)
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
