@@ -40,7 +40,7 @@ _CROWDED_LOOKS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallOutcome:
-    """What one call of cibuildwheel made: wheels by ABI, resources used, and what its container asked of the network."""
+    """What one call of cibuildwheel made: wheels by ABI, and what it used and asked of the network."""
 
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
