@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report bench-speed requirements clean
+.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -66,6 +66,9 @@ benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools
 	@benchmarks/.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+house: $(VENV)/ready ## Print figures about how readable builder/ is; ARGS='--worst 20' lists the densest functions.
+	@$(BIN)/python -m benchmarks.house $(ARGS)
 
 requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and without addresses.
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
