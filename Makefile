@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit lint engine doctor plan docs interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
+.PHONY: help wheels test venv unit coverage lint engine doctor plan docs site interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -30,10 +30,15 @@ venv: $(VENV)/ready ## Make the virtual environment.
 unit: $(VENV)/ready ## Run the tests that need no container engine.
 	@$(BIN)/pytest -n auto tests/unit $(ARGS)
 
-lint: $(VENV)/ready ## Check style and types.
+coverage: $(VENV)/ready ## Run the unit tests and measure what they cover; fail below the floor of pyproject.toml.
+	@mkdir -p benchmarks/out
+	@$(BIN)/pytest -n auto tests/unit --cov --cov-report=term --cov-report=json:benchmarks/out/coverage.json $(ARGS)
+
+lint: $(VENV)/ready ## Check style, types and workflows.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection .github
 
 engine: $(VENV)/ready ## Make sure a container engine answers; install and start one where none does (root).
 	@$(BIN)/wheelfarm engine
@@ -44,8 +49,13 @@ doctor: $(VENV)/ready ## Check whether this machine can run the farm.
 plan: $(VENV)/ready ## Show what `make wheels` would do.
 	@$(BIN)/wheelfarm plan --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
 
-docs: $(VENV)/ready ## Generate docs/verdicts.schema.json and docs/findings.md from the code.
+docs: $(VENV)/ready ## Generate the schemas, docs/findings.md and docs/cli.md from the code.
 	@$(BIN)/python -m builder.generate.docs docs
+	@$(BIN)/python -m builder.generate.cli_reference docs/cli.md
+
+site: $(VENV)/ready ## Build the documentation as a site with search into site/; a broken link fails.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/ is built; to read it with search: $(BIN)/python -m http.server --directory site --bind 127.0.0.1"
 
 interfaces: $(VENV)/ready ## Make images/interfaces/ anew from the images of the last run.
 	@$(BIN)/python -m builder.generate.interfaces
@@ -87,7 +97,7 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	  --python-version 3.14 tests/integration/clients.in -o tests/integration/clients.txt
 
 clean: ## Remove the virtual environment and caches; the wheelhouse stays.
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .tools site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/ready: requirements/farm.txt pyproject.toml requirements/make-venv.sh
 	@sh requirements/make-venv.sh $(PYTHON) $(VENV)

@@ -1,1 +1,1 @@
-"""Generated documents and tables: `make docs`, `make interfaces`."""
+"""Files of the repository that are generated: documents by `make docs`, tables by `make interfaces`."""

@@ -1,0 +1,159 @@
+"""docs/cli.md: the reference of all commands, generated from the command line itself.
+
+Usage: python -m builder.generate.cli_reference docs/cli.md
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperGroup, TyperOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_HEAD = """# Command line
+
+After this page you know every command of `wheelfarm` and every option it takes.
+It is generated from the code by `make docs`; `wheelfarm COMMAND --help` says the same.
+
+`make venv` installs the command as `.venv/bin/wheelfarm`.
+What a command ends with is listed in [exit codes](exit-codes.md).
+"""
+
+_MARKUP = re.compile(r"(?<!\\)\[/?[a-z][a-z ]*\]")
+"""Rich's markup, such as `[bold]`; a bracket that is meant as one is written with a backslash before it."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
+
+
+def reference() -> str:
+    """Return the reference of all commands, as Markdown."""
+    import typer
+
+    from builder.cli.main import app
+
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    context: Any = group.make_context("wheelfarm", [], resilient_parsing=True)
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    visible = {name: command for name, command in commands.items() if command is not None and not command.hidden}
+
+    lines = [_HEAD, *_summary(visible)]
+    for name, command in visible.items():
+        lines += _section(name, command, context)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _summary(commands: dict[str, Any]) -> Iterator[str]:
+    """Give the table of all commands, each with the first sentence of its help."""
+    yield "| command | purpose |"
+    yield "|---|---|"
+    for name, command in commands.items():
+        first_paragraph = _without_markup(command.help or "").split("\n\n")[0]
+        purpose = _sentences(first_paragraph)[0]
+        yield f"| [`{name}`](#wheelfarm-{name}) | {_as_cell(purpose)} |"
+    yield ""
+
+
+def _section(name: str, command: Any, context: Any) -> Iterator[str]:  # noqa: ANN401 - typer has no public types for them
+    """Give what there is to know about one command."""
+    arguments = [one for one in command.params if isinstance(one, TyperArgument) and not one.hidden]
+    options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
+    usage = ["wheelfarm", name, *(["[OPTIONS]"] if options else []), *map(_argument_usage, arguments)]
+
+    yield f"## wheelfarm {name}\n"
+    yield from _paragraphs(command.help or "")
+    yield f"```\n{' '.join(usage)}\n```\n"
+    yield from _table("argument", [(_argument_name(one), one) for one in arguments])
+    yield from _table("option", [(_option_signature(one, context), one) for one in options])
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Give a help text as Markdown: one sentence a line, a blank line after each paragraph."""
+    for paragraph in _without_markup(text).split("\n\n"):
+        one_line = " ".join(paragraph.split())
+        yield "\n".join(_sentences(one_line)) + "\n"
+
+
+def _table(kind: str, rows: Sequence[tuple[str, TyperArgument | TyperOption]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield f"| {kind} | meaning | default |"
+    yield "|---|---|---|"
+    for signature, parameter in rows:
+        meaning = _without_markup(parameter.help or "")
+        yield f"| `{_as_cell(signature)}` | {_as_cell(meaning)} | {_default(parameter)} |"
+    yield ""
+
+
+def _argument_name(argument: TyperArgument) -> str:
+    name = argument.metavar or str(argument.name).upper()
+    return name.rstrip(".")
+
+
+def _argument_usage(argument: TyperArgument) -> str:
+    """Return an argument as a usage line shows it: `FILE`, `[SNAPSHOT]`, `WHEELS...`."""
+    name = _argument_name(argument)
+    if argument.nargs == -1:
+        name += "..."
+    return name if argument.required else f"[{name}]"
+
+
+def _option_signature(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above
+    """Return how an option is written: `--shard K/N`, `--load / --static`."""
+    names = ", ".join(option.opts)
+    if option.secondary_opts:
+        names += " / " + ", ".join(option.secondary_opts)
+    return names if option.is_bool_flag else f"{names} {_value_name(option, context)}"
+
+
+def _value_name(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above
+    """Return the placeholder of an option's value: its own, its choices, or one by its type."""
+    if option.metavar:
+        return str(option.metavar)
+    kind = str(option.display_type(context)).strip("<>")
+    if "|" in kind:
+        return "{" + kind.replace("|", ",") + "}"
+    for word, placeholder in (("path", "PATH"), ("int", "N"), ("float", "NUMBER")):
+        if word in kind:
+            return placeholder
+    return "TEXT"
+
+
+def _default(parameter: TyperArgument | TyperOption) -> str:
+    """Return a parameter's default, and the environment variable that sets another."""
+    if parameter.required:
+        return "required"
+    value = getattr(parameter.default, "value", parameter.default)
+    is_worth_saying = value not in {None, False, "", ()}
+    parts = [f"`{value}`"] if is_worth_saying else []
+    if parameter.envvar:
+        parts.append(f"from `{parameter.envvar}` where that is set")
+    return "; ".join(parts)
+
+
+def _without_markup(text: str) -> str:
+    return _MARKUP.sub("", inspect.cleandoc(text)).replace("\\[", "[")
+
+
+def _sentences(text: str) -> list[str]:
+    return _SENTENCE_END.split(text)
+
+
+def _as_cell(text: str) -> str:
+    """Return text as the content of one cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the reference into the file that is named."""
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
