@@ -95,7 +95,10 @@ def main() -> None:
 def _planted(docker: Engine, image: str, folder: Path) -> list[Case]:
     objects = planted.compile_all(docker, image, folder / "compile.log")
     wheels = (*planted.good(objects), *planted.planted(objects))
-    return [Case(fault=one.fault if one.code else "", code=one.code, path=one.write(folder)) for one in wheels]
+    return [
+        Case(fault=one.fault if one.code else "", code=one.code, path=one.write(folder))
+        for one in wheels
+    ]
 
 
 def _well_kept(folder: Path) -> list[Case]:
@@ -104,7 +107,9 @@ def _well_kept(folder: Path) -> list[Case]:
     for requirement in WELL_KEPT:
         place = folder / requirement
         place.mkdir()
-        found += [Case(fault="", code="", path=path) for path in read.upstream(requirement, place, store)]
+        found += [
+            Case(fault="", code="", path=path) for path in read.upstream(requirement, place, store)
+        ]
     store.close()
     return found
 
@@ -190,14 +195,20 @@ def _print(cases: Sequence[Case], reports: Reports) -> None:
         if case.code:
             seen = reports[case.path]
             table.add_row(
-                case.fault, *(seen[tool] if tool == "wheelfarm" else "seen" if seen[tool] else "" for tool in seen)
+                case.fault,
+                *(
+                    seen[tool] if tool == "wheelfarm" else "seen" if seen[tool] else ""
+                    for tool in seen
+                ),
             )
     console = Console(width=120)
     console.print(table)
     for case in cases:
         for tool, report in reports[case.path].items():
             if report and not case.code:
-                console.print(f"{tool} on the good {case.path.name}: {report}", markup=False, highlight=False)
+                console.print(
+                    f"{tool} on the good {case.path.name}: {report}", markup=False, highlight=False
+                )
 
 
 def _write(cases: Sequence[Case], reports: Reports, output: Path) -> None:
@@ -211,7 +222,9 @@ def _write(cases: Sequence[Case], reports: Reports, output: Path) -> None:
         for tool in next(iter(reports.values()))
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"faults": len(faults), "good": len(good), "tools": tools}, indent=1) + "\n")
+    output.write_text(
+        json.dumps({"faults": len(faults), "good": len(good), "tools": tools}, indent=1) + "\n"
+    )
     print(f"{len(faults)} faults, {len(good)} good wheels: {json.dumps(tools)}")
 
 

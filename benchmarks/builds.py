@@ -75,7 +75,9 @@ class Timed:
 
     def ratio(self, name: str, of: str) -> tuple[float, float, float]:
         """Return the least, the median and the largest ratio of two ways in the same round."""
-        ratios = [one / other for one, other in zip(self.seconds[name], self.seconds[of], strict=True)]
+        ratios = [
+            one / other for one, other in zip(self.seconds[name], self.seconds[of], strict=True)
+        ]
         return min(ratios), statistics.median(ratios), max(ratios)
 
 
@@ -108,7 +110,11 @@ def measure(folder: Path, say: Callable[[str], None], *, rounds: int = ROUNDS) -
         place = folder / "round"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        timed.take("a cibuildwheel", lambda: _cibuildwheel(sdists.values(), image, place / "a"), say)  # noqa: B023
+        timed.take(
+            "a cibuildwheel",
+            lambda: _cibuildwheel(sdists.values(), image, place / "a"),  # noqa: B023
+            say,
+        )
         timed.take("b fromager", lambda: _fromager(fromager, place / "b"), say)  # noqa: B023
         farm = Farm(place / "c", ready, sdists)
         timed.take("c wheelfarm, cold", farm.run, say)
@@ -122,7 +128,10 @@ def measure(folder: Path, say: Callable[[str], None], *, rounds: int = ROUNDS) -
     ratios = {name: timed.ratio(*pair) for name, pair in RATIOS.items()}
     for name, (least, median, most) in ratios.items():
         say(f"{name:32} min {least:.4f}  median {median:.4f}  max {most:.4f}")
-    return {"ratios": {name: round(ratio[1], 4) for name, ratio in ratios.items()}, "seconds": timed.seconds}
+    return {
+        "ratios": {name: round(ratio[1], 4) for name, ratio in ratios.items()},
+        "seconds": timed.seconds,
+    }
 
 
 class Farm:
@@ -149,11 +158,17 @@ class Farm:
             for name, path in self._sdists.items()
         )
         (self._folder / "matrix.toml").write_text(f'[farm]\nbases = ["{BASE}"]\n' + "".join(tables))
-        _run([sys.executable, "-m", "builder", "run", "--effort", "none"], self._folder, allowed={0, 1})
+        _run(
+            [sys.executable, "-m", "builder", "run", "--effort", "none"],
+            self._folder,
+            allowed={0, 1},
+        )
         made = len(list((self._folder / "wheelhouse/simple").rglob("*.whl")))
         quarantined = len(list((self._folder / "wheelhouse/quarantine/simple").rglob("*.whl")))
         if made + quarantined != 2 * len(self._sdists):
-            raise RuntimeError(f"{made} and {quarantined} wheels in {self._folder}, not {2 * len(self._sdists)}")
+            raise RuntimeError(
+                f"{made} and {quarantined} wheels in {self._folder}, not {2 * len(self._sdists)}"
+            )
 
     def change_one(self) -> None:
         """Give one sdist another file."""
@@ -188,11 +203,18 @@ class Farm:
         client.connect(self._farm_id).remove_compiler_caches(())
 
 
-def _run(command: list[str], place: Path, *, allowed: Iterable[int] = (0,), **environment: str) -> None:
+def _run(
+    command: list[str], place: Path, *, allowed: Iterable[int] = (0,), **environment: str
+) -> None:
     log = place / "log.txt"
     with log.open("ab") as file:
         done = subprocess.run(
-            command, cwd=place, check=False, stdout=file, stderr=file, env={**os.environ, **environment}
+            command,
+            cwd=place,
+            check=False,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **environment},
         )
     if done.returncode not in allowed:
         lines = log.read_text(errors="replace").splitlines()[-15:]
@@ -207,7 +229,9 @@ def _sdists(folder: Path) -> dict[str, Path]:
     for name, version in PACKAGES.items():
         found[name] = folder / f"{name}-{version}.tar.gz"
         if not found[name].exists():
-            release = next(one for one in packages.releases(name) or () if str(one.version) == version)
+            release = next(
+                one for one in packages.releases(name) or () if str(one.version) == version
+            )
             if release.sdist is None:
                 raise RuntimeError(f"{name} {version} has no sdist")
             shutil.copy(store.file(packages.download(release.sdist)), found[name])
@@ -219,7 +243,9 @@ def _ready(folder: Path, sdist: Path, say: Callable[[str], None]) -> Path:
     """Make the images by building the smallest package."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(sdist, folder)
-    (folder / "matrix.toml").write_text(f'[farm]\nbases = ["{BASE}"]\n[packages.{SMALLEST}]\nsdist = "{sdist.name}"\n')
+    (folder / "matrix.toml").write_text(
+        f'[farm]\nbases = ["{BASE}"]\n[packages.{SMALLEST}]\nsdist = "{sdist.name}"\n'
+    )
     say("making the images")
     _run([sys.executable, "-m", "builder", "run", "--effort", "none"], folder, allowed={0, 1})
     return folder
@@ -227,7 +253,9 @@ def _ready(folder: Path, sdist: Path, say: Callable[[str], None]) -> Path:
 
 def _builder(ready: Path) -> str:
     store = Store(ready / "wheelhouse")
-    made = [store.get(key) for key, job, *_ in store.evidence_rows() if job == f"image:builder-{BASE}"]
+    made = [
+        store.get(key) for key, job, *_ in store.evidence_rows() if job == f"image:builder-{BASE}"
+    ]
     store.close()
     if not made or made[-1] is None:
         raise RuntimeError(f"{ready} has no builder image")
@@ -236,7 +264,9 @@ def _builder(ready: Path) -> str:
 
 def _cibuildwheel(sdists: Iterable[Path], image: str, target: Path) -> None:
     target.mkdir()
-    arguments = " ".join(f"--env={name}={value}" for name, value in host.container_environment().items())
+    arguments = " ".join(
+        f"--env={name}={value}" for name, value in host.container_environment().items()
+    )
     for sdist in sdists:
         _run(
             [sys.executable, "-m", "cibuildwheel", str(sdist), "--platform", "linux", "--archs", "x86_64",
@@ -274,8 +304,12 @@ def _fromager(image: str, target: Path) -> None:
     settings = target / "settings"
     settings.mkdir()
     for name in WHEELS_OF_BUILD_TOOLS:
-        (settings / f"{name.replace('-', '_')}.yaml").write_text("variants:\n  cpu:\n    pre_built: true\n")
-    (target / "wanted.txt").write_text("".join(f"{name}=={version}\n" for name, version in PACKAGES.items()))
+        (settings / f"{name.replace('-', '_')}.yaml").write_text(
+            "variants:\n  cpu:\n    pre_built: true\n"
+        )
+    (target / "wanted.txt").write_text(
+        "".join(f"{name}=={version}\n" for name, version in PACKAGES.items())
+    )
     for abi in catalog.load().abis.values():
         options = [f"--env={name}={value}" for name, value in host.container_environment().items()]
         program = (
@@ -284,8 +318,15 @@ def _fromager(image: str, target: Path) -> None:
             "ls wheels-repo/downloads/*.whl"
         )
         given = [f"--volume={target.resolve()}:/given:ro"]
-        _run(["docker", "run", "--rm", "--init", *options, *given, image, "sh", "-c", program], target)
+        _run(
+            ["docker", "run", "--rm", "--init", *options, *given, image, "sh", "-c", program],
+            target,
+        )
     made = (target / "log.txt").read_text().splitlines()
-    names = {line.rpartition("/")[2] for line in made if line.startswith("wheels-repo/") and "_x86_64.whl" in line}
+    names = {
+        line.rpartition("/")[2]
+        for line in made
+        if line.startswith("wheels-repo/") and "_x86_64.whl" in line
+    }
     if len(names) < 2 * len(PACKAGES):
         raise RuntimeError(f"fromager made {len(names)} wheels: {json.dumps(sorted(names))}")

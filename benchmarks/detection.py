@@ -37,7 +37,9 @@ Counts = dict[str, defaultdict[str, float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--only", choices=("corpus", "releases"))
@@ -45,7 +47,10 @@ def main() -> None:
     parser.add_argument("--packages", nargs="*", default=[])
     options = parser.parse_args()
     names = [options.only] if options.only else ["corpus", "releases"]
-    sets = {name: measure(name, options.folder / name, options.effort, options.packages) for name in names}
+    sets = {
+        name: measure(name, options.folder / name, options.effort, options.packages)
+        for name in names
+    }
     written: dict[str, Any] = {"effort": options.effort, "sets": sets}
     if "releases" in names:
         written["pairs"] = pairs(options.folder / "releases", options.packages)
@@ -68,7 +73,9 @@ def measure(name: str, folder: Path, effort: str, only: list[str]) -> dict[str, 
         place.mkdir(exist_ok=True)
         (place / "matrix.toml").write_text(HEAD + "".join(table(name, row, place) for row in batch))
         command = [sys.executable, "-m", "builder", "run", "--matrix", str(place / "matrix.toml")]
-        subprocess.run([*command, "--wheelhouse", str(place / "wheelhouse"), "--effort", effort], check=False)
+        subprocess.run(
+            [*command, "--wheelhouse", str(place / "wheelhouse"), "--effort", effort], check=False
+        )
         judge(batch, place / "wheelhouse", counts)
     show(name, counts)
     keys = ("found", "missed", "false", "clean", "seconds")
@@ -79,7 +86,14 @@ def batches(labels: list[dict[str, str]]) -> list[list[dict[str, str]]]:
     """Part releases so that a matrix has each package once."""
     found: list[list[dict[str, str]]] = []
     for row in labels:
-        batch = next((batch for batch in found if all(row["package"] != other["package"] for other in batch)), None)
+        batch = next(
+            (
+                batch
+                for batch in found
+                if all(row["package"] != other["package"] for other in batch)
+            ),
+            None,
+        )
         found.append([row]) if batch is None else batch.append(row)
     return found
 
@@ -104,7 +118,15 @@ def judge(labels: list[dict[str, str]], wheelhouse: Path, counts: Counts) -> Non
             found, seconds = said[method]
             faulty = expected in {*BLAMED, "gil-required"}
             counts[method]["seconds"] += seconds
-            counts[method]["found" if faulty and found else "missed" if faulty else "false" if found else "clean"] += 1
+            counts[method][
+                "found"
+                if faulty and found
+                else "missed"
+                if faulty
+                else "false"
+                if found
+                else "clean"
+            ] += 1
     store.close()
 
 
@@ -115,15 +137,24 @@ def answers(
     wants_gil = row["expect_cp314t"] == "gil-required"
     race, exercise, load = (evidence.get(kind) for kind in ("race", "exercise", "load"))
     tests = (exercise.facts.get("own_tests") if exercise else None) or {}
-    harms = [harm for harm in (exercise.facts.get("harms", []) if exercise else []) if not harm["steered"]]
+    harms = [
+        harm
+        for harm in (exercise.facts.get("harms", []) if exercise else [])
+        if not harm["steered"]
+    ]
     raced = (
-        [*race.facts.get("races", []), *(one for one in race.facts.get("harms", []) if one.get("shown"))]
+        [
+            *race.facts.get("races", []),
+            *(one for one in race.facts.get("harms", []) if one.get("shown")),
+        ]
         if race
         else []
     )
     stress_s, race_s = (exercise.seconds if exercise else 0.0), (race.seconds if race else 0.0)
     gil = verdict == "gil-required"
-    judged = verdict in BLAMED and (not row.get("function") or in_function(findings, row["function"]))
+    judged = verdict in BLAMED and (
+        not row.get("function") or in_function(findings, row["function"])
+    )
     return {
         "import": (gil, load.seconds if load else 0.0),
         "own tests": (bool(tests.get("crash") or tests.get("findings")), tests.get("seconds", 0.0)),
@@ -135,7 +166,9 @@ def answers(
 
 def in_function(findings: list[dict[str, Any]], functions: str) -> bool:
     """Return whether a finding names a function that the label names: `memo_get` is `Memo.get` in Python."""
-    text = " ".join(f"{one['where']} {one['detail']}" for one in findings if one["code"].startswith("WF6"))
+    text = " ".join(
+        f"{one['where']} {one['detail']}" for one in findings if one["code"].startswith("WF6")
+    )
     text = text.lower().replace(".", "_")
     words = [name.strip().lower() for name in functions.split(",") if name.strip()]
     return any(re.search(rf"{re.escape(word)}(?![a-z0-9])", text) for word in words)
@@ -147,13 +180,24 @@ def pairs(folder: Path, only: list[str]) -> list[dict[str, Any]]:
     found = []
     for broken in (row for row in labels if row["expect_cp314t"] in BLAMED):
         place = folder / "0"  # the first of a package's rows is the one with the fault
-        whole = [row for row in labels if row["package"] == broken["package"] and row["expect_cp314t"] == "compatible"]
+        whole = [
+            row
+            for row in labels
+            if row["package"] == broken["package"] and row["expect_cp314t"] == "compatible"
+        ]
         race = best_replay(place / "wheelhouse", broken["package"])
         for version in (broken["version"], *(row["version"] for row in whole)):
-            entry = {"package": broken["package"], "version": version, "found_in": broken["version"], "replay": race}
+            entry = {
+                "package": broken["package"],
+                "version": version,
+                "found_in": broken["version"],
+                "replay": race,
+            }
             if race is not None:
                 entry |= replayed(place, race, version)
-            print(f"{broken['package']} {version}: {race} shown {entry.get('shown')} of {entry.get('runs')}")
+            print(
+                f"{broken['package']} {version}: {race} shown {entry.get('shown')} of {entry.get('runs')}"
+            )
             found.append(entry)
     return found
 
@@ -165,9 +209,19 @@ def best_replay(wheelhouse: Path, name: str) -> str | None:
     store.close()
     races = evidence["race"].facts.get("races", []) if "race" in evidence else []
     shown = {" and ".join(one["places"]) for one in races if one.get("shown")}
-    kept = [json.loads(path.read_text()) for path in sorted((wheelhouse / "replays").glob("*.json"))]
-    mine = [one for one in kept if one["name"] == name and (one["where"] in shown or one["code"] == "WF601")]
-    return max(mine, key=lambda one: (_share(one["detail"]), one["code"] == "WF601"))["id"] if mine else None
+    kept = [
+        json.loads(path.read_text()) for path in sorted((wheelhouse / "replays").glob("*.json"))
+    ]
+    mine = [
+        one
+        for one in kept
+        if one["name"] == name and (one["where"] in shown or one["code"] == "WF601")
+    ]
+    return (
+        max(mine, key=lambda one: (_share(one["detail"]), one["code"] == "WF601"))["id"]
+        if mine
+        else None
+    )
 
 
 def _share(detail: str) -> float:
@@ -178,7 +232,15 @@ def _share(detail: str) -> float:
 
 def replayed(place: Path, race: str, version: str) -> dict[str, Any]:
     """Run a replay ten times on a release."""
-    command = [sys.executable, "-m", "builder", "replay", race, "--matrix", str(place / "matrix.toml")]
+    command = [
+        sys.executable,
+        "-m",
+        "builder",
+        "replay",
+        race,
+        "--matrix",
+        str(place / "matrix.toml"),
+    ]
     command += [
         "--wheelhouse",
         str(place / "wheelhouse"),
@@ -205,7 +267,9 @@ def interval(found: float, of: float) -> str:
 
 
 def show(name: str, counts: Counts) -> None:
-    print(f"\n{name:24} found missed false clean   recall               false share          seconds")
+    print(
+        f"\n{name:24} found missed false clean   recall               false share          seconds"
+    )
     for method, count in counts.items():
         recall = interval(count["found"], count["found"] + count["missed"])
         false = interval(count["false"], count["false"] + count["clean"])

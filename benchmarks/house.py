@@ -136,7 +136,9 @@ class Density:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._add_function(node, lines, name)
 
-    def _add_function(self, function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], name: str) -> None:
+    def _add_function(
+        self, function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], name: str
+    ) -> None:
         self.functions += 1
         if PARTICIPLE.fullmatch(function.name):
             self.participles += 1
@@ -155,7 +157,9 @@ class Density:
         if len(body) >= LEAST_RANKED_LINES:
             nodes = sum(count_nodes(statement) for statement in statements)
             place = f"{name}:{function.lineno} {function.name}"
-            self.ranked.append(FunctionDensity(place=place, nodes_per_line=nodes / (len(body) - blank)))
+            self.ranked.append(
+                FunctionDensity(place=place, nodes_per_line=nodes / (len(body) - blank))
+            )
 
     @property
     def nodes_per_line(self) -> float:
@@ -425,7 +429,11 @@ def is_outdated(report: Path, folder: Path) -> bool:
 
 
 def make_house(
-    folder: Path, density: Density, blocks: Iterable[Block], cycles: Collection[list[str]], coverage_percent: float
+    folder: Path,
+    density: Density,
+    blocks: Iterable[Block],
+    cycles: Collection[list[str]],
+    coverage_percent: float,
 ) -> House:
     """Put the figures together, rounded as they are written."""
     grades = [block.grade for block in blocks]
@@ -462,16 +470,21 @@ def format_complex(blocks: Iterable[Block]) -> Iterator[str]:
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.house", description="Print figures about the readability of builder/."
+        prog="python -m benchmarks.house",
+        description="Print figures about the readability of builder/.",
     )
-    parser.add_argument("--worst", type=int, default=0, metavar="N", help="also list the N densest functions")
+    parser.add_argument(
+        "--worst", type=int, default=0, metavar="N", help="also list the N densest functions"
+    )
     parser.add_argument(
         "--coverage",
         type=Path,
         metavar="FILE",
         help="take coverage from this JSON report of coverage.py instead of running the unit tests",
     )
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="where to write the figures")
+    parser.add_argument(
+        "--output", type=Path, default=OUTPUT, metavar="FILE", help="where to write the figures"
+    )
     return parser.parse_args(arguments)
 
 
@@ -497,9 +510,13 @@ def main() -> None:
     for cycle in cycles:
         print(f"cycle: {', '.join(cycle)}")
     if unread:
-        print(f"not in the import graph, for want of an __init__.py: {len(unread)} files, such as {unread[0]}")
+        print(
+            f"not in the import graph, for want of an __init__.py: {len(unread)} files, such as {unread[0]}"
+        )
     if arguments.coverage is not None and is_outdated(arguments.coverage, folder):
-        print(f"{arguments.coverage} is older than {PACKAGE}/: its coverage is that of an earlier state")
+        print(
+            f"{arguments.coverage} is older than {PACKAGE}/: its coverage is that of an earlier state"
+        )
 
     if house.radon_d_or_worse:
         print("blocks of grade D or worse:")

@@ -94,8 +94,12 @@ def main() -> None:
         target = chance.choices(("engine", "container", "farm"), often)[0]
         trials.append(_try(reference, asked.folder / "trial", expected, target, chance))
         one = trials[-1]
-        counts = f"{len(one.lost)} lost, {len(one.finished)} finished, {len(one.in_flight)} in flight"
-        console.print(f"{len(trials):>4}  {one.target:9} at {one.at_s:5.1f} s: {counts}, {len(one.again)} run again")
+        counts = (
+            f"{len(one.lost)} lost, {len(one.finished)} finished, {len(one.in_flight)} in flight"
+        )
+        console.print(
+            f"{len(trials):>4}  {one.target:9} at {one.at_s:5.1f} s: {counts}, {len(one.again)} run again"
+        )
         for text in one.wrong:
             console.print(f"      WRONG: {text}")
         _record(asked.output, asked.seed, trials)
@@ -119,7 +123,9 @@ def _record(output: Path, seed: int, trials: list[Trial]) -> dict[str, Any]:
         "wrong": sum(bool(trial.wrong) for trial in killed),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({**summary, "trials": [asdict(trial) for trial in trials]}, indent=1) + "\n")
+    output.write_text(
+        json.dumps({**summary, "trials": [asdict(trial) for trial in trials]}, indent=1) + "\n"
+    )
     return summary
 
 
@@ -139,9 +145,13 @@ def _run(place: Path) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(_command(), cwd=place, stdout=output, stderr=output, check=False)
 
 
-def _try(reference: Path, place: Path, expected: dict[str, Any], target: str, chance: random.Random) -> Trial:
+def _try(
+    reference: Path, place: Path, expected: dict[str, Any], target: str, chance: random.Random
+) -> Trial:
     shutil.rmtree(place, ignore_errors=True)
-    subprocess.run(["cp", "-a", str(reference), str(place)], check=True)  # hard links stay hard links
+    subprocess.run(
+        ["cp", "-a", str(reference), str(place)], check=True
+    )  # hard links stay hard links
     lost, length_s = _lose(place / "wheelhouse", chance)
     at_s = chance.uniform(0.2, STARTUP_S + length_s)
     with (place / "output.txt").open("wb") as output:
@@ -157,7 +167,9 @@ def _try(reference: Path, place: Path, expected: dict[str, Any], target: str, ch
     wrong += [f"exit code {code}"] if code != expected["code"] else []
     found = _results(place / "wheelhouse")
     wrong += ["verdicts"] if found["verdicts"] != expected["verdicts"] else []
-    wrong += [f"index: {path}" for path, _ in sorted(found["index"].items() ^ expected["index"].items())]
+    wrong += [
+        f"index: {path}" for path, _ in sorted(found["index"].items() ^ expected["index"].items())
+    ]
     wrong += [f"ran twice: {job}" for job in again if job in ended]
     wrong += [f"just after: {text}" for text in _damage(place / "wheelhouse")]
     return Trial(
@@ -201,7 +213,9 @@ def _kill(process: subprocess.Popen[bytes], target: str, at_s: float, wheelhouse
         return target
     label = f"label=wheelfarm.farm={(wheelhouse / 'store/farm-id').read_text()}"
     while process.poll() is None:
-        listed = subprocess.run(["docker", "ps", "-q", "--filter", label], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["docker", "ps", "-q", "--filter", label], capture_output=True, text=True, check=True
+        )
         for name in listed.stdout.split()[:1]:
             done = subprocess.run(["docker", "kill", name], capture_output=True, check=False)
             if done.returncode == 0:

@@ -46,12 +46,19 @@ VERDICTS = (
     Verdict.IMPORT_FAILURE,
     Verdict.COMPATIBLE,
 )
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+)
 PACKAGES = 2000
 CHANGED = 7
 # The page can be used once its script has run; then a filter is typed and the next frame is awaited.
 USABLE = (
-    "const one = performance.getEntriesByType('navigation')[0]; return one.domContentLoadedEventEnd - one.startTime"
+    "const one = performance.getEntriesByType('navigation')[0]; "
+    "return one.domContentLoadedEventEnd - one.startTime"
 )
 FILTER = """
 const done = arguments[0], field = document.getElementById("name"), began = performance.now();
@@ -67,7 +74,10 @@ def main() -> None:
         store = Store(Path(folder) / "wheelhouse")
         matrix = Matrix()
         for name in ("first", "second"):
-            judged = [package(number, store, worse=name == "second" and number == CHANGED) for number in range(count)]
+            judged = [
+                package(number, store, worse=name == "second" and number == CHANGED)
+                for number in range(count)
+            ]
             run = store.begin_run()
             with timed(f"{name}_index", found):
                 farm.publish(judged, matrix, store)
@@ -93,11 +103,15 @@ def timed(name: str, found: dict[str, float]) -> Iterator[None]:
 
 def package(number: int, store: Store, *, worse: bool) -> Judged:
     name = f"package-{number}"
-    source = Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0" * 64)
+    source = Source(
+        name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0" * 64
+    )
     abis = {}
     for place, abi in enumerate(ABIS):
         verdict = Verdict.THREAD_UNSAFE if worse else VERDICTS[(number + place) % len(VERDICTS)]
-        finding = Finding(code="WF402", detail=f"importing {name} fails", where=name, bases=BASES[:1])
+        finding = Finding(
+            code="WF402", detail=f"importing {name} fails", where=name, bases=BASES[:1]
+        )
         abis[abi] = Judgement(
             abi=abi,
             verdict=verdict,
@@ -105,7 +119,9 @@ def package(number: int, store: Store, *, worse: bool) -> Judged:
             wheels=tuple(wheels(name, abi, store)),
             findings=(finding,) * (verdict is not Verdict.COMPATIBLE),
             loaded_on=BASES,
-            on=dict.fromkeys(BASES, Outcome.FAILS if verdict is Verdict.IMPORT_FAILURE else Outcome.IMPORTS),
+            on=dict.fromkeys(
+                BASES, Outcome.FAILS if verdict is Verdict.IMPORT_FAILURE else Outcome.IMPORTS
+            ),
             exercised=Exercised(callables=40, under_threads=30, detector=True),
         )
     ratio = Ratio(low=0.7, median=0.9, high=1.1)
@@ -121,11 +137,18 @@ def wheels(name: str, abi: str, store: Store) -> Iterator[Wheel]:
         path = store.wheelhouse / filename
         with zipfile.ZipFile(path, "w") as archive:
             text = f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\nRequires-Python: >=3.9\n\n{filename}\n"
-            archive.writestr(zipfile.ZipInfo(f"{name.replace('-', '_')}-1.0.dist-info/METADATA"), text)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name.replace('-', '_')}-1.0.dist-info/METADATA"), text
+            )
         sha256 = store.add_file(path)
         path.unlink(missing_ok=True)
         yield Wheel(
-            filename=filename, base=base, sha256=sha256, floor=floor, requires_python=">=3.9", log="logs/build.log"
+            filename=filename,
+            base=base,
+            sha256=sha256,
+            floor=floor,
+            requires_python=">=3.9",
+            log="logs/build.log",
         )
 
 

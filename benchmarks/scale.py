@@ -33,7 +33,11 @@ SLOTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TIMES = 3
 SIMULATED = 1_000
 """Packages in the simulation of the order of jobs."""
-WHEELS = [f"cp314-{abi}-{tag}_x86_64" for abi in ("cp314", "cp314t") for tag in ("manylinux_2_17", "manylinux_2_34")]
+WHEELS = [
+    f"cp314-{abi}-{tag}_x86_64"
+    for abi in ("cp314", "cp314t")
+    for tag in ("manylinux_2_17", "manylinux_2_34")
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,9 @@ class Measured:
     mb: float
 
 
-def measure(folder: Path, say: Callable[[str], None], *, sizes: tuple[int, ...] = SIZES) -> dict[str, float]:
+def measure(
+    folder: Path, say: Callable[[str], None], *, sizes: tuple[int, ...] = SIZES
+) -> dict[str, float]:
     """Measure everything and return the figures by name.
 
     Args:
@@ -55,10 +61,16 @@ def measure(folder: Path, say: Callable[[str], None], *, sizes: tuple[int, ...] 
     figures: dict[str, float] = {}
     synthetic.seed(folder / "seed")
     for count in sizes:
-        place = folder / f"matrix-{count}-{unchanged.farm_digest()[:8]}"  # another farm has other keys
+        place = (
+            folder / f"matrix-{count}-{unchanged.farm_digest()[:8]}"
+        )  # another farm has other keys
         if not (place / "wheelhouse/verdicts.json").exists():
             _prepare(count, folder / "seed", place)
-        for name, command in (("noop", ["run"]), ("plan", ["plan", "--json"]), ("plan_changed", _changed(place))):
+        for name, command in (
+            ("noop", ["run"]),
+            ("plan", ["plan", "--json"]),
+            ("plan_changed", _changed(place)),
+        ):
             measured = timed(command, place)
             figures |= {f"{name}_{count}_s": measured.seconds, f"{name}_{count}_mb": measured.mb}
             say(f"{count:>6} packages  {name:13} {measured.seconds:7.2f} s  {measured.mb:6.0f} MB")
@@ -80,7 +92,9 @@ def _prepare(count: int, seeded: Path, place: Path) -> None:
     program += "synthetic.write(int(sys.argv[1]), *map(pathlib.Path, sys.argv[2:]))"
     subprocess.run([sys.executable, "-c", program, str(count), str(seeded), str(place)], check=True)
     with Path(os.devnull).open("w") as nowhere:
-        subprocess.run([sys.executable, "-m", "builder", "run"], cwd=place, check=True, stdout=nowhere)
+        subprocess.run(
+            [sys.executable, "-m", "builder", "run"], cwd=place, check=True, stdout=nowhere
+        )
 
 
 def _changed(place: Path) -> list[str]:
@@ -99,7 +113,10 @@ def timed(command: list[str], place: Path) -> Measured:
         began = time.perf_counter()
         with Path(os.devnull).open("w") as nowhere:
             process = subprocess.Popen(
-                [sys.executable, "-m", "builder", *command], cwd=place, env=environment, stdout=nowhere
+                [sys.executable, "-m", "builder", *command],
+                cwd=place,
+                env=environment,
+                stdout=nowhere,
             )
             _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -114,19 +131,30 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
     """Publish `count` packages of four wheels each, then one more wheel, a few times over."""
     shutil.rmtree(folder, ignore_errors=True)
     store = Store(folder)
-    content = index.manifest(_entry(number, tag, store) for number in range(count) for tag in WHEELS)
+    content = index.manifest(
+        _entry(number, tag, store) for number in range(count) for tag in WHEELS
+    )
     began = time.perf_counter()
     index.publish(content, store)
     whole = time.perf_counter() - began
     updates = []
     for number in range(TIMES):
         project = synthetic.name_of(number)
-        content = {**content, project: (*content[project], _entry(number, "cp314-cp314-manylinux_2_36_x86_64", store))}
+        content = {
+            **content,
+            project: (
+                *content[project],
+                _entry(number, "cp314-cp314-manylinux_2_36_x86_64", store),
+            ),
+        }
         began = time.perf_counter()
         index.publish(content, store)
         updates.append(time.perf_counter() - began)
     store.close()
-    return {"index_generate_s": round(whole, 2), "index_update_s": round(statistics.median(updates), 4)}
+    return {
+        "index_generate_s": round(whole, 2),
+        "index_update_s": round(statistics.median(updates), 4),
+    }
 
 
 def _entry(number: int, tag: str, store: Store) -> Entry:
@@ -135,7 +163,12 @@ def _entry(number: int, tag: str, store: Store) -> Entry:
     path = store.file(sha256)
     path.parent.mkdir(exist_ok=True)
     path.write_text(filename)
-    return Entry(filename=filename, sha256=sha256, size_bytes=len(filename), uploaded_at="2026-11-21T02:00:00Z")
+    return Entry(
+        filename=filename,
+        sha256=sha256,
+        size_bytes=len(filename),
+        uploaded_at="2026-11-21T02:00:00Z",
+    )
 
 
 def makespans(seeded: Path, seed: int = 8314) -> dict[int, float]:
@@ -160,12 +193,16 @@ def makespans(seeded: Path, seed: int = 8314) -> dict[int, float]:
 
 def _sources(names: list[str]) -> Iterator[tuple[str, Source]]:
     for place, name in enumerate(names):
-        one = Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name)
+        one = Source(
+            name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name
+        )
         built_with = (names[place - 1],) if place % 10 == 9 else ()
         yield name, replace(one, needs=built_with, builds_with=built_with)
 
 
-def _durations(needs: Mapping[str, object], seeded: Path, random_: random.Random) -> dict[str, float]:
+def _durations(
+    needs: Mapping[str, object], seeded: Path, random_: random.Random
+) -> dict[str, float]:
     """Return what each job takes: what its kind took in the seed; a build, times a factor from a long-tailed spread."""
     store = Store(seeded / "wheelhouse")
     recorded = {job_ids.kind_of(job): seconds for job, seconds in store.seconds_of().items()}

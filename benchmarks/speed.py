@@ -37,7 +37,10 @@ def main() -> None:
             results |= builds.measure(asked.folder / "builds", say, rounds=asked.rounds)
         if part == "scale":
             sizes = tuple(int(size) for size in asked.sizes.split(","))
-            results["scale"] = {**results.get("scale", {}), **scale.measure(asked.folder, say, sizes=sizes)}
+            results["scale"] = {
+                **results.get("scale", {}),
+                **scale.measure(asked.folder, say, sizes=sizes),
+            }
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(json.dumps(results, indent=1) + "\n")
     say(f"written: {asked.output}")

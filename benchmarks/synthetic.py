@@ -38,7 +38,9 @@ def seed(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     make_sdist(SEED, folder)
     (folder / "matrix.toml").write_text(f'[packages.{SEED}]\nsdist = "{SEED}-1.0.tar.gz"\n')
-    subprocess.run([sys.executable, "-m", "builder", "run", "--effort", EFFORT], cwd=folder, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "builder", "run", "--effort", EFFORT], cwd=folder, check=True
+    )
 
 
 def name_of(number: int) -> str:
@@ -60,7 +62,9 @@ def write(count: int, seeded: Path, folder: Path) -> None:
     python = Version(table.releases[table.abis[loaded.abis[0]].release].version)
     asked = query(loaded, names, host.index_settings().urls, python)
     with store._transaction():
-        store.record_resolution(asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}})
+        store.record_resolution(
+            asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}}
+        )
         graph = plan.make(loaded, found, {}, table, Package(), EFFORTS[EFFORT])
         _fill(graph, _templates(seeded), store)
     store.close()
@@ -69,7 +73,14 @@ def write(count: int, seeded: Path, folder: Path) -> None:
 def _source(place: int, name: str, names: list[str], store: Store) -> Source:
     needs = (names[place - 1],) if place % 10 == 9 else ()
     sha256 = _file(f"sdist of {name}", store)
-    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=sha256, needs=needs)
+    return Source(
+        name=name,
+        version="1.0",
+        kind="index",
+        filename=f"{name}-1.0.tar.gz",
+        sha256=sha256,
+        needs=needs,
+    )
 
 
 def _file(content: str, store: Store) -> str:
@@ -89,7 +100,10 @@ def _templates(seeded: Path) -> dict[str, Evidence]:
     for job in list(found):
         kind, _, subject = job.partition(":")
         if kind == "remedy":
-            found |= {f"{kind}:{subject.partition('@')[0]}@{base}": found[job] for base in catalog.load().bases}
+            found |= {
+                f"{kind}:{subject.partition('@')[0]}@{base}": found[job]
+                for base in catalog.load().bases
+            }
     return found
 
 
@@ -98,7 +112,9 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
     for job in graph.jobs.values():
         inputs = {need: ended[need] for need in job.needs}
         own = job_ids.package_of(job.id)
-        template = templates[job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id]
+        template = templates[
+            job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id
+        ]
         key = job.key(inputs)
         evidence = replace(
             template, key=key, job=job.id, facts=_renamed(template.facts, own), log=template.log.replace(SEED, own),
@@ -110,7 +126,9 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
 
 
 def _renamed(facts: Mapping[str, Any], own: str) -> dict[str, Any]:
-    renamed: dict[str, Any] = json.loads(json.dumps(dict(facts)).replace(SEED, own.replace("-", "_")))
+    renamed: dict[str, Any] = json.loads(
+        json.dumps(dict(facts)).replace(SEED, own.replace("-", "_"))
+    )
     return renamed
 
 

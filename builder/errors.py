@@ -73,7 +73,10 @@ class DependencyFileError(FarmError):
     def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
         self.path = path
         self.mistakes = tuple(mistakes)
-        lines = (f"{path}: {where}: {text}" if where else f"{path}: {text}" for where, text in self.mistakes)
+        lines = (
+            f"{path}: {where}: {text}" if where else f"{path}: {text}"
+            for where, text in self.mistakes
+        )
         super().__init__("\n".join(lines))
 
 
@@ -93,7 +96,9 @@ class UnknownPackageError(FarmError):
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name = name
-        super().__init__(f"--only {name}: the matrix has no such package. It has: {', '.join(known) or 'none'}")
+        super().__init__(
+            f"--only {name}: the matrix has no such package. It has: {', '.join(known) or 'none'}"
+        )
 
 
 class ReplayError(FarmError):
@@ -103,7 +108,9 @@ class ReplayError(FarmError):
 
     def __init__(self, identity: str, why: str) -> None:
         self.identity = identity
-        super().__init__(f"replay {identity}: {why}; the ids are in verdicts.json, and `wheelfarm show` lists them")
+        super().__init__(
+            f"replay {identity}: {why}; the ids are in verdicts.json, and `wheelfarm show` lists them"
+        )
 
 
 class NothingKnownError(FarmError):
@@ -114,7 +121,9 @@ class NothingKnownError(FarmError):
     def __init__(self, name: str, wheelhouse: Path, known: Sequence[str]) -> None:
         self.name = name
         has = f"It knows: {', '.join(known)}." if known else "It has no verdicts.json yet."
-        super().__init__(f"{wheelhouse} knows nothing of {name}. {has} Run `wheelfarm run`, or use --wheelhouse DIR.")
+        super().__init__(
+            f"{wheelhouse} knows nothing of {name}. {has} Run `wheelfarm run`, or use --wheelhouse DIR."
+        )
 
 
 class UnknownSnapshotError(FarmError):

@@ -17,7 +17,13 @@ import certifi
 CA_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and Ubuntu keep the system bundle; the farm's images carry the host's there."""
 
-_CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+)
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
@@ -48,7 +54,9 @@ class IndexSettings:
         if others:
             environment["PIP_EXTRA_INDEX_URL"] = environment["UV_INDEX"] = " ".join(others)
         if self.trusted_hosts:
-            environment["PIP_TRUSTED_HOST"] = environment["UV_INSECURE_HOST"] = " ".join(self.trusted_hosts)
+            environment["PIP_TRUSTED_HOST"] = environment["UV_INSECURE_HOST"] = " ".join(
+                self.trusted_hosts
+            )
         return environment
 
 
@@ -95,7 +103,11 @@ def proxies() -> dict[str, str]:
 
 def container_environment() -> dict[str, str]:
     """Return what every container with a network gets: CA, proxies and index."""
-    return {**dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER), **proxies(), **index_settings().environment()}
+    return {
+        **dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER),
+        **proxies(),
+        **index_settings().environment(),
+    }
 
 
 def container_assignments() -> str:
@@ -129,9 +141,17 @@ def archive(name: str) -> Archive | None:
     """Return where apt on this machine takes a distribution from; None where it is not that distribution."""
     if distribution() != name:
         return None
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(ORIGIN)", "Created-By: Packages"]
+    command = [
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(RELEASE) $(ORIGIN)",
+        "Created-By: Packages",
+    ]
     try:
-        output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+        output = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=30
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     main = security = ""

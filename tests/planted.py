@@ -144,7 +144,10 @@ def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
     )  # fmt: skip
     ended = engine.run(task, log=log, stop=threading.Event())
     assert ended.exit_code == 0, log.read_text()
-    return {name.removeprefix("result/").removesuffix(".so"): content for name, content in ended.output.items()}
+    return {
+        name.removeprefix("result/").removesuffix(".so"): content
+        for name, content in ended.output.items()
+    }
 
 
 # --- wheels -----------------------------------------------------------------------------------------------------------
@@ -152,7 +155,9 @@ def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
 Members = dict[str, bytes]
 
 
-def members(native: bytes, path: str = SO, tags: tuple[str, ...] = (f"cp314-cp314-{PLATFORM}",)) -> Members:
+def members(
+    native: bytes, path: str = SO, tags: tuple[str, ...] = (f"cp314-cp314-{PLATFORM}",)
+) -> Members:
     """Return the members of a good wheel around one native file, RECORD left out."""
     wheel = "Wheel-Version: 1.0\nGenerator: planted\nRoot-Is-Purelib: false\n" + "".join(
         f"Tag: {tag}\n" for tag in tags
@@ -218,11 +223,20 @@ def good(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     """Give wheels without any fault."""
     yield Planted(fault="none", code="", filename=name_of(), content=pack(members(objects["good"])))
     tagged = members(objects["good-t"], SO_T, (f"cp314-cp314t-{PLATFORM}",))
-    yield Planted(fault="none, without GIL", code="", filename=name_of("cp314t"), content=pack(tagged))
+    yield Planted(
+        fault="none, without GIL", code="", filename=name_of("cp314t"), content=pack(tagged)
+    )
     plain = members(objects["plain-t"], SO_T, (f"cp314-cp314t-{PLATFORM}",))
-    yield Planted(fault="none, no reference counts", code="", filename=name_of("cp314t"), content=pack(plain))
+    yield Planted(
+        fault="none, no reference counts", code="", filename=name_of("cp314t"), content=pack(plain)
+    )
     stable = members(objects["stable"], "planted/_native.abi3.so", (f"cp39-abi3-{PLATFORM}",))
-    yield Planted(fault="none, stable ABI", code="", filename=name_of("abi3", python="cp39"), content=pack(stable))
+    yield Planted(
+        fault="none, stable ABI",
+        code="",
+        filename=name_of("abi3", python="cp39"),
+        content=pack(stable),
+    )
 
 
 def planted(objects: Mapping[str, bytes]) -> Iterator[Planted]:
@@ -242,22 +256,30 @@ def _compiled(objects: Mapping[str, bytes]) -> Iterator[Planted]:
         ("text relocations", "WF325", "text"), ("absolute RPATH", "WF326", "rpath"), ("RPATH that leads out", "WF326", "escape"),
         ("no RELRO", "WF327", "relro"), ("build machine's folders", "WF328", "paths"),
     ):  # fmt: skip
-        yield Planted(fault=fault, code=code, filename=name_of(), content=pack(members(objects[name])))
+        yield Planted(
+            fault=fault, code=code, filename=name_of(), content=pack(members(objects[name]))
+        )
     helper = objects["libplantedhelper.so.1"]
     unreached = {
         **members(objects["unreached"]),
         "planted.libs/libplantedhelper.so.1": helper,
         f"{DIST_INFO}/sboms/auditwheel.cdx.json": SBOM,
     }
-    yield Planted(fault="library not reached", code="WF317", filename=name_of(), content=pack(unreached))
+    yield Planted(
+        fault="library not reached", code="WF317", filename=name_of(), content=pack(unreached)
+    )
     grafted = {**members(objects["grafted"]), "planted.libs/libplantedhelper.so.1": helper}
-    yield Planted(fault="grafted without SBOM", code="WF329", filename=name_of(), content=pack(grafted))
+    yield Planted(
+        fault="grafted without SBOM", code="WF329", filename=name_of(), content=pack(grafted)
+    )
     more = {
         **grafted,
         "planted.libs/libplantedsystem-0badcafe.so.7": objects["libplantedsystem.so.7"],
         f"{DIST_INFO}/sboms/auditwheel.cdx.json": SBOM,
     }
-    yield Planted(fault="SBOM leaves a library out", code="WF329", filename=name_of(), content=pack(more))
+    yield Planted(
+        fault="SBOM leaves a library out", code="WF329", filename=name_of(), content=pack(more)
+    )
     renamed = members(objects["good"], f"planted/_other.{GIL}.so")
     yield Planted(fault="no init function", code="WF332", filename=name_of(), content=pack(renamed))
 
@@ -268,20 +290,30 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     def one(fault: str, code: str, filename: str, content: Members) -> Planted:
         return Planted(fault=fault, code=code, filename=filename, content=pack(content))
 
-    yield one("GIL code in cp314t", "WF304", name_of("cp314t"), members(objects["good"], SO_T, free))
-    yield one("GIL layout in cp314t", "WF304", name_of("cp314t"), members(objects["plain"], SO_T, free))
+    yield one(
+        "GIL code in cp314t", "WF304", name_of("cp314t"), members(objects["good"], SO_T, free)
+    )
+    yield one(
+        "GIL layout in cp314t", "WF304", name_of("cp314t"), members(objects["plain"], SO_T, free)
+    )
     yield one("free-threaded code in cp314", "WF304", name_of(), members(objects["good-t"]))
     yield one("free-threaded layout in cp314", "WF304", name_of(), members(objects["plain-t"]))
     other = "planted/_native.cpython-313-x86_64-linux-gnu.so"
     yield one("suffix of 3.13", "WF301", name_of(), members(objects["good"], other))
     yield one(
-        "abi3 file in cp314t", "WF321", name_of("cp314t"), members(objects["stable"], "planted/_native.abi3.so", free)
+        "abi3 file in cp314t",
+        "WF321",
+        name_of("cp314t"),
+        members(objects["stable"], "planted/_native.abi3.so", free),
     )
     abi3t = members(objects["plain-t"], "planted/_native.abi3t.so", (f"cp314-abi3t-{PLATFORM}",))
     yield one("abi3t before 3.15", "WF321", name_of("abi3t"), abi3t)
     path = "planted/_native.abi3.so"
     yield one(
-        "newer stable ABI", "WF320", name_of("abi3", python="cp39"), members(objects["stable-newer"], path, stable)
+        "newer stable ABI",
+        "WF320",
+        name_of("abi3", python="cp39"),
+        members(objects["stable-newer"], path, stable),
     )
     yield one(
         "outside the stable ABI",
@@ -293,31 +325,70 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     yield one("native code in any", "WF312", name_of("none", "any", "py3"), anywhere)
     arm = objects["good"][:18] + b"\xb7\x00" + objects["good"][20:]
     yield one("for aarch64", "WF313", name_of(), members(arm))
-    yield one("text named .so", "WF314", name_of(), members(b"version https://git-lfs.github.com/spec/v1\n"))
+    yield one(
+        "text named .so",
+        "WF314",
+        name_of(),
+        members(b"version https://git-lfs.github.com/spec/v1\n"),
+    )
     yield one("native file cut short", "WF314", name_of(), members(objects["good"][:2000]))
 
 
 def _edited(content: Members) -> Iterator[Planted]:
     def one(
-        fault: str, code: str, edited: Members, recorded: bytes | None = None, filename: str = name_of()
+        fault: str,
+        code: str,
+        edited: Members,
+        recorded: bytes | None = None,
+        filename: str = name_of(),
     ) -> Planted:
         return Planted(fault=fault, code=code, filename=filename, content=pack(edited, recorded))
 
     wheel, metadata = f"{DIST_INFO}/WHEEL", f"{DIST_INFO}/METADATA"
-    yield one("tags disagree", "WF309", {**content, wheel: content[wheel].replace(b"cp314-cp314-", b"cp314-cp314t-")})
-    yield one("Root-Is-Purelib", "WF310", {**content, wheel: content[wheel].replace(b"false", b"true")})
-    yield one("nothing native", "WF311", {name: data for name, data in content.items() if not name.endswith(".so")})
-    yield one("other version inside", "WF308", {**content, metadata: content[metadata].replace(b"1.0", b"2.0")})
-    yield one("renamed wheel", "WF308", content, filename=name_of().replace("planted-1.0", "planted-1.1"))
-    yield one("no METADATA", "WF308", {name: data for name, data in content.items() if name != metadata})
+    yield one(
+        "tags disagree",
+        "WF309",
+        {**content, wheel: content[wheel].replace(b"cp314-cp314-", b"cp314-cp314t-")},
+    )
+    yield one(
+        "Root-Is-Purelib", "WF310", {**content, wheel: content[wheel].replace(b"false", b"true")}
+    )
+    yield one(
+        "nothing native",
+        "WF311",
+        {name: data for name, data in content.items() if not name.endswith(".so")},
+    )
+    yield one(
+        "other version inside",
+        "WF308",
+        {**content, metadata: content[metadata].replace(b"1.0", b"2.0")},
+    )
+    yield one(
+        "renamed wheel", "WF308", content, filename=name_of().replace("planted-1.0", "planted-1.1")
+    )
+    yield one(
+        "no METADATA", "WF308", {name: data for name, data in content.items() if name != metadata}
+    )
     yield one("no WHEEL", "WF308", {name: data for name, data in content.items() if name != wheel})
     yield one("no RECORD", "WF307", content, b"")
-    yield one("RECORD with wrong hash", "WF307", content, record({**content, "planted/__init__.py": b"x" * 28}))
+    yield one(
+        "RECORD with wrong hash",
+        "WF307",
+        content,
+        record({**content, "planted/__init__.py": b"x" * 28}),
+    )
     yield one("file not in RECORD", "WF307", {**content, "planted/more.py": b""}, record(content))
-    yield one("RECORD lists what is not there", "WF307", content, record({**content, "planted/more.py": b""}))
+    yield one(
+        "RECORD lists what is not there",
+        "WF307",
+        content,
+        record({**content, "planted/more.py": b""}),
+    )
     yield one("tests beside the package", "WF330", {**content, "tests/__init__.py": b""})
     yield one("README beside the package", "WF330", {**content, "README.md": b""})
-    yield one("compiled Python", "WF331", {**content, "planted/__pycache__/x.cpython-314.pyc": b"x"})
+    yield one(
+        "compiled Python", "WF331", {**content, "planted/__pycache__/x.cpython-314.pyc": b"x"}
+    )
 
 
 def _broken(content: bytes, whole: Members) -> Iterator[Planted]:
@@ -335,7 +406,9 @@ def _broken(content: bytes, whole: Members) -> Iterator[Planted]:
     yield one("path traversal", "WF306", _with(whole, "../evil.py", b""))
     yield one("absolute path", "WF306", _with(whole, "/etc/evil.py", b""))
     yield one("duplicate member", "WF306", _with(whole, "planted/__init__.py", b"import evil\n"))
-    yield one("symbolic link", "WF306", _with(whole, "planted/link", b"/etc/passwd", stat.S_IFLNK | 0o777))
+    yield one(
+        "symbolic link", "WF306", _with(whole, "planted/link", b"/etc/passwd", stat.S_IFLNK | 0o777)
+    )
     yield one("zip bomb", "WF306", _with(whole, "planted/zeros", bytes(512 << 20)))
 
 

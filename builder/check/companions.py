@@ -65,7 +65,9 @@ class Companions:
         if key not in self._needed:
             pinned = {one.name: _candidate(one) for one in self._neighbours}
             root = _candidate(wheel)
-            self._needed[key] = closure(root, pinned, self._index, self._python) if wheel.requires else []
+            self._needed[key] = (
+                closure(root, pinned, self._index, self._python) if wheel.requires else []
+            )
         return self._needed[key]
 
     def _file(self, need: Candidate, abi: str, base: Base) -> tuple[str, str]:
@@ -77,7 +79,9 @@ class Companions:
             except InvalidWheelFilename:
                 return len(order)
 
-        near = [one for one in self._neighbours if (one.name, one.version) == (need.name, need.version)]
+        near = [
+            one for one in self._neighbours if (one.name, one.version) == (need.name, need.version)
+        ]
         beside = min(near, key=lambda one: rank(one.filename), default=None)
         if beside is not None and rank(beside.filename) < len(order):
             return beside.filename, beside.sha256
@@ -91,4 +95,6 @@ class Companions:
 
 
 def _candidate(wheel: Neighbour) -> Candidate:
-    return Candidate(name=wheel.name, version=wheel.version, extras=frozenset(), requires=wheel.requires)
+    return Candidate(
+        name=wheel.name, version=wheel.version, extras=frozenset(), requires=wheel.requires
+    )

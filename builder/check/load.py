@@ -59,7 +59,9 @@ class Place:
     room: Room
 
 
-def load(checked: Sequence[Checked], place: Place, observer: Observer, stop: threading.Event) -> list[Checked]:
+def load(
+    checked: Sequence[Checked], place: Place, observer: Observer, stop: threading.Event
+) -> list[Checked]:
     """Load wheels on every base they claim, and add to each what that showed.
 
     Args:
@@ -74,20 +76,30 @@ def load(checked: Sequence[Checked], place: Place, observer: Observer, stop: thr
     Raises:
         Interrupted: the farm was asked to stop.
     """
-    neighbours = {number: _neighbour(one, place.store) for number, one in enumerate(checked) if _whole(one)}
+    neighbours = {
+        number: _neighbour(one, place.store) for number, one in enumerate(checked) if _whole(one)
+    }
     release = catalog.load().releases[place.abis[0].release]
-    companions = Companions(Index(host.index_settings(), place.store), Version(release.version), neighbours.values())
+    companions = Companions(
+        Index(host.index_settings(), place.store), Version(release.version), neighbours.values()
+    )
     planned: list[_Planned] = []
     for number, one in enumerate(checked):
         observer.say(f"sources: {number + 1} of {len(checked)}")
         wheel = neighbours.get(number)
         untold = not_loaded(one, place.bases, place.abis, "it is no whole and safe wheel")
-        planned.append(_Planned(untold=untold) if wheel is None else _plan(one, wheel, number, companions, place))
+        planned.append(
+            _Planned(untold=untold)
+            if wheel is None
+            else _plan(one, wheel, number, companions, place)
+        )
     evidence = _run(planned, place, observer, stop) if any(one.loads for one in planned) else {}
     return [_told(one, plans, evidence) for one, plans in zip(checked, planned, strict=True)]
 
 
-def not_loaded(checked: Checked, bases: Sequence[Base], abis: Sequence[Abi], reason: str) -> tuple[NotLoaded, ...]:
+def not_loaded(
+    checked: Checked, bases: Sequence[Base], abis: Sequence[Abi], reason: str
+) -> tuple[NotLoaded, ...]:
     """Say of every interpreter and base a wheel claims that it was not loaded there, and why."""
     return tuple(
         NotLoaded(abi=abi.name, base=base.name, reason=reason)
@@ -112,7 +124,9 @@ def _neighbour(checked: Checked, store: Store) -> Neighbour:
     name, version, _, _ = parse_wheel_filename(checked.filename)
     requires = tuple(checked.facts["metadata"].get("requires-dist", ()))
     sha256 = store.add_file(checked.path)
-    return Neighbour(name=str(name), version=version, filename=checked.filename, sha256=sha256, requires=requires)
+    return Neighbour(
+        name=str(name), version=version, filename=checked.filename, sha256=sha256, requires=requires
+    )
 
 
 # --- before -----------------------------------------------------------------------------------------------------------
@@ -133,7 +147,9 @@ class _Planned:
     untold: tuple[NotLoaded, ...] = ()
 
 
-def _plan(checked: Checked, wheel: Neighbour, number: int, companions: Companions, place: Place) -> _Planned:
+def _plan(
+    checked: Checked, wheel: Neighbour, number: int, companions: Companions, place: Place
+) -> _Planned:
     """Plan to load a wheel on every base it claims, with every interpreter for which its companions can be had."""
     loads: list[Load] = []
     given: dict[str, Given] = {}
@@ -149,7 +165,9 @@ def _plan(checked: Checked, wheel: Neighbour, number: int, companions: Companion
             continue
         label = f"{'-'.join(checked.abis)}.{number + 1}"
         brought = _given(wheel, label, needed)
-        if any(given.get(one.id, one) != one for one in brought):  # this base takes other companions than the last
+        if any(
+            given.get(one.id, one) != one for one in brought
+        ):  # this base takes other companions than the last
             label = f"{label}+{base.name}"
             brought = _given(wheel, label, needed)
         given |= {one.id: one for one in brought}
@@ -178,7 +196,9 @@ def _run(
     planned: Sequence[_Planned], place: Place, observer: Observer, stop: threading.Event
 ) -> Mapping[str, Evidence]:  # fmt: skip
     bases = tuple(base.name for base in place.bases)
-    jobs: dict[str, Job] = {job.id: job for job in plan.images(bases, (), catalog.load(), place.abis)}
+    jobs: dict[str, Job] = {
+        job.id: job for job in plan.images(bases, (), catalog.load(), place.abis)
+    }
     for one in planned:
         jobs |= one.given
         jobs |= {load.id: load for load in one.loads}
@@ -186,7 +206,9 @@ def _run(
     with contextlib.ExitStack() as guards:
         guards.callback(place.engine.reap)
         guards.enter_context(guarded(place.engine.address, place.engine.run_id))
-        executor = LocalExecutor(graph, place.store, observer, lambda: place.engine, room=place.room, stop=stop)
+        executor = LocalExecutor(
+            graph, place.store, observer, lambda: place.engine, room=place.room, stop=stop
+        )
         return executor.run()
 
 
@@ -208,4 +230,6 @@ def _told(checked: Checked, planned: _Planned, evidence: Mapping[str, Evidence])
             loaded.append(Loaded(abi=abi.name, base=base, facts=facts))
             findings = load_rules.findings(facts, load.name)
             found += (replace(finding, bases=(base,), log=known.log) for finding in findings)
-    return replace(checked, findings=ordered(merged(found)), loaded=tuple(loaded), not_loaded=tuple(missed))
+    return replace(
+        checked, findings=ordered(merged(found)), loaded=tuple(loaded), not_loaded=tuple(missed)
+    )

@@ -146,7 +146,9 @@ def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = Tru
 
 def with_changes(checked: Sequence[Checked]) -> tuple[Checked, ...]:
     """Add what changed for threads since an older release, where a wheel of it for the same ABI was given too."""
-    names = {one.path: parse_wheel_filename(one.filename) for one in checked if one.facts and one.abis}
+    names = {
+        one.path: parse_wheel_filename(one.filename) for one in checked if one.facts and one.abis
+    }
     found = []
     for one in checked:
         name, version, _, _ = names.get(one.path, ("", None, (), frozenset()))
@@ -159,7 +161,9 @@ def with_changes(checked: Sequence[Checked]) -> tuple[Checked, ...]:
         if older:
             before, other = max(older, key=lambda pair: pair[0])
             if told := "; ".join(thread_signs.changed(other.facts, one.facts)):
-                change = Finding(code="WF620", detail=f"since {before} it {told}", where=one.filename)
+                change = Finding(
+                    code="WF620", detail=f"since {before} it {told}", where=one.filename
+                )
                 found.append(replace(one, findings=ordered((*one.findings, change))))
                 continue
         found.append(one)
@@ -182,7 +186,16 @@ def _facts(path: Path) -> dict[str, Any] | str:
     """Read a wheel in a process of its own; return its facts, or why there are none."""
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
-        command = [sys.executable, "-I", "-S", "-c", _READ, str(output), "--no-auditwheel", str(path.absolute())]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _READ,
+            str(output),
+            "--no-auditwheel",
+            str(path.absolute()),
+        ]
         try:
             done = subprocess.run(
                 command, cwd=scratch, env={"TMPDIR": scratch}, preexec_fn=_limit, capture_output=True, text=True,
@@ -227,7 +240,9 @@ def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
     except (IndexSilentError, WrongFileError) as error:
         raise NoWheelError(f"{requirement}: {error}") from None
     if not found:
-        raise NoWheelError(f"{requirement}: the index has no wheel of it for CPython 3.14 or 3.14t on manylinux x86-64")
+        raise NoWheelError(
+            f"{requirement}: the index has no wheel of it for CPython 3.14 or 3.14t on manylinux x86-64"
+        )
     return found
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from builder.report.document import Document
     from builder.sources import Sources
 
-MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")]
+MatrixOption = Annotated[
+    Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")
+]
 WheelhouseOption = Annotated[
     Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store are.")
 ]
@@ -39,7 +41,10 @@ _errors = Console(stderr=True, emoji=False)
 
 def publish(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="An address that takes uploads, or a name in .pypirc.")
+        str,
+        typer.Argument(
+            metavar="TARGET", help="An address that takes uploads, or a name in .pypirc."
+        ),
     ],
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     as_json: JsonOption = False,
@@ -58,12 +63,17 @@ def publish(
         done = upload.upload(store, to, status.update, stop)
     if as_json:
         typer.echo(
-            json.dumps({"schema_version": 1, "target": to.url, "files": [one.record() for one in done]}, indent=1)
+            json.dumps(
+                {"schema_version": 1, "target": to.url, "files": [one.record() for one in done]},
+                indent=1,
+            )
         )
     else:
         for one in done:
             if one.outcome is not upload.Outcome.THERE:
-                line = f"{one.outcome.value:7}  {one.filename}" + (f": {one.detail}" if one.detail else "")
+                line = f"{one.outcome.value:7}  {one.filename}" + (
+                    f": {one.detail}" if one.detail else ""
+                )
                 _console.print(line, markup=False, highlight=False, soft_wrap=True)
         counted = Counter(one.outcome for one in done)
         counts = ", ".join(f"{counted[outcome]} {outcome.value}" for outcome in upload.Outcome)
@@ -97,7 +107,9 @@ def nightly(
 
 
 def merge(
-    wheelhouses: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Wheelhouses of all shards of a run.")],
+    wheelhouses: Annotated[
+        list[Path], typer.Argument(metavar="STORE...", help="Wheelhouses of all shards of a run.")
+    ],
     matrix: MatrixOption = Path("matrix.toml"),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
 ) -> None:

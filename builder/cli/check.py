@@ -26,8 +26,12 @@ _errors = Console(stderr=True, emoji=False)
 
 
 def check(
-    wheels: Annotated[list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")],
-    upstream: Annotated[bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")] = False,
+    wheels: Annotated[
+        list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")
+    ],
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")
+    ] = False,
     load: Annotated[
         bool | None,
         typer.Option(
@@ -37,12 +41,19 @@ def check(
         ),
     ] = None,
     matrix: Annotated[
-        Path, typer.Option("--matrix", help="Whose bases and ABIs to judge for; where there is no such file, for all.")
+        Path,
+        typer.Option(
+            "--matrix",
+            help="Whose bases and ABIs to judge for; where there is no such file, for all.",
+        ),
     ] = Path("matrix.toml"),
     logs: Annotated[
-        Path | None, typer.Option("--logs", metavar="DIR", help="Keep the logs of loading in this folder.")
+        Path | None,
+        typer.Option("--logs", metavar="DIR", help="Keep the logs of loading in this folder."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/check.schema.json).")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON (docs/check.schema.json).")
+    ] = False,
 ) -> None:
     """Judge wheels built elsewhere: read them, and import them in containers on every base they claim.
 
@@ -68,7 +79,10 @@ def check(
                 shutil.copytree(store.wheelhouse / "logs", logs / "logs", dirs_exist_ok=True)
             if logs is None:  # they go with the folder
                 found = [
-                    replace(one, findings=tuple(replace(finding, log="") for finding in one.findings)) for one in found
+                    replace(
+                        one, findings=tuple(replace(finding, log="") for finding in one.findings)
+                    )
+                    for one in found
                 ]
         finally:
             store.close()
@@ -93,9 +107,13 @@ def _wanted(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
 
     known = catalog.load()
     if not matrix.is_file():
-        return tuple(base for base in known.bases.values() if base.enabled), tuple(known.abis.values())
+        return tuple(base for base in known.bases.values() if base.enabled), tuple(
+            known.abis.values()
+        )
     loaded = matrices.load(matrix)
-    return tuple(known.bases[name] for name in loaded.bases), tuple(known.abis[name] for name in loaded.abis)
+    return tuple(known.bases[name] for name in loaded.bases), tuple(
+        known.abis[name] for name in loaded.abis
+    )
 
 
 def _loaded(
@@ -112,10 +130,20 @@ def _loaded(
     except EngineMissingError as error:
         if insist:
             raise
-        reason = "no container engine answers: run `make engine`, or use --static to leave loading out"
-        _errors.print(f"wheelfarm: the wheels are only read, not loaded: {error}", markup=False, highlight=False)
-        return [replace(one, not_loaded=loading.not_loaded(one, bases, abis, reason)) for one in found]
-    place = loading.Place(bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=resources.room())
+        reason = (
+            "no container engine answers: run `make engine`, or use --static to leave loading out"
+        )
+        _errors.print(
+            f"wheelfarm: the wheels are only read, not loaded: {error}",
+            markup=False,
+            highlight=False,
+        )
+        return [
+            replace(one, not_loaded=loading.not_loaded(one, bases, abis, reason)) for one in found
+        ]
+    place = loading.Place(
+        bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=resources.room()
+    )
     stop = stop_on_signals(_errors)
     with progress.observer(_errors) as observer:
         return loading.load(found, place, observer, stop)

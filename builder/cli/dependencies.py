@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from builder.dependencies.files import Selection
 
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="requirements.txt, pylock.toml, uv.lock or pyproject.toml.")
+    Path,
+    typer.Argument(
+        metavar="FILE", help="requirements.txt, pylock.toml, uv.lock or pyproject.toml."
+    ),
 ]
-ExtraOption = Annotated[list[str] | None, typer.Option("--extra", help="Optional dependencies to take. Repeatable.")]
-GroupOption = Annotated[list[str] | None, typer.Option("--group", help="A dependency group to take. Repeatable.")]
-WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="Where sdists that must be read are kept.")]
+ExtraOption = Annotated[
+    list[str] | None, typer.Option("--extra", help="Optional dependencies to take. Repeatable.")
+]
+GroupOption = Annotated[
+    list[str] | None, typer.Option("--group", help="A dependency group to take. Repeatable.")
+]
+WheelhouseOption = Annotated[
+    Path, typer.Option("--wheelhouse", help="Where sdists that must be read are kept.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _console = Console(emoji=False)
@@ -28,17 +37,25 @@ _errors = Console(stderr=True, emoji=False)
 
 def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     file: FileArgument,
-    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix to write to.")] = Path("matrix.toml"),
+    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix to write to.")] = Path(
+        "matrix.toml"
+    ),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     extra: ExtraOption = None,
     group: GroupOption = None,
     speedups: Annotated[
-        bool, typer.Option("--speedups", help="Also take packages that have a pure wheel beside native ones.")
+        bool,
+        typer.Option(
+            "--speedups", help="Also take packages that have a pure wheel beside native ones."
+        ),
     ] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Give packages that are there already the file's release.")
+        bool,
+        typer.Option("--update", help="Give packages that are there already the file's release."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take the native dependencies of a project into the matrix, pinned, and with the file's hashes where it has any.
@@ -54,7 +71,9 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     selection = _selection(extra, group)
     read = files.read(file, selection)
-    edit.edit(matrix, (), "", update=False)  # a matrix that is wrong is found before anything is fetched
+    edit.edit(
+        matrix, (), "", update=False
+    )  # a matrix that is wrong is found before anything is fetched
     store = Store(wheelhouse)
     index = Index(host.index_settings(), store)
     with _errors.status("reading") as status:
@@ -70,7 +89,9 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
         return
     report.print_intake(_console, edited, taken, notes)
     done = f"{matrix} would change" if dry_run else f"{matrix}"
-    _console.print(f"{done}: {report.counted(edited, taken)}", markup=False, highlight=False, soft_wrap=True)
+    _console.print(
+        f"{done}: {report.counted(edited, taken)}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def survey(
@@ -97,7 +118,9 @@ def survey(
         resolved = resolve.resolve(read, index, selection.python, status.update)
         found = gather.survey(resolved, index, store, selection.python, status.update)
     found = gather.Survey(
-        rows=found.rows, left_out=(*read.left_out, *found.left_out), notes=(*read.notes, *found.notes)
+        rows=found.rows,
+        left_out=(*read.left_out, *found.left_out),
+        notes=(*read.notes, *found.notes),
     )
     if as_json:
         typer.echo(json.dumps(report.survey_json(read, found), indent=1))
@@ -111,7 +134,9 @@ def _selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
 
     table = catalog.load()
     python = Version(next(iter(table.releases.values())).version)
-    return Selection(python=python, extras=_names("--extra", extras), groups=_names("--group", groups))
+    return Selection(
+        python=python, extras=_names("--extra", extras), groups=_names("--group", groups)
+    )
 
 
 def _names(option: str, given: list[str] | None) -> frozenset[str]:

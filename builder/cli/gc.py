@@ -21,10 +21,16 @@ def gc(
     matrix: MatrixOption = Path("matrix.toml"),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     keep_days: Annotated[
-        float, typer.Option("--keep-days", min=0, help="What is younger stays, though nothing refers to it.")
+        float,
+        typer.Option(
+            "--keep-days", min=0, help="What is younger stays, though nothing refers to it."
+        ),
     ] = 30.0,
     max_size: Annotated[
-        str, typer.Option("--max-size", metavar="SIZE", help="As far as all fits into this, such as 20g.")
+        str,
+        typer.Option(
+            "--max-size", metavar="SIZE", help="As far as all fits into this, such as 20g."
+        ),
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -63,9 +69,11 @@ def gc(
     _console.print(f"{text}; {found.kept_bytes / 1e6:.1f} MB stay", highlight=False, soft_wrap=True)
     if swept:
         _console.print(
-            f"engine: {', '.join(f'{count} {what}' for what, count in swept.items())} removed", highlight=False
+            f"engine: {', '.join(f'{count} {what}' for what, count in swept.items())} removed",
+            highlight=False,
         )
     if most is not None and found.kept_bytes > most:
         _console.print(
-            f"{found.referenced_bytes / 1e6:.1f} MB are referred to, which is more than --max-size", highlight=False
+            f"{found.referenced_bytes / 1e6:.1f} MB are referred to, which is more than --max-size",
+            highlight=False,
         )

@@ -37,13 +37,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MatrixOption = Annotated[Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")]
-WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store go.")]
+MatrixOption = Annotated[
+    Path, typer.Option("--matrix", help="What to build: a file of \\[packages.NAME] tables.")
+]
+WheelhouseOption = Annotated[
+    Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store go.")
+]
 OnlyOption = Annotated[
-    list[str] | None, typer.Option("--only", help="Only this package, and what it needs. Repeatable.")
+    list[str] | None,
+    typer.Option("--only", help="Only this package, and what it needs. Repeatable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-RefreshOption = Annotated[bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh", help="Ask the index for new releases now, not once an hour.")
+]
 
 _console = Console(emoji=False)
 _errors = Console(stderr=True, emoji=False)
@@ -58,7 +65,10 @@ def _version(value: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[  # noqa: ARG001 - its callback acts
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     return
@@ -70,11 +80,18 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     only: OnlyOption = None,
     refresh: RefreshOption = False,
-    again: Annotated[bool, typer.Option("--again", help="Run the jobs even though their results are known.")] = False,
-    locked: Annotated[
-        bool, typer.Option("--locked", help="Give builds exactly the files of the index that they fetched before.")
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the jobs even though their results are known.")
     ] = False,
-    shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")] = "",
+    locked: Annotated[
+        bool,
+        typer.Option(
+            "--locked", help="Give builds exactly the files of the index that they fetched before."
+        ),
+    ] = False,
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")
+    ] = "",
     effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +112,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     part = automation.shard(shard)
     believed_s = farm.FRESH_S if part is None else farm.SHARD_FRESH_S
     request = farm.Request(
-        only=only or (), again=again, fresh_s=0.0 if refresh else believed_s, shard=part, effort=effort, locked=locked
+        only=only or (),
+        again=again,
+        fresh_s=0.0 if refresh else believed_s,
+        shard=part,
+        effort=effort,
+        locked=locked,
     )
     with store.held(), progress.observer(_errors if as_json else _console) as observer:
         ran = farm.run(loaded, store, request, observer, stop)
@@ -105,9 +127,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.echo(document.make(ran.judged, loaded).model_dump_json(indent=1))
     elif ran.sealed is not None:
         few = sum(ran.sealed.verdicts.values()) <= verdicts.MOST_ROWS
-        verdicts.print_unchanged(_console, ran.sealed, document.read(wheelhouse) if few else None, wheelhouse)
+        verdicts.print_unchanged(
+            _console, ran.sealed, document.read(wheelhouse) if few else None, wheelhouse
+        )
     else:
-        verdicts.print_verdicts(_console, ran.judged, wheelhouse, observer.times.seconds, whole=request.whole)
+        verdicts.print_verdicts(
+            _console, ran.judged, wheelhouse, observer.times.seconds, whole=request.whole
+        )
     raise typer.Exit(farm.exit_code(ran.verdicts) if part is None else ExitCode.ADMISSIBLE)
 
 
@@ -117,7 +143,9 @@ def plan(
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     only: OnlyOption = None,
     refresh: RefreshOption = False,
-    shards: Annotated[int, typer.Option("--shards", min=1, max=256, help="Cut it into N parts for `run --shard`.")] = 1,
+    shards: Annotated[
+        int, typer.Option("--shards", min=1, max=256, help="Cut it into N parts for `run --shard`.")
+    ] = 1,
     effort: EffortOption = Level.QUICK,
     as_json: JsonOption = False,
 ) -> None:
@@ -140,7 +168,9 @@ def plan(
         typer.echo(json.dumps({**told, "faults": faults, "shards": parts}))
         return
     for part in parts if shards > 1 else ():
-        _console.print(f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False)
+        _console.print(
+            f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False
+        )
     for line in report.lines(found.forecast, request.room):
         typer.echo(line)
 
@@ -180,7 +210,9 @@ def doctor(
     else:
         checks.render(results, _console)
     raise typer.Exit(
-        ExitCode.ADMISSIBLE if all(check.ok or not check.required for check in results) else ExitCode.ENGINE
+        ExitCode.ADMISSIBLE
+        if all(check.ok or not check.required for check in results)
+        else ExitCode.ENGINE
     )
 
 
@@ -189,16 +221,22 @@ def engine() -> None:
     """Make sure a container engine answers; install and start the distribution's where none does. `make engine`."""
     from builder.engine import provision
 
-    found = provision.ensure_engine(lambda text: _console.print(text, highlight=False, soft_wrap=True))
+    found = provision.ensure_engine(
+        lambda text: _console.print(text, highlight=False, soft_wrap=True)
+    )
     version = ".".join(map(str, found.api_version))
-    _console.print(f"container engine: {found.address}, API {version}", highlight=False, soft_wrap=True)
+    _console.print(
+        f"container engine: {found.address}, API {version}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command()
 def serve(
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 for any that is free.")] = 8314,
+    port: Annotated[
+        int, typer.Option("--port", help="Port to listen on; 0 for any that is free.")
+    ] = 8314,
 ) -> None:
     """Serve the index and the report over HTTP, read-only. Only this machine reaches it unless --host says more."""
     from builder.index import serve as server
@@ -208,9 +246,13 @@ def serve(
 
 @app.command()
 def rollback(
-    snapshot: Annotated[str, typer.Argument(help="Its id, or the beginning of it. Default: the one before.")] = "",
+    snapshot: Annotated[
+        str, typer.Argument(help="Its id, or the beginning of it. Default: the one before.")
+    ] = "",
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
-    listing: Annotated[bool, typer.Option("--list", help="Only list the snapshots there are.")] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Only list the snapshots there are.")
+    ] = False,
 ) -> None:
     """Return the index to what it was before. Verdicts and report stay; the next run publishes anew."""
     import datetime
@@ -249,7 +291,10 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command and turn errors into messages and exit codes."""
-    for stream in (sys.stdout, sys.stderr):  # a log that somebody follows gets each line as it is printed
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a log that somebody follows gets each line as it is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     from builder.store.files import no_space
@@ -258,7 +303,9 @@ def main() -> None:
         with no_space("the wheelhouse"):  # whatever wrote to it
             app()
     except FarmError as error:
-        _errors.print(f"wheelfarm: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+        _errors.print(
+            f"wheelfarm: {error}", markup=False, highlight=False, soft_wrap=True, style="red"
+        )
         sys.exit(error.exit_code)
     except Interrupted:
         _errors.print("wheelfarm: interrupted; run again to go on from here", style="red")

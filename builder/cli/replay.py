@@ -18,15 +18,29 @@ _errors = Console(stderr=True, emoji=False)
 
 
 def replay(
-    finding: Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id, or the beginning of it.")],
-    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix it was found with.")] = Path("matrix.toml"),
-    wheelhouse: Annotated[Path, typer.Option("--wheelhouse", help="Where the verdicts are.")] = Path("wheelhouse"),
+    finding: Annotated[
+        str, typer.Argument(metavar="FINDING", help="A finding's id, or the beginning of it.")
+    ],
+    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix it was found with.")] = Path(
+        "matrix.toml"
+    ),
+    wheelhouse: Annotated[
+        Path, typer.Option("--wheelhouse", help="Where the verdicts are.")
+    ] = Path("wheelhouse"),
     version: Annotated[
-        str, typer.Option("--version", metavar="VERSION", help="Run it on this release of the package instead.")
+        str,
+        typer.Option(
+            "--version", metavar="VERSION", help="Run it on this release of the package instead."
+        ),
     ] = "",
-    times: Annotated[int, typer.Option("--times", min=1, max=1000, help="How often to run it.")] = 10,
+    times: Annotated[
+        int, typer.Option("--times", min=1, max=1000, help="How often to run it.")
+    ] = 10,
     sanitizer: Annotated[
-        bool, typer.Option("--sanitizer", help="Run it with the race detector, though it was found without.")
+        bool,
+        typer.Option(
+            "--sanitizer", help="Run it with the race detector, though it was found without."
+        ),
     ] = False,
     script: Annotated[
         bool, typer.Option("--script", help="Print the program, for the maintainers; run nothing.")
@@ -59,5 +73,7 @@ def replay(
         for number, what in enumerate(done.what, 1):
             _console.print(f"run {number:3}  {what}", markup=False, highlight=False)
         _console.print(done.output, markup=False, highlight=False)
-        _console.print(f"{wanted.code} {wanted.where}: shown {done.shown} of {done.runs} times", markup=False)
+        _console.print(
+            f"{wanted.code} {wanted.where}: shown {done.shown} of {done.runs} times", markup=False
+        )
     raise typer.Exit(ExitCode.FAULTS if done.shown else ExitCode.ADMISSIBLE)

@@ -84,8 +84,12 @@ def edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) ->
     tables = _tables(before, path)
     changes = tuple(_change(entry, tables.get(entry.name), update=update) for entry in entries)
     actions = {change.name: change.action for change in changes}
-    after = _updated(before, [entry for entry in entries if actions[entry.name] is Action.CHANGED], path)
-    after = _appended(after, [entry for entry in entries if actions[entry.name] is Action.ADDED], heading)
+    after = _updated(
+        before, [entry for entry in entries if actions[entry.name] is Action.CHANGED], path
+    )
+    after = _appended(
+        after, [entry for entry in entries if actions[entry.name] is Action.ADDED], heading
+    )
     if after != before:
         _check(after, path)
     return Edit(before=before, after=after, changes=changes)
@@ -100,7 +104,9 @@ def write(path: Path, edited: Edit) -> None:
     if edited.after == edited.before:
         return
     if _read(path) != edited.before:
-        raise MatrixError(path, [("", "was changed by somebody else meanwhile; nothing was written, try again")])
+        raise MatrixError(
+            path, [("", "was changed by somebody else meanwhile; nothing was written, try again")]
+        )
     try:
         with written_aside(path.resolve()) as aside:
             aside.write_bytes(edited.after.encode())
@@ -139,7 +145,11 @@ def _change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Chan
     if table is None:
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
     if "sdist" in table:
-        return Change(name=entry.name, action=Action.DIFFERS, detail=f"is built from {table['sdist']}; stays so")
+        return Change(
+            name=entry.name,
+            action=Action.DIFFERS,
+            detail=f"is built from {table['sdist']}; stays so",
+        )
     there = (table.get("version", ""), table.get("sha256", ""))
     if there == (entry.version, entry.sha256 or there[1]):
         return Change(name=entry.name, action=Action.SAME, detail=pin)
@@ -180,8 +190,13 @@ def _appended(text: str, entries: Sequence[Entry], heading: str) -> str:
     lines = [] if not text else [""] if text.endswith("\n") else ["", ""]
     lines.append(f"# {heading}")
     for entry in entries:
-        lines += [f"[packages.{entry.name}]" if _is_bare(entry.name) else f'[packages."{entry.name}"]']
-        lines += [f'version = "{entry.version}"', *([f'sha256 = "{entry.sha256}"'] if entry.sha256 else [])]
+        lines += [
+            f"[packages.{entry.name}]" if _is_bare(entry.name) else f'[packages."{entry.name}"]'
+        ]
+        lines += [
+            f'version = "{entry.version}"',
+            *([f'sha256 = "{entry.sha256}"'] if entry.sha256 else []),
+        ]
     return text + ending.join(lines) + ending
 
 

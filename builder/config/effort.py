@@ -51,10 +51,28 @@ class Effort:
 
 EFFORTS = {
     Level.QUICK: Effort(
-        threads=4, pairs=24, learn_s=5, race_s=12, plain_s=8, tests_s=0, iterations=1, proofs=1, times=3, speed_s=0
+        threads=4,
+        pairs=24,
+        learn_s=5,
+        race_s=12,
+        plain_s=8,
+        tests_s=0,
+        iterations=1,
+        proofs=1,
+        times=3,
+        speed_s=0,
     ),
     Level.STANDARD: Effort(
-        threads=4, pairs=48, learn_s=8, race_s=30, plain_s=12, tests_s=45, iterations=2, proofs=3, times=10, speed_s=4
+        threads=4,
+        pairs=48,
+        learn_s=8,
+        race_s=30,
+        plain_s=12,
+        tests_s=45,
+        iterations=2,
+        proofs=3,
+        times=10,
+        speed_s=4,
     ),
     Level.DEEP: Effort(
         threads=8,

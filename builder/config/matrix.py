@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from builder.config import catalog
 from builder.errors import MatrixError
@@ -38,7 +46,9 @@ def _specifier(value: str) -> str:
             hint = f" (did you mean '=={Version(value)}'?)"
         except ValueError:
             hint = ""
-        raise ValueError(f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}") from None
+        raise ValueError(
+            f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}"
+        ) from None
     return value
 
 
@@ -70,7 +80,9 @@ def _apt(value: object) -> object:
 def _apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     known = {EVERY_BASE, *catalog.load().distributions, *catalog.load().bases}
     if unknown := sorted(set(value) - known):
-        raise ValueError(f"unknown distribution or base {_listed(unknown)}; expected {_listed(sorted(known - {''}))}")
+        raise ValueError(
+            f"unknown distribution or base {_listed(unknown)}; expected {_listed(sorted(known - {''}))}"
+        )
     return value
 
 
@@ -99,21 +111,35 @@ def _scalar(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-BaseName = Annotated[str, AfterValidator(lambda value: _one_of("base", catalog.load().bases, value))]
-VerdictName = Annotated[str, AfterValidator(lambda value: _one_of("verdict", [one.value for one in Verdict], value))]
+BaseName = Annotated[
+    str, AfterValidator(lambda value: _one_of("base", catalog.load().bases, value))
+]
+VerdictName = Annotated[
+    str, AfterValidator(lambda value: _one_of("verdict", [one.value for one in Verdict], value))
+]
 AbiName = Annotated[str, AfterValidator(lambda value: _one_of("ABI", catalog.load().abis, value))]
 DebianPackage = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="a system package's name, such as 'libxml2-dev'")
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9+.-]+$",
+        description="a system package's name, such as 'libxml2-dev'",
+    ),
 ]
 EnvName = Annotated[
-    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="an environment variable's name, such as 'CFLAGS'")
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="an environment variable's name, such as 'CFLAGS'",
+    ),
 ]
 Setting = Annotated[str, BeforeValidator(_scalar)]
 Reason = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class Farm(_Strict):
@@ -154,11 +180,13 @@ class Package(_Strict):
     """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")] | None = None
+    sha256: (
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")] | None
+    ) = None
     """What the sdist must hash to."""
-    apt: Annotated[dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)] = Field(
-        default_factory=dict
-    )
+    apt: Annotated[
+        dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)
+    ] = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)
     """Environment of the build."""
@@ -200,7 +228,9 @@ class Matrix(_Strict):
     @property
     def bases(self) -> tuple[str, ...]:
         """Bases wheels are verified on, those they are built on among them."""
-        named = self.farm.bases or tuple(base.name for base in catalog.load().bases.values() if base.enabled)
+        named = self.farm.bases or tuple(
+            base.name for base in catalog.load().bases.values() if base.enabled
+        )
         return tuple(dict.fromkeys((*named, *self.farm.build_on)))
 
     @property
@@ -208,10 +238,14 @@ class Matrix(_Strict):
         """Bases wheels are built on, the oldest glibc first."""
         table = catalog.load()
         if self.farm.build_on:
-            return tuple(sorted(self.farm.build_on, key=lambda name: table.bases[name].glibc_version))
+            return tuple(
+                sorted(self.farm.build_on, key=lambda name: table.bases[name].glibc_version)
+            )
         distributions = dict.fromkeys(table.bases[name].distribution for name in self.bases)
         oldest = (
-            table.oldest(tuple(name for name in self.bases if table.bases[name].distribution == distribution))
+            table.oldest(
+                tuple(name for name in self.bases if table.bases[name].distribution == distribution)
+            )
             for distribution in distributions
         )
         return tuple(base.name for base in sorted(oldest, key=lambda base: base.glibc_version))
@@ -234,7 +268,9 @@ def load(path: Path) -> Matrix:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MatrixError(path, [("", "there is no such file; name one with --matrix PATH")]) from None
+        raise MatrixError(
+            path, [("", "there is no such file; name one with --matrix PATH")]
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
@@ -262,7 +298,10 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
         mistakes += [_mistake(dict(details)) for details in error.errors()]
         raise MatrixError(path, mistakes) from None
     mistakes += [
-        (f"packages.{_key(name)}.version", "an sdist has a version of its own; leave out one of the two")
+        (
+            f"packages.{_key(name)}.version",
+            "an sdist has a version of its own; leave out one of the two",
+        )
         for name, package in matrix.packages.items()
         if package.sdist and package.version
     ]
@@ -285,7 +324,9 @@ def _canonical(packages: object, mistakes: list[tuple[str, str]]) -> object:
             mistakes.append((f"packages.{_key(name)}", "is no valid name for a package"))
             canonical = name
         if canonical in named:
-            mistakes.append((f"packages.{_key(name)}", f"is {canonical!r} once more; keep one of the two"))
+            mistakes.append(
+                (f"packages.{_key(name)}", f"is {canonical!r} once more; keep one of the two")
+            )
             canonical = name
         named[canonical] = table
     return named
@@ -346,7 +387,11 @@ def _dotted(location: tuple[str | int, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             dotted += f"[{part}]"
-        elif part and part != "[key]" and not part.startswith(("constrained-", "tuple[", "function-")):
+        elif (
+            part
+            and part != "[key]"
+            and not part.startswith(("constrained-", "tuple[", "function-"))
+        ):
             dotted += f".{_key(part)}" if dotted else _key(part)
     return dotted
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.store.store import Store
 
-_CLASSIFIERS = ("Programming Language :: Python ::", "Programming Language :: Python :: Free Threading")
+_CLASSIFIERS = (
+    "Programming Language :: Python ::",
+    "Programming Language :: Python :: Free Threading",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +43,9 @@ class Survey:
     notes: tuple[str, ...] = ()
 
 
-def survey(resolution: Resolution, index: Index, store: Store, python: Version, say: Callable[[str], None]) -> Survey:
+def survey(
+    resolution: Resolution, index: Index, store: Store, python: Version, say: Callable[[str], None]
+) -> Survey:
     """Survey every dependency. Reads pages and metadata; builds nothing, runs nothing.
 
     Args:
@@ -95,7 +100,9 @@ def _described(release: Release, index: Index) -> Described:
     wheel = release.likely_wheel
     head = index.head(wheel) if wheel is not None else None
     classifiers = tuple(
-        text for text in (head.metadata.get("classifiers", ()) if head else ()) if text.startswith(_CLASSIFIERS)
+        text
+        for text in (head.metadata.get("classifiers", ()) if head else ())
+        if text.startswith(_CLASSIFIERS)
     )
     if uploaded is not None:
         return Described(classifiers=classifiers, day=uploaded.date(), day_from="index")

@@ -64,7 +64,9 @@ class Resolution:
     notes: tuple[str, ...] = ()
 
 
-def resolve(file: DependencyFile, index: Index, python: Version, say: Callable[[str], None]) -> Resolution:
+def resolve(
+    file: DependencyFile, index: Index, python: Version, say: Callable[[str], None]
+) -> Resolution:
     """Find a release for everything a file asks for and, unless it lists that itself, for what those need.
 
     Args:
@@ -117,23 +119,28 @@ class _Resolving:
         where = asked[0].where
         releases = self.index.releases(name)
         if releases is None:
-            self.left_out.append(LeftOut(name=name, where=where, why="the index knows no such name"))
+            self.left_out.append(
+                LeftOut(name=name, where=where, why="the index knows no such name")
+            )
             return False
         specifier = SpecifierSet(",".join(filter(None, (one.specifier for one in asked))))
         constraint = _constraints(self.file).get(name, SpecifierSet())
-        matching = matching_releases(specifier & constraint, releases, exact=any(one.version for one in asked))
+        matching = matching_releases(
+            specifier & constraint, releases, exact=any(one.version for one in asked)
+        )
         if not matching:
             newest = f"; the newest is {releases[0].version}" if releases else ""
-            why = (
-                f"the index has no release that matches {str(specifier & constraint) or 'any stable version'!r}{newest}"
-            )
+            wanted = str(specifier & constraint) or "any stable version"
+            why = f"the index has no release that matches {wanted!r}{newest}"
             self.left_out.append(LeftOut(name=name, where=where, why=why))
             return False
         admitting = [release for release in matching if release.admits(self.python)]
         chosen = (admitting or matching)[0]
         hashes = tuple(dict.fromkeys(value for one in asked for value in one.hashes))
         refused = "" if admitting else stated_python(chosen)
-        self.pins[name] = Pin(name=name, release=chosen, hashes=hashes, where=where, refused=refused)
+        self.pins[name] = Pin(
+            name=name, release=chosen, hashes=hashes, where=where, refused=refused
+        )
         return bool(admitting)
 
     def _add_what_they_need(self, usable: Mapping[str, list[Dependency]]) -> None:
@@ -170,7 +177,9 @@ class _Resolving:
             )
 
 
-def matching_releases(specifier: SpecifierSet, releases: tuple[Release, ...], *, exact: bool) -> list[Release]:
+def matching_releases(
+    specifier: SpecifierSet, releases: tuple[Release, ...], *, exact: bool
+) -> list[Release]:
     """Return the releases a specifier allows, the newest first: yanked ones only where they are asked for by version.
 
     A pre-release is among them where one is asked for or where there is nothing else (PEP 440).

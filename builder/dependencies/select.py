@@ -71,7 +71,9 @@ def take_in(
                 (entries if isinstance(answer, Entry) else left_out).append(answer)  # type: ignore[arg-type]
         except IndexSilentError as error:
             raise IndexUnreachableError(str(error)) from None
-    return Intake(entries=tuple(entries), left_out=tuple(sorted(left_out, key=lambda item: item.name)))
+    return Intake(
+        entries=tuple(entries), left_out=tuple(sorted(left_out, key=lambda item: item.name))
+    )
 
 
 def _entry(pin: Pin, index: Index, store: Store, *, speedups: bool) -> Entry | LeftOut:
@@ -83,7 +85,11 @@ def _entry(pin: Pin, index: Index, store: Store, *, speedups: bool) -> Entry | L
         return LeftOut(name=pin.name, where=pin.where, why=_WHY_NOT[kind])
     sdist = pin.release.sdist
     if sdist is None:
-        return LeftOut(name=pin.name, where=pin.where, why=f"the index has no sdist of {pin.version} to build from")
+        return LeftOut(
+            name=pin.name,
+            where=pin.where,
+            why=f"the index has no sdist of {pin.version} to build from",
+        )
     if not pin.hashes:
         return Entry(name=pin.name, version=f"=={pin.version}")
     sha256 = _allowed(sdist, pin.hashes, index, store)
@@ -93,7 +99,9 @@ def _entry(pin: Pin, index: Index, store: Store, *, speedups: bool) -> Entry | L
     return Entry(name=pin.name, version=f"=={pin.version}", sha256=sha256)
 
 
-def _allowed(sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store) -> str | None:
+def _allowed(
+    sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store
+) -> str | None:
     """Return the sdist's sha256 if one of the hashes is the sdist's; None if none is.
 
     What the index promises is enough where it matches: the build checks the file itself against what is returned.
@@ -111,4 +119,8 @@ def _allowed(sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, 
     content = store.file(sha256).read_bytes()
     known = algorithms & hashlib.algorithms_guaranteed - {"md5", "sha1"}
     fitting = (name for name in known if not name.startswith("shake"))
-    return sha256 if any(f"{name}:{hashlib.new(name, content).hexdigest()}" in wanted for name in fitting) else None
+    return (
+        sha256
+        if any(f"{name}:{hashlib.new(name, content).hexdigest()}" in wanted for name in fitting)
+        else None
+    )

@@ -82,7 +82,10 @@ class Described:
     def free_threading(self) -> str:
         """The free-threading classifier's grade, such as `3 - Stable`; empty where there is none."""
         stated = (text.partition(_FREE_THREADING) for text in self.classifiers)
-        return max((rest.removeprefix(" :: ") or "stated" for _, found, rest in stated if found), default="")
+        return max(
+            (rest.removeprefix(" :: ") or "stated" for _, found, rest in stated if found),
+            default="",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +190,9 @@ def surveyed(
 
 def newest_of(release: Release, releases: Sequence[Release]) -> Release:
     """Return a project's newest stable release that is not yanked; the given one where there is none."""
-    return next((one for one in releases if not one.yanked and not one.version.is_prerelease), release)
+    return next(
+        (one for one in releases if not one.yanked and not one.version.is_prerelease), release
+    )
 
 
 def wheel_floors(release: Release) -> dict[str, str]:
@@ -200,7 +205,9 @@ def wheel_floors(release: Release) -> dict[str, str]:
         if platforms & {"any", "linux_x86_64"}:
             floor = floor or (0, 0)
         if floor is not None:
-            for abi in {abi for tag in tags for abi in _abis(tag.interpreter, tag.abi, tag.platform)}:
+            for abi in {
+                abi for tag in tags for abi in _abis(tag.interpreter, tag.abi, tag.platform)
+            }:
                 found.setdefault(abi, []).append(floor)
     return {abi: _floor(min(found[abi])) for abi in (*ABIS, PURE) if abi in found}
 
@@ -239,16 +246,24 @@ def _outlook(
     admitted: set[Version], kind: Kind,
 ) -> Outlook:  # fmt: skip
     """Say how a dependency stands towards a move, and what is in the way."""
-    served = {version for version in floors if admitted >= {version} and _serves(move, floors[version])}
+    served = {
+        version for version in floors if admitted >= {version} and _serves(move, floors[version])
+    }
     sourced = kind is Kind.PURE and release.sdist is not None and release.version in admitted
     if release.version in served or (sourced and not release.wheels):
-        fallback = kind is Kind.SPEEDUPS and not any(abi in floors[release.version] for abi in MOVES[move])
-        return Outlook(status=Status.READY, remark="pure wheel, without its native part" if fallback else "")
+        fallback = kind is Kind.SPEEDUPS and not any(
+            abi in floors[release.version] for abi in MOVES[move]
+        )
+        return Outlook(
+            status=Status.READY, remark="pure wheel, without its native part" if fallback else ""
+        )
     blockers = [_blocker(move, release, floors[release.version], admitted)]
     newer = [version for version in served if version > release.version]
     if newer:
         return Outlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
-    can_build = next((one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None)
+    can_build = next(
+        (one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None
+    )
     if can_build is None:
         return Outlook(status=Status.BLOCKED, blockers=(*blockers, "no newer sdist either"))
     upgrade = str(can_build.version) if can_build.version > release.version else ""
@@ -278,7 +293,9 @@ def summary(rows: Sequence[Surveyed]) -> str:
     """Say in one sentence how the whole stands."""
     pure = sum(row.kind is Kind.PURE for row in rows)
     natives = [row for row in rows if row.kind is not Kind.PURE]
-    moves = "; ".join(f"for {move} {_counted(row.outlooks[move] for row in rows)}" for move in MOVES)
+    moves = "; ".join(
+        f"for {move} {_counted(row.outlooks[move] for row in rows)}" for move in MOVES
+    )
     return f"{_count(len(rows), 'dependency', 'dependencies')}, {pure} pure and {len(natives)} native: {moves}."
 
 
@@ -292,7 +309,10 @@ def _counted(outlooks: Iterable[Outlook]) -> str:
         Status.BUILD: "to be built from source",
         Status.BLOCKED: "blocked",
     }
-    return ", ".join(f"{count} {words[status]}" for status, count in counts.items() if count) or "nothing to say"
+    return (
+        ", ".join(f"{count} {words[status]}" for status, count in counts.items() if count)
+        or "nothing to say"
+    )
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -37,7 +37,9 @@ def objections(path: Path, filename: str) -> list[tuple[str, str, str]]:
         named.symlink_to(path.resolve())
         command = [sys.executable, "-m", "abi3audit", "--report", str(named)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
             report = json.loads(done.stdout)
         except (subprocess.TimeoutExpired, json.JSONDecodeError):
             return [("WF303", filename, "abi3audit gave no report on it")]
@@ -53,6 +55,8 @@ def _objection(result: dict[str, Any]) -> str:
     if result["non_abi3_symbols"]:
         return f"uses {', '.join(result['non_abi3_symbols'][:3])}, not in the stable ABI"
     if not result["is_abi3_baseline_compatible"]:
-        newer = ", ".join(f"{name} of {added}" for name, added in list(result["future_abi3_objects"].items())[:3])
+        newer = ", ".join(
+            f"{name} of {added}" for name, added in list(result["future_abi3_objects"].items())[:3]
+        )
         return f"promises {result['baseline']} and uses {newer}"
     return ""

@@ -22,7 +22,9 @@ class NotADistributionError(Exception):
 def is_static(metadata: RawMetadata) -> bool:
     """Return whether an sdist's metadata promises that its wheels will require the same (PEP 643)."""
     version = tuple(int(part) for part in metadata.get("metadata_version", "0").split("."))
-    return version >= (2, 2) and "requires-dist" not in {field.lower() for field in metadata.get("dynamic", [])}
+    return version >= (2, 2) and "requires-dist" not in {
+        field.lower() for field in metadata.get("dynamic", [])
+    }
 
 
 def wheel_metadata(path: Path) -> RawMetadata:

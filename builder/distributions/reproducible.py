@@ -37,7 +37,9 @@ def put_in_order(wheel: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = archive.infolist()
-            if not all(map(_is_plain, members)) or len({one.filename for one in members}) != len(members):
+            if not all(map(_is_plain, members)) or len({one.filename for one in members}) != len(
+                members
+            ):
                 return
             with written_aside(wheel) as aside:
                 _rewrite(archive, sorted(members, key=_place), aside)
@@ -47,13 +49,22 @@ def put_in_order(wheel: Path) -> None:
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
     kind = member.external_attr >> _MODE_BITS & 0o170000
-    return kind in {0, 0o100000} and not member.is_dir() and not member.flag_bits & 0x1 and not member.comment
+    return (
+        kind in {0, 0o100000}
+        and not member.is_dir()
+        and not member.flag_bits & 0x1
+        and not member.comment
+    )
 
 
 def _place(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
     """Put metadata last, as PEP 427 recommends, and RECORD at the very end."""
     top, _, rest = member.filename.partition("/")
-    return top.endswith(".dist-info"), rest == "RECORD" and top.endswith(".dist-info"), member.filename
+    return (
+        top.endswith(".dist-info"),
+        rest == "RECORD" and top.endswith(".dist-info"),
+        member.filename,
+    )
 
 
 def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path) -> None:
@@ -62,7 +73,9 @@ def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: P
         for member in members:
             info = zipfile.ZipInfo(member.filename, moment)
             mode = member.external_attr >> _MODE_BITS
-            info.external_attr = (_EXECUTABLE_MODE if mode & _EXECUTABLE else _PLAIN_MODE) << _MODE_BITS
+            info.external_attr = (
+                _EXECUTABLE_MODE if mode & _EXECUTABLE else _PLAIN_MODE
+            ) << _MODE_BITS
             info.compress_type = zipfile.ZIP_DEFLATED
             info._compresslevel = _LEVEL  # type: ignore[attr-defined] # noqa: SLF001 - public as of Python 3.13
             info.create_system = 3
@@ -86,7 +99,9 @@ def differences(before: Path, after: Path) -> list[str]:
     return (content or names or ["(archive)"])[:_MOST_NAMED]
 
 
-def compare(before: Mapping[str, str], after: Mapping[str, str], store: Store) -> dict[str, list[str]]:
+def compare(
+    before: Mapping[str, str], after: Mapping[str, str], store: Store
+) -> dict[str, list[str]]:
     """Compare what one key gave two times.
 
     Args:

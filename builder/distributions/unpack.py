@@ -57,6 +57,10 @@ def _unzip(sdist: Path, folder: Path) -> None:
             raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
         for member in members:
             parts = PurePosixPath(member.filename).parts
-            if member.filename.startswith("/") or ".." in parts or stat.S_ISLNK(member.external_attr >> 16):
+            if (
+                member.filename.startswith("/")
+                or ".." in parts
+                or stat.S_ISLNK(member.external_attr >> 16)
+            ):
                 raise ValueError(f"member {member.filename!r} leads out of it")
         archive.extractall(folder)  # noqa: S202 - every member was checked above

@@ -24,12 +24,17 @@ def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
     Args:
         files: content by path; what begins like a script is executable.
     """
-    sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
+    sizes = {
+        name: len(one) if isinstance(one, bytes) else one.stat().st_size
+        for name, one in files.items()
+    }
     small = sum(sizes.values()) < _IN_MEMORY_BYTES
     buffer: IO[bytes] = io.BytesIO() if small else tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in sorted(files.items()):
-            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
+            with (
+                io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source
+            ):
                 info = tarfile.TarInfo(name.lstrip("/"))
                 info.size = sizes[name]
                 info.mode = 0o755 if source.read(2) == b"#!" else 0o644

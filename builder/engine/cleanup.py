@@ -36,7 +36,9 @@ def remove_all(client: DockerClient, label: str) -> int:
     for container in found:
         remove(container)
     for network in client.networks.list(filters={"label": label}):
-        with contextlib.suppress(APIError):  # somebody else is removing it, or a container is just leaving it
+        with contextlib.suppress(
+            APIError
+        ):  # somebody else is removing it, or a container is just leaving it
             network.remove()
     return len(found)
 
@@ -73,8 +75,12 @@ def remove_volumes(
     found = client.volumes.list(filters={"label": label})
     going = [volume for volume in found if not kept(volume.attrs["Labels"])]
     if room is not None:
-        size = {one["Name"]: max(0, one["UsageData"]["Size"]) for one in client.df()["Volumes"] or ()}
-        for volume in sorted((one for one in found if one not in going), key=lambda one: size.get(one.name, 0)):
+        size = {
+            one["Name"]: max(0, one["UsageData"]["Size"]) for one in client.df()["Volumes"] or ()
+        }
+        for volume in sorted(
+            (one for one in found if one not in going), key=lambda one: size.get(one.name, 0)
+        ):
             room -= size.get(volume.name, 0)
             if room < 0:
                 going.append(volume)

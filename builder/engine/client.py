@@ -134,7 +134,9 @@ class Engine:
 
     def newest_image(self, repository: str) -> str | None:
         """Return the tag of the image of a repository that was made last, or None."""
-        found = sorted(self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"]))
+        found = sorted(
+            self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"])
+        )
         return str(found[-1].tags[0]) if found else None
 
     def image_bytes(self, tag: str) -> int:
@@ -153,7 +155,9 @@ class Engine:
             image = self._client.images.pull(reference, platform="linux/amd64")
             image.tag(tag)
         except (DockerException, OSError) as error:
-            raise CannotTellError(f"the container registry did not give {reference}: {error}") from None
+            raise CannotTellError(
+                f"the container registry did not give {reference}: {error}"
+            ) from None
 
     def registry_answers(self, reference: str) -> bool:
         """Return whether the registry that has an image answers."""
@@ -168,7 +172,9 @@ class Engine:
     def import_root(self, archive: Path, tag: str) -> None:
         """Make an image from a tar file of a root file system."""
         repository, _, name = tag.rpartition(":")
-        answer = self._client.api.import_image_from_file(str(archive), repository=repository, tag=name)
+        answer = self._client.api.import_image_from_file(
+            str(archive), repository=repository, tag=name
+        )
         if "error" in str(answer):
             raise CannotTellError(f"the engine did not import {archive.name}: {answer}")
 
@@ -268,13 +274,17 @@ class Engine:
         """
         with services.told("it did not start"):
             container = self._create(task, services.OUTWARDS)
-            service = services.start(self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id})
+            service = services.start(
+                self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id}
+            )
         service.await_file(ready, stop)
         return service
 
     @contextlib.contextmanager
     def _container(self, task: Task) -> Iterator[Container]:
-        container = self._create(task, {"network_mode": "none"} if task.network is None else task.network.options())
+        container = self._create(
+            task, {"network_mode": "none"} if task.network is None else task.network.options()
+        )
         try:
             yield container
         finally:
@@ -288,7 +298,10 @@ class Engine:
             task.image,
             list(task.command),
             user=task.user,
-            environment={**({} if task.network is None else task.network.environment), **task.environment},
+            environment={
+                **({} if task.network is None else task.network.environment),
+                **task.environment,
+            },
             labels={LABEL: self.farm_id, RUN_LABEL: self.run_id},
             security_opt=["no-new-privileges"],
             cap_drop=["ALL"],
@@ -326,7 +339,9 @@ class Engine:
             return {}
         return archives.unpack(stream, path)
 
-    def create_arguments(self, limits: Limits, label: str, network: Leg, cache: CompilerCache) -> list[str]:
+    def create_arguments(
+        self, limits: Limits, label: str, network: Leg, cache: CompilerCache
+    ) -> list[str]:
         """Return `docker create` options that hold a tool's container to the farm's rules.
 
         Args:
@@ -355,13 +370,17 @@ class Engine:
         from docker.errors import DockerException
 
         try:
-            for container in self._client.containers.list(sparse=True, filters={"label": f"wheelfarm.job={label}"}):
+            for container in self._client.containers.list(
+                sparse=True, filters={"label": f"wheelfarm.job={label}"}
+            ):
                 stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
                 numbers = stats.get("pids_stats", {})
                 if "current" in numbers and numbers.get("limit"):
                     return int(numbers["current"]), int(numbers["limit"])
         except (DockerException, OSError, ValueError):
-            return None  # it ended while it was looked at: the engine says so in one of several ways
+            return (
+                None  # it ended while it was looked at: the engine says so in one of several ways
+            )
         return None
 
     def remove_labelled(self, label: str) -> None:
@@ -384,7 +403,9 @@ class Engine:
             room: bytes there are for these, or None for any number: the largest go until they fit.
         """
         mine = f"{compiler_cache.LABEL}={self.farm_id}"
-        return cleanup.remove_volumes(self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists, room)
+        return cleanup.remove_volumes(
+            self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists, room
+        )
 
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""
@@ -415,8 +436,12 @@ def connect(farm_id: str = "doctor") -> Engine:
         if engine.api_version >= MINIMUM_API:
             return engine
         version = ".".join(map(str, engine.api_version))
-        tried.append((address, f"its API {version} is older than {MINIMUM_API[0]}.{MINIMUM_API[1]}"))
-    raise EngineMissingError(tried, "run `make engine`, or set DOCKER_HOST to an engine that is running")
+        tried.append(
+            (address, f"its API {version} is older than {MINIMUM_API[0]}.{MINIMUM_API[1]}")
+        )
+    raise EngineMissingError(
+        tried, "run `make engine`, or set DOCKER_HOST to an engine that is running"
+    )
 
 
 def addresses() -> list[str]:

@@ -57,7 +57,10 @@ class CompilerCache:
             f"volume-label={LABEL}={farm_id}",
             f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
         )
-        return [f"--mount={','.join(volume)}", *(f"--env={name}={value}" for name, value in SETTINGS.items())]
+        return [
+            f"--mount={','.join(volume)}",
+            *(f"--env={name}={value}" for name, value in SETTINGS.items()),
+        ]
 
 
 def uses(printed: str) -> Counter[str]:

@@ -46,7 +46,9 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
             raise  # somebody chose an engine: another one is not what was asked for
         tried = error.tried
     if host.distribution() not in {"debian", "ubuntu"}:
-        raise EngineMissingError(tried, "install Docker Engine or Podman for this system and start its socket")
+        raise EngineMissingError(
+            tried, "install Docker Engine or Podman for this system and start its socket"
+        )
     if not host.is_root():
         raise EngineMissingError(tried, _commands_for_root())
     if shutil.which("dockerd") is None or client.docker_command() is None:
@@ -74,10 +76,14 @@ def install(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _apt:
         for step in (["apt-get", "update", "-qq"], command):
-            done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                step, env=environment, capture_output=True, text=True, check=False
+            )
             if done.returncode != 0 and step is command:
                 last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-                raise EngineMissingError([(" ".join(step), last)], "mend apt, then run `make engine` again")
+                raise EngineMissingError(
+                    [(" ".join(step), last)], "mend apt, then run `make engine` again"
+                )
 
 
 def _command_packages() -> tuple[str, ...]:
@@ -88,7 +94,11 @@ def _command_packages() -> tuple[str, ...]:
 
 def _commands_for_root() -> str:
     packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
-    start = "sudo systemctl start docker" if _has_systemd() else "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    start = (
+        "sudo systemctl start docker"
+        if _has_systemd()
+        else "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    )
     user = os.environ.get("USER", "$USER")
     return "\n".join((
         "this needs root, which you are not. Run these, log in again, then repeat:",
@@ -152,5 +162,7 @@ def _await_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engi
         except EngineMissingError as error:
             tried = error.tried
             time.sleep(0.5)
-    remedy = f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`"
+    remedy = (
+        f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`"
+    )
     raise EngineMissingError(tried, remedy)

@@ -68,7 +68,9 @@ class Service:
     def __init__(self, container: Container, network: Network) -> None:
         self._container = container
         self.network = str(network.name)
-        self.address = str(container.attrs["NetworkSettings"]["Networks"][self.network]["IPAddress"])
+        self.address = str(
+            container.attrs["NetworkSettings"]["Networks"][self.network]["IPAddress"]
+        )
 
     def put(self, files: Mapping[str, bytes | Path]) -> None:
         """Put files into it, by absolute path.
@@ -123,11 +125,16 @@ class Service:
             self._container.reload()
             if self._container.status != "running" or time.monotonic() > deadline:
                 lines = self._container.logs(tail=5).decode(errors="replace").strip()
-                raise CannotTellError(f"the farm's index proxy did not start: {lines or 'it printed nothing'}")
+                raise CannotTellError(
+                    f"the farm's index proxy did not start: {lines or 'it printed nothing'}"
+                )
 
 
 def start(
-    client: DockerClient, container: Container, files: Mapping[str, bytes | Path], labels: Mapping[str, str]
+    client: DockerClient,
+    container: Container,
+    files: Mapping[str, bytes | Path],
+    labels: Mapping[str, str],
 ) -> Service:
     """Give a container that was just made its files, connect it to a private network of its own, and start it."""
     with archives.pack(files) as packed:
@@ -145,7 +152,9 @@ def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network
 
     def make(options: Mapping[str, str]) -> Network:
         name = f"wheelfarm-{uuid.uuid4().hex[:12]}"
-        return client.networks.create(name, driver="bridge", internal=True, labels=dict(labels), options=dict(options))
+        return client.networks.create(
+            name, driver="bridge", internal=True, labels=dict(labels), options=dict(options)
+        )
 
     try:
         return make(_WITHOUT_HOST)

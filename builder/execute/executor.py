@@ -87,7 +87,9 @@ class LocalExecutor:
             EngineMissingError: something has to run and no engine answers.
         """
         known = {
-            job: evidence for job, evidence in self._plan.outlook(all_recorded(self._store)).items() if job not in again
+            job: evidence
+            for job, evidence in self._plan.outlook(all_recorded(self._store)).items()
+            if job not in again
         }
         self._known = known
         self._observer.planned(len(self._plan.jobs), len(known))
@@ -134,9 +136,17 @@ class LocalExecutor:
         needs = {job.id: job.needs for job in self._plan.jobs.values()}
         took = schedule.seconds(needs, self._store.seconds_of())
         taken = schedule.shares(needs, self._store.memory_peaks())
-        return schedule.Queue(schedule.priorities(schedule.remaining(needs, took)), taken, self._room)
+        return schedule.Queue(
+            schedule.priorities(schedule.remaining(needs, took)), taken, self._room
+        )
 
-    def _loop(self, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine, forced: frozenset[str]) -> None:
+    def _loop(
+        self,
+        queue: schedule.Queue,
+        pool: ThreadPoolExecutor,
+        engine: Engine,
+        forced: frozenset[str],
+    ) -> None:
         while len(self._ended) < len(self._plan.jobs):
             while self._settling:
                 self._settle(self._plan.jobs[self._settling.popleft()], queue, forced)
@@ -174,14 +184,20 @@ class LocalExecutor:
 
     def _as_known(self, job: Job) -> bool:
         """Return whether every input of a job came out as it was known before anything ran."""
-        return all(need in MEANS or self._ended[need] is self._known.get(need) for need in job.needs)
+        return all(
+            need in MEANS or self._ended[need] is self._known.get(need) for need in job.needs
+        )
 
-    def _begin(self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine) -> None:
+    def _begin(
+        self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine
+    ) -> None:
         self._observer.started(job.id)
         inputs = {need: self._ended[need] for need in job.needs}
         pool.submit(self._work, job, inputs, queue, engine).add_done_callback(self._noticed)
 
-    def _work(self, job: Job, inputs: Mapping[str, Evidence], queue: schedule.Queue, engine: Engine) -> None:
+    def _work(
+        self, job: Job, inputs: Mapping[str, Evidence], queue: schedule.Queue, engine: Engine
+    ) -> None:
         """Run a job in a worker thread and hand its evidence to the loop."""
         key = job.key(inputs)
         log = self._store.log_path(job.id, key)
@@ -190,7 +206,9 @@ class LocalExecutor:
         def say(text: str) -> None:
             self._events.put(partial(self._observer.said, job.id, text))
 
-        tools = Tools(engine=engine, store=self._store, index=self._index, log=log, stop=self._stop, say=say)
+        tools = Tools(
+            engine=engine, store=self._store, index=self._index, log=log, stop=self._stop, say=say
+        )
         began = time.monotonic()
         evidence = self._evidence(job, key, inputs, tools, began)
         self._events.put(partial(self._finish, evidence, job.id, key, queue))
@@ -242,9 +260,15 @@ class LocalExecutor:
     def _rebuilt(self, job: Job, key: str, result: Result) -> dict[str, object]:
         """Tell what a build made otherwise than the last time it was asked the very same."""
         before = self._store.get(key) if job_ids.kind_of(job.id) == "build" else None
-        return {} if before is None else {"rebuilt": reproducible.compare(before.files, result.files, self._store)}
+        return (
+            {}
+            if before is None
+            else {"rebuilt": reproducible.compare(before.files, result.files, self._store)}
+        )
 
-    def _finish(self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue) -> None:
+    def _finish(
+        self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue
+    ) -> None:
         queue.end(name)
         if evidence is None:
             raise Interrupted

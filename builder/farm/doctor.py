@@ -53,7 +53,14 @@ class Check:
 
 def examine(wheelhouse: Path) -> list[Check]:
     """Look at everything; installs and changes nothing."""
-    return [*_engine(), *_machine(wheelhouse), *_network(), *_bases(), *_interpreters(), *_detector()]
+    return [
+        *_engine(),
+        *_machine(wheelhouse),
+        *_network(),
+        *_bases(),
+        *_interpreters(),
+        *_detector(),
+    ]
 
 
 def render(checks: list[Check], console: Console) -> None:
@@ -92,7 +99,9 @@ def _engine() -> Iterator[Check]:
         remedy="upgrade to Docker Engine 20.10 or newer",
     )
     limits = [
-        name for name in ("MemoryLimit", "PidsLimit", "CPUCfsQuota") if not about.get(name, about.get("CpuCfsQuota"))
+        name
+        for name in ("MemoryLimit", "PidsLimit", "CPUCfsQuota")
+        if not about.get(name, about.get("CpuCfsQuota"))
     ]
     yield Check(
         name="engine limits",
@@ -109,7 +118,9 @@ def _engine() -> Iterator[Check]:
 
 
 def _machine(wheelhouse: Path) -> Iterator[Check]:
-    existing = next(path for path in (wheelhouse.resolve(), *wheelhouse.resolve().parents) if path.exists())
+    existing = next(
+        path for path in (wheelhouse.resolve(), *wheelhouse.resolve().parents) if path.exists()
+    )
     free = shutil.disk_usage(existing).free
     yield Check(
         name="disk", ok=free >= _LEAST_DISK_BYTES, found=f"{free >> 30} GiB free at {existing}",
@@ -125,7 +136,9 @@ def _machine(wheelhouse: Path) -> Iterator[Check]:
         remedy="the farm builds for x86-64 and has to run there",
     )  # fmt: skip
     has = shutil.which("setpriv") is not None
-    yield Check(name="setpriv", ok=has, found="there" if has else "not on PATH", remedy="install util-linux")
+    yield Check(
+        name="setpriv", ok=has, found="there" if has else "not on PATH", remedy="install util-linux"
+    )
 
 
 def _memory_bytes() -> int:
@@ -137,7 +150,12 @@ def _memory_bytes() -> int:
 
 def _network() -> Iterator[Check]:
     settings = host.index_settings()
-    yield _answers("package index", settings.url + "pip/", "check pip's index-url, the proxy and the CA", required=True)
+    yield _answers(
+        "package index",
+        settings.url + "pip/",
+        "check pip's index-url, the proxy and the CA",
+        required=True,
+    )
     if settings.left_out:
         yield Check(
             name="index settings", ok=True, required=False,
@@ -150,10 +168,16 @@ def _network() -> Iterator[Check]:
 
 def _answers(name: str, url: str, remedy: str, *, required: bool) -> Check:
     try:
-        status = requests.head(url, timeout=_TIMEOUT_S, verify=str(host.ca_bundle()), allow_redirects=True).status_code
+        status = requests.head(
+            url, timeout=_TIMEOUT_S, verify=str(host.ca_bundle()), allow_redirects=True
+        ).status_code
     except requests.RequestException as error:
         return Check(
-            name=name, ok=False, found=f"does not answer ({type(error).__name__})", remedy=remedy, required=required
+            name=name,
+            ok=False,
+            found=f"does not answer ({type(error).__name__})",
+            remedy=remedy,
+            required=required,
         )
     good = status < requests.codes.bad_request
     return Check(
@@ -174,7 +198,9 @@ def _bases() -> Iterator[Check]:
     for name in sorted({base.distribution for base in catalog.load().bases.values()}):
         archive = host.archive(name)
         if archive is not None:
-            yield _answers(f"{name} archive", archive.main, "check apt's sources and the proxy", required=False)
+            yield _answers(
+                f"{name} archive", archive.main, "check apt's sources and the proxy", required=False
+            )
         else:
             yield Check(
                 name=f"{name} archive", ok=True, required=False,
@@ -196,7 +222,11 @@ def _interpreters() -> Iterator[Check]:
         places = cpython.cached(release)
         good = [path for path in places if file_sha256(path) == release.sha256]
         found = (
-            str(good[0]) if good else "wrong hash" if places else "not cached; downloaded when interpreters are built"
+            str(good[0])
+            if good
+            else "wrong hash"
+            if places
+            else "not cached; downloaded when interpreters are built"
         )
         yield Check(
             name=f"CPython {release.version} source", ok=bool(good) or not places, found=found, required=False,
@@ -210,7 +240,9 @@ def _detector() -> Iterator[Check]:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text())
     except (OSError, ValueError):
         bits = 28
-    known = subprocess.run(["getconf", "LONG_BIT"], capture_output=True, text=True, check=False).stdout.strip()
+    known = subprocess.run(
+        ["getconf", "LONG_BIT"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     most = 30  # clang 19's runtime shares the address space with at most this much randomness
     yield Check(
         name="race detector", ok=bits <= most and known == "64", required=False,

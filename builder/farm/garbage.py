@@ -93,7 +93,9 @@ class Found:
         }
 
 
-def find(store: Store, used: Used, *, now: float, keep_days: float, most_bytes: int | None) -> Found:
+def find(
+    store: Store, used: Used, *, now: float, keep_days: float, most_bytes: int | None
+) -> Found:
     """Find what may go.
 
     Args:
@@ -157,12 +159,16 @@ def remove(found: Found, store: Store, *, images: bool = True) -> None:
         piece.path.unlink(missing_ok=True)
 
 
-def _images(rows: Sequence[tuple[str, str, str, str, float]], going: Collection[str], store: Store) -> dict[str, str]:
+def _images(
+    rows: Sequence[tuple[str, str, str, str, float]], going: Collection[str], store: Store
+) -> dict[str, str]:
     """Return the tags of images whose evidence goes, by its key, but for those that other evidence names as well."""
     tags = {
         key: evidence.facts["tag"]
         for key, job, *_ in rows
-        if job.startswith("image:") and (evidence := store.get(key)) is not None and "tag" in evidence.facts
+        if job.startswith("image:")
+        and (evidence := store.get(key)) is not None
+        and "tag" in evidence.facts
     }
     gone = set(going)
     staying = {tag for key, tag in tags.items() if key not in gone}
@@ -171,10 +177,14 @@ def _images(rows: Sequence[tuple[str, str, str, str, float]], going: Collection[
 
 def _of_evidence(pieces: Iterable[Piece], store: Store) -> list[str]:
     """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
-    return [piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")]
+    return [
+        piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")
+    ]
 
 
-def _ids(document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]]) -> frozenset[str]:
+def _ids(
+    document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]],
+) -> frozenset[str]:
     return frozenset(
         finding["id"]
         for package in document["packages"]
@@ -193,7 +203,9 @@ def _pieces(
         half = path.name.startswith(".")  # what a killed farm was about to rename
         yield _piece(path, 0.0 if half else ages.get(path.name)), path.name in named
     index = store.folder / "index"
-    locks = {path: path.read_text() for path in _files(index / "locks") if not path.name.startswith(".")}
+    locks = {
+        path: path.read_text() for path in _files(index / "locks") if not path.name.startswith(".")
+    }
     alive = {path for path, text in locks.items() if living(json.loads(text)["job"])}
     locked = {sha256 for path in alive for sha256 in _SHA256.findall(locks[path])}
     for path in _files(index):

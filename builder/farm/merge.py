@@ -77,7 +77,13 @@ def matrix_digest(matrix: Matrix) -> str:
     return digest("matrix", matrix.model_dump(mode="json", exclude={"root"}))
 
 
-def write(shard: Shard, matrix: Matrix, sources: Sources, evidence: Mapping[str, Evidence], wheelhouse: Path) -> None:
+def write(
+    shard: Shard,
+    matrix: Matrix,
+    sources: Sources,
+    evidence: Mapping[str, Evidence],
+    wheelhouse: Path,
+) -> None:
     """Leave a shard's record in its wheelhouse."""
     record = _Record(
         schema_version=1,
@@ -85,7 +91,10 @@ def write(shard: Shard, matrix: Matrix, sources: Sources, evidence: Mapping[str,
         of=shard.of,
         matrix=matrix_digest(matrix),
         found={name: source.record() for name, source in sources.found.items()},
-        faults={name: (fault.code, fault.detail, fault.version) for name, fault in sources.faults.items()},
+        faults={
+            name: (fault.code, fault.detail, fault.version)
+            for name, fault in sources.faults.items()
+        },
         evidence=[_recorded(job, one) for job, one in evidence.items()],
     )
     with written_aside(wheelhouse / RECORD) as aside:
@@ -94,7 +103,9 @@ def write(shard: Shard, matrix: Matrix, sources: Sources, evidence: Mapping[str,
 
 def _recorded(job: str, evidence: Evidence) -> _Evidence:
     """Return evidence as the record has it: of this job, though another that asked the same may have found it out."""
-    return _Evidence(**{name: getattr(evidence, name) for name in _Evidence.model_fields} | {"job": job})
+    return _Evidence(
+        **{name: getattr(evidence, name) for name in _Evidence.model_fields} | {"job": job}
+    )
 
 
 def merge(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> Merged:
@@ -119,7 +130,9 @@ def merge(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> Merged:
         try:
             IndexCache(store.folder / "index").take(IndexCache(wheelhouse / "store" / "index"))
         except (ValueError, LookupError, TypeError) as error:
-            raise MergeError(wheelhouse, f"what it kept of the package index cannot be read ({error})") from None
+            raise MergeError(
+                wheelhouse, f"what it kept of the package index cannot be read ({error})"
+            ) from None
         found |= sources.found
         faults |= sources.faults
         for one in record.evidence:
@@ -134,7 +147,8 @@ def _read(wheelhouse: Path) -> _Record:
         return _Record.model_validate_json((wheelhouse / RECORD).read_bytes())
     except OSError as error:
         raise MergeError(
-            wheelhouse, f"has no {RECORD} ({error.strerror}); `wheelfarm run --shard K/N` leaves one"
+            wheelhouse,
+            f"has no {RECORD} ({error.strerror}); `wheelfarm run --shard K/N` leaves one",
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
@@ -150,11 +164,16 @@ def _check_set(records: Mapping[Path, _Record], matrix: Matrix) -> None:
         if record.matrix != wanted:
             raise MergeError(wheelhouse, "is a shard of another matrix than --matrix names")
         if record.of != of or not 1 <= record.number <= of or record.number in seen:
-            raise MergeError(wheelhouse, f"shard {record.number}/{record.of} does not go with the other shards")
+            raise MergeError(
+                wheelhouse, f"shard {record.number}/{record.of} does not go with the other shards"
+            )
         seen[record.number] = wheelhouse
     if missing := sorted(set(range(1, of + 1)) - seen.keys()):
         first = next(iter(records))
-        raise MergeError(first, f"is one of {of} shards, and {', '.join(f'{one}/{of}' for one in missing)} is missing")
+        raise MergeError(
+            first,
+            f"is one of {of} shards, and {', '.join(f'{one}/{of}' for one in missing)} is missing",
+        )
     covered = [name for record in records.values() for name in (*record.found, *record.faults)]
     for name in {*matrix.packages, *covered}:
         if covered.count(name) != 1:
@@ -180,7 +199,9 @@ def _take_files(record: _Record, sources: Sources, wheelhouse: Path, store: Stor
         if store.file(sha256).exists():
             continue
         if not source.is_file() or file_sha256(source) != sha256:
-            raise MergeError(wheelhouse, f"the file {sha256} is missing or damaged; run the shard again")
+            raise MergeError(
+                wheelhouse, f"the file {sha256} is missing or damaged; run the shard again"
+            )
         store.add_file(source)
     for log in {one.log for one in record.evidence if one.log}:
         if (wheelhouse / log).is_file() and not (store.wheelhouse / log).exists():

@@ -104,7 +104,10 @@ def load(identity: str, wheelhouse: Path) -> Replay:
     """
     found = sorted((wheelhouse / _FOLDER).glob(f"{identity}*.json")) if identity.isalnum() else []
     if len(found) != 1:
-        known = ", ".join(path.stem for path in sorted((wheelhouse / _FOLDER).glob("*.json"))[:10]) or "none"
+        known = (
+            ", ".join(path.stem for path in sorted((wheelhouse / _FOLDER).glob("*.json"))[:10])
+            or "none"
+        )
         raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
     try:
         return Replay(**json.loads(found[0].read_text()))
@@ -123,9 +126,12 @@ def needed(replay: Replay, graph: Plan) -> Plan:
     exercise = graph.jobs.get(f"exercise:{replay.name}@{replay.base}")
     if exercise is None:
         raise ReplayError(
-            replay.id, f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}"
+            replay.id,
+            f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}",
         )
-    return graph.upto(need for need in exercise.needs if replay.race or not need.startswith("race:"))
+    return graph.upto(
+        need for need in exercise.needs if replay.race or not need.startswith("race:")
+    )
 
 
 def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
@@ -148,7 +154,12 @@ def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
 
 
 def run(
-    replay: Replay, evidence: Mapping[str, Evidence], version: str, times: int, pure: tuple[Pure, ...], tools: Tools
+    replay: Replay,
+    evidence: Mapping[str, Evidence],
+    version: str,
+    times: int,
+    pure: tuple[Pure, ...],
+    tools: Tools,
 ) -> Replayed:
     """Run a replay in a container like the one its finding was seen in.
 
@@ -166,13 +177,17 @@ def run(
     """
     abi = catalog.load().abis[replay.abi]
     build = evidence[f"build:{replay.name}@{replay.base}"]
-    others = [one for name, one in evidence.items() if name.startswith("build:") and one is not build]
+    others = [
+        one for name, one in evidence.items() if name.startswith("build:") and one is not build
+    ]
     race = evidence.get(f"race:{replay.name}@{replay.base}")
     made = race.facts.get("race_wheel") if race else None
-    if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(abi.name, {}).get(
-        "wheel"
-    ):
-        raise ReplayError(replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on")
+    if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(
+        abi.name, {}
+    ).get("wheel"):
+        raise ReplayError(
+            replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on"
+        )
     image = image_of(replay, evidence)
     python = f"/opt/python/{abi.directory}/bin/python"
     served = dict(served_wheels(abi.name, (build, *others), pure))

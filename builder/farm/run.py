@@ -58,7 +58,9 @@ FRESH_S = 3600.0
 SHARD_FRESH_S = 86_400.0
 """The same for a shard: all shards of a run go by what was resolved when it was planned."""
 
-FAULTLESS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED})
+FAULTLESS = frozenset(
+    {Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED}
+)
 """Verdicts in which no fault was shown that keeps a wheel from working."""
 
 
@@ -140,7 +142,9 @@ class Ran:
         """Every verdict that occurs."""
         if self.sealed is not None:
             return frozenset(Verdict(name) for name in self.sealed.verdicts)
-        return frozenset(judgement.verdict for package in self.judged for judgement in package.abis.values())
+        return frozenset(
+            judgement.verdict for package in self.judged for judgement in package.abis.values()
+        )
 
 
 def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Resolved:
@@ -190,12 +194,18 @@ def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) 
 
 def _plan(matrix: Matrix, resolved: Resolved, request: Request) -> Plan:
     found = resolved.sources.found
-    if request.shard is not None and not found:  # there are fewer groups than shards: no image is needed either
+    if (
+        request.shard is not None and not found
+    ):  # there are fewer groups than shards: no image is needed either
         return plan.Plan(jobs={})
-    return plan.make(matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort))
+    return plan.make(
+        matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort)
+    )
 
 
-def outlook(matrix: Matrix, store: Store, request: Request, observer: Observer, *, listed: bool = True) -> Outlook:
+def outlook(
+    matrix: Matrix, store: Store, request: Request, observer: Observer, *, listed: bool = True
+) -> Outlook:
     """Tell what a run would do, why, and for how long. Starts nothing.
 
     Args:
@@ -210,10 +220,15 @@ def outlook(matrix: Matrix, store: Store, request: Request, observer: Observer, 
     """
     resolved = resolve(matrix, store, request, observer)
     if resolved.sealed is not None and not listed:
-        return Outlook(sources=resolved.sources, forecast=forecasts.nothing((), resolved.sealed.jobs))
+        return Outlook(
+            sources=resolved.sources, forecast=forecasts.nothing((), resolved.sealed.jobs)
+        )
     graph = _plan(matrix, resolved, request)
     if resolved.sealed is not None:
-        return Outlook(sources=resolved.sources, forecast=forecasts.nothing(graph.jobs.values(), len(graph.jobs)))
+        return Outlook(
+            sources=resolved.sources,
+            forecast=forecasts.nothing(graph.jobs.values(), len(graph.jobs)),
+        )
     changed = None if resolved.ground is None else unchanged.changed(store, resolved.ground)
     part = graph if changed is None else graph.reached_by(changed)
     forecast = forecasts.make(
@@ -223,7 +238,9 @@ def outlook(matrix: Matrix, store: Store, request: Request, observer: Observer, 
     return Outlook(sources=resolved.sources, forecast=forecast)
 
 
-def run(matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event) -> Ran:
+def run(
+    matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event
+) -> Ran:
     """Do the main job and write index and documents.
 
     Args:
@@ -260,7 +277,13 @@ def run(matrix: Matrix, store: Store, request: Request, observer: Observer, stop
 
 
 def replay(
-    wanted: Replay, version: str, times: int, matrix: Matrix, store: Store, observer: Observer, stop: threading.Event
+    wanted: Replay,
+    version: str,
+    times: int,
+    matrix: Matrix,
+    store: Store,
+    observer: Observer,
+    stop: threading.Event,
 ) -> Replayed:
     """Show a finding again, on the release it was found in or on another.
 
@@ -292,13 +315,22 @@ def replay(
     log.parent.mkdir(parents=True, exist_ok=True)
     engine = provision.ensure_engine(observer.say, store.farm_id)
     try:
-        tools = Tools(engine=engine, store=store, index=IndexProxy(engine, store), log=log, stop=stop, say=observer.say)
+        tools = Tools(
+            engine=engine,
+            store=store,
+            index=IndexProxy(engine, store),
+            log=log,
+            stop=stop,
+            say=observer.say,
+        )
         return replays.run(wanted, evidence, source.version, times, source.pure, tools)
     finally:
         engine.reap_run(engine.run_id)
 
 
-def merge(matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer) -> tuple[Judged, ...]:
+def merge(
+    matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer
+) -> tuple[Judged, ...]:
     """Judge what the shards of a run found out, and write index and documents as one run does.
 
     Args:
@@ -334,7 +366,9 @@ def _entered(store: Store) -> Iterator[str]:
 
 def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
     """Sort wheels into the index's channels, publish both, and write what constrains an installer to the first."""
-    served, quarantined = (index.described(files, store) for files in policy.channels(judged, matrix.farm.publish))
+    served, quarantined = (
+        index.described(files, store) for files in policy.channels(judged, matrix.farm.publish)
+    )
     index.publish(served, store, quarantined)
     constraints.write(served, matrix.abis, policy.remarks(judged), store.wheelhouse)
 
@@ -358,7 +392,11 @@ def _chosen(matrix: Matrix, only: Sequence[str]) -> list[str]:
 def _execute(
     graph: Plan, store: Store, request: Request, observer: Observer, stop: threading.Event
 ) -> Mapping[str, Evidence]:
-    again = frozenset(job for job in graph.jobs if not job.startswith("image:")) if request.again else frozenset()
+    again = (
+        frozenset(job for job in graph.jobs if not job.startswith("image:"))
+        if request.again
+        else frozenset()
+    )
     with contextlib.ExitStack() as guards:
 
         def engine() -> Engine:
@@ -369,7 +407,9 @@ def _execute(
             guards.enter_context(guarded(found.address, found.run_id))
             return found
 
-        executor = LocalExecutor(graph, store, observer, engine, room=request.room, stop=stop, locked=request.locked)
+        executor = LocalExecutor(
+            graph, store, observer, engine, room=request.room, stop=stop, locked=request.locked
+        )
         return executor.run(again)
 
 
@@ -378,8 +418,12 @@ def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) ->
     abis = [table.abis[name] for name in matrix.abis]
     order = {name: place for place, name in enumerate(matrix.packages)}
     judged = [verdict.judge_fault(fault, abis) for fault in found.faults.values()]
-    judged += [verdict.judge(_case(matrix, source, evidence), abis) for source in found.found.values()]
-    return tuple(sorted(judged, key=lambda package: (order.get(package.name, len(order)), package.name)))
+    judged += [
+        verdict.judge(_case(matrix, source, evidence), abis) for source in found.found.values()
+    ]
+    return tuple(
+        sorted(judged, key=lambda package: (order.get(package.name, len(order)), package.name))
+    )
 
 
 def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]) -> verdict.Case:
@@ -392,7 +436,11 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         source=source,
         builds={base: evidence[f"build:{name}@{base}"] for base in bases},
         audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
-        loads={(built, base): evidence[f"load:{name}@{built}/{base}"] for built in bases for base in matrix.bases},
+        loads={
+            (built, base): evidence[f"load:{name}@{built}/{base}"]
+            for built in bases
+            for base in matrix.bases
+        },
         skip={} if package is None else package.skip,
         bases=tuple(catalog.load().bases[base] for base in matrix.bases),
         interfaces=interfaces.load(),
@@ -400,5 +448,7 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         exercise=evidence.get(f"exercise:{name}@{base}"),
         speed=evidence.get(f"speed:{name}@{base}"),
         remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
-        system={base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases},
+        system={
+            base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases
+        },
     )

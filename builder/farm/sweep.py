@@ -28,14 +28,20 @@ def used(matrix: Matrix, store: Store, observer: Observer) -> Used:
     sdists: set[str] = set()
     lookup = all_recorded(store)
     for effort in Level:
-        prepared = prepare(matrix, store, Request(effort=effort, fresh_s=math.inf, again=True), observer)
+        prepared = prepare(
+            matrix, store, Request(effort=effort, fresh_s=math.inf, again=True), observer
+        )
         jobs |= prepared.plan.jobs.keys()
         keys |= {evidence.key for evidence in prepared.plan.outlook(lookup).values()}
-        sdists |= {job.sdist_sha256 for job in prepared.plan.jobs.values() if isinstance(job, Build)}
+        sdists |= {
+            job.sdist_sha256 for job in prepared.plan.jobs.values() if isinstance(job, Build)
+        }
     return Used(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset(sdists))
 
 
-def sweep(store: Store, used: Used, images: Collection[str], room: int | None) -> dict[str, int] | None:
+def sweep(
+    store: Store, used: Used, images: Collection[str], room: int | None
+) -> dict[str, int] | None:
     """Remove from the engine what no run needs: what killed builds left, images, what compilers kept.
 
     Args:

@@ -81,17 +81,25 @@ class Ground:
         return digest(self.common, list(self.packages.items()))
 
 
-def ground(matrix: Matrix, sources: Sources, patches: Mapping[str, tuple[str, ...]], effort: str) -> Ground:
+def ground(
+    matrix: Matrix, sources: Sources, patches: Mapping[str, tuple[str, ...]], effort: str
+) -> Ground:
     """Hash everything a whole run goes by."""
     rest = matrix.model_dump(mode="json", exclude={"root", "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
 
     def own(name: str) -> str:
-        source, settings = sources.found.get(name) or sources.faults.get(name), matrix.packages.get(name)
+        source, settings = (
+            sources.found.get(name) or sources.faults.get(name),
+            matrix.packages.get(name),
+        )
         # `repr` names every field of a source, at a fraction of what JSON takes.
         return f"{source!r} {settings and settings.model_dump_json(exclude_defaults=True)} {patches.get(name)!r}"
 
-    return Ground(common=digest(farm_digest(), rest, effort), packages={name: digest_text(own(name)) for name in names})
+    return Ground(
+        common=digest(farm_digest(), rest, effort),
+        packages={name: digest_text(own(name)) for name in names},
+    )
 
 
 @cache
@@ -107,7 +115,13 @@ def farm_digest() -> str:
     return total.hexdigest()
 
 
-def set_on(store: Store, ground: Ground, run: str, evidence: Mapping[str, Evidence], judged: Iterable[Judged]) -> None:
+def set_on(
+    store: Store,
+    ground: Ground,
+    run: str,
+    evidence: Mapping[str, Evidence],
+    judged: Iterable[Judged],
+) -> None:
     """Seal a run that is published and written, if it left nothing untold."""
     verdicts: dict[str, int] = {}
     for package in judged:
@@ -115,7 +129,11 @@ def set_on(store: Store, ground: Ground, run: str, evidence: Mapping[str, Eviden
             verdicts[judgement.verdict.value] = verdicts.get(judgement.verdict.value, 0) + 1
     left = {name: _stamp(store.wheelhouse / name) for name in _LEFT}
     snapshot = store.current_snapshot()
-    if snapshot is None or None in left.values() or not all(one.determined for one in evidence.values()):
+    if (
+        snapshot is None
+        or None in left.values()
+        or not all(one.determined for one in evidence.values())
+    ):
         store.forget(_NAME)
         return
     seal = Seal(
@@ -154,13 +172,17 @@ def changed(store: Store, ground: Ground) -> frozenset[str] | None:
     before = json.loads(store.remembered(_PACKAGES) or "{}")
     if before.get("of") != seal["of"] or not _has_files(content, store):
         return None
-    return frozenset(name for name, one in ground.packages.items() if before["packages"].get(name) != one)
+    return frozenset(
+        name for name, one in ground.packages.items() if before["packages"].get(name) != one
+    )
 
 
 def _content(store: Store) -> dict[str, Any]:
     text = store.remembered(_NAME)
     content: dict[str, Any] = json.loads(text) if text else {}
-    return content if content.get("seal", {}).keys() == _FIELDS else {}  # another farm may have written it
+    return (
+        content if content.get("seal", {}).keys() == _FIELDS else {}
+    )  # another farm may have written it
 
 
 def _has_files(content: Mapping[str, Any], store: Store) -> bool:

@@ -41,7 +41,11 @@ def reference() -> str:
     assert isinstance(group, TyperGroup)
     context: Any = group.make_context("wheelfarm", [], resilient_parsing=True)
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    visible = {name: command for name, command in commands.items() if command is not None and not command.hidden}
+    visible = {
+        name: command
+        for name, command in commands.items()
+        if command is not None and not command.hidden
+    }
 
     lines = [_HEAD, *_summary(visible)]
     for name, command in visible.items():
@@ -64,7 +68,12 @@ def _section(name: str, command: Any, context: Any) -> Iterator[str]:  # noqa: A
     """Give what there is to know about one command."""
     arguments = [one for one in command.params if isinstance(one, TyperArgument) and not one.hidden]
     options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
-    usage = ["wheelfarm", name, *(["[OPTIONS]"] if options else []), *map(_argument_usage, arguments)]
+    usage = [
+        "wheelfarm",
+        name,
+        *(["[OPTIONS]"] if options else []),
+        *map(_argument_usage, arguments),
+    ]
 
     yield f"## wheelfarm {name}\n"
     yield from _paragraphs(command.help or "")

@@ -46,7 +46,10 @@ def files() -> dict[str, str]:
 def findings() -> str:
     """Return the reference of all codes, as Markdown."""
     return (
-        "\n".join((_HEAD, *_index(), "", *(line for code in CODES.values() for line in _section(code)))).rstrip() + "\n"
+        "\n".join(
+            (_HEAD, *_index(), "", *(line for code in CODES.values() for line in _section(code)))
+        ).rstrip()
+        + "\n"
     )
 
 

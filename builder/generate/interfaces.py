@@ -33,7 +33,12 @@ def _ask(engine: Engine, tag: str) -> dict[str, Any]:
     programs = ("__init__.py", "elf.py", "interfaces.py")
     task = Task(
         image=tag,
-        command=["/opt/python/cp314-cp314/bin/python", "-m", "inside.interfaces", "/result/interfaces.json"],
+        command=[
+            "/opt/python/cp314-cp314/bin/python",
+            "-m",
+            "inside.interfaces",
+            "/result/interfaces.json",
+        ],
         files={f"/programs/inside/{name}": inside_program(name).encode() for name in programs},
         environment={"PYTHONPATH": "/programs"},
         collect="/result/interfaces.json",
@@ -57,12 +62,16 @@ def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str
     with tarfile.open(cpython.fetch(release, say)) as archive:
         for member in archive:
             path = member.name.partition("/")[2]
-            if path == "Misc/stable_abi.toml" or (path.startswith("Doc/c-api/") and path.endswith(".rst")):
+            if path == "Misc/stable_abi.toml" or (
+                path.startswith("Doc/c-api/") and path.endswith(".rst")
+            ):
                 content = archive.extractfile(member)
                 assert content is not None
                 texts[path] = content.read().decode()
     table = tomllib.loads(texts.pop("Misc/stable_abi.toml"))
-    stable = {name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()}
+    stable = {
+        name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()
+    }
     return stable, {name for text in texts.values() for name in _DOCUMENTED.findall(text)}
 
 
@@ -75,17 +84,27 @@ def main() -> None:
     folder = catalog.images_dir() / "interfaces"
     tags = {base: engine.newest_image(f"wheelfarm/verify-{base}") for base in known.bases}
     for base in (base for base, tag in tags.items() if tag is None):
-        print(f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one")
+        print(
+            f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one"
+        )
     first = known.oldest(tuple(known.bases)).name
     if tags[first] is None:
-        sys.exit(f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once")
+        sys.exit(
+            f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once"
+        )
     answers = {base: _ask(engine, tag) for base, tag in tags.items() if tag is not None}
     oldest = answers[first]
     for abi in known.abis.values():
         names = oldest["interpreters"][abi.directory]
-        _write(folder / f"{abi.name}.txt", (f"{name} inline" if inline else name for name, inline in names.items()))
+        _write(
+            folder / f"{abi.name}.txt",
+            (f"{name} inline" if inline else name for name, inline in names.items()),
+        )
     for base, answer in answers.items():
-        _write(folder / f"{base}.txt", (" ".join((name, *versions)) for name, versions in answer["libraries"].items()))
+        _write(
+            folder / f"{base}.txt",
+            (" ".join((name, *versions)) for name, versions in answer["libraries"].items()),
+        )
     _write(folder / "c-library.txt", oldest["c_library"])
     stable, documented = _from_source(print)
     _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in stable.items()))

@@ -67,7 +67,11 @@ def _pins(served: Manifest, abi: str) -> dict[str, list[str]]:
     """Return the versions that an ABI gets of each project, the newest last."""
     pins: dict[str, list[str]] = {}
     for project, entries in served.items():
-        versions = {parse_wheel_filename(entry.filename)[1] for entry in entries if serves(entry.filename, abi)}
+        versions = {
+            parse_wheel_filename(entry.filename)[1]
+            for entry in entries
+            if serves(entry.filename, abi)
+        }
         if versions:
             pins[project] = [str(version) for version in sorted(versions)]
     return pins
@@ -75,8 +79,13 @@ def _pins(served: Manifest, abi: str) -> dict[str, list[str]]:
 
 def _text(abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mapping[str, str]) -> str:
     own = pins[abi]
-    lines = [f"# What was verified on {abi}, and nothing else: pip install --constraint {abi}.txt ..."]
-    lines += [_pin(project, versions, remarks.get(project, "")) for project, versions in sorted(own.items())]
+    lines = [
+        f"# What was verified on {abi}, and nothing else: pip install --constraint {abi}.txt ..."
+    ]
+    lines += [
+        _pin(project, versions, remarks.get(project, ""))
+        for project, versions in sorted(own.items())
+    ]
     elsewhere: dict[str, list[str]] = {}
     for other in pins:
         for project in sorted(pins[other].keys() - own.keys()):
@@ -86,15 +95,24 @@ def _text(abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mappin
         by_abis.setdefault(" or ".join(others), []).append(project)
     for at, projects in sorted(by_abis.items()):
         lines += ["", f"# Must stay on {at}:"]
-        lines += [_missing(project, remarks.get(project, f"there is no wheel for {abi}")) for project in projects]
+        lines += [
+            _missing(project, remarks.get(project, f"there is no wheel for {abi}"))
+            for project in projects
+        ]
     nowhere = sorted(remarks.keys() - own.keys() - elsewhere.keys())
     if nowhere:
-        lines += ["", "# Not served at all:", *(_missing(project, remarks[project]) for project in nowhere)]
+        lines += [
+            "",
+            "# Not served at all:",
+            *(_missing(project, remarks[project]) for project in nowhere),
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _pin(project: str, versions: Sequence[str], remark: str) -> str:
-    if len(versions) > 1:  # pure wheels that several packages need: each of these was installed with one of them
+    if (
+        len(versions) > 1
+    ):  # pure wheels that several packages need: each of these was installed with one of them
         return f"{project}>={versions[0]},<={versions[-1]}  # served are {', '.join(versions)}"
     return f"{project}=={versions[0]}" + (f"  # {_line(remark)}" if remark else "")
 

@@ -29,12 +29,16 @@ def described(files: Iterable[Served], store: Store) -> Manifest:
     missing = {file.sha256 for file in wanted} - known.keys()
     if missing:
         with tempfile.TemporaryDirectory() as folder:
-            store.add_distributions([_examined(sha256, store, Path(folder) / "METADATA") for sha256 in sorted(missing)])
+            store.add_distributions(
+                [_examined(sha256, store, Path(folder) / "METADATA") for sha256 in sorted(missing)]
+            )
         known = store.distributions()
     return manifest(_entries(wanted, known))
 
 
-def _entries(files: Iterable[Served], known: dict[str, tuple[str, str, int, float]]) -> Iterator[Entry]:
+def _entries(
+    files: Iterable[Served], known: dict[str, tuple[str, str, int, float]]
+) -> Iterator[Entry]:
     for file in files:
         metadata, requires_python, size, added = known[file.sha256]
         yield Entry(
@@ -43,7 +47,9 @@ def _entries(files: Iterable[Served], known: dict[str, tuple[str, str, int, floa
             requires_python=requires_python,
             metadata=metadata,
             size_bytes=size,
-            uploaded_at=datetime.datetime.fromtimestamp(added, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            uploaded_at=datetime.datetime.fromtimestamp(added, datetime.UTC).strftime(
+                "%Y-%m-%dT%H:%M:%S.%fZ"
+            ),
             yanked=file.yanked,
         )
 

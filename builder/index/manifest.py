@@ -62,7 +62,15 @@ class Entry:
 Manifest = Mapping[str, tuple[Entry, ...]]
 """Files by canonical project name: what a channel holds, whole."""
 
-_FIELDS = ("filename", "sha256", "requires_python", "metadata", "size_bytes", "uploaded_at", "yanked")
+_FIELDS = (
+    "filename",
+    "sha256",
+    "requires_python",
+    "metadata",
+    "size_bytes",
+    "uploaded_at",
+    "yanked",
+)
 _row = attrgetter(*_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -88,7 +96,9 @@ def entries_of(text: str) -> tuple[Entry, ...]:
 
 def digests(content: Manifest) -> dict[str, str]:
     """Return a hash of every project's files; equal hashes mean equal files."""
-    return {project: digest_text("\n".join(map(_line, entries))) for project, entries in content.items()}
+    return {
+        project: digest_text("\n".join(map(_line, entries))) for project, entries in content.items()
+    }
 
 
 def _line(entry: Entry) -> str:

@@ -38,7 +38,12 @@ def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Give the root pages as (file name, text)."""
     names = list(projects)
     yield "index.html", _html("Simple index", (f'<a href="{name}/">{name}</a>' for name in names))
-    yield "index.json", json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in names]})
+    yield (
+        "index.json",
+        json.dumps(
+            {"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in names]}
+        ),
+    )
 
 
 def _html(title: str, links: Iterable[str]) -> str:
@@ -53,8 +58,12 @@ def _link(entry: Entry) -> str:
     attributes = {"data-requires-python": entry.requires_python, "data-yanked": entry.yanked}
     if entry.metadata:
         # PEP 714 renamed it; clients older than that read the second name.
-        attributes |= dict.fromkeys(("data-core-metadata", "data-dist-info-metadata"), f"sha256={entry.metadata}")
-    written = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes.items() if value)
+        attributes |= dict.fromkeys(
+            ("data-core-metadata", "data-dist-info-metadata"), f"sha256={entry.metadata}"
+        )
+    written = "".join(
+        f' {key}="{html.escape(value)}"' for key, value in attributes.items() if value
+    )
     return f'<a href="{path}#sha256={entry.sha256}"{written}>{name}</a>'
 
 
@@ -82,4 +91,9 @@ def _file(entry: Entry) -> dict[str, Any]:
         "yanked": entry.yanked,
     }
     told = {key: value for key, value in fields.items() if value}
-    return {"filename": entry.filename, "url": entry.path, "hashes": {"sha256": entry.sha256}, **told}
+    return {
+        "filename": entry.filename,
+        "url": entry.path,
+        "hashes": {"sha256": entry.sha256},
+        **told,
+    }

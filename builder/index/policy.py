@@ -76,7 +76,9 @@ def _refusal(package: Judged, filename: str, allowed: frozenset[str]) -> str:
 
 def _pure(package: Judged, allowed: frozenset[str]) -> Iterator[Served]:
     """Give the pure wheels that an admitted package needs."""
-    if not isinstance(package.source, Source) or not any(admits(one, allowed) for one in package.abis.values()):
+    if not isinstance(package.source, Source) or not any(
+        admits(one, allowed) for one in package.abis.values()
+    ):
         return
     only = package.source.only_pure
     for pure in (*package.source.pure, *((only,) if only else ())):

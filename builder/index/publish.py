@@ -43,7 +43,9 @@ class Published:
     changed: Mapping[str, tuple[str, ...]]
 
 
-def publish(served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False) -> Published:
+def publish(
+    served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False
+) -> Published:
     """Make the two channels hold exactly what the manifests say, and keep a snapshot of them.
 
     Args:
@@ -86,7 +88,9 @@ def _publish(
         for name, text in root_pages(content):
             replace_text(root / name, text)
     gone = (
-        known.keys() - wanted.keys() if known else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
+        known.keys() - wanted.keys()
+        if known
+        else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
     )
     for project in sorted(gone):
         _remove(root / project)
@@ -98,7 +102,9 @@ def _publish(
 def _placed(content: Manifest, channel: str, store: Store) -> Manifest:
     """Give every file its folder: none where its path has had no other content yet."""
     paths = {
-        f"{channel}/{project}/{entry.filename}": entry.sha256 for project, files in content.items() for entry in files
+        f"{channel}/{project}/{entry.filename}": entry.sha256
+        for project, files in content.items()
+        for entry in files
     }
     first = store.first_at(paths)
     return {
@@ -156,7 +162,9 @@ def _place(source: Path, target: Path) -> None:
     if target.exists() and target.samefile(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}")  # no wheel's name begins so; what an interruption left is cleared away
+    aside = target.with_name(
+        f".{target.name}"
+    )  # no wheel's name begins so; what an interruption left is cleared away
     aside.unlink(missing_ok=True)
     try:
         os.link(source, aside)

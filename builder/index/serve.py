@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 HTML = "text/html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
-_LATEST = {"application/vnd.pypi.simple.latest+json": JSON_V1, "application/vnd.pypi.simple.latest+html": HTML_V1}
+_LATEST = {
+    "application/vnd.pypi.simple.latest+json": JSON_V1,
+    "application/vnd.pypi.simple.latest+html": HTML_V1,
+}
 _OFFERED = (HTML, HTML_V1, JSON_V1)
 """Forms of a page, the one for whoever does not care first: a person with a browser."""
 
@@ -63,7 +66,9 @@ def application(wheelhouse: Path) -> Starlette:
         for channel in _CHANNELS
         for project in ("", "{project:str}/")
     ]
-    return Starlette(routes=[Route("/", start), *pages, Route("/{path:path}", file, methods=["GET"])])
+    return Starlette(
+        routes=[Route("/", start), *pages, Route("/{path:path}", file, methods=["GET"])]
+    )
 
 
 def serve(wheelhouse: Path, host: str, port: int) -> None:
@@ -76,14 +81,17 @@ def serve(wheelhouse: Path, host: str, port: int) -> None:
     """
     import uvicorn
 
-    uvicorn.run(application(wheelhouse), host=host, port=port, log_level="info", server_header=False)
+    uvicorn.run(
+        application(wheelhouse), host=host, port=port, log_level="info", server_header=False
+    )
 
 
 def negotiated(accept: str) -> str | None:
     """Return the content type of a page to answer with, or None where a client takes none that there is (PEP 691)."""
     wanted = [_preference(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
     scored = [
-        (max((quality for kind, quality in wanted if _matches(kind, offer)), default=0.0), offer) for offer in _OFFERED
+        (max((quality for kind, quality in wanted if _matches(kind, offer)), default=0.0), offer)
+        for offer in _OFFERED
     ]
     best = max(scored, key=lambda pair: pair[0])
     return best[1] if best[0] > 0 else None
@@ -105,7 +113,9 @@ def _matches(kind: str, offer: str) -> bool:
 async def _page(request: Request, files: StaticFiles) -> Response:
     kind = negotiated(request.headers.get("accept", ""))
     if kind is None:
-        return PlainTextResponse(f"This page is to be had as {', '.join(_OFFERED)}.\n", status_code=406)
+        return PlainTextResponse(
+            f"This page is to be had as {', '.join(_OFFERED)}.\n", status_code=406
+        )
     name = "index.json" if kind == JSON_V1 else "index.html"
     response = await _file(request, files, f"{request.url.path.lstrip('/')}{name}")
     response.headers["Content-Type"] = kind if kind == JSON_V1 else f"{kind}; charset=utf-8"
@@ -130,8 +140,14 @@ async def _file(request: Request, files: StaticFiles, path: str) -> Response:
         return RedirectResponse(f"{request.url.path}/")
     if not S_ISREG(stat.st_mode):
         raise HTTPException(404)
-    kind = _TYPES.get(PurePath(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-    response = FileResponse(full, media_type=kind, stat_result=stat, headers={"Cache-Control": "no-cache"})
+    kind = (
+        _TYPES.get(PurePath(path).suffix)
+        or mimetypes.guess_type(path)[0]
+        or "application/octet-stream"
+    )
+    response = FileResponse(
+        full, media_type=kind, stat_result=stat, headers={"Cache-Control": "no-cache"}
+    )
     response.headers["X-Content-Type-Options"] = "nosniff"
     if files.is_not_modified(response.headers, request.headers):
         return NotModifiedResponse(response.headers)

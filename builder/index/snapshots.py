@@ -62,12 +62,18 @@ def rollback(store: Store, wanted: str = "") -> Published:
     fitting = [one for one in kept if one.id.startswith(wanted)] if wanted else list(kept[1:2])
     if not fitting or (wanted and len(fitting) > 1):
         raise UnknownSnapshotError(wanted, tuple(one.id for one in kept))
-    channels = {channel: _manifest(store, tree) for channel, tree in store.snapshot(fitting[0].id).items()}
+    channels = {
+        channel: _manifest(store, tree) for channel, tree in store.snapshot(fitting[0].id).items()
+    }
     served, quarantine = channels[SERVED], channels[QUARANTINE]
     for entries in (*served.values(), *quarantine.values()):
         for entry in entries:
-            if not store.has_files({"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}):
-                raise UnknownSnapshotError(fitting[0].id, tuple(one.id for one in kept), lost=entry.filename)
+            if not store.has_files(
+                {"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}
+            ):
+                raise UnknownSnapshotError(
+                    fitting[0].id, tuple(one.id for one in kept), lost=entry.filename
+                )
     published = publish(served, store, quarantine, thorough=True)
     constraints.rewrite(served, quarantine, store.wheelhouse)
     return published

@@ -111,7 +111,9 @@ class Target:
                 self._repository = Repository(self.url, None, None, disable_progress_bar=True)
                 self._repository.set_certificate_authority(self._settings.cacert)
             except TwineException as error:
-                raise TargetError(self.url, f"no credentials could be had ({error})", remedy=_REMEDY) from None
+                raise TargetError(
+                    self.url, f"no credentials could be had ({error})", remedy=_REMEDY
+                ) from None
         return self._repository
 
 
@@ -123,18 +125,24 @@ def target(name: str) -> Target:
     """
     parser = argparse.ArgumentParser()
     Settings.register_argparse_arguments(parser)
-    given = parser.parse_args(["--non-interactive", "--disable-progress-bar"])  # with twine's variables
+    given = parser.parse_args(
+        ["--non-interactive", "--disable-progress-bar"]
+    )  # with twine's variables
     given.repository_url, given.repository = (name, "") if "://" in name else (None, name)
     try:
         settings = Settings.from_argparse(given)
     except TwineException as error:
-        raise TargetError(_without_user(name), str(error), remedy="name a URL, or a repository of ~/.pypirc") from None
+        raise TargetError(
+            _without_user(name), str(error), remedy="name a URL, or a repository of ~/.pypirc"
+        ) from None
     settings.cacert = settings.cacert or str(host.ca_bundle())
     logging.getLogger("twine").setLevel(logging.ERROR)  # where no keyring is, that is no news
     return Target(settings)
 
 
-def upload(store: Store, to: Target, say: Callable[[str], None], stop: threading.Event) -> tuple[Uploaded, ...]:
+def upload(
+    store: Store, to: Target, say: Callable[[str], None], stop: threading.Event
+) -> tuple[Uploaded, ...]:
     """Upload what `simple/` holds and the target does not have.
 
     Args:
@@ -172,7 +180,9 @@ def _uploaded(entry: Entry, outcome: Outcome, detail: str = "") -> Uploaded:
     return Uploaded(filename=entry.filename, sha256=entry.sha256, outcome=outcome, detail=detail)
 
 
-def _upload(entry: Entry, store: Store, to: Target, stop: threading.Event, *, replaces: bool) -> Uploaded:
+def _upload(
+    entry: Entry, store: Store, to: Target, stop: threading.Event, *, replaces: bool
+) -> Uploaded:
     """Upload a file.
 
     Args:
@@ -182,9 +192,14 @@ def _upload(entry: Entry, store: Store, to: Target, stop: threading.Event, *, re
         stop: set when the farm is asked to stop.
         replaces: the target was sent another build of this name before.
     """
-    if not store.has_files({"": entry.sha256}) or file_sha256(store.file(entry.sha256)) != entry.sha256:
+    if (
+        not store.has_files({"": entry.sha256})
+        or file_sha256(store.file(entry.sha256)) != entry.sha256
+    ):
         return _uploaded(
-            entry, Outcome.REFUSED, "the store's file is missing or damaged; `wheelfarm run` makes it anew"
+            entry,
+            Outcome.REFUSED,
+            "the store's file is missing or damaged; `wheelfarm run` makes it anew",
         )
     with _named(entry, store) as path:
         try:
@@ -194,7 +209,11 @@ def _upload(entry: Entry, store: Store, to: Target, stop: threading.Event, *, re
         answer = _answer(package, to, stop)
     if skip_upload(answer, skip_existing=True, package=package):
         if replaces:
-            return _uploaded(entry, Outcome.REFUSED, "the target has an earlier build under this name, and keeps it")
+            return _uploaded(
+                entry,
+                Outcome.REFUSED,
+                "the target has an earlier build under this name, and keeps it",
+            )
         return _uploaded(entry, Outcome.THERE, "the target says that it has a file of this name")
     return _judged(entry, answer, to)
 
@@ -221,10 +240,15 @@ def _answer(package: PackageFile, to: Target, stop: threading.Event) -> requests
             to.close()
             why = type(error).__name__  # its text may carry an address with credentials
             continue
-        if response.status_code not in _BUSY and response.status_code < requests.codes.internal_server_error:
+        if (
+            response.status_code not in _BUSY
+            and response.status_code < requests.codes.internal_server_error
+        ):
             return response
         why = f"status {response.status_code}"
-    raise TargetError(to.url, f"did not answer to {TRIES} tries ({why})", remedy="run the command again to go on")
+    raise TargetError(
+        to.url, f"did not answer to {TRIES} tries ({why})", remedy="run the command again to go on"
+    )
 
 
 def _judged(entry: Entry, response: requests.Response, to: Target) -> Uploaded:
@@ -233,11 +257,17 @@ def _judged(entry: Entry, response: requests.Response, to: Target) -> Uploaded:
     if response.ok and not response.is_redirect:
         return _uploaded(entry, Outcome.SENT)
     if response.is_redirect:
-        raise TargetError(to.url, f"redirects uploads ({said})", remedy="name the address that takes them")
+        raise TargetError(
+            to.url, f"redirects uploads ({said})", remedy="name the address that takes them"
+        )
     if status in _CLOSED:
         raise TargetError(to.url, f"does not let us in ({said})", remedy=_REMEDY)
     if status in _NO_UPLOADS:
-        raise TargetError(to.url, f"takes no uploads ({said})", remedy="name the address for uploads, not the index")
+        raise TargetError(
+            to.url,
+            f"takes no uploads ({said})",
+            remedy="name the address for uploads, not the index",
+        )
     return _uploaded(entry, Outcome.REFUSED, said)
 
 

@@ -64,7 +64,9 @@ def facts(path: Path) -> dict[str, Any]:
 def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
     text = wheel.text(f"{wheel.dist_info}/{name}")
     if text is None and wheel.members:
-        wheel.faults.append(("metadata", name, f"it has no {name} file in a .dist-info folder of its own"))
+        wheel.faults.append(
+            ("metadata", name, f"it has no {name} file in a .dist-info folder of its own")
+        )
     return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
 
 
@@ -111,7 +113,11 @@ def top_level(names: list[str]) -> dict[str, str]:
 def policy(wheel: Path) -> dict[str, object]:
     """Ask auditwheel which platform tag a wheel is consistent with."""
     done = subprocess.run(
-        ["auditwheel", "show", "--json", str(wheel)], capture_output=True, text=True, timeout=120, check=False
+        ["auditwheel", "show", "--json", str(wheel)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()

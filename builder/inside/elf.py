@@ -30,7 +30,15 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
 _PT_GNU_STACK, _PT_GNU_RELRO = 0x6474E551, 0x6474E552
 _PF_X = 1
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 4, 5, 6, 7, 8, 10
-_DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = 14, 15, 22, 24, 29, 30, 36
+_DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = (
+    14,
+    15,
+    22,
+    24,
+    29,
+    30,
+    36,
+)
 _DT_GNU_HASH, _DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFFB
 _DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
@@ -90,14 +98,20 @@ class Elf:
         if len(data) < 64:  # noqa: PLR2004 - the size of the header
             raise ElfError("the ELF header is cut short")
         if data[4] != 2 or data[5] != 1:  # noqa: PLR2004 - ELFCLASS64, ELFDATA2LSB
-            raise ElfError(f"it is {'32' if data[4] == 1 else '64'}-bit{', big-endian' if data[5] == 2 else ''}")  # noqa: PLR2004
+            bits = "32" if data[4] == 1 else "64"
+            order = ", big-endian" if data[5] == 2 else ""  # noqa: PLR2004 - ELFDATA2MSB
+            raise ElfError(f"it is {bits}-bit{order}")
         header = struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
         self.kind, number = header[0], header[1]
         self.machine = MACHINES.get(number, f"machine {number}")
         self._segments_at, self._sections_at = header[4], header[5]
-        self._segment_size, self._segment_count, self._section_size, self._section_count, self._section_names = header[
-            8:
-        ]
+        (
+            self._segment_size,
+            self._segment_count,
+            self._section_size,
+            self._section_count,
+            self._section_names,
+        ) = header[8:]
 
     # --- raw access --------------------------------------------------------------------------------------------------
 
@@ -123,7 +137,10 @@ class Elf:
     def offset(self, address: int) -> int:
         """Return where the byte of a virtual address is in the file."""
         for segment in self.segments:
-            if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
+            if (
+                segment.kind == _PT_LOAD
+                and segment.address <= address < segment.address + segment.size
+            ):
                 return segment.offset + address - segment.address
         raise ElfError(f"address {address:#x} is in no segment of the file")
 
@@ -167,7 +184,9 @@ class Elf:
         """Section headers by name, as (type, offset, size); none where they are gone or stale."""
         found = {}
         try:
-            names = self._unpack("<IIQQQQ", self._sections_at + self._section_names * self._section_size)[4]
+            names = self._unpack(
+                "<IIQQQQ", self._sections_at + self._section_names * self._section_size
+            )[4]
             for number in range(self._section_count if self._sections_at else 0):
                 name, kind, _, _, offset, size = self._unpack(
                     "<IIQQQQ", self._sections_at + number * self._section_size
@@ -183,7 +202,9 @@ class Elf:
         if segment is None:
             return ()
         entries = []
-        for tag, value in struct.iter_unpack("<QQ", self._bytes(segment.offset, segment.size // 16 * 16)):
+        for tag, value in struct.iter_unpack(
+            "<QQ", self._bytes(segment.offset, segment.size // 16 * 16)
+        ):
             if tag == 0:
                 break
             entries.append((tag, value))
@@ -252,12 +273,18 @@ class Elf:
     def bind_now(self) -> bool:
         """Whether it asks for all its symbols to be resolved when it is loaded."""
         flags, more = self._value(_DT_FLAGS) or 0, self._value(_DT_FLAGS_1) or 0
-        return self._value(_DT_BIND_NOW) is not None or bool(flags & _DF_BIND_NOW) or bool(more & _DF_1_NOW)
+        return (
+            self._value(_DT_BIND_NOW) is not None
+            or bool(flags & _DF_BIND_NOW)
+            or bool(more & _DF_1_NOW)
+        )
 
     @property
     def text_relocations(self) -> bool:
         """Whether loading it writes to its code."""
-        return self._value(_DT_TEXTREL) is not None or bool((self._value(_DT_FLAGS) or 0) & _DF_TEXTREL)
+        return self._value(_DT_TEXTREL) is not None or bool(
+            (self._value(_DT_FLAGS) or 0) & _DF_TEXTREL
+        )
 
     @property
     def relative_relocations(self) -> bool:
@@ -300,7 +327,9 @@ class Elf:
         for number, (name, info, _, section, value, _) in enumerate(_SYMBOL.iter_unpack(table)):
             if number:
                 version, library = (
-                    self._version_names.get(versions[number] & 0x7FFF, ("", "")) if versions else ("", "")
+                    self._version_names.get(versions[number] & 0x7FFF, ("", ""))
+                    if versions
+                    else ("", "")
                 )
                 local = info >> 4 == _STB_LOCAL
                 found.append(
@@ -319,7 +348,9 @@ class Elf:
     def _symbol_count(self) -> int:
         if (table := self._value(_DT_HASH)) is not None:
             return self._unpack("<II", self.offset(table))[1]
-        section = next((section for section in self.sections.values() if section[0] == _SHT_DYNSYM), None)
+        section = next(
+            (section for section in self.sections.values() if section[0] == _SHT_DYNSYM), None
+        )
         address = self._value(_DT_SYMTAB)
         if section is not None and address is not None and section[1] == self.offset(address):
             return section[2] // _SYMBOL.size
@@ -359,7 +390,9 @@ class Elf:
 
     @cached_property
     def _version_names(self) -> dict[int, tuple[str, str]]:
-        provided = {number: (name, "") for number, name in self._provided_versions.items() if number != 1}
+        provided = {
+            number: (name, "") for number, name in self._provided_versions.items() if number != 1
+        }
         return provided | self._needed_versions
 
     @cached_property

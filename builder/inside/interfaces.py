@@ -33,10 +33,14 @@ _DECLARATION = re.compile(r"\b(?:PyAPI_(?:FUNC|DATA)\([^)]*\)|extern\b(?! *\"C\"
 def interpreter(prefix: Path) -> dict[str, bool]:
     """Return what one interpreter exports, and which of it its public headers use on a caller's behalf."""
     headers = next(prefix.glob("include/python3*"))
-    text = "\n".join(path.read_text() for path in sorted((*headers.glob("*.h"), *headers.glob("cpython/*.h"))))
+    text = "\n".join(
+        path.read_text() for path in sorted((*headers.glob("*.h"), *headers.glob("cpython/*.h")))
+    )
     used = set(re.findall(r"\b_?Py\w+", _DECLARATION.sub("", _COMMENT.sub("", text))))
     elf = Elf((prefix / "bin" / "python").read_bytes())
-    return {symbol.name: symbol.name in used for symbol in elf.symbols if symbol.defined and symbol.name}
+    return {
+        symbol.name: symbol.name in used for symbol in elf.symbols if symbol.defined and symbol.name
+    }
 
 
 def libraries() -> dict[str, Elf]:
@@ -55,10 +59,18 @@ def libraries() -> dict[str, Elf]:
 def main() -> None:
     """Write the answer."""
     found = libraries()
-    c_library = {symbol.name for name in C_LIBRARY if name in found for symbol in found[name].symbols if symbol.defined}
+    c_library = {
+        symbol.name
+        for name in C_LIBRARY
+        if name in found
+        for symbol in found[name].symbols
+        if symbol.defined
+    }
     answer = {
         "interpreters": {
-            path.name: interpreter(path) for path in PYTHONS.glob("cp3*-cp3*") if (path / "include").exists()
+            path.name: interpreter(path)
+            for path in PYTHONS.glob("cp3*-cp3*")
+            if (path / "include").exists()
         },
         "libraries": {soname: sorted(elf.provided_versions) for soname, elf in found.items()},
         "c_library": sorted(c_library - {""}),

@@ -45,7 +45,9 @@ def load(wanted: dict[str, str]) -> dict[str, Any]:
             ignored = install(wanted, site, "--ignore-requires-python") is None
             if not ignored:
                 return {"install": problem, "modules": []}
-        found = next(iter(distributions(name=wanted["requirement"].partition("==")[0], path=[site])))
+        found = next(
+            iter(distributions(name=wanted["requirement"].partition("==")[0], path=[site]))
+        )
         facts = {
             "install": None,
             "python_version": version(wanted["python"]),
@@ -61,15 +63,25 @@ def imports(python: str, site: str, tops: dict[str, bool], natives: list[str]) -
     good = [fact["module"] for fact in probes if not {"error", "hang", "signal"} & fact.keys()]
     loaded = {name for fact in probes for name in fact.get("natives", ())}
     # Importing `a.b` begins with importing `a`: where that failed, or brought `a.b` along, there is nothing to add.
-    late = [name for name in natives if name not in loaded and name not in tops and name.partition(".")[0] in good]
+    late = [
+        name
+        for name in natives
+        if name not in loaded and name not in tops and name.partition(".")[0] in good
+    ]
     probes += [probe(python, wanted, name, native=True) for name in late]
     facts: dict[str, Any] = {"modules": probes}
     if good:
-        wanted = {**wanted, "tops": good, "natives": [name for name in natives if name.partition(".")[0] in good]}
+        wanted = {
+            **wanted,
+            "tops": good,
+            "natives": [name for name in natives if name.partition(".")[0] in good],
+        }
         for condition, (program, options) in CONDITIONS.items():
             if "signal" in facts.get("dev", {}):
                 break  # memory is damaged: what follows would differ from run to run
-            facts[condition] = told(run(python, program, wanted, options), whole=condition == "walk")
+            facts[condition] = told(
+                run(python, program, wanted, options), whole=condition == "walk"
+            )
     return facts
 
 
@@ -94,14 +106,20 @@ def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
     ]  # fmt: skip
     print("$", *command, flush=True)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"pip did not end within {INSTALL_TIMEOUT_S} s"
     print(done.stdout, done.stderr, flush=True)
     if done.returncode == 0:
         return None
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    return errors[0].removeprefix("ERROR: ") if errors else f"pip ended with exit code {done.returncode}"
+    return (
+        errors[0].removeprefix("ERROR: ")
+        if errors
+        else f"pip ended with exit code {done.returncode}"
+    )
 
 
 def version(python: str) -> str:
@@ -117,7 +135,9 @@ def metadata(found: Distribution, *, ignored: bool) -> dict[str, Any]:
     return {
         "requires_python": (found.metadata.get_all("Requires-Python") or [""])[0],
         "requires_python_ignored": ignored,
-        "free_threading": claims[-1].removeprefix(prefix).removeprefix(" :: ") or "yes" if claims else None,
+        "free_threading": claims[-1].removeprefix(prefix).removeprefix(" :: ") or "yes"
+        if claims
+        else None,
     }
 
 
@@ -127,7 +147,11 @@ def modules(found: Distribution) -> tuple[dict[str, bool], list[str]]:
     native: set[str] = set()
     for file in found.files or ():
         first = file.parts[0]
-        if first == "__pycache__" or not first.partition(".")[0].isidentifier() or first.endswith(_NOT_CODE):
+        if (
+            first == "__pycache__"
+            or not first.partition(".")[0].isidentifier()
+            or first.endswith(_NOT_CODE)
+        ):
             continue
         stem, _, rest = file.name.partition(".")
         importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
@@ -155,7 +179,9 @@ def probe(python: str, wanted: dict[str, Any], module: str, *, native: bool) -> 
     return {"module": module, "native": native, **facts, **ended}
 
 
-def run(python: str, program: str, wanted: dict[str, Any], options: tuple[str, ...]) -> dict[str, Any]:
+def run(
+    python: str, program: str, wanted: dict[str, Any], options: tuple[str, ...]
+) -> dict[str, Any]:
     """Run one probe in a process of its own.
 
     Returns:
@@ -167,18 +193,30 @@ def run(python: str, program: str, wanted: dict[str, Any], options: tuple[str, .
         command = [python, "-X", "faulthandler", *options, str(HERE / program), request]
         print("$", *command, flush=True)
         with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
+            )
             hung = not waited(process)
             errors.seek(0)
             text = errors.read(1 << 20).decode(errors="replace")
         print(text[-4000:], flush=True)
         # The folder has a new name each time; what is said of the same file has to be the same on every base.
-        lines = [json.loads(line.replace(f"{wanted['site']}/", "")) for line in output if line.endswith("\n")]
+        lines = [
+            json.loads(line.replace(f"{wanted['site']}/", ""))
+            for line in output
+            if line.endswith("\n")
+        ]
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
     if hung:
-        facts |= {"hang": f"no end within {IMPORT_TIMEOUT_S} s", "stack": stack(text, wanted["site"])}
+        facts |= {
+            "hang": f"no end within {IMPORT_TIMEOUT_S} s",
+            "stack": stack(text, wanted["site"]),
+        }
     elif process.returncode < 0:
-        facts |= {"signal": signal.Signals(-process.returncode).name, "stack": stack(text, wanted["site"])}
+        facts |= {
+            "signal": signal.Signals(-process.returncode).name,
+            "stack": stack(text, wanted["site"]),
+        }
     elif process.returncode > 0:
         facts["exit_code"] = process.returncode
     if len(facts) > 1 and lines and "begin" in lines[-1]:
@@ -210,7 +248,9 @@ def stack(text: str, site: str) -> dict[str, list[str]]:
             native.clear()
     python = [
         f"{path.removeprefix(site + '/')}:{line} in {function}"
-        for path, line, function in re.findall(r'^  File "([^"]+)", line (\d+) in (.+)$', text, re.MULTILINE)
+        for path, line, function in re.findall(
+            r'^  File "([^"]+)", line (\d+) in (.+)$', text, re.MULTILINE
+        )
         if not path.startswith(("<frozen importlib", str(HERE)))
     ]
     # What follows _Py_DumpStack is the handler itself and the C library's return from it.
@@ -223,7 +263,9 @@ def main() -> None:
     wanted = json.loads(Path(request).read_text())
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(load, wanted))
-    Path(output).write_text(json.dumps([{**item, **answer} for item, answer in zip(wanted, answers, strict=True)]))
+    Path(output).write_text(
+        json.dumps([{**item, **answer} for item, answer in zip(wanted, answers, strict=True)])
+    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ class Watch:
         self.failed: str | None = None
         self.loading: list[str] = []
         for step in ("create_module", "exec_module"):
-            setattr(ExtensionFileLoader, step, self._watched(step, getattr(ExtensionFileLoader, step)))
+            setattr(
+                ExtensionFileLoader, step, self._watched(step, getattr(ExtensionFileLoader, step))
+            )
 
     def _watched(self, step: str, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def call(loader: ExtensionFileLoader, subject: object) -> object:

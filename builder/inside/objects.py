@@ -84,12 +84,16 @@ class Objects:
         except ElfError as error:
             other = content[:4] == b"\x7fELF" and "-bit" in str(error)
             self._bad[path] = (
-                {"machine": f"a machine that {error}".replace("that it is ", "")} if other else {"damaged": str(error)}
+                {"machine": f"a machine that {error}".replace("that it is ", "")}
+                if other
+                else {"damaged": str(error)}
             )
 
     def extensions(self) -> dict[str, str]:
         """Return each extension module with the tag in its suffix."""
-        return {path: tag_of(path) for path in (*self._found, *self._bad) if self._is_extension(path)}
+        return {
+            path: tag_of(path) for path in (*self._found, *self._bad) if self._is_extension(path)
+        }
 
     def grafted(self) -> list[str]:
         """Return the libraries that a repair tool put in: they are in a folder `NAME.libs`."""
@@ -104,10 +108,18 @@ class Objects:
             return False
         found = self._found.get(path)
         tagged = re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path) is not None
-        return tagged or (found is not None and any(name.startswith("PyInit_") for name in found.defined))
+        return tagged or (
+            found is not None and any(name.startswith("PyInit_") for name in found.defined)
+        )
 
     def _facts(self, found: _Object) -> dict[str, Any]:
-        kind = "extension" if self._is_extension(found.path) else "program" if found.program else "library"
+        kind = (
+            "extension"
+            if self._is_extension(found.path)
+            else "program"
+            if found.program
+            else "library"
+        )
         facts = {"kind": kind, **found.facts}
         if kind != "extension":
             facts["init"] = None
@@ -151,7 +163,12 @@ class Objects:
                 inherited = () if one.runpath else chains[one.path]
                 folders = [*inherited, *self._folders(one, one.runpath)]
                 found = next(
-                    (self._found[path] for folder in folders if (path := _within(folder, name)) in self._found), None
+                    (
+                        self._found[path]
+                        for folder in folders
+                        if (path := _within(folder, name)) in self._found
+                    ),
+                    None,
                 )
                 if found is not None:
                     loaded.append(found)
@@ -168,7 +185,9 @@ class Objects:
         """Return the folders of a search path that lie in the wheel."""
         origin = one.folder or "."
         places = (
-            re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry) for entry in entries if entry.startswith("$")
+            re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry)
+            for entry in entries
+            if entry.startswith("$")
         )
         return tuple(posixpath.normpath(place) for place in places)
 
@@ -208,9 +227,8 @@ def _versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, st
     found: dict[str, dict[str, str]] = {}
     for library, version in elf.needed_versions:
         found.setdefault(library, {})[version] = ""
-    if (
-        elf.relative_relocations
-    ):  # an older C library leaves them undone; linkers do not always say that they need a newer one
+    # An older C library leaves them undone; linkers do not always say that they need a newer one.
+    if elf.relative_relocations:
         found.setdefault("libc.so.6", {})["GLIBC_ABI_DT_RELR"] = ""
     for symbol in sorted(undefined, key=lambda symbol: symbol.name, reverse=True):
         if symbol.library:
@@ -238,7 +256,9 @@ def _definition(elf: Elf) -> tuple[str, int] | None:
     return None
 
 
-def _build(undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, elf: Elf) -> tuple[str | None, str]:
+def _build(
+    undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, elf: Elf
+) -> tuple[str | None, str]:
     """Return the build of CPython that code was compiled for, and what shows it: a symbol that only one exports."""
     names = {symbol.name for symbol in undefined}
     for build, signs in (("free-threaded", _FREE_THREADED), ("gil", _GIL)):
@@ -254,7 +274,11 @@ def _build(undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, el
 
 
 def _init(
-    path: str, defined: frozenset[str], undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, elf: Elf
+    path: str,
+    defined: frozenset[str],
+    undefined: tuple[Symbol, ...],
+    definition: tuple[str, int] | None,
+    elf: Elf,
 ) -> dict[str, Any]:
     module = posixpath.basename(path).partition(".")[0]
     if module == "__init__":
@@ -268,7 +292,10 @@ def _init(
         else None
     )
     return {
-        "function": any(name in defined for name in (f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}"))
+        "function": any(
+            name in defined
+            for name in (f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}")
+        )
         or not module.isascii(),
         "phases": phases,
         "slots": {} if definition is None or phases != "multi" else _slots(definition, elf),

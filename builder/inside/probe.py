@@ -30,13 +30,19 @@ def main() -> None:
         importlib.import_module(wanted["module"])
     except BaseException as error:
         answer["error"] = loaders.described(error)
-        answer["missing"] = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        answer["missing"] = (
+            getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        )
     answer["seconds"] = round(time.perf_counter() - began, 4)
     answer["rss_bytes"] = max(0, resident() - rss)
     answer["gil"] = {"before": before, "after": loaders.gil(), "enabled_by": watch.enabled_by}
-    answer["gil"]["warned"] = any("global interpreter lock (GIL) has been enabled" in text for text in messages)
+    answer["gil"]["warned"] = any(
+        "global interpreter lock (GIL) has been enabled" in text for text in messages
+    )
     own = set(wanted["natives"])
-    answer["natives"] = {name: slots.declared(module) for name, module in watch.loaded.items() if name in own}
+    answer["natives"] = {
+        name: slots.declared(module) for name, module in watch.loaded.items() if name in own
+    }
     loaders.journal(wanted, answer)
 
 

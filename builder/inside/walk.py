@@ -21,7 +21,9 @@ def main() -> None:
     watch = loaders.Watch()
     seen: dict[tuple[str, str, str], None] = {}
 
-    def note(message: object, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    def note(
+        message: object, category: type[Warning], filename: str, lineno: int, *_: object
+    ) -> None:
         if (where := place(filename, lineno, wanted, watch)) is not None:
             seen[category.__name__, str(message)[:300], where] = None
 
@@ -44,7 +46,9 @@ def visit(name: str, wanted: dict[str, Any], watch: loaders.Watch) -> None:
     except BaseException as error:
         line["error"] = loaders.described(error)
     line["gil"] = [before, loaders.gil()]
-    line["loaded"] = [module for module in watch.loaded if module not in known and module in wanted["natives"]]
+    line["loaded"] = [
+        module for module in watch.loaded if module not in known and module in wanted["natives"]
+    ]
     loaders.journal(wanted, line)
 
 

@@ -35,7 +35,15 @@ _IN_MEMORY_BYTES = 64 << 20
 _TEXT_LIMIT_BYTES = 16 << 20
 _HASHES = {"sha256", "sha384", "sha512"}
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_TROUBLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_TROUBLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class Wheel:
@@ -127,7 +135,9 @@ class Wheel:
         for name in sorted(set(self._record) - set(self.members)):
             self._fault("record", name, f"RECORD lists {name}, which is not in the wheel")
 
-    def _content(self, name: str, info: zipfile.ZipInfo, held: ExitStack) -> bytes | mmap.mmap | None:
+    def _content(
+        self, name: str, info: zipfile.ZipInfo, held: ExitStack
+    ) -> bytes | mmap.mmap | None:
         with self._archive.open(info) as member:
             first = member.read(_CHUNK_BYTES)
             wanted = first.startswith(MAGIC) or name.endswith(".so")
@@ -158,7 +168,11 @@ class Wheel:
     @property
     def dist_info(self) -> str:
         """The name of its `.dist-info` folder; empty where there is none, or more than one."""
-        folders = {name.partition("/")[0] for name in self.members if name.partition("/")[0].endswith(".dist-info")}
+        folders = {
+            name.partition("/")[0]
+            for name in self.members
+            if name.partition("/")[0].endswith(".dist-info")
+        }
         return folders.pop() if len(folders) == 1 else ""
 
     def _read_record(self) -> None:
@@ -181,7 +195,11 @@ class Wheel:
         self._record[name] = (promised, size)
         known = name in self.members and name not in self._doubtful
         if known and size.isdigit() and int(size) != self.members[name].file_size:
-            self._fault("record", name, f"{name} has {self.members[name].file_size} bytes; RECORD says {size}")
+            self._fault(
+                "record",
+                name,
+                f"{name} has {self.members[name].file_size} bytes; RECORD says {size}",
+            )
 
     def _expected(self, name: str) -> tuple[str, str]:
         """Return (algorithm, digest) that RECORD promises for a member; no digest where there is nothing to compare."""

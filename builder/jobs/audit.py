@@ -57,11 +57,17 @@ class Audit:
         build, image = (inputs[need] for need in self.needs)
         if not build.files:
             return Result(facts={"wheels": {}})
-        wheels = {f"/wheels/{filename}": tools.store.file(sha256) for filename, sha256 in build.files.items()}
+        wheels = {
+            f"/wheels/{filename}": tools.store.file(sha256)
+            for filename, sha256 in build.files.items()
+        }
         task = Task(
             image=image.facts["tag"],
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
-            files={**wheels, **{f"/programs/inside/{name}": inside_program(name).encode() for name in _PROGRAMS}},
+            files={
+                **wheels,
+                **{f"/programs/inside/{name}": inside_program(name).encode() for name in _PROGRAMS},
+            },
             environment={"PYTHONPATH": "/programs"},
             collect=_OUTPUT,
             user="nobody",
@@ -69,9 +75,13 @@ class Audit:
         )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         if ended.exit_code != 0 or not ended.output:
-            raise CannotTellError(f"the audit ended with exit code {ended.exit_code} (log: {tools.log})")
+            raise CannotTellError(
+                f"the audit ended with exit code {ended.exit_code} (log: {tools.log})"
+            )
         found = json.loads(next(iter(ended.output.values())))
         for filename, sha256 in build.files.items():
             if abi3audit.claims(filename) and not found[filename]["faults"]:
-                found[filename]["abi3audit"] = abi3audit.objections(tools.store.file(sha256), filename)
+                found[filename]["abi3audit"] = abi3audit.objections(
+                    tools.store.file(sha256), filename
+                )
         return Result(facts={"wheels": found})

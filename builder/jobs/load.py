@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"
-_PROGRAMS = ("load.py", "loaders.py", "slots.py", "probe.py", "walk.py", "threads.py", "again.py", "subinterpreter.py")
+_PROGRAMS = (
+    "load.py",
+    "loaders.py",
+    "slots.py",
+    "probe.py",
+    "walk.py",
+    "threads.py",
+    "again.py",
+    "subinterpreter.py",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +83,10 @@ class Load:
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, *builds = self.needs
-        return {image: inputs[image].facts["content"], **{build: inputs[build].files for build in builds}}
+        return {
+            image: inputs[image].facts["content"],
+            **{build: inputs[build].files for build in builds},
+        }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("load", 2, self.settings(), list(self.reads(inputs).values()))
@@ -89,18 +101,29 @@ class Load:
             if wheel is None:
                 continue
             missing = [
-                name for name, other in zip(self.requires, others, strict=True) if wheel_of(other, abi.name) is None
+                name
+                for name, other in zip(self.requires, others, strict=True)
+                if wheel_of(other, abi.name) is None
             ]
-            loads[abi.name] = {"wheel": wheel, "claimed": runs_on(wheel, self.base), "missing": missing}
+            loads[abi.name] = {
+                "wheel": wheel,
+                "claimed": runs_on(wheel, self.base),
+                "missing": missing,
+            }
             if loads[abi.name]["claimed"] and not missing:
                 served = dict(self._served(abi.name, build, others))
-                files |= {f"/farm/{abi.name}/{path}": content for path, content in _pages(served, tools.store)}
+                files |= {
+                    f"/farm/{abi.name}/{path}": content
+                    for path, content in _pages(served, tools.store)
+                }
                 request.append(self._request(abi))
         if request:
             answers = self._ask(image.facts["tag"], request, files, tools)
             for answer in answers:
                 asked = next(item for item in request if item["abi"] == answer["abi"])
-                loads[answer["abi"]] |= {name: fact for name, fact in answer.items() if name not in asked}
+                loads[answer["abi"]] |= {
+                    name: fact for name, fact in answer.items() if name not in asked
+                }
         return Result(facts={"loads": loads})
 
     def _request(self, abi: Abi) -> dict[str, str]:
@@ -111,7 +134,9 @@ class Load:
             "index": f"file:///farm/{abi.name}/simple/",
         }
 
-    def _served(self, abi: str, build: Evidence, others: list[Evidence]) -> Iterator[tuple[str, str]]:
+    def _served(
+        self, abi: str, build: Evidence, others: list[Evidence]
+    ) -> Iterator[tuple[str, str]]:
         """Give (filename, sha256) of the wheels the index of this load holds: this build's, and what it needs."""
         for evidence in (build, *others):
             filename = wheel_of(evidence, abi)
@@ -141,7 +166,9 @@ class Load:
 
 def _pages(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:
     """Give a package index as files: its pages, and its wheels."""
-    manifest = index.manifest(index.Entry(filename=name, sha256=sha256) for name, sha256 in served.items())
+    manifest = index.manifest(
+        index.Entry(filename=name, sha256=sha256) for name, sha256 in served.items()
+    )
     for path, page in index.pages(manifest):
         yield path, page.encode()
     for project, entries in manifest.items():

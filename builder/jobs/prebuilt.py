@@ -50,6 +50,8 @@ class Given:
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:  # noqa: ARG002 - there is nothing to do
         return Result(
-            facts={"abis": {abi: {"wheel": filename} for abi, (filename, _) in self.wheels.items()}},
+            facts={
+                "abis": {abi: {"wheel": filename} for abi, (filename, _) in self.wheels.items()}
+            },
             files=dict(self.wheels.values()),
         )

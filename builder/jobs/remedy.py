@@ -39,7 +39,8 @@ _LIMIT_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
 _SHOWN = 3
 _TARGETS = (
-    "apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages'"
+    "apt-get indextargets --no-release-info "
+    "--format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages'"
 )
 _LIST = "/tmp/targets"  # noqa: S108 - inside a throw-away container
 
@@ -78,34 +79,55 @@ class Remedy:
             _read(search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools)
         found = search.found()
         answers = [
-            {"kind": want.kind, "name": want.name, "packages": [[hit.package, hit.path] for hit in hits[:_SHOWN]]}
+            {
+                "kind": want.kind,
+                "name": want.name,
+                "packages": [[hit.package, hit.path] for hit in hits[:_SHOWN]],
+            }
             for want, hits in found.items()
         ]
         return Result(
-            facts={"found": answers, "unknown": [[want.kind, want.name] for want in wants if want not in found]}
+            facts={
+                "found": answers,
+                "unknown": [[want.kind, want.name] for want in wants if want not in found],
+            }
         )
 
     def _targets(self, tag: str, tools: Tools) -> Iterator[tuple[str, str]]:
         """Give (archive, component) of the base's own suite, as apt in the image is configured."""
         command = ["sh", "-c", f"{_TARGETS} > {_LIST}"]
-        task = Task(image=tag, command=command, collect=_LIST, user="root", limits=Limits(timeout_s=60))
+        task = Task(
+            image=tag, command=command, collect=_LIST, user="root", limits=Limits(timeout_s=60)
+        )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         lines = next(iter(ended.output.values()), b"").decode().splitlines()
-        for archive, release, component in dict.fromkeys(tuple(line.split()) for line in lines if line.count(" ") == 2):  # noqa: PLR2004
+        for archive, release, component in dict.fromkeys(
+            tuple(line.split())
+            for line in lines
+            if line.count(" ") == 2  # noqa: PLR2004 - three words
+        ):
             if release == self.base.suite and archive.startswith(("http://", "https://")):
                 yield archive, component
 
 
 def wanted(build: Evidence) -> tuple[Want, ...]:
     """Return what a build missed, over all its ABIs."""
-    failures = (made["failure"] for made in build.facts.get("abis", {}).values() if "failure" in made)
-    return apt_contents.wants_of(item for failure in failures for item in failure.get("missing", ()))
+    failures = (
+        made["failure"] for made in build.facts.get("abis", {}).values() if "failure" in made
+    )
+    return apt_contents.wants_of(
+        item for failure in failures for item in failure.get("missing", ())
+    )
 
 
-def _read(search: apt_contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools) -> None:
+def _read(
+    search: apt_contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools
+) -> None:
     """Search the indexes of the machine's architecture and, where that is not enough, those of every architecture."""
     if not targets:
-        raise CannotTellError(f"apt in the builder image names no archive of {suite} that is reached by HTTP")
+        raise CannotTellError(
+            f"apt in the builder image names no archive of {suite} that is reached by HTTP"
+        )
     known = False
     for architecture in _ARCHITECTURES:
         for place in dict.fromkeys(
@@ -124,7 +146,9 @@ def _read(search: apt_contents.Search, targets: list[tuple[str, str]], suite: st
 def _find(archive: str, component: str, architecture: str, suite: str, tools: Tools) -> Path | None:
     """Return a contents index, or None where there is none. Debian has one per component, Ubuntu one for all."""
     for folder in (f"{component}/", ""):
-        place = _fetch(f"{archive.rstrip('/')}/dists/{suite}/{folder}Contents-{architecture}.gz", tools)
+        place = _fetch(
+            f"{archive.rstrip('/')}/dists/{suite}/{folder}Contents-{architecture}.gz", tools
+        )
         if place is not None:
             return place
     return None
@@ -142,7 +166,9 @@ def _fetch(url: str, tools: Tools) -> Path | None:
         return kept
     tools.say("fetching the archive's contents index")
     try:
-        with requests.get(url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())) as answer:
+        with requests.get(
+            url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())
+        ) as answer:
             if answer.status_code == requests.codes.not_found:
                 return None
             answer.raise_for_status()
@@ -153,7 +179,11 @@ def _fetch(url: str, tools: Tools) -> Path | None:
                     if tools.stop.is_set():
                         raise Interrupted
                     if file.tell() > _LIMIT_BYTES:
-                        raise CannotTellError(f"the archive's contents index is larger than {_LIMIT_BYTES >> 20} MiB")
+                        raise CannotTellError(
+                            f"the archive's contents index is larger than {_LIMIT_BYTES >> 20} MiB"
+                        )
     except (requests.RequestException, OSError) as error:
-        raise CannotTellError(f"the archive's contents index could not be had: {type(error).__name__}") from error
+        raise CannotTellError(
+            f"the archive's contents index could not be had: {type(error).__name__}"
+        ) from error
     return kept

@@ -17,7 +17,9 @@ def wheel_of(build: Evidence, abi: str) -> str | None:
     return None if filename is None else str(filename)
 
 
-def served_wheels(abi: str, builds: tuple[Evidence, ...], pure: tuple[Pure, ...]) -> Iterator[tuple[str, str]]:
+def served_wheels(
+    abi: str, builds: tuple[Evidence, ...], pure: tuple[Pure, ...]
+) -> Iterator[tuple[str, str]]:
     """Give (filename, sha256) of the wheels that must be there to import a package."""
     for build in builds:
         filename = wheel_of(build, abi)

@@ -78,7 +78,9 @@ class Search:
         for one in self._patterns:
             for filename in _filenames(one):
                 self._by_filename.setdefault(filename, []).append(one)
-        self._by_package = {f"{one.name.lower()}-dev": one for one in simple if one.kind == "development"}
+        self._by_package = {
+            f"{one.name.lower()}-dev": one for one in simple if one.kind == "development"
+        }
         self._hits: dict[Want, set[tuple[str, str, str]]] = {one: set() for one in simple}
 
     def read(self, lines: Iterable[str]) -> None:
@@ -114,7 +116,10 @@ class Search:
         for want in self._wants:
             hits = next((hits for one in want.alternatives() if (hits := self._hits[one])), set())
             ranked = sorted(hits, key=lambda hit: _rank(*hit))
-            by_package = {package: Hit(package=package, path=f"/{path}") for path, _, package in reversed(ranked)}
+            by_package = {
+                package: Hit(package=package, path=f"/{path}")
+                for path, _, package in reversed(ranked)
+            }
             order = dict.fromkeys(package for _, _, package in ranked)
             if order:
                 answers[want] = tuple(by_package[package] for package in order)
@@ -127,7 +132,9 @@ class Search:
 
 
 def _path_pattern(want: Want) -> re.Pattern[str]:
-    return re.compile(_PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower())))
+    return re.compile(
+        _PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower()))
+    )
 
 
 def _filenames(want: Want) -> tuple[str, ...]:
@@ -147,12 +154,23 @@ def _filenames(want: Want) -> tuple[str, ...]:
 def _rank(path: str, section: str, package: str) -> tuple[object, ...]:
     """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
     depth = sum(part != _MULTIARCH for part in PurePosixPath(path).parts)
-    return (depth, not section.endswith("libdevel"), not package.endswith("-dev"), len(package), package, path)
+    return (
+        depth,
+        not section.endswith("libdevel"),
+        not package.endswith("-dev"),
+        len(package),
+        package,
+        path,
+    )
 
 
 def described(want: Want) -> str:
     """Return a want in words."""
-    words = {"pkg-config": f"{want.name}.pc", "library": f"lib{want.name}.so", "program": f"the program {want.name}"}
+    words = {
+        "pkg-config": f"{want.name}.pc",
+        "library": f"lib{want.name}.so",
+        "program": f"the program {want.name}",
+    }
     return words.get(want.kind, want.name)
 
 

@@ -50,5 +50,7 @@ def _outcome(load: Evidence, abi: str, name: str) -> Outcome:
         return Outcome.NO_WHEEL
     if not facts["claimed"]:
         return Outcome.NOT_CLAIMED
-    failed = any(finding.verdict is Verdict.IMPORT_FAILURE for finding in load_rules.findings(facts, name))
+    failed = any(
+        finding.verdict is Verdict.IMPORT_FAILURE for finding in load_rules.findings(facts, name)
+    )
     return Outcome.FAILS if failed else Outcome.IMPORTS

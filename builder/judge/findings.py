@@ -43,15 +43,31 @@ class Code:
 
 
 def _error(code: str, title: str, verdict: Verdict | None, meaning: str, remedy: str) -> Code:
-    return Code(code=code, severity=Severity.ERROR, title=title, verdict=verdict, meaning=meaning, remedy=remedy)
+    return Code(
+        code=code,
+        severity=Severity.ERROR,
+        title=title,
+        verdict=verdict,
+        meaning=meaning,
+        remedy=remedy,
+    )
 
 
 def _warning(code: str, title: str, verdict: Verdict | None, meaning: str, remedy: str) -> Code:
-    return Code(code=code, severity=Severity.WARNING, title=title, verdict=verdict, meaning=meaning, remedy=remedy)
+    return Code(
+        code=code,
+        severity=Severity.WARNING,
+        title=title,
+        verdict=verdict,
+        meaning=meaning,
+        remedy=remedy,
+    )
 
 
 def _info(code: str, title: str, meaning: str, remedy: str) -> Code:
-    return Code(code=code, severity=Severity.INFO, title=title, verdict=None, meaning=meaning, remedy=remedy)
+    return Code(
+        code=code, severity=Severity.INFO, title=title, verdict=None, meaning=meaning, remedy=remedy
+    )
 
 
 _B = Verdict.BUILD_FAILURE

@@ -93,12 +93,19 @@ def load() -> Interfaces:
     policies = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
     removed = tomllib.loads((folder / "removed.toml").read_text())["removed"]
     return Interfaces(
-        exports={abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")} for abi in known.abis},
+        exports={
+            abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")}
+            for abi in known.abis
+        },
         stable={name: parse(since) or () for name, since in _rows(folder / "stable-abi.txt")},
         documented=frozenset(row[0] for row in _rows(folder / "documented.txt")),
         removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
         c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
-        bases={base: _shipped(base, path) for base in known.bases if (path := folder / f"{base}.txt").exists()},
+        bases={
+            base: _shipped(base, path)
+            for base in known.bases
+            if (path := folder / f"{base}.txt").exists()
+        },
         floors={
             parse(glibc) or (): {family: parse(number) or (0,) for family, number in row.items()}
             for glibc, row in policies["floors"].items()
@@ -121,7 +128,9 @@ def _shipped(base: str, path: Path) -> Policy:
         if family in _FAMILIES and (parsed := parse(number)) is not None:
             newest[family] = max(parsed, newest.get(family, ()))
     named = frozenset(version for version in versions if version != "GLIBC_PRIVATE")
-    return Policy(name=base, newest=newest, named=named, libraries=frozenset(row[0] for row in rows))
+    return Policy(
+        name=base, newest=newest, named=named, libraries=frozenset(row[0] for row in rows)
+    )
 
 
 _FAMILIES = frozenset({"GLIBC", "GLIBCXX", "CXXABI", "GCC", "ZLIB", "LIBATOMIC"})

@@ -29,7 +29,11 @@ def findings(facts: Facts, name: str) -> Iterator[Finding]:
     if not facts["claimed"]:
         return
     for missing in facts["missing"]:
-        yield Finding(code="WF405", detail=f"it needs {missing}, which has no wheel for this ABI", where=missing)
+        yield Finding(
+            code="WF405",
+            detail=f"it needs {missing}, which has no wheel for this ABI",
+            where=missing,
+        )
     if facts["missing"]:
         return
     if facts["install"] is not None:
@@ -50,7 +54,9 @@ def findings(facts: Facts, name: str) -> Iterator[Finding]:
 
 def _natives(modules: Iterable[Facts]) -> dict[str, Facts]:
     """Return what each extension module declares, of all that any probe loaded."""
-    return {name: declared for module in modules for name, declared in module.get("natives", {}).items()}
+    return {
+        name: declared for module in modules for name, declared in module.get("natives", {}).items()
+    }
 
 
 def _errors(condition: Facts) -> dict[str, str]:
@@ -61,13 +67,17 @@ def _errors(condition: Facts) -> dict[str, str]:
 # --- a plain import --------------------------------------------------------------------------------------------------
 
 
-def _imported(module: Facts, known: set[str], walked: Mapping[str, str] | None) -> Iterator[Finding]:
+def _imported(
+    module: Facts, known: set[str], walked: Mapping[str, str] | None
+) -> Iterator[Finding]:
     name = module["module"]
     if "signal" in module:
         detail = f"importing {name} dies of {module['signal']}{_at(module)}"
         yield Finding(code="WF403", detail=detail, where=name)
     elif "hang" in module:
-        yield Finding(code="WF404", detail=f"importing {name}: {module['hang']}{_at(module)}", where=name)
+        yield Finding(
+            code="WF404", detail=f"importing {name}: {module['hang']}{_at(module)}", where=name
+        )
     elif "error" in module:
         missing = (module.get("missing") or "").partition(".")[0]
         if missing in _LEFT_OUT and "." in name:
@@ -97,7 +107,9 @@ def _requires_python(facts: Facts, name: str) -> Iterator[Finding]:
         detail = f"requires-python is {stated!r}, which leaves {python} out, though everything imports there"
         yield Finding(code="WF408", detail=detail, where=name)
     elif metadata.get("requires_python_ignored"):
-        yield Finding(code="WF401", detail=f"requires-python {stated!r} leaves {python} out", where=name)
+        yield Finding(
+            code="WF401", detail=f"requires-python {stated!r} leaves {python} out", where=name
+        )
 
 
 def _admits(specifier: str, python: str) -> bool:
@@ -138,9 +150,14 @@ def _why(declared: Facts | None) -> str:
 
 def _declared(native: str, declared: Facts) -> Iterator[Finding]:
     if declared["init"] == "single-phase":
-        yield Finding(code="WF504", detail=f"{native} has single-phase initialisation", where=native)
+        yield Finding(
+            code="WF504", detail=f"{native} has single-phase initialisation", where=native
+        )
     elif declared["init"] == "multi-phase" and declared["interpreters"] != "own-gil":
-        stated = {None: "has no slot Py_mod_multiple_interpreters", "no": "says that it supports one interpreter only"}
+        stated = {
+            None: "has no slot Py_mod_multiple_interpreters",
+            "no": "says that it supports one interpreter only",
+        }
         detail = f"{native} {stated.get(declared['interpreters'], 'supports only interpreters that share the GIL')}"
         yield Finding(code="WF505", detail=detail, where=native)
 
@@ -164,7 +181,11 @@ def _conditions(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
     if not dev["warnings"] and not gil_on:
         # What warns is told of by WF411. A package that fails as a whole may be failed by another one's warning.
         stopped = _errors(strict).keys()
-        own = {name for name in _natives(facts["modules"]) if "." not in name or name.partition(".")[0] not in stopped}
+        own = {
+            name
+            for name in _natives(facts["modules"])
+            if "." not in name or name.partition(".")[0] not in stopped
+        }
         yield from _raised(strict, "WF412", "with warnings as errors", walked, own)
     yield from _died(threads, "WF413", "importing by eight threads at once")
     yield from _raised(threads, "WF414", "by eight threads at once", walked)
@@ -178,9 +199,15 @@ def _died(condition: Facts, code: str, doing: str) -> Iterator[Finding]:
     during = condition.get("during", "")
     at = f", at {during}" if during else ""
     if "signal" in condition:
-        yield Finding(code=code, detail=f"{doing}{at}, dies of {condition['signal']}{_at(condition)}", where=during)
+        yield Finding(
+            code=code,
+            detail=f"{doing}{at}, dies of {condition['signal']}{_at(condition)}",
+            where=during,
+        )
     elif "hang" in condition:
-        yield Finding(code=code, detail=f"{doing}{at}: {condition['hang']}{_at(condition)}", where=during)
+        yield Finding(
+            code=code, detail=f"{doing}{at}: {condition['hang']}{_at(condition)}", where=during
+        )
 
 
 def _raised(
@@ -193,7 +220,9 @@ def _raised(
             alike.setdefault(error, []).append(module)
     for error, modules in alike.items():
         more = f" ({len(modules) - 1} more of its modules alike)" if len(modules) > 1 else ""
-        yield Finding(code=code, detail=f"importing {modules[0]} {when}: {error}{more}", where=modules[0])
+        yield Finding(
+            code=code, detail=f"importing {modules[0]} {when}: {error}{more}", where=modules[0]
+        )
 
 
 def _subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
@@ -208,7 +237,12 @@ def _subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Findin
         # and may put it in words of its own.
         where = culprit or module
         refused = refused or (culprit in natives and natives[culprit]["interpreters"] != "own-gil")
-        if module in walked or refused or (culprit is not None and culprit not in natives) or where in seen:
+        if (
+            module in walked
+            or refused
+            or (culprit is not None and culprit not in natives)
+            or where in seen
+        ):
             continue
         seen.add(where)
         which = "a" if line["round"] == 1 else "the second"

@@ -114,7 +114,10 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
     verdict = finding.verdict or Verdict.UNDETERMINED
     judgements = {
         abi.name: Judgement(
-            abi=abi.name, verdict=verdict, reason=f"{finding.kind.title}: {fault.detail}", findings=(finding,)
+            abi=abi.name,
+            verdict=verdict,
+            reason=f"{finding.kind.title}: {fault.detail}",
+            findings=(finding,),
         )
         for abi in abis
     }
@@ -126,22 +129,34 @@ def judge(case: Case, abis: Iterable[Abi]) -> Judged:
     judgements = {abi.name: _judge_abi(case, abi) for abi in abis}
     source = case.source
     found = speed.judge(case.speed)
-    return Judged(name=source.name, version=source.version, source=source, abis=judgements, speed=found)
+    return Judged(
+        name=source.name, version=source.version, source=source, abis=judgements, speed=found
+    )
 
 
 def _judge_abi(case: Case, abi: Abi) -> Judgement:
     if case.source.only_pure is not None:
-        reason = "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
+        reason = (
+            "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
+        )
         return Judgement(abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason)
     wheels = tuple(_wheels(case, abi.name))
     built = list(_build_findings(case, abi.name))
     if wheels:
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
-        built = [replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built]
+        built = [
+            replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built
+        ]
     threads = list(stress_rules.distinct(_thread_findings(case))) if abi.free_threaded else []
-    exercised = stress_rules.exercised(case.race, case.exercise) if abi.free_threaded else Exercised()
-    findings = merged([*built, *_audit_findings(case, abi), *_load_findings(case, abi.name), *threads])
-    loaded = tuple(sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)}))
+    exercised = (
+        stress_rules.exercised(case.race, case.exercise) if abi.free_threaded else Exercised()
+    )
+    findings = merged(
+        [*built, *_audit_findings(case, abi), *_load_findings(case, abi.name), *threads]
+    )
+    loaded = tuple(
+        sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)})
+    )
     verdict = _verdict(findings, abi, exercised)
     reason = _reason(verdict, findings, wheels, loaded, exercised)
     return Judgement(
@@ -176,7 +191,11 @@ def _reason(
     seen = f"built as {floors}, imports on {', '.join(loaded) or 'no base'}"
     if verdict is Verdict.UNPROVEN:
         return f"{seen}, GIL stays off; {_threads_said(exercised)}"
-    return f"{seen}, GIL stays off; {_threads_said(exercised)}, nothing found" if exercised.enough else seen
+    return (
+        f"{seen}, GIL stays off; {_threads_said(exercised)}, nothing found"
+        if exercised.enough
+        else seen
+    )
 
 
 def _threads_said(exercised: Exercised) -> str:
@@ -194,10 +213,15 @@ def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
         key = (finding.code, finding.where, finding.detail)
         known = joined.get(key)
         bases = () if known is None else known.bases
-        joined[key] = replace(finding if known is None else known, bases=tuple(dict.fromkeys((*bases, *finding.bases))))
+        joined[key] = replace(
+            finding if known is None else known,
+            bases=tuple(dict.fromkeys((*bases, *finding.bases))),
+        )
     return tuple(
         sorted(
-            joined.values(), key=lambda finding: -1 if finding.verdict is None else finding.verdict.rank, reverse=True
+            joined.values(),
+            key=lambda finding: -1 if finding.verdict is None else finding.verdict.rank,
+            reverse=True,
         )
     )
 
@@ -224,14 +248,22 @@ def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
 
 
 def _untold(evidence: Evidence, base: str) -> Finding:
-    return Finding(code=evidence.facts["code"], detail=evidence.reason, where=base, bases=(base,), log=evidence.log)
+    return Finding(
+        code=evidence.facts["code"],
+        detail=evidence.reason,
+        where=base,
+        bases=(base,),
+        log=evidence.log,
+    )
 
 
 def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
     if case.source.trouble:
         yield Finding(code="WF109", detail=case.source.trouble, where="requirements")
     if case.source.circle:
-        yield Finding(code="WF110", detail=" needs ".join(case.source.circle), where="build requirements")
+        yield Finding(
+            code="WF110", detail=" needs ".join(case.source.circle), where="build requirements"
+        )
     if abi in case.skip:
         yield Finding(code="WF209", detail=case.skip[abi], where="matrix.toml")
         return
@@ -248,7 +280,9 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
                 log=build.log,
             )
         elif asked := build.facts.get("asked"):
-            detail = f"it asked for {', '.join(asked)}, which no build reaches, and was built without"
+            detail = (
+                f"it asked for {', '.join(asked)}, which no build reaches, and was built without"
+            )
             yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
     yield from _rebuilt(case, abi)
 
@@ -281,7 +315,10 @@ def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:
         if filename is None:
             continue
         facts = audit.facts["wheels"][filename]
-        for finding in (*findings_of(filename, facts, case.bases, case.interfaces), *_second_opinion(filename, facts)):
+        for finding in (
+            *findings_of(filename, facts, case.bases, case.interfaces),
+            *_second_opinion(filename, facts),
+        ):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
         subjects[base] = Subject.of(filename, facts, case.bases, case.interfaces)
     if len(subjects) > 1:
@@ -292,7 +329,11 @@ def _second_opinion(filename: str, facts: Mapping[str, Any]) -> Iterator[Finding
     """Take what auditwheel says beside the farm's own reading."""
     if "auditwheel_error" in facts:
         yield Finding(code="WF303", detail=facts["auditwheel_error"], where=filename)
-    elif "auditwheel" in facts and (floor := _audited_floor(facts["auditwheel"])) and _promises_less(filename, floor):
+    elif (
+        "auditwheel" in facts
+        and (floor := _audited_floor(facts["auditwheel"]))
+        and _promises_less(filename, floor)
+    ):
         detail = f"it is tagged {floor_name(filename)}; auditwheel says that it needs glibc {floor[0]}.{floor[1]}"
         yield Finding(code="WF302", detail=detail, where=filename)
 

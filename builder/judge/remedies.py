@@ -37,7 +37,10 @@ def advice(
     parts = []
     if found:
         line = apt_line(
-            {name: (*system.get(name, ()), *_packages(looked_up.get(name))) for name in {**system, base: ()}}
+            {
+                name: (*system.get(name, ()), *_packages(looked_up.get(name)))
+                for name in {**system, base: ()}
+            }
         )
         has = "; ".join(f"{item['packages'][0][0]} has {item['packages'][0][1]}" for item in found)
         parts.append(f"set {line} in [packages.{package}] ({has})")
@@ -64,5 +67,7 @@ def apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
     lists = {base: json.dumps(sorted(set(packages))) for base, packages in wanted.items()}
     if len(set(lists.values())) == 1:
         return f"apt = {next(iter(lists.values()))}"
-    rows = ", ".join(f'"{base}" = {packages}' for base, packages in sorted(lists.items()) if packages != "[]")
+    rows = ", ".join(
+        f'"{base}" = {packages}' for base, packages in sorted(lists.items()) if packages != "[]"
+    )
     return f"apt = {{ {rows} }}"

@@ -85,7 +85,11 @@ def judge(evidence: Evidence | None) -> Speed | None:
 def _measured(facts: Facts) -> Speed:
     calls, tried, cpus = facts["calls"], facts["tried"], int(facts["cpus"])
     if facts["gil"]:
-        return Speed(tried=tried, cpus=cpus, why="not measured: the package turns the GIL on, so threads take turns")
+        return Speed(
+            tried=tried,
+            cpus=cpus,
+            why="not measured: the package turns the GIL on, so threads take turns",
+        )
     if facts["plain"] is None or not calls or facts["rounds"] < ROUNDS:
         return Speed(tried=tried, cpus=cpus, why=f"not measured: {_too_little(facts)}")
     free, *others = list(facts["plain"]["rates"])
@@ -94,12 +98,16 @@ def _measured(facts: Facts) -> Speed:
     throughput, unsteady = _throughput(calls, others[0] if others else free)
     if (want := _wanting(machine, cpus)) or 2 * unsteady > len(calls):
         throughput = {}
-        differed = f"ratios of {unsteady} of {len(calls)} calls differed too much from round to round"
+        differed = (
+            f"ratios of {unsteady} of {len(calls)} calls differed too much from round to round"
+        )
         missing.append(f"throughput is not said: {want or differed}")
     costs = [_cost(call, free, others[0]) for call in calls] if others else []
     steady = [median(ratios) for ratios in costs if _steady(ratios)]
     if costs and not steady:
-        missing.append("the cost on one thread is not said: it differed too much from round to round")
+        missing.append(
+            "the cost on one thread is not said: it differed too much from round to round"
+        )
     return Speed(
         calls=len(calls),
         tried=tried,
@@ -117,14 +125,20 @@ def _too_little(facts: Facts) -> str:
     if not facts["tried"]:
         return "no call is known that could be measured"
     if not facts["calls"]:
-        found = [f"{count} {_REASONS[reason]}" for reason, count in sorted(facts["left_out"].items())]
+        found = [
+            f"{count} {_REASONS[reason]}" for reason, count in sorted(facts["left_out"].items())
+        ]
         return f"of {facts['tried']} calls {', '.join(found)}"
     return f"there was time for {facts['rounds']} rounds only"
 
 
 def _alone(facts: Facts) -> str:
     failed = facts["install"]
-    found = f"its wheel for the GIL does not install ({failed})" if failed else "there is no wheel for the GIL"
+    found = (
+        f"its wheel for the GIL does not install ({failed})"
+        if failed
+        else "there is no wheel for the GIL"
+    )
     return f"{found}, so there is nothing to compare with"
 
 
@@ -142,7 +156,11 @@ def _throughput(calls: Sequence[Facts], baseline: str) -> tuple[dict[str, dict[i
     """Return ratios by ABI and threads over the calls that are steady, and how many are not."""
     steady: list[dict[tuple[str, int], float]] = []
     for call in calls:
-        found = {(abi, threads): ratios for abi in call["rates"] for threads, ratios in _ratios(call, abi, baseline)}
+        found = {
+            (abi, threads): ratios
+            for abi in call["rates"]
+            for threads, ratios in _ratios(call, abi, baseline)
+        }
         if all(_steady(ratios) for ratios in found.values()):
             steady.append({way: median(ratios) for way, ratios in found.items()})
     ways: dict[str, dict[int, Ratio]] = {}
@@ -161,7 +179,10 @@ def _ratios(call: Facts, abi: str, baseline: str) -> Iterator[tuple[int, list[fl
 def _cost(call: Facts, free: str, other: str) -> list[float]:
     """Return the CPU time of a call without the GIL by that with it, round by round."""
     rates = call["rates"]
-    return [with_gil[1] / without[1] for without, with_gil in zip(rates[free]["1"], rates[other]["1"], strict=True)]
+    return [
+        with_gil[1] / without[1]
+        for without, with_gil in zip(rates[free]["1"], rates[other]["1"], strict=True)
+    ]
 
 
 def _steady(ratios: Sequence[float]) -> bool:

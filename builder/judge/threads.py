@@ -46,7 +46,9 @@ class Exercised:
     @property
     def enough(self) -> bool:
         """Whether finding nothing means something."""
-        return self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+        return (
+            self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+        )
 
     def missed(self, rarity: int) -> float:
         """Return how likely one trial misses a race that shows in one of so many calls side by side."""
@@ -59,7 +61,11 @@ def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
     surface = facts.get("surface")
     if not surface:
         return Exercised()
-    done = exercise is not None and exercise.determined and exercise.facts.get("install", "none") is None
+    done = (
+        exercise is not None
+        and exercise.determined
+        and exercise.facts.get("install", "none") is None
+    )
     under = set(facts.get("under_threads", ())) & set(surface["callables"])
     proven = all(facts["preflight"].values())
     callables = set(surface["callables"])
@@ -88,18 +94,32 @@ def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
     if facts.get("wheel") is None:
         return
     if facts["failure"] is not None:
-        yield Finding(code="WF610", detail=f"it does not compile with ThreadSanitizer: {facts['failure']}", log=log)
+        yield Finding(
+            code="WF610",
+            detail=f"it does not compile with ThreadSanitizer: {facts['failure']}",
+            log=log,
+        )
         return
     preflight = facts["preflight"]
     if not preflight["racy_seen"] or not preflight["clean_silent"]:
-        missed = "did not see a race that is there" if not preflight["racy_seen"] else "saw a race where there is none"
+        missed = (
+            "did not see a race that is there"
+            if not preflight["racy_seen"]
+            else "saw a race where there is none"
+        )
         yield Finding(code="WF609", detail=f"the detector {missed}", where="canary", log=log)
         return
     if facts["install"] is not None:
-        yield Finding(code="WF610", detail=f"it could not be installed to be examined: {facts['install']}", log=log)
+        yield Finding(
+            code="WF610",
+            detail=f"it could not be installed to be examined: {facts['install']}",
+            log=log,
+        )
         return
     if facts["surface"] is None:
-        yield Finding(code="WF611", detail="calling it alone ended every attempt to learn how", log=log)
+        yield Finding(
+            code="WF611", detail="calling it alone ended every attempt to learn how", log=log
+        )
         return
     yield from _covered(facts, log)
     for event in facts["races"][:_MOST]:
@@ -110,12 +130,18 @@ def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
     for event in facts["advisory"][:_MOST]:
         code = "WF607" if event.get("lock_free") else "WF606"
         where = " and ".join(event["places"])
-        yield Finding(code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log)
+        yield Finding(
+            code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log
+        )
 
 
 def _with_gil(finding: Finding, facts: Facts) -> Finding:
     """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
-    return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}") if facts.get("gil") else finding
+    return (
+        replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
+        if facts.get("gil")
+        else finding
+    )
 
 
 def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
@@ -141,14 +167,19 @@ def _race(event: Facts, log: str) -> Finding:
     detail = f"{', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
     code = "WF604" if event["freed"] else "WF605"
     where = " and ".join(event["places"])
-    return Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True)
+    return Finding(
+        code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True
+    )
 
 
 def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
     """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
     what = event["what"]
     where = ", ".join(event["calls"]["natives"][:4]) or _calls(event)
-    how = {"crash": f"{event.get('signal') or 'the process ends'} when ", "hang": "no end when "}.get(what, "")
+    how = {
+        "crash": f"{event.get('signal') or 'the process ends'} when ",
+        "hang": "no end when ",
+    }.get(what, "")
     detail = f"{how}threads make {_calls(event)}{_counted(event)}"
     if not event.get("shown"):
         if what != "wrong":
@@ -163,7 +194,9 @@ def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
         detail += "; it happens with an object for each thread too: what they share is the module's"
     if sentences := event.get("sentences"):
         detail += f": {sentences[0][:300]}"
-    yield Finding(code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=race)
+    yield Finding(
+        code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=race
+    )
 
 
 def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
@@ -173,11 +206,23 @@ def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
         yield Finding(code="WF614", detail=facts["why"], where="tests", log=log)
         return
     if facts["crash"]:
-        yield Finding(code="WF613", detail=f"{facts['crash']} with {facts['threads']} threads", where="tests", log=log)
+        yield Finding(
+            code="WF613",
+            detail=f"{facts['crash']} with {facts['threads']} threads",
+            where="tests",
+            log=log,
+        )
     if facts["single"]:
-        named = "; ".join(f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MOST])
-        count, total = len(facts["single"]), facts["parallel"]["passed"] + facts["parallel"]["failed"]
-        yield Finding(code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log)
+        named = "; ".join(
+            f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MOST]
+        )
+        count, total = (
+            len(facts["single"]),
+            facts["parallel"]["passed"] + facts["parallel"]["failed"],
+        )
+        yield Finding(
+            code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log
+        )
     for name, message in list(facts["findings"].items())[:_MOST]:
         yield Finding(code="WF612", detail=message, where=name, log=log)
 

@@ -84,7 +84,9 @@ def make(
     needs = {name: job.needs for name, job in pending.items()}
     played = schedule.simulate(needs, took, schedule.shares(pending, peaks), room)
     return Forecast(
-        to_run=tuple(_expected(job, known, before.get(job.id), took[job.id]) for job in pending.values()),
+        to_run=tuple(
+            _expected(job, known, before.get(job.id), took[job.id]) for job in pending.values()
+        ),
         known=tuple((job.id, job.needs) for job in plan.jobs.values() if job.id not in pending),
         known_count=len(plan.jobs) - len(pending),
         seconds=played.makespan_s,
@@ -100,11 +102,17 @@ def nothing(jobs: Iterable[Job], count: int) -> Forecast:
         count: how many there are.
     """
     return Forecast(
-        to_run=(), known=tuple((job.id, job.needs) for job in jobs), known_count=count, seconds=0.0, work_s=0.0
+        to_run=(),
+        known=tuple((job.id, job.needs) for job in jobs),
+        known_count=count,
+        seconds=0.0,
+        work_s=0.0,
     )
 
 
-def _expected(job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float) -> Expected:
+def _expected(
+    job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float
+) -> Expected:
     after = tuple(need for need in job.needs if need not in known)
     inputs = {need: known[need] for need in job.needs if need in known}
     return Expected(

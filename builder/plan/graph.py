@@ -86,7 +86,9 @@ class Plan:
         known: dict[str, Evidence] = {}
         for job in self.jobs.values():
             if all(need in known or need in MEANS for need in job.needs):
-                found = lookup(job, job.key({need: known[need] for need in job.needs if need in known}))
+                found = lookup(
+                    job, job.key({need: known[need] for need in job.needs if need in known})
+                )
                 if found is not None:
                     known[job.id] = found if found.job == job.id else replace(found, job=job.id)
         return known
@@ -144,7 +146,15 @@ def _threads(
         recipes = package.recipes if package else ()
         tests = package.tests if package else OwnTests()
         jobs.append(
-            Race(build=build, abi=abi, effort=effort, tests=tests, recipes=recipes, requires=requires, pure=source.pure)
+            Race(
+                build=build,
+                abi=abi,
+                effort=effort,
+                tests=tests,
+                recipes=recipes,
+                requires=requires,
+                pure=source.pure,
+            )
         )
         jobs.append(
             Exercise(
@@ -181,7 +191,9 @@ def _compared(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
     return (free, *others[:1])
 
 
-def images(bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]) -> Iterator[Job]:
+def images(
+    bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]
+) -> Iterator[Job]:
     """Give the jobs that make images.
 
     Args:

@@ -43,7 +43,9 @@ EVERY_CPU = 1e9
 """A share of CPUs that no machine has: such a job runs alone."""
 
 USUAL: Mapping[str, Usual] = {
-    "image:interpreters": _usual(300.0, 1024, EVERY_CPU),  # compiled by as many processes as there are CPUs
+    "image:interpreters": _usual(
+        300.0, 1024, EVERY_CPU
+    ),  # compiled by as many processes as there are CPUs
     "image:race-interpreter": _usual(300.0, 2048, EVERY_CPU),
     "image": _usual(60.0, 512),
     "build": _usual(30.0, 1024),
@@ -116,7 +118,9 @@ def priorities(longest: Mapping[str, float]) -> dict[str, float]:
 class Queue:
     """Jobs whose inputs exist, and what of the machine is free for them."""
 
-    def __init__(self, priority: Mapping[str, float], taken: Mapping[str, Room], room: Room) -> None:
+    def __init__(
+        self, priority: Mapping[str, float], taken: Mapping[str, Room], room: Room
+    ) -> None:
         """Prepare.
 
         Args:
@@ -169,7 +173,10 @@ class Queue:
 
     def _share(self, job: str) -> Room:
         share = self._taken[job]
-        return Room(cpus=min(share.cpus, self._all.cpus), memory_bytes=min(share.memory_bytes, self._all.memory_bytes))
+        return Room(
+            cpus=min(share.cpus, self._all.cpus),
+            memory_bytes=min(share.memory_bytes, self._all.memory_bytes),
+        )
 
     def _fits(self, job: str) -> bool:
         share = self._share(job)
@@ -192,7 +199,10 @@ class Forecast:
 
 
 def simulate(
-    needs: Mapping[str, Iterable[str]], took: Mapping[str, float], taken: Mapping[str, Room], room: Room
+    needs: Mapping[str, Iterable[str]],
+    took: Mapping[str, float],
+    taken: Mapping[str, Room],
+    room: Room,
 ) -> Forecast:
     """Play a graph through the queue on a clock of its own.
 

@@ -90,13 +90,17 @@ class IndexCache:
         with no_space(self.folder), written_aside(self.file(fetched.sha256)) as aside:
             bring(aside)
             if file_sha256(aside) != fetched.sha256:
-                raise CannotTellError(f"{fetched.filename} was damaged on its way out of the index proxy")
+                raise CannotTellError(
+                    f"{fetched.filename} was damaged on its way out of the index proxy"
+                )
         self._list(fetched.project, fetched.entry)
 
     def _list(self, project: str, entry: dict[str, Any]) -> None:
         page = self.folder / "projects" / f"{project}.json"
         with self._mutex:
-            entries: list[dict[str, Any]] = [one for one in _read(page, []) if one["filename"] != entry["filename"]]
+            entries: list[dict[str, Any]] = [
+                one for one in _read(page, []) if one["filename"] != entry["filename"]
+            ]
             entries.append(_offline(entry))
             _write(page, sorted(entries, key=lambda one: str(one["filename"])))
 
@@ -119,13 +123,20 @@ class IndexCache:
 
     def entries(self) -> Entries:
         """Return what the index said of every file that is here, by project."""
-        found = {page.stem: _read(page, []) for page in sorted((self.folder / "projects").glob("*.json"))}
-        return {name: [entry for entry in entries if self._has(entry)] for name, entries in found.items()}
+        found = {
+            page.stem: _read(page, []) for page in sorted((self.folder / "projects").glob("*.json"))
+        }
+        return {
+            name: [entry for entry in entries if self._has(entry)]
+            for name, entries in found.items()
+        }
 
     def newest(self, limit_bytes: int) -> Iterator[str]:
         """Give the sha256 of files, those added last first, as many as fit into a size."""
         found = [
-            (path.stat(), path.name) for path in (self.folder / "files").glob("??/*") if _SHA256.fullmatch(path.name)
+            (path.stat(), path.name)
+            for path in (self.folder / "files").glob("??/*")
+            if _SHA256.fullmatch(path.name)
         ]
         for status, sha256 in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
             limit_bytes -= status.st_size
@@ -144,7 +155,9 @@ class IndexCache:
 
     def write_lock(self, job: str, fetched: Iterable[Fetched]) -> None:
         """Record which files of the index a job fetched."""
-        files: list[dict[str, Any]] = [{"project": one.project, "entry": _offline(one.entry)} for one in fetched]
+        files: list[dict[str, Any]] = [
+            {"project": one.project, "entry": _offline(one.entry)} for one in fetched
+        ]
         files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
         _write(self._lock_path(job), {"job": job, "files": files})
 

@@ -80,7 +80,9 @@ class Visit:
             reason = f"--locked: nothing is recorded of {names}, which is needed now; run once without --locked"
             return CannotTellError(reason, code="WF903")
         if self.silent:
-            return CannotTellError(f"the package index did not give {', '.join(self.silent)}", code="WF106")
+            return CannotTellError(
+                f"the package index did not give {', '.join(self.silent)}", code="WF106"
+            )
         return None
 
 
@@ -116,7 +118,9 @@ class IndexProxy:
         """
         lock = self.cache.lock(job)
         if self.locked and lock is None:
-            raise CannotTellError(f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903")
+            raise CannotTellError(
+                f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903"
+            )
         files = {sha256: self.cache.file(sha256) for sha256 in _hashes(lock or {})}
         token = uuid.uuid4().hex
         described = {"locked": lock if self.locked else None}
@@ -160,12 +164,18 @@ class IndexProxy:
             limits=Limits(memory_bytes=1 << 30, processes=1024),
         )
         service = self._engine.serve(task, "/result/ready", stop)
-        self._give(service, {sha256: self.cache.file(sha256) for sha256 in self.cache.newest(_GIVEN_BYTES)})
+        self._give(
+            service, {sha256: self.cache.file(sha256) for sha256 in self.cache.newest(_GIVEN_BYTES)}
+        )
         return service
 
     def _give(self, service: Service, files: Mapping[str, Path]) -> None:
         """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
-        new = {sha256: path for sha256, path in files.items() if sha256 not in self._given and path.exists()}
+        new = {
+            sha256: path
+            for sha256, path in files.items()
+            if sha256 not in self._given and path.exists()
+        }
         if new:
             service.put({f"{_HOME}/files/{sha256}": path for sha256, path in new.items()})
             self._given |= set(new)
@@ -193,15 +203,25 @@ class Session:
         """
         text = self._service.get(f"/result/records/{self._token}.jsonl") or b""
         events = [json.loads(line) for line in text.decode().splitlines()]
-        files = [Fetched(project=event["project"], entry=event["entry"]) for event in events if event["kind"] == "file"]
+        files = [
+            Fetched(project=event["project"], entry=event["entry"])
+            for event in events
+            if event["kind"] == "file"
+        ]
         for one in files:
             if not self._cache.file(one.sha256).exists():
                 self._cache.add(one, partial(self._service.copy, f"/result/files/{one.sha256}"))
         return Visit(
             fetched=tuple(files),
-            asked=tuple(dict.fromkeys(event["host"] for event in events if event["kind"] == "asked")),
-            silent=tuple(dict.fromkeys(event["what"] for event in events if event["kind"] == "silent")),
-            unlocked=tuple(dict.fromkeys(event["project"] for event in events if event["kind"] == "unlocked")),
+            asked=tuple(
+                dict.fromkeys(event["host"] for event in events if event["kind"] == "asked")
+            ),
+            silent=tuple(
+                dict.fromkeys(event["what"] for event in events if event["kind"] == "silent")
+            ),
+            unlocked=tuple(
+                dict.fromkeys(event["project"] for event in events if event["kind"] == "unlocked")
+            ),
         )
 
 
@@ -231,7 +251,9 @@ def client_environment(address: str, port: int, token: str) -> dict[str, str]:
 
 def _settings(index: host.IndexSettings) -> dict[str, Any]:
     """Return the proxy's configuration: with the index's credentials, which go no further."""
-    insecure = {urlsplit(url).hostname for url in index.urls} & {name.partition(":")[0] for name in index.trusted_hosts}
+    insecure = {urlsplit(url).hostname for url in index.urls} & {
+        name.partition(":")[0] for name in index.trusted_hosts
+    }
     bundle = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
     proxies = host.proxies()
     here = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))

@@ -93,7 +93,9 @@ class CheckDocument(Part):
 
 def make(checked: Iterable[Checked], *, static: bool) -> CheckDocument:
     """Put what was found into the document's form."""
-    return CheckDocument(schema_version=SCHEMA_VERSION, static=static, wheels=[_wheel(one) for one in checked])
+    return CheckDocument(
+        schema_version=SCHEMA_VERSION, static=static, wheels=[_wheel(one) for one in checked]
+    )
 
 
 def schema() -> str:
@@ -113,8 +115,14 @@ def _wheel(one: Checked) -> CheckedPart:
         },
         findings=[_finding(finding) for finding in one.findings],
         facts=dict(one.facts),
-        loaded=[LoadedPart(abi=place.abi, base=place.base, facts=dict(place.facts)) for place in one.loaded],
-        not_loaded=[NotLoadedPart(abi=place.abi, base=place.base, reason=place.reason) for place in one.not_loaded],
+        loaded=[
+            LoadedPart(abi=place.abi, base=place.base, facts=dict(place.facts))
+            for place in one.loaded
+        ],
+        not_loaded=[
+            NotLoadedPart(abi=place.abi, base=place.base, reason=place.reason)
+            for place in one.not_loaded
+        ],
     )
 
 

@@ -172,7 +172,10 @@ def make(judged: Iterable[Judged], matrix: Matrix) -> Document:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     farm = FarmPart(version=__version__, bases=list(matrix.bases), build_on=list(matrix.build_on))
     return Document(
-        schema_version=SCHEMA_VERSION, generated_at=now, farm=farm, packages=[_package(package) for package in judged]
+        schema_version=SCHEMA_VERSION,
+        generated_at=now,
+        farm=farm,
+        packages=[_package(package) for package in judged],
     )
 
 
@@ -199,7 +202,10 @@ def schema() -> str:
 
 def schema_of(model: type[Part]) -> str:
     """Return the JSON Schema of a document as text."""
-    described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    described: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(),
+    }
     return json.dumps(described, indent=1) + "\n"
 
 
@@ -217,7 +223,9 @@ def _source(package: Judged) -> SourcePart:
     source = package.source
     if not isinstance(source, Source):
         return SourcePart(kind="none", filename="", sha256="", needed_by="")
-    return SourcePart(kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by)
+    return SourcePart(
+        kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by
+    )
 
 
 def _abi(package: Judged, judgement: Judgement) -> AbiPart:
@@ -225,7 +233,13 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
         verdict=judgement.verdict.value,
         reason=judgement.reason,
         wheels=[
-            WheelPart(filename=wheel.filename, base=wheel.base, sha256=wheel.sha256, floor=wheel.floor, log=wheel.log)
+            WheelPart(
+                filename=wheel.filename,
+                base=wheel.base,
+                sha256=wheel.sha256,
+                floor=wheel.floor,
+                log=wheel.log,
+            )
             for wheel in judgement.wheels
         ],
         loaded_on=list(judgement.loaded_on),
@@ -265,7 +279,11 @@ def _ratio(ratio: Ratio) -> RatioPart:
 
 def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:
     identity = finding.identity(package.name, package.version, abi)
-    again = f"wheelfarm replay {identity}" if finding.script else f"wheelfarm run --only {package.name} --again"
+    again = (
+        f"wheelfarm replay {identity}"
+        if finding.script
+        else f"wheelfarm run --only {package.name} --again"
+    )
     return FindingPart(
         id=identity,
         code=finding.code,

@@ -78,13 +78,22 @@ def changes(before: Verdicts, after: Verdicts) -> tuple[Change, ...]:
     """Compare two runs. A new version with the same verdict is no change."""
     order = ("worse", "gone", "new", "better")
     found = (
-        Change(package=package, abi=abi, before=before.get((package, abi)), after=after.get((package, abi)))
+        Change(
+            package=package,
+            abi=abi,
+            before=before.get((package, abi)),
+            after=after.get((package, abi)),
+        )
         for package, abi in {**before, **after}
     )
     differing = (
-        one for one in found if one.before is None or one.after is None or one.before.verdict is not one.after.verdict
+        one
+        for one in found
+        if one.before is None or one.after is None or one.before.verdict is not one.after.verdict
     )
-    return tuple(sorted(differing, key=lambda one: (order.index(one.direction), one.package, one.abi)))
+    return tuple(
+        sorted(differing, key=lambda one: (order.index(one.direction), one.package, one.abi))
+    )
 
 
 def history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History:

@@ -59,7 +59,8 @@ def linked(
             circles.setdefault(name, circle)
             needs[name] = tuple(need for need in needs[name] if need not in circle)
     return {
-        name: replace(source, builds_with=needs[name], circle=circles.get(name, ())) for name, source in native.items()
+        name: replace(source, builds_with=needs[name], circle=circles.get(name, ()))
+        for name, source in native.items()
     }
 
 
@@ -73,7 +74,9 @@ def _circle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
     return None
 
 
-def _own(requirements: Iterable[str], native: Mapping[str, Source], python: Version) -> tuple[str, ...]:
+def _own(
+    requirements: Iterable[str], native: Mapping[str, Source], python: Version
+) -> tuple[str, ...]:
     """Return what of some requirements the farm builds, with what that needs at run time, sorted."""
     own: set[str] = set()
     for text in requirements:
@@ -82,9 +85,13 @@ def _own(requirements: Iterable[str], native: Mapping[str, Source], python: Vers
         except InvalidRequirement:
             continue  # the frontend refuses it too, and says so
         source = native.get(canonicalize_name(requirement.name))
-        if source is None or (requirement.marker and not requirement.marker.evaluate(environment(python))):
+        if source is None or (
+            requirement.marker and not requirement.marker.evaluate(environment(python))
+        ):
             continue
-        if requirement.url is None and requirement.specifier.contains(source.version, prereleases=True):
+        if requirement.url is None and requirement.specifier.contains(
+            source.version, prereleases=True
+        ):
             own |= {source.name, *(need for need in source.needs if need in native)}
     return tuple(sorted(own))
 

@@ -16,7 +16,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder import host
-from builder.distributions.metadata import NotADistributionError, is_static, sdist_metadata, wheel_metadata
+from builder.distributions.metadata import (
+    NotADistributionError,
+    is_static,
+    sdist_metadata,
+    wheel_metadata,
+)
 from builder.sources.page_cache import Page, Pages
 from builder.sources.ranges import RangesRefusedError, WheelHead, wheel_head
 from builder.store.files import written_aside
@@ -62,7 +67,10 @@ class Release:
     def sdist(self) -> DistributionPackage | None:
         """Its sdist; of several the one that is a `.tar.gz` (PEP 625)."""
         found = [file for file in self.files if file.package_type == "sdist"]
-        return next((file for file in found if file.filename.endswith(".tar.gz")), found[0] if found else None)
+        return next(
+            (file for file in found if file.filename.endswith(".tar.gz")),
+            found[0] if found else None,
+        )
 
     @property
     def wheels(self) -> tuple[DistributionPackage, ...]:
@@ -79,12 +87,16 @@ class Release:
     def likely_wheel(self) -> DistributionPackage | None:
         """The wheel that CPython 3.14 on x86-64 Linux takes, or the nearest to it."""
         marks = ("cp314-", "x86_64", "manylinux")
-        return max(self.wheels, key=lambda file: [mark in file.filename for mark in marks], default=None)
+        return max(
+            self.wheels, key=lambda file: [mark in file.filename for mark in marks], default=None
+        )
 
     @property
     def only_pure(self) -> bool:
         """Whether there is nothing native to this release: wheels there are, and none is for a platform."""
-        return bool(self.wheels) and all(file.filename.endswith("-none-any.whl") for file in self.wheels)
+        return bool(self.wheels) and all(
+            file.filename.endswith("-none-any.whl") for file in self.wheels
+        )
 
     def admits(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
@@ -136,7 +148,9 @@ class Index:
             self._fetch(file.url, path)
             sha256 = self._store.add_file(path)
         if promised and sha256 != promised:
-            raise WrongFileError(f"{file.filename} has sha256 {sha256}; the index promised {promised}")
+            raise WrongFileError(
+                f"{file.filename} has sha256 {sha256}; the index promised {promised}"
+            )
         return sha256
 
     def requirements(self, name: str, release: Release) -> tuple[str, ...]:
@@ -200,13 +214,19 @@ class Index:
         if stated is not None:
             return parse_email(self._get(stated.url + ".metadata").content)[0]
         likely = release.pure_wheel or release.likely_wheel
-        if likely is not None and not _FOREIGN.search(likely.filename) and (head := self.head(likely)) is not None:
+        if (
+            likely is not None
+            and not _FOREIGN.search(likely.filename)
+            and (head := self.head(likely)) is not None
+        ):
             return head.metadata
         if release.pure_wheel is not None:
             return wheel_metadata(self._store.file(self.download(release.pure_wheel)))
         from_sdist: RawMetadata = {}
         if release.sdist is not None:
-            from_sdist = sdist_metadata(self._store.file(self.download(release.sdist)), release.sdist.filename)
+            from_sdist = sdist_metadata(
+                self._store.file(self.download(release.sdist)), release.sdist.filename
+            )
             if is_static(from_sdist) or not release.wheels:
                 return from_sdist
         if release.likely_wheel is None:
@@ -218,19 +238,26 @@ class Index:
             try:
                 files = self._files_of(url, name)
             except (requests.RequestException, ValueError) as error:
-                raise IndexSilentError(f"the index did not answer for {name}: {_short(error)}") from None
+                raise IndexSilentError(
+                    f"the index did not answer for {name}: {_short(error)}"
+                ) from None
             if files is not None:
                 return _releases(files)
         return None
 
     def _files_of(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
         """Return the files of a project page, or None where this index does not know the name."""
-        from pypi_simple import ACCEPT_ANY, PyPISimple  # a sixth of a second, which most runs need not spend
+        from pypi_simple import (  # a sixth of a second, which most runs need not spend
+            ACCEPT_ANY,
+            PyPISimple,
+        )
 
         client = PyPISimple(endpoint=endpoint, session=self._session)
         url = client.get_project_url(name)
         known = self._read.get(url)
-        asking = {"Accept": ACCEPT_ANY} | ({"If-None-Match": known.etag} if known and known.etag else {})
+        asking = {"Accept": ACCEPT_ANY} | (
+            {"If-None-Match": known.etag} if known and known.etag else {}
+        )
         response = client.s.get(url, headers=asking, timeout=_TIMEOUT_S)
         if response.status_code == requests.codes.not_found:
             return None
@@ -242,7 +269,9 @@ class Index:
         if known is not None and known.content == content:
             return known.files
         files = _listed(response, name, kind)
-        self._read.put(url, Page(content=content, etag=response.headers.get("etag", ""), files=files))
+        self._read.put(
+            url, Page(content=content, etag=response.headers.get("etag", ""), files=files)
+        )
         return files
 
     @property
@@ -295,9 +324,14 @@ def _releases(files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
     for file in files:
         try:
             grouped.setdefault(Version(file.version or ""), []).append(file)
-        except ValueError:  # no version (PEP 440), or one with thousands of digits, which is no number to Python
+        except (
+            ValueError
+        ):  # no version (PEP 440), or one with thousands of digits, which is no number to Python
             continue
-    return tuple(Release(version=version, files=tuple(grouped[version])) for version in sorted(grouped, reverse=True))
+    return tuple(
+        Release(version=version, files=tuple(grouped[version]))
+        for version in sorted(grouped, reverse=True)
+    )
 
 
 def same_name(one: str, other: str) -> bool:

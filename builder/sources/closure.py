@@ -85,7 +85,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         self._index = index
         self._python = python
 
-    def identify(self, requirement_or_candidate: Requirement | Candidate) -> tuple[str, frozenset[str]]:
+    def identify(
+        self, requirement_or_candidate: Requirement | Candidate
+    ) -> tuple[str, frozenset[str]]:
         extras = frozenset(canonicalize_name(extra) for extra in requirement_or_candidate.extras)
         return canonicalize_name(requirement_or_candidate.name), extras
 
@@ -102,7 +104,14 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         wanted = [one.requirement.specifier for one in information[identifier]]
         causes = {self.identify(cause.requirement)[0] for cause in backtrack_causes}
         exact = any(part.operator in {"==", "==="} for specifier in wanted for part in specifier)
-        return name not in self._pinned, not exact, name not in causes, not any(map(len, wanted)), name, sorted(extras)
+        return (
+            name not in self._pinned,
+            not exact,
+            name not in causes,
+            not any(map(len, wanted)),
+            name,
+            sorted(extras),
+        )
 
     def find_matches(
         self,
@@ -128,7 +137,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
             yield replace(first, extras=extras)
         releases = [release for release in self._releases(name) if release.version not in refused]
         # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
-        allowed = set(wanted.filter([*([first.version] if first else []), *(one.version for one in releases)]))
+        allowed = set(
+            wanted.filter([*([first.version] if first else []), *(one.version for one in releases)])
+        )
         for release in releases:
             if release.version in allowed and (first is None or release.version != first.version):
                 yield Candidate(name=name, version=release.version, extras=extras, release=release)
@@ -157,7 +168,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         marker = requirement.marker
         if marker is None:
             return True
-        return any(marker.evaluate(environment(self._python, extra)) for extra in ("", *sorted(extras)))
+        return any(
+            marker.evaluate(environment(self._python, extra)) for extra in ("", *sorted(extras))
+        )
 
     def _releases(self, name: str) -> list[Release]:
         """Return the releases of a package that can be had."""

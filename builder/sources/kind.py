@@ -69,7 +69,11 @@ def _kind_of_wheels(tags: frozenset[Tag], *, has_pure: bool) -> Kind:
     extensions = any(tag.platform != "any" and tag.abi != "none" for tag in tags)
     if has_pure:
         return Kind.SPEEDUPS
-    return Kind.NATIVE if extensions or any(tag.interpreter.startswith("cp") for tag in tags) else Kind.PROGRAM
+    return (
+        Kind.NATIVE
+        if extensions or any(tag.interpreter.startswith("cp") for tag in tags)
+        else Kind.PROGRAM
+    )
 
 
 def holds_native_sources(path: Path, filename: str) -> bool:
@@ -94,4 +98,6 @@ def holds_native_sources(path: Path, filename: str) -> bool:
 
 def _is_native(member: str) -> bool:
     *folders, name = member.split("/")
-    return not _ASIDE.intersection(folders) and (name.endswith(_NATIVE_SOURCES) or name in _NATIVE_BUILDS)
+    return not _ASIDE.intersection(folders) and (
+        name.endswith(_NATIVE_SOURCES) or name in _NATIVE_BUILDS
+    )

@@ -59,7 +59,11 @@ class Pages:
         Raises:
             NoSpaceError: the disk is full.
         """
-        kept = {"content": page.content, "etag": page.etag, "files": [_row(file) for file in page.files]}
+        kept = {
+            "content": page.content,
+            "etag": page.etag,
+            "files": [_row(file) for file in page.files],
+        }
         with no_space(self._folder), written_aside(self._path(url)) as aside:
             aside.write_bytes(zlib.compress(json.dumps(kept).encode(), 1))
 

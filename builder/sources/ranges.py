@@ -55,7 +55,10 @@ def wheel_head(url: str, session: requests.Session) -> WheelHead:
     """
     try:
         with RemoteZip(url, session=session, timeout=_TIMEOUT_S) as archive:
-            entry = next((one for one in archive.infolist() if one.filename.endswith(".dist-info/METADATA")), None)
+            entry = next(
+                (one for one in archive.infolist() if one.filename.endswith(".dist-info/METADATA")),
+                None,
+            )
             if entry is None or entry.file_size > _LIMIT_BYTES:
                 raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
             return WheelHead(metadata=parse_email(archive.read(entry))[0], built=_day(entry))

@@ -58,7 +58,10 @@ def resolve(
     if not silent:
         answer = {
             "found": {name: source.record() for name, source in sources.found.items()},
-            "faults": {name: [fault.code, fault.detail, fault.version] for name, fault in sources.faults.items()},
+            "faults": {
+                name: [fault.code, fault.detail, fault.version]
+                for name, fault in sources.faults.items()
+            },
         }
         store.record_resolution(asked, answer)
     return sources
@@ -76,7 +79,9 @@ def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
         return None
     found = {name: Source.of(record) for name, record in answer["found"].items()}
     for name, source in found.items():
-        files = [item.sha256 for item in source.pure] + ([] if source.only_pure else [source.sha256])
+        files = [item.sha256 for item in source.pure] + (
+            [] if source.only_pure else [source.sha256]
+        )
         if not all(store.file(sha256).exists() for sha256 in files):
             return None
         if (
@@ -96,7 +101,14 @@ def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
 class _Resolver:
     """One resolution of a matrix."""
 
-    def __init__(self, matrix: Matrix, store: Store, index: Index, python: Version, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        matrix: Matrix,
+        store: Store,
+        index: Index,
+        python: Version,
+        say: Callable[[str], None],
+    ) -> None:
         self._matrix = matrix
         self._store = store
         self._index = index
@@ -126,7 +138,9 @@ class _Resolver:
         return Sources(found=found, faults=faults)
 
     @staticmethod
-    def _admit(implied: list[Source | Fault], found: dict[str, Source], faults: dict[str, Fault]) -> list[Source]:
+    def _admit(
+        implied: list[Source | Fault], found: dict[str, Source], faults: dict[str, Fault]
+    ) -> list[Source]:
         fresh: list[Source] = []
         for item in implied:
             if item.name in found or item.name in faults:
@@ -141,7 +155,11 @@ class _Resolver:
     def _candidate(self, source: Source) -> Candidate:
         release = None
         if source.kind == "index":
-            release = next(one for one in self._index.releases(source.name) or () if str(one.version) == source.version)
+            release = next(
+                one
+                for one in self._index.releases(source.name) or ()
+                if str(one.version) == source.version
+            )
         return Candidate(
             name=source.name,
             version=Version(source.version),
@@ -176,7 +194,11 @@ class _Resolver:
             return Fault(name=name, code="WF105", detail=str(error))
         stated = metadata.get("name", "")
         if not same_name(stated, name):
-            return Fault(name=name, code="WF105", detail=f"{path.name} is an sdist of {stated!r}, not of {name!r}")
+            return Fault(
+                name=name,
+                code="WF105",
+                detail=f"{path.name} is an sdist of {stated!r}, not of {name!r}",
+            )
         return Source(
             name=name,
             version=str(Version(metadata.get("version", "0"))),
@@ -204,18 +226,27 @@ class _Resolver:
         if not matching:
             newest = f"; the newest is {releases[0].version}" if releases else ""
             return Fault(
-                name=name, code="WF104", detail=f"no release matches {specifier or 'any stable version'!r}{newest}"
+                name=name,
+                code="WF104",
+                detail=f"no release matches {specifier or 'any stable version'!r}{newest}",
             )
         chosen = [release for release in usable if release.version in matching]
         admitting = [release for release in chosen if release.admits(self._python)]
         if not admitting:
-            stated = next((file.requires_python for file in chosen[0].files if file.requires_python), "")
+            stated = next(
+                (file.requires_python for file in chosen[0].files if file.requires_python), ""
+            )
             detail = f"requires-python is {stated!r}, which leaves Python {self._python} out"
             return Fault(name=name, code="WF107", detail=detail, version=str(chosen[0].version))
         return admitting[0]
 
     def _source(
-        self, name: str, release: Release, releases: tuple[Release, ...], sha256: str | None = None, needed_by: str = ""
+        self,
+        name: str,
+        release: Release,
+        releases: tuple[Release, ...],
+        sha256: str | None = None,
+        needed_by: str = "",
     ) -> Source | Fault:
         version = str(release.version)
         if release.only_pure and release.pure_wheel is not None:
@@ -225,10 +256,20 @@ class _Resolver:
                 requires=pure.requires, only_pure=pure, needed_by=needed_by,
             )  # fmt: skip
         if release.sdist is None:
-            older = next((other.version for other in releases if other.sdist and other.version < release.version), None)
+            older = next(
+                (
+                    other.version
+                    for other in releases
+                    if other.sdist and other.version < release.version
+                ),
+                None,
+            )
             hint = f"; the newest release with one is {older}" if older else "; no release has one"
             return Fault(
-                name=name, code="WF102", detail=f"the index has no sdist of {name} {version}{hint}", version=version
+                name=name,
+                code="WF102",
+                detail=f"the index has no sdist of {name} {version}{hint}",
+                version=version,
             )
         found = self._index.download(release.sdist)
         if sha256 and found != sha256:
@@ -265,7 +306,9 @@ class _Resolver:
             elif release is not None:
                 native.append(candidate.name)
                 releases = self._index.releases(candidate.name) or ()
-                implied.append(self._source(candidate.name, release, releases, needed_by=source.name))
+                implied.append(
+                    self._source(candidate.name, release, releases, needed_by=source.name)
+                )
         return native, pure, implied
 
     def _pure(self, name: str, release: Release) -> Pure:
@@ -289,7 +332,9 @@ def read_patches(
     for name, source in found.items():
         package = matrix.packages.get(name)
         try:
-            texts[name] = tuple((matrix.root / path).read_text() for path in (package.patches if package else ()))
+            texts[name] = tuple(
+                (matrix.root / path).read_text() for path in (package.patches if package else ())
+            )
         except (OSError, UnicodeDecodeError) as error:
             faults[name] = Fault(name=name, code="WF108", detail=str(error), version=source.version)
     return texts, faults

@@ -32,7 +32,9 @@ class Publications:
         """Return where the file with a sha256 is, or would be."""
         raise NotImplementedError
 
-    def add_snapshot(self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]) -> str:
+    def add_snapshot(
+        self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]
+    ) -> str:
         """Keep what is published and return its id. The oldest beyond `SNAPSHOTS_KEPT` goes.
 
         Args:
@@ -41,12 +43,18 @@ class Publications:
         """
         text = json.dumps(channels, sort_keys=True, separators=(",", ":"))
         identity = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:12]
-        places = {key: (name, project) for name, listed in channels.items() for project, key in listed.items()}
+        places = {
+            key: (name, project)
+            for name, listed in channels.items()
+            for project, key in listed.items()
+        }
         with self._mutex, self._transaction() as database:
             known = {key for (key,) in database.execute("SELECT digest FROM listings")}
             fresh = ((key, listing(*place)) for key, place in places.items() if key not in known)
             database.executemany("INSERT INTO listings VALUES (?,?)", fresh)
-            database.execute("INSERT OR REPLACE INTO snapshots VALUES (?,?,?)", (identity, time.time(), text))
+            database.execute(
+                "INSERT OR REPLACE INTO snapshots VALUES (?,?,?)", (identity, time.time(), text)
+            )
             database.execute(
                 "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
                 (SNAPSHOTS_KEPT,),
@@ -59,7 +67,10 @@ class Publications:
             rows = self._database.execute(
                 "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
             ).fetchall()
-        return [(key, at, sum(len(tree) for tree in json.loads(text).values())) for key, at, text in rows]
+        return [
+            (key, at, sum(len(tree) for tree in json.loads(text).values()))
+            for key, at, text in rows
+        ]
 
     def current_snapshot(self) -> str | None:
         """Return the id of what was published last, or None."""
@@ -71,7 +82,9 @@ class Publications:
     def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
         """Return the digest of every project's listing, by channel, of a snapshot that is there."""
         with self._mutex:
-            (text,) = self._database.execute("SELECT channels FROM snapshots WHERE id = ?", (identity,)).fetchone()
+            (text,) = self._database.execute(
+                "SELECT channels FROM snapshots WHERE id = ?", (identity,)
+            ).fetchone()
         channels: dict[str, dict[str, str]] = json.loads(text)
         return channels
 
@@ -79,14 +92,22 @@ class Publications:
         """Return listings by their digests."""
         with self._mutex:
             return {
-                key: self._database.execute("SELECT content FROM listings WHERE digest = ?", (key,)).fetchone()[0]
+                key: self._database.execute(
+                    "SELECT content FROM listings WHERE digest = ?", (key,)
+                ).fetchone()[0]
                 for key in digests
             }
 
     def add_distributions(self, facts: Iterable[tuple[str, str, str]]) -> None:
         """Record facts about wheels of the store: of each sha256, sha256 of its METADATA, and `requires-python`."""
-        rows = [(sha256, *told, self.file(sha256).stat().st_size, time.time()) for sha256, *told in facts]
-        with self._mutex, self._transaction() as database:  # a transaction for each would wait for the disk each time
+        rows = [
+            (sha256, *told, self.file(sha256).stat().st_size, time.time())
+            for sha256, *told in facts
+        ]
+        with (
+            self._mutex,
+            self._transaction() as database,
+        ):  # a transaction for each would wait for the disk each time
             database.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
 
     def distributions(self) -> dict[str, tuple[str, str, int, float]]:
@@ -110,20 +131,26 @@ class Publications:
         """Remember that an index has a file."""
         with self._mutex:
             self._database.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)", (target, filename, sha256, time.time())
+                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)",
+                (target, filename, sha256, time.time()),
             )
 
     def uploads(self, target: str) -> frozenset[tuple[str, str]]:
         """Return (file name, sha256) of what an index is known to have."""
         with self._mutex:
             return frozenset(
-                self._database.execute("SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)).fetchall()
+                self._database.execute(
+                    "SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)
+                ).fetchall()
             )
 
     def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
         """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `RUNS_KEPT` runs."""
         with self._mutex, self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)", ((run, *row) for row in rows))
+            database.executemany(
+                "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)",
+                ((run, *row) for row in rows),
+            )
             database.execute(
                 "DELETE FROM verdicts WHERE run NOT IN "
                 "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
@@ -148,7 +175,8 @@ class Publications:
         """Note how a run ended."""
         with self._mutex:
             self._database.execute(
-                "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run)
+                "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?",
+                (time.time(), outcome, run),
             )
 
     def runs(self) -> list[tuple[str, float, float | None, str | None]]:

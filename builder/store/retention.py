@@ -33,7 +33,9 @@ class Retention:
     def newest_evidence(self) -> int:
         """Return the number of the piece of evidence that was recorded last; 0 where there is none."""
         with self._mutex:
-            return int(self._database.execute("SELECT COALESCE(MAX(rowid), 0) FROM evidence").fetchone()[0])
+            return int(
+                self._database.execute("SELECT COALESCE(MAX(rowid), 0) FROM evidence").fetchone()[0]
+            )
 
     def kept_texts(self, since: float) -> list[str]:
         """Return every text that names files which have to stay: listings of snapshots, and resolutions that are kept.
@@ -57,7 +59,9 @@ class Retention:
         """
         with self._mutex, self._transaction() as database:
             database.executemany("DELETE FROM evidence WHERE key = ?", ((key,) for key in keys))
-            database.executemany("DELETE FROM distributions WHERE sha256 = ?", ((sha256,) for sha256 in files))
+            database.executemany(
+                "DELETE FROM distributions WHERE sha256 = ?", ((sha256,) for sha256 in files)
+            )
             database.execute(
                 f"DELETE FROM resolutions WHERE query NOT IN ({_KEPT})",  # noqa: S608 - a constant
                 (since, ANSWERS_KEPT),

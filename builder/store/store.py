@@ -114,7 +114,9 @@ class Store(Publications, Retention):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                raise WheelhouseHeldError(self.wheelhouse, lock.read().strip() or "unknown") from None
+                raise WheelhouseHeldError(
+                    self.wheelhouse, lock.read().strip() or "unknown"
+                ) from None
             lock.truncate(0)
             lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             lock.flush()
@@ -148,7 +150,9 @@ class Store(Publications, Retention):
         Evidence recorded later, and files that go later, are not noticed. `asked` is left empty.
         """
         with self._mutex:
-            rows = self._database.execute("SELECT key, job, files, log, seconds FROM evidence").fetchall()
+            rows = self._database.execute(
+                "SELECT key, job, files, log, seconds FROM evidence"
+            ).fetchall()
         by_key = {row[0]: row for row in rows}
         there = self.all_files()
 
@@ -159,7 +163,14 @@ class Store(Publications, Retention):
             files: dict[str, str] = json.loads(row[2]) if row[2] != _NO_FILES else {}
             if not there.issuperset(files.values()):
                 return None
-            return Evidence(key=key, job=row[1], facts=_Facts(self, key), files=files, log=row[3], seconds=row[4])
+            return Evidence(
+                key=key,
+                job=row[1],
+                facts=_Facts(self, key),
+                files=files,
+                log=row[3],
+                seconds=row[4],
+            )
 
         return lookup
 
@@ -180,7 +191,9 @@ class Store(Publications, Retention):
             evidence.asked,
         )
         with self._mutex, no_space(self.wheelhouse):
-            self._database.execute("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+            self._database.execute(
+                "INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row
+            )
 
     def newest_of(self, name: str) -> tuple[Evidence, ...]:
         """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
@@ -202,7 +215,9 @@ class Store(Publications, Retention):
     def seconds_of(self) -> dict[str, float]:
         """Return the last recorded duration of every job, by job id."""
         with self._mutex:
-            rows = self._database.execute("SELECT job, seconds FROM evidence ORDER BY recorded_at").fetchall()
+            rows = self._database.execute(
+                "SELECT job, seconds FROM evidence ORDER BY recorded_at"
+            ).fetchall()
         return dict(rows)
 
     def memory_peaks(self) -> dict[str, int]:
@@ -234,7 +249,8 @@ class Store(Publications, Retention):
         """Record an answer of the index."""
         with self._mutex:
             self._database.execute(
-                "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)", (query, json.dumps(answer), time.time())
+                "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)",
+                (query, json.dumps(answer), time.time()),
             )
 
     def remember(self, name: str, content: str) -> None:
@@ -245,7 +261,9 @@ class Store(Publications, Retention):
     def remembered(self, name: str) -> str | None:
         """Return the note kept under a name, or None."""
         with self._mutex:
-            row = self._database.execute("SELECT content FROM notes WHERE name = ?", (name,)).fetchone()
+            row = self._database.execute(
+                "SELECT content FROM notes WHERE name = ?", (name,)
+            ).fetchone()
         return None if row is None else str(row[0])
 
     def forget(self, name: str) -> None:
@@ -256,7 +274,11 @@ class Store(Publications, Retention):
     def logs(self) -> dict[str, str]:
         """Return the newest log of every job that is recorded, by job."""
         with self._mutex:
-            return dict(self._database.execute("SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"))
+            return dict(
+                self._database.execute(
+                    "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
+                )
+            )
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -279,7 +301,12 @@ class Store(Publications, Retention):
 
     def all_files(self) -> set[str]:
         """Return the sha256 of every file that is there."""
-        return {entry.name for folder in os.scandir(self._files) if folder.is_dir() for entry in os.scandir(folder)}
+        return {
+            entry.name
+            for folder in os.scandir(self._files)
+            if folder.is_dir()
+            for entry in os.scandir(folder)
+        }
 
     def log_path(self, job: str, key: str) -> Path:
         """Return where a job writes its log; the folder exists afterwards."""

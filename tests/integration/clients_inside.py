@@ -40,17 +40,37 @@ def run(command: list[str], folder: Path, **environment: str) -> "subprocess.Com
     )  # fmt: skip
 
 
-def pip(python: str, index: str, wanted: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def pip(
+    python: str, index: str, wanted: list[str], folder: Path
+) -> "subprocess.CompletedProcess[str]":
     trusted = ["--trusted-host", urlsplit(index).netloc] if index.startswith("http") else []
-    return run([python, "-m", "pip", "install", "--target", "site", "--index-url", index, *trusted, *wanted], folder)
+    return run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--target",
+            "site",
+            "--index-url",
+            index,
+            *trusted,
+            *wanted,
+        ],
+        folder,
+    )
 
 
-def uv(python: str, index: str, wanted: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def uv(
+    python: str, index: str, wanted: list[str], folder: Path
+) -> "subprocess.CompletedProcess[str]":
     command = ["uv", "pip", "install", "--no-config", "--python", python, "--target", "site"]
     return run([*command, "--default-index", index, *wanted], folder)
 
 
-def pdm(python: str, index: str, wanted: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def pdm(
+    python: str, index: str, wanted: list[str], folder: Path
+) -> "subprocess.CompletedProcess[str]":
     (folder / "pyproject.toml").write_text(PROJECT.format(needs=json.dumps(wanted), index=index))
     ended = run(
         ["/opt/python/cp314-cp314/bin/python", "-c", PDM, "install"],
@@ -66,11 +86,15 @@ def pdm(python: str, index: str, wanted: list[str], folder: Path) -> "subprocess
 CLIENTS = {"pip": pip, "uv": uv, "pdm": pdm}
 
 
-def case(name: str, client: str, python: str, index: str, wanted: list[str], tries: str = "") -> dict[str, object]:
+def case(
+    name: str, client: str, python: str, index: str, wanted: list[str], tries: str = ""
+) -> dict[str, object]:
     folder = HOME / name
     folder.mkdir(parents=True)
     ended = CLIENTS[client](python, index, wanted, folder)
-    tried = run([python, "-c", tries], folder, PYTHONPATH=str(folder / "site")).stdout if tries else ""
+    tried = (
+        run([python, "-c", tries], folder, PYTHONPATH=str(folder / "site")).stdout if tries else ""
+    )
     return {"code": ended.returncode, "said": ended.stdout, "tried": tried.strip()}
 
 

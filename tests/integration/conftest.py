@@ -25,7 +25,9 @@ from tests.corpus import make_sdist
 DEBIAN = '[farm]\nbases = ["debian-12", "debian-13"]\nbuild-on = ["debian-12"]\n'
 
 
-os.environ["WHEELFARM_EFFORT"] = "none"  # only the tests of threads look for what breaks under threads
+os.environ["WHEELFARM_EFFORT"] = (
+    "none"  # only the tests of threads look for what breaks under threads
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,7 +85,11 @@ class Workshop:
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the farm to its end, quietly."""
         return subprocess.run(
-            self.command(*options), capture_output=True, text=True, check=False, env={**os.environ, **environment}
+            self.command(*options),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
         )
 
     def verdicts(self) -> dict[str, dict[str, Any]]:
@@ -111,20 +117,26 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]], int], engine: Engine) -> Workshop:
+def images(
+    tmp_path_factory: pytest.TempPathFactory, aloud: Callable[[list[str]], int], engine: Engine
+) -> Workshop:
     """Have every image of the enabled bases made, by a run on one small package, and return its workshop."""
     assert engine
     shop = Workshop(root=tmp_path_factory.mktemp("images"))
     shop.write('[packages.steady]\nsdist = "steady-1.0.tar.gz"\n', "steady")
     with (Path(tempfile.gettempdir()) / "wheelfarm-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of two workers one makes the images, and the other finds them made
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # of two workers one makes the images, and the other finds them made
         aloud(shop.command())
     return shop
 
 
 def containers_of(engine: Engine, farm_id: str) -> list[str]:
     """Return the containers of a farm, running or not."""
-    found = engine._client.containers.list(all=True, sparse=True, filters={"label": f"wheelfarm.farm={farm_id}"})
+    found = engine._client.containers.list(
+        all=True, sparse=True, filters={"label": f"wheelfarm.farm={farm_id}"}
+    )
     return [str(container.id) for container in found]
 
 

@@ -34,7 +34,9 @@ class CuttingProxy:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
@@ -55,7 +57,9 @@ class CuttingProxy:
 
     def _relay(self, client: socket.socket, cut: Cut | None) -> None:
         with client, socket.create_connection(self._server) as server:
-            back = threading.Thread(target=_pump, args=(server, client, 0 if cut == "answer" else None))
+            back = threading.Thread(
+                target=_pump, args=(server, client, 0 if cut == "answer" else None)
+            )
             back.start()
             _pump(client, server, _LIMITS.get(cut or ""))
             back.join()

@@ -74,7 +74,9 @@ class Runner:
         (workspace / "output").touch()
         for step in workflow["jobs"][name]["steps"]:
             if step.get("if") not in {None, "always()"}:
-                assert step["if"] == "always() && vars.PUBLISH_TARGET != ''", "a condition nobody knows here"
+                assert step["if"] == "always() && vars.PUBLISH_TARGET != ''", (
+                    "a condition nobody knows here"
+                )
                 continue
             self._step(step, workspace, workflow["env"])
         for line in (workspace / "output").read_text().splitlines():
@@ -85,8 +87,14 @@ class Runner:
     def _value(self, text: str) -> str:
         return EXPRESSION.sub(lambda match: self.known[match[1]], text)
 
-    def _step(self, step: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]) -> None:
-        given = {name: self._value(value) for name, value in step.get("with", {}).items() if isinstance(value, str)}
+    def _step(
+        self, step: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
+    ) -> None:
+        given = {
+            name: self._value(value)
+            for name, value in step.get("with", {}).items()
+            if isinstance(value, str)
+        }
         match step.get("uses", "").partition("@")[0]:
             case "actions/checkout":
                 checkout(workspace, self.project)
@@ -103,18 +111,31 @@ class Runner:
             case "actions/cache/save":
                 shutil.copytree(workspace / given["path"], self.root / "cache", dirs_exist_ok=True)
             case _:
-                own = {name: self._value(value) for name, value in {**environment, **step.get("env", {})}.items()}
-                files = {"GITHUB_OUTPUT": str(workspace / "output"), "GITHUB_STEP_SUMMARY": str(workspace / "summary")}
+                own = {
+                    name: self._value(value)
+                    for name, value in {**environment, **step.get("env", {})}.items()
+                }
+                files = {
+                    "GITHUB_OUTPUT": str(workspace / "output"),
+                    "GITHUB_STEP_SUMMARY": str(workspace / "summary"),
+                }
                 self.ran.append(shell(step["run"], workspace, **own, **files))
-                assert self.ran[-1].returncode == 0, f"{step['run']}\n{self.ran[-1].stdout}{self.ran[-1].stderr}"
+                assert self.ran[-1].returncode == 0, (
+                    f"{step['run']}\n{self.ran[-1].stdout}{self.ran[-1].stderr}"
+                )
 
     def _upload(self, name: str, paths: list[str], workspace: Path) -> None:
         """Keep paths as the service does: under the deepest folder that is common to them all."""
         common = Path(os.path.commonpath(paths))
         for path in paths:
-            source, target = workspace / path, self.root / "artifacts" / name / Path(path).relative_to(common)
+            source, target = (
+                workspace / path,
+                self.root / "artifacts" / name / Path(path).relative_to(common),
+            )
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+                shutil.copytree(
+                    source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*")
+                )
             elif source.exists():
                 shutil.copy(source, target)

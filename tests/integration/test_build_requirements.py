@@ -31,7 +31,10 @@ def test_a_build_gets_the_farms_own_wheel(images: Workshop, workshop: Workshop):
     for abi in ("cp314", "cp314t"):
         assert len(hammer["abis"][abi]["wheels"]) == 1
     first = _build_of("steady", workshop)
-    assert first.facts["compiler_cache"] == {"hits": 0, "misses": 2}  # one file, twice: no ABI gets the other's
+    assert first.facts["compiler_cache"] == {
+        "hits": 0,
+        "misses": 2,
+    }  # one file, twice: no ABI gets the other's
     # Built again from the same inputs, it is the same byte for byte, though nothing was compiled.
     again = workshop.run("--again", "--only", "steady")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -46,7 +49,10 @@ def test_garbage_in_the_engine(workshop: Workshop, images: Workshop):
 
     def collected(*options: str) -> dict[str, int]:
         done = subprocess.run(
-            workshop.command(*options, "--json", name="gc"), capture_output=True, text=True, check=True
+            workshop.command(*options, "--json", name="gc"),
+            capture_output=True,
+            text=True,
+            check=True,
         )
         removed: dict[str, int] = json.loads(done.stdout)["engine"]
         return removed

@@ -66,10 +66,14 @@ def wheelhouse(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pa
     built = (path for path in sorted((images.wheelhouse / "simple/steady").rglob("*.whl")))
     served = [index.Served(filename=path.name, sha256=store.add_file(path)) for path in built]
     for abi in ABIS:
-        served += [pure_wheel(store, "choosy", abi, f"manylinux_2_{minor}_x86_64") for minor in (17, 38)]
+        served += [
+            pure_wheel(store, "choosy", abi, f"manylinux_2_{minor}_x86_64") for minor in (17, 38)
+        ]
         served += [pure_wheel(store, "tampered", abi, "manylinux_2_17_x86_64")]
     shaky = [pure_wheel(store, "shaky", abi, "manylinux_2_17_x86_64") for abi in ABIS]
-    quarantined = [index.Served(filename=one.filename, sha256=one.sha256, yanked=WHY) for one in shaky]
+    quarantined = [
+        index.Served(filename=one.filename, sha256=one.sha256, yanked=WHY) for one in shaky
+    ]
     content, refused = index.described(served, store), index.described(quarantined, store)
     index.publish(content, store, refused)
     constraints.write(content, ABIS, {}, store.wheelhouse)
@@ -94,7 +98,10 @@ class Network:
 @pytest.fixture(scope="module")
 def network(engine: Engine) -> Iterator[Network]:
     made = engine._client.networks.create(
-        f"wheelfarm-{engine.run_id[:12]}", driver="bridge", internal=True, labels={LABEL: engine.farm_id}
+        f"wheelfarm-{engine.run_id[:12]}",
+        driver="bridge",
+        internal=True,
+        labels={LABEL: engine.farm_id},
     )
     made.reload()
     yield Network(name=str(made.name), address=made.attrs["IPAM"]["Config"][0]["Gateway"])
@@ -108,7 +115,9 @@ def site(wheelhouse: Path, network: Network) -> Iterator[str]:
         port = probe.getsockname()[1]
     options = ["--wheelhouse", str(wheelhouse), "--host", network.address, "--port", str(port)]
     with (wheelhouse.parent / "serve.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "builder", "serve", *options], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "builder", "serve", *options], stdout=log, stderr=log
+        )
         while True:
             assert process.poll() is None, (wheelhouse.parent / "serve.log").read_text()
             try:
@@ -122,7 +131,9 @@ def site(wheelhouse: Path, network: Network) -> Iterator[str]:
 
 
 @contextmanager
-def container(engine: Engine, image: str, network: Network, files: Mapping[str, bytes | Path]) -> Iterator[Any]:
+def container(
+    engine: Engine, image: str, network: Network, files: Mapping[str, bytes | Path]
+) -> Iterator[Any]:
     made = engine._client.containers.create(
         image, ["sleep", "600"], entrypoint=[], user="farm", network=network.name, labels={LABEL: engine.farm_id},
         security_opt=["no-new-privileges"], cap_drop=["ALL"], mem_limit=2 << 30, pids_limit=512, init=True,
@@ -137,7 +148,11 @@ def container(engine: Engine, image: str, network: Network, files: Mapping[str, 
 
 def cases(base: str, site: str) -> dict[str, dict[str, Any]]:
     """Return what is tried on a base, by `what-client-abi`."""
-    simple, quarantine, files = f"{site}/simple/", f"{site}/quarantine/simple/", "file:///farm/simple/"
+    simple, quarantine, files = (
+        f"{site}/simple/",
+        f"{site}/quarantine/simple/",
+        "file:///farm/simple/",
+    )
     thorough = CLIENTS if base == BASES[0] else ("pip", "uv")  # pdm takes seconds to start
     found: dict[str, dict[str, Any]] = {}
 
@@ -154,7 +169,14 @@ def cases(base: str, site: str) -> dict[str, dict[str, Any]]:
             add("file", client, abi, files, "steady", "choosy", tries=WORKS)
     for client in thorough:
         add("refused", client, "cp314t", simple, "shaky")
-        add("yanked", client, "cp314t", quarantine, "shaky==1.0", tries="import shaky; print(shaky.WHEEL)")
+        add(
+            "yanked",
+            client,
+            "cp314t",
+            quarantine,
+            "shaky==1.0",
+            tries="import shaky; print(shaky.WHEEL)",
+        )
         add("tampered", client, "cp314t", simple, "tampered")
     for client in ("pip", "uv"):
         add("hash", client, "cp314t", simple, "--require-hashes", "-r", "/farm/wrong.txt")
@@ -178,7 +200,12 @@ class Tried:
 
 @pytest.fixture(scope="module", params=BASES)
 def tried(
-    request: pytest.FixtureRequest, images: Workshop, engine: Engine, wheelhouse: Path, network: Network, site: str
+    request: pytest.FixtureRequest,
+    images: Workshop,
+    engine: Engine,
+    wheelhouse: Path,
+    network: Network,
+    site: str,
 ) -> Tried:
     """Try everything on one base, in one container."""
     image = tag_of(images, f"image:verify-{request.param}")

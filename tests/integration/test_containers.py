@@ -32,12 +32,16 @@ def image(images: Workshop) -> str:
     import sqlite3
 
     with sqlite3.connect(images.wheelhouse / "store/ledger.sqlite") as database:
-        row = database.execute("SELECT facts FROM evidence WHERE job = 'image:verify-debian-12'").fetchone()
+        row = database.execute(
+            "SELECT facts FROM evidence WHERE job = 'image:verify-debian-12'"
+        ).fetchone()
     database.close()
     return str(json.loads(row[0])["tag"])
 
 
-def run(engine: Engine, tmp_path: Path, image: str, code: str, limits: Limits | None = None) -> Ended:
+def run(
+    engine: Engine, tmp_path: Path, image: str, code: str, limits: Limits | None = None
+) -> Ended:
     task = Task(
         image=image,
         command=["/opt/python/cp314-cp314/bin/python", "-c", code],
@@ -50,7 +54,9 @@ def run(engine: Engine, tmp_path: Path, image: str, code: str, limits: Limits | 
     return ended
 
 
-def test_a_task_is_nobody_sees_nothing_and_reaches_nothing(engine: Engine, tmp_path: Path, image: str):
+def test_a_task_is_nobody_sees_nothing_and_reaches_nothing(
+    engine: Engine, tmp_path: Path, image: str
+):
     ended = run(engine, tmp_path, image, LOOK)
     assert ended.exit_code == 0, (tmp_path / "log").read_text()
     assert json.loads(ended.output["result/seen.json"]) == {
@@ -83,7 +89,9 @@ def test_a_stopped_farm_leaves_nothing(engine: Engine, tmp_path: Path, image: st
 
 def test_the_reaper_clears_what_was_left(engine: Engine, image: str):
     other = Engine(engine._client, engine.address, "a-farm-that-died")
-    engine._client.containers.run(image, ["sleep", "60"], detach=True, labels={"wheelfarm.farm": "a-farm-that-died"})
+    engine._client.containers.run(
+        image, ["sleep", "60"], detach=True, labels={"wheelfarm.farm": "a-farm-that-died"}
+    )
     assert len(containers_of(engine, "a-farm-that-died")) == 1
     assert other.reap() == 1
     assert containers_of(engine, "a-farm-that-died") == []

@@ -61,10 +61,18 @@ def source_tree(name: str, member: str) -> bytes:
 
 def fill(index: LocalIndex) -> dict[str, str]:
     """Serve one package of each kind, and return the hashes of those with an sdist."""
-    hashes = {"native": index.add("native", "native-1.0.tar.gz", sdist("native", "1.0", requires=("deep>=1",)))}
+    hashes = {
+        "native": index.add(
+            "native", "native-1.0.tar.gz", sdist("native", "1.0", requires=("deep>=1",))
+        )
+    }
     index.add("native", f"native-1.0-{NATIVE}.whl", wheel("native", "1.0", requires=("deep>=1",)))
-    hashes["deep"] = index.add("deep", "deep-1.0.tar.gz", source_tree("deep", "deep-1.0/src/deep.c"))
-    hashes["plain"] = index.add("plain", "plain-1.0.tar.gz", source_tree("plain", "plain-1.0/plain.py"))
+    hashes["deep"] = index.add(
+        "deep", "deep-1.0.tar.gz", source_tree("deep", "deep-1.0/src/deep.c")
+    )
+    hashes["plain"] = index.add(
+        "plain", "plain-1.0.tar.gz", source_tree("plain", "plain-1.0/plain.py")
+    )
     index.add("pure", "pure-1.0-py3-none-any.whl", wheel("pure", "1.0"))
     hashes["sped"] = index.add("sped", "sped-1.0.tar.gz", sdist("sped", "1.0"))
     for tags in ("py3-none-any", NATIVE):
@@ -79,7 +87,11 @@ def project(tmp_path: Path):
     (tmp_path / "index").mkdir()
     (tmp_path / "project").mkdir()
     with serving(tmp_path / "index") as (index, settings):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PIP_", "UV_"))
+        }
         environment = {
             **kept,
             "PIP_CONFIG_FILE": os.devnull,
@@ -92,13 +104,18 @@ def project(tmp_path: Path):
 
 
 def test_add_takes_the_native_ones_of_the_closure_and_says_what_it_left_out(project: Project):
-    file = project.write("requirements.txt", "native\nplain\npure\nsped\ntool\nsourceless\nunheard-of\n")
+    file = project.write(
+        "requirements.txt", "native\nplain\npure\nsped\ntool\nsourceless\nunheard-of\n"
+    )
     project.matrix.write_text("# mine\n[packages.kept]  # stays\n")
     dry = project.json("add", file, "--dry-run")
     assert project.matrix.read_text() == "# mine\n[packages.kept]  # stays\n"
     answer = project.json("add", file)
     assert answer == dry
-    assert {one["name"]: one["action"] for one in answer["packages"]} == {"deep": "added", "native": "added"}
+    assert {one["name"]: one["action"] for one in answer["packages"]} == {
+        "deep": "added",
+        "native": "added",
+    }
     why = {one["name"]: one["why"] for one in answer["left_out"]}
     assert set(why) == {"plain", "pure", "sped", "tool", "sourceless", "unheard-of"}
     assert "pure Python" in why["plain"]
@@ -123,9 +140,14 @@ def test_hashes_of_the_file_are_those_of_the_sdist_or_the_package_is_left_out(pr
         f"deep==1.0 --hash=sha256:{OTHER}",
     ]
     answer = project.json("add", project.write("requirements.txt", "\n".join(lines)))
-    assert [(one["name"], one["sha256"]) for one in answer["packages"]] == [("native", project.hashes["native"])]
+    assert [(one["name"], one["sha256"]) for one in answer["packages"]] == [
+        ("native", project.hashes["native"])
+    ]
     assert "must not be built" in answer["left_out"][0]["why"]
-    assert tomllib.loads(project.matrix.read_text())["packages"]["native"]["sha256"] == project.hashes["native"]
+    assert (
+        tomllib.loads(project.matrix.read_text())["packages"]["native"]["sha256"]
+        == project.hashes["native"]
+    )
 
 
 def test_hashes_of_another_algorithm_are_checked_against_the_file_itself(project: Project):
@@ -133,9 +155,13 @@ def test_hashes_of_another_algorithm_are_checked_against_the_file_itself(project
 
     content = (project.root.parent / "index" / "deep" / "deep-1.0.tar.gz").read_bytes()
     good, bad = hashlib.sha512(content).hexdigest(), hashlib.sha512(b"other").hexdigest()
-    answer = project.json("add", project.write("requirements.txt", f"deep==1.0 --hash=sha512:{good}"))
+    answer = project.json(
+        "add", project.write("requirements.txt", f"deep==1.0 --hash=sha512:{good}")
+    )
     assert answer["packages"][0]["sha256"] == project.hashes["deep"]
-    answer = project.json("add", project.write("requirements.txt", f"deep==1.0 --hash=sha512:{bad}"))
+    answer = project.json(
+        "add", project.write("requirements.txt", f"deep==1.0 --hash=sha512:{bad}")
+    )
     assert answer["packages"] == []
 
 
@@ -178,7 +204,8 @@ def test_add_refuses_a_wrong_matrix_before_it_asks_the_index(project: Project):
 
 def test_survey_tells_kinds_and_outlooks(project: Project):
     file = project.write(
-        "pyproject.toml", '[project]\nname = "x"\ndependencies = ["native", "plain", "sped", "tool", "sourceless"]\n'
+        "pyproject.toml",
+        '[project]\nname = "x"\ndependencies = ["native", "plain", "sped", "tool", "sourceless"]\n',
     )
     answer = project.json("survey", file)
     rows = {row["name"]: row for row in answer["dependencies"]}

@@ -91,7 +91,9 @@ def wheelfarm(*arguments: str | Path) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.project}-{case.file}")
-def test_a_real_projects_file_goes_through_both(case: Case, index: Index, store: Store, tmp_path: Path):
+def test_a_real_projects_file_goes_through_both(
+    case: Case, index: Index, store: Store, tmp_path: Path
+):
     release = release_of(index, case.project, case.version)
     assert release.sdist is not None
     file = tmp_path / case.file
@@ -131,12 +133,21 @@ def test_a_real_projects_file_goes_through_both(case: Case, index: Index, store:
 
 def _check_wheels(row: dict[str, Any], index: Index) -> None:
     """Compare what a survey says of wheels with the names on the page, read another way."""
-    names = " ".join(file.filename for file in release_of(index, row["name"], row["version"]).wheels)
+    names = " ".join(
+        file.filename for file in release_of(index, row["name"], row["version"]).wheels
+    )
     for abi in ("cp314", "cp314t"):
-        own = re.search(rf"-(cp314-{abi}|py3-none|py2\.py3-none)-\S*manylinux\S*x86_64", names) is not None
+        own = (
+            re.search(rf"-(cp314-{abi}|py3-none|py2\.py3-none)-\S*manylinux\S*x86_64", names)
+            is not None
+        )
         assert (abi in row["wheels"]) == own, names
-    assert ("abi3" in row["wheels"]) == (re.search(r"-cp3\d+-abi3-\S*manylinux\S*x86_64", names) is not None), names
-    assert ("pure" in row["wheels"]) == (re.search(r"py3\S*-none-any\.whl", names) is not None), names
+    assert ("abi3" in row["wheels"]) == (
+        re.search(r"-cp3\d+-abi3-\S*manylinux\S*x86_64", names) is not None
+    ), names
+    assert ("pure" in row["wheels"]) == (re.search(r"py3\S*-none-any\.whl", names) is not None), (
+        names
+    )
 
 
 def test_the_resolution_is_that_of_another_resolver(tmp_path: Path):
@@ -165,11 +176,19 @@ def test_the_resolution_is_that_of_another_resolver(tmp_path: Path):
     command += ["--python-platform", "x86_64-manylinux_2_28", str(file)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, env={**environment, "PATH": path}, capture_output=True, text=True, check=False, cwd=tmp_path
+        command,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     pins = dict(line.split("==") for line in done.stdout.split("\n") if "==" in line)
-    theirs = {str(canonicalize_name(name.partition("[")[0])): version.strip() for name, version in pins.items()}
+    theirs = {
+        str(canonicalize_name(name.partition("[")[0])): version.strip()
+        for name, version in pins.items()
+    }
     surveyed = wheelfarm("survey", file, "--wheelhouse", tmp_path / "wheelhouse")
     ours = {row["name"]: row["version"] for row in surveyed["dependencies"]}
     assert ours == theirs

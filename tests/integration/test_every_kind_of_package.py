@@ -84,10 +84,17 @@ def done(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop
         ("rabbits", "build-failure", "build-failure", "more than the 512 processes"),
         ("forged", "build-failure", "build-failure", "the matrix wants 0000"),
         ("torch", "build-failure", "build-failure", "no sdist"),
-        ("wheelfarm-has-no-such-dependency", "build-failure", "build-failure", "knows no such name"),
+        (
+            "wheelfarm-has-no-such-dependency",
+            "build-failure",
+            "build-failure",
+            "knows no such name",
+        ),
     ],
 )
-def test_each_has_its_own_verdict_and_a_reason(done: Workshop, name: str, cp314: str, cp314t: str, words: str):
+def test_each_has_its_own_verdict_and_a_reason(
+    done: Workshop, name: str, cp314: str, cp314t: str, words: str
+):
     abis = done.verdicts()[name]["abis"]
     assert (abis["cp314"]["verdict"], abis["cp314t"]["verdict"]) == (cp314, cp314t)
     assert words in abis["cp314t"]["reason"]
@@ -169,10 +176,15 @@ def test_patches_system_packages_and_settings_reach_the_build(done: Workshop, tm
         """,
         "crooked", "thirsty", "steady", "nosy", "latchkey",
     )  # fmt: skip
-    (tmp_path / "declare.patch").write_text((Path(__file__).parents[1] / "corpus/crooked/declare.patch").read_text())
+    (tmp_path / "declare.patch").write_text(
+        (Path(__file__).parents[1] / "corpus/crooked/declare.patch").read_text()
+    )
     ended = shop.run()
     verdicts = shop.verdicts()
-    found = {name: [_deciding(abi) for abi in package["abis"].values()] for name, package in verdicts.items()}
+    found = {
+        name: [_deciding(abi) for abi in package["abis"].values()]
+        for name, package in verdicts.items()
+    }
     assert found == {
         "crooked": ["compatible", "unproven"],
         "thirsty": ["compatible", "WF209"],

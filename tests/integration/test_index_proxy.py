@@ -18,7 +18,10 @@ from builder.errors import ExitCode
 from tests.integration.conftest import Workshop, networks_of
 
 SECRET = "a-password-of-the-index"
-CUT_OFF = {"PIP_INDEX_URL": f"http://somebody:{SECRET}@127.0.0.1:9/simple/", "PIP_EXTRA_INDEX_URL": ""}
+CUT_OFF = {
+    "PIP_INDEX_URL": f"http://somebody:{SECRET}@127.0.0.1:9/simple/",
+    "PIP_EXTRA_INDEX_URL": "",
+}
 NAME = "forage.example"
 MATRIX = """
 [farm]
@@ -57,7 +60,9 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def elsewhere(engine: Engine) -> Iterator[tuple[str, list[str]]]:
     """Serve on a network of the test's own, and see that a container on it is served: its URL, and who came."""
-    network = engine._client.networks.create("wheelfarm-tests-elsewhere", labels={"wheelfarm.farm": engine.farm_id})
+    network = engine._client.networks.create(
+        "wheelfarm-tests-elsewhere", labels={"wheelfarm.farm": engine.farm_id}
+    )
     network.reload()
     gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
     visitors: list[str] = []
@@ -72,7 +77,9 @@ def elsewhere(engine: Engine) -> Iterator[tuple[str, list[str]]]:
         code = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=20).read())"
         command = ["/opt/python/cp314-cp314/bin/python", "-c", code]
         labels = {"wheelfarm.farm": engine.farm_id}
-        engine._client.containers.run(image, command, network=network.name, remove=True, labels=labels)
+        engine._client.containers.run(
+            image, command, network=network.name, remove=True, labels=labels
+        )
         assert len(visitors) == 1
         visitors.clear()
         yield url, visitors
@@ -84,11 +91,15 @@ def elsewhere(engine: Engine) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="module")
-def done(images: Workshop, elsewhere: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def done(
+    images: Workshop, elsewhere: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Workshop:
     """Run with the index, once."""
     assert images
     shop = Workshop(root=tmp_path_factory.mktemp("proxy"))
-    needed = f'env = {{ FORAGE_URL = "{elsewhere[0]}", FORAGE_NAME = "{NAME}", FORAGE_NEEDED = "1" }}\n'
+    needed = (
+        f'env = {{ FORAGE_URL = "{elsewhere[0]}", FORAGE_NAME = "{NAME}", FORAGE_NEEDED = "1" }}\n'
+    )
     shop.write(MATRIX + FORAGER + needed, "steady", "forager")
     ended = shop.run()
     assert ended.returncode == ExitCode.FAULTS, ended.stdout + ended.stderr

@@ -52,13 +52,19 @@ def packages(shop: Workshop) -> dict[str, dict[str, Any]]:
 
 def codes(abi: dict[str, Any]) -> str:
     """Return the codes of an ABI's findings, once each and in order, infos in brackets."""
-    infos = sorted({finding["code"] for finding in abi["findings"] if finding["severity"] == "info"})
-    others = sorted({finding["code"] for finding in abi["findings"] if finding["severity"] != "info"})
+    infos = sorted(
+        {finding["code"] for finding in abi["findings"] if finding["severity"] == "info"}
+    )
+    others = sorted(
+        {finding["code"] for finding in abi["findings"] if finding["severity"] != "info"}
+    )
     return " ".join((*others, *(f"[{code}]" for code in infos)))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_each_gets_its_verdict_and_exactly_its_findings(packages: dict[str, dict[str, Any]], name: str):
+def test_each_gets_its_verdict_and_exactly_its_findings(
+    packages: dict[str, dict[str, Any]], name: str
+):
     abis = packages[name]["abis"]
     assert tuple((abi["verdict"], codes(abi)) for abi in abis.values()) == EXPECTED[name]
 
@@ -80,14 +86,18 @@ def test_each_gets_its_verdict_and_exactly_its_findings(packages: dict[str, dict
         ("tundra", "WF501", ["tundra._core", "warning of it is swallowed"]),
     ],
 )
-def test_the_detail_says_where_and_why(packages: dict[str, dict[str, Any]], name: str, code: str, words: list[str]):
+def test_the_detail_says_where_and_why(
+    packages: dict[str, dict[str, Any]], name: str, code: str, words: list[str]
+):
     findings = [one for one in packages[name]["abis"]["cp314t"]["findings"] if one["code"] == code]
     text = " ".join(f"{one['where']} {one['detail']}" for one in findings)
     for word in words:
         assert word in text
 
 
-def test_what_a_build_missed_is_answered_with_the_line_to_write(packages: dict[str, dict[str, Any]]):
+def test_what_a_build_missed_is_answered_with_the_line_to_write(
+    packages: dict[str, dict[str, Any]],
+):
     (finding,) = packages["thirsty"]["abis"]["cp314"]["findings"]
     assert 'set apt = ["libexpat1-dev"] in [packages.thirsty]' in finding["remedy"]
     assert "libexpat1-dev has /usr/include/expat.h" in finding["remedy"]
@@ -96,7 +106,9 @@ def test_what_a_build_missed_is_answered_with_the_line_to_write(packages: dict[s
 def test_a_failure_that_other_rules_read_is_read_anew_without_a_build(shop: Workshop):
     store = Store(shop.wheelhouse)
     recorded = next(one for one in store.newest_of("thirsty") if one.job.startswith("build:"))
-    other = json.loads(json.dumps(recorded.facts).replace("a header is missing", "something happened"))
+    other = json.loads(
+        json.dumps(recorded.facts).replace("a header is missing", "something happened")
+    )
     assert other != recorded.facts
     store.put(replace(recorded, facts={**other, "rules": "other"}))
     store.close()

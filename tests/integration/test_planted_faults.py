@@ -23,7 +23,9 @@ from tests.integration.conftest import Workshop
 
 
 @pytest.fixture(scope="module")
-def objects(engine: Engine, images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
+def objects(
+    engine: Engine, images: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, bytes]:
     assert images
     image = engine.newest_image("wheelfarm/builder-debian-12")
     assert image is not None
@@ -48,17 +50,26 @@ def test_good_wheels_have_no_finding(objects: Mapping[str, bytes], tmp_path: Pat
 
 
 def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
-    elsewhere = {"WF303", "WF333"}  # auditwheel's own trouble, and two builds compared: see tests/unit
+    elsewhere = {
+        "WF303",
+        "WF333",
+    }  # auditwheel's own trouble, and two builds compared: see tests/unit
     audited = {code for code in CODES if code.startswith("WF3")} - elsewhere
     assert {one.code for one in planted.planted(objects)} == audited
 
 
 def test_the_culprit_is_named(objects: Mapping[str, bytes], tmp_path: Path):
-    details = {one.fault: read.check(one.write(tmp_path)).findings[0] for one in planted.planted(objects)}
+    details = {
+        one.fault: read.check(one.write(tmp_path)).findings[0] for one in planted.planted(objects)
+    }
     assert f"arc4random@GLIBC_2.36 of libc.so.6 in {planted.SO}" in details["newer glibc"].detail
     assert "GLIBCXX_3.4.30 of libstdc++.so.6" in details["newer libstdc++"].detail
     assert "PyUnicode_AsUnicode, which CPython 3.12 removed" in details["removed C API"].detail
-    assert details["library missing on slim bases"].bases == ("debian-12", "debian-13", "ubuntu-24.04")
+    assert details["library missing on slim bases"].bases == (
+        "debian-12",
+        "debian-13",
+        "ubuntu-24.04",
+    )
     assert "_Py_Dealloc shows it" in details["GIL code in cp314t"].detail
     assert "layout of its module definition shows it" in details["GIL layout in cp314t"].detail
 
@@ -67,9 +78,9 @@ def test_a_wheel_of_500_mb_takes_little_memory(objects: Mapping[str, bytes], tmp
     """Random bytes behind a native file: nothing packs, everything is hashed, and the object is read from disk."""
     noise = os.urandom(1 << 20) * 500
     content = planted.members(objects["good"] + noise)
-    path = planted.Planted(fault="large", code="", filename=planted.name_of(), content=planted.pack(content)).write(
-        tmp_path
-    )
+    path = planted.Planted(
+        fault="large", code="", filename=planted.name_of(), content=planted.pack(content)
+    ).write(tmp_path)
     assert path.stat().st_size > 500 << 20
     assert read.check(path).findings == ()
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 << 20  # KiB
@@ -84,7 +95,9 @@ def test_reading_writes_nothing(objects: Mapping[str, bytes], tmp_path: Path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_check_loads_wheels_and_judges_what_that_shows(objects: Mapping[str, bytes], tmp_path: Path):
+def test_check_loads_wheels_and_judges_what_that_shows(
+    objects: Mapping[str, bytes], tmp_path: Path
+):
     """One wheel is good and needs another that is given with it, one turns the GIL on, one crashes."""
     tag = f"cp314-cp314t-{planted.PLATFORM}"
     good = planted.members(objects["good-t"], planted.SO_T, (tag,))

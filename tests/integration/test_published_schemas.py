@@ -32,7 +32,10 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> xmlschema.XMLSchema:
 
 
 def test_junit_of_every_verdict_fits_the_schema(schema: xmlschema.XMLSchema):
-    packages = {verdict.value: {"cp314": abi(), "cp314t": abi(verdict.value, "why", finding())} for verdict in Verdict}
+    packages = {
+        verdict.value: {"cp314": abi(), "cp314t": abi(verdict.value, "why", finding())}
+        for verdict in Verdict
+    }
     packages[HOSTILE] = {"cp314": abi("racy", HOSTILE, finding(detail=HOSTILE))}
     text = junit.render(document(packages))
     schema.validate(text)

@@ -33,14 +33,21 @@ def programs() -> tuple[str, str]:
     """Return Chromium and its driver; they are installed where they can be."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         if os.geteuid() != 0 or not shutil.which("apt-get"):
-            pytest.fail("the report is tested in Chromium. Run: sudo apt-get install chromium chromium-driver")
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]):
+            pytest.fail(
+                "the report is tested in Chromium. Run: sudo apt-get install chromium chromium-driver"
+            )
+        for command in (
+            ["update"],
+            ["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"],
+        ):
             subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL)
     return str(shutil.which("chromium")), str(shutil.which("chromedriver"))
 
 
 @pytest.fixture(scope="module")
-def browser(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def browser(
+    programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location, driver = programs
     for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
@@ -57,10 +64,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bad = abi("import-failure", "importing it fails: " + HOSTILE, finding(detail=HOSTILE))
     for first in (abi("racy", "two threads meet"), abi()):
         everywhere = {"on": {"debian-12": "imports", "debian-13": "imports"}}
-        good = {"cp314": abi().model_copy(update=everywhere), "cp314t": abi("unproven").model_copy(update=everywhere)}
+        good = {
+            "cp314": abi().model_copy(update=everywhere),
+            "cp314t": abi("unproven").model_copy(update=everywhere),
+        }
         packages = {f"package-{number}": good for number in range(40)}
         run = store.begin_run()
-        outputs.write(document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run)
+        outputs.write(
+            document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run
+        )
         store.end_run(run, "done")
     store.close()
     return store.wheelhouse / "report"
@@ -80,7 +92,9 @@ def names(browser: webdriver.Chrome) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_nothing_is_asked_of_anyone_and_nothing_is_complained_about(browser: webdriver.Chrome, report: Path, page: str):
+def test_nothing_is_asked_of_anyone_and_nothing_is_complained_about(
+    browser: webdriver.Chrome, report: Path, page: str
+):
     browser.get_log("performance")  # type: ignore[no-untyped-call]
     browser.get_log("browser")  # type: ignore[no-untyped-call]
     show(browser, report / page)
@@ -95,7 +109,9 @@ def test_nothing_is_asked_of_anyone_and_nothing_is_complained_about(browser: web
     own = [url for url in asked if urlsplit(url).scheme == "file"]
     assert own
     assert all(Path(urlsplit(url).path).is_relative_to(report) for url in own)
-    assert {urlsplit(url).scheme for url in asked} <= {"file", "data", "chrome"}, "chrome: the browser's own start page"
+    assert {urlsplit(url).scheme for url in asked} <= {"file", "data", "chrome"}, (
+        "chrome: the browser's own start page"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -105,7 +121,9 @@ def test_it_is_accessible_and_fits_the_screen(
     browser: webdriver.Chrome, report: Path, page: str, width: int, scheme: str
 ):
     show(browser, report / page, width, scheme)
-    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.execute_script(
+        "return document.documentElement.scrollWidth <= window.innerWidth"
+    )
     axe = Axe(browser)
     axe.inject()
     violations = axe.run()["violations"]
@@ -134,11 +152,15 @@ def test_filter_and_sort(browser: webdriver.Chrome, report: Path):
     assert names(browser)[:3] == ["foo", "package-0", "package-1"]
     head.click()
     assert names(browser)[0] == "package-39"
-    assert browser.find_element(By.CSS_SELECTOR, "thead th").get_attribute("aria-sort") == "descending"
+    assert (
+        browser.find_element(By.CSS_SELECTOR, "thead th").get_attribute("aria-sort") == "descending"
+    )
 
 
 @pytest.mark.parametrize("width", [380, 1200])
-def test_the_chart_of_speed_is_drawn_to_scale_inside_its_frame(browser: webdriver.Chrome, report: Path, width: int):
+def test_the_chart_of_speed_is_drawn_to_scale_inside_its_frame(
+    browser: webdriver.Chrome, report: Path, width: int
+):
     show(browser, report / "packages/foo.html", width)
     script = """
         const box = one => one.getBoundingClientRect();

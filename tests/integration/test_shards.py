@@ -34,7 +34,15 @@ sdist = "lost-1.0.tar.gz"
 def farm(
     shop: Workshop, command: str, *options: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    whole = [sys.executable, "-m", "builder", command, "--matrix", str(shop.root / "matrix.toml"), *options]
+    whole = [
+        sys.executable,
+        "-m",
+        "builder",
+        command,
+        "--matrix",
+        str(shop.root / "matrix.toml"),
+        *options,
+    ]
     return subprocess.run(whole, capture_output=True, text=True, check=False, env=environment)
 
 
@@ -68,7 +76,9 @@ def said(document: dict[str, Any]) -> dict[str, Any]:
 def files(wheelhouse: Path) -> dict[str, bytes]:
     """Return the index and the constraints."""
     folders = ("simple", "quarantine", "constraints")
-    found = (path for folder in folders for path in (wheelhouse / folder).rglob("*") if path.is_file())
+    found = (
+        path for folder in folders for path in (wheelhouse / folder).rglob("*") if path.is_file()
+    )
     return {str(path.relative_to(wheelhouse)): path.read_bytes() for path in found}
 
 
@@ -76,7 +86,8 @@ def test_shards_merged_say_what_one_run_says(merged: Workshop):
     document = json.loads((merged.wheelhouse / "verdicts.json").read_text())
     index = files(merged.wheelhouse)
     verdicts = {
-        name: [abi["verdict"] for abi in package["abis"].values()] for name, package in merged.verdicts().items()
+        name: [abi["verdict"] for abi in package["abis"].values()]
+        for name, package in merged.verdicts().items()
     }
     assert verdicts == {
         "steady": ["compatible", "unproven"], "chained": ["compatible", "unproven"], "crooked": ["build-failure"] * 2,  "lost": ["build-failure"] * 2,
@@ -89,7 +100,9 @@ def test_shards_merged_say_what_one_run_says(merged: Workshop):
 
 
 def test_what_needs_another_is_built_with_it(merged: Workshop):
-    records = [json.loads(path.read_text()) for path in (merged.root / "shards").glob("*/shard.json")]
+    records = [
+        json.loads(path.read_text()) for path in (merged.root / "shards").glob("*/shard.json")
+    ]
     assert sum({"steady", "chained"} <= set(record["found"]) for record in records) == 1
     assert len(records) == 3
 
@@ -145,9 +158,18 @@ def test_logs_come_along(merged: Workshop):
 
 def test_a_night_with_a_broken_release_says_so(merged: Workshop, tmp_path: Path):
     shop = Workshop(root=tmp_path)
-    shutil.copytree(merged.root, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("shards"), symlinks=True)
+    shutil.copytree(
+        merged.root,
+        tmp_path,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("shards"),
+        symlinks=True,
+    )
     quiet = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
-    assert (quiet.returncode, "No verdict changed." in quiet.stdout) == (ExitCode.ADMISSIBLE, True), quiet.stderr
+    assert (quiet.returncode, "No verdict changed." in quiet.stdout) == (
+        ExitCode.ADMISSIBLE,
+        True,
+    ), quiet.stderr
     good = (tmp_path / "chained-1.0.tar.gz").read_bytes()
     (tmp_path / "chained-1.0.tar.gz").write_bytes(b"no archive")
     bad = farm(shop, "nightly", "--wheelhouse", str(shop.wheelhouse))
@@ -174,6 +196,16 @@ def test_a_night_takes_a_new_release(images: Workshop, workshop: Workshop):
         for version, words in (("1.0", "The first night"), ("1.1", "| purely | 1.0 | 1.1 |")):
             name = f"purely-{version}-py3-none-any.whl"
             upstream.add("purely", name, wheel("purely", version))
-            night = farm(workshop, "nightly", "--wheelhouse", str(workshop.wheelhouse), environment=environment)
-            assert (night.returncode, words in night.stdout) == (ExitCode.ADMISSIBLE, True), night.stdout + night.stderr
-            assert [path.name for path in (workshop.wheelhouse / "simple/purely").glob("*.whl")] == [name]
+            night = farm(
+                workshop,
+                "nightly",
+                "--wheelhouse",
+                str(workshop.wheelhouse),
+                environment=environment,
+            )
+            assert (night.returncode, words in night.stdout) == (ExitCode.ADMISSIBLE, True), (
+                night.stdout + night.stderr
+            )
+            assert [
+                path.name for path in (workshop.wheelhouse / "simple/purely").glob("*.whl")
+            ] == [name]

@@ -13,7 +13,10 @@ from builder.engine.client import Engine
 from builder.errors import ExitCode
 from tests.integration.conftest import DEBIAN, Workshop, containers_of, networks_of
 
-MATRIX = DEBIAN + '[packages.steady]\nsdist = "steady-1.0.tar.gz"\n[packages.endless]\nsdist = "endless-1.0.tar.gz"\n'
+MATRIX = (
+    DEBIAN
+    + '[packages.steady]\nsdist = "steady-1.0.tar.gz"\n[packages.endless]\nsdist = "endless-1.0.tar.gz"\n'
+)
 PATIENCE_S = 180
 
 

@@ -46,7 +46,9 @@ def unlocked(shop: Workshop) -> str:
     """Write a patch that takes the lock out of a safe package's append, and return its name."""
     path = Path("src/spanbuf.c")
     before = (CORPUS / "threads" / "spanbuf" / path).read_text()
-    after = before.replace("PyMutex_Lock(&self->mutex);", "").replace("PyMutex_Unlock(&self->mutex);", "")
+    after = before.replace("PyMutex_Lock(&self->mutex);", "").replace(
+        "PyMutex_Unlock(&self->mutex);", ""
+    )
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}"
     )
@@ -85,7 +87,11 @@ def test_a_fault_is_proven_and_a_safe_package_is_not_blamed(done: Workshop):
 
 def test_a_finding_is_replayed_by_its_id(done: Workshop):
     findings = done.verdicts()["hexview"]["abis"]["cp314t"]["findings"]
-    raced = next(finding for finding in findings if finding["code"] == "WF605" and " replay " in finding["replay"])
+    raced = next(
+        finding
+        for finding in findings
+        if finding["code"] == "WF605" and " replay " in finding["replay"]
+    )
     command = [
         sys.executable, "-m", "builder", *raced["replay"].split()[1:], "--times", "3", "--json",
         "--matrix", str(done.root / "matrix.toml"), "--wheelhouse", str(done.wheelhouse),
@@ -95,7 +101,10 @@ def test_a_finding_is_replayed_by_its_id(done: Workshop):
     answer = json.loads(ended.stdout)
     assert (answer["runs"], answer["shown"] >= 2) == (3, True)
     script = subprocess.run(
-        [*command[:4], raced["id"], "--script", *command[-2:]], capture_output=True, text=True, check=False
+        [*command[:4], raced["id"], "--script", *command[-2:]],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     compile(script.stdout, "replay.py", "exec")
 
@@ -185,4 +194,6 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     judged = speed.judge(Evidence(key="s", job=job.id, facts=facts))
     assert judged is not None
     # Throughput takes CPUs that are free; CPU time can be told on a busy machine too, if it is not too busy.
-    assert judged.why if judged.cost is None else 0.3 < judged.cost.low < judged.cost.high + 0.01 < 30
+    assert (
+        judged.why if judged.cost is None else 0.3 < judged.cost.low < judged.cost.high + 0.01 < 30
+    )

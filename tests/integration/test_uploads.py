@@ -63,7 +63,9 @@ class Server:
         """Return the sha256 of what it serves, by file name."""
         found = {}
         for project in ("foo-bar", "other"):
-            page = requests.get(f"http://127.0.0.1:{self.port}{self.simple}{project}/", timeout=30).text
+            page = requests.get(
+                f"http://127.0.0.1:{self.port}{self.simple}{project}/", timeout=30
+            ).text
             for filename in WHEELS:
                 if f">{filename}</a>" in page:
                     place = page.partition(f"{filename}#sha256=")[2][:64]
@@ -110,22 +112,34 @@ def pypiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def devpi_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port, programs, folder = free_port(), environment_of("upload-servers"), tmp_path_factory.mktemp("devpi")
+    port, programs, folder = (
+        free_port(),
+        environment_of("upload-servers"),
+        tmp_path_factory.mktemp("devpi"),
+    )
     data = ["--serverdir", str(folder / "data")]
     init = [str(programs / "devpi-init"), *data, "--no-root-pypi", "--root-passwd", PASSWORD]
     subprocess.run(init, check=True, capture_output=True)
-    with running([str(programs / "devpi-server"), *data, "--port", str(port)], port, folder / "log"):
+    with running(
+        [str(programs / "devpi-server"), *data, "--port", str(port)], port, folder / "log"
+    ):
         yield port
 
 
 @pytest.fixture
 def devpi(devpi_port: int) -> Server:
     site, name = f"http://127.0.0.1:{devpi_port}", f"farm-{uuid.uuid4().hex[:8]}"
-    login = requests.post(f"{site}/+login", json={"user": "root", "password": PASSWORD}, timeout=30).json()
+    login = requests.post(
+        f"{site}/+login", json={"user": "root", "password": PASSWORD}, timeout=30
+    ).json()
     token = base64.b64encode(f"root:{login['result']['password']}".encode()).decode()
     asked = {"bases": [], "volatile": False}
-    requests.put(f"{site}/root/{name}", json=asked, headers={"X-Devpi-Auth": token}, timeout=30).raise_for_status()
-    return Server(port=devpi_port, path=f"/root/{name}/", simple=f"/root/{name}/+simple/", user="root")
+    requests.put(
+        f"{site}/root/{name}", json=asked, headers={"X-Devpi-Auth": token}, timeout=30
+    ).raise_for_status()
+    return Server(
+        port=devpi_port, path=f"/root/{name}/", simple=f"/root/{name}/+simple/", user="root"
+    )
 
 
 @pytest.fixture(params=["pypiserver", "devpi"])
@@ -187,7 +201,9 @@ def outcomes(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("cuts", [["early", "late"], ["answer"]], ids=["request", "answer"])
-def test_files_arrive_whole_and_once_though_connections_are_cut(server: Server, wheelhouse: Path, cuts: list[Cut]):
+def test_files_arrive_whole_and_once_though_connections_are_cut(
+    server: Server, wheelhouse: Path, cuts: list[Cut]
+):
     with CuttingProxy(server.port) as proxy:
         proxy.cuts = [*cuts]
         first = command(wheelhouse, server.url(proxy.port), **server.credentials)
@@ -195,7 +211,11 @@ def test_files_arrive_whole_and_once_though_connections_are_cut(server: Server, 
         assert set(outcomes(first)) == set(WHEELS)
         assert not proxy.cuts, "every cut was made"
         store = Store(wheelhouse)
-        wanted = {entry.filename: entry.sha256 for files in index.current(store)["simple"].values() for entry in files}
+        wanted = {
+            entry.filename: entry.sha256
+            for files in index.current(store)["simple"].values()
+            for entry in files
+        }
         store.close()
         assert server.files() == wanted
         connections = proxy.connections
@@ -207,12 +227,18 @@ def test_files_arrive_whole_and_once_though_connections_are_cut(server: Server, 
 @pytest.fixture
 def user(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     """Return the server, with its credentials in the environment."""
-    for name, value in {**server.credentials, "NO_PROXY": "127.0.0.1", "HOME": str(tmp_path)}.items():
+    for name, value in {
+        **server.credentials,
+        "NO_PROXY": "127.0.0.1",
+        "HOME": str(tmp_path),
+    }.items():
         monkeypatch.setenv(name, value)
     return server
 
 
-def test_what_the_server_has_from_elsewhere_counts_as_done(user: Server, wheelhouse: Path, tmp_path: Path):
+def test_what_the_server_has_from_elsewhere_counts_as_done(
+    user: Server, wheelhouse: Path, tmp_path: Path
+):
     assert offer(wheelhouse, user.url()) == dict.fromkeys(WHEELS, "sent")
     publish(tmp_path / "second", seed=1)
     again = offer(tmp_path / "second", user.url())
@@ -253,4 +279,6 @@ def test_a_name_in_pypirc_and_credentials_in_an_address(
     assert set(offer(wheelhouse, "own").values()) == {"sent"}
     (tmp_path / ".pypirc").unlink()
     address = server.url().replace("://", f"://{server.user}:{PASSWORD}@")
-    assert set(offer(wheelhouse, address).values()) == {"there"}, "the same target, however it is named"
+    assert set(offer(wheelhouse, address).values()) == {"there"}, (
+        "the same target, however it is named"
+    )

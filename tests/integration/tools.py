@@ -21,7 +21,16 @@ def environment_of(name: str) -> Path:
     with _alone(folder):
         if not (folder / "ready").exists():
             _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-            _uv("pip", "install", "--quiet", "--python", str(folder), "--require-hashes", "-r", str(_pins(name)))
+            _uv(
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(folder),
+                "--require-hashes",
+                "-r",
+                str(_pins(name)),
+            )
             (folder / "ready").touch()
     return folder / "bin"
 
@@ -63,4 +72,6 @@ class _alone:  # noqa: N801 - reads as a verb
 
 def _uv(*arguments: str) -> None:
     settings = {**host.index_settings().environment(), "SSL_CERT_FILE": str(host.ca_bundle())}
-    subprocess.run([sys.executable, "-m", "uv", *arguments], check=True, env={**os.environ, **settings})
+    subprocess.run(
+        [sys.executable, "-m", "uv", *arguments], check=True, env={**os.environ, **settings}
+    )

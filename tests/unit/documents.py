@@ -17,14 +17,18 @@ BASES = ["debian-12", "debian-13"]
 HOSTILE = '"><script>alert(1)</script>&\x00|`'
 
 
-def finding(code: str = "WF402", where: str = "foo.bar", detail: str = "importing foo.bar: no") -> FindingPart:
+def finding(
+    code: str = "WF402", where: str = "foo.bar", detail: str = "importing foo.bar: no"
+) -> FindingPart:
     return FindingPart(
         id="0123456789ab", code=code, severity="error", title="import fails", detail=detail, where=where, bases=BASES[:1],
         remedy="Read it.", log="logs/load/foo@debian-12_debian-12.01234567.log", replay="wheelfarm run --only foo --again",
     )  # fmt: skip
 
 
-def abi(verdict: str = "compatible", reason: str = "all is well", *findings: FindingPart) -> AbiPart:
+def abi(
+    verdict: str = "compatible", reason: str = "all is well", *findings: FindingPart
+) -> AbiPart:
     wheel = WheelPart(
         filename="foo-1-cp314-cp314-linux_x86_64.whl",
         base="debian-12",
@@ -39,7 +43,12 @@ def abi(verdict: str = "compatible", reason: str = "all is well", *findings: Fin
         loaded_on=BASES[:1],
         on={"debian-12": "imports", "debian-13": "fails"},
         exercised=ExercisedPart(
-            native_callables=0, called_alone=0, under_threads=0, pairs=0, missed=1.0, race_detector=False
+            native_callables=0,
+            called_alone=0,
+            under_threads=0,
+            pairs=0,
+            missed=1.0,
+            race_detector=False,
         ),
         findings=list(findings),
     )
@@ -55,7 +64,11 @@ SPEED = SpeedPart(
     cpus=2,
     baseline="cp314",
     throughput={
-        "cp314t": {"1": ratio(0.71, 0.93, 1.02), "2": ratio(0.88, 1.81, 1.95), "4": ratio(0.61, 1.74, 1.96)},
+        "cp314t": {
+            "1": ratio(0.71, 0.93, 1.02),
+            "2": ratio(0.88, 1.81, 1.95),
+            "4": ratio(0.61, 1.74, 1.96),
+        },
         "cp314": {"1": ratio(1, 1, 1), "2": ratio(0.93, 0.99, 1.01), "4": ratio(0.9, 0.97, 1.02)},
     },
     machine={"1": 1.0, "2": 1.97, "4": 1.95},
@@ -64,7 +77,13 @@ SPEED = SpeedPart(
     why="",
 )
 UNKNOWN_SPEED = SPEED.model_copy(
-    update={"throughput": {}, "cost": None, "plain_cost": None, "calls": 0, "why": "not measured: no call is known"}
+    update={
+        "throughput": {},
+        "cost": None,
+        "plain_cost": None,
+        "calls": 0,
+        "why": "not measured: no call is known",
+    }
 )
 
 

@@ -15,7 +15,11 @@ from builder.host import IndexSettings
 
 def sdist(name: str, version: str, *, requires: tuple[str, ...] = (), static: bool = True) -> bytes:
     """Make an sdist that holds nothing but its metadata."""
-    lines = [f"Metadata-Version: {'2.2' if static else '2.1'}", f"Name: {name}", f"Version: {version}"]
+    lines = [
+        f"Metadata-Version: {'2.2' if static else '2.1'}",
+        f"Name: {name}",
+        f"Version: {version}",
+    ]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     text = ("\n".join(lines) + "\n").encode()
     buffer = io.BytesIO()
@@ -43,12 +47,16 @@ class LocalIndex:
         self.root = root
         self.links: dict[str, list[str]] = {}
 
-    def add(self, project: str, filename: str, content: bytes, attributes: str = "", sha256: str = "") -> str:
+    def add(
+        self, project: str, filename: str, content: bytes, attributes: str = "", sha256: str = ""
+    ) -> str:
         """Serve a file and return the hash its link promises."""
         (self.root / project).mkdir(exist_ok=True)
         (self.root / project / filename).write_bytes(content)
         promised = sha256 or hashlib.sha256(content).hexdigest()
-        self.links.setdefault(project, []).append(f'<a href="{filename}#sha256={promised}" {attributes}>{filename}</a>')
+        self.links.setdefault(project, []).append(
+            f'<a href="{filename}#sha256={promised}" {attributes}>{filename}</a>'
+        )
         (self.root / project / "index.html").write_text(
             "<html><body>" + "".join(self.links[project]) + "</body></html>"
         )

@@ -10,11 +10,19 @@ from builder.errors import CannotTellError
 
 def test_files_come_out_as_they_went_in(tmp_path: Path):
     (tmp_path / "wheel").write_bytes(b"\x00" * 9)
-    with archives.pack({"/farm/run.sh": b"#!/bin/sh\n", "/farm/wheel": tmp_path / "wheel"}) as packed:
+    with archives.pack(
+        {"/farm/run.sh": b"#!/bin/sh\n", "/farm/wheel": tmp_path / "wheel"}
+    ) as packed:
         content = packed.read()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        assert [(member.name, member.mode) for member in archive] == [("farm/run.sh", 0o755), ("farm/wheel", 0o644)]
-    assert archives.unpack([content], "/farm") == {"farm/run.sh": b"#!/bin/sh\n", "farm/wheel": b"\x00" * 9}
+        assert [(member.name, member.mode) for member in archive] == [
+            ("farm/run.sh", 0o755),
+            ("farm/wheel", 0o644),
+        ]
+    assert archives.unpack([content], "/farm") == {
+        "farm/run.sh": b"#!/bin/sh\n",
+        "farm/wheel": b"\x00" * 9,
+    }
 
 
 def test_what_is_large_is_packed_on_disk(tmp_path: Path):
@@ -22,7 +30,9 @@ def test_what_is_large_is_packed_on_disk(tmp_path: Path):
         file.truncate(80 << 20)
     with archives.pack({"/farm/wheel": tmp_path / "wheel"}) as packed:
         assert not isinstance(packed, io.BytesIO)
-        assert archives.unpack(iter(lambda: packed.read(1 << 20), b""), "/farm") == {"farm/wheel": bytes(80 << 20)}
+        assert archives.unpack(iter(lambda: packed.read(1 << 20), b""), "/farm") == {
+            "farm/wheel": bytes(80 << 20)
+        }
 
 
 def test_links_and_devices_stay_behind():

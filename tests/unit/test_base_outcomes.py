@@ -6,9 +6,15 @@ from builder.judge.bases import Outcome, outcomes
 from builder.store.evidence import Evidence
 from builder.store.evidence import Outcome as Told
 
-MODULE = {"module": "foo", "native": True, "gil": {"before": False, "after": False, "enabled_by": None}}
+MODULE = {
+    "module": "foo",
+    "native": True,
+    "gil": {"before": False, "after": False, "enabled_by": None},
+}
 GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}
-UNTOLD = Evidence(key="", job="x", outcome=Told.UNDETERMINED, reason="no archive", facts={"code": "WF901"})
+UNTOLD = Evidence(
+    key="", job="x", outcome=Told.UNDETERMINED, reason="no archive", facts={"code": "WF901"}
+)
 
 
 def load(**abis: dict[str, Any]) -> Evidence:
@@ -20,7 +26,10 @@ def load(**abis: dict[str, Any]) -> Evidence:
     [
         (load(cp314=GOOD), Outcome.IMPORTS),
         (load(cp314={**GOOD, "install": "no"}), Outcome.FAILS),
-        (load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no", "gil": {}}]}), Outcome.FAILS),
+        (
+            load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no", "gil": {}}]}),
+            Outcome.FAILS,
+        ),
         (load(cp314={**GOOD, "missing": ["bar"]}), Outcome.FAILS),
         (load(cp314={**GOOD, "claimed": False}), Outcome.NOT_CLAIMED),
         (load(cp314t=GOOD), Outcome.NO_WHEEL),
@@ -28,7 +37,9 @@ def load(**abis: dict[str, Any]) -> Evidence:
     ],
 )
 def test_what_importing_showed(evidence: Evidence, outcome: Outcome):
-    assert outcomes({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {"debian-13": outcome}
+    assert outcomes({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {
+        "debian-13": outcome
+    }
 
 
 def test_of_several_wheels_the_one_that_fails_tells_and_one_that_imports_is_enough():

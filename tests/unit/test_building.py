@@ -15,7 +15,14 @@ PROJECT = '[build-system]\nrequires = ["setuptools>=77", "anvil>=1"]\n'
 
 
 def source(name: str, version: str = "1.0", **more) -> Source:
-    return Source(name=name, version=version, kind="index", filename=f"{name}-{version}.tar.gz", sha256="0", **more)
+    return Source(
+        name=name,
+        version=version,
+        kind="index",
+        filename=f"{name}-{version}.tar.gz",
+        sha256="0",
+        **more,
+    )
 
 
 def linked(stated: dict[str, tuple[str, ...]], *more: Source) -> dict[str, Source]:
@@ -37,12 +44,16 @@ def linked(stated: dict[str, tuple[str, ...]], *more: Source) -> dict[str, Sourc
         ("not a requirement", ()),
     ],
 )
-def test_a_requirement_is_met_by_the_farm_where_its_release_will_do(requirement: str, own: tuple[str, ...]):
+def test_a_requirement_is_met_by_the_farm_where_its_release_will_do(
+    requirement: str, own: tuple[str, ...]
+):
     assert linked({"hammer": (requirement,)}, source("anvil"))["hammer"].builds_with == own
 
 
 def test_what_a_requirement_needs_at_run_time_is_there_too():
-    found = linked({"hammer": ("anvil",)}, source("anvil", needs=("bellows", "elsewhere")), source("bellows"))
+    found = linked(
+        {"hammer": ("anvil",)}, source("anvil", needs=("bellows", "elsewhere")), source("bellows")
+    )
     assert found["hammer"].builds_with == ("anvil", "bellows")
 
 
@@ -110,9 +121,13 @@ def test_an_sdist_is_read_once(tmp_path: Path):
     store = Store(tmp_path / "wheelhouse")
     sha256 = store.add_file(packed(tmp_path, {"hammer-1.0/pyproject.toml": PROJECT}, "tar.gz"))
     found = {
-        "hammer": Source(name="hammer", version="1.0", kind="local", filename="hammer-1.0.tar.gz", sha256=sha256),
+        "hammer": Source(
+            name="hammer", version="1.0", kind="local", filename="hammer-1.0.tar.gz", sha256=sha256
+        ),
         "anvil": source("anvil"),
-        "plain": source("plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")),
+        "plain": source(
+            "plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")
+        ),
     }
     again = build_requirements.with_builds(found, store, PYTHON)
     assert again["hammer"].builds_with == ("anvil",)

@@ -40,7 +40,10 @@ def test_a_missing_header_names_the_line_to_add():
 
 
 def test_the_abi_is_the_one_that_was_being_built():
-    log = START + "ok\nBuilding cp314t-manylinux_x86_64 wheel\nBuilding wheel...\nb.c:1:1: error: no\n"
+    log = (
+        START
+        + "ok\nBuilding cp314t-manylinux_x86_64 wheel\nBuilding wheel...\nb.c:1:1: error: no\n"
+    )
     failure, abi = why(log)
     assert abi == "cp314t"
     assert failure.error == "b.c:1:1: error: no"

@@ -3,7 +3,11 @@ from builder.config import catalog
 
 def test_bases_are_data():
     bases = catalog.load().bases
-    assert [name for name, base in bases.items() if base.enabled] == ["debian-12", "debian-13", "ubuntu-24.04"]
+    assert [name for name, base in bases.items() if base.enabled] == [
+        "debian-12",
+        "debian-13",
+        "ubuntu-24.04",
+    ]
     assert not bases["ubuntu-26.04"].enabled
 
 

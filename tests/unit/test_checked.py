@@ -38,13 +38,22 @@ def run(*arguments: str | Path) -> Any:
 
 def facts(**more: Any) -> dict[str, Any]:
     gil = {"before": False, "after": False, "enabled_by": None, "warned": False}
-    probe = {"module": "planted", "native": False, "gil": gil, "natives": {}, "seconds": 0.02, "rss_bytes": 1_500_000}
+    probe = {
+        "module": "planted",
+        "native": False,
+        "gil": gil,
+        "natives": {},
+        "seconds": 0.02,
+        "rss_bytes": 1_500_000,
+    }
     return {"claimed": True, "missing": [], "install": None, "modules": [{**probe, **more}]}
 
 
 def loaded(path: Path) -> read.Checked:
     one = read.check(path)
-    crash = Finding(code="WF403", detail="it dies", where="planted", bases=("debian-12",), log="logs/load/x.log")
+    crash = Finding(
+        code="WF403", detail="it dies", where="planted", bases=("debian-12",), log="logs/load/x.log"
+    )
     return read.Checked(
         path=one.path, facts=one.facts, findings=read.ordered((*one.findings, crash)), floors=one.floors,
         abis=one.abis, bases=one.bases,
@@ -66,7 +75,9 @@ def test_json_fits_the_published_schema(tmp_path: Path):
 
 
 def test_json_of_a_loaded_wheel_fits_the_published_schema(tmp_path: Path):
-    document = json.loads(check_document.make([loaded(wheel(tmp_path))], static=False).model_dump_json())
+    document = json.loads(
+        check_document.make([loaded(wheel(tmp_path))], static=False).model_dump_json()
+    )
     jsonschema.validate(document, SCHEMA)
     (one,) = document["wheels"]
     assert one["loaded"][0]["facts"]["modules"][0]["rss_bytes"] == 1_500_000
@@ -81,7 +92,10 @@ def test_a_loaded_wheel_is_shown_with_what_that_took_and_where_it_was_not(tmp_pa
     text = shown.getvalue()
     assert "cp314t on debian-12, planted in 20 ms at most and 1.5 MB, the GIL stays off" in text
     assert "cp314t on debian-13, cp314t on ubuntu-24.04: the archive is silent" in text
-    assert "1 wheel read, and loaded on debian-12: 1 with errors, 0 with warnings only, 1 not loaded everywhere" in text
+    assert (
+        "1 wheel read, and loaded on debian-12: 1 with errors, 0 with warnings only, 1 not loaded everywhere"
+        in text
+    )
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -112,10 +126,14 @@ def test_a_matrix_says_for_which_bases_and_interpreters(tmp_path: Path):
     matrix.write_text('[farm]\nbases = ["debian-13"]\nabis = ["cp314t"]\n[packages.foo]\n')
     (one,) = json.loads(run("--json", "--matrix", matrix, wheel(tmp_path)).stdout)["wheels"]
     assert one["bases"] == ["debian-13"]
-    assert [(place["abi"], place["base"]) for place in one["not_loaded"]] == [("cp314t", "debian-13")]
+    assert [(place["abi"], place["base"]) for place in one["not_loaded"]] == [
+        ("cp314t", "debian-13")
+    ]
 
 
-@pytest.mark.parametrize("platform", ["musllinux_1_2_x86_64", "manylinux_2_28_aarch64", "macosx_11_0_arm64"])
+@pytest.mark.parametrize(
+    "platform", ["musllinux_1_2_x86_64", "manylinux_2_28_aarch64", "macosx_11_0_arm64"]
+)
 def test_a_wheel_for_another_platform_claims_no_base(tmp_path: Path, platform: str):
     path = tmp_path / planted.name_of(platform=platform)
     path.write_bytes(planted.pack(planted.members(b"\x7fELF", tags=(f"cp314-cp314-{platform}",))))

@@ -29,7 +29,17 @@ def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProces
 def test_help_names_every_command_and_the_exit_codes():
     done = wheelfarm("--help")
     assert done.returncode == 0
-    for word in ("run", "plan", "nightly", "merge", "publish", "gc", "doctor", "engine", "Exit codes"):
+    for word in (
+        "run",
+        "plan",
+        "nightly",
+        "merge",
+        "publish",
+        "gc",
+        "doctor",
+        "engine",
+        "Exit codes",
+    ):
         assert word in done.stdout
 
 
@@ -55,7 +65,15 @@ def test_a_wrong_option_and_an_unknown_package_are_usage(tmp_path: Path):
     ):
         assert wheelfarm(*wrong, "--matrix", str(tmp_path)).returncode == ExitCode.USAGE
     (tmp_path / "matrix.toml").write_text("[packages.x]\n")
-    done = wheelfarm("plan", "--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path), "--only", "y")
+    done = wheelfarm(
+        "plan",
+        "--matrix",
+        str(tmp_path / "matrix.toml"),
+        "--wheelhouse",
+        str(tmp_path),
+        "--only",
+        "y",
+    )
     assert done.returncode == ExitCode.USAGE
     assert "It has: x" in done.stderr
 
@@ -71,7 +89,10 @@ def test_without_an_engine_the_doctor_and_a_run_say_so(tmp_path: Path):
 def judged(verdict: Verdict) -> Judged:
     fault = Fault(name="x", code="WF101", detail="")
     return Judged(
-        name="x", version="1", source=fault, abis={"cp314": Judgement(abi="cp314", verdict=verdict, reason="r")}
+        name="x",
+        version="1",
+        source=fault,
+        abis={"cp314": Judgement(abi="cp314", verdict=verdict, reason="r")},
     )
 
 
@@ -100,11 +121,15 @@ def test_exit_codes_are_documented():
 
 def test_the_document_follows_its_schema():
     loaded = matrix.parse({"packages": {"x": {}}}, Path("matrix.toml"))
-    fault = judge_fault(Fault(name="x", code="WF101", detail="unknown"), catalog.load().abis.values())
+    fault = judge_fault(
+        Fault(name="x", code="WF101", detail="unknown"), catalog.load().abis.values()
+    )
     written = json.loads(document.make([fault], loaded).model_dump_json())
     jsonschema.validate(written, json.loads(document.schema()))
     assert written["packages"][0]["abis"]["cp314t"]["findings"][0]["code"] == "WF101"
 
 
 def test_the_published_schema_is_current():
-    assert (Path(__file__).parents[2] / "docs/verdicts.schema.json").read_text() == document.schema()
+    assert (
+        Path(__file__).parents[2] / "docs/verdicts.schema.json"
+    ).read_text() == document.schema()

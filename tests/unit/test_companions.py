@@ -36,9 +36,13 @@ def add(index: LocalIndex, name: str, tags: str, *requires: str, version: str = 
     index.add(name, f"{name}-{version}-{tags}.whl", content(name, version, requires=requires))
 
 
-def wheel(*requires: str, name: str = "foo", tags: str = "cp314-cp314t-manylinux_2_17_x86_64") -> Neighbour:
+def wheel(
+    *requires: str, name: str = "foo", tags: str = "cp314-cp314t-manylinux_2_17_x86_64"
+) -> Neighbour:
     filename = f"{name}-1.0-{tags}.whl"
-    return Neighbour(name=name, version=Version("1.0"), filename=filename, sha256="0" * 64, requires=requires)
+    return Neighbour(
+        name=name, version=Version("1.0"), filename=filename, sha256="0" * 64, requires=requires
+    )
 
 
 def test_a_wheel_that_needs_nothing_asks_nobody(served: tuple[LocalIndex, Index]):
@@ -99,7 +103,9 @@ def test_why_it_cannot_be_had(served: tuple[LocalIndex, Index], requirement: str
 @given(st.integers(5, 50), st.sampled_from(["cp314", "cp314t"]))
 def test_a_base_supports_the_tags_whose_c_library_it_has(minor: int, abi: str):
     tag = f"manylinux_2_{minor}_x86_64"
-    assert (Tag("cp314", abi, tag) in supported(abi, OLD)) is runs_on(f"x-1-cp314-{abi}-{tag}.whl", OLD)
+    assert (Tag("cp314", abi, tag) in supported(abi, OLD)) is runs_on(
+        f"x-1-cp314-{abi}-{tag}.whl", OLD
+    )
 
 
 def test_free_threaded_interpreters_take_no_stable_abi():

@@ -11,11 +11,14 @@ from builder.engine.compiler_cache import CompilerCache
 def test_nothing_but_the_same_sdist_on_the_same_base_in_the_same_wheelhouse_shares_a_cache():
     mounts = [
         CompilerCache(base=base, sdist_sha256=sdist).arguments(farm)[0]
-        for base, sdist, farm in product(("debian-12", "ubuntu-24.04"), ("0" * 64, "1" * 64), ("one", "other"))
+        for base, sdist, farm in product(
+            ("debian-12", "ubuntu-24.04"), ("0" * 64, "1" * 64), ("one", "other")
+        )
     ]
 
     sources = [
-        dict(part.split("=", 1) for part in mount.removeprefix("--mount=").split(","))["src"] for mount in mounts
+        dict(part.split("=", 1) for part in mount.removeprefix("--mount=").split(","))["src"]
+        for mount in mounts
     ]
     assert all(one != other for one, other in combinations(sources, 2))
     assert sources[0] in CompilerCache(base="debian-12", sdist_sha256="0" * 64).arguments("one")[0]

@@ -29,12 +29,22 @@ def rendered(*filenames: str, **remarks: dict[str, str]) -> dict[str, list[str]]
 
 def test_what_is_served_is_pinned_for_each_abi():
     found = rendered(GIL, FREE, PURE[0])
-    assert found == {"cp314.txt": ["foo-bar==1.0", "pure==3.0"], "cp314t.txt": ["foo-bar==1.0", "pure==3.0"]}
+    assert found == {
+        "cp314.txt": ["foo-bar==1.0", "pure==3.0"],
+        "cp314t.txt": ["foo-bar==1.0", "pure==3.0"],
+    }
 
 
 def test_what_must_stay_with_the_gil_is_named_with_the_reason():
-    found = rendered(GIL, FREE, STABLE, cp314t={"stable": "abi-mismatch: it is abi3\nevil==6"})["cp314t.txt"]
-    assert found == ["foo-bar==1.0", "", "# Must stay on cp314:", "#   stable: abi-mismatch: it is abi3 evil==6"]
+    found = rendered(GIL, FREE, STABLE, cp314t={"stable": "abi-mismatch: it is abi3\nevil==6"})[
+        "cp314t.txt"
+    ]
+    assert found == [
+        "foo-bar==1.0",
+        "",
+        "# Must stay on cp314:",
+        "#   stable: abi-mismatch: it is abi3 evil==6",
+    ]
     assert rendered(STABLE)["cp314t.txt"][-1] == "#   stable: there is no wheel for cp314t"
 
 
@@ -56,7 +66,9 @@ def test_two_versions_of_a_pure_wheel_are_a_range():
 
 @given(st.text(), st.text())
 def test_no_remark_becomes_a_requirement(one: str, other: str):
-    for lines in rendered(GIL, cp314={"foo-bar": one, "lost": other}, cp314t={"foo-bar": other}).values():
+    for lines in rendered(
+        GIL, cp314={"foo-bar": one, "lost": other}, cp314t={"foo-bar": other}
+    ).values():
         for line in "\n".join(lines).splitlines():
             stated = line.partition(" #")[0] if not line.startswith("#") else ""
             assert not stated or Requirement(stated).name == "foo-bar"
@@ -77,8 +89,14 @@ def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
     path = tmp_path / "incoming"
     for number, served in enumerate(([GIL, FREE], [GIL])):
         path.write_text(str(number))
-        content = index.manifest(index.Entry(filename=name, sha256=store.add_file(path)) for name in served)
-        refused = [index.Entry(filename=FREE, sha256=store.add_file(path), yanked="racy on cp314t: it races")]
+        content = index.manifest(
+            index.Entry(filename=name, sha256=store.add_file(path)) for name in served
+        )
+        refused = [
+            index.Entry(
+                filename=FREE, sha256=store.add_file(path), yanked="racy on cp314t: it races"
+            )
+        ]
         quarantine = index.manifest(refused if FREE not in served else [])
         index.publish(content, store, quarantine)
         constraints.write(content, ["cp314", "cp314t"], {}, store.wheelhouse)

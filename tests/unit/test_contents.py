@@ -59,7 +59,10 @@ def test_a_file_of_the_same_name_elsewhere_is_no_header():
 
 
 def test_every_package_that_shares_a_path_is_told():
-    assert {hit.package for hit in found("pkg-config", "expat")} == {"libexpat1-dev", "libexpat-other-dev"}
+    assert {hit.package for hit in found("pkg-config", "expat")} == {
+        "libexpat1-dev",
+        "libexpat-other-dev",
+    }
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9+.-]{1,12}", fullmatch=True)
@@ -67,7 +70,9 @@ NAMES = st.from_regex(r"[a-z][a-z0-9+.-]{1,12}", fullmatch=True)
 
 @given(packages=st.lists(NAMES, min_size=1, max_size=4, unique=True), header=st.from_regex(r"[A-Za-z_ -]{1,9}\.h", fullmatch=True),
        folder=st.from_regex(r"([A-Za-z0-9 ._-]{1,8}/){0,3}", fullmatch=True), spaces=st.integers(1, 40))  # fmt: skip
-def test_any_line_that_an_archive_may_write_is_read(packages: list[str], header: str, folder: str, spaces: int):
+def test_any_line_that_an_archive_may_write_is_read(
+    packages: list[str], header: str, folder: str, spaces: int
+):
     line = f"usr/include/{folder}{header}{' ' * spaces}{','.join(f'universe/libdevel/{name}' for name in packages)}\n"
     name = header.strip()
     hits = {hit.package for hit in found("header", header, line)}
@@ -82,17 +87,22 @@ BASES = st.sampled_from(sorted(catalog.load().bases))
 @given(st.dictionaries(BASES, st.lists(NAMES, max_size=3).map(tuple), min_size=1, max_size=4))
 def test_the_apt_line_means_what_was_found(wanted: dict[str, tuple[str, ...]]):
     line = remedies.apt_line(wanted)
-    package = matrix.parse(tomllib.loads(f"[packages.foo]\n{line}"), Path("matrix.toml")).packages["foo"]
+    package = matrix.parse(tomllib.loads(f"[packages.foo]\n{line}"), Path("matrix.toml")).packages[
+        "foo"
+    ]
     for name, packages in wanted.items():
         assert package.apt_on(catalog.load().bases[name]) == tuple(sorted(set(packages)))
 
 
 def looked_up(*packages: str, unknown: tuple[str, ...] = ()) -> Evidence:
     found = [
-        {"kind": "header", "name": f"{name}.h", "packages": [[name, f"/usr/include/{name}.h"]]} for name in packages
+        {"kind": "header", "name": f"{name}.h", "packages": [[name, f"/usr/include/{name}.h"]]}
+        for name in packages
     ]
     return Evidence(
-        key="r", job="remedy:foo@debian-12", facts={"found": found, "unknown": [["header", name] for name in unknown]}
+        key="r",
+        job="remedy:foo@debian-12",
+        facts={"found": found, "unknown": [["header", name] for name in unknown]},
     )
 
 
@@ -109,12 +119,19 @@ def test_what_the_matrix_has_already_stays_in_the_line():
 
 
 def test_what_no_package_has_is_said():
-    text = remedies.advice("foo", "hint", "debian-12", {}, {"debian-12": looked_up(unknown=("made.h",))})
+    text = remedies.advice(
+        "foo", "hint", "debian-12", {}, {"debian-12": looked_up(unknown=("made.h",))}
+    )
     assert "no package of debian-12 has made.h" in text
 
 
 def test_an_archive_that_does_not_answer_leaves_the_hint():
-    silent = Evidence(key="", job="remedy:foo@debian-12", outcome=Outcome.UNDETERMINED, reason="the archive is silent")
+    silent = Evidence(
+        key="",
+        job="remedy:foo@debian-12",
+        outcome=Outcome.UNDETERMINED,
+        reason="the archive is silent",
+    )
     text = remedies.advice("foo", "use apt-file search x.h", "debian-12", {}, {"debian-12": silent})
     assert text == "use apt-file search x.h (the archive is silent)"
     assert remedies.advice("foo", "hint", "debian-12", {}, {}) == "hint"

@@ -16,7 +16,9 @@ from builder.inside.objects import Objects
 from builder.inside.wheelfile import Wheel
 
 SMALL = next(
-    path for path in sorted(Path("/lib/x86_64-linux-gnu").glob("lib*.so.*")) if 8_000 < path.stat().st_size < 40_000
+    path
+    for path in sorted(Path("/lib/x86_64-linux-gnu").glob("lib*.so.*"))
+    if 8_000 < path.stat().st_size < 40_000
 )
 ELF = SMALL.read_bytes()
 
@@ -42,7 +44,13 @@ def test_arbitrary_bytes_raise_nothing_but_its_own_error(data: bytes):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(ELF) - 9), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(ELF) - 9), st.binary(min_size=1, max_size=8)),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_a_damaged_library_raises_nothing_but_its_own_error(edits: list[tuple[int, bytes]]):
     damaged = bytearray(ELF)
     for at, new in edits:

@@ -13,14 +13,30 @@ LOGS = Path(__file__).parent / "buildlogs"
 # By excerpt: the code, a part of the error, and what of the system is missing.
 EXPECTED = {
     "compiler-header": ("WF202", "a header is missing: libxml/parser.h", "header libxml/parser.h"),
-    "compiler-local-header": ("WF202", "a header is missing: probe_tables.h", "header probe_tables.h"),
+    "compiler-local-header": (
+        "WF202",
+        "a header is missing: probe_tables.h",
+        "header probe_tables.h",
+    ),
     "compiler-undeclared": ("WF201", "src/probe.c:4:24: error: ", ""),
-    "compiler-hash-error": ("WF201", 'src/probe.c:1:2: error: #error "this compiler is not supported"', ""),
+    "compiler-hash-error": (
+        "WF201",
+        'src/probe.c:1:2: error: #error "this compiler is not supported"',
+        "",
+    ),
     "compiler-template": ("WF201", "(required from src/probe.cpp:3)", ""),
-    "compiler-removed-api": ("WF201", "src/probe.c:4:69: error: implicit declaration of function", ""),
+    "compiler-removed-api": (
+        "WF201",
+        "src/probe.c:4:69: error: implicit declaration of function",
+        "",
+    ),
     "compiler-werror": ("WF201", "src/probe.c:4:23: error: unused variable", ""),
     "linker-library": ("WF202", "a library is missing: libgpgme", "library gpgme"),
-    "linker-undefined": ("WF201", "/project/src/probe.c:3: undefined reference to `PyModuleDef_Init'", ""),
+    "linker-undefined": (
+        "WF201",
+        "/project/src/probe.c:3: undefined reference to `PyModuleDef_Init'",
+        "",
+    ),
     "setuptools-source": ("WF201", "a source file is missing: src/absent.c", ""),
     "setuptools-raises": ("WF201", "RuntimeError: xslt-config said nothing", ""),
     "setuptools-development-packages": (
@@ -30,7 +46,11 @@ EXPECTED = {
     ),
     "setuptools-pkg-config": ("WF202", "a library is missing: gpgme", "pkg-config gpgme"),
     "setuptools-program": ("WF202", "a program is missing: gpgme-config", "program gpgme-config"),
-    "setuptools-shell-program": ("WF202", "a program is missing: gpgme-config", "program gpgme-config"),
+    "setuptools-shell-program": (
+        "WF202",
+        "a program is missing: gpgme-config",
+        "program gpgme-config",
+    ),
     "setuptools-swig": ("WF202", "a program is missing: swig", "program swig"),
     "setuptools-build-import": ("WF201", "No module named 'numpy'", ""),
     "requirement-unknown": ("WF211", "only setuptools<=", ""),
@@ -45,7 +65,11 @@ EXPECTED = {
     "cmake-config": ("WF202", "a library is missing: Eigen3", "cmake Eigen3"),
     "cmake-pkg-config": ("WF202", "a library is missing: gpgme", "pkg-config gpgme"),
     "cmake-library": ("WF202", "a library is missing: gpgme", "library gpgme"),
-    "cmake-message": ("WF201", "CMake: probe wants a newer kernel (CMakeLists.txt:3 (message))", ""),
+    "cmake-message": (
+        "WF201",
+        "CMake: probe wants a newer kernel (CMakeLists.txt:3 (message))",
+        "",
+    ),
     "cmake-syntax": ("WF201", 'CMake: Unknown CMake command "frobnicate".', ""),
     "cmake-compile": ("WF201", "/project/src/probe.c:4:24: error: ", ""),
     "cython-name": ("WF201", "Cython: src/probe.pyx:3:9: 'Foo' is not a type identifier", ""),
@@ -57,7 +81,9 @@ EXPECTED = {
 
 
 def why(log: str) -> Failure:
-    return explain(log, 1, "probe", ("cp314",), timeout_s=None, memory_bytes=None, processes=None)[0]
+    return explain(log, 1, "probe", ("cp314",), timeout_s=None, memory_bytes=None, processes=None)[
+        0
+    ]
 
 
 def test_every_excerpt_is_told_of():

@@ -38,7 +38,9 @@ class Step:
         return {"salt": self.salt}
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        return {name: dict(evidence.facts) for name, evidence in inputs.items() if name not in MEANS}
+        return {
+            name: dict(evidence.facts) for name, evidence in inputs.items() if name not in MEANS
+        }
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         self.ran.append(self.id)
@@ -79,16 +81,27 @@ def store(tmp_path: Path):
 
 
 def run(
-    store: Store, *steps: Step, stop: threading.Event | None = None, again: frozenset[str] = frozenset()
+    store: Store,
+    *steps: Step,
+    stop: threading.Event | None = None,
+    again: frozenset[str] = frozenset(),
 ) -> dict[str, Evidence]:
     plan = Plan(jobs={step.id: cast("Job", step) for step in steps})
     engine = cast("Any", object)
-    return dict(LocalExecutor(plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()).run(again))
+    return dict(
+        LocalExecutor(
+            plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()
+        ).run(again)
+    )
 
 
 def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
     ran: list[str] = []
-    steps = (Step("build:a", ran), Step("build:b", ran, ("build:a",)), Step("load:c", ran, ("build:a", "build:b")))
+    steps = (
+        Step("build:a", ran),
+        Step("build:b", ran, ("build:a",)),
+        Step("load:c", ran, ("build:a", "build:b")),
+    )
     run(store, *steps)
     assert ran == ["build:a", "build:b", "load:c"]
     run(store, *steps)
@@ -208,7 +221,12 @@ def test_two_jobs_that_ask_the_same_share_the_answer(store: Store):
             return "the same question"
 
     ran: list[str] = []
-    ended = run(store, Asking("build:a", ran), Step("build:b", ran, ("build:a",)), Asking("load:c", ran, ("build:b",)))
+    ended = run(
+        store,
+        Asking("build:a", ran),
+        Step("build:b", ran, ("build:a",)),
+        Asking("load:c", ran, ("build:b",)),
+    )
     assert ran == ["build:a", "build:b"]
     assert {job: evidence.job for job, evidence in ended.items()} == {job: job for job in ended}
 

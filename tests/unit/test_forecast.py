@@ -19,7 +19,9 @@ ROOM = Room(cpus=2, memory_bytes=8 << 30)
 BUILD = "build:foo@debian-12"
 
 
-def made(text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = False, **sha256: str) -> graph.Plan:
+def made(
+    text: str = MATRIX, patches: tuple[str, ...] = (), *, chained: bool = False, **sha256: str
+) -> graph.Plan:
     """Plan a matrix; where it is chained, bar is built with foo."""
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
     chain = {"bar": ("foo",)} if chained else {}
@@ -55,7 +57,11 @@ def remembering(last: dict[str, dict[str, str]]):
 
 
 def forecast_of(
-    after: graph.Plan, before: graph.Plan | None = None, *, lost: str = "", recorded: dict[str, float] | None = None
+    after: graph.Plan,
+    before: graph.Plan | None = None,
+    *,
+    lost: str = "",
+    recorded: dict[str, float] | None = None,
 ) -> Forecast:
     """Tell what a plan would do where another one ran."""
     ended = ran(before) if before else {}
@@ -82,7 +88,10 @@ def test_where_nothing_changed_nothing_runs():
     told = forecast_of(made(), made("# a comment\n" + MATRIX))
     assert told.to_run == ()
     assert told.seconds == told.work_s == 0
-    assert list(report.lines(told, ROOM))[-1] == f"{len(told.known)} jobs: {len(told.known)} known, 0 to run"
+    assert (
+        list(report.lines(told, ROOM))[-1]
+        == f"{len(told.known)} jobs: {len(told.known)} known, 0 to run"
+    )
 
 
 def test_a_first_run_runs_everything_since_it_never_ran():
@@ -101,14 +110,19 @@ def test_a_first_run_runs_everything_since_it_never_ran():
         (made(MATRIX.replace("foo]", "foo]\nconfig-settings = { A = 1 }")), ("flags",)),
         (made(MATRIX.replace("foo]", "foo]\ntimeout_s = 99")), ("limits",)),
         (made(MATRIX.replace("foo]", "foo]\nskip = { cp314 = 'no' }")), ("ABIs",)),
-        (made(MATRIX.replace("foo]", "foo]\napt = ['libfoo-dev']\ntimeout_s = 99")), ("apt list", "limits")),
+        (
+            made(MATRIX.replace("foo]", "foo]\napt = ['libfoo-dev']\ntimeout_s = 99")),
+            ("apt list", "limits"),
+        ),
     ],
 )
 def test_what_changed_is_named(after: graph.Plan, why: tuple[str, ...]):
     told = forecast_of(after, made())
     build = of(told, BUILD)
     assert build.why[: len(why)] == why
-    assert all("foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.to_run)
+    assert all(
+        "foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.to_run
+    )
     audit = of(told, "audit:foo@debian-12")
     assert (audit.why, audit.after) == ((), (BUILD,))
     assert f"run  {BUILD}  (changed: {', '.join(build.why)}" in "\n".join(report.lines(told, ROOM))
@@ -120,14 +134,23 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
     after = made(MATRIX.replace(f"{changed}]", f"{changed}]\nenv = {{ A = 1 }}"), chained=True)
     by_key = {one.key: one for one in ran(before).values()}
     part = after.reached_by({changed})
-    assert (f"load:{changed}@debian-12/debian-12" in part.jobs, "load:bar@debian-12/debian-12" in part.jobs) == (
+    assert (
+        f"load:{changed}@debian-12/debian-12" in part.jobs,
+        "load:bar@debian-12/debian-12" in part.jobs,
+    ) == (
         True,
         True,
     )
     assert changed == "foo" or "load:foo@debian-12/debian-12" not in part.jobs
     whole, quick = (
         forecast.make(
-            after, looked_at.outlook(lambda _, key: by_key.get(key)), remembering({}), {}, {}, ROOM, looked_at
+            after,
+            looked_at.outlook(lambda _, key: by_key.get(key)),
+            remembering({}),
+            {},
+            {},
+            ROOM,
+            looked_at,
         )
         for looked_at in (after, part)
     )
@@ -143,7 +166,9 @@ def test_code_inside_and_inputs_are_named():
     now = asked(job, inputs)
     known = {known: one for known, one in ended.items() if known != job.id}
     for name in ("code inside the container", BUILD, "image:builder-debian-12"):
-        told = forecast.make(planned, known, remembering({job.id: now | {name: "else"}}), {}, {}, ROOM)
+        told = forecast.make(
+            planned, known, remembering({job.id: now | {name: "else"}}), {}, {}, ROOM
+        )
         assert [(one.job, one.why) for one in told.to_run] == [(job.id, (name,))]
 
 
@@ -159,9 +184,18 @@ def test_it_takes_as_long_as_the_durations_on_record_say():
     before = made()
     after = made(foo="another")
     pending = [one.job for one in forecast_of(after, before).to_run]
-    recorded = {job: {"build": 100.0, "load": 7.0}.get(job.partition(":")[0], 1.0) for job in pending}
+    recorded = {
+        job: {"build": 100.0, "load": 7.0}.get(job.partition(":")[0], 1.0) for job in pending
+    }
     told = forecast_of(after, before, recorded=recorded)
     assert told.seconds == 107.0
     assert told.work_s == sum(recorded.values())
-    assert report.record(told, ROOM)["expected"] == {"seconds": 107.0, "work_seconds": told.work_s, "cpus": 2}
-    assert report.record(told, ROOM)["why"] == {"sdist": 1, "what it needs runs first": len(pending) - 1}
+    assert report.record(told, ROOM)["expected"] == {
+        "seconds": 107.0,
+        "work_seconds": told.work_s,
+        "cpus": 2,
+    }
+    assert report.record(told, ROOM)["why"] == {
+        "sdist": 1,
+        "what it needs runs first": len(pending) - 1,
+    }

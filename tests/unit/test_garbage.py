@@ -37,7 +37,9 @@ def record(store: Store, key: str, job: str, days_ago: float, content: str = "")
     sha256 = add(store, content)
     log = store.log_path(job, key)
     log.write_text("log")
-    store.put(Evidence(key=key, job=job, files={"f": sha256}, log=str(log.relative_to(store.wheelhouse))))
+    store.put(
+        Evidence(key=key, job=job, files={"f": sha256}, log=str(log.relative_to(store.wheelhouse)))
+    )
     at = NOW - days_ago * DAY
     store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
     os.utime(log, (at, at))
@@ -45,7 +47,10 @@ def record(store: Store, key: str, job: str, days_ago: float, content: str = "")
 
 
 def verdicts(store: Store, *names: str, findings: tuple[str, ...] = ()) -> None:
-    packages = [{"name": name, "abis": {"cp314": {"findings": [{"id": one} for one in findings]}}} for name in names]
+    packages = [
+        {"name": name, "abis": {"cp314": {"findings": [{"id": one} for one in findings]}}}
+        for name in names
+    ]
     (store.wheelhouse / "verdicts.json").write_text(json.dumps({"packages": packages}))
 
 
@@ -54,9 +59,15 @@ def run_of(*keys: str, jobs: tuple[str, ...] = ()) -> garbage.Used:
 
 
 def collect(
-    store: Store, *used: str, jobs: tuple[str, ...] = (), keep_days: float = 30, most_bytes: int | None = None
+    store: Store,
+    *used: str,
+    jobs: tuple[str, ...] = (),
+    keep_days: float = 30,
+    most_bytes: int | None = None,
 ) -> garbage.Found:
-    found = garbage.find(store, run_of(*used, jobs=jobs), now=NOW, keep_days=keep_days, most_bytes=most_bytes)
+    found = garbage.find(
+        store, run_of(*used, jobs=jobs), now=NOW, keep_days=keep_days, most_bytes=most_bytes
+    )
     garbage.remove(found, store)
     return found
 
@@ -81,7 +92,9 @@ def test_what_snapshots_serve_stays(store: Store):
     wheels = [add(store, name) for name in names]
     metadata = add(store, "METADATA")
     for name, sha256 in zip(names, wheels, strict=True):
-        index.publish(index.manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)]), store)
+        index.publish(
+            index.manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)]), store
+        )
     loose = add(store, "nobody's")
     for path in (store.folder / "files").rglob("*"):
         os.utime(path, (0, 0))
@@ -107,7 +120,11 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     cache = IndexCache(store.folder / "index")
     kept, loose, young = (
         Fetched(
-            project="tool", entry={"filename": name, "hashes": {"sha256": hashlib.sha256(name.encode()).hexdigest()}}
+            project="tool",
+            entry={
+                "filename": name,
+                "hashes": {"sha256": hashlib.sha256(name.encode()).hexdigest()},
+            },
         )
         for name in ("tool-1.0.tar.gz", "tool-2.0.tar.gz", "tool-3.0.tar.gz")
     )
@@ -132,20 +149,29 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     assert not half.exists()
     assert cache.lock("build:foo@x") == {"tool": [kept.entry]}
     assert store.all_files() == {same}
-    assert store._database.execute("SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)).fetchone() == (1,)
+    assert store._database.execute(
+        "SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)
+    ).fetchone() == (1,)
     collect(store, jobs=("build:foo@x",), keep_days=10_000, most_bytes=0)
-    assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [kept.filename]
+    assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
+        kept.filename
+    ]
 
 
 def test_replays_of_findings_that_are_told_stay(store: Store):
     verdicts(store, "foo", findings=("abc",))
     for identity in ("abc", "old"):
-        for path in (store.wheelhouse / f"replays/{identity}.json", store.wheelhouse / f"logs/replay/{identity}.log"):
+        for path in (
+            store.wheelhouse / f"replays/{identity}.json",
+            store.wheelhouse / f"logs/replay/{identity}.log",
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}")
             os.utime(path, (0, 0))
     collect(store)
-    assert sorted(path.stem for path in store.wheelhouse.rglob("*.*") if path.stem in {"abc", "old"}) == ["abc", "abc"]
+    assert sorted(
+        path.stem for path in store.wheelhouse.rglob("*.*") if path.stem in {"abc", "old"}
+    ) == ["abc", "abc"]
 
 
 def test_a_size_bounds_what_nothing_refers_to(store: Store):
@@ -177,12 +203,28 @@ def test_an_image_goes_with_its_evidence(store: Store):
     image("4" * 64, "image:verify-x", 5, "verify:same")
     image("5" * 64, "image:builder-y", 90, "nobody's")
     image("6" * 64, "image:builder-y", 5, "young")
-    found = garbage.find(store, run_of(jobs=("image:builder-x",)), now=NOW, keep_days=30, most_bytes=None)
+    found = garbage.find(
+        store, run_of(jobs=("image:builder-x",)), now=NOW, keep_days=30, most_bytes=None
+    )
     assert found.images == {"1" * 64: "builder:old", "5" * 64: "nobody's"}
     garbage.remove(found, store, images=False)
-    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [False, False, True, False, False, False]
+    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
     garbage.remove(found, store)
-    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [True, False, True, False, True, False]
+    assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):

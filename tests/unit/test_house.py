@@ -180,7 +180,13 @@ def branches(name: str, count: int) -> str:
 
 
 def test_blocks_have_the_grade_that_radon_gives(tmp_path: Path):
-    text = branches("b", 10) + branches("c", 11) + branches("c2", 20) + branches("d", 21) + branches("f", 41)
+    text = (
+        branches("b", 10)
+        + branches("c", 11)
+        + branches("c2", 20)
+        + branches("d", 21)
+        + branches("f", 41)
+    )
     folder = plant(tmp_path, {"module.py": text})
     blocks = house.measure_complexity(folder)
     assert [(block.grade, block.complexity) for block in blocks] == [
@@ -215,7 +221,9 @@ def test_blocks_are_those_that_radon_lists(tmp_path: Path):
         ("", "  # radon: one branch for each token", "reason given"),
     ],
 )
-def test_a_reason_stands_on_the_line_or_above_it(tmp_path: Path, above: str, behind: str, expected: str):
+def test_a_reason_stands_on_the_line_or_above_it(
+    tmp_path: Path, above: str, behind: str, expected: str
+):
     text = "\n" + above + branches("parse", 21).replace(":\n", f":{behind}\n", 1)
     blocks = house.measure_complexity(plant(tmp_path, {"module.py": text}))
     (line,) = house.format_complex(blocks)
@@ -225,7 +233,9 @@ def test_a_reason_stands_on_the_line_or_above_it(tmp_path: Path, above: str, beh
 
 def test_a_reason_is_that_of_the_next_block_alone(tmp_path: Path):
     text = "# radon: a parser\n" + branches("first", 21) + branches("second", 22)
-    lines = list(house.format_complex(house.measure_complexity(plant(tmp_path, {"module.py": text}))))
+    lines = list(
+        house.format_complex(house.measure_complexity(plant(tmp_path, {"module.py": text})))
+    )
     assert [line.rpartition(" ")[2] for line in lines] == ["reason", "given"]
 
 
@@ -248,7 +258,12 @@ def test_cycles_are_groups_of_modules_that_reach_one_another():
 
 
 def test_a_graph_with_two_ways_to_one_module_has_no_cycle():
-    assert house.find_cycles({"top": {"left", "right"}, "left": {"end"}, "right": {"end", "left"}, "end": set()}) == []
+    assert (
+        house.find_cycles(
+            {"top": {"left", "right"}, "left": {"end"}, "right": {"end", "left"}, "end": set()}
+        )
+        == []
+    )
 
 
 @pytest.fixture
@@ -293,14 +308,19 @@ def test_files_outside_of_any_package_are_named(planted: Path):
 def make_project(root: Path, test: str) -> None:
     plant(
         root,
-        {"__init__.py": "", "module.py": "def used():\n    return 1\n\n\ndef unused():\n    return 2\n"},
+        {
+            "__init__.py": "",
+            "module.py": "def used():\n    return 1\n\n\ndef unused():\n    return 2\n",
+        },
     )
     (root / "tests/unit").mkdir(parents=True)
     (root / "tests/unit/test_planted.py").write_text(test)
 
 
 def test_coverage_is_that_of_the_unit_tests(tmp_path: Path):
-    make_project(tmp_path, "from planted.module import used\n\n\ndef test_used():\n    assert used() == 1\n")
+    make_project(
+        tmp_path, "from planted.module import used\n\n\ndef test_used():\n    assert used() == 1\n"
+    )
     # Two definitions and one return of two are run.
     assert house.run_coverage(tmp_path, "planted", workers="0") == 75
 
@@ -330,7 +350,9 @@ def test_a_report_older_than_the_code_is_outdated(tmp_path: Path):
 
 
 def test_the_written_figures_are_the_ones_asked_for(tmp_path: Path):
-    folder = plant(tmp_path, {"module.py": branches("c", 11) + branches("d", 21) + "total = 1  # fmt: skip\n"})
+    folder = plant(
+        tmp_path, {"module.py": branches("c", 11) + branches("d", 21) + "total = 1  # fmt: skip\n"}
+    )
     blocks = house.measure_complexity(folder)
     figures = house.make_house(folder, house.measure_density(folder), blocks, [["a", "b"]], 81.249)
     assert asdict(figures) == {

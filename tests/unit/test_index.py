@@ -31,10 +31,14 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def entry(store: Store, filename: str, content: str = "x", requires_python: str = "") -> index.Entry:
+def entry(
+    store: Store, filename: str, content: str = "x", requires_python: str = ""
+) -> index.Entry:
     path = store.wheelhouse / "incoming"
     path.write_text(content)
-    return index.Entry(filename=filename, sha256=store.add_file(path), requires_python=requires_python)
+    return index.Entry(
+        filename=filename, sha256=store.add_file(path), requires_python=requires_python
+    )
 
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
@@ -64,11 +68,19 @@ def test_of_two_files_with_one_name_the_first_is_served(store: Store):
 
 def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
     index.publish(
-        index.manifest([entry(store, GIL), entry(store, FREE), entry(store, "gone-1-py3-none-any.whl")]), store
+        index.manifest(
+            [entry(store, GIL), entry(store, FREE), entry(store, "gone-1-py3-none-any.whl")]
+        ),
+        store,
     )
     index.publish(index.manifest([entry(store, GIL, "new")]), store)
     root = store.wheelhouse / "simple"
-    assert sorted(path.name for path in root.iterdir()) == [".published", "foo-bar", "index.html", "index.json"]
+    assert sorted(path.name for path in root.iterdir()) == [
+        ".published",
+        "foo-bar",
+        "index.html",
+        "index.json",
+    ]
     names = sorted(path.name for path in (root / "foo-bar").rglob("*") if path.is_file())
     assert names == [GIL, "index.html", "index.json"]
     assert [path.read_text() for path in (root / "foo-bar").rglob(GIL)] == ["new"]
@@ -99,6 +111,8 @@ def test_a_path_never_gets_another_content(store: Store):
         assert (root / path).read_text() == content
         assert json.loads((root / "index.json").read_text())["files"][0]["url"] == path
         assert seen.setdefault(path, content) == content
-        assert {str(found.relative_to(root)) for found in root.rglob("*.whl")} == {path}, "what no page names is gone"
+        assert {str(found.relative_to(root)) for found in root.rglob("*.whl")} == {path}, (
+            "what no page names is gone"
+        )
     assert len(seen) == 3
     assert seen[GIL] == "a"

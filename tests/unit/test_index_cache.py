@@ -15,7 +15,12 @@ from builder.proxy.cache import Fetched, IndexCache
 
 def fetched(filename: str, content: bytes, project: str = "tool") -> Fetched:
     hashes = {"sha256": hashlib.sha256(content).hexdigest()}
-    entry = {"filename": filename, "hashes": hashes, "core-metadata": True, "requires-python": ">=3.8"}
+    entry = {
+        "filename": filename,
+        "hashes": hashes,
+        "core-metadata": True,
+        "requires-python": ">=3.8",
+    }
     return Fetched(project=project, entry=entry)
 
 
@@ -36,7 +41,11 @@ def test_files_are_kept_with_what_the_index_said_of_them(cache: IndexCache):
     assert cache.file(one.sha256).read_bytes() == b"one"
     entries = cache.entries()["tool"]
     assert [entry["filename"] for entry in entries] == ["tool-1.0.tar.gz", "tool-2.0.tar.gz"]
-    assert entries[0] == {"filename": "tool-1.0.tar.gz", "hashes": {"sha256": one.sha256}, "requires-python": ">=3.8"}
+    assert entries[0] == {
+        "filename": "tool-1.0.tar.gz",
+        "hashes": {"sha256": one.sha256},
+        "requires-python": ">=3.8",
+    }
     cache.file(one.sha256).unlink()
     assert [entry["filename"] for entry in cache.entries()["tool"]] == ["tool-2.0.tar.gz"]
 
@@ -51,7 +60,9 @@ def test_what_was_damaged_on_its_way_is_not_kept(cache: IndexCache):
 
 def test_a_full_disk_is_told_as_that(cache: IndexCache, tmp_path: Path):
     with pytest.raises(NoSpaceError):
-        cache.add(fetched("tool-1.0.tar.gz", b"one"), lambda _: Path("/dev/full").write_bytes(b"one"))
+        cache.add(
+            fetched("tool-1.0.tar.gz", b"one"), lambda _: Path("/dev/full").write_bytes(b"one")
+        )
     file = tmp_path / "tool-1.0.tar.gz"
     file.write_bytes(b"one")
     with archives.pack({"/result/files/one": file}) as packed:
@@ -71,12 +82,16 @@ def test_a_lock_holds_the_files_that_were_fetched(cache: IndexCache, tmp_path: P
     assert (tmp_path / "index/locks/build/foo@debian-12.json").exists()
     lock = cache.lock("build:foo@debian-12")
     assert lock is not None
-    assert {project: [entry["filename"] for entry in entries] for project, entries in lock.items()} == {
+    assert {
+        project: [entry["filename"] for entry in entries] for project, entries in lock.items()
+    } == {
         "other": ["other-1.0-py3-none-any.whl"],
         "tool": ["tool-1.0.tar.gz"],
     }
     cache.write_lock("build:bar@debian-12", [])
-    assert cache.lock("build:bar@debian-12") == {}  # it needed nothing, which is not the same as not to be known
+    assert (
+        cache.lock("build:bar@debian-12") == {}
+    )  # it needed nothing, which is not the same as not to be known
 
 
 def test_the_newest_files_that_fit_are_given(cache: IndexCache):

@@ -116,7 +116,11 @@ class Proxy:
 
     def events(self, token: str) -> list[dict[str, Any]]:
         record = self.root / "records" / f"{token}.jsonl"
-        return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        return (
+            [json.loads(line) for line in record.read_text().splitlines()]
+            if record.exists()
+            else []
+        )
 
     def environment(self, token: str) -> dict[str, str]:
         return client_environment("127.0.0.1", self.port, token)
@@ -155,7 +159,10 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
         (Handler,),
         {
             "upstream": Upstream(
-                f"http://127.0.0.1:{behind.server_port}/index/", tmp_path / "given", tmp_path / "fetched", held
+                f"http://127.0.0.1:{behind.server_port}/index/",
+                tmp_path / "given",
+                tmp_path / "fetched",
+                held,
             ),
             "sessions": Sessions(tmp_path / "sessions", tmp_path / "records"),
         },
@@ -178,7 +185,10 @@ def test_what_a_session_fetches_is_in_its_record_with_its_hash_and_no_other(prox
     proxy.open("two")
     assert proxy.names("/one/simple/tool/") == ["tool-1.0+local-py3-none-any.whl"]
     for token in ("one", "two", "one"):
-        assert proxy.get(f"/{token}/simple/tool/tool-1.0%2Blocal-py3-none-any.whl") == (200, b"a wheel")
+        assert proxy.get(f"/{token}/simple/tool/tool-1.0%2Blocal-py3-none-any.whl") == (
+            200,
+            b"a wheel",
+        )
     proxy.open("idle")
     for token in ("one", "two"):
         (event,) = proxy.events(token)
@@ -263,25 +273,50 @@ def test_uv_takes_what_is_lent_and_does_not_ask_the_index_for_it(
     filename = "tool-1.0-py3-none-any.whl"
     theirs = wheel("tool", "1.0", "the index's")
     proxy.cache.add("tool", filename, theirs)
-    proxy.open("one", locked=locked if lent or locked is None else {"tool": [entry(filename, theirs)]})
+    proxy.open(
+        "one", locked=locked if lent or locked is None else {"tool": [entry(filename, theirs)]}
+    )
     (tmp_path / filename).write_bytes(wheel("tool", "1.0", "the farm's"))
     constraints = tmp_path / "constraints.txt"  # as a loan has them
     constraints.write_text(f"tool @ {(tmp_path / filename).as_uri()}\n" if lent else "")
-    command = [sys.executable, "-m", "uv", "pip", "install", "--no-cache", "--no-config", "--target", "site", "tool"]
-    environment = {"PATH": os.environ["PATH"], "UV_CONSTRAINT": str(constraints), **proxy.environment("one")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--no-cache",
+        "--no-config",
+        "--target",
+        "site",
+        "tool",
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "UV_CONSTRAINT": str(constraints),
+        **proxy.environment("one"),
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     marker = "the farm's" if lent else "the index's"
     assert (tmp_path / "site/tool.py").read_text() == f"MARKER = {marker!r}\n"
     assert [event["kind"] for event in proxy.events("one")] == ([] if lent else ["file"])
 
 
-def test_what_a_build_asks_for_besides_is_refused_and_named(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
+def test_what_a_build_asks_for_besides_is_refused_and_named(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+):
     proxy.cache.add("tool", "tool-1.0.tar.gz", b"an sdist")
     proxy.open("one")
     for name, value in proxy.environment("one").items():
         monkeypatch.setenv(name, value)
-    for url in ("http://files.example/a.tar.gz", "https://secure.example/b", "http://127.0.0.2:4444/c"):
+    for url in (
+        "http://files.example/a.tar.gz",
+        "https://secure.example/b",
+        "http://127.0.0.2:4444/c",
+    ):
         with pytest.raises((urllib.error.HTTPError, OSError), match="403") as refused:
             urllib.request.build_opener().open(url, timeout=30)
         if isinstance(refused.value, urllib.error.HTTPError):
@@ -309,13 +344,21 @@ def test_names_are_told_of_whoever_asked_before_or_after(tmp_path: Path):
     assert [json.loads(line)["host"] for line in record] == ["early.example", "late.example"]
 
 
-LABELS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=63), min_size=1, max_size=4)
+LABELS = st.lists(
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=63),
+    min_size=1,
+    max_size=4,
+)
 
 
 @given(LABELS, st.sampled_from([1, 28, 12]), st.binary(max_size=20))
-def test_questions_are_read_and_answered_with_no_such_name(labels: list[str], kind: int, rest: bytes):
+def test_questions_are_read_and_answered_with_no_such_name(
+    labels: list[str], kind: int, rest: bytes
+):
     name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
-    packet = b"\x12\x34\x01\x00\x00\x01" + b"\0" * 6 + name + kind.to_bytes(2, "big") + b"\0\1" + rest
+    packet = (
+        b"\x12\x34\x01\x00\x00\x01" + b"\0" * 6 + name + kind.to_bytes(2, "big") + b"\0\1" + rest
+    )
     found = names.question(packet)
     assert found is not None
     assert found[:2] == (".".join(labels), kind)
@@ -339,4 +382,7 @@ def test_a_failure_after_a_silent_index_or_a_lock_that_lacks_something_tells_not
     assert (silent.code, "did not give tool" in str(silent)) == ("WF106", True)
     unlocked = Visit(silent=("tool",)).joined(Visit(unlocked=("another",))).undetermined()
     assert unlocked is not None
-    assert (unlocked.code, "--locked: nothing is recorded of another" in str(unlocked)) == ("WF903", True)
+    assert (unlocked.code, "--locked: nothing is recorded of another" in str(unlocked)) == (
+        "WF903",
+        True,
+    )

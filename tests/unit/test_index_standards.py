@@ -14,7 +14,9 @@ PROJECTS = ("foo_bar", "a", "zope.interface", "ruamel_yaml_clib")
 VERSIONS = ("1.0", "1!2.0+local.1", "3.0rc1", "2026.1.1.post2")
 TAGS = ("cp314-cp314-manylinux_2_17_x86_64", "cp314-cp314t-manylinux_2_17_x86_64.manylinux2014_x86_64", "cp39-abi3-linux_x86_64",
         "py3-none-any")  # fmt: skip
-SAYS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="&"))  # mousebender unescapes twice
+SAYS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="&")
+)  # mousebender unescapes twice
 
 
 @st.composite
@@ -42,9 +44,14 @@ def test_both_forms_of_a_page_say_the_same(found: list[index.Entry]):
     content, written = pages(found)
     for project, files in content.items():
         stated = json.loads(written[f"simple/{project}/index.json"])
-        html = mousebender.from_project_details_html(written[f"simple/{project}/index.html"], project)
+        html = mousebender.from_project_details_html(
+            written[f"simple/{project}/index.html"], project
+        )
         assert html["name"] == stated["name"] == project
-        plain = [{k: v for k, v in file.items() if k not in {"size", "upload-time"}} for file in stated["files"]]
+        plain = [
+            {k: v for k, v in file.items() if k not in {"size", "upload-time"}}
+            for file in stated["files"]
+        ]
         assert html["files"] == plain
         assert [file["filename"] for file in plain] == [entry.filename for entry in files]
 
@@ -60,9 +67,16 @@ def test_pages_have_the_fields_that_the_standard_knows_and_wants(found: list[ind
         assert parsed["meta"] == {"api-version": "1.1"}
         for file in parsed["files"]:
             details = mousebender.ProjectFileDetails_1_1
-            assert details.__required_keys__ <= set(file) <= details.__required_keys__ | details.__optional_keys__
+            assert (
+                details.__required_keys__
+                <= set(file)
+                <= details.__required_keys__ | details.__optional_keys__
+            )
     root = mousebender.parse_project_index(written["simple/index.json"], mousebender.ACCEPT_JSON_V1)
-    assert root["projects"] == mousebender.from_project_index_html(written["simple/index.html"])["projects"]
+    assert (
+        root["projects"]
+        == mousebender.from_project_index_html(written["simple/index.html"])["projects"]
+    )
     assert [one["name"] for one in root["projects"]] == list(content)
 
 
@@ -71,11 +85,17 @@ def test_a_client_library_reads_what_was_meant(found: list[index.Entry]):
     content, written = pages(found)
     for project, files in content.items():
         base = f"http://farm/simple/{project}/"
-        from_json = ProjectPage.from_json_data(json.loads(written[f"simple/{project}/index.json"]), base_url=base)
-        from_html = ProjectPage.from_html(project, written[f"simple/{project}/index.html"], base_url=base)
+        from_json = ProjectPage.from_json_data(
+            json.loads(written[f"simple/{project}/index.json"]), base_url=base
+        )
+        from_html = ProjectPage.from_html(
+            project, written[f"simple/{project}/index.html"], base_url=base
+        )
         for page in (from_json, from_html):
             assert page.repository_version == "1.1"
-            assert [read(package) for package in page.packages] == [wanted(entry, base) for entry in files]
+            assert [read(package) for package in page.packages] == [
+                wanted(entry, base) for entry in files
+            ]
     assert IndexPage.from_html(written["simple/index.html"]).projects == list(content)
 
 

@@ -107,7 +107,9 @@ def test_private_c_api_is_what_no_documentation_offers():
     tag = f"cp314-cp314-{planted.PLATFORM}"
     documented = dict.fromkeys(("_PyBytes_Resize", "_PyObject_GetDictPtr", "_Py_c_sum"), planted.SO)
     assert codes(planted.name_of(), facts(tag, undefined=documented)) == []
-    assert codes(planted.name_of(), facts(tag, undefined={**documented, "_PyType_Lookup": planted.SO})) == ["WF319"]
+    assert codes(
+        planted.name_of(), facts(tag, undefined={**documented, "_PyType_Lookup": planted.SO})
+    ) == ["WF319"]
 
 
 def test_two_builds_are_compared():
@@ -116,14 +118,21 @@ def test_two_builds_are_compared():
         return Subject.of(planted.name_of(), found, BASES, interfaces.load())
 
     old = subject(1000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}})
-    new = subject(1001, versions={"libc.so.6": {"GLIBC_2.14": "memcpy"}}, undefined={"PyLong_New": planted.SO})
+    new = subject(
+        1001, versions={"libc.so.6": {"GLIBC_2.14": "memcpy"}}, undefined={"PyLong_New": planted.SO}
+    )
     assert list(compare.findings({"debian-12": old, "debian-13": old})) == []
     (finding,) = compare.findings({"debian-12": old, "debian-13": new})
     assert finding.code == "WF333"
-    assert "GLIBC_2.2.5 for memcpy on debian-12, GLIBC_2.14 for memcpy on debian-13" in finding.detail
+    assert (
+        "GLIBC_2.2.5 for memcpy on debian-12, GLIBC_2.14 for memcpy on debian-13" in finding.detail
+    )
     assert "only the wheel of debian-13 needs the symbols PyLong_New" in finding.detail
     (large,) = compare.findings(
-        {"debian-12": old, "debian-13": subject(2000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}})}
+        {
+            "debian-12": old,
+            "debian-13": subject(2000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}}),
+        }
     )
     assert "1000 bytes on debian-12, 2000 on debian-13" in large.detail
 
@@ -134,7 +143,9 @@ def test_two_builds_are_compared():
 def wheel(folder: Path, **edits: bytes) -> Path:
     content = planted.members(LIBRARY, "planted/libz.so.1", ("py3-none-manylinux_2_36_x86_64",))
     path = folder / "planted-1.0-py3-none-manylinux_2_36_x86_64.whl"
-    path.write_bytes(planted.pack({**content, **{name.replace("__", "/"): data for name, data in edits.items()}}))
+    path.write_bytes(
+        planted.pack({**content, **{name.replace("__", "/"): data for name, data in edits.items()}})
+    )
     return path
 
 
@@ -162,21 +173,28 @@ def test_check_as_json(tmp_path: Path):
 
 def test_components_are_read_from_sboms(tmp_path: Path):
     document = {
-        "components": [{"name": "libz", "version": "1.3", "purl": "pkg:deb/debian/libz@1.3"}, {"purl": "pkg:pypi/x"}]
+        "components": [
+            {"name": "libz", "version": "1.3", "purl": "pkg:deb/debian/libz@1.3"},
+            {"purl": "pkg:pypi/x"},
+        ]
     }
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": json.dumps(document).encode()})
     assert read.check(path).facts["components"] == [["libz", "1.3", "pkg:deb/debian/libz@1.3"]]
     assert "libz 1.3" in run(path).output
 
 
-@pytest.mark.parametrize("document", [b"[]", b"{", b'{"components": [1]}', b'{"components": 1}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "document", [b"[]", b"{", b'{"components": [1]}', b'{"components": 1}', b"[" * 100_000]
+)
 def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
     assert read.check(path).facts["components"] == []
 
 
 def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
-    objection = [["WF320", "planted/x.abi3.so", "uses PyFoo, not in the stable ABI, says abi3audit"]]
+    objection = [
+        ["WF320", "planted/x.abi3.so", "uses PyFoo, not in the stable ABI, says abi3audit"]
+    ]
     found = {**facts(f"cp314-cp314-{planted.PLATFORM}"), "abi3audit": objection}
     (finding,) = rules.findings(planted.name_of(), found, BASES, interfaces.load())
     assert (finding.code, finding.where) == ("WF320", "planted/x.abi3.so")
@@ -184,7 +202,11 @@ def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
 
 def test_abi3audit_is_asked_about_a_file_by_its_name_as_a_wheel(tmp_path: Path):
     kept = tmp_path / "5e884898da28"
-    kept.write_bytes(planted.pack(planted.members(LIBRARY, "planted/x.abi3.so", ("cp39-abi3-manylinux_2_36_x86_64",))))
+    kept.write_bytes(
+        planted.pack(
+            planted.members(LIBRARY, "planted/x.abi3.so", ("cp39-abi3-manylinux_2_36_x86_64",))
+        )
+    )
     name = "planted-1.0-cp39-abi3-manylinux_2_36_x86_64.whl"
     assert abi3audit.claims(name)
     assert abi3audit.objections(kept, name) == []
@@ -208,7 +230,11 @@ def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
     directory = whole[start:end] * 300_000
     path = tmp_path / "planted-1.0-py3-none-any.whl"
     path.write_bytes(
-        whole[:start] + directory + whole[end : end + 12] + struct.pack("<II", len(directory), start) + b"\0\0"
+        whole[:start]
+        + directory
+        + whole[end : end + 12]
+        + struct.pack("<II", len(directory), start)
+        + b"\0\0"
     )
     (finding,) = read.check(path).findings
     assert (finding.code, "300000 members" in finding.detail) == ("WF306", True)

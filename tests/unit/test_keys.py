@@ -38,7 +38,14 @@ PURE = Pure(name="plain", version="1.0", filename="plain-1.0-py3-none-any.whl", 
 
 def source(name: str, **more: Any) -> Source:
     return Source(
-        **{"name": name, "version": "1.0", "kind": "index", "filename": f"{name}.tar.gz", "sha256": name, **more}
+        **{
+            "name": name,
+            "version": "1.0",
+            "kind": "index",
+            "filename": f"{name}.tar.gz",
+            "sha256": name,
+            **more,
+        }
     )
 
 
@@ -55,10 +62,13 @@ class Case:
 
     def play(self) -> dict[str, tuple[str, dict[str, str]]]:
         """Return the key of every job, and what it was asked with."""
-        links: dict[str, dict[str, Any]] = {"foo": {"needs": ("bar",), "builds_with": ("tool",), "pure": (PURE,)}}
+        links: dict[str, dict[str, Any]] = {
+            "foo": {"needs": ("bar",), "builds_with": ("tool",), "pure": (PURE,)}
+        }
         loaded = matrix.parse(tomllib.loads(self.text), Path("matrix.toml"))
         found = {
-            name: source(name, **{**links.get(name, {}), **self.changed.get(name, {})}) for name in loaded.packages
+            name: source(name, **{**links.get(name, {}), **self.changed.get(name, {})})
+            for name in loaded.packages
         }
         graph = plan.make(loaded, found, self.patches, self.tables, Package(), EFFORTS[self.effort])
         ended: dict[str, Evidence] = {}
@@ -67,14 +77,27 @@ class Case:
             inputs = {need: ended[need] for need in job.needs}
             key = job.key(inputs)
             played[job.id] = key, asked(job, inputs)
-            wheels = {abi: f"{job.id}-{abi}.whl" for abi in loaded.abis} if job.id.startswith("build:") else {}
-            facts: dict[str, Any] = {"content": self.contents.get(job.id, job.id if job.id in BASE_IMAGES else key)}
-            facts |= {"abis": {abi: {"wheel": wheel} for abi, wheel in wheels.items()}, "wheels": {}}
-            ended[job.id] = Evidence(key=key, job=job.id, facts=facts, files=dict.fromkeys(wheels.values(), key))
+            wheels = (
+                {abi: f"{job.id}-{abi}.whl" for abi in loaded.abis}
+                if job.id.startswith("build:")
+                else {}
+            )
+            facts: dict[str, Any] = {
+                "content": self.contents.get(job.id, job.id if job.id in BASE_IMAGES else key)
+            }
+            facts |= {
+                "abis": {abi: {"wheel": wheel} for abi, wheel in wheels.items()},
+                "wheels": {},
+            }
+            ended[job.id] = Evidence(
+                key=key, job=job.id, facts=facts, files=dict.fromkeys(wheels.values(), key)
+            )
         return played
 
 
-BASE_IMAGES = {f"image:{base}" for base in BASES}  # a base counts by what is installed, whatever made it
+BASE_IMAGES = {
+    f"image:{base}" for base in BASES
+}  # a base counts by what is installed, whatever made it
 
 
 def of(name: str, *kinds: str) -> set[str]:
@@ -93,7 +116,11 @@ def everything(*kinds: str) -> set[str]:
     return set().union(*(of(name, *kinds) for name in ("foo", "bar", "user", "tool")))
 
 
-IMAGES = {f"image:{role}-{base}" for role, bases in (("builder", BUILT_ON), ("verify", BASES)) for base in bases}
+IMAGES = {
+    f"image:{role}-{base}"
+    for role, bases in (("builder", BUILT_ON), ("verify", BASES))
+    for base in bases
+}
 INDEX = {"image:index"}
 RACE = {"image:race-interpreter", "image:race-debian-12"}
 LOADS_ON_13 = {job for job in everything("load") if job.endswith("/debian-13")}
@@ -105,26 +132,45 @@ def configured(text: str, name: str = "user") -> str:
 
 def released(**change: str) -> Catalog:
     tables = catalog.load()
-    releases = {name: release.model_copy(update=change) for name, release in tables.releases.items()}
+    releases = {
+        name: release.model_copy(update=change) for name, release in tables.releases.items()
+    }
     return tables.model_copy(update={"releases": releases})
 
 
 def rebased(name: str, **change: Any) -> Catalog:
     tables = catalog.load()
-    return tables.model_copy(update={"bases": {**tables.bases, name: tables.bases[name].model_copy(update=change)}})
+    return tables.model_copy(
+        update={"bases": {**tables.bases, name: tables.bases[name].model_copy(update=change)}}
+    )
 
 
 CHANGES: dict[str, tuple[Case, set[str]]] = {
     "a comment": (Case(text=MATRIX + "# a comment\n"), set()),
     "spaces and quotes": (Case(text=MATRIX.replace('"debian-12", ', "'debian-12',   ")), set()),
-    "the order of packages": (Case(text=MATRIX.replace("[packages.bar]\n", "") + "[packages.bar]\n"), set()),
-    "where wheels are published": (Case(text=MATRIX.replace("[farm]", '[farm]\npublish = ["compatible"]')), set()),
-    "a base that is switched off elsewhere": (Case(tables=rebased("debian-13", enabled=False)), set()),
+    "the order of packages": (
+        Case(text=MATRIX.replace("[packages.bar]\n", "") + "[packages.bar]\n"),
+        set(),
+    ),
+    "where wheels are published": (
+        Case(text=MATRIX.replace("[farm]", '[farm]\npublish = ["compatible"]')),
+        set(),
+    ),
+    "a base that is switched off elsewhere": (
+        Case(tables=rebased("debian-13", enabled=False)),
+        set(),
+    ),
     "a patch": (Case(patches={"user": ("--- a",)}), of("user")),
     "the order of patches": (Case(patches={"user": ("--- b", "--- a")}), of("user")),
     "an environment variable": (Case(text=configured("env = { CFLAGS = '-O1' }")), of("user")),
-    "a setting of the backend": (Case(text=configured("config-settings = { debug = true }")), of("user")),
-    "a limit": (Case(text=configured("timeout_s = 99")), of("user", "build", "audit", "load", "race", "exercise")),
+    "a setting of the backend": (
+        Case(text=configured("config-settings = { debug = true }")),
+        of("user"),
+    ),
+    "a limit": (
+        Case(text=configured("timeout_s = 99")),
+        of("user", "build", "audit", "load", "race", "exercise"),
+    ),
     "an sdist": (Case(changed={"user": {"sha256": "else"}}), of("user")),
     "an apt list": (Case(text=configured("apt = ['libfoo-dev']")), of("user")),
     "an apt list of one distribution": (
@@ -136,9 +182,18 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         of("bar") | of("foo", "load", "race", "exercise"),
     ),
     "a build dependency": (Case(changed={"tool": {"sha256": "else"}}), of("tool") | of("foo")),
-    "a flag of a build dependency": (Case(text=configured("env = { A = 1 }", "tool")), of("tool") | of("foo")),
+    "a flag of a build dependency": (
+        Case(text=configured("env = { A = 1 }", "tool")),
+        of("tool") | of("foo"),
+    ),
     "a pure wheel": (
-        Case(changed={"foo": {"pure": (Pure(name="plain", version="1.1", filename="plain.whl", sha256="2"),)}}),
+        Case(
+            changed={
+                "foo": {
+                    "pure": (Pure(name="plain", version="1.1", filename="plain.whl", sha256="2"),)
+                }
+            }
+        ),
         of("foo", "load", "race", "exercise"),
     ),
     "the content of a base": (
@@ -150,7 +205,10 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         IMAGES | INDEX | RACE | {"image:interpreters"} | everything(),
     ),
     "the way to the package index": (Case(contents={"image:index": "updated"}), set()),
-    "what a base is made of": (Case(tables=rebased("debian-13", suite="else")), {"image:debian-13"}),
+    "what a base is made of": (
+        Case(tables=rebased("debian-13", suite="else")),
+        {"image:debian-13"},
+    ),
     "the interpreter": (
         Case(tables=released(sha256="0" * 64)),
         IMAGES | INDEX | RACE | {"image:interpreters"} | everything(),
@@ -164,8 +222,14 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         RACE | everything("race", "exercise"),
     ),
     "the effort": (Case(effort=Level.STANDARD), everything("race", "exercise")),
-    "recipes": (Case(text=configured("recipes = ['user.Table(16)']")), of("user", "race", "exercise")),
-    "how own tests are run": (Case(text=configured("tests = { options = ['-q'] }")), of("user", "race", "exercise")),
+    "recipes": (
+        Case(text=configured("recipes = ['user.Table(16)']")),
+        of("user", "race", "exercise"),
+    ),
+    "how own tests are run": (
+        Case(text=configured("tests = { options = ['-q'] }")),
+        of("user", "race", "exercise"),
+    ),
     "an ABI that is left out": (Case(text=configured("skip = { cp314 = 'no' }")), of("user")),
 }
 BEFORE = {"the order of patches": Case(patches={"user": ("--- a", "--- b")})}
@@ -240,7 +304,9 @@ def unchanged(farm_copy: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_changed_file_changes_exactly_the_right_jobs(farm_copy: Path, unchanged: dict[str, str], name: str):
+def test_a_changed_file_changes_exactly_the_right_jobs(
+    farm_copy: Path, unchanged: dict[str, str], name: str
+):
     path = farm_copy / name
     text = path.read_text()
     path.write_text(f"{text}\n# a comment\n")

@@ -8,7 +8,10 @@ from builder.verdicts import Severity, Verdict
 
 QUIET: dict[str, Any] = {"lines": [], "warnings": []}
 DECLARED = {"init": "multi-phase", "gil": "not-used", "interpreters": "own-gil"}
-STACK = {"native": ["+0x1 in libc.so.6", "frobnicate+0x2 in _x.so"], "python": ["foo/__init__.py:3 in <module>"]}
+STACK = {
+    "native": ["+0x1 in libc.so.6", "frobnicate+0x2 in _x.so"],
+    "python": ["foo/__init__.py:3 in <module>"],
+}
 GIL_ON = {"before": False, "after": True, "enabled_by": "foo._x", "warned": True}
 
 
@@ -78,7 +81,8 @@ def test_what_a_plain_import_raises_too_is_no_matter_of_the_condition(condition:
 
 def test_only_a_crash_that_an_ordinary_import_shares_or_that_needs_threads_forces_a_verdict():
     forced = {
-        code: CODES[code].verdict for code in ("WF409", "WF410", "WF412", "WF413", "WF414", "WF415", "WF416", "WF507")
+        code: CODES[code].verdict
+        for code in ("WF409", "WF410", "WF412", "WF413", "WF414", "WF415", "WF416", "WF507")
     }
     assert forced.pop("WF409") is Verdict.IMPORT_FAILURE
     assert forced.pop("WF413") is Verdict.THREAD_UNSAFE
@@ -110,7 +114,10 @@ def test_a_module_that_fails_alone_but_not_after_the_others_depends_on_order():
     [
         ({**DECLARED, "gil": None}, "(it has no slot Py_mod_gil)"),
         ({**DECLARED, "gil": "used"}, "(its slot Py_mod_gil says that it uses the GIL)"),
-        ({"init": "single-phase", "gil": None, "interpreters": None}, "(single-phase initialisation"),
+        (
+            {"init": "single-phase", "gil": None, "interpreters": None},
+            "(single-phase initialisation",
+        ),
     ],
 )
 def test_why_the_gil_is_turned_on(declared: dict[str, Any], why: str):
@@ -126,7 +133,11 @@ def test_a_swallowed_warning_is_told():
 
 
 def test_a_classifier_is_held_against_the_measurement():
-    metadata = {"requires_python": "", "requires_python_ignored": False, "free_threading": "3 - Stable"}
+    metadata = {
+        "requires_python": "",
+        "requires_python_ignored": False,
+        "free_threading": "3 - Stable",
+    }
     assert codes(facts(metadata=metadata)) == []
     assert codes(facts(module(gil=GIL_ON), metadata=metadata)) == ["WF501", "WF503"]
 
@@ -147,9 +158,15 @@ def test_requires_python_is_held_against_the_measurement():
         ({"init": None, "gil": None, "interpreters": None}, []),
     ],
 )
-def test_a_refusal_by_declaration_is_told_once_and_as_information(declared: dict[str, Any], code: list[str]):
-    refused = raised("ImportError: module foo._x does not support loading in subinterpreters", "foo", **IN_ROUND)
-    told = list(findings(facts(module(natives={"foo._x": declared}), subinterpreters=refused), "foo"))
+def test_a_refusal_by_declaration_is_told_once_and_as_information(
+    declared: dict[str, Any], code: list[str]
+):
+    refused = raised(
+        "ImportError: module foo._x does not support loading in subinterpreters", "foo", **IN_ROUND
+    )
+    told = list(
+        findings(facts(module(natives={"foo._x": declared}), subinterpreters=refused), "foo")
+    )
     assert [finding.code for finding in told] == code
     assert all(finding.kind.severity is Severity.INFO for finding in told)
 
@@ -165,12 +182,21 @@ def test_warnings_are_told_except_the_gils_own():
         "where": "",
     }
     own = {"category": "DeprecationWarning", "text": "old", "where": "foo/__init__.py:9"}
-    (finding,) = findings(facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo")), "foo")
-    assert (finding.code, finding.where, finding.detail) == ("WF411", "foo/__init__.py:9", "DeprecationWarning: old")
+    (finding,) = findings(
+        facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo")), "foo"
+    )
+    assert (finding.code, finding.where, finding.detail) == (
+        "WF411",
+        "foo/__init__.py:9",
+        "DeprecationWarning: old",
+    )
 
 
 def test_what_fails_the_package_is_said_once():
-    lines = [{"module": name, "error": "ImportError: once per process"} for name in ("foo", "foo._x", "foo._y")]
+    lines = [
+        {"module": name, "error": "ImportError: once per process"}
+        for name in ("foo", "foo._x", "foo._y")
+    ]
     (finding,) = findings(facts(again={"lines": lines, "warnings": []}), "foo")
     assert (finding.code, finding.where) == ("WF416", "foo")
     assert finding.detail.endswith("once per process (2 more of its modules alike)")
@@ -183,7 +209,11 @@ def test_a_package_that_words_a_refusal_itself_is_no_failure_of_its_own():
 
 
 def test_what_the_farms_interpreters_do_without_is_no_fault_of_a_package():
-    late = module("foo._tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter")
+    late = module(
+        "foo._tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter"
+    )
     assert codes(facts(module(), late)) == []
-    alone = module("tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter")
+    alone = module(
+        "tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter"
+    )
     assert codes(facts(alone)) == ["WF402"]

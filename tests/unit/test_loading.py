@@ -57,12 +57,17 @@ def load(one: check.Checked, place: loading.Place) -> check.Checked:
 @pytest.mark.usefixtures("index")
 def test_a_file_that_is_no_whole_wheel_is_never_loaded(tmp_path: Path, place: loading.Place):
     told = load(read(tmp_path, planted.members(b"text"), recorded=b""), place)
-    assert {(one.abi, one.base) for one in told.not_loaded} == {("cp314", "debian-12"), ("cp314", "debian-13")}
+    assert {(one.abi, one.base) for one in told.not_loaded} == {
+        ("cp314", "debian-12"),
+        ("cp314", "debian-13"),
+    }
     assert {one.reason for one in told.not_loaded} == {"it is no whole and safe wheel"}
 
 
 @pytest.mark.usefixtures("index")
-def test_a_wheel_without_what_it_requires_is_not_loaded_and_that_is_no_finding(tmp_path: Path, place: loading.Place):
+def test_a_wheel_without_what_it_requires_is_not_loaded_and_that_is_no_finding(
+    tmp_path: Path, place: loading.Place
+):
     content = planted.members(b"text")
     content[f"{planted.DIST_INFO}/METADATA"] += b"Requires-Dist: nobody-has-this>=3\n"
     told = load(read(tmp_path, content), place)

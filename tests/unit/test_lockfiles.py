@@ -18,7 +18,9 @@ HERE = Selection(python=Version("3.14.5"))
 A, B = "a" * 64, "b" * 64
 
 
-def read(tmp_path: Path, name: str, content: str | bytes, selection: Selection = HERE) -> DependencyFile:
+def read(
+    tmp_path: Path, name: str, content: str | bytes, selection: Selection = HERE
+) -> DependencyFile:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -97,7 +99,9 @@ def test_hashes_everywhere_make_requirements_complete(tmp_path: Path):
         ("foo 'bar\n", "line 1", "no requirement"),
     ],
 )
-def test_a_wrong_requirements_file_is_refused_with_its_line(tmp_path: Path, content: str, place: str, text: str):
+def test_a_wrong_requirements_file_is_refused_with_its_line(
+    tmp_path: Path, content: str, place: str, text: str
+):
     message = refused(tmp_path, "requirements.txt", content)
     assert f": {place}: " in message
     assert text in message
@@ -109,7 +113,9 @@ def test_files_that_include_each_other_are_refused(tmp_path: Path):
     assert "other.txt: line 1" in refused(tmp_path, "requirements.txt", "-r other.txt\n")
 
 
-def test_environment_variables_are_not_put_into_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_environment_variables_are_not_put_into_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     assert "hunter2" not in refused(tmp_path, "requirements.txt", "foo==${SECRET_TOKEN}\n")
 
@@ -160,7 +166,10 @@ def test_a_pylock_is_complete_and_keeps_the_sdists_hash(tmp_path: Path):
     file = read(tmp_path, "pylock.toml", PYLOCK)
     assert file.complete
     assert wanted(file) == {"native": "==1.2", "wheel-only": "==2.0"}
-    assert {one.name: one.hashes for one in file.wanted} == {"native": (f"sha256:{A}",), "wheel-only": (f"sha256:{B}",)}
+    assert {one.name: one.hashes for one in file.wanted} == {
+        "native": (f"sha256:{A}",),
+        "wheel-only": (f"sha256:{B}",),
+    }
     assert set(left_out(file)) == {"windows", "sped", "cloned"}
     assert file.wanted[0].where == "packages[0]"
     assert file.notes == ("extras and groups that are not taken: dev, fast",)
@@ -183,7 +192,9 @@ def test_a_pylock_is_complete_and_keeps_the_sdists_hash(tmp_path: Path):
         ("[[packages]]", "[[packages", ""),
     ],
 )
-def test_a_wrong_pylock_is_refused_with_its_dotted_path(tmp_path: Path, old: str, new: str, place: str):
+def test_a_wrong_pylock_is_refused_with_its_dotted_path(
+    tmp_path: Path, old: str, new: str, place: str
+):
     assert f"pylock.toml: {place}" in refused(tmp_path, "pylock.toml", PYLOCK.replace(old, new, 1))
 
 
@@ -217,9 +228,16 @@ UV_LOCK: dict[str, Any] = {
             "version": "1.2",
             "source": {"registry": "https://example.invalid/simple"},
             "dependencies": [{"name": "deep", "extra": ["more"]}],
-            "sdist": {"url": "https://example.invalid/native-1.2.tar.gz", "hash": f"sha256:{A}", "size": 1},
+            "sdist": {
+                "url": "https://example.invalid/native-1.2.tar.gz",
+                "hash": f"sha256:{A}",
+                "size": 1,
+            },
             "wheels": [
-                {"url": "https://example.invalid/native-1.2-cp314-cp314-linux_x86_64.whl", "hash": f"sha256:{B}"}
+                {
+                    "url": "https://example.invalid/native-1.2-cp314-cp314-linux_x86_64.whl",
+                    "hash": f"sha256:{B}",
+                }
             ],
         },
         {
@@ -229,7 +247,11 @@ UV_LOCK: dict[str, Any] = {
             "optional-dependencies": {"more": [{"name": "deeper"}]},
         },
         *(
-            {"name": name, "version": version, "source": {"registry": "https://example.invalid/simple"}}
+            {
+                "name": name,
+                "version": version,
+                "source": {"registry": "https://example.invalid/simple"},
+            }
             for name, version in (
                 ("deeper", "4.0"),
                 ("old", "0.1"),
@@ -247,13 +269,22 @@ UV_LOCK: dict[str, Any] = {
 def test_a_uv_lock_is_walked_from_the_project(tmp_path: Path):
     file = read(tmp_path, "uv.lock", tomli_w.dumps(UV_LOCK))
     assert file.complete
-    assert wanted(file) == {"native": "==1.2", "deep": "==3.0", "deeper": "==4.0", "forked": "==2.0"}
+    assert wanted(file) == {
+        "native": "==1.2",
+        "deep": "==3.0",
+        "deeper": "==4.0",
+        "forked": "==2.0",
+    }
     assert file.wanted[0].hashes == (f"sha256:{A}",)
     assert file.wanted[0].where == "package[1]"
     assert {"old", "sped", "tool", "cloned", "forked"} == set(left_out(file))
     assert "git" in left_out(file)["cloned"]
-    everything = Selection(python=HERE.python, extras=frozenset({"fast"}), groups=frozenset({"dev"}))
-    assert {"sped", "tool"} <= set(wanted(read(tmp_path, "uv.lock", tomli_w.dumps(UV_LOCK), everything)))
+    everything = Selection(
+        python=HERE.python, extras=frozenset({"fast"}), groups=frozenset({"dev"})
+    )
+    assert {"sped", "tool"} <= set(
+        wanted(read(tmp_path, "uv.lock", tomli_w.dumps(UV_LOCK), everything))
+    )
 
 
 def test_members_of_a_workspace_count_where_the_project_needs_them(tmp_path: Path):
@@ -279,13 +310,19 @@ def test_members_of_a_workspace_count_where_the_project_needs_them(tmp_path: Pat
         ("version = 1\n", "version = 2\n", "version"),
         ('name = "native"', 'name = "na/tive"', "package[0].dependencies[0].name"),
         ('version = "3.0"', 'version = "../3"', "package[2].version"),
-        ("python_full_version < '3.11'", "python_full_version <", "package[0].dependencies[1].marker"),
+        (
+            "python_full_version < '3.11'",
+            "python_full_version <",
+            "package[0].dependencies[1].marker",
+        ),
         ('hash = "sha256:', 'hash = "', "package[1].sdist.hash"),
         ('name = "deeper"', 'name = "gone"', "package[2].optional-dependencies.more[0]"),
         ('editable = "."', 'registry = "x"', "package"),
     ],
 )
-def test_a_wrong_uv_lock_is_refused_with_its_dotted_path(tmp_path: Path, old: str, new: str, place: str):
+def test_a_wrong_uv_lock_is_refused_with_its_dotted_path(
+    tmp_path: Path, old: str, new: str, place: str
+):
     text = tomli_w.dumps(UV_LOCK)
     assert old in text
     assert f"uv.lock: {place}: " in refused(tmp_path, "uv.lock", text.replace(old, new, 1))
@@ -317,7 +354,9 @@ def test_a_pyproject_with_extras_of_itself_and_groups(tmp_path: Path):
     chosen = Selection(python=HERE.python, extras=frozenset({"all"}), groups=frozenset({"dev"}))
     file = read(tmp_path, "pyproject.toml", PYPROJECT, chosen)
     assert set(wanted(file)) == {"native", "sped", "more", "pytest", "ruff"}
-    assert {one.name: one.where for one in file.wanted}["sped"] == "project.optional-dependencies.fast[0]"
+    assert {one.name: one.where for one in file.wanted}[
+        "sped"
+    ] == "project.optional-dependencies.fast[0]"
 
 
 @pytest.mark.parametrize(
@@ -333,10 +372,14 @@ def test_a_pyproject_with_extras_of_itself_and_groups(tmp_path: Path):
         ('{include-group = "test"}', "3", "dependency-groups"),
     ],
 )
-def test_a_wrong_pyproject_is_refused_with_its_dotted_path(tmp_path: Path, old: str, new: str, place: str):
+def test_a_wrong_pyproject_is_refused_with_its_dotted_path(
+    tmp_path: Path, old: str, new: str, place: str
+):
     chosen = Selection(python=HERE.python, extras=frozenset({"all"}), groups=frozenset({"dev"}))
     assert old in PYPROJECT
-    assert f"pyproject.toml: {place}" in refused(tmp_path, "pyproject.toml", PYPROJECT.replace(old, new, 1), chosen)
+    assert f"pyproject.toml: {place}" in refused(
+        tmp_path, "pyproject.toml", PYPROJECT.replace(old, new, 1), chosen
+    )
 
 
 def test_a_pyproject_without_a_project_is_refused_with_a_way_out(tmp_path: Path):
@@ -381,12 +424,18 @@ def test_deeply_nested_toml_is_refused(tmp_path: Path):
         ("pyproject.toml", "[project]\ndependencies = ['foo=={}']\n"),
     ],
 )
-def test_a_version_of_thousands_of_digits_is_refused_with_its_line(tmp_path: Path, name: str, text: str):
-    assert "line 2: has a number of more than 1000 digits" in refused(tmp_path, name, text.format("9" * 5000))
+def test_a_version_of_thousands_of_digits_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str
+):
+    assert "line 2: has a number of more than 1000 digits" in refused(
+        tmp_path, name, text.format("9" * 5000)
+    )
 
 
 NAMES = ("requirements.txt", "pylock.toml", "uv.lock", "pyproject.toml")
-quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+quick = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 
 
 def complaint(tmp_path: Path, name: str, content: str | bytes) -> str:
@@ -404,21 +453,31 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, name: str, content: bytes
     assert all(line.isprintable() for line in complaint(tmp_path, name, content).split("\n"))
 
 
-LINES = st.text(alphabet=string.ascii_letters + string.digits + "-_.=<>~!;,[]()@#'\" \\:/$\n\t\x1b", max_size=200)
+LINES = st.text(
+    alphabet=string.ascii_letters + string.digits + "-_.=<>~!;,[]()@#'\" \\:/$\n\t\x1b",
+    max_size=200,
+)
 
 
 @quick
 @given(content=LINES)
 def test_any_lines_are_read_or_refused(tmp_path: Path, content: str):
-    assert all(line.isprintable() for line in complaint(tmp_path, "requirements.txt", content).split("\n"))
+    assert all(
+        line.isprintable() for line in complaint(tmp_path, "requirements.txt", content).split("\n")
+    )
 
 
 SCALARS = st.one_of(
-    st.text(max_size=12), st.integers(-5, 5), st.booleans(), st.sampled_from(["1.0", "a", "..", "a[b]>=1", "x ; y"])
+    st.text(max_size=12),
+    st.integers(-5, 5),
+    st.booleans(),
+    st.sampled_from(["1.0", "a", "..", "a[b]>=1", "x ; y"]),
 )
 TREES = st.recursive(
     SCALARS,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 TABLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -433,7 +492,11 @@ KEYS = st.sampled_from(
 
 
 @quick
-@given(name=st.sampled_from(sorted(TABLES)), table=st.dictionaries(KEYS, TREES, max_size=6), count=st.integers(0, 2))
+@given(
+    name=st.sampled_from(sorted(TABLES)),
+    table=st.dictionaries(KEYS, TREES, max_size=6),
+    count=st.integers(0, 2),
+)
 def test_any_table_is_read_or_refused(tmp_path: Path, name: str, table: dict[str, Any], count: int):
     key, rest = TABLES[name]
     try:
@@ -454,9 +517,13 @@ PACKAGE_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4})?", fullmatch=
         min_size=1, max_size=8,
     )
 )  # fmt: skip
-def test_every_format_says_the_same_of_the_same_pins(tmp_path: Path, pins: dict[str, tuple[int, int, str]]):
+def test_every_format_says_the_same_of_the_same_pins(
+    tmp_path: Path, pins: dict[str, tuple[int, int, str]]
+):
     listed = {name: (f"{major}.{minor}", sha256) for name, (major, minor, sha256) in pins.items()}
-    lines = [f"{name}=={version} --hash=sha256:{sha256}" for name, (version, sha256) in listed.items()]
+    lines = [
+        f"{name}=={version} --hash=sha256:{sha256}" for name, (version, sha256) in listed.items()
+    ]
     sdist = "https://example.invalid/{}-{}.tar.gz"
     pylock = {
         "lock-version": "1.0",
@@ -474,9 +541,18 @@ def test_every_format_says_the_same_of_the_same_pins(tmp_path: Path, pins: dict[
     uv = {
         "version": 1,
         "package": [
-            {"name": root, "source": {"virtual": "."}, "dependencies": [{"name": name} for name in listed]},
+            {
+                "name": root,
+                "source": {"virtual": "."},
+                "dependencies": [{"name": name} for name in listed],
+            },
             *(
-                {"name": name, "version": version, "source": {"registry": "x"}, "sdist": {"hash": f"sha256:{sha256}"}}
+                {
+                    "name": name,
+                    "version": version,
+                    "source": {"registry": "x"},
+                    "sdist": {"hash": f"sha256:{sha256}"},
+                }
                 for name, (version, sha256) in listed.items()
             ),
         ],
@@ -487,6 +563,9 @@ def test_every_format_says_the_same_of_the_same_pins(tmp_path: Path, pins: dict[
         read(tmp_path, "uv.lock", tomli_w.dumps(uv)),
     ]
     said = [{one.name: (one.version, one.hashes) for one in file.wanted} for file in files]
-    assert said[0] == {name: (Version(version), (f"sha256:{sha256}",)) for name, (version, sha256) in listed.items()}
+    assert said[0] == {
+        name: (Version(version), (f"sha256:{sha256}",))
+        for name, (version, sha256) in listed.items()
+    }
     assert said[0] == said[1] == said[2]
     assert all(file.complete for file in files)

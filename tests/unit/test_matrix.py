@@ -75,10 +75,18 @@ def test_the_message_names_the_file_and_counts():
         ("[packages.x]\nroot = 1", "packages.x.root", "unknown key"),
         ("root = '/'\n[packages.x]", "root", "unknown key"),
         ("[packages.x]\nversio = '>1'", "packages.x.versio", "did you mean 'version'?"),
-        (f"[packages.x]\nversion = '=={'9' * 5000}'", "packages.x.version", "expected a version specifier"),
+        (
+            f"[packages.x]\nversion = '=={'9' * 5000}'",
+            "packages.x.version",
+            "expected a version specifier",
+        ),
         ("[packages.x]\nsdist = 'a.tar.gz'\nversion = '>1'", "packages.x.version", "leave out one"),
         ("[packages.x]\nsha256 = 'abc'", "packages.x.sha256", "64 hexadecimal digits"),
-        ("[packages.x]\napt = { fedora = ['a-b'] }", "packages.x.apt", "unknown distribution or base 'fedora'"),
+        (
+            "[packages.x]\napt = { fedora = ['a-b'] }",
+            "packages.x.apt",
+            "unknown distribution or base 'fedora'",
+        ),
         ("[packages.x]\napt = { debian = 'lib' }", "packages.x.apt.debian", "expected a list"),
         ("[packages.x]\nenv = { 'A B' = 1 }", 'packages.x.env."A B"', "environment variable"),
         ("[packages.x]\nskip = { cp313 = 'old' }", "packages.x.skip.cp313", "unknown ABI 'cp313'"),
@@ -131,10 +139,14 @@ def test_files_that_cannot_be_read(tmp_path: Path):
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 _VALUES = st.recursive(
     _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
-_KEYS = st.sampled_from(["version", "apt", "env", "patches", "memory", "timeout_s", "skip", "config-settings", "zzz"])
+_KEYS = st.sampled_from(
+    ["version", "apt", "env", "patches", "memory", "timeout_s", "skip", "config-settings", "zzz"]
+)
 
 
 @given(st.dictionaries(st.text(max_size=8), st.dictionaries(_KEYS, _VALUES) | _VALUES, max_size=3))

@@ -77,7 +77,13 @@ def test_another_pin_stays_unless_an_update_is_asked_for(tmp_path: Path):
     assert packages["PyYAML"] == {"version": "==6.0.3", "sha256": A, "apt": ["libyaml-dev"]}
     assert packages["local"] == {"sdist": "local-1.0.tar.gz"}
     assert packages["floating"] == {"version": "==1.0"}
-    for comment in ("# heading, with an ünusual letter", "# aligned", "# two of them", "# not newer", "# why"):
+    for comment in (
+        "# heading, with an ünusual letter",
+        "# aligned",
+        "# two of them",
+        "# not newer",
+        "# why",
+    ):
         assert comment in text
     assert list(packages) == ["PyYAML", "local", "floating"]
 
@@ -100,7 +106,8 @@ def test_a_matrix_that_is_missing_is_made(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[packages", '[packages.x]\nversoin = "1"\n', 'packages = { x = { version = "==1" } }\n']
+    "text",
+    ["[packages", '[packages.x]\nversoin = "1"\n', 'packages = { x = { version = "==1" } }\n'],
 )
 def test_a_matrix_that_is_wrong_or_closed_stays_as_it_is(tmp_path: Path, text: str):
     path = tmp_path / "matrix.toml"
@@ -127,7 +134,10 @@ def test_a_link_stays_a_link_and_line_endings_stay(tmp_path: Path):
     path.symlink_to("real/matrix.toml")
     edit(path, Entry(name="y", version="==1"))
     assert path.is_symlink()
-    assert path.read_bytes() == b'[packages.x]\r\n\r\n# from requirements.txt\r\n[packages.y]\r\nversion = "==1"\r\n'
+    assert (
+        path.read_bytes()
+        == b'[packages.x]\r\n\r\n# from requirements.txt\r\n[packages.y]\r\nversion = "==1"\r\n'
+    )
 
 
 NAMES = st.sampled_from(["alpha", "beta-two", "gamma3", "x"])
@@ -135,7 +145,9 @@ VERSIONS = st.sampled_from(["==1.0", "==2.0.post1", ">=1,<2", ""])
 COMMENTS = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80
+)
 @given(
     there=st.dictionaries(NAMES, st.tuples(VERSIONS, COMMENTS), min_size=1),
     new=st.dictionaries(NAMES, st.sampled_from(["==1.0", "==3.1"]), min_size=1),
@@ -146,11 +158,16 @@ def test_comments_order_and_other_tables_survive_any_edit(
 ):
     path = tmp_path / "matrix.toml"
     tables = [
-        f"# {comment}\n[packages.{name}] # {comment}\n" + (f'version = "{version}" # {comment}\n' if version else "")
+        f"# {comment}\n[packages.{name}] # {comment}\n"
+        + (f'version = "{version}" # {comment}\n' if version else "")
         for name, (version, comment) in there.items()
     ]
     path.write_text("".join(tables))
-    edit(path, *(Entry(name=name, version=version) for name, version in new.items()), update=bool(update))
+    edit(
+        path,
+        *(Entry(name=name, version=version) for name, version in new.items()),
+        update=bool(update),
+    )
     text = path.read_text()
     packages = tomllib.loads(text)["packages"]
     assert list(packages) == list(dict.fromkeys((*there, *new)))
@@ -160,5 +177,9 @@ def test_comments_order_and_other_tables_survive_any_edit(
         assert text.count(f"# {comment}") >= 2
     for name in set(new) - set(there):
         assert packages[name] == {"version": new[name]}
-    edited = edit(path, *(Entry(name=name, version=version) for name, version in new.items()), update=bool(update))
+    edited = edit(
+        path,
+        *(Entry(name=name, version=version) for name, version in new.items()),
+        update=bool(update),
+    )
     assert edited.after == text

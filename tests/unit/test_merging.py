@@ -30,7 +30,10 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
     wheel = store.add_file(folder / "incoming")
     (folder / "incoming").write_text("pure")
     pure = Pure(
-        name="pure", version="1", filename="pure-1-py3-none-any.whl", sha256=store.add_file(folder / "incoming")
+        name="pure",
+        version="1",
+        filename="pure-1-py3-none-any.whl",
+        sha256=store.add_file(folder / "incoming"),
     )
     store.log_path(f"build:{name}@debian-12", "0" * 64).write_text(f"log of {name}")
     log = str(store.log_path(f"build:{name}@debian-12", "0" * 64).relative_to(store.wheelhouse))
@@ -43,9 +46,19 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
         ),
     }  # fmt: skip
     found = {
-        name: Source(name=name, version="1.0", kind="index", filename=f"{name}.tar.gz", sha256=sdist, pure=(pure,))
+        name: Source(
+            name=name,
+            version="1.0",
+            kind="index",
+            filename=f"{name}.tar.gz",
+            sha256=sdist,
+            pure=(pure,),
+        )
     }
-    lost = {fault: Fault(name=fault, code="WF101", detail="no such name", version="") for fault in faults}
+    lost = {
+        fault: Fault(name=fault, code="WF101", detail="no such name", version="")
+        for fault in faults
+    }
     part = shards.Shard(number=number, of=2)
     merge.write(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
     store.close()
@@ -61,7 +74,10 @@ def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices
 
 @pytest.fixture
 def pair(tmp_path: Path, matrix: matrices.Matrix) -> list[Path]:
-    return [shard(tmp_path / "one", 1, "foo", matrix), shard(tmp_path / "two", 2, "bar", matrix, "lost")]
+    return [
+        shard(tmp_path / "one", 1, "foo", matrix),
+        shard(tmp_path / "two", 2, "bar", matrix, "lost"),
+    ]
 
 
 @pytest.fixture
@@ -76,7 +92,9 @@ def edit(wheelhouse: Path, **values: Any) -> None:
     (wheelhouse / merge.RECORD).write_text(json.dumps(record | values))
 
 
-def test_all_that_was_found_out_is_taken_in(pair: list[Path], matrix: matrices.Matrix, store: Store):
+def test_all_that_was_found_out_is_taken_in(
+    pair: list[Path], matrix: matrices.Matrix, store: Store
+):
     merged = merge.merge(reversed(pair), matrix, store)
     assert set(merged.sources.found) == {"foo", "bar"}
     assert merged.sources.faults["lost"].code == "WF101"
@@ -88,7 +106,9 @@ def test_all_that_was_found_out_is_taken_in(pair: list[Path], matrix: matrices.M
     assert (store.wheelhouse / build.log).read_text() == "log of foo"
 
 
-def test_what_could_not_be_told_is_merged_and_not_recorded(pair: list[Path], matrix: matrices.Matrix, store: Store):
+def test_what_could_not_be_told_is_merged_and_not_recorded(
+    pair: list[Path], matrix: matrices.Matrix, store: Store
+):
     merged = merge.merge(pair, matrix, store)
     assert merged.evidence["audit:foo@debian-12"].outcome is Outcome.UNDETERMINED
     assert store.get("no-foo") is None
@@ -99,7 +119,9 @@ def test_a_missing_shard_is_named(pair: list[Path], matrix: matrices.Matrix, sto
         merge.merge(pair[:1], matrix, store)
 
 
-def test_shards_that_do_not_go_together_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
+def test_shards_that_do_not_go_together_are_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store
+):
     edit(pair[1], number=1)
     with pytest.raises(MergeError, match="does not go with"):
         merge.merge(pair, matrix, store)
@@ -108,7 +130,9 @@ def test_shards_that_do_not_go_together_are_refused(pair: list[Path], matrix: ma
         merge.merge(pair, matrix, store)
 
 
-def test_shards_that_saw_different_releases_are_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
+def test_shards_that_saw_different_releases_are_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store
+):
     edit(pair[1], faults={})
     with pytest.raises(MergeError, match="lost is in 0 shards"):
         merge.merge(pair, matrix, store)
@@ -134,7 +158,9 @@ def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, st
         ("more", 1),
     ],
 )
-def test_a_hostile_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, field: str, value: Any):
+def test_a_hostile_record_is_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store, field: str, value: Any
+):
     evidence = json.loads((pair[0] / merge.RECORD).read_text())["evidence"]
     edit(pair[0], evidence=[evidence[0] | {field: value}])
     with pytest.raises(MergeError, match=field):
@@ -142,7 +168,9 @@ def test_a_hostile_record_is_refused(pair: list[Path], matrix: matrices.Matrix, 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
-def test_what_is_no_record_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store, text: str):
+def test_what_is_no_record_is_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store, text: str
+):
     (pair[0] / merge.RECORD).write_text(text)
     with pytest.raises(MergeError, match=r"shard\.json"):
         merge.merge(pair, matrix, store)

@@ -13,7 +13,10 @@ def bad(verdict: str = "racy"):
 
 
 def released(made: Document, **versions: str) -> Document:
-    packages = [one.model_copy(update={"version": versions.get(one.name, one.version)}) for one in made.packages]
+    packages = [
+        one.model_copy(update={"version": versions.get(one.name, one.version)})
+        for one in made.packages
+    ]
     return made.model_copy(update={"packages": packages})
 
 
@@ -61,13 +64,22 @@ def test_releases_verdicts_and_findings_are_told():
 
 
 def test_a_quiet_night_says_so():
-    text = night.render(night.compare(document({"a": GOOD}), document({"a": GOOD})), document({"a": GOOD}))
+    text = night.render(
+        night.compare(document({"a": GOOD}), document({"a": GOOD})), document({"a": GOOD})
+    )
     assert "No verdict changed." in text
     assert "## " not in text
 
 
 def test_hostile_text_stays_in_its_cell():
-    before, after = document({"a": GOOD}), document({"a": {"cp314": abi("racy", HOSTILE, finding(detail=HOSTILE))}})
+    before, after = (
+        document({"a": GOOD}),
+        document({"a": {"cp314": abi("racy", HOSTILE, finding(detail=HOSTILE))}}),
+    )
     text = night.render(night.compare(before, after), after)
     assert "<script>" not in text
-    assert all(line.count("|") - line.count("\\|") in {0, 6, 7} for line in text.splitlines() if "script" in line)
+    assert all(
+        line.count("|") - line.count("\\|") in {0, 6, 7}
+        for line in text.splitlines()
+        if "script" in line
+    )

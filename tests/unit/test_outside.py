@@ -8,7 +8,9 @@ from builder.jobs.build import network
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import Call, reread
 
-FAILURE = Failure(code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log")
+FAILURE = Failure(
+    code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log"
+)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,9 @@ def test_a_certain_cause_stands_whatever_else_was_asked_for():
 
 def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
     log = tmp_path / "log"
-    log.write_text("Building cp314-manylinux_x86_64 wheel\nurllib.error.HTTPError: HTTP Error 403: Forbidden\n")
+    log.write_text(
+        "Building cp314-manylinux_x86_64 wheel\nurllib.error.HTTPError: HTTP Error 403: Forbidden\n"
+    )
     call = Call(
         abis=("cp314",), exit_code=1, log=(0, log.stat().st_size), timeout_s=None, memory_bytes=None, processes=None,
         asked=("files.example",), index="172.19.0.2",

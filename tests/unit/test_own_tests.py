@@ -45,10 +45,13 @@ def test_without_tests_there_is_nothing_to_fetch(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["project = 1", "[project]\noptional-dependencies = 3", "dependency-groups = []", "not toml ="]
+    "text",
+    ["project = 1", "[project]\noptional-dependencies = 3", "dependency-groups = []", "not toml ="],
 )
 def test_a_project_that_is_not_in_order_says_nothing(tmp_path: Path, text: str):
-    assert test_requirements.of(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
+    assert (
+        test_requirements.of(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
+    )
 
 
 def test_what_is_no_archive_has_no_tests(tmp_path: Path):

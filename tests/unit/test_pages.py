@@ -68,15 +68,20 @@ class Server:
             answer.headers["etag"] = tag
         if answer.status_code == 200:
             files = [
-                {"filename": f"foo-{one}.tar.gz", "url": f"foo-{one}.tar.gz", "hashes": {}} for one in self.versions
+                {"filename": f"foo-{one}.tar.gz", "url": f"foo-{one}.tar.gz", "hashes": {}}
+                for one in self.versions
             ]
-            answer._content = json.dumps({"meta": {"api-version": "1.0"}, "name": "foo", "files": files}).encode()
+            answer._content = json.dumps(
+                {"meta": {"api-version": "1.0"}, "name": "foo", "files": files}
+            ).encode()
         self.sent.append(answer.status_code)
         return answer
 
 
 @pytest.mark.parametrize("etag", [True, False])
-def test_a_page_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, etag: bool):
+def test_a_page_that_did_not_change_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, etag: bool
+):
     server = Server(monkeypatch, etag=etag)
     store = Store(tmp_path / "wheelhouse")
 

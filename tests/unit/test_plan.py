@@ -22,7 +22,14 @@ apt = ["libfoo-dev"]
 
 
 def source(name: str, **more: Any) -> Source:
-    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name * 8, **more)
+    return Source(
+        name=name,
+        version="1.0",
+        kind="index",
+        filename=f"{name}-1.0.tar.gz",
+        sha256=name * 8,
+        **more,
+    )
 
 
 def made(
@@ -114,18 +121,28 @@ def test_a_patch_changes_its_packages_jobs_alone():
 
 def test_an_sdist_changes_its_packages_jobs_and_those_that_load_it():
     before = keys(made(foo=source("foo", needs=("bar",))))
-    other = Source(name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else")
+    other = Source(
+        name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else"
+    )
     difference = changed(before, keys(made(foo=source("foo", needs=("bar",)), bar=other)))
     assert {job.partition(":")[0] for job in difference if ":foo@" in job} == {"load"}
-    assert {"build:bar@debian-12", "audit:bar@debian-12", "load:bar@debian-12/debian-13"} <= difference
+    assert {
+        "build:bar@debian-12",
+        "audit:bar@debian-12",
+        "load:bar@debian-12/debian-13",
+    } <= difference
 
 
 def test_a_bases_content_changes_what_stands_on_it():
     difference = changed(keys(made()), keys(made(), {"image:debian-13": "updated"}))
-    assert difference == {"image:verify-debian-13"}  # its own content decides about what loads there
+    assert difference == {
+        "image:verify-debian-13"
+    }  # its own content decides about what loads there
     difference = changed(keys(made()), keys(made(), {"image:verify-debian-13": "updated"}))
     assert difference == {
-        f"load:{name}@{base}/debian-13" for name in ("foo", "bar") for base in ("debian-12", "ubuntu-24.04")
+        f"load:{name}@{base}/debian-13"
+        for name in ("foo", "bar")
+        for base in ("debian-12", "ubuntu-24.04")
     }
 
 
@@ -143,12 +160,17 @@ def test_the_outlook_tells_what_would_run():
     by_key = {key: Evidence(key=key, job=job, facts={"content": job, "abis": {}}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
     assert planned.outlook(lambda _, key: by_key.get(key)).keys() == planned.jobs.keys()
     del by_key[known["image:index"]]  # what was built with it stays built
-    assert planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys() == {"image:index"}
+    assert planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys() == {
+        "image:index"
+    }
     del by_key[known["build:foo@debian-12"]]
     missing = planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys()
-    assert missing == {"image:index", "build:foo@debian-12", "audit:foo@debian-12", "remedy:foo@debian-12"} | {
-        f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")
-    }
+    assert missing == {
+        "image:index",
+        "build:foo@debian-12",
+        "audit:foo@debian-12",
+        "remedy:foo@debian-12",
+    } | {f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")}
 
 
 STANDARD = EFFORTS[Level.STANDARD]
@@ -160,7 +182,11 @@ SPEEDS = {f"speed:{name}@debian-12" for name in ("foo", "bar")}
 
 def threads(planned: graph.Plan) -> set[str]:
     """Return the jobs that look for what breaks under threads, without images that have system packages beside."""
-    return {job for job in planned.jobs if job.startswith(("race:", "exercise:", "image:race-")) and "+" not in job}
+    return {
+        job
+        for job in planned.jobs
+        if job.startswith(("race:", "exercise:", "image:race-")) and "+" not in job
+    }
 
 
 def test_without_an_effort_nothing_is_put_under_threads():
@@ -177,10 +203,23 @@ def test_an_effort_adds_one_detector_and_two_jobs_a_package():
         packages, "audit:foo@debian-12", "build:foo@debian-12", "image:index",
     )  # fmt: skip
     needs = planned.jobs["race:bar@debian-12"].needs
-    assert needs == ("image:race-debian-12", "audit:bar@debian-12", "build:bar@debian-12", "image:index")
-    assert planned.jobs["image:race-debian-12"].needs == ("image:builder-debian-12", "image:race-interpreter")
+    assert needs == (
+        "image:race-debian-12",
+        "audit:bar@debian-12",
+        "build:bar@debian-12",
+        "image:index",
+    )
+    assert planned.jobs["image:race-debian-12"].needs == (
+        "image:builder-debian-12",
+        "image:race-interpreter",
+    )
     needs = planned.jobs["exercise:foo@debian-12"].needs
-    assert needs == ("image:verify-debian-12", "race:foo@debian-12", "build:foo@debian-12", "image:index")
+    assert needs == (
+        "image:verify-debian-12",
+        "race:foo@debian-12",
+        "build:foo@debian-12",
+        "image:index",
+    )
     seen: set[str] = set()
     for job in planned.jobs.values():
         assert seen.issuperset(job.needs)
@@ -190,7 +229,9 @@ def test_an_effort_adds_one_detector_and_two_jobs_a_package():
 def test_threads_have_the_wheels_of_what_a_package_needs():
     jobs = made(effort=STANDARD, foo=source("foo", needs=("bar", "elsewhere"))).jobs
     for kind in ("race", "exercise"):
-        assert [need for need in jobs[f"{kind}:foo@debian-12"].needs if need.startswith("build:")] == [
+        assert [
+            need for need in jobs[f"{kind}:foo@debian-12"].needs if need.startswith("build:")
+        ] == [
             "build:foo@debian-12",
             "build:bar@debian-12",
         ]
@@ -201,7 +242,9 @@ def test_pure_packages_are_not_put_under_threads():
     planned = made(effort=STANDARD, bar=source("bar", only_pure=wheel))
     assert not any("bar@" in job for job in planned.jobs)
     assert "race:foo@debian-12" in planned.jobs
-    nothing = made(effort=STANDARD, foo=source("foo", only_pure=wheel), bar=source("bar", only_pure=wheel))
+    nothing = made(
+        effort=STANDARD, foo=source("foo", only_pure=wheel), bar=source("bar", only_pure=wheel)
+    )
     assert threads(nothing) == set()
 
 
@@ -243,7 +286,9 @@ def test_speed_is_measured_of_every_native_package_by_the_efforts_that_have_time
     assert [abi.name for abi in measured.abis] == ["cp314t", "cp314"]
     builds = ("build:foo@debian-12", "build:bar@debian-12")
     assert measured.needs == ("image:verify-debian-12", "race:foo@debian-12", *builds)
-    alone = made('[farm]\nabis = ["cp314t"]\n' + MATRIX, effort=STANDARD).jobs["speed:foo@debian-12"]
+    alone = made('[farm]\nabis = ["cp314t"]\n' + MATRIX, effort=STANDARD).jobs[
+        "speed:foo@debian-12"
+    ]
     assert isinstance(alone, Speed)
     assert [abi.name for abi in alone.abis] == ["cp314t"]
 
@@ -260,7 +305,9 @@ def test_speed_is_measured_again_when_what_is_measured_changed():
         files = {"foo-t.whl": wheel, "foo.whl": wheel}
         abis = {"cp314t": {"wheel": "foo-t.whl"}, "cp314": {"wheel": "foo.whl"}}
         facts = {"content": "image", "abis": abis, "surface": {**surface, **more}}
-        return job.key({need: Evidence(key="any", job=need, facts=facts, files=files) for need in job.needs})
+        return job.key(
+            {need: Evidence(key="any", job=need, facts=facts, files=files) for need in job.needs}
+        )
 
     assert key() == key(reached=[])
     assert len({key(), key("2"), key(calls=[]), key(prelude=[])}) == 4
@@ -269,7 +316,10 @@ def test_speed_is_measured_again_when_what_is_measured_changed():
 def test_recipes_change_their_packages_threads_alone():
     recipes = MATRIX.replace("[packages.bar]", "recipes = ['foo.Table(16)']\n[packages.bar]")
     planned = made(recipes, effort=STANDARD)
-    assert changed(keys(made(effort=STANDARD)), keys(planned)) == {"race:foo@debian-12", "exercise:foo@debian-12"}
+    assert changed(keys(made(effort=STANDARD)), keys(planned)) == {
+        "race:foo@debian-12",
+        "exercise:foo@debian-12",
+    }
     race, exercise = planned.jobs["race:foo@debian-12"], planned.jobs["exercise:foo@debian-12"]
     assert isinstance(race, Race)
     assert isinstance(exercise, Exercise)
@@ -304,6 +354,8 @@ def test_a_build_waits_for_the_farms_own_wheels_of_what_it_is_built_with():
         assert jobs[f"build:foo@{base}"].needs[1:] == (f"build:bar@{base}", "image:index")
     assert "build:bar@debian-12" in jobs["race:foo@debian-12"].needs
     assert "build:bar@debian-12" not in jobs["load:foo@debian-12/debian-13"].needs
-    other = Source(name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else")
+    other = Source(
+        name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else"
+    )
     after = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")), bar=other)
     assert changed(keys(planned), keys(after)) >= FOO | {"race:foo@debian-12"}

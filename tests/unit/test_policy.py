@@ -14,7 +14,12 @@ ANY = "foo-1.0-py3-none-manylinux_2_17_x86_64.whl"
 
 def wheel(filename: str) -> Wheel:
     return Wheel(
-        filename=filename, base="debian-12", sha256=filename, floor="manylinux_2_17", requires_python="", log=""
+        filename=filename,
+        base="debian-12",
+        sha256=filename,
+        floor="manylinux_2_17",
+        requires_python="",
+        log="",
     )
 
 
@@ -29,15 +34,21 @@ def judgement(abi: str, verdict: Verdict, filename: str, **more: object) -> Judg
 
 def test_each_abi_is_served_by_its_own_verdict():
     package = judged(
-        cp314=judgement("cp314", Verdict.COMPATIBLE, GIL), cp314t=judgement("cp314t", Verdict.THREAD_UNSAFE, FREE)
+        cp314=judgement("cp314", Verdict.COMPATIBLE, GIL),
+        cp314t=judgement("cp314t", Verdict.THREAD_UNSAFE, FREE),
     )
     served, quarantined = policy.channels([package], DEFAULT)
     assert [file.filename for file in served] == [GIL]
-    assert [(file.filename, file.yanked) for file in quarantined] == [(FREE, "thread-unsafe on cp314t: why")]
+    assert [(file.filename, file.yanked) for file in quarantined] == [
+        (FREE, "thread-unsafe on cp314t: why")
+    ]
 
 
 def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
-    package = judged(cp314=judgement("cp314", Verdict.COMPATIBLE, ANY), cp314t=judgement("cp314t", Verdict.RACY, ANY))
+    package = judged(
+        cp314=judgement("cp314", Verdict.COMPATIBLE, ANY),
+        cp314t=judgement("cp314t", Verdict.RACY, ANY),
+    )
     served, quarantined = policy.channels([package], DEFAULT)
     assert not served
     assert {file.filename for file in quarantined} == {ANY}
@@ -52,7 +63,9 @@ def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
         (["WF303"], ("debian-12",), False),
     ],
 )
-def test_only_a_missing_base_is_forgiven(codes: list[str], loaded: tuple[str, ...], *, admitted: bool):
+def test_only_a_missing_base_is_forgiven(
+    codes: list[str], loaded: tuple[str, ...], *, admitted: bool
+):
     findings = tuple(Finding(code=code, detail="x") for code in codes)
     one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)
     assert policy.admits(one, DEFAULT) is admitted

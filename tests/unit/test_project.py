@@ -32,7 +32,11 @@ def named_pythons() -> list[str]:
     """Return the releases of Python that the classifiers name."""
     prefix = "Programming Language :: Python :: 3."
     classifiers = PYPROJECT["project"]["classifiers"]
-    return [text.removeprefix("Programming Language :: Python :: ") for text in classifiers if text.startswith(prefix)]
+    return [
+        text.removeprefix("Programming Language :: Python :: ")
+        for text in classifiers
+        if text.startswith(prefix)
+    ]
 
 
 @pytest.mark.parametrize(("path", "ending"), SCHEMAS.items())
@@ -46,10 +50,19 @@ def test_it_fits_its_schema(path: str, ending: str):
 
 def test_dependabot_looks_into_every_folder_with_pins():
     """Its schema is checked by `make lint`: the one that a package carries is older than `directories`."""
-    updates = {update["package-ecosystem"]: update for update in read_yaml(".github/dependabot.yml")["updates"]}
+    updates = {
+        update["package-ecosystem"]: update
+        for update in read_yaml(".github/dependabot.yml")["updates"]
+    }
     assert set(updates) == {"pip", "github-actions"}
-    pins = [path for path in ROOT.glob("[!.]*/**/*.txt") if "--hash=sha256:" in path.read_text(errors="replace")[:400]]
-    folders = {f"/{path.parent.relative_to(ROOT)}" for path in pins if "wheelhouse" not in path.parts}
+    pins = [
+        path
+        for path in ROOT.glob("[!.]*/**/*.txt")
+        if "--hash=sha256:" in path.read_text(errors="replace")[:400]
+    ]
+    folders = {
+        f"/{path.parent.relative_to(ROOT)}" for path in pins if "wheelhouse" not in path.parts
+    }
     assert folders >= {"/requirements", "/images"}
     assert {*folders, "/"} == set(updates["pip"]["directories"])
 
@@ -71,14 +84,19 @@ def test_ci_runs_every_python_that_is_promised():
     tested = read_yaml(".github/workflows/ci.yml")["jobs"]["unit"]["strategy"]["matrix"]["python"]
     assert tested == named_pythons()
     requires = SpecifierSet(PYPROJECT["project"]["requires-python"])
-    assert next(minor for minor in range(8, 20) if f"3.{minor}" in requires) == int(tested[0].partition(".")[2])
+    assert next(minor for minor in range(8, 20) if f"3.{minor}" in requires) == int(
+        tested[0].partition(".")[2]
+    )
 
 
 def test_ci_reads_only_ends_in_time_and_gives_way_to_a_newer_push():
     workflow = read_yaml(".github/workflows/ci.yml")
     assert workflow["permissions"] == {"contents": "read"}
     assert workflow["concurrency"]["cancel-in-progress"] is True
-    assert all(job["timeout-minutes"] <= 120 and "permissions" not in job for job in workflow["jobs"].values())
+    assert all(
+        job["timeout-minutes"] <= 120 and "permissions" not in job
+        for job in workflow["jobs"].values()
+    )
     checkouts = [
         step
         for job in workflow["jobs"].values()
@@ -91,7 +109,11 @@ def test_ci_reads_only_ends_in_time_and_gives_way_to_a_newer_push():
 
 def test_ci_calls_make_and_make_knows_what_is_called():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    steps = [step for job in read_yaml(".github/workflows/ci.yml")["jobs"].values() for step in job["steps"]]
+    steps = [
+        step
+        for job in read_yaml(".github/workflows/ci.yml")["jobs"].values()
+        for step in job["steps"]
+    ]
     called = [step["run"] for step in steps if "run" in step]
     assert {"make lint", "make unit", "make coverage", "make site", "make test"} <= set(called)
     assert all(command.removeprefix("make ") in targets for command in called)
@@ -111,6 +133,8 @@ def test_hooks_are_local_and_run_what_lint_runs():
 
 def test_every_tool_of_make_is_pinned():
     """A tool that a target calls is in the development group, and its release in requirements/farm.txt."""
-    pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/farm.txt").read_text(), re.MULTILINE)
+    pinned = re.findall(
+        r"^([a-z0-9-]+)==", (ROOT / "requirements/farm.txt").read_text(), re.MULTILINE
+    )
     for name in PYPROJECT["dependency-groups"]["dev"]:
         assert name in pinned

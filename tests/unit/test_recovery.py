@@ -52,16 +52,23 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
     ran: list[str] = []
     store.put(Evidence(key="kept", job="build:kept"))
     fill(store)
-    steps = (Step("build:a", ran, facts={"much": "x" * 1_000_000}), Step("build:b", ran, ("build:a",)))
+    steps = (
+        Step("build:a", ran, facts={"much": "x" * 1_000_000}),
+        Step("build:b", ran, ("build:a",)),
+    )
     plan = Plan(jobs={step.id: cast("Any", step) for step in steps})
-    executor = LocalExecutor(plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event())
+    executor = LocalExecutor(
+        plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+    )
     with pytest.raises(NoSpaceError, match="wheelfarm gc") as caught:
         executor.run()
     assert caught.value.exit_code is ExitCode.UNDETERMINED
     assert ran == ["build:a"]
     assert store.get("kept") is not None
     store._database.execute("PRAGMA max_page_count = 1000000")
-    ended = LocalExecutor(plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()).run()
+    ended = LocalExecutor(
+        plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+    ).run()
     assert all(evidence.determined for evidence in ended.values())
     assert ran == ["build:a", "build:a", "build:b"]
 

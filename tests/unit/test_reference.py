@@ -33,7 +33,9 @@ def test_removed_interfaces_are_gone_from_every_interpreter():
 
 def test_every_base_and_abi_has_its_tables():
     tables, known = interfaces.load(), catalog.load()
-    assert set(tables.bases) == set(known.bases), "run `make interfaces` where an image of the base is"
+    assert set(tables.bases) == set(known.bases), (
+        "run `make interfaces` where an image of the base is"
+    )
     assert set(tables.exports) == set(known.abis)
     for name, shipped in tables.bases.items():
         assert shipped.newest["GLIBC"] == known.bases[name].glibc_version

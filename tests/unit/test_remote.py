@@ -16,7 +16,9 @@ from tests.unit.local_index import serving
 METADATA = "Metadata-Version: 2.1\nName: big\nVersion: 1\nClassifier: Programming Language :: Python :: 3\n"
 
 
-def make_wheel(date: tuple[int, int, int, int, int, int], *, name: str = "big-1.dist-info/METADATA") -> bytes:
+def make_wheel(
+    date: tuple[int, int, int, int, int, int], *, name: str = "big-1.dist-info/METADATA"
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("big/data.bin", bytes(300_000))
@@ -67,10 +69,14 @@ def test_metadata_is_read_without_the_rest(ranged: tuple[str, dict[str, bytes], 
     assert sum(sent) < 100_000 < len(files["/big.whl"])
 
 
-def test_a_date_that_every_wheel_of_a_backend_has_tells_nothing(ranged: tuple[str, dict[str, bytes], list[int]]):
+def test_a_date_that_every_wheel_of_a_backend_has_tells_nothing(
+    ranged: tuple[str, dict[str, bytes], list[int]],
+):
     address, files, _ = ranged
     with requests.Session() as session:
-        for number, date in enumerate(((1980, 1, 1, 0, 0, 0), (2020, 2, 2, 0, 0, 0), (2026, 13, 45, 0, 0, 0))):
+        for number, date in enumerate(
+            ((1980, 1, 1, 0, 0, 0), (2020, 2, 2, 0, 0, 0), (2026, 13, 45, 0, 0, 0))
+        ):
             files[f"/{number}.whl"] = make_wheel(date)
             assert wheel_head(f"{address}/{number}.whl", session).built is None
 

@@ -32,7 +32,14 @@ PLAIN = replace(REPLAY, code="WF601", race=False)
 
 
 def source(name: str, **more: Any) -> Source:
-    return Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256=name * 8, **more)
+    return Source(
+        name=name,
+        version="1.0",
+        kind="index",
+        filename=f"{name}-1.0.tar.gz",
+        sha256=name * 8,
+        **more,
+    )
 
 
 def judged(*findings: Finding) -> Judged:
@@ -42,7 +49,12 @@ def judged(*findings: Finding) -> Judged:
 
 def finding(where: str = "get (foo.c)", script: str = "print('é')") -> Finding:
     return Finding(
-        code="WF605", detail="data race", where=where, bases=("debian-12", "debian-13"), script=script, race=True
+        code="WF605",
+        detail="data race",
+        where=where,
+        bases=("debian-12", "debian-13"),
+        script=script,
+        race=True,
     )
 
 
@@ -78,13 +90,18 @@ def test_writing_again_leaves_one_of_each(tmp_path: Path):
 def kept(folder: Path, *identities: str) -> None:
     (folder / "replays").mkdir()
     for identity in identities:
-        (folder / f"replays/{identity}.json").write_text(json.dumps(asdict(replace(REPLAY, id=identity))))
+        (folder / f"replays/{identity}.json").write_text(
+            json.dumps(asdict(replace(REPLAY, id=identity)))
+        )
 
 
 @pytest.mark.parametrize(
-    ("asked", "count"), [("ab", 2), ("abc", 2), ("f", 0), ("", 0), ("*", 0), ("../replays/abc1", 0), ("abc1*", 0)]
+    ("asked", "count"),
+    [("ab", 2), ("abc", 2), ("f", 0), ("", 0), ("*", 0), ("../replays/abc1", 0), ("abc1*", 0)],
 )
-def test_what_is_not_one_replay_is_refused_with_those_there_are(tmp_path: Path, asked: str, count: int):
+def test_what_is_not_one_replay_is_refused_with_those_there_are(
+    tmp_path: Path, asked: str, count: int
+):
     kept(tmp_path, "abc111", "abc222", "def333")
     with pytest.raises(ReplayError) as caught:
         replays.load(asked, tmp_path)
@@ -124,11 +141,15 @@ def test_a_harm_needs_no_detector():
     jobs = replays.needed(PLAIN, graph()).jobs
     assert "image:verify-debian-12" in jobs
     assert not any("race" in job for job in jobs)
-    assert {job for job in jobs if job.startswith("build:")} == {"build:foo@debian-12", "build:bar@debian-12"}
+    assert {job for job in jobs if job.startswith("build:")} == {
+        "build:foo@debian-12",
+        "build:bar@debian-12",
+    }
 
 
 @pytest.mark.parametrize(
-    "lost", [replace(REPLAY, name="gone"), replace(REPLAY, base="ubuntu-26.04"), replace(REPLAY, base="")]
+    "lost",
+    [replace(REPLAY, name="gone"), replace(REPLAY, base="ubuntu-26.04"), replace(REPLAY, base="")],
 )
 def test_what_the_matrix_lost_is_told(lost: Replay):
     with pytest.raises(ReplayError, match=r"does not put (gone|foo) under threads on"):
@@ -145,7 +166,10 @@ def images(replay: Replay) -> dict[str, Evidence]:
 
 def test_it_runs_where_its_system_packages_are():
     assert replays.image_of(REPLAY, images(REPLAY)).startswith("image:race-debian-12+")
-    assert replays.image_of(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar"))) == "image:race-debian-12"
+    assert (
+        replays.image_of(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar")))
+        == "image:race-debian-12"
+    )
     assert replays.image_of(PLAIN, images(PLAIN)) == "image:verify-debian-12"
 
 
@@ -153,23 +177,39 @@ def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
         replays.image_of(REPLAY, {})
     with pytest.raises(ReplayError, match="could not be had"):
-        replays.image_of(PLAIN, {"image:verify-debian-12": Evidence(key="", job="", facts={"code": "WF901"})})
+        replays.image_of(
+            PLAIN, {"image:verify-debian-12": Evidence(key="", job="", facts={"code": "WF901"})}
+        )
 
 
 def run(*what: str, races: tuple[tuple[str, ...], ...] = ()) -> dict[str, Any]:
-    return {"what": list(what), "races": [list(places) for places in races], "output": " and ".join(what)}
+    return {
+        "what": list(what),
+        "races": [list(places) for places in races],
+        "output": " and ".join(what),
+    }
 
 
 def test_a_harm_is_shown_by_its_own_kind_alone():
-    told = replays._told(PLAIN, {"install": None, "runs": [run("crash"), run(), run("wrong"), run("hang", "crash")]})
-    assert (told.shown, told.runs, told.what) == (2, 4, ("crash", "nothing", "wrong", "hang, crash"))
+    told = replays._told(
+        PLAIN, {"install": None, "runs": [run("crash"), run(), run("wrong"), run("hang", "crash")]}
+    )
+    assert (told.shown, told.runs, told.what) == (
+        2,
+        4,
+        ("crash", "nothing", "wrong", "hang, crash"),
+    )
     assert told.output == "hang and crash"
 
 
 def test_a_race_is_shown_by_one_between_the_same_functions():
     same, other = ("get (foo.c)", "put (foo.c)"), ("get (foo.c)",)
     told = replays._told(
-        REPLAY, {"install": None, "runs": [run("race", races=(other, same)), run("race", races=(other,)), run("crash")]}
+        REPLAY,
+        {
+            "install": None,
+            "runs": [run("race", races=(other, same)), run("race", races=(other,)), run("crash")],
+        },
     )
     assert (told.shown, told.runs) == (1, 3)
     assert told.output == "race"

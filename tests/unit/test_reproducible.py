@@ -19,10 +19,17 @@ from tests.unit.test_execute import ROOM, Step, Watcher
 
 NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 INFO = "foo-1.0.dist-info"
-MEMBERS = {"foo/__init__.py": b"", "foo/foo.so": b"\x7fELF", f"{INFO}/METADATA": b"Name: foo", f"{INFO}/RECORD": b"r"}
+MEMBERS = {
+    "foo/__init__.py": b"",
+    "foo/foo.so": b"\x7fELF",
+    f"{INFO}/METADATA": b"Name: foo",
+    f"{INFO}/RECORD": b"r",
+}
 
 
-def packed(path: Path, members: Mapping[str, bytes], year: int = 2001, mode: int = 0o644, method: int = 0) -> Path:
+def packed(
+    path: Path, members: Mapping[str, bytes], year: int = 2001, mode: int = 0o644, method: int = 0
+) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, (year, 2, 3, 4, 5, 6))
@@ -38,9 +45,13 @@ def packed(path: Path, members: Mapping[str, bytes], year: int = 2001, mode: int
     st.sampled_from([0, 8]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_wheels_of_one_content_are_one(tmp_path: Path, order: list[str], year: int, mode: int, method: int):
+def test_wheels_of_one_content_are_one(
+    tmp_path: Path, order: list[str], year: int, mode: int, method: int
+):
     one = packed(tmp_path / "one.whl", MEMBERS)
-    other = packed(tmp_path / "other.whl", {name: MEMBERS[name] for name in order}, year, mode, method)
+    other = packed(
+        tmp_path / "other.whl", {name: MEMBERS[name] for name in order}, year, mode, method
+    )
     for wheel in (one, other):
         reproducible.put_in_order(wheel)
     assert one.read_bytes() == other.read_bytes()
@@ -109,7 +120,9 @@ class Maker(Step):
     change: bytes = b""
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        wheel = packed(self.folder / NAME, MEMBERS | ({"foo/foo.so": self.change} if self.change else {}))
+        wheel = packed(
+            self.folder / NAME, MEMBERS | ({"foo/foo.so": self.change} if self.change else {})
+        )
         return Result(facts={"abis": {}}, files={NAME: tools.store.add_file(wheel)})
 
 
@@ -119,7 +132,9 @@ def test_builds_of_one_key_are_compared(tmp_path: Path):
     def built(change: bytes, *, again: bool) -> Any:
         step = Maker("build:foo@x", [], folder=tmp_path, change=change)
         plan = Plan(jobs={step.id: cast("Any", step)})
-        executor = LocalExecutor(plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event())
+        executor = LocalExecutor(
+            plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+        )
         return executor.run(frozenset({step.id} if again else ()))[step.id].facts.get("rebuilt")
 
     assert built(b"", again=False) is None

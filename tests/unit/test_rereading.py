@@ -19,7 +19,13 @@ BUILD = Build(
     name="foo", version="1", base="debian-12", sdist_filename="foo-1.tar.gz", sdist_sha256="0", abis=("cp314", "cp314t"),
     environment={}, config_settings={}, skip={}, timeout_s=1, memory_bytes=1,
 )  # fmt: skip
-OLD = {"code": "WF201", "stage": "build", "error": "what other rules made of it", "remedy": "", "missing": []}
+OLD = {
+    "code": "WF201",
+    "stage": "build",
+    "error": "what other rules made of it",
+    "remedy": "",
+    "missing": [],
+}
 
 
 @pytest.fixture
@@ -34,7 +40,11 @@ def facts(length: int, **more: Any) -> dict[str, Any]:
         "abis": ["cp314"], "exit_code": 1, "log": [5, 5 + length], "timeout_s": None, "memory_bytes": None, "processes": None,
     }  # fmt: skip
     failed = {"failure": OLD, "call": call}
-    return {"abis": {"cp314": failed, "cp314t": {"wheel": "foo.whl", "requires_python": ""}}, "rules": "other", **more}
+    return {
+        "abis": {"cp314": failed, "cp314t": {"wheel": "foo.whl", "requires_python": ""}},
+        "rules": "other",
+        **more,
+    }
 
 
 def put(store: Store, **more: Any) -> None:
@@ -73,6 +83,8 @@ def test_without_its_log_what_was_recorded_stands(store: Store):
 
 
 def test_what_no_log_tells_stands(store: Store):
-    store.put(Evidence(key="k", job=BUILD.id, facts={"abis": {"cp314": {"failure": OLD}}, "limits": {}}))
+    store.put(
+        Evidence(key="k", job=BUILD.id, facts={"abis": {"cp314": {"failure": OLD}}, "limits": {}})
+    )
     assert read(store)["abis"]["cp314"] == {"failure": OLD}
     assert recorded(BUILD, "unknown", store) is None

@@ -28,7 +28,9 @@ def served(tmp_path: Path):
         yield answer
 
 
-def ask(tmp_path: Path, text: str, settings: host.IndexSettings, store: Store) -> resolve.Resolution:
+def ask(
+    tmp_path: Path, text: str, settings: host.IndexSettings, store: Store
+) -> resolve.Resolution:
     path = tmp_path / "requirements.txt"
     path.write_text(text)
     read = files.read(path, Selection(python=PYTHON))
@@ -49,12 +51,19 @@ def test_the_whole_closure_within_constraints(
         index.add("lib", f"lib-{version}.tar.gz", sdist("lib", version))
     index.add("extra", "extra-1.0.tar.gz", sdist("extra", "1.0"))
     assert pins(ask(tmp_path, "app", settings, store)) == {"app": "1.0", "lib": "2.0"}
-    assert pins(ask(tmp_path, "app[more]", settings, store)) == {"app": "1.0", "lib": "2.0", "extra": "1.0"}
+    assert pins(ask(tmp_path, "app[more]", settings, store)) == {
+        "app": "1.0",
+        "lib": "2.0",
+        "extra": "1.0",
+    }
     (tmp_path / "limits.txt").write_text("lib<2\nunrelated==1\n")
     found = ask(tmp_path, "app\n-c limits.txt", settings, store)
     assert pins(found) == {"app": "1.0", "lib": "1.5"}
     assert {pin.name: pin.where for pin in found.pins} == {"app": "requirements.txt:1", "lib": ""}
-    assert pins(ask(tmp_path, "app\nlib==3.0rc1", settings, store)) == {"app": "1.0", "lib": "3.0rc1"}
+    assert pins(ask(tmp_path, "app\nlib==3.0rc1", settings, store)) == {
+        "app": "1.0",
+        "lib": "3.0rc1",
+    }
 
 
 def test_what_has_no_release_is_left_out_and_the_rest_stands(

@@ -19,7 +19,9 @@ def rpm(name: str) -> tuple[str, str, str]:
     return name, "1.0", f"pkg:rpm/almalinux/{name}@1.0"
 
 
-def told(grafted: list[str], components: list[tuple[str, str, str]], sboms: tuple[str, ...] = AUDITWHEEL) -> list[str]:
+def told(
+    grafted: list[str], components: list[tuple[str, str, str]], sboms: tuple[str, ...] = AUDITWHEEL
+) -> list[str]:
     facts: dict[str, Any] = {
         "grafted": [f"x.libs/{name}" for name in grafted],
         "components": components,
@@ -38,16 +40,23 @@ def told(grafted: list[str], components: list[tuple[str, str, str]], sboms: tupl
         (["libxml2-1a2b3c4d.so.2.9.14"], [rpm("libxml2")]),
         (["libjpeg-7e0b8f5b.so.62.4.0", "libz-aabbccdd.so.1"], [rpm("libjpeg-turbo"), rpm("zlib")]),
         # One package brought two libraries whose names say nothing of it.
-        (["libssl-0f0f0f0f.so.3", "libcrypto-0f0f0f0f.so.3"], [rpm("openssl-libs"), rpm("openssl-libs")]),
+        (
+            ["libssl-0f0f0f0f.so.3", "libcrypto-0f0f0f0f.so.3"],
+            [rpm("openssl-libs"), rpm("openssl-libs")],
+        ),
         (["libstdc++-01234567.so.6"], [rpm("libstdc++")]),
     ],
 )
-def test_what_every_component_accounts_for_is_no_finding(grafted: list[str], components: list[tuple[str, str, str]]):
+def test_what_every_component_accounts_for_is_no_finding(
+    grafted: list[str], components: list[tuple[str, str, str]]
+):
     assert told(grafted, components) == []
 
 
 def test_no_sbom_and_one_that_is_about_something_else():
-    assert told(["libz-aabbccdd.so.1"], [], ()) == ["it brings libz-aabbccdd.so.1, and no SBOM says what they are"]
+    assert told(["libz-aabbccdd.so.1"], [], ()) == [
+        "it brings libz-aabbccdd.so.1, and no SBOM says what they are"
+    ]
     crates = [("memchr", "2.7", "pkg:cargo/memchr@2.7")]
     (detail,) = told(["libz-aabbccdd.so.1"], crates, ("x.dist-info/sboms/x.cyclonedx.json",))
     assert "its SBOM (x.cyclonedx.json) names none of them" in detail
@@ -73,6 +82,8 @@ NAMES = st.lists(st.text("abcdxz-+_.0123456789", max_size=12), max_size=6)
 
 
 @given(NAMES, NAMES)
-def test_every_library_and_every_component_is_counted_once(libraries: list[str], components: list[str]):
+def test_every_library_and_every_component_is_counted_once(
+    libraries: list[str], components: list[str]
+):
     unnamed, left = sbom.pair(libraries, components)
     assert len(libraries) - len(unnamed) == len(components) - left

@@ -77,14 +77,19 @@ def test_a_share_is_what_was_measured_or_what_is_usual():
     assert found["image:interpreters"].cpus == schedule.EVERY_CPU
 
 
-@pytest.mark.parametrize("kind", ["image", "build", "audit", "load", "remedy", "race", "exercise", "speed"])
+@pytest.mark.parametrize(
+    "kind", ["image", "build", "audit", "load", "remedy", "race", "exercise", "speed"]
+)
 def test_every_kind_of_job_has_something_usual(kind: str):
     assert schedule.seconds([f"{kind}:any@x"], {})
     assert schedule.shares([f"{kind}:any@x"], {})
 
 
 GRAPHS = st.lists(
-    st.tuples(st.integers(1, 50), st.integers(1, 3), st.integers(1, 100), st.sets(st.integers(0, 30))), max_size=31
+    st.tuples(
+        st.integers(1, 50), st.integers(1, 3), st.integers(1, 100), st.sets(st.integers(0, 30))
+    ),
+    max_size=31,
 )
 
 
@@ -95,7 +100,9 @@ def test_every_job_runs_once_after_its_inputs_within_the_machine(graph, cpus: in
         for number, (_, _, _, wanted) in enumerate(graph)
     }
     took = {str(number): float(row[0]) for number, row in enumerate(graph)}
-    rooms = {str(number): Room(cpus=row[1], memory_bytes=row[2]) for number, row in enumerate(graph)}
+    rooms = {
+        str(number): Room(cpus=row[1], memory_bytes=row[2]) for number, row in enumerate(graph)
+    }
     machine = Room(cpus=cpus, memory_bytes=100)
     played = schedule.simulate(needs, took, rooms, machine)
     ends = {job: start + took[job] for job, start in played.starts.items()}

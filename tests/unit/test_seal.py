@@ -40,7 +40,9 @@ def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> Ground:
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
     of = unchanged.ground(made(), SOURCES, {}, "quick")
-    evidence = {"build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)}
+    evidence = {
+        "build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)
+    }
     judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
     judged = Judged(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
     unchanged.set_on(store, of, "run", evidence, [judged])
@@ -61,7 +63,10 @@ def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
         unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
         unchanged.ground(made(), SOURCES, {}, "standard"),
         unchanged.ground(
-            made(), Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}), {}, "quick"
+            made(),
+            Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}),
+            {},
+            "quick",
         ),
     ],
 )
@@ -95,18 +100,20 @@ def test_what_a_run_of_a_part_found_out_since_breaks_it(store: Store):
 def test_packages_that_changed_are_named(store: Store):
     of = sealed(store)
     assert unchanged.changed(store, of) == frozenset()
-    assert unchanged.changed(store, unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")) == frozenset(
-        {"foo"}
-    )
-    assert unchanged.changed(store, unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")) == frozenset(
-        {"foo"}
-    )
+    assert unchanged.changed(
+        store, unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")
+    ) == frozenset({"foo"})
+    assert unchanged.changed(
+        store, unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")
+    ) == frozenset({"foo"})
     more = matrix.parse({"packages": {"foo": {}, "bar": {}}}, Path("matrix.toml"))
     bar = Source(**{**SOURCE.record(), "name": "bar"})
     assert unchanged.changed(
         store, unchanged.ground(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick")
     ) == frozenset({"bar"})
-    other = matrix.parse({"farm": {"publish": ["compatible"]}, "packages": {"foo": {}}}, Path("matrix.toml"))
+    other = matrix.parse(
+        {"farm": {"publish": ["compatible"]}, "packages": {"foo": {}}}, Path("matrix.toml")
+    )
     assert unchanged.changed(store, unchanged.ground(other, SOURCES, {}, "quick")) is None
     assert unchanged.changed(store, unchanged.ground(made(), SOURCES, {}, "standard")) is None
 

@@ -18,7 +18,9 @@ def client(tmp_path: Path):
     store = Store(tmp_path / "wheelhouse")
     incoming = tmp_path / "incoming"
     incoming.write_text("0123456789")
-    index.publish(index.manifest([index.Entry(filename=GIL, sha256=store.add_file(incoming))]), store)
+    index.publish(
+        index.manifest([index.Entry(filename=GIL, sha256=store.add_file(incoming))]), store
+    )
     (tmp_path / "secret").write_text("secret")
     (store.wheelhouse / "report").mkdir()
     (store.wheelhouse / "report/index.html").write_text("report")
@@ -42,7 +44,9 @@ def client(tmp_path: Path):
     ],
 )
 @pytest.mark.parametrize("path", ["/simple/", "/simple/foo-bar/"])
-def test_a_page_is_given_in_the_form_that_is_asked_for(client: TestClient, path: str, accept: str, kind: str):
+def test_a_page_is_given_in_the_form_that_is_asked_for(
+    client: TestClient, path: str, accept: str, kind: str
+):
     answer = client.get(path, headers={"Accept": accept})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == kind
@@ -53,7 +57,10 @@ def test_a_page_is_given_in_the_form_that_is_asked_for(client: TestClient, path:
 
 def test_constraints_are_text(client: TestClient):
     answer = client.get("/constraints/cp314.txt")
-    assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == ("foo-bar==1.0\n", "text/plain")
+    assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == (
+        "foo-bar==1.0\n",
+        "text/plain",
+    )
 
 
 def test_what_cannot_be_given_is_not_acceptable(client: TestClient):

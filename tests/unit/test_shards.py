@@ -24,12 +24,17 @@ def source(name: str, *needs: str, needed_by: str = "") -> Source:
 def sources(needs: dict[str, set[str]], faults: set[str] | None = None) -> Sources:
     return Sources(
         found={name: source(name, *sorted(needs[name])) for name in needs},
-        faults={name: Fault(name=name, code="WF101", detail="") for name in (faults or set()) - needs.keys()},
+        faults={
+            name: Fault(name=name, code="WF101", detail="")
+            for name in (faults or set()) - needs.keys()
+        },
     )
 
 
 @given(st.dictionaries(NAMES, st.sets(NAMES)), st.sets(NAMES), st.integers(1, 6))
-def test_every_package_is_in_one_shard_with_all_it_needs(needs: dict[str, set[str]], faults: set[str], count: int):
+def test_every_package_is_in_one_shard_with_all_it_needs(
+    needs: dict[str, set[str]], faults: set[str], count: int
+):
     whole = sources(needs, faults)
     parts = shards.partition(whole, count)
     assert len(parts) == count

@@ -51,7 +51,10 @@ def test_what_an_object_imports_is_sorted_by_what_it_means():
         (wheel(types=True, locks=["PyMutex_Lock"]), ()),
         (wheel(gil=0, types=True), ()),  # it keeps the GIL
         (wheel(gil=None, types=True), ()),
-        (wheel(borrowed=["PyDict_Next"], libc=["strtok"], writable=64), ("borrowed", "libc", "writable")),
+        (
+            wheel(borrowed=["PyDict_Next"], libc=["strtok"], writable=64),
+            ("borrowed", "libc", "writable"),
+        ),
         ({"objects": {"foo.so": {"damaged": "it ends early"}}}, ()),
     ],
 )
@@ -76,13 +79,23 @@ def test_what_changed_between_two_releases_is_told():
 
 def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> Checked:
     path = Path(f"foo-{version}-cp314-{abi}-manylinux_2_28_x86_64.whl")
-    return Checked(path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",))
+    return Checked(
+        path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",)
+    )
 
 
 def test_of_releases_that_are_checked_together_the_newer_is_told_what_changed():
     old, new = wheel(libc=["rand"]), wheel(locks=["PyMutex_Lock"])
-    given = [checked("2.0", new), checked("1.9", wheel()), checked("1.10", old), checked("1.0", wheel(), abi="cp314")]
-    told = {one.filename.split("-")[1]: [finding.detail for finding in one.findings] for one in with_changes(given)}
+    given = [
+        checked("2.0", new),
+        checked("1.9", wheel()),
+        checked("1.10", old),
+        checked("1.0", wheel(), abi="cp314"),
+    ]
+    told = {
+        one.filename.split("-")[1]: [finding.detail for finding in one.findings]
+        for one in with_changes(given)
+    }
     assert told == {
         "2.0": ["since 1.10 it takes locks by PyMutex_Lock; no longer calls rand"],
         "1.10": ["since 1.9 it calls rand"],

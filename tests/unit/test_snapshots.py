@@ -29,7 +29,9 @@ def wheel(store: Store, note: str = "", requires_python: str = ">=3.9", yanked: 
 
 
 def page(store: Store, channel: str = "simple") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((store.wheelhouse / channel / "foo-bar/index.json").read_text())
+    found: dict[str, Any] = json.loads(
+        (store.wheelhouse / channel / "foo-bar/index.json").read_text()
+    )
     return found
 
 
@@ -58,7 +60,9 @@ def test_quarantine_is_yanked_with_the_reason_escaped(store: Store):
     refused = wheel(store, yanked='racy: "><script>alert(1)</script>')
     index.publish({}, store, index.described([refused], store))
     assert page(store, index.QUARANTINE)["files"][0]["yanked"] == refused.yanked
-    assert "<script>" not in (store.wheelhouse / index.QUARANTINE / "foo-bar/index.html").read_text()
+    assert (
+        "<script>" not in (store.wheelhouse / index.QUARANTINE / "foo-bar/index.html").read_text()
+    )
     assert not (store.wheelhouse / "simple/foo-bar").exists()
 
 

@@ -31,10 +31,18 @@ def served(tmp_path: Path):
         yield answer
 
 
-def ask(text: str, store: Store, settings: IndexSettings, root: Path = Path(), fresh_s: float = 0.0) -> Sources:
+def ask(
+    text: str, store: Store, settings: IndexSettings, root: Path = Path(), fresh_s: float = 0.0
+) -> Sources:
     loaded = matrix.parse(tomllib.loads(text), root / "matrix.toml")
     return resolve(
-        loaded, store, Index(settings, store), PYTHON, names=list(loaded.packages), fresh_s=fresh_s, say=lambda _: None
+        loaded,
+        store,
+        Index(settings, store),
+        PYTHON,
+        names=list(loaded.packages),
+        fresh_s=fresh_s,
+        say=lambda _: None,
     )
 
 
@@ -50,7 +58,9 @@ def test_the_newest_stable_release_that_is_not_yanked_and_for_this_python(
     assert ask("[packages.foo]", store, settings).found["foo"].version == "1.1"
     assert ask("[packages.foo]\nversion='<1.1'", store, settings).found["foo"].version == "1.0"
     assert ask("[packages.foo]\nversion='==1.2'", store, settings).found["foo"].version == "1.2"
-    assert ask("[packages.foo]\nversion='==2.0rc1'", store, settings).found["foo"].version == "2.0rc1"
+    assert (
+        ask("[packages.foo]\nversion='==2.0rc1'", store, settings).found["foo"].version == "2.0rc1"
+    )
 
 
 def test_every_kind_of_trouble_is_a_fault_of_its_package_alone(
@@ -99,15 +109,25 @@ def test_every_kind_of_trouble_is_a_fault_of_its_package_alone(
 
 def test_a_local_sdist(served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path):
     (tmp_path / "foo-3.1.tar.gz").write_bytes(sdist("Foo", "3.1", requires=("bar",)))
-    source = ask('[packages.foo]\nsdist = "foo-3.1.tar.gz"', store, served[1], tmp_path).found["foo"]
+    source = ask('[packages.foo]\nsdist = "foo-3.1.tar.gz"', store, served[1], tmp_path).found[
+        "foo"
+    ]
     assert (source.kind, source.version) == ("local", "3.1")
     assert source.trouble  # nobody serves what it requires
     assert store.file(source.sha256).exists()
 
 
-def test_what_a_package_needs_is_found_from_metadata(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_what_a_package_needs_is_found_from_metadata(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
-    requires = ("nat>=1", "pure", "win; sys_platform == 'win32'", "extra; extra == 'more'", "mat[more]")
+    requires = (
+        "nat>=1",
+        "pure",
+        "win; sys_platform == 'win32'",
+        "extra; extra == 'more'",
+        "mat[more]",
+    )
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=requires))
     index.add("nat", "nat-1.5.tar.gz", sdist("nat", "1.5", requires=("deep",)))
     index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
@@ -122,7 +142,9 @@ def test_what_a_package_needs_is_found_from_metadata(served: tuple[LocalIndex, I
     assert answer.found["mat"].needed_by == ""
 
 
-def test_the_matrix_own_version_is_preferred(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_the_matrix_own_version_is_preferred(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("nat",)))
     for version in ("1.0", "2.0"):
@@ -132,14 +154,18 @@ def test_the_matrix_own_version_is_preferred(served: tuple[LocalIndex, IndexSett
     assert answer.found["app"].needs == ("nat",)
 
 
-def test_a_contradiction_is_said_and_stops_nothing(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_a_contradiction_is_said_and_stops_nothing(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("nat>5",)))
     index.add("nat", "nat-1.0.tar.gz", sdist("nat", "1.0"))
     assert "nat>5" in ask("[packages.app]", store, settings).found["app"].trouble
 
 
-def test_a_package_with_nothing_native_is_served_as_it_is(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_a_package_with_nothing_native_is_served_as_it_is(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
     index.add("pure", "pure-1.0.tar.gz", sdist("pure", "1.0"))
     promised = index.add("pure", "pure-1.0-py3-none-any.whl", wheel("pure", "1.0"))
@@ -176,7 +202,9 @@ def test_what_a_release_requires_is_read_once(
     assert sorted(read) == ["1.0", "2.0"]
     assert ask("[packages.foo]", store, settings) == first
     assert sorted(read) == ["1.0", "2.0"]
-    index.add("bar", "bar-2.0-py2.py3-none-any.whl", wheel("bar", "2.0"))  # the release has another file
+    index.add(
+        "bar", "bar-2.0-py2.py3-none-any.whl", wheel("bar", "2.0")
+    )  # the release has another file
     ask("[packages.foo]", store, settings)
     assert sorted(read) == ["1.0", "2.0", "2.0"]
 
@@ -186,19 +214,28 @@ def test_no_index_hears_of_what_is_at_hand(tmp_path: Path, store: Store):
     (tmp_path / "bar.tar.gz").write_bytes(sdist("bar", "2.0"))
     with serving(tmp_path) as (_, settings):
         pass  # it is gone: whoever asks it is told so
-    answer = ask('packages.foo.sdist = "foo.tar.gz"\npackages.bar.sdist = "bar.tar.gz"', store, settings, tmp_path)
+    answer = ask(
+        'packages.foo.sdist = "foo.tar.gz"\npackages.bar.sdist = "bar.tar.gz"',
+        store,
+        settings,
+        tmp_path,
+    )
     assert answer.found["foo"].needs == ("bar",)
     assert [source.trouble for source in answer.found.values()] == ["", ""]
 
 
-def test_a_changed_local_sdist_is_noticed(served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path):
+def test_a_changed_local_sdist_is_noticed(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
     text = '[packages.foo]\nsdist = "foo.tar.gz"'
     for version in ("1.0", "1.1"):
         (tmp_path / "foo.tar.gz").write_bytes(sdist("foo", version))
         assert ask(text, store, served[1], tmp_path, fresh_s=60).found["foo"].version == version
 
 
-def test_sources_come_back_from_json_as_they_were(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_sources_come_back_from_json_as_they_were(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("pure",)))
     index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
@@ -235,10 +272,17 @@ def test_a_hostile_file_name_on_a_page_is_no_path(
     assert {path for path in tmp_path.rglob("*") if "wheelhouse" not in path.parts} == before
 
 
-def test_absurd_numbers_in_metadata_are_passed_over(served: tuple[LocalIndex, IndexSettings], store: Store):
+def test_absurd_numbers_in_metadata_are_passed_over(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
     index, settings = served
     absurd = "9" * 5000
     needs = (f"gone>={absurd}", f"gone; python_version < '{absurd}'", "bar")
-    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0", requires=needs), f'data-requires-python="&lt;{absurd}"')
+    index.add(
+        "foo",
+        "foo-1.0.tar.gz",
+        sdist("foo", "1.0", requires=needs),
+        f'data-requires-python="&lt;{absurd}"',
+    )
     index.add("bar", "bar-1.0.tar.gz", sdist("bar", "1.0"))
     assert ask("[packages.foo]", store, settings).found["foo"].needs == ("bar",)

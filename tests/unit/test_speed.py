@@ -23,14 +23,18 @@ def rates(
     abis = {"cp314t": free} | ({"cp314": gil} if gil else {})
     return {
         abi: {
-            threads: [(1e6 * ratio * wave, 1e6 / (cost if abi == "cp314t" else 1.0)) for wave in waves]
+            threads: [
+                (1e6 * ratio * wave, 1e6 / (cost if abi == "cp314t" else 1.0)) for wave in waves
+            ]
             for threads, ratio in ratios.items()
         }
         for abi, ratios in abis.items()
     }
 
 
-def call(free: dict[str, float] = FREE, gil: dict[str, float] | None = GIL, **more: Any) -> dict[str, Any]:
+def call(
+    free: dict[str, float] = FREE, gil: dict[str, float] | None = GIL, **more: Any
+) -> dict[str, Any]:
     return {"make": None, "text": "foo.f(1)", "native": "foo.f", "rates": rates(gil, free, **more)}
 
 
@@ -50,7 +54,13 @@ def judged(*calls: dict[str, Any], **more: Any) -> Speed:
 def test_ratios_are_of_the_same_round_and_of_all_calls():
     slower = call({"1": 0.5, "2": 0.5, "4": 0.4}, cost=2.0)
     found = judged(call(), call({"1": 0.9, "2": 1.8, "4": 3.5}, cost=1.1), slower)
-    assert (found.calls, found.tried, found.cpus, found.baseline, found.why) == (3, 3, 4, "cp314", "")
+    assert (found.calls, found.tried, found.cpus, found.baseline, found.why) == (
+        3,
+        3,
+        4,
+        "cp314",
+        "",
+    )
     assert found.throughput["cp314t"] == {
         1: Ratio(low=0.5, median=0.8, high=0.9),
         2: Ratio(low=0.5, median=1.6, high=1.8),
@@ -69,7 +79,11 @@ def test_nobody_asked_or_there_is_no_wheel():
 
 def test_what_the_farm_could_not_tell_is_said():
     untold = Evidence(
-        key="", job="speed:foo@debian-12", outcome=Outcome.UNDETERMINED, reason="no archive", facts={"code": "WF901"}
+        key="",
+        job="speed:foo@debian-12",
+        outcome=Outcome.UNDETERMINED,
+        reason="no archive",
+        facts={"code": "WF901"},
     )
     assert speed.judge(untold) == Speed(why="not measured: no archive")
 
@@ -118,7 +132,9 @@ def test_where_the_machine_had_too_little_to_give_throughput_is_not_said_and_cos
 
 
 def test_four_threads_need_no_more_than_the_cpus_there_are():
-    assert judged(call(), cpus=2, plain={"native": "", "rates": rates(GIL, {"1": 1.0, "2": 1.9, "4": 1.8})}).throughput
+    assert judged(
+        call(), cpus=2, plain={"native": "", "rates": rates(GIL, {"1": 1.0, "2": 1.9, "4": 1.8})}
+    ).throughput
 
 
 def test_calls_whose_ratios_differ_from_round_to_round_do_not_count():
@@ -127,7 +143,10 @@ def test_calls_whose_ratios_differ_from_round_to_round_do_not_count():
     assert judged(call(), call(), wild).throughput["cp314t"][2].high == 1.6
     alone = judged(wild)
     assert alone.throughput == {}
-    assert alone.why == "throughput is not said: ratios of 1 of 1 calls differed too much from round to round"
+    assert (
+        alone.why
+        == "throughput is not said: ratios of 1 of 1 calls differed too much from round to round"
+    )
 
 
 def test_without_a_wheel_for_the_gil_one_thread_of_its_own_is_the_measure():
@@ -144,7 +163,9 @@ def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
         loads={("debian-12", base): load(install=why) for base, why in (("debian-12", None), ("debian-13", "no"))}, skip={}, bases=BASES,
         interfaces=interfaces.load(),
     )  # fmt: skip
-    measured = replace(case, speed=Evidence(key="s", job="speed:foo@debian-12", facts=facts(call())))
+    measured = replace(
+        case, speed=Evidence(key="s", job="speed:foo@debian-12", facts=facts(call()))
+    )
     without, package = document.make([judge(case, ABIS), judge(measured, ABIS)], Matrix()).packages
     assert without.speed is None
     assert package.speed is not None

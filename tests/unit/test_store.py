@@ -20,7 +20,14 @@ def store(tmp_path: Path):
 
 
 def test_evidence_comes_back_as_it_was_recorded(store: Store):
-    evidence = Evidence(key="k", job="build:x@y", facts={"a": [1, None]}, files={"f": "0"}, log="logs/x", seconds=1.5)
+    evidence = Evidence(
+        key="k",
+        job="build:x@y",
+        facts={"a": [1, None]},
+        files={"f": "0"},
+        log="logs/x",
+        seconds=1.5,
+    )
     store.put(evidence)
     assert store.get("k") == evidence
     assert store.get("other") is None
@@ -51,7 +58,11 @@ def test_files_are_kept_by_content(store: Store, tmp_path: Path):
 
 def test_one_farm_at_a_time(store: Store, tmp_path: Path):
     other = Store(tmp_path / "wheelhouse")
-    with store.held(), pytest.raises(WheelhouseHeldError, match=r"process \d+, since"), other.held():
+    with (
+        store.held(),
+        pytest.raises(WheelhouseHeldError, match=r"process \d+, since"),
+        other.held(),
+    ):
         pass
     with other.held():
         pass

@@ -26,7 +26,9 @@ LOAD = {
                     "seconds": 0.0123,
                     "rss_bytes": 3 << 20,
                     "gil": {"before": False, "after": False},
-                    "natives": {"foo._x": {"init": "multi-phase", "gil": "not-used", "interpreters": None}},
+                    "natives": {
+                        "foo._x": {"init": "multi-phase", "gil": "not-used", "interpreters": None}
+                    },
                 }
             ]
         }
@@ -65,15 +67,27 @@ def test_the_newest_evidence_of_each_of_its_jobs_is_told(store: Store):
 
 
 def test_verdicts_findings_and_remedies_are_told(store: Store):
-    fault = Fault(name="foo", code="WF102", detail="the index has no sdist of foo 2.0", version="2.0")
+    fault = Fault(
+        name="foo", code="WF102", detail="the index has no sdist of foo 2.0", version="2.0"
+    )
     document.write([judge_fault(fault, catalog.load().abis.values())], Matrix(), store.wheelhouse)
     told = story.read("foo", store)
     text = text_of(told)
-    for part in ("foo 2.0", "cp314t", "build-failure", "WF102", "the index has no sdist", "Choose a release"):
+    for part in (
+        "foo 2.0",
+        "cp314t",
+        "build-failure",
+        "WF102",
+        "the index has no sdist",
+        "Choose a release",
+    ):
         assert part in text
     record = json.loads(json.dumps(told.record()))
     assert record["verdicts"]["abis"]["cp314"]["verdict"] == "build-failure"
-    assert [job["id"] for job in record["jobs"]] == ["build:foo@debian-12", "load:foo@debian-12/debian-13"]
+    assert [job["id"] for job in record["jobs"]] == [
+        "build:foo@debian-12",
+        "load:foo@debian-12/debian-13",
+    ]
 
 
 def test_speed_and_the_outcome_on_each_base_are_told():
@@ -87,7 +101,9 @@ def test_speed_and_the_outcome_on_each_base_are_told():
         "Measured: 8 of 11 calls",
     ):
         assert part in text
-    assert "Not measured: no call is known." in text_of(story.Story(name="bar", package=unknown, jobs=()))
+    assert "Not measured: no call is known." in text_of(
+        story.Story(name="bar", package=unknown, jobs=())
+    )
 
 
 def test_an_unknown_package_is_an_error_that_says_what_is_known(store: Store):

@@ -18,7 +18,12 @@ class Table:
 
 def attempts(function: Callable[..., Any], made: list[str] | None = None) -> Callable[[str], Tried]:
     """Return what calls a function with arguments that are given as text, and notes them."""
-    names = {"Table": Table, "io": io, "datetime": __import__("datetime"), "array": __import__("array")}
+    names = {
+        "Table": Table,
+        "io": io,
+        "datetime": __import__("datetime"),
+        "array": __import__("array"),
+    }
 
     def attempt(text: str) -> Tried:
         if made is not None:
@@ -32,9 +37,20 @@ def attempts(function: Callable[..., Any], made: list[str] | None = None) -> Cal
 
 
 def found(
-    function: Callable[..., Any], *, arities: Any = range(4), ready: tuple[str, ...] = (), **more: Any
+    function: Callable[..., Any],
+    *,
+    arities: Any = range(4),
+    ready: tuple[str, ...] = (),
+    **more: Any,
 ) -> list[str]:
-    wanted = {"parameters": None, "own": ["Table()"], "hints": "", "budget": Budget(seconds=60), "wanted": 2, **more}
+    wanted = {
+        "parameters": None,
+        "own": ["Table()"],
+        "hints": "",
+        "budget": Budget(seconds=60),
+        "wanted": 2,
+        **more,
+    }
     search = Search(attempts(function), **wanted)
     return [", ".join(vector) for vector in search.run(ready, arities)]
 
@@ -91,7 +107,9 @@ def nothing(*given: Any) -> int:
     return 1
 
 
-@pytest.mark.parametrize("function", [ring, merged, converted, nothing], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "function", [ring, merged, converted, nothing], ids=lambda one: one.__name__
+)
 def test_arguments_are_found_by_what_the_errors_tell(function: Callable[..., Any]):
     assert found(function)
 
@@ -148,16 +166,25 @@ def test_the_budget_is_kept(tries: int):
         raise ValueError(f"not {given!r}")  # always something new to follow
 
     search = Search(
-        attempts(never, made), parameters=None, own=[], hints="", budget=Budget(tries=tries, seconds=60), wanted=2
+        attempts(never, made),
+        parameters=None,
+        own=[],
+        hints="",
+        budget=Budget(tries=tries, seconds=60),
+        wanted=2,
     )
     assert list(search.run(("1", "2"), range(4))) == []
     assert len(made) == tries
 
 
-@pytest.mark.parametrize("budget", [Budget(seconds=0.0), Budget(deadline=0.0)], ids=["seconds", "deadline"])
+@pytest.mark.parametrize(
+    "budget", [Budget(seconds=0.0), Budget(deadline=0.0)], ids=["seconds", "deadline"]
+)
 def test_without_time_nothing_is_called(budget: Budget):
     made: list[str] = []
-    search = Search(attempts(nothing, made), parameters=None, own=[], hints="", budget=budget, wanted=2)
+    search = Search(
+        attempts(nothing, made), parameters=None, own=[], hints="", budget=budget, wanted=2
+    )
     assert list(search.run(("",), [0])) == []
     assert made == []
 
@@ -208,7 +235,11 @@ def test_names_and_annotations_tell_of_what_kind_a_value_is(name: str, annotatio
 
 
 def test_every_value_is_an_expression():
-    for text in [*values.COMPACT, *values.WIDER, *(one for kind in values.KINDS.values() for one in kind)]:
+    for text in [
+        *values.COMPACT,
+        *values.WIDER,
+        *(one for kind in values.KINDS.values() for one in kind),
+    ]:
         compile(text, "value", "eval")
     assert values.kind_of("whatever") == ()
 

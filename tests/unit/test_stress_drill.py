@@ -52,8 +52,17 @@ SWAP: Call = ("s.swap()", lambda s, a: s.swap(), "7")
 def drilled(
     make: Callable[[], Any], rows: list[list[Call]], observers: Any = (), **more: Any
 ) -> tuple[dict[str, int], list[str]]:
-    settings = {"threads": 4, "iterations": 50, "rounds": 3, "sharing": "shared", "argument": lambda: None, **more}
-    found: tuple[dict[str, int], list[str]] = drill.drill(make, settings.pop("argument"), rows, observers, **settings)
+    settings = {
+        "threads": 4,
+        "iterations": 50,
+        "rounds": 3,
+        "sharing": "shared",
+        "argument": lambda: None,
+        **more,
+    }
+    found: tuple[dict[str, int], list[str]] = drill.drill(
+        make, settings.pop("argument"), rows, observers, **settings
+    )
     return found
 
 
@@ -66,7 +75,8 @@ def test_a_lost_update_shows_in_the_state_afterwards():
     assert errors == {}
     assert wrong
     assert all(
-        sentence.startswith("afterwards the subject shows ['") and "alone ['200']" in sentence for sentence in wrong
+        sentence.startswith("afterwards the subject shows ['") and "alone ['200']" in sentence
+        for sentence in wrong
     )
 
 
@@ -92,7 +102,9 @@ def test_exceptions_are_counted_by_their_text():
     def fail(subject: Any, argument: Any) -> None:
         raise ValueError("no " * 200)
 
-    errors, wrong = drilled(Counter, [[("s.fail()", fail, "1")]], [total], threads=3, iterations=5, rounds=2)
+    errors, wrong = drilled(
+        Counter, [[("s.fail()", fail, "1")]], [total], threads=3, iterations=5, rounds=2
+    )
     ((text, count),) = errors.items()
     assert text.startswith("ValueError: no no")
     assert len(text) <= 200
@@ -101,7 +113,8 @@ def test_exceptions_are_counted_by_their_text():
 
 
 @pytest.mark.parametrize(
-    ("sharing", "made"), [("shared", 1), ("private", 1 + 4), ("fresh", 1 + 4 * 5), ("series", 1 + 5)]
+    ("sharing", "made"),
+    [("shared", 1), ("private", 1 + 4), ("fresh", 1 + 4 * 5), ("series", 1 + 5)],
 )
 def test_what_threads_share(sharing: str, made: int):
     counted: list[Counter] = []
@@ -111,7 +124,13 @@ def test_what_threads_share(sharing: str, made: int):
         counted.append(Counter())
         return counted[-1]
 
-    drilled(make, [[("note", lambda s, a: met.append(s), None)]], iterations=5, rounds=1, sharing=sharing)
+    drilled(
+        make,
+        [[("note", lambda s, a: met.append(s), None)]],
+        iterations=5,
+        rounds=1,
+        sharing=sharing,
+    )
     assert len(counted) == made
     assert len(met) == 4 * 5
     assert len(set(map(id, met))) == {"shared": 1, "private": 4, "fresh": 20, "series": 5}[sharing]
@@ -121,10 +140,17 @@ def test_rows_are_given_out_in_turn_and_begin_in_another_place_each():
     met: dict[str, list[str]] = {}
 
     def note(text: str) -> Call:
-        return (text, lambda s, a: met.setdefault(threading.current_thread().name, []).append(text), None)
+        return (
+            text,
+            lambda s, a: met.setdefault(threading.current_thread().name, []).append(text),
+            None,
+        )
 
     def named(work: Callable[[int], None], count: int) -> None:
-        pool = [threading.Thread(target=work, args=(number,), name=str(number)) for number in range(count)]
+        pool = [
+            threading.Thread(target=work, args=(number,), name=str(number))
+            for number in range(count)
+        ]
         for thread in pool:
             thread.start()
         for thread in pool:
@@ -136,7 +162,13 @@ def test_rows_are_given_out_in_turn_and_begin_in_another_place_each():
 
 def test_all_threads_are_given_one_argument():
     given: list[list[int]] = []
-    drilled(Counter, [[("f(a)", lambda s, a: given.append(a), None)]], argument=lambda: [1], iterations=1, rounds=2)
+    drilled(
+        Counter,
+        [[("f(a)", lambda s, a: given.append(a), None)]],
+        argument=lambda: [1],
+        iterations=1,
+        rounds=2,
+    )
     assert len(given) == 8
     assert len(set(map(id, given))) == 2
 
@@ -156,7 +188,9 @@ def test_calls_that_come_to_an_end_are_cut_short(observers: Any):
 
 
 class TestAlone:
-    def alone(self, *calls: Call, make: Any = Counter, observers: Any = (total,)) -> list[str] | None:
+    def alone(
+        self, *calls: Call, make: Any = Counter, observers: Any = (total,)
+    ) -> list[str] | None:
         found: list[str] | None = drill.alone(
             make, lambda: None, [[call] for call in calls], observers, 4, 10, float("inf")
         )
@@ -192,8 +226,28 @@ def test_what_is_shown_has_no_address_and_no_order_of_its_own():
 
 def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
     kept: list[Any] = []
-    drill.drill(Counter, list, [[ADD]], [], threads=2, iterations=3, rounds=2, sharing="shared", keep=kept.append)
+    drill.drill(
+        Counter,
+        list,
+        [[ADD]],
+        [],
+        threads=2,
+        iterations=3,
+        rounds=2,
+        sharing="shared",
+        keep=kept.append,
+    )
     assert [type(one) for one in kept] == [Counter, list] * 2
     kept.clear()
-    drill.drill(Counter, list, [[ADD]], [], threads=2, iterations=3, rounds=1, sharing="series", keep=kept.append)
+    drill.drill(
+        Counter,
+        list,
+        [[ADD]],
+        [],
+        threads=2,
+        iterations=3,
+        rounds=1,
+        sharing="series",
+        keep=kept.append,
+    )
     assert [type(one) for one in kept].count(Counter) == 4

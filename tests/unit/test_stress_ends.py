@@ -10,7 +10,8 @@ PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("SIGSEGV", {"crash"}), ("SIGABRT", {"crash"}), ("SIGKILL", set()), ("SIGTERM", set())]
+    ("name", "what"),
+    [("SIGSEGV", {"crash"}), ("SIGABRT", {"crash"}), ("SIGKILL", set()), ("SIGTERM", set())],
 )
 def test_what_the_kernel_kills_did_not_crash(name: str, what: set[str]):
     run = run_script(PLAIN, f"import os, signal\nos.kill(os.getpid(), signal.{name})\n", set())
@@ -23,12 +24,16 @@ def test_what_grows_without_end_meets_a_memory_error():
     assert run_script(PLAIN, growing, set()).what == {"wrong"}
 
 
-@pytest.mark.parametrize(("text", "what"), [("s.append(1)", {"gil"}), ("threading.Event().wait()", {"hang"})])
+@pytest.mark.parametrize(
+    ("text", "what"), [("s.append(1)", {"gil"}), ("threading.Event().wait()", {"hang"})]
+)
 def test_what_goes_on_and_on_is_no_hang_while_its_calls_come_to_an_end(text: str, what: set[str]):
     scenario = {
         "kind": "pair", "make": "[]", "argument": None, "observe": [], "sharing": "shared", "threads": 2,
         "iterations": 10**9, "rows": [[[text, None]]],
     }  # fmt: skip
-    written = script.written(scenario, ["threading"], title="A title", name="replay.py", rounds=10**6)
+    written = script.written(
+        scenario, ["threading"], title="A title", name="replay.py", rounds=10**6
+    )
     patient = Interpreter(sys.executable, ".", patience_s=3.0)
     assert run_script(patient, written, set()).what == what

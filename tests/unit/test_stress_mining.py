@@ -19,7 +19,11 @@ def test_calls_with_literals_are_taken(tmp_path: Path):
         "import fast\nfrom fast import Ring\n\ndef test_it():\n    ring = Ring(16, mode='refuse')\n    ring.push(b'ab')\n"
         "    ring.push([1, -2.5, {'a': None}])\n    assert fast.fold((1, 2)) == 3\n",
     )
-    assert found == {"Ring": ["16, mode='refuse'"], "push": ["b'ab'", "[1, -2.5, {'a': None}]"], "fold": ["(1, 2)"]}
+    assert found == {
+        "Ring": ["16, mode='refuse'"],
+        "push": ["b'ab'", "[1, -2.5, {'a': None}]"],
+        "fold": ["(1, 2)"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,9 @@ def test_what_needs_more_is_left_out(tmp_path: Path, source: str):
 
 def test_examples_in_documents_are_read(tmp_path: Path):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.rst").write_text("Usage::\n\n    >>> ring = Ring(4)\n    >>> broken(\n    Ring(5)\n")
+    (tmp_path / "README.rst").write_text(
+        "Usage::\n\n    >>> ring = Ring(4)\n    >>> broken(\n    Ring(5)\n"
+    )
     (tmp_path / "docs/more.md").write_text(">>> ring.push('a')\n")
     assert mining.calls(tmp_path, {"fast"}) == {"Ring": ["4"], "push": ["'a'"]}
 
@@ -139,8 +145,15 @@ def test_stubs_tell_what_is_needed(tmp_path: Path):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.one_of(st.integers(), st.text(max_size=9), st.binary(max_size=9), st.none(), st.booleans()), max_size=4)
+    st.lists(
+        st.one_of(
+            st.integers(), st.text(max_size=9), st.binary(max_size=9), st.none(), st.booleans()
+        ),
+        max_size=4,
+    )
 )
 def test_what_is_taken_is_what_was_written(given: list[object]):
-    found = [given for name, given in mining._of_source(f"f({', '.join(map(repr, given))})", {}, set())]
+    found = [
+        given for name, given in mining._of_source(f"f({', '.join(map(repr, given))})", {}, set())
+    ]
     assert [eval(f"[{one}]") for one in found] == [given]

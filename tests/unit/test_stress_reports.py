@@ -21,7 +21,9 @@ STD = f"std::__atomic_base<int>::load(std::memory_order) const /usr/include/c++/
 
 
 def section(title: str, *frames: str) -> str:
-    return "\n".join([f"  {title}:", *(f"    #{number} {frame}" for number, frame in enumerate(frames)), ""])
+    return "\n".join(
+        [f"  {title}:", *(f"    #{number} {frame}" for number, frame in enumerate(frames)), ""]
+    )
 
 
 def text(*sections: str, kind: str = "data race", summary: str = "fast.c:41:12 in bump") -> str:
@@ -44,11 +46,18 @@ def text(*sections: str, kind: str = "data race", summary: str = "fast.c:41:12 i
 
 
 def race(
-    first: tuple[str, ...], second: tuple[str, ...], *, how: tuple[str, str] = ("Write", "read"), **more: str
+    first: tuple[str, ...],
+    second: tuple[str, ...],
+    *,
+    how: tuple[str, str] = ("Write", "read"),
+    **more: str,
 ) -> str:
     return text(
         section(f"{how[0]} of size 8 at 0x720400000010 by thread T2", *first),
-        section(f"Previous {how[1]} of size 8 at 0x720400000010 by main thread (mutexes: write M0)", *second),
+        section(
+            f"Previous {how[1]} of size 8 at 0x720400000010 by main thread (mutexes: write M0)",
+            *second,
+        ),
         **more,
     )
 
@@ -61,8 +70,14 @@ def only(written: str) -> dict[str, Any]:
 def test_a_race_between_two_functions_of_the_package():
     (report,) = reports.parse(race((BUMP, CALL, EVAL), (PEEK, CALL)))
     assert report["kind"] == "data race"
-    assert [stack["access"] for stack in report["stacks"]] == ["write of size 8", "previous read of size 8"]
-    assert [len(stack["frames"]) for stack in report["stacks"]] == [3, 2]  # without memory's and threads' beginnings
+    assert [stack["access"] for stack in report["stacks"]] == [
+        "write of size 8",
+        "previous read of size 8",
+    ]
+    assert [len(stack["frames"]) for stack in report["stacks"]] == [
+        3,
+        2,
+    ]  # without memory's and threads' beginnings
     assert report["text"].startswith("WARNING: ThreadSanitizer")
     assert reports.attributed(report, MODULES) == {
         "owner": "package", "places": ["bump (fast.c)", "peek (fast.c)"], "lines": ["src/fast.c:41", "src/fast.c:58"],
@@ -78,11 +93,17 @@ def test_whose_a_race_is():
     generated = only(race((CYTHON, CALL), (EVAL,)))
     assert generated["owner"] == "generator"
     assert "__Pyx_PyUnicode_AsKind (fast.c)" in generated["places"]
-    assert only(race((CYTHON, BUMP), (CYTHON, PEEK)))["places"] == ["bump (fast.c)", "peek (fast.c)"]
+    assert only(race((CYTHON, BUMP), (CYTHON, PEEK)))["places"] == [
+        "bump (fast.c)",
+        "peek (fast.c)",
+    ]
 
 
 def test_a_module_of_someone_else_is_not_the_packages():
-    assert only(race((BUMP.replace(OURS, "_other.so"),), (PEEK.replace(OURS, "_other.so"),)))["owner"] == "interpreter"
+    assert (
+        only(race((BUMP.replace(OURS, "_other.so"),), (PEEK.replace(OURS, "_other.so"),)))["owner"]
+        == "interpreter"
+    )
 
 
 def test_a_frame_far_down_is_no_cause():
@@ -95,7 +116,11 @@ def test_a_frame_far_down_is_no_cause():
         (FREE, "data race", True),
         ("operator delete(void*, unsigned long) <null> (python3.14t+0xb0c1f2)", "data race", True),
         ("operator delete[](void*) <null> (python3.14t+0xb0c1f2)", "data race", True),
-        ("mi_free /usr/src/Objects/mimalloc/alloc.c:600:3 (python3.14t+0xb0c1f2)", "data race", True),
+        (
+            "mi_free /usr/src/Objects/mimalloc/alloc.c:600:3 (python3.14t+0xb0c1f2)",
+            "data race",
+            True,
+        ),
         (PEEK, "heap-use-after-free", True),
         (PEEK.replace("peek", "free_list_length"), "data race", False),
         (BUMP, "data race on vptr (ctor/dtor vs virtual call)", False),
@@ -128,13 +153,19 @@ def test_locks_taken_in_two_orders():
     ("top", "how", "lock_free"),
     [
         (BUMP, ("Atomic write", "read"), True),
-        (PEEK, ("Write", "atomic read"), False),  # the plain access is the package's, the atomic one is not
+        (
+            PEEK,
+            ("Write", "atomic read"),
+            False,
+        ),  # the plain access is the package's, the atomic one is not
         (STD, ("Atomic write", "read"), True),
         (INLINED, ("Atomic write", "read"), False),
         (BUMP, ("Write", "read"), False),
     ],
 )
-def test_an_atomic_access_that_the_package_wrote(top: str, how: tuple[str, str], *, lock_free: bool):
+def test_an_atomic_access_that_the_package_wrote(
+    top: str, how: tuple[str, str], *, lock_free: bool
+):
     told = only(race((top, BUMP), (CALL,), how=how))
     assert told["lock_free"] is lock_free
     assert told["owner"] == "package"
@@ -144,20 +175,32 @@ def test_an_atomic_access_that_the_package_wrote(top: str, how: tuple[str, str],
     ("function", "place"),
     [
         ("(anonymous namespace)::grow(int)", "grow (pool.cpp)"),
-        ("pool::(anonymous namespace)::grow(std::vector<int, std::allocator<int> >&, int)", "pool::grow (pool.cpp)"),
+        (
+            "pool::(anonymous namespace)::grow(std::vector<int, std::allocator<int> >&, int)",
+            "pool::grow (pool.cpp)",
+        ),
         ("pool::Pool::size() const", "pool::Pool::size (pool.cpp)"),
     ],
 )
 def test_names_of_cpp(function: str, place: str):
-    frame = f"{function} /tmp/project/pool-2/src/pool.cpp:7:3 (/opt/site/{OURS}+0x77) (BuildId: 00ff)"
+    frame = (
+        f"{function} /tmp/project/pool-2/src/pool.cpp:7:3 (/opt/site/{OURS}+0x77) (BuildId: 00ff)"
+    )
     assert place in only(race((frame, CALL), (PEEK,)))["places"]
 
 
 def test_several_reports_and_what_stands_between_them():
     written = (
-        "garbage\n" + race((BUMP,), (PEEK,)) + "a line of the program\n" + race((EVAL,), (CALL,)) + "EXCEPTION: no\n"
+        "garbage\n"
+        + race((BUMP,), (PEEK,))
+        + "a line of the program\n"
+        + race((EVAL,), (CALL,))
+        + "EXCEPTION: no\n"
     )
-    assert [reports.attributed(one, MODULES)["owner"] for one in reports.parse(written)] == ["package", "interpreter"]
+    assert [reports.attributed(one, MODULES)["owner"] for one in reports.parse(written)] == [
+        "package",
+        "interpreter",
+    ]
     assert list(reports.parse("")) == []
     assert list(reports.parse("==================\nsomething else\n==================\n")) == []
 

@@ -42,7 +42,11 @@ def exercise(**more: Any) -> Evidence:
 
 def untold(job: str) -> Evidence:
     return Evidence(
-        key="", job=job, outcome=Outcome.UNDETERMINED, reason="the container gave no answer", facts={"code": "WF902"}
+        key="",
+        job=job,
+        outcome=Outcome.UNDETERMINED,
+        reason="the container gave no answer",
+        facts={"code": "WF902"},
     )
 
 
@@ -58,7 +62,9 @@ BLIND = {"racy_seen": False, "clean_silent": True}
 ALARMED = {"racy_seen": True, "clean_silent": False}
 
 
-def judged(raced: Evidence | None, exercised: Evidence | None, *, abi: str = "cp314t", **more: Any) -> Judgement:
+def judged(
+    raced: Evidence | None, exercised: Evidence | None, *, abi: str = "cp314t", **more: Any
+) -> Judgement:
     case = Case(
         source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()}, loads={("debian-12", "debian-13"): load()}, skip={},
         bases=BASES, interfaces=interfaces.load(), race=raced, exercise=exercised, **more,
@@ -133,8 +139,16 @@ TESTS = {
         (TESTS, Verdict.COMPATIBLE, []),
         ({**TESTS, "ran": False, "why": "there are none"}, Verdict.COMPATIBLE, ["WF614"]),
         ({**TESTS, "crash": "SIGABRT"}, Verdict.THREAD_UNSAFE, ["WF613"]),
-        ({**TESTS, "single": {"test_it.py::test_warns": "calls pytest.warns"}}, Verdict.COMPATIBLE, ["WF616"]),
-        ({**TESTS, "findings": {"test_it.py::test_put": "assert 3 == 4"}}, Verdict.COMPATIBLE, ["WF612"]),
+        (
+            {**TESTS, "single": {"test_it.py::test_warns": "calls pytest.warns"}},
+            Verdict.COMPATIBLE,
+            ["WF616"],
+        ),
+        (
+            {**TESTS, "findings": {"test_it.py::test_put": "assert 3 == 4"}},
+            Verdict.COMPATIBLE,
+            ["WF612"],
+        ),
     ],
 )
 def test_what_its_own_tests_show(told: dict[str, Any], verdict: Verdict, found: list[str]):
@@ -159,7 +173,11 @@ def test_without_a_wheel_there_is_nothing_to_say():
 
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
     failed = Evidence(
-        key="", job="build:foo@debian-12", outcome=Outcome.UNDETERMINED, reason="no archive", facts={"code": "WF901"}
+        key="",
+        job="build:foo@debian-12",
+        outcome=Outcome.UNDETERMINED,
+        reason="no archive",
+        facts={"code": "WF901"},
     )
     case = Case(
         source=SOURCE, builds={"debian-12": failed}, audits={}, loads={}, skip={}, bases=BASES, interfaces=interfaces.load(),
@@ -185,7 +203,12 @@ def test_a_race_is_told_with_its_places_its_calls_and_how_often_it_was_shown():
 def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
     arms = {"alone": [0, 3], "gil": [1, 3], "private": [2, 3]}
     (finding,) = judged(
-        race(), exercise(harms=[event("wrong", arms=arms, sentences=["s.get() gave 3, alone it gives 4", "more"])])
+        race(),
+        exercise(
+            harms=[
+                event("wrong", arms=arms, sentences=["s.get() gave 3, alone it gives 4", "more"])
+            ]
+        ),
     ).findings
     assert finding.where == "foo.Box.get, foo.Box.put"
     assert "it happens with the GIL on too" in finding.detail
@@ -206,7 +229,9 @@ def test_only_so_many_of_a_kind_are_told():
 
 def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
     unshown = event(script="", lines=["src/foo.c:70"])
-    (finding,) = judged(race(races=[unshown, event(), event(lines=["src/foo.c:71"])]), exercise()).findings
+    (finding,) = judged(
+        race(races=[unshown, event(), event(lines=["src/foo.c:71"])]), exercise()
+    ).findings
     assert finding.script
     assert finding.detail.startswith("src/foo.c:7, ")
     seen = judged(race(harms=[event("crash")]), exercise(harms=[event("crash"), event("hang")]))
@@ -232,13 +257,16 @@ def test_what_was_not_reached_is_named():
         (3, 1, True, False),
     ],
 )
-def test_enough_is_half_with_a_detector_that_works(callables: int, under: int, *, detector: bool, enough: bool):
+def test_enough_is_half_with_a_detector_that_works(
+    callables: int, under: int, *, detector: bool, enough: bool
+):
     assert Exercised(callables=callables, under_threads=under, detector=detector).enough is enough
 
 
 def test_what_threads_call_beside_the_package_does_not_count():
     told = threads.exercised(
-        race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]), exercise()
+        race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]),
+        exercise(),
     )
     assert (told.callables, told.under_threads, told.enough) == (10, 2, False)
 
@@ -246,7 +274,10 @@ def test_what_threads_call_beside_the_package_does_not_count():
 @pytest.mark.parametrize(
     ("raced", "said"),
     [
-        (race(), "threads called 10 of its 10 native callables with the race detector, nothing found"),
+        (
+            race(),
+            "threads called 10 of its 10 native callables with the race detector, nothing found",
+        ),
         (race(under=3), "threads called 3 of its 10 native callables with the race detector"),
         (None, "none of its native code was exercised under threads"),
     ],

@@ -73,7 +73,12 @@ class Lid:
 
 
 def operation(
-    text: str, *native: str, result: str | None = None, changes: bool = False, us: float = 400.0, **more: Any
+    text: str,
+    *native: str,
+    result: str | None = None,
+    changes: bool = False,
+    us: float = 400.0,
+    **more: Any,
 ) -> dict[str, Any]:
     return {
         "text": text,
@@ -141,7 +146,9 @@ def texts(scenario: scenarios.Scenario) -> list[str]:
 
 
 def program(scenario: scenarios.Scenario, *, rounds: int = 1, race: bool = False) -> str:
-    return script.written(scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds, race=race)
+    return script.written(
+        scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds, race=race
+    )
 
 
 def test_a_plan_is_the_same_for_the_same_seed():
@@ -181,7 +188,11 @@ def test_pairs_are_capped(pairs: int):
 
 def test_what_changes_an_object_is_paired_first():
     def changing(scenario: scenarios.Scenario) -> int:
-        return sum(any(part in text for part in ("put", "merge")) for row in scenario["rows"] for text, _ in row[:1])
+        return sum(
+            any(part in text for part in ("put", "merge"))
+            for row in scenario["rows"]
+            for text, _ in row[:1]
+        )
 
     first, *_ = of("pair", planned(pairs=2))
     assert changing(first)
@@ -189,7 +200,14 @@ def test_what_changes_an_object_is_paired_first():
 
 def test_two_operations_are_about_the_same_key_where_they_can():
     def called(text: str, *, changes: bool = False) -> dict[str, Any]:
-        return {"text": text, "us": 1.0, "result": "1", "changes": changes, "native": [text[:5]], "direct": True}
+        return {
+            "text": text,
+            "us": 1.0,
+            "result": "1",
+            "changes": changes,
+            "native": [text[:5]],
+            "direct": True,
+        }
 
     operations = [
         called("s.get('a')"), called("s.get(''.join('ab'))"), called("s.get('c', list)"),
@@ -217,7 +235,10 @@ def test_the_same_native_code_meets_itself_once_over_all_objects():
 def test_meetings_are_for_callbacks_alone():
     meetings = of("meeting", planned())
     assert sorted(texts(one)[0] for one in meetings) == ["parcel.each(a)", "s.visit(a)"]
-    assert all(CALLBACK not in texts(one)[0] and texts(one)[1].startswith("values.join(a, ") for one in meetings)
+    assert all(
+        CALLBACK not in texts(one)[0] and texts(one)[1].startswith("values.join(a, ")
+        for one in meetings
+    )
 
     def without(learnt: dict[str, Any]) -> None:
         learnt["functions"].pop()
@@ -245,7 +266,10 @@ def test_shared_arguments_are_changed_by_others():
 
 def test_of_several_objects_of_a_type_one_stands_for_them():
     plan = planned()
-    assert {one["make"] for one in plan if one["kind"] in {"pair", "private", "series"}} == {BOX, "parcel.Lid()"}
+    assert {one["make"] for one in plan if one["kind"] in {"pair", "private", "series"}} == {
+        BOX,
+        "parcel.Lid()",
+    }
     assert any(one["make"] == "parcel.Box(8)" for one in of("mixed", plan))
 
 
@@ -276,7 +300,13 @@ def test_values_of_the_package_keep_their_name():
 
 def test_a_title_may_hold_anything():
     one = of("pair", planned())[0]
-    for title in ('race of s.f("a")', 'it says """ and """', "s.f('\\N{x}\\x9')", 'ends with "', "ends with \\"):
+    for title in (
+        'race of s.f("a")',
+        'it says """ and """',
+        "s.f('\\N{x}\\x9')",
+        'ends with "',
+        "ends with \\",
+    ):
         text = script.written(one, ["parcel"], title=title, name="replay.py", rounds=1)
         compile(text, "replay.py", "exec")
 
@@ -285,7 +315,9 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "replay.py").write_text(text)
     (folder / "parcel.py").exists() or (folder / "parcel.py").write_text(PARCEL)
     command = [sys.executable, "-S", "-W", "error", str(folder / "replay.py")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=folder
+    )
 
 
 @pytest.mark.parametrize("race", [False, True])
@@ -326,4 +358,7 @@ def test_exceptions_are_told_and_are_no_wrong_results(tmp_path: Path):
     failing = {**PUTTING, "rows": [[["s.missing()", None]]], "observe": [], "iterations": 3}
     ended = run(program(failing), tmp_path)
     assert ended.returncode == 0
-    assert "EXCEPTION: AttributeError: 'Box' object has no attribute 'missing' (12 times)" in ended.stdout
+    assert (
+        "EXCEPTION: AttributeError: 'Box' object has no attribute 'missing' (12 times)"
+        in ended.stdout
+    )

@@ -19,7 +19,9 @@ def surface(
 ) -> dict[str, Any]:
     return {
         "functions": [{"name": "f", "operations": listed} for listed in functions],
-        "subjects": [{"make": make, "operations": listed} for make, listed in (subjects or {}).items()],
+        "subjects": [
+            {"make": make, "operations": listed} for make, listed in (subjects or {}).items()
+        ],
     }
 
 
@@ -31,11 +33,18 @@ def test_one_straight_call_of_each_callable_is_chosen():
                      operation("repr(s)", "p.Box.__repr__"), operation("s.get()", "p.Box.get", "p._n.f")]},
     )  # fmt: skip
     chosen = [(call["make"], call["text"]) for call in speed.chosen(learnt)]
-    assert chosen == [("p.Box()", "s.get()"), ("p.Box()", "s.put(1)"), (None, "p._n.f(1)"), ("p.Box()", "repr(s)")]
+    assert chosen == [
+        ("p.Box()", "s.get()"),
+        ("p.Box()", "s.put(1)"),
+        (None, "p._n.f(1)"),
+        ("p.Box()", "repr(s)"),
+    ]
 
 
 def test_of_many_some_are_chosen_evenly_and_always_the_same():
-    learnt = surface([[operation(f"p.f{number:03}(1)", f"p.f{number:03}")] for number in range(100)])
+    learnt = surface(
+        [[operation(f"p.f{number:03}(1)", f"p.f{number:03}")] for number in range(100)]
+    )
     texts = [call["text"] for call in speed.chosen(learnt)]
     assert len(texts) == 24
     assert texts[0] == "p.f000(1)"
@@ -113,7 +122,14 @@ def test_an_interpreter_that_does_not_begin_measures_nothing():
     nothing = Interpreter("/bin/false", "/nowhere")
     with speed.Turns({"cp314t": nothing}, [], CALLS) as turns:
         turns.play(time.monotonic() + 30)
-    assert turns.told() == {"gil": False, "tried": 4, "left_out": {"ends": 4}, "rounds": 0, "plain": None, "calls": []}
+    assert turns.told() == {
+        "gil": False,
+        "tried": 4,
+        "left_out": {"ends": 4},
+        "rounds": 0,
+        "plain": None,
+        "calls": [],
+    }
 
 
 def test_a_call_that_takes_longer_the_more_often_it_is_made_does_not_count():

@@ -71,14 +71,19 @@ def statuses(row: Surveyed) -> list[tuple[Status, str]]:
         (("x-{v}-cp315-cp315t-manylinux_2_28_x86_64.whl",), {"cp315": "manylinux_2_28"}),
         ((PURE,), {"pure": "any"}),
         (("x-{v}-py2-none-any.whl",), {}),
-        (("x-{v}-py3-none-manylinux_2_17_x86_64.whl",), dict.fromkeys(("cp314", "cp314t", "cp315"), "manylinux_2_17")),
+        (
+            ("x-{v}-py3-none-manylinux_2_17_x86_64.whl",),
+            dict.fromkeys(("cp314", "cp314t", "cp315"), "manylinux_2_17"),
+        ),
         (("x-{v}-cp314-cp314-linux_x86_64.whl",), {"cp314": "any"}),
         (("x-{v}-cp314-cp314-win_amd64.whl", "x-{v}-cp314-cp314-musllinux_1_2_x86_64.whl"), {}),
         (("x-{v}-cp314-cp314-manylinux_2_17_aarch64.whl", CP312), {}),
         (("nonsense.whl", "x-{v}-<b>-none-any.whl"), {}),
     ],
 )
-def test_what_a_release_serves_and_from_which_glibc_on(files: Iterable[str], floors: dict[str, str]):
+def test_what_a_release_serves_and_from_which_glibc_on(
+    files: Iterable[str], floors: dict[str, str]
+):
     assert wheel_floors(release("1.0", *files)) == floors
 
 
@@ -86,15 +91,24 @@ def test_every_way_to_stand_towards_a_move():
     ready = release("1.0", SDIST, CP314, CP314T)
     assert statuses(judged(ready)) == [(Status.READY, ""), (Status.READY, "")]
     old = release("1.0", SDIST, CP312)
-    assert statuses(judged(old, release("1.1", CP314), release("2.0", CP314, CP314T))) == [(Status.UPGRADE, "2.0")] * 2
+    assert (
+        statuses(judged(old, release("1.1", CP314), release("2.0", CP314, CP314T)))
+        == [(Status.UPGRADE, "2.0")] * 2
+    )
     stable_abi = judged(release("1.0", SDIST, ABI3))
     assert statuses(stable_abi) == [(Status.READY, ""), (Status.BUILD, "")]
     assert stable_abi.outlooks["3.14t"].blockers == ("abi3 wheels do not serve 3.14t",)
     half = judged(release("1.0", SDIST, CP314))
     assert half.outlooks["3.14t"].blockers == ("wheels for cp314 only",)
-    assert statuses(judged(release("1.0", CP312), release("1.1", SDIST))) == [(Status.BUILD, "1.1")] * 2
+    assert (
+        statuses(judged(release("1.0", CP312), release("1.1", SDIST)))
+        == [(Status.BUILD, "1.1")] * 2
+    )
     assert statuses(judged(release("1.0", CP312))) == [(Status.BLOCKED, "")] * 2
-    assert statuses(judged(release("2.0", CP312), release("1.0", SDIST, CP314, CP314T))) == [(Status.BLOCKED, "")] * 2
+    assert (
+        statuses(judged(release("2.0", CP312), release("1.0", SDIST, CP314, CP314T)))
+        == [(Status.BLOCKED, "")] * 2
+    )
 
 
 def test_requires_python_counts_before_wheels():
@@ -102,7 +116,10 @@ def test_requires_python_counts_before_wheels():
     row = judged(refused, kind=Kind.PURE)
     assert statuses(row) == [(Status.BLOCKED, "")] * 2
     assert row.outlooks["3.14"].blockers[0] == "requires-python <3.13"
-    assert statuses(judged(refused, release("1.1", PURE), kind=Kind.PURE)) == [(Status.UPGRADE, "1.1")] * 2
+    assert (
+        statuses(judged(refused, release("1.1", PURE), kind=Kind.PURE))
+        == [(Status.UPGRADE, "1.1")] * 2
+    )
 
 
 def test_prereleases_and_yanked_releases_are_no_upgrade():
@@ -115,7 +132,10 @@ def test_prereleases_and_yanked_releases_are_no_upgrade():
 def test_a_pure_wheel_beside_native_ones_serves_and_is_remarked():
     row = judged(release("1.0", SDIST, CP314, PURE), kind=Kind.SPEEDUPS)
     assert statuses(row) == [(Status.READY, "")] * 2
-    assert [outlook.remark for outlook in row.outlooks.values()] == ["", "pure wheel, without its native part"]
+    assert [outlook.remark for outlook in row.outlooks.values()] == [
+        "",
+        "pure wheel, without its native part",
+    ]
 
 
 def test_a_pure_sdist_without_a_wheel_is_ready():
@@ -124,14 +144,22 @@ def test_a_pure_sdist_without_a_wheel_is_ready():
 
 
 def test_the_newest_release_with_each_abi():
-    row = judged(release("1.0", CP312), release("1.1", CP314, ABI3), release("1.2", CP314T), release("1.3", CP312))
+    row = judged(
+        release("1.0", CP312),
+        release("1.1", CP314, ABI3),
+        release("1.2", CP314T),
+        release("1.3", CP312),
+    )
     assert row.newest_with == {"cp314": "1.1", "cp314t": "1.2", "abi3": "1.1"}
     assert row.newest == "1.3"
 
 
 def test_the_free_threading_classifier():
     prefix = "Programming Language :: Python :: "
-    assert Described(classifiers=(f"{prefix}3", f"{prefix}Free Threading :: 2 - Beta")).free_threading == "2 - Beta"
+    assert (
+        Described(classifiers=(f"{prefix}3", f"{prefix}Free Threading :: 2 - Beta")).free_threading
+        == "2 - Beta"
+    )
     assert Described(classifiers=(f"{prefix}Free Threading",)).free_threading == "stated"
     assert NONE.free_threading == ""
 

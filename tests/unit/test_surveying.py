@@ -48,8 +48,12 @@ def json_index(page: dict[str, object], file: bytes) -> Iterator[IndexSettings]:
 def survey(settings: IndexSettings, tmp_path: Path, *specifiers: str) -> gather.Survey:
     store = Store(tmp_path / "wheelhouse")
     index = Index(settings, store)
-    wanted = tuple(Dependency(name="lib", specifier=specifier, where="r:1") for specifier in specifiers)
-    file = DependencyFile(path=tmp_path / "r", format="requirements.txt", wanted=wanted, complete=True)
+    wanted = tuple(
+        Dependency(name="lib", specifier=specifier, where="r:1") for specifier in specifiers
+    )
+    file = DependencyFile(
+        path=tmp_path / "r", format="requirements.txt", wanted=wanted, complete=True
+    )
     resolved = resolve.resolve(file, index, PYTHON, lambda _: None)
     found = gather.survey(resolved, index, store, PYTHON, lambda _: None)
     store.close()
@@ -65,7 +69,12 @@ def test_upload_times_of_an_index_that_has_them(tmp_path: Path):
         "size": len(source),
         "upload-time": UPLOADED,
     }
-    page: dict[str, object] = {"meta": {"api-version": "1.1"}, "name": "lib", "versions": ["2.0"], "files": [entry]}
+    page: dict[str, object] = {
+        "meta": {"api-version": "1.1"},
+        "name": "lib",
+        "versions": ["2.0"],
+        "files": [entry],
+    }
     with json_index(page, source) as settings:
         found = survey(settings, tmp_path, "")
     row = found.rows[0]
@@ -74,7 +83,9 @@ def test_upload_times_of_an_index_that_has_them(tmp_path: Path):
     assert found.notes == ()
 
 
-def test_an_index_without_upload_times_is_said_and_whole_files_are_no_reason_to_stop(tmp_path: Path):
+def test_an_index_without_upload_times_is_said_and_whole_files_are_no_reason_to_stop(
+    tmp_path: Path,
+):
     (tmp_path / "index").mkdir()
     with serving(tmp_path / "index") as (index, settings):
         index.add("lib", "lib-1.0-py3-none-any.whl", wheel("lib", "1.0"))

@@ -17,7 +17,9 @@ def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
     for job, seconds in {
         "build:foo@debian-12": 900.0, "race:foo@debian-12": 61.0, "exercise:foo@debian-12": 9.0, "race:bar@debian-12": 10.0,
     }.items():  # fmt: skip
-        watching.ended(Evidence(key=job, job=job, seconds=seconds), known=job.startswith("race:bar"))
+        watching.ended(
+            Evidence(key=job, job=job, seconds=seconds), known=job.startswith("race:bar")
+        )
     verdicts.print_verdicts(console, [], tmp_path, watching.times.seconds, whole=True)
     assert isinstance(console.file, io.StringIO)
     assert "40.0 s a package on average: foo 1:10, bar 10.0 s" in console.file.getvalue()

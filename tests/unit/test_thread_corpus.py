@@ -28,7 +28,11 @@ def _labels() -> list[dict[str, str]]:
 
 
 def _sources(name: str) -> dict[str, str]:
-    files = [file for file in sorted((THREADS / name).rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    files = [
+        file
+        for file in sorted((THREADS / name).rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    ]
     return {str(file.relative_to(THREADS)): file.read_text() for file in files}
 
 
@@ -39,7 +43,9 @@ def test_every_package_has_one_label_and_the_reverse():
 def test_labels_are_complete():
     for row in _labels():
         assert None not in row, row["package"]
-        assert row["expect_cp314t"] in {"thread-unsafe", "racy", "gil-required", "compatible"}, row["package"]
+        assert row["expect_cp314t"] in {"thread-unsafe", "racy", "gil-required", "compatible"}, row[
+            "package"
+        ]
         assert row["language"] in {"C", "C++", "Cython"}
         assert row["note"]
         assert bool(row["fault"]) == (row["expect_cp314t"] != "compatible"), row["package"]
@@ -55,10 +61,16 @@ def test_enough_of_each_kind():
     assert sum(row["language"] == "Cython" for row in rows) >= 5
 
 
-@pytest.mark.parametrize("row", [row for row in _labels() if row["function"]], ids=lambda row: row["package"])
+@pytest.mark.parametrize(
+    "row", [row for row in _labels() if row["function"]], ids=lambda row: row["package"]
+)
 def test_the_functions_exist(row):
     text = "\n".join(_sources(row["package"]).values())
-    missing = [name for name in row["function"].split(",") if not re.search(rf"\b{re.escape(name)}\b", text)]
+    missing = [
+        name
+        for name in row["function"].split(",")
+        if not re.search(rf"\b{re.escape(name)}\b", text)
+    ]
     assert missing == []
 
 
@@ -78,6 +90,10 @@ def test_builds_an_sdist(name, tmp_path):
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_gives_nothing_away(name):
-    found = {file: TELLTALE.findall(text) for file, text in _sources(name).items() if TELLTALE.search(text)}
+    found = {
+        file: TELLTALE.findall(text)
+        for file, text in _sources(name).items()
+        if TELLTALE.search(text)
+    }
     assert found == {}
     assert not TELLTALE.search(name)

@@ -25,14 +25,21 @@ def link(name: str, target: str) -> tarfile.TarInfo:
 
 
 def test_an_sdist_unpacks_to_its_folder(tmp_path: Path):
-    project = unpack(sdist(tmp_path, "foo-1.0/PKG-INFO", "foo-1.0/src/a.c"), "foo-1.0.tar.gz", tmp_path / "out")
+    project = unpack(
+        sdist(tmp_path, "foo-1.0/PKG-INFO", "foo-1.0/src/a.c"), "foo-1.0.tar.gz", tmp_path / "out"
+    )
     assert project.name == "foo-1.0"
     assert (project / "src/a.c").read_text() == "ok"
 
 
 @pytest.mark.parametrize(
     "member",
-    ["../escaped", "foo-1.0/../../escaped", link("foo-1.0/l", "/etc/passwd"), link("foo-1.0/l", "../../escaped")],
+    [
+        "../escaped",
+        "foo-1.0/../../escaped",
+        link("foo-1.0/l", "/etc/passwd"),
+        link("foo-1.0/l", "../../escaped"),
+    ],
 )
 def test_what_leads_out_is_refused(tmp_path: Path, member: tarfile.TarInfo | str):
     path = sdist(tmp_path, "foo-1.0/PKG-INFO", member)

@@ -20,7 +20,9 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def published(store: Store, metadata: str = "Metadata-Version: 2.1\nName: foo-bar\nVersion: 1.0\n") -> str:
+def published(
+    store: Store, metadata: str = "Metadata-Version: 2.1\nName: foo-bar\nVersion: 1.0\n"
+) -> str:
     path = store.wheelhouse / "incoming"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("foo_bar-1.0.dist-info/METADATA", metadata)
@@ -59,7 +61,10 @@ def test_a_damaged_file_is_not_sent(store: Store):
 def test_what_twine_does_not_take_is_refused(store: Store):
     published(store, "Metadata-Version: 2.1\nName: foo-bar\n")
     (done,) = upload.upload(store, upload.target(NOWHERE), print, threading.Event())
-    assert (done.outcome, "Version" in done.detail or "version" in done.detail) == (upload.Outcome.REFUSED, True)
+    assert (done.outcome, "Version" in done.detail or "version" in done.detail) == (
+        upload.Outcome.REFUSED,
+        True,
+    )
 
 
 def test_it_stops_when_asked_to(store: Store):

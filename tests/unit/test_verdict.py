@@ -22,7 +22,8 @@ def wheel(abi: str, platform: str = "manylinux_2_17_x86_64") -> str:
 
 def build(**abis: Any) -> Evidence:
     facts = {
-        "abis": {abi: {"wheel": wheel(abi), "requires_python": ""} for abi in ("cp314", "cp314t")} | abis,
+        "abis": {abi: {"wheel": wheel(abi), "requires_python": ""} for abi in ("cp314", "cp314t")}
+        | abis,
         "limits": {},
     }
     files = {str(made["wheel"]): "1" * 64 for made in facts["abis"].values() if "wheel" in made}
@@ -43,15 +44,24 @@ def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evid
 
 
 def module(name: str, **more: object) -> dict[str, object]:
-    return {"module": name, "native": True, "gil": {"before": False, "after": False, "enabled_by": None}, **more}
+    return {
+        "module": name,
+        "native": True,
+        "gil": {"before": False, "after": False, "enabled_by": None},
+        **more,
+    }
 
 
-def load(*modules: dict[str, object], install: str | None = None, missing: tuple[str, ...] = ()) -> Evidence:
+def load(
+    *modules: dict[str, object], install: str | None = None, missing: tuple[str, ...] = ()
+) -> Evidence:
     answer = {
         "claimed": True, "missing": list(missing), "install": install, "modules": list(modules) or [module("foo")],
     }  # fmt: skip
     return Evidence(
-        key="l", job="load", facts={"loads": {abi.name: {"wheel": wheel(abi.name), **answer} for abi in ABIS}}
+        key="l",
+        job="load",
+        facts={"loads": {abi.name: {"wheel": wheel(abi.name), **answer} for abi in ABIS}},
     )
 
 
@@ -81,7 +91,12 @@ UNTOLD = Evidence(
     facts={"code": "WF901"},
 )
 FAILURE = {
-    "failure": {"code": "WF202", "stage": "building wheel", "error": "a header is missing: x.h", "remedy": "add x"}
+    "failure": {
+        "code": "WF202",
+        "stage": "building wheel",
+        "error": "a header is missing: x.h",
+        "remedy": "add x",
+    }
 }
 
 
@@ -97,9 +112,17 @@ def test_a_good_package_is_compatible_and_without_threads_unproven():
     ("evidence", "verdict", "word"),
     [
         ({"built": build(cp314t=FAILURE)}, Verdict.BUILD_FAILURE, "x.h"),
-        ({"loaded": load(install="no matching distribution")}, Verdict.IMPORT_FAILURE, "no matching"),
+        (
+            {"loaded": load(install="no matching distribution")},
+            Verdict.IMPORT_FAILURE,
+            "no matching",
+        ),
         ({"loaded": load(missing=("bar",))}, Verdict.IMPORT_FAILURE, "bar"),
-        ({"loaded": load(module("foo", error="ImportError: no"))}, Verdict.IMPORT_FAILURE, "ImportError"),
+        (
+            {"loaded": load(module("foo", error="ImportError: no"))},
+            Verdict.IMPORT_FAILURE,
+            "ImportError",
+        ),
         ({"loaded": load(module("foo", signal="SIGSEGV"))}, Verdict.IMPORT_FAILURE, "SIGSEGV"),
         ({"loaded": load(module("foo", hang="no end"))}, Verdict.IMPORT_FAILURE, "no end"),
         ({"loaded": UNTOLD}, Verdict.UNDETERMINED, "could not be had"),
@@ -140,7 +163,10 @@ def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():
         source=SOURCE,
         builds={"debian-12": build()},
         audits={"debian-12": audit()},
-        loads={("debian-12", "debian-12"): load(module("foo", gil=gil)), ("debian-12", "debian-13"): UNTOLD},
+        loads={
+            ("debian-12", "debian-12"): load(module("foo", gil=gil)),
+            ("debian-12", "debian-13"): UNTOLD,
+        },
         skip={},
         bases=BASES,
         interfaces=interfaces.load(),
@@ -165,7 +191,10 @@ def test_a_failure_on_one_base_does_not_hide_the_wheel_of_another():
 
 def test_a_module_that_needs_an_optional_package_is_no_failure():
     result = judged(
-        build(), loaded=load(module("foo"), module("foo.np", error="ModuleNotFoundError: numpy", missing="numpy"))
+        build(),
+        loaded=load(
+            module("foo"), module("foo.np", error="ModuleNotFoundError: numpy", missing="numpy")
+        ),
     )
     assert result.verdict is Verdict.UNPROVEN
     assert [finding.code for finding in result.findings] == ["WF406"]
@@ -186,7 +215,9 @@ def test_what_is_seen_on_several_bases_is_one_finding():
     assert finding.bases == ("debian-12", "debian-13")
 
 
-@pytest.mark.parametrize(("code", "verdict"), [("WF101", Verdict.BUILD_FAILURE), ("WF106", Verdict.UNDETERMINED)])
+@pytest.mark.parametrize(
+    ("code", "verdict"), [("WF101", Verdict.BUILD_FAILURE), ("WF106", Verdict.UNDETERMINED)]
+)
 def test_a_package_without_a_source_has_a_verdict(code: str, verdict: Verdict):
     result = judge_fault(Fault(name="foo", code=code, detail="why"), ABIS).abis["cp314"]
     assert result.verdict is verdict
@@ -198,7 +229,11 @@ def test_the_table_of_codes_is_whole():
         assert code == row.code
         assert row.meaning.endswith(".")
         assert row.remedy
-        assert row.severity is Severity.ERROR or row.verdict in {None, Verdict.UNDETERMINED, Verdict.UNPROVEN}
+        assert row.severity is Severity.ERROR or row.verdict in {
+            None,
+            Verdict.UNDETERMINED,
+            Verdict.UNPROVEN,
+        }
 
 
 def test_a_finding_keeps_its_id_from_run_to_run():
@@ -210,7 +245,9 @@ def test_a_finding_keeps_its_id_from_run_to_run():
 def test_a_wheel_that_comes_out_otherwise_is_told_and_no_worse():
     rebuilt = {wheel("cp314"): [], wheel("cp314t"): ["foo/_x.so"]}
     built = build()
-    told = Evidence(key="b", job=built.job, facts={**built.facts, "rebuilt": rebuilt}, files=built.files)
+    told = Evidence(
+        key="b", job=built.job, facts={**built.facts, "rebuilt": rebuilt}, files=built.files
+    )
     finding = next(one for one in judged(told).findings if one.code == "WF212")
     assert "foo/_x.so" in finding.detail
     assert judged(told).verdict is judged(built).verdict

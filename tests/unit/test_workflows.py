@@ -19,7 +19,9 @@ WORKFLOWS = {
 
 
 def loaded(path: str) -> dict[str, Any]:
-    found: dict[str, Any] = YAML(typ="safe").load(ROOT / path)  # YAML 1.2, in which `on` is no truth value
+    found: dict[str, Any] = YAML(typ="safe").load(
+        ROOT / path
+    )  # YAML 1.2, in which `on` is no truth value
     return found
 
 
@@ -46,4 +48,6 @@ def test_it_names_no_registry(path: str):
 def test_what_comes_from_outside_reaches_the_shell_as_a_variable():
     for job in loaded(".github/workflows/nightly.yml")["jobs"].values():
         for step in job["steps"]:
-            assert "${{" not in step.get("run", ""), "an expression in a script is text of others in a script"
+            assert "${{" not in step.get("run", ""), (
+                "an expression in a script is text of others in a script"
+            )

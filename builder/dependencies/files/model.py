@@ -36,7 +36,9 @@ class Selection:
         """Return whether a requirement's marker (PEP 508) holds, for the project itself or one of its extras."""
         if marker is None:
             return True
-        return any(marker.evaluate(environment(self.python, extra)) for extra in ("", *sorted(self.extras)))
+        return any(
+            marker.evaluate(environment(self.python, extra)) for extra in ("", *sorted(self.extras))
+        )
 
     def misses(self, marker: Marker | None) -> str:
         """Say why a dependency with this marker is left out."""

@@ -56,7 +56,9 @@ def _parsed(path: Path) -> Pylock:
     except PylockUnsupportedVersionError as error:
         raise DependencyFileError(path, [("lock-version", shown(error))]) from None
     except PylockValidationError as error:
-        raise DependencyFileError(path, [(shown(error.context or ""), shown(error.message))]) from None
+        raise DependencyFileError(
+            path, [(shown(error.context or ""), shown(error.message))]
+        ) from None
 
 
 def _reason(package: Package, lock: Pylock, selection: Selection) -> str:
@@ -76,7 +78,11 @@ def _reason(package: Package, lock: Pylock, selection: Selection) -> str:
 
 def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozenset[str]]:
     groups = selection.groups or frozenset(lock.default_groups or ())
-    return {**environment(selection.python), "extras": selection.extras, "dependency_groups": groups}
+    return {
+        **environment(selection.python),
+        "extras": selection.extras,
+        "dependency_groups": groups,
+    }
 
 
 def _dependency(package: Package, where: str) -> Dependency:
@@ -84,16 +90,26 @@ def _dependency(package: Package, where: str) -> Dependency:
     return Dependency(
         name=str(package.name),
         specifier=f"=={package.version}",
-        hashes=tuple(f"{algorithm}:{value}" for file in files for algorithm, value in file.hashes.items()),
+        hashes=tuple(
+            f"{algorithm}:{value}" for file in files for algorithm, value in file.hashes.items()
+        ),
         where=where,
     )
 
 
 def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
     notes = []
-    if lock.requires_python is not None and not lock.requires_python.contains(selection.python, prereleases=True):
-        notes.append(f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}")
-    others = sorted({*(lock.extras or ()), *(lock.dependency_groups or ())} - selection.extras - selection.groups)
+    if lock.requires_python is not None and not lock.requires_python.contains(
+        selection.python, prereleases=True
+    ):
+        notes.append(
+            f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}"
+        )
+    others = sorted(
+        {*(lock.extras or ()), *(lock.dependency_groups or ())}
+        - selection.extras
+        - selection.groups
+    )
     if others:
         notes.append(f"extras and groups that are not taken: {', '.join(map(str, others))}")
     return tuple(notes)

@@ -55,10 +55,14 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         if not selection.holds(parsed.marker):
             left_out.append(LeftOut(name=name, where=where, why=selection.misses(parsed.marker)))
         elif parsed.url:
-            left_out.append(LeftOut(name=name, where=where, why="comes from an address, not from the index"))
+            left_out.append(
+                LeftOut(name=name, where=where, why="comes from an address, not from the index")
+            )
         else:
             extras = frozenset(str(canonicalize_name(extra)) for extra in parsed.extras)
-            wanted.append(Dependency(name=name, specifier=str(parsed.specifier), extras=extras, where=where))
+            wanted.append(
+                Dependency(name=name, specifier=str(parsed.specifier), extras=extras, where=where)
+            )
     return DependencyFile(
         path=path,
         format="pyproject.toml",
@@ -89,7 +93,9 @@ def _project(path: Path, data: dict[str, Any]) -> _Project:
 
 
 def _dotted(location: tuple[str | int, ...]) -> str:
-    return "project" + "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in location)
+    return "project" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in location
+    )
 
 
 def _requirements(
@@ -100,7 +106,10 @@ def _requirements(
     canonical = {str(canonicalize_name(name)) for name in project.optional}
     groups = _groups(path, data)
     known = {str(canonicalize_name(name)) for name in groups}
-    for option, asked, there in (("extra", selection.extras, canonical), ("group", selection.groups, known)):
+    for option, asked, there in (
+        ("extra", selection.extras, canonical),
+        ("group", selection.groups, known),
+    ):
         if unknown := sorted(asked - there):
             text = f"there is no {option} {', '.join(unknown)}; there is {', '.join(sorted(there)) or 'none'}"
             raise DependencyFileError(path, [("", text)])
@@ -108,7 +117,9 @@ def _requirements(
         yield from _expanded(path, project, extra, frozenset())
     for group in sorted(selection.groups):
         where = f"dependency-groups.{group}"
-        yield from ((where, requirement(path, where, text)) for text in _members(path, groups, group))
+        yield from (
+            (where, requirement(path, where, text)) for text in _members(path, groups, group)
+        )
 
 
 def _members(path: Path, groups: dict[str, Any], group: str) -> list[str]:
@@ -122,9 +133,13 @@ def _members(path: Path, groups: dict[str, Any], group: str) -> list[str]:
         raise DependencyFileError(path, [(where, "includes groups too deeply")]) from None
 
 
-def _expanded(path: Path, project: _Project, extra: str, inside: frozenset[str]) -> Iterator[tuple[str, Requirement]]:
+def _expanded(
+    path: Path, project: _Project, extra: str, inside: frozenset[str]
+) -> Iterator[tuple[str, Requirement]]:
     """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead."""
-    by_name = {str(canonicalize_name(name)): (name, texts) for name, texts in project.optional.items()}
+    by_name = {
+        str(canonicalize_name(name)): (name, texts) for name, texts in project.optional.items()
+    }
     written, texts = by_name.get(extra, (extra, ())) if extra else ("", project.dependencies)
     key = f"project.optional-dependencies.{shown(written)}" if extra else "project.dependencies"
     for number, text in enumerate(texts):
@@ -147,7 +162,9 @@ def _groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     return groups
 
 
-def _notes(path: Path, data: dict[str, Any], project: _Project, selection: Selection) -> tuple[str, ...]:
+def _notes(
+    path: Path, data: dict[str, Any], project: _Project, selection: Selection
+) -> tuple[str, ...]:
     notes = []
     try:
         allowed = SpecifierSet(project.requires_python)
@@ -155,7 +172,9 @@ def _notes(path: Path, data: dict[str, Any], project: _Project, selection: Selec
         text = f"{shown(project.requires_python)!r} is no version specifier (PEP 440)"
         raise DependencyFileError(path, [("project.requires-python", text)]) from None
     if not allowed.contains(selection.python, prereleases=True):
-        notes.append(f"the project's own requires-python is {allowed}, which leaves Python {selection.python} out")
+        notes.append(
+            f"the project's own requires-python is {allowed}, which leaves Python {selection.python} out"
+        )
     parts = {str(canonicalize_name(name)) for name in (*project.optional, *_groups(path, data))}
     if others := sorted(parts - selection.extras - selection.groups):
         notes.append(f"extras and groups that are not taken: {', '.join(others)}")

@@ -45,7 +45,8 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         return pyproject.read(path, selection)
     if name.endswith((".toml", ".lock", ".json", ".yml", ".yaml", ".py", ".cfg")):
         text = (
-            "is no file of dependencies by its name; expected requirements.txt, pylock.toml, uv.lock or pyproject.toml"
+            "is no file of dependencies by its name; "
+            "expected requirements.txt, pylock.toml, uv.lock or pyproject.toml"
         )
         raise DependencyFileError(path, [("", text)])
     return requirements_txt.read(path, selection)

@@ -76,7 +76,9 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
     where = _where(line.path, line.number, top)
     if line.options.editables:
         text = shown(line.options.editables[0])
-        gathered.left_out.append(LeftOut(name=text, where=where, why="is a local folder, not a release on the index"))
+        gathered.left_out.append(
+            LeftOut(name=text, where=where, why="is a local folder, not a release on the index")
+        )
         return
     if not line.text:
         _note(line.options, where, gathered)
@@ -88,7 +90,9 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
     parsed = requirement(line.path, f"line {line.number}", line.text)
     name = str(canonicalize_name(parsed.name))
     if not selection.holds(parsed.marker):
-        gathered.left_out.append(LeftOut(name=name, where=where, why=selection.misses(parsed.marker)))
+        gathered.left_out.append(
+            LeftOut(name=name, where=where, why=selection.misses(parsed.marker))
+        )
     elif parsed.url:
         why = f"comes from {shown(parsed.url.partition('@')[0])}, not from the index"
         gathered.left_out.append(LeftOut(name=name, where=where, why=why))
@@ -98,7 +102,9 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
             name=name,
             specifier=str(parsed.specifier),
             extras=frozenset(str(canonicalize_name(extra)) for extra in parsed.extras),
-            hashes=tuple(f"{algorithm}:{value}" for algorithm, values in hashes.items() for value in values),
+            hashes=tuple(
+                f"{algorithm}:{value}" for algorithm, values in hashes.items() for value in values
+            ),
             where=where,
         )
         (gathered.constraints if line.constraint else gathered.wanted).append(dependency)
@@ -106,9 +112,9 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
 
 def _note(options: Any, where: str, gathered: _Gathered) -> None:  # noqa: ANN401 - optparse's values
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
-        gathered.notes[f"{where} names an index of its own; the farm asks the one that pip here is configured with"] = (
-            None
-        )
+        gathered.notes[
+            f"{where} names an index of its own; the farm asks the one that pip here is configured with"
+        ] = None
 
 
 def _is_local_or_remote(text: str) -> bool:
@@ -130,15 +136,26 @@ def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator
         try:
             requirement_text, options = parse(text)
         except Exception as error:  # optparse, shlex and pip each raise their own
-            mistake = (f"line {number}", f"{shown(text)!r} cannot be read: {shown(getattr(error, 'msg', error))}")
+            mistake = (
+                f"line {number}",
+                f"{shown(text)!r} cannot be read: {shown(getattr(error, 'msg', error))}",
+            )
             raise DependencyFileError(path, [mistake]) from None
         included = [(name, False) for name in options.requirements or ()]
         included += [(name, True) for name in options.constraints or ()]
         for name, only_constrains in included:
             target = _included(path, number, name, chain)
-            yield from _lines(target, constraint=constraint or only_constrains, chain=(*chain, path.resolve()))
+            yield from _lines(
+                target, constraint=constraint or only_constrains, chain=(*chain, path.resolve())
+            )
         if not included:
-            yield _Line(path=path, number=number, text=requirement_text.strip(), options=options, constraint=constraint)
+            yield _Line(
+                path=path,
+                number=number,
+                text=requirement_text.strip(),
+                options=options,
+                constraint=constraint,
+            )
 
 
 def _included(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Path:
@@ -147,9 +164,13 @@ def _included(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Pa
         raise DependencyFileError(path, [(f"line {number}", text)])
     target = Path(os.path.normpath(path.parent / name))
     if target.resolve() in (*chain, path.resolve()) or len(chain) >= _DEEPEST:
-        raise DependencyFileError(path, [(f"line {number}", f"includes {shown(name)!r}, which includes this file")])
+        raise DependencyFileError(
+            path, [(f"line {number}", f"includes {shown(name)!r}, which includes this file")]
+        )
     if not target.is_file():
-        raise DependencyFileError(path, [(f"line {number}", f"includes {shown(name)!r}, and there is no such file")])
+        raise DependencyFileError(
+            path, [(f"line {number}", f"includes {shown(name)!r}, and there is no such file")]
+        )
     return target
 
 

@@ -39,7 +39,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DependencyFileError(path, [("", f"cannot be read: {error.strerror}")]) from None
     if len(content) > LIMIT_BYTES:
-        raise DependencyFileError(path, [("", f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is")])
+        raise DependencyFileError(
+            path, [("", f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is")]
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -47,7 +49,9 @@ def read_text(path: Path) -> str:
         raise DependencyFileError(path, [(f"line {line}", "is not UTF-8")]) from None
     if found := _TOO_LONG.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise DependencyFileError(path, [(f"line {line}", f"has a number of more than {LIMIT_DIGITS} digits")])
+        raise DependencyFileError(
+            path, [(f"line {line}", f"has a number of more than {LIMIT_DIGITS} digits")]
+        )
     return text
 
 
@@ -63,7 +67,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise DependencyFileError(path, [("", f"is not TOML: {error}")]) from None
     except (RecursionError, ValueError, OverflowError) as error:
-        raise DependencyFileError(path, [("", f"is no TOML that can be read: {shown(error)}")]) from None
+        raise DependencyFileError(
+            path, [("", f"is no TOML that can be read: {shown(error)}")]
+        ) from None
 
 
 def requirement(path: Path, where: str, text: str) -> Requirement:
@@ -76,10 +82,14 @@ def requirement(path: Path, where: str, text: str) -> Requirement:
         parsed = Requirement(text)
         canonicalize_name(parsed.name, validate=True)
         for one in parsed.specifier:
-            Version(one.version.removesuffix(".*"))  # `===` takes any text (PEP 440), which no index can sort
+            Version(
+                one.version.removesuffix(".*")
+            )  # `===` takes any text (PEP 440), which no index can sort
     except (InvalidRequirement, InvalidName, InvalidVersion, RecursionError) as error:
         reason = shown(str(error).partition("\n")[0])
-        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no requirement: {reason}")]) from None
+        raise DependencyFileError(
+            path, [(where, f"{shown(text)!r} is no requirement: {reason}")]
+        ) from None
     return parsed
 
 
@@ -92,7 +102,9 @@ def package_name(path: Path, where: str, text: str) -> str:
     try:
         return str(canonicalize_name(text, validate=True))
     except InvalidName:
-        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no valid name for a package")]) from None
+        raise DependencyFileError(
+            path, [(where, f"{shown(text)!r} is no valid name for a package")]
+        ) from None
 
 
 def package_version(path: Path, where: str, text: str) -> Version:
@@ -104,12 +116,16 @@ def package_version(path: Path, where: str, text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:
-        raise DependencyFileError(path, [(where, f"{shown(text)!r} is no version (PEP 440)")]) from None
+        raise DependencyFileError(
+            path, [(where, f"{shown(text)!r} is no version (PEP 440)")]
+        ) from None
 
 
 def printable(text: object) -> str:
     """Replace what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text)
+    )
 
 
 def shown(text: object) -> str:

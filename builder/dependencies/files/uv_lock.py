@@ -80,7 +80,9 @@ class _Package(_Part):
     version: Release | None = None
     source: dict[str, Any] = Field(default_factory=dict)
     dependencies: tuple[_Edge, ...] = ()
-    optional: dict[Name, tuple[_Edge, ...]] = Field(default_factory=dict, alias="optional-dependencies")
+    optional: dict[Name, tuple[_Edge, ...]] = Field(
+        default_factory=dict, alias="optional-dependencies"
+    )
     groups: dict[Name, tuple[_Edge, ...]] = Field(default_factory=dict, alias="dev-dependencies")
     markers: tuple[MarkerText, ...] = Field(default=(), alias="resolution-markers")
     sdist: _File | None = None
@@ -97,7 +99,9 @@ class _Package(_Part):
 
 class _Lock(_Part):
     version: int
-    requires_python: Annotated[str, AfterValidator(_specifier)] = Field(default="", alias="requires-python")
+    requires_python: Annotated[str, AfterValidator(_specifier)] = Field(
+        default="", alias="requires-python"
+    )
     packages: tuple[_Package, ...] = Field(default=(), alias="package")
 
 
@@ -132,7 +136,10 @@ def _parsed(path: Path) -> _Lock:
     try:
         return _Lock.model_validate(data)
     except ValidationError as error:
-        mistakes = [(_dotted(item["loc"]), shown(item["msg"].removeprefix("Value error, "))) for item in error.errors()]
+        mistakes = [
+            (_dotted(item["loc"]), shown(item["msg"].removeprefix("Value error, ")))
+            for item in error.errors()
+        ]
         raise DependencyFileError(path, mistakes) from None
 
 
@@ -164,7 +171,9 @@ class _Walk:
         if not roots:
             text = "none has a source 'virtual', 'editable' or 'directory': there is no project to start from"
             raise DependencyFileError(self._path, [("package", text)])
-        queue = deque((number, extra) for number in roots for extra in ("", *sorted(self._selection.extras)))
+        queue = deque(
+            (number, extra) for number in roots for extra in ("", *sorted(self._selection.extras))
+        )
         while queue:
             number, extra = queue.popleft()
             if (number, extra) in self.seen:
@@ -190,12 +199,20 @@ class _Walk:
         """Find the package an edge means: of several of one name the one it names, or that is for this Python."""
         found = self._by_name.get(edge.name, [])
         if edge.version is not None:
-            found = [number for number in found if self._lock.packages[number].version in {edge.version, None}]
+            found = [
+                number
+                for number in found
+                if self._lock.packages[number].version in {edge.version, None}
+            ]
         if len(found) > 1:
-            found = [number for number in found if self._is_for_here(self._lock.packages[number])] or found
+            found = [
+                number for number in found if self._is_for_here(self._lock.packages[number])
+            ] or found
         if not found:
             release = f" {edge.version}" if edge.version else ""
-            raise DependencyFileError(self._path, [(where, f"the lock file has no package {edge.name}{release}")])
+            raise DependencyFileError(
+                self._path, [(where, f"the lock file has no package {edge.name}{release}")]
+            )
         return found[0]
 
     def _is_for_here(self, package: _Package) -> bool:
@@ -231,8 +248,15 @@ def _left_out(lock: _Lock, walk: _Walk) -> Iterator[LeftOut]:
 def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:
     notes = []
     if not SpecifierSet(lock.requires_python).contains(selection.python, prereleases=True):
-        notes.append(f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}")
-    parts = {name for package in lock.packages if package.is_local for name in (*package.optional, *package.groups)}
+        notes.append(
+            f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}"
+        )
+    parts = {
+        name
+        for package in lock.packages
+        if package.is_local
+        for name in (*package.optional, *package.groups)
+    }
     if others := sorted(parts - selection.extras - selection.groups):
         notes.append(f"extras and groups that are not taken: {', '.join(others)}")
     return tuple(notes)

@@ -28,7 +28,9 @@ class _Session(_cache.Session):  # type: ignore[misc]
         self.hooks["response"].append(_plain)
 
     def get(self, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as the library has it
-        if "headers" in options and not url.endswith("/"):  # pages are asked for with `Accept`, files without
+        if "headers" in options and not url.endswith(
+            "/"
+        ):  # pages are asked for with `Accept`, files without
             url += "/"
         return cast("requests.Response", super().get(url, **options))
 

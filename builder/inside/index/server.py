@@ -58,7 +58,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         token, *path = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         session = self.sessions.get(token)
-        if session is None or self.command not in {"GET", "HEAD"} or len(path) not in {2, 3} or path[0] != _CHANNEL:
+        if (
+            session is None
+            or self.command not in {"GET", "HEAD"}
+            or len(path) not in {2, 3}
+            or path[0] != _CHANNEL
+        ):
             self.close_connection = True  # there may be a body, which nobody reads
             self._answer(404)
             return
@@ -81,7 +86,11 @@ class Handler(BaseHTTPRequestHandler):
         return "{}:{}".format(*self.connection.getsockname()[:2])
 
     def _refuse(self) -> None:
-        host = self.path if self.command == "CONNECT" else urlsplit(self.path).netloc.rpartition("@")[2]
+        host = (
+            self.path
+            if self.command == "CONNECT"
+            else urlsplit(self.path).netloc.rpartition("@")[2]
+        )
         session = self.sessions.get(self._proxy_user()) or self.sessions.of(self.client_address[0])
         if session is not None:
             self.sessions.seen(self.client_address[0], session)
@@ -108,7 +117,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         entries = session.locked_to(project) if session.locked else self.upstream.page(project)
         entry, path = self.upstream.file(project, _named(entries, filename))
-        if self.command == "GET":  # noted before it is sent: whoever has read the whole file is in the record
+        if (
+            self.command == "GET"
+        ):  # noted before it is sent: whoever has read the whole file is in the record
             session.note("file", project=project, entry=entry)
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
@@ -150,9 +161,15 @@ def main() -> None:
     """Start the cache, the name server and the layer; then say so in a file."""
     config = json.loads(Path(sys.argv[1]).read_text())
     cache = config["cache"]
-    subprocess.Popen(cache["command"], env={**os.environ, **config["environment"], **cache["environment"]})
-    os.environ.update(config["environment"])  # a redirect of the cache is followed with the host's proxies and CA
-    Handler.upstream = Upstream(cache["url"], _HERE / "files", Path("/result/files"), config["held"])
+    subprocess.Popen(
+        cache["command"], env={**os.environ, **config["environment"], **cache["environment"]}
+    )
+    os.environ.update(
+        config["environment"]
+    )  # a redirect of the cache is followed with the host's proxies and CA
+    Handler.upstream = Upstream(
+        cache["url"], _HERE / "files", Path("/result/files"), config["held"]
+    )
     Handler.sessions = Sessions(_HERE / "sessions", Path("/result/records"))
     server = Server(("0.0.0.0", config["port"]), Handler)
     threading.Thread(

@@ -52,7 +52,9 @@ class Sessions:
                 path = self._described / f"{token}.json"
                 if not token.isalnum() or not path.is_file():
                     return None
-                self._known[token] = Session(json.loads(path.read_text()), self._records / f"{token}.jsonl")
+                self._known[token] = Session(
+                    json.loads(path.read_text()), self._records / f"{token}.jsonl"
+                )
             return self._known[token]
 
     def of(self, address: str) -> Session | None:

@@ -80,7 +80,9 @@ class Upstream:
     def metadata(self, project: str, filename: str) -> bytes:
         """Return the metadata of a wheel that the index gives beside it (PEP 658)."""
         try:
-            with self._open(f"{quote(project, safe='')}/{quote(filename)}", _PAGE_TIMEOUT_S) as answer:
+            with self._open(
+                f"{quote(project, safe='')}/{quote(filename)}", _PAGE_TIMEOUT_S
+            ) as answer:
                 return bytes(answer.read())
         except (SilentError, OSError, http.client.HTTPException):  # the file itself has it too
             raise MissingError from None
@@ -110,7 +112,9 @@ class Upstream:
         digest = hashlib.sha256()
         try:
             with (
-                self._open(f"{quote(project, safe='')}/{quote(filename)}", _FILE_TIMEOUT_S) as answer,
+                self._open(
+                    f"{quote(project, safe='')}/{quote(filename)}", _FILE_TIMEOUT_S
+                ) as answer,
                 aside.open("wb") as file,
             ):
                 while chunk := answer.read(1 << 20):
@@ -120,7 +124,9 @@ class Upstream:
             raise SilentError(filename) from None
         sha256 = digest.hexdigest()
         if entry["hashes"].get("sha256", sha256) != sha256:
-            raise SilentError(f"{filename}: its sha256 is {sha256}, which is not the one that was promised")
+            raise SilentError(
+                f"{filename}: its sha256 is {sha256}, which is not the one that was promised"
+            )
         aside.replace(self._fetched / sha256)
         return {**entry, "hashes": {"sha256": sha256}}, self._fetched / sha256
 
@@ -139,7 +145,8 @@ class Upstream:
                 raise SilentError(path) from None
             except urllib.error.URLError as error:
                 starting = (
-                    isinstance(error.reason, ConnectionRefusedError) and time.monotonic() < self._began + _START_S
+                    isinstance(error.reason, ConnectionRefusedError)
+                    and time.monotonic() < self._began + _START_S
                 )
                 if not starting:
                     raise SilentError(path) from None

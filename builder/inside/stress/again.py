@@ -22,13 +22,19 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text())
     site = "/tmp/site"
     facts: dict[str, Any] = {"runs": []}
-    facts["install"] = installing.install(request["plain_python"], [request["requirement"]], request["wheels"], site)
+    facts["install"] = installing.install(
+        request["plain_python"], [request["requirement"]], request["wheels"], site
+    )
     if facts["install"] is None and request["race_wheel"]:
         site = "/tmp/race-site"
-        facts["install"] = installing.beside("/tmp/site", request["race_wheel"], request["plain_python"], site)
+        facts["install"] = installing.beside(
+            "/tmp/site", request["race_wheel"], request["plain_python"], site
+        )
     if facts["install"] is None:
         _, native = installing.modules(request["name"], site)
-        interpreter = conduct.Interpreter(request["python"], site, race=request["race"], patience_s=_PATIENCE_S)
+        interpreter = conduct.Interpreter(
+            request["python"], site, race=request["race"], patience_s=_PATIENCE_S
+        )
         for number in range(request["times"]):
             run = conduct.run_script(interpreter, request["script"], native)
             print(f"run {number + 1}: {', '.join(sorted(run.what)) or 'nothing'}", flush=True)

@@ -21,7 +21,9 @@ _HOMOGENEOUS = 8
 _FEW = 4
 _ALIKE = 2
 _SOME = 12
-_GIVEN = re.compile(r",? (?:but )?(?:not|got) .*$|\(.* given\)$|'\w+'(?= object cannot be interpreted)")
+_GIVEN = re.compile(
+    r",? (?:but )?(?:not|got) .*$|\(.* given\)$|'\w+'(?= object cannot be interpreted)"
+)
 _DOMAIN = (ValueError, IndexError, KeyError, OverflowError, LookupError)
 
 
@@ -122,19 +124,26 @@ class Search:
         self._errors.add(plain)
         pool, mentioned = self.pool, list[str]()
         if isinstance(error, _DOMAIN) or "must be" in message or "expected" in message:
-            mentioned = [*(repr(word) for word in _QUOTED.findall(message)), *_NUMBERS.findall(message)]
+            mentioned = [
+                *(repr(word) for word in _QUOTED.findall(message)),
+                *_NUMBERS.findall(message),
+            ]
             pool = [*pool, *values.WIDER]
         near = [*_neighbours(vector, self.parameters, pool)]
         if isinstance(error, _DOMAIN):  # what one argument may not be, its like may not be either
             near += _together(vector, self.parameters, pool)
-        if place is not None:  # the error tells which argument it is: no other is worth a try before
+        if (
+            place is not None
+        ):  # the error tells which argument it is: no other is worth a try before
             near = [*_neighbours(vector, self.parameters, self.pool, (place,)), *near]
         if first and place is None:
             self._queue.extend(near)
         else:  # a new error after a change is a step forward: go on from there before anything else
             self._queue.extendleft(reversed(near))
         # What the error itself names comes before all.
-        self._queue.extendleft(reversed([*_neighbours(vector, None, mentioned, None if place is None else (place,))]))
+        self._queue.extendleft(
+            reversed([*_neighbours(vector, None, mentioned, None if place is None else (place,))])
+        )
 
 
 def worked(tried: Tried) -> bool:
@@ -142,9 +151,15 @@ def worked(tried: Tried) -> bool:
     return tried.error is None or isinstance(tried.error, (IndexError, KeyError))
 
 
-def _seeds(parameters: list[tuple[str, str]] | None, arities: Iterable[int]) -> Iterator[tuple[str, ...]]:
+def _seeds(
+    parameters: list[tuple[str, str]] | None, arities: Iterable[int]
+) -> Iterator[tuple[str, ...]]:
     for arity in arities:
-        for unknown in values.COMPACT[:_HOMOGENEOUS] if 0 < arity <= _MOST_ARGUMENTS else values.COMPACT[: arity == 0]:
+        for unknown in (
+            values.COMPACT[:_HOMOGENEOUS]
+            if 0 < arity <= _MOST_ARGUMENTS
+            else values.COMPACT[: arity == 0]
+        ):
             named = parameters[:arity] if parameters else []
             kinds = [(values.kind_of(*one) or (unknown,))[0] for one in named]
             yield (*kinds, *[unknown] * (arity - len(kinds)))
@@ -164,7 +179,11 @@ def _place(message: str, arity: int, names: list[str]) -> int | None:
     match = _PLACE.search(message)
     if match and int(match[1]) <= arity:
         return int(match[1]) - 1
-    named = [place for place, name in enumerate(names[:arity]) if re.search(rf"\b{re.escape(name)}\b", message)]
+    named = [
+        place
+        for place, name in enumerate(names[:arity])
+        if re.search(rf"\b{re.escape(name)}\b", message)
+    ]
     return named[0] if len(named) == 1 else None
 
 
@@ -174,7 +193,9 @@ def _together(
     """Give every vector in which a value that stands in several places is another in all of them."""
     for place, old in enumerate(vector):
         if vector.index(old) == place and vector.count(old) > 1:
-            likely = values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
+            likely = (
+                values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
+            )
             for value in dict.fromkeys((*likely, *pool)):
                 yield tuple(value if one == old else one for one in vector)
 
@@ -186,7 +207,9 @@ def _neighbours(
     """Give every vector that differs in one place, or in one of some places; the likeliest of all places first."""
     choices: list[list[tuple[str, ...]]] = []
     for place in range(len(vector)) if places is None else places:
-        likely = values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
+        likely = (
+            values.kind_of(*parameters[place]) if parameters and place < len(parameters) else ()
+        )
         others = [value for value in dict.fromkeys((*likely, *pool)) if value != vector[place]]
         choices.append([(*vector[:place], value, *vector[place + 1 :]) for value in others])
     for rank in itertools.zip_longest(*choices):

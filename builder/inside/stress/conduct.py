@@ -61,7 +61,11 @@ class Interpreter:
             prefix: where a sanitizer writes its reports; empty for standard error.
             more: further variables.
         """
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+            if name in os.environ
+        }
         found = {
             **kept,
             "PYTHONPATH": self.site,
@@ -76,7 +80,9 @@ class Interpreter:
             options = ["suppressions=/opt/race/suppressions.txt", "external_symbolizer_path=/usr/local/bin/llvm-symbolizer",
                        "exitcode=0", "handle_segv=0", "handle_sigbus=0", "handle_abort=0", "handle_sigill=0", "handle_sigfpe=0",
                        "detect_deadlocks=1", "second_deadlock_stack=1", "history_size=4", "atexit_sleep_ms=0"]  # fmt: skip
-            found["TSAN_OPTIONS"] = " ".join([*options, *([f"log_path={prefix}"] if prefix else [])])
+            found["TSAN_OPTIONS"] = " ".join(
+                [*options, *([f"log_path={prefix}"] if prefix else [])]
+            )
         return found
 
 
@@ -110,11 +116,23 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
     never: list[str] = []
     deadline = time.monotonic() + request["seconds"] * 2 + 10
     with tempfile.TemporaryDirectory() as scratch:
-        output, journal, asked = (Path(scratch) / name for name in ("surface.json", "journal", "request.json"))
+        output, journal, asked = (
+            Path(scratch) / name for name in ("surface.json", "journal", "request.json")
+        )
         while len(never) < _MOST_ENDS and time.monotonic() < deadline:
             seconds = max(2.0, min(request["seconds"], deadline - time.monotonic()))
-            asked.write_text(json.dumps({**request, "seconds": seconds, "never": never, "site": interpreter.site}))
-            command = [interpreter.python, str(HERE / "learn.py"), str(asked), str(output), str(journal)]
+            asked.write_text(
+                json.dumps(
+                    {**request, "seconds": seconds, "never": never, "site": interpreter.site}
+                )
+            )
+            command = [
+                interpreter.python,
+                str(HERE / "learn.py"),
+                str(asked),
+                str(output),
+                str(journal),
+            ]
             with _process(command, interpreter.environment(), scratch) as process:
                 _watch_journal(process, journal, time.monotonic() + 2 * seconds + 5)
             if output.exists():
@@ -170,7 +188,13 @@ class Player:
     """Plays scenarios in processes of their own."""
 
     def __init__(
-        self, interpreter: Interpreter, prelude: list[str], modules: set[str], *, rounds: int, seconds: float
+        self,
+        interpreter: Interpreter,
+        prelude: list[str],
+        modules: set[str],
+        *,
+        rounds: int,
+        seconds: float,
     ) -> None:
         self.interpreter = interpreter
         self.modules = modules
@@ -209,14 +233,20 @@ class Player:
     def _group(self, group: list[dict[str, Any]], seconds: float) -> None:
         first, deaths = 0, 0
         deadline = min(self.deadline, time.monotonic() + seconds)
-        while first < len(group) and deaths < _MOST_DEATHS and (left := deadline - time.monotonic()) > 0:
+        while (
+            first < len(group)
+            and deaths < _MOST_DEATHS
+            and (left := deadline - time.monotonic()) > 0
+        ):
             with tempfile.TemporaryDirectory() as scratch:
                 reached, died = self._once(group, first, left, Path(scratch))
             first = reached + 1
             deaths += died
         self.played.late += max(0, len(group) - first)
 
-    def _once(self, group: list[dict[str, Any]], first: int, seconds: float, scratch: Path) -> tuple[int, bool]:
+    def _once(
+        self, group: list[dict[str, Any]], first: int, seconds: float, scratch: Path
+    ) -> tuple[int, bool]:
         """Run one process; return the place of the last scenario it began, and whether it ended there."""
         scenarios = [slower(scenario) for scenario in group] if self.interpreter.race else group
         (scratch / "scenarios.json").write_text(json.dumps(scenarios))
@@ -231,15 +261,25 @@ class Player:
             return len(group), True
         reports_file = Path(f"{self.prefix}.{pid}")
         status, idle = _watch(self.stage, pid, progress, self.interpreter, reports_file)
-        lines = [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
-        text = reports_file.read_text(errors="replace")[:_MOST_REPORTS_BYTES] if reports_file.exists() else ""
+        lines = (
+            [json.loads(line) for line in progress.read_text().splitlines()]
+            if progress.exists()
+            else []
+        )
+        text = (
+            reports_file.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
+            if reports_file.exists()
+            else ""
+        )
         reports_file.unlink(missing_ok=True)
         reached = self._note(lines, text)
         if reached is None:  # it did not even begin: nothing of the group can be played
             return len(group), True
         place = next(place for place, scenario in enumerate(group) if scenario["id"] == reached)
         if "begin" in lines[-1]:
-            self.played.events.append(_end(status, idle, reached, output.read_text(errors="replace")))
+            self.played.events.append(
+                _end(status, idle, reached, output.read_text(errors="replace"))
+            )
             if self.interpreter.race and idle is False:
                 self.played.events.pop()  # slow, as everything is under a sanitizer
             return place, True
@@ -271,14 +311,22 @@ class Player:
         for report in reports.parse(text[start:end]):
             found = reports.attributed(report, self.modules)
             self.played.events.append(
-                {"what": "race", "scenario": scenario, "kind": report["kind"], **found, "report": report["text"][:6000]}
+                {
+                    "what": "race",
+                    "scenario": scenario,
+                    "kind": report["kind"],
+                    **found,
+                    "report": report["text"][:6000],
+                }
             )
         return end
 
 
 def slower(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return a scenario for an interpreter that takes ten times as long and sees races without comparing results."""
-    iterations = scenario["iterations"] if scenario.get("once") else max(10, scenario["iterations"] // 3)
+    iterations = (
+        scenario["iterations"] if scenario.get("once") else max(10, scenario["iterations"] // 3)
+    )
     return {**scenario, "iterations": iterations, "observe": []}
 
 
@@ -294,7 +342,11 @@ def _watch(
             seen, since, used = sizes, time.monotonic(), _cpu_seconds(pid)
         elapsed = time.monotonic() - since
         if elapsed > interpreter.patience_s or sizes[1] > _MOST_REPORTS_BYTES:
-            idle = _cpu_seconds(pid) - used < 0.15 * elapsed if elapsed > interpreter.patience_s else None
+            idle = (
+                _cpu_seconds(pid) - used < 0.15 * elapsed
+                if elapsed > interpreter.patience_s
+                else None
+            )
             if not interpreter.race:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGUSR1)
@@ -312,7 +364,9 @@ def _size(path: Path) -> int:
 class Stage:
     """A process that has imported the distribution and forks for every list of scenarios."""
 
-    def __init__(self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str) -> None:
+    def __init__(
+        self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str
+    ) -> None:
         asked = Path(folder) / "prelude.json"
         asked.write_text(json.dumps({"modules": prelude, "keep": interpreter.race}))
         command = [interpreter.python, str(HERE / "stage.py"), str(asked)]
@@ -365,7 +419,9 @@ class Run:
     signal: str = ""
 
 
-def run_script(interpreter: Interpreter, script: str, modules: set[str], *options: str, **more: str) -> Run:
+def run_script(
+    interpreter: Interpreter, script: str, modules: set[str], *options: str, **more: str
+) -> Run:
     """Run a replay script once.
 
     Args:
@@ -399,7 +455,8 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], *option
                 time.sleep(0.5)
         text = output.read_text(errors="replace")[-8000:]
         told = "".join(
-            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES] for found in Path(scratch).glob("reports.*")
+            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
+            for found in Path(scratch).glob("reports.*")
         )
     races = {
         tuple(found["places"]) for report in reports.parse(told)

@@ -13,7 +13,18 @@ LOOK_EVERY = 16
 
 
 def drill(
-    make, argument, rows, observers, *, threads, iterations, rounds, sharing, crew=None, keep=None, longest_s=None
+    make,
+    argument,
+    rows,
+    observers,
+    *,
+    threads,
+    iterations,
+    rounds,
+    sharing,
+    crew=None,
+    keep=None,
+    longest_s=None,
 ):
     """Run rounds of threads that each make the calls of one row, over and over.
 
@@ -39,15 +50,29 @@ def drill(
     errors = {}
     until = time.perf_counter() + (float("inf") if longest_s is None else longest_s)
     watched = observers and sharing == "shared"
-    expected = alone(make, argument, rows, observers, threads, iterations, until) if watched else None
+    expected = (
+        alone(make, argument, rows, observers, threads, iterations, until) if watched else None
+    )
     for _ in range(rounds):
         subject = one_round(
-            make, argument, rows, threads, iterations, sharing, crew or in_threads, keep, errors, wrong, until
+            make,
+            argument,
+            rows,
+            threads,
+            iterations,
+            sharing,
+            crew or in_threads,
+            keep,
+            errors,
+            wrong,
+            until,
         )
         if time.perf_counter() > until:
             break
         if expected is not None and (state := observed(observers, subject)) != expected:
-            wrong[f"afterwards the subject shows {state}, after the same calls alone {expected}"[:600]] = None
+            wrong[
+                f"afterwards the subject shows {state}, after the same calls alone {expected}"[:600]
+            ] = None
         del subject
     return errors, list(wrong)
 
@@ -103,7 +128,9 @@ def alone(make, argument, rows, observers, threads, iterations, until):
     states = []
     for order in ("by thread", "in turn", "by thread, the last first"):
         subject, shared = make(), argument()
-        numbers = range(threads) if order != "by thread, the last first" else range(threads - 1, -1, -1)
+        numbers = (
+            range(threads) if order != "by thread, the last first" else range(threads - 1, -1, -1)
+        )
         turns = [(number, i) for number in numbers for i in range(iterations)]
         if order == "in turn":
             turns.sort(key=lambda turn: turn[1])
@@ -133,7 +160,9 @@ def observed(observers, subject):
 def shown(value):
     """Return a plain value as text, or None where its text would not tell its content."""
     kind = type(value)
-    if not issubclass(kind, (str, bytes, int, float, complex, type(None), list, tuple, dict, set, frozenset)):
+    if not issubclass(
+        kind, (str, bytes, int, float, complex, type(None), list, tuple, dict, set, frozenset)
+    ):
         return None
     text = repr(sorted(value, key=repr)) if issubclass(kind, (set, frozenset)) else repr(value)
     return None if " at 0x" in text or len(text) > 20_000 else text

@@ -36,7 +36,9 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text())
     site = "/tmp/site"
     facts: dict[str, Any] = {
-        "install": installing.install(request["python"], [request["requirement"]], request["wheels"], site)
+        "install": installing.install(
+            request["python"], [request["requirement"]], request["wheels"], site
+        )
     }
     if facts["install"] is None:
         facts |= hunt(request, site)
@@ -50,11 +52,19 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
     if surface is not None:
-        played, seen = played_out(plain, native, request["plan"], surface["prelude"], effort["plain_s"])
+        played, seen = played_out(
+            plain, native, request["plan"], surface["prelude"], effort["plain_s"]
+        )
         by_id = {scenario["id"]: scenario for scenario in request["plan"]}
-        seen.sort(key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]])))
+        seen.sort(
+            key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]]))
+        )
         prover = Prover(
-            plain, surface["prelude"], native, rounds=_ROUNDS, deadline=time.monotonic() + 1.5 * effort["plain_s"]
+            plain,
+            surface["prelude"],
+            native,
+            rounds=_ROUNDS,
+            deadline=time.monotonic() + 1.5 * effort["plain_s"],
         )
         harms = [
             shown_again(event, by_id[event["scenario"]], prover, effort, place)
@@ -75,7 +85,11 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
 
 
 def played_out(
-    plain: Interpreter, native: set[str], plan: list[dict[str, Any]], prelude: list[str], seconds: float
+    plain: Interpreter,
+    native: set[str],
+    plan: list[dict[str, Any]],
+    prelude: list[str],
+    seconds: float,
 ) -> tuple[Played, list[dict[str, Any]]]:
     """Play the plan, and while there is time and no harm, play it again with more rounds: what is rare takes many.
 
@@ -85,7 +99,13 @@ def played_out(
     began = time.monotonic()
     rounds, first = _PLAYED_ROUNDS, None
     while True:
-        player = Player(plain, prelude, native, rounds=rounds, seconds=max(1.0, seconds - (time.monotonic() - began)))
+        player = Player(
+            plain,
+            prelude,
+            native,
+            rounds=rounds,
+            seconds=max(1.0, seconds - (time.monotonic() - began)),
+        )
         played = player.play(plan)
         player.close()
         first = first or played
@@ -96,7 +116,11 @@ def played_out(
 
 
 def shown_again(
-    event: dict[str, Any], scenario: dict[str, Any], prover: Prover, effort: dict[str, Any], place: int
+    event: dict[str, Any],
+    scenario: dict[str, Any],
+    prover: Prover,
+    effort: dict[str, Any],
+    place: int,
 ) -> dict[str, Any]:
     """Show a harm again by a small program, and find out what it needs."""
     entry = {**event, "steered": False, "calls": scenario}
@@ -111,7 +135,9 @@ def shown_again(
     return {**entry, **_proof(prover.smaller(scenario, sign), event["what"], prover, effort)}
 
 
-def _proof(scenario: dict[str, Any], what: str, prover: Prover, effort: dict[str, Any]) -> dict[str, Any]:
+def _proof(
+    scenario: dict[str, Any], what: str, prover: Prover, effort: dict[str, Any]
+) -> dict[str, Any]:
     def sign(run: Run) -> bool:
         return what in run.what
 
@@ -128,7 +154,9 @@ def _proof(scenario: dict[str, Any], what: str, prover: Prover, effort: dict[str
     return found
 
 
-def steered(suspects: list[dict[str, Any]], prover: Prover, effort: dict[str, Any]) -> list[dict[str, Any]]:
+def steered(
+    suspects: list[dict[str, Any]], prover: Prover, effort: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Look for harm where a race was seen, with many more rounds, and with memory that tells when it was damaged."""
     found: list[dict[str, Any]] = []
     for scenario in suspects[: effort["proofs"]]:

@@ -44,7 +44,11 @@ def shown(value: Any) -> str | None:
         issubclass(kind, (list, tuple, dict, set, frozenset)) and len(value) <= _LARGEST_ITEMS
     ):
         try:
-            text = repr(sorted(value, key=repr)) if isinstance(value, (set, frozenset)) else repr(value)
+            text = (
+                repr(sorted(value, key=repr))
+                if isinstance(value, (set, frozenset))
+                else repr(value)
+            )
         except BaseException:
             return None
         return None if _ADDRESS.search(text) or len(text) > _LARGEST_TEXT else text
@@ -60,7 +64,11 @@ def documented(text: str, name: str) -> list[tuple[str, str]] | None:
     parameters: list[tuple[str, str]] = []
     for part in required.split(","):
         word, _, annotation = part.partition("=")[0].partition(":")
-        if "=" not in part and re.fullmatch(r"\s*\w+\s*", word) and word.strip() not in {"self", ""}:
+        if (
+            "=" not in part
+            and re.fullmatch(r"\s*\w+\s*", word)
+            and word.strip() not in {"self", ""}
+        ):
             parameters.append((word.strip(), annotation.strip()))
     return parameters
 
@@ -71,7 +79,11 @@ def arguments(given: str) -> list[tuple[int, str]]:
         call = ast.parse(f"f({given})", mode="eval").body
     except SyntaxError:
         return []
-    return [(place, ast.unparse(node)) for place, node in enumerate(call.args)] if isinstance(call, ast.Call) else []
+    return (
+        [(place, ast.unparse(node)) for place, node in enumerate(call.args)]
+        if isinstance(call, ast.Call)
+        else []
+    )
 
 
 def replaced(given: str, place: int, text: str) -> str:

@@ -9,7 +9,9 @@ _NOT_CODE = (".dist-info", ".libs", ".data")
 _TESTS = ("test", "tests", "testing", "conftest", "_testcapi", "_testlib", "__main__", "setup")
 
 
-def install(python: str, requirements: list[str], wheels: str, site: str, *options: str) -> str | None:
+def install(
+    python: str, requirements: list[str], wheels: str, site: str, *options: str
+) -> str | None:
     """Install requirements from a folder of wheels and return what went wrong, or None."""
     command = [
         python, "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
@@ -17,7 +19,9 @@ def install(python: str, requirements: list[str], wheels: str, site: str, *optio
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print("$", *command, done.stdout, done.stderr, flush=True)
-    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+    return (
+        None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+    )
 
 
 def beside(site: str, wheel: str, python: str, target: str) -> str | None:
@@ -33,7 +37,11 @@ def modules(name: str, site: str) -> tuple[list[str], set[str]]:
     distribution = next(iter(distributions(name=name, path=[site])))
     for file in distribution.files or ():
         parts = file.parts
-        if parts[0].endswith(_NOT_CODE) or ".." in parts or any(part.partition(".")[0] in _TESTS for part in parts):
+        if (
+            parts[0].endswith(_NOT_CODE)
+            or ".." in parts
+            or any(part.partition(".")[0] in _TESTS for part in parts)
+        ):
             continue
         if (file.suffix == ".so" and ".cpython-" in file.name) or file.name.endswith(".abi3.so"):
             native.add(file.name)

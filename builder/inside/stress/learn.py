@@ -40,7 +40,9 @@ _MOST_SUBJECTS = 40
 _MOST_OPERATIONS = 60
 _LONGEST = 300
 _MOST_CODE = 5000
-_BARE = re.compile(r"s\.\w+(\(\))?|\w+\(s\)|list\(itertools.islice\(s, 200\)\)|bytes\(memoryview\(s\)\)")
+_BARE = re.compile(
+    r"s\.\w+(\(\))?|\w+\(s\)|list\(itertools.islice\(s, 200\)\)|bytes\(memoryview\(s\)\)"
+)
 _CODE: dict[str, Callable[[Any, Any], Any]] = {}
 _TOOL = 4
 monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own interpreter may be older
@@ -67,7 +69,9 @@ class Learner:
         self.never = set(request["never"])
         callees = [text.partition("(")[0] for text in self.never]
         self.banned = {
-            callee for callee in callees if callees.count(callee) > 1 and not callee.startswith("s.") and "." in callee
+            callee
+            for callee in callees
+            if callees.count(callee) > 1 and not callee.startswith("s.") and "." in callee
         }
         self.deadline = time.monotonic() + request["seconds"]
         self.closing = False
@@ -85,7 +89,11 @@ class Learner:
 
     def evaluate(self, text: str, subject: Any = None, argument: Any = None) -> Tried:
         """Evaluate an expression, and take whatever happens."""
-        if text in self.never or text.partition("(")[0] in self.banned or (self._late() and not self.closing):
+        if (
+            text in self.never
+            or text.partition("(")[0] in self.banned
+            or (self._late() and not self.closing)
+        ):
             return Tried(error=RuntimeError("ended an earlier attempt, or there is no time left"))
         self.journal.write(text)
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
@@ -106,10 +114,16 @@ class Learner:
         """Try everything public, twice: what needs a value of the package's own is reached the second time."""
         for text in self.request["recipes"]:
             self._recipe(text)
-        public = [(text, value) for text, value in self.surface.public() if text.rpartition(".")[2] not in values.NEVER]
+        public = [
+            (text, value)
+            for text, value in self.surface.public()
+            if text.rpartition(".")[2] not in values.NEVER
+        ]
         for _ in range(2):
             for text, value in public:
-                with contextlib.suppress(Exception):  # what is looked at may answer with code of its own
+                with contextlib.suppress(
+                    Exception
+                ):  # what is looked at may answer with code of its own
                     if isinstance(value, type):
                         self._construct(text, value)
                     else:
@@ -146,7 +160,10 @@ class Learner:
         if found:
             operations = [
                 one
-                for one in (self._described(template.format(given)) for given in self._varied(template, found))
+                for one in (
+                    self._described(template.format(given))
+                    for given in self._varied(template, found)
+                )
                 if one
             ]
             operations += list(self._shared(template, found))
@@ -156,7 +173,12 @@ class Learner:
     def _note_value(self, make: str, value: Any, text: str = "") -> None:
         """Take a value of the package's own as a subject, and as an argument for others."""
         kind = type(value)
-        if len(self.subjects) >= _MOST_SUBJECTS or make in self.subjects or value is None or len(make) > _LONGEST:
+        if (
+            len(self.subjects) >= _MOST_SUBJECTS
+            or make in self.subjects
+            or value is None
+            or len(make) > _LONGEST
+        ):
             return
         self.surface.note_type(kind)
         ours = any(id(base) in self.surface.types for base in kind.__mro__)
@@ -185,17 +207,27 @@ class Learner:
         value = self.make(make)
         kind = type(value)
         for place, (name, template, arity) in enumerate(self._templates(value)):
-            if template in subject["operations"] or len(subject["operations"]) >= _MOST_OPERATIONS or self._late():
+            if (
+                template in subject["operations"]
+                or len(subject["operations"]) >= _MOST_OPERATIONS
+                or self._late()
+            ):
                 continue
             if (
                 place > _ENOUGH
                 and not subject["native"]
-                and not any(one["native"] for listed in subject["operations"].values() for one in listed)
+                and not any(
+                    one["native"] for listed in subject["operations"].values() for one in listed
+                )
             ):
                 return  # Python code that does not lead to anything native
             member = inspect.getattr_static(kind, name, None)
             arities = range(5) if arity is None else (arity,)
-            found = [""] if arity == 0 else list(self._search(template, member, arities, make=make, wanted=2))
+            found = (
+                [""]
+                if arity == 0
+                else list(self._search(template, member, arities, make=make, wanted=2))
+            )
             operations = [
                 one for one in (self._described(template.format(given), make, name) for given in self._varied(template, found, make)) if one
             ]  # fmt: skip
@@ -229,7 +261,9 @@ class Learner:
         if self.surface.types.get(id(kind)):
             yield "__traverse__", "gc.get_referents(s) and None", 0
 
-    def _search(self, template: str, target: Any, arities: Any, *, make: str = "", wanted: int = 2) -> list[str]:
+    def _search(
+        self, template: str, target: Any, arities: Any, *, make: str = "", wanted: int = 2
+    ) -> list[str]:
         name = re.split(r"[.(]", template.removesuffix("({})"))[-1]
 
         def attempt(arguments: str) -> Tried:
@@ -252,14 +286,22 @@ class Learner:
         try:
             listed = list(inspect.signature(target).parameters.values())
         except (ValueError, TypeError):
-            known = self.stubs.get(name) or documented(str(getattr(target, "__doc__", "") or ""), name)
+            known = self.stubs.get(name) or documented(
+                str(getattr(target, "__doc__", "") or ""), name
+            )
             return known, len(known or ())
         if any(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in listed):
             known = self.stubs.get(name)
             return known, len(known or ())
-        listed = [one for one in listed if one.name not in {"self", "cls"} and one.kind is not one.KEYWORD_ONLY]
+        listed = [
+            one
+            for one in listed
+            if one.name not in {"self", "cls"} and one.kind is not one.KEYWORD_ONLY
+        ]
         required = sum(one.default is one.empty for one in listed)
-        return [(one.name, "" if one.annotation is one.empty else str(one.annotation)) for one in listed], required
+        return [
+            (one.name, "" if one.annotation is one.empty else str(one.annotation)) for one in listed
+        ], required
 
     def _varied(self, template: str, found: list[str], make: str = "") -> Iterator[str]:
         """Give argument lists and, of the first ones, others with values of another shape."""
@@ -288,7 +330,9 @@ class Learner:
 
     # --- what an operation does --------------------------------------------------------------------------------------
 
-    def _described(self, text: str, make: str = "", name: str = "", argument: str = "") -> dict[str, Any] | None:
+    def _described(
+        self, text: str, make: str = "", name: str = "", argument: str = ""
+    ) -> dict[str, Any] | None:
         """Run an operation alone a few times and say what it reaches, how long it takes, and whether its result is always the same."""
         subject = self.make(make) if make else None
         shared = self.make(argument) if argument else None
@@ -298,19 +342,29 @@ class Learner:
         seconds = time.perf_counter() - began
         if seconds > _SLOW_S or not could(first):
             return None
-        self._note_value(f"(lambda s: {text})({make})" if make else text, first.result) if not argument else None
+        self._note_value(
+            f"(lambda s: {text})({make})" if make else text, first.result
+        ) if not argument else None
         reached = self._reached(text, make, argument)
         if make and name and (direct := self.surface.attribute_name(type(subject), name)):
             reached.add(direct)
         self.reached |= reached
         results = [
             shown(
-                self.evaluate(text, self.make(make) if make else None, self.make(argument) if argument else None).result
+                self.evaluate(
+                    text,
+                    self.make(make) if make else None,
+                    self.make(argument) if argument else None,
+                ).result
             )
             for _ in range(2)
         ]
         first_result = shown(first.result) if first.error is None else None
-        stable = first.error is None and first_result is not None and all(result == first_result for result in results)
+        stable = (
+            first.error is None
+            and first_result is not None
+            and all(result == first_result for result in results)
+        )
         direct_call = (
             bool(make and self.surface.attribute_name(type(subject), name))
             or text.partition("(")[0] in self.surface.functions.values()
@@ -320,20 +374,24 @@ class Learner:
             "native": sorted(reached),
             "direct": direct_call,
             "result": first_result if stable else None,
-            "changes": first_result == "None" or first.error is not None or text.startswith(_CHANGING),
+            "changes": first_result == "None"
+            or first.error is not None
+            or text.startswith(_CHANGING),
             "us": round(seconds * 1e6, 1),
         }
 
     def _reached(self, text: str, make: str, argument: str) -> set[str]:
         """Return the native callables that an operation calls, itself or from Python code."""
         found: set[str] = set()
-        made = (
-            not make
-        )  # a function that makes an object of ours is worth calling; a method in Python that does so is not
+        made = not make  # a function that makes an object of ours is worth calling; a method in Python that does so is not
 
         def called(_code: object, _offset: int, function: Any, first: Any) -> None:
-            if (is_native_function(function) and (name := self.surface.native_name(function, first))) or (
-                isinstance(function, type) and (name := self.surface.types.get(id(function))) and made
+            if (
+                is_native_function(function) and (name := self.surface.native_name(function, first))
+            ) or (
+                isinstance(function, type)
+                and (name := self.surface.types.get(id(function)))
+                and made
             ):
                 found.add(name)
 
@@ -363,7 +421,9 @@ class Learner:
         subjects = []
         for subject in self.subjects.values():
             operations = [one for listed in subject["operations"].values() for one in listed]
-            if subject["native"] or any(one["native"] for one in operations):  # Python code counts by what it reaches
+            if subject["native"] or any(
+                one["native"] for one in operations
+            ):  # Python code counts by what it reaches
                 subjects.append({
                     "make": subject["make"], "type": subject["type"], "operations": operations,
                     "observe": self._observers(subject["make"], operations),
@@ -381,14 +441,18 @@ class Learner:
     def _observers(self, make: str, operations: list[dict[str, Any]]) -> list[str]:
         """Return the operations that tell a subject's state: those that change neither it nor one another's results."""
         chosen = [
-            one["text"] for one in operations if one["result"] not in {None, "None"} and _BARE.fullmatch(one["text"])
+            one["text"]
+            for one in operations
+            if one["result"] not in {None, "None"} and _BARE.fullmatch(one["text"])
         ][:25]
         subject = self.make(make)
         for _ in range(3):
             first = [shown(self.evaluate(text, subject).result) for text in chosen]
             second = [shown(self.evaluate(text, subject).result) for text in chosen]
             same = [
-                text for text, one, two in zip(chosen, first, second, strict=True) if one == two and one is not None
+                text
+                for text, one, two in zip(chosen, first, second, strict=True)
+                if one == two and one is not None
             ]
             if same == chosen:
                 break
@@ -398,7 +462,9 @@ class Learner:
 
 def could(tried: Tried) -> bool:
     """Return whether a call had the right shape: it worked, or failed for what the object holds at the moment."""
-    return tried.error is None or isinstance(tried.error, (LookupError, ValueError, OverflowError, BufferError))
+    return tried.error is None or isinstance(
+        tried.error, (LookupError, ValueError, OverflowError, BufferError)
+    )
 
 
 def _compiled(text: str, namespace: dict[str, Any]) -> Callable[[Any, Any], Any]:

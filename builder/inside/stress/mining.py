@@ -43,7 +43,12 @@ def calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
             known = found.setdefault(name, [])
             if arguments not in known and len(known) < _PER_NAME:
                 known.append(arguments)
-    for path in [*folder.glob("*.rst"), *folder.glob("*.md"), *folder.glob("docs/*.rst"), *folder.glob("docs/*.md")]:
+    for path in [
+        *folder.glob("*.rst"),
+        *folder.glob("*.md"),
+        *folder.glob("docs/*.rst"),
+        *folder.glob("docs/*.md"),
+    ]:
         for source in re.findall(r"^\s*>>> (.+)$", _text(path), re.MULTILINE):
             for name, arguments in _of_source(source, {}, roots):
                 known = found.setdefault(name, [])
@@ -58,9 +63,15 @@ def stubs(folder: Path) -> dict[str, list[tuple[str, str]]]:
     for path in sorted(folder.rglob("*.pyi"))[:_MOST_FILES]:
         tree = _parsed(_text(path))
         for scope in ast.walk(tree):
-            for node in getattr(scope, "body", ()) if isinstance(scope, (ast.Module, ast.ClassDef)) else ():
+            for node in (
+                getattr(scope, "body", ()) if isinstance(scope, (ast.Module, ast.ClassDef)) else ()
+            ):
                 if isinstance(node, ast.FunctionDef):
-                    name = scope.name if isinstance(scope, ast.ClassDef) and node.name == "__init__" else node.name
+                    name = (
+                        scope.name
+                        if isinstance(scope, ast.ClassDef) and node.name == "__init__"
+                        else node.name
+                    )
                     found.setdefault(name, _parameters(node))
     return found
 
@@ -105,10 +116,16 @@ def _unparsed(node: ast.expr) -> str | None:
         return None
 
 
-def _of_source(source: str, constants: dict[str, ast.expr], roots: set[str]) -> Iterator[tuple[str, str]]:
+def _of_source(
+    source: str, constants: dict[str, ast.expr], roots: set[str]
+) -> Iterator[tuple[str, str]]:
     tree = _parsed(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        if (
+            isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+        ):
             constants.setdefault(node.targets[0].id, node.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (name := _called(node.func)):
@@ -141,13 +158,28 @@ def _arguments(node: ast.Call, constants: dict[str, ast.expr], roots: set[str]) 
 
 def _plain(node: ast.expr, constants: dict[str, ast.expr], roots: set[str]) -> str | None:
     """Return an expression's text if literals are all it needs."""
-    if isinstance(node, ast.Name) and node.id in constants and not isinstance(constants[node.id], ast.Name):
+    if (
+        isinstance(node, ast.Name)
+        and node.id in constants
+        and not isinstance(constants[node.id], ast.Name)
+    ):
         node = constants[node.id]
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and inner.id not in _SAFE_CALLS | roots | set(values.STANDARD):
+        if isinstance(inner, ast.Name) and inner.id not in _SAFE_CALLS | roots | set(
+            values.STANDARD
+        ):
             return None
         if isinstance(
-            inner, (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda, ast.comprehension, ast.Starred)
+            inner,
+            (
+                ast.Await,
+                ast.Yield,
+                ast.YieldFrom,
+                ast.NamedExpr,
+                ast.Lambda,
+                ast.comprehension,
+                ast.Starred,
+            ),
         ):
             return None
         if isinstance(inner, ast.Call) and not (isinstance(inner.func, (ast.Name, ast.Attribute))):

@@ -43,9 +43,16 @@ def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[st
         alone = runner.run("alone")
         if alone["ended"] != "by itself" or not alone["passed"]:
             why = (
-                "its tests do not pass alone" if alone["ended"] == "by itself" else f"its tests ended {alone['ended']}"
+                "its tests do not pass alone"
+                if alone["ended"] == "by itself"
+                else f"its tests ended {alone['ended']}"
             )
-            return {"ran": False, "why": why, "alone": _summary(alone), "uncollected": alone["uncollected"]}
+            return {
+                "ran": False,
+                "why": why,
+                "alone": _summary(alone),
+                "uncollected": alone["uncollected"],
+            }
         parallel = runner.run("parallel", *_in_threads(asked, asked["iterations"]))
         crash = parallel["ended"] if parallel["ended"].startswith("SIG") else ""
         bad = [name for name in parallel["failed"] if name in alone["passed"]]
@@ -64,7 +71,9 @@ def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[st
         }
 
 
-def raced(interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]) -> dict[str, Any]:
+def raced(
+    interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]
+) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
     Args:
@@ -83,14 +92,19 @@ def raced(interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[
         began = time.monotonic()
         parallel = runner.run("parallel", *_in_threads(asked, 1))
         told = "".join(
-            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES] for found in Path(scratch).glob("reports.*")
+            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
+            for found in Path(scratch).glob("reports.*")
         )
         races = [
             {"what": "race", "kind": report["kind"], **reports.attributed(report, modules), "report": report["text"][:6000]}
             for report in reports.parse(told)
         ]  # fmt: skip
         seconds = round(time.monotonic() - began, 1)
-        summary = {"seconds": seconds, "passed": len(parallel["passed"]), "ended": parallel["ended"]}
+        summary = {
+            "seconds": seconds,
+            "passed": len(parallel["passed"]),
+            "ended": parallel["ended"],
+        }
         return {"ran": True, **summary, "races": races}
 
 
@@ -113,7 +127,9 @@ def _prepared(
     if not (Path(tools) / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
     path = f"{interpreter.site}:{tools}"
-    environment = interpreter.environment(f"{scratch}/reports", PYTHONPATH=path, PYTEST_RUN_PARALLEL_VERBOSE="1")
+    environment = interpreter.environment(
+        f"{scratch}/reports", PYTHONPATH=path, PYTEST_RUN_PARALLEL_VERBOSE="1"
+    )
     return _Runner(interpreter.python, environment, folder, asked), ""
 
 
@@ -130,7 +146,10 @@ def _placed(sdist: str, scratch: Path) -> Path | None:
     """Unpack the tests alone: the package's own folder would hide what is installed."""
     with tarfile.open(sdist) as archive:
         archive.extractall(scratch / "sdist", filter="data")
-    root = next(iter(sorted(path for path in (scratch / "sdist").iterdir() if path.is_dir())), scratch / "sdist")
+    root = next(
+        iter(sorted(path for path in (scratch / "sdist").iterdir() if path.is_dir())),
+        scratch / "sdist",
+    )
     target = scratch / "tests"
     target.mkdir()
     found = False
@@ -147,7 +166,9 @@ def _placed(sdist: str, scratch: Path) -> Path | None:
 class _Runner:
     """Runs pytest in a folder of tests."""
 
-    def __init__(self, python: str, environment: dict[str, str], folder: Path, asked: dict[str, Any]) -> None:
+    def __init__(
+        self, python: str, environment: dict[str, str], folder: Path, asked: dict[str, Any]
+    ) -> None:
         self._python = python
         self._folder = folder
         self._asked = asked
@@ -186,10 +207,16 @@ class _Runner:
             )
             try:
                 process.wait(self._asked["seconds"])
-                ended = "by itself" if process.returncode >= 0 else signal.Signals(-process.returncode).name
+                ended = (
+                    "by itself"
+                    if process.returncode >= 0
+                    else signal.Signals(-process.returncode).name
+                )
                 ended = "at the limit on memory" if ended == "SIGKILL" else ended
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGABRT)  # the fault handler shows where all threads stand
+                os.killpg(
+                    process.pid, signal.SIGABRT
+                )  # the fault handler shows where all threads stand
                 ended = "at the limit on time"
                 try:
                     process.wait(5)

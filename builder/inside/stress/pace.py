@@ -87,7 +87,9 @@ class Pace:
         self._namespace = environment(prelude)
         self._calls = calls
         self._made: dict[int, tuple[Make, Run]] = {}
-        empty = [measured(lambda: None, loop("s", {}), 1, _EMPTY_COUNT, self._crew) for _ in range(5)]
+        empty = [
+            measured(lambda: None, loop("s", {}), 1, _EMPTY_COUNT, self._crew) for _ in range(5)
+        ]
         self._empty_s = min(one["cpu"] / one["count"] for one in empty)
 
     def _call(self, place: int) -> tuple[Make, Run]:

@@ -24,7 +24,13 @@ class Prover:
     """
 
     def __init__(
-        self, interpreter: Interpreter, prelude: list[str], modules: set[str], *, rounds: int, deadline: float
+        self,
+        interpreter: Interpreter,
+        prelude: list[str],
+        modules: set[str],
+        *,
+        rounds: int,
+        deadline: float,
     ) -> None:
         self.interpreter = interpreter
         self.prelude = prelude
@@ -46,7 +52,9 @@ class Prover:
 
     def once(self, scenario: dict[str, Any], **environment: str) -> Run:
         """Run a scenario's program once."""
-        return run_script(self.interpreter, self.written(scenario, "trial"), self.modules, **environment)
+        return run_script(
+            self.interpreter, self.written(scenario, "trial"), self.modules, **environment
+        )
 
     def count(
         self, scenario: dict[str, Any], sign: Sign, times: int, **environment: str
@@ -88,13 +96,23 @@ class Prover:
         """
         found = {"shared": [*self.count(scenario, sign, times)[:2]]}
         if scenario["observe"]:
-            reading = {**scenario, "rows": [[[text, None] for text in scenario["observe"]]], "observe": []}
+            reading = {
+                **scenario,
+                "rows": [[[text, None] for text in scenario["observe"]]],
+                "observe": [],
+            }
             found["reading"] = [*self.count(reading, sign, times)[:2]]
         if scenario["sharing"] == "shared" and scenario["kind"] != "meeting":
-            found["private"] = [*self.count({**scenario, "sharing": "private", "observe": []}, sign, times)[:2]]
+            found["private"] = [
+                *self.count({**scenario, "sharing": "private", "observe": []}, sign, times)[:2]
+            ]
         if scenario["kind"] != "meeting":
             calls = [call for row in scenario["rows"] for call in row]
-            found["alone"] = [*self.count({**scenario, "threads": 1, "rows": [calls], "observe": []}, sign, times)[:2]]
+            found["alone"] = [
+                *self.count(
+                    {**scenario, "threads": 1, "rows": [calls], "observe": []}, sign, times
+                )[:2]
+            ]
         found["gil"] = [*self.count(scenario, sign, times, PYTHON_GIL="1")[:2]]
         return found
 
@@ -107,5 +125,7 @@ def _reduced(rows: list[list[Any]]) -> list[list[list[Any]]]:
     for place, row in enumerate(rows):
         if len(row) > 1:
             half = len(row) // 2
-            found += [[*rows[:place], part, *rows[place + 1 :]] for part in (row[:half], row[half:])]
+            found += [
+                [*rows[:place], part, *rows[place + 1 :]] for part in (row[:half], row[half:])
+            ]
     return found

@@ -37,11 +37,17 @@ _MOST_LISTED = 40
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    facts: dict[str, Any] = {"preflight": preflight(request["race_python"], request["effort"]["threads"])}
+    facts: dict[str, Any] = {
+        "preflight": preflight(request["race_python"], request["effort"]["threads"])
+    }
     site, race_site = "/tmp/site", "/tmp/race-site"
-    facts["install"] = installing.install(request["python"], [request["requirement"]], request["wheels"], site)
+    facts["install"] = installing.install(
+        request["python"], [request["requirement"]], request["wheels"], site
+    )
     if facts["install"] is None:
-        facts["install"] = installing.beside(site, request["race_wheel"], request["python"], race_site)
+        facts["install"] = installing.beside(
+            site, request["race_wheel"], request["python"], race_site
+        )
     if facts["install"] is None:
         facts |= hunt(request, site, race_site)
     conduct.answer(sys.argv[2], facts)
@@ -62,9 +68,9 @@ def preflight(python: str, threads: int) -> dict[str, bool]:
         played = player.play([scenario])
         player.close()
         ended = canary in played.ended
-        seen[canary] = {place for event in played.events for place in event.get("places", [event["what"]])} | (
-            set() if ended else {"did not end"}
-        )
+        seen[canary] = {
+            place for event in played.events for place in event.get("places", [event["what"]])
+        } | (set() if ended else {"did not end"})
     print("preflight", seen, flush=True)
     return {
         "racy_seen": any(place.startswith("canary_step") for place in seen["canary_racy"]),
@@ -88,7 +94,11 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     if surface is None:
         return {"surface": None}
     plan = scenarios.plan(
-        surface, threads=effort["threads"], seed=request["seed"], pairs=effort["pairs"], signs=request["signs"]
+        surface,
+        threads=effort["threads"],
+        seed=request["seed"],
+        pairs=effort["pairs"],
+        signs=request["signs"],
     )
     print(
         f"{len(surface['callables'])} native callables, {len(surface['reached'])} can be called, {len(plan)} scenarios",
@@ -100,11 +110,18 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     by_id = {scenario["id"]: scenario for scenario in plan}
     ended = set(played.ended)
     events = conduct.unique(played.events)
-    prover = Prover(race, surface["prelude"], native, rounds=_ROUNDS, deadline=time.monotonic() + effort["race_s"])
+    prover = Prover(
+        race,
+        surface["prelude"],
+        native,
+        rounds=_ROUNDS,
+        deadline=time.monotonic() + effort["race_s"],
+    )
     races = [event for event in events if event["what"] == "race"]
     tested = tests_raced(request, race, native, {tuple(event["places"]) for event in races})
     own = sorted(
-        (event for event in races if is_own(event)), key=lambda event: scenarios.weight(by_id[event["scenario"]])
+        (event for event in races if is_own(event)),
+        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
     )
     harms = sorted(
         (event for event in events if event["what"] in {"crash", "hang"}),
@@ -112,7 +129,10 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     )
     return {
         "surface": {
-            **{name: surface[name] for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")},
+            **{
+                name: surface[name]
+                for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")
+            },
             "calls": speed.chosen(surface),
         },
         "plan": plan,
@@ -131,21 +151,30 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         "natives": sorted(native),
         **trials(plan, ended),
         "errors": played.errors,
-        "own_tests": {name: value for name, value in tested.items() if name != "races"} if tested else None,
+        "own_tests": {name: value for name, value in tested.items() if name != "races"}
+        if tested
+        else None,
         "races": [
             *proved(own[:_MOST_LISTED], by_id, prover, effort),
             *({**event, "calls": None} for event in tested.get("races", ()) if is_own(event)),
         ],
-        "advisory": [event for event in [*races, *tested.get("races", ())] if not is_own(event)][:_MOST_LISTED],
+        "advisory": [event for event in [*races, *tested.get("races", ())] if not is_own(event)][
+            :_MOST_LISTED
+        ],
         "harms": proved(harms[:_MOST_LISTED], by_id, prover, effort),
     }
 
 
 def trials(plan: list[dict[str, Any]], ended: set[str]) -> dict[str, int]:
     """Count what a race had to show itself in."""
-    done = [one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1]
+    done = [
+        one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1
+    ]
     made = sorted(conduct.slower(one)["iterations"] for one in done)
-    return {"pairs": sum(one["kind"] == "pair" for one in done), "side_by_side": made[len(made) // 2] if made else 0}
+    return {
+        "pairs": sum(one["kind"] == "pair" for one in done),
+        "side_by_side": made[len(made) // 2] if made else 0,
+    }
 
 
 def tests_raced(
@@ -155,8 +184,15 @@ def tests_raced(
     if request["tests"] is None:
         return {}
     tested = owntests.raced(race, request["wheels"], native, request["tests"])
-    fresh = {tuple(event["places"]): event for event in tested["races"] if tuple(event["places"]) not in known}
-    print(f"own tests under the sanitizer: {tested.get('passed')} passed, {len(fresh)} more races", flush=True)
+    fresh = {
+        tuple(event["places"]): event
+        for event in tested["races"]
+        if tuple(event["places"]) not in known
+    }
+    print(
+        f"own tests under the sanitizer: {tested.get('passed')} passed, {len(fresh)} more races",
+        flush=True,
+    )
     return {**tested, "races": list(fresh.values())[:_MOST_LISTED]}
 
 
@@ -166,7 +202,10 @@ def is_own(event: dict[str, Any]) -> bool:
 
 
 def proved(
-    events: list[dict[str, Any]], by_id: dict[str, dict[str, Any]], prover: Prover, effort: dict[str, Any]
+    events: list[dict[str, Any]],
+    by_id: dict[str, dict[str, Any]],
+    prover: Prover,
+    effort: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Show the first events again by small programs; the others stay as they were seen."""
     found: list[dict[str, Any]] = []
@@ -184,7 +223,12 @@ def proved(
             shown, ran, example = prover.count(small, sign, effort["times"])
             if shown:
                 title = describe(event)
-                entry |= {"calls": small, "script": prover.written(small, title), "shown": shown, "ran": ran}
+                entry |= {
+                    "calls": small,
+                    "script": prover.written(small, title),
+                    "shown": shown,
+                    "ran": ran,
+                }
                 if event["what"] != "race":
                     entry["arms"] = prover.arms(small, sign, 2)
                 entry["output"] = example.output[-3000:] if example else ""

@@ -6,7 +6,8 @@ from typing import Any
 
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
 _ACCESS = re.compile(
-    r"^  (?:Previous )?((?:atomic )?(?:[Rr]ead|[Ww]rite)) of size (\d+)|^  (?:Mutex|Cycle)", re.IGNORECASE
+    r"^  (?:Previous )?((?:atomic )?(?:[Rr]ead|[Ww]rite)) of size (\d+)|^  (?:Mutex|Cycle)",
+    re.IGNORECASE,
 )
 _FRAME = re.compile(r"^    #\d+ (.+?) (\S+|<null>) \((.+?)\+0x[0-9a-f]+\)")
 _FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
@@ -43,7 +44,9 @@ def _stacks(lines: list[str]) -> list[dict[str, Any]]:
         if line.startswith("  ") and not line.startswith("   "):
             open_ = bool(_ACCESS.match(line)) or ("Thread" not in line and "acquired" in line)
             if open_:
-                stacks.append({"access": line.strip().split(" by ")[0].split(" at ")[0].lower(), "frames": []})
+                stacks.append(
+                    {"access": line.strip().split(" by ")[0].split(" at ")[0].lower(), "frames": []}
+                )
         elif open_ and stacks and (match := _FRAME.match(line)):
             stacks[-1]["frames"].append(
                 {"function": match[1], "place": match[2], "module": match[3].rpartition("/")[2]}
@@ -74,14 +77,22 @@ def attributed(report: Report, modules: set[str]) -> dict[str, Any]:
         places.append(_place(frame))
         lines.append(_line(frame))
     if "mutex" in report["kind"] or "lock" in report["kind"]:
-        frames = [frame for stack in report["stacks"] for frame in stack["frames"] if frame["module"] in modules]
+        frames = [
+            frame
+            for stack in report["stacks"]
+            for frame in stack["frames"]
+            if frame["module"] in modules
+        ]
         places = sorted({_place(frame) for frame in frames}) or places
         owners = {"package"} if frames else owners
-    owner = next((name for name in ("package", "generator", "interpreter") if name in owners), "interpreter")
+    owner = next(
+        (name for name in ("package", "generator", "interpreter") if name in owners), "interpreter"
+    )
     tops = [stack["frames"][0]["function"].partition("(")[0] for stack in report["stacks"][:2]]
     # Lock-free code pairs an atomic access of its own with a plain one that something else orders, which cannot be seen here.
     lock_free = any(
-        "atomic" in stack["access"] and _is_own_atomic(stack["frames"][0], modules) for stack in report["stacks"][:2]
+        "atomic" in stack["access"] and _is_own_atomic(stack["frames"][0], modules)
+        for stack in report["stacks"][:2]
     )
     freed = any(top in _FREEING for top in tops) or "use-after-free" in report["kind"]
     return {
@@ -103,7 +114,9 @@ def _is_own_atomic(frame: dict[str, str], modules: set[str]) -> bool:
 
 def _is_generated(frame: dict[str, str]) -> bool:
     """Return whether nobody wrote a frame's code for this package: a code generator's runtime, or a system header."""
-    return frame["function"].startswith(_GENERATED) or frame["place"].startswith(("/usr/", "/opt/python/"))
+    return frame["function"].startswith(_GENERATED) or frame["place"].startswith(
+        ("/usr/", "/opt/python/")
+    )
 
 
 def _line(frame: dict[str, str]) -> str:
@@ -113,5 +126,9 @@ def _line(frame: dict[str, str]) -> str:
 
 def _place(frame: dict[str, str]) -> str:
     """Return a frame's function and file: lines move from release to release, and one fault has many."""
-    file = _line(frame).split(":")[0].rpartition("/")[2] if frame["place"] != "<null>" else frame["module"]
+    file = (
+        _line(frame).split(":")[0].rpartition("/")[2]
+        if frame["place"] != "<null>"
+        else frame["module"]
+    )
     return f"{frame['function'].replace('(anonymous namespace)::', '').partition('(')[0]} ({file})"

@@ -21,7 +21,9 @@ _WINDOW_US = 3000
 _ITERATIONS = (12, 600)
 
 
-def plan(surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()) -> list[Scenario]:
+def plan(
+    surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()
+) -> list[Scenario]:
     """Return every scenario for a surface, in the order they are worth running.
 
     Args:
@@ -67,19 +69,35 @@ def _scenario(kind: str, process: str, rows: list[list[dict[str, Any]]], **more:
         "sharing": "shared",
         "iterations": int(max(least, min(most, _WINDOW_US / max(1.0, mean_us)))),
         "natives": sorted({name for call in flat for name in call.get("native", ())}),
-        "rows": [[[call["text"], call["result"] if more.get("answers") else None] for call in row] for row in rows],
+        "rows": [
+            [[call["text"], call["result"] if more.get("answers") else None] for call in row]
+            for row in rows
+        ],
         **{name: value for name, value in more.items() if name != "answers"},
     }
 
 
 def _bare(operation: dict[str, Any], make: str | None) -> dict[str, Any]:
     """Return an operation that makes its own subject."""
-    return operation if make is None else {**operation, "text": f"(lambda s: {operation['text']})({make})"}
+    return (
+        operation
+        if make is None
+        else {**operation, "text": f"(lambda s: {operation['text']})({make})"}
+    )
 
 
 def _all_operations(surface: dict[str, Any]) -> list[dict[str, Any]]:
-    functions = [one for function in surface["functions"] for one in function["operations"] if "argument" not in one]
-    return functions + [_bare(one, subject["make"]) for subject in surface["subjects"] for one in subject["operations"]]
+    functions = [
+        one
+        for function in surface["functions"]
+        for one in function["operations"]
+        if "argument" not in one
+    ]
+    return functions + [
+        _bare(one, subject["make"])
+        for subject in surface["subjects"]
+        for one in subject["operations"]
+    ]
 
 
 def _first_calls(surface: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +115,12 @@ def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scena
         for place in range(0, len(listed), 80):
             part = listed[place : place + 80]
             yield _scenario(
-                "first", f"first-{number}-{place}", [part], sharing="fresh", iterations=len(part), once=True
+                "first",
+                f"first-{number}-{place}",
+                [part],
+                sharing="fresh",
+                iterations=len(part),
+                once=True,
             )
         chance.shuffle(listed)
 
@@ -108,15 +131,27 @@ def _first_use_of_each(surface: dict[str, Any]) -> Iterator[Scenario]:
     least, most = _FIRST_TURNS
     for turn in range(max(least, min(most, _FIRST_PROCESSES // max(1, len(listed))))):
         for number, one in enumerate(listed[:_MOST_FIRST]):
-            yield _scenario("first", f"first-one-{number}-{turn}", [[one]], sharing="fresh", iterations=2, once=True)
+            yield _scenario(
+                "first",
+                f"first-one-{number}-{turn}",
+                [[one]],
+                sharing="fresh",
+                iterations=2,
+                once=True,
+            )
 
 
 def _functions(surface: dict[str, Any], chance: random.Random, pairs: int) -> Iterator[Scenario]:
     """Functions with arguments of each thread's own: whatever they share is theirs."""
-    functions = [[one for one in function["operations"] if "argument" not in one] for function in surface["functions"]]
+    functions = [
+        [one for one in function["operations"] if "argument" not in one]
+        for function in surface["functions"]
+    ]
     functions = [listed for listed in functions if listed]
     for listed in functions:
-        yield _scenario("function", "functions", [[one] for one in listed[:4]], sharing="fresh", answers=True)
+        yield _scenario(
+            "function", "functions", [[one] for one in listed[:4]], sharing="fresh", answers=True
+        )
         if len(listed) > 1:
             yield _scenario("function", "functions", [listed], sharing="fresh", answers=True)
     couples = list(itertools.combinations(functions, 2))
@@ -125,7 +160,10 @@ def _functions(surface: dict[str, Any], chance: random.Random, pairs: int) -> It
         yield _scenario("functions", "functions", [left[:1], right[:1]], sharing="fresh")
     if functions:
         yield _scenario(
-            "functions", "functions", [[one for listed in functions for one in listed][:_MOST_CALLS]], sharing="fresh"
+            "functions",
+            "functions",
+            [[one for listed in functions for one in listed][:_MOST_CALLS]],
+            sharing="fresh",
         )
 
 
@@ -145,7 +183,8 @@ def _subjects(surface: dict[str, Any], chance: random.Random, pairs: int) -> Ite
     met: set[tuple[str, ...]] = set()
     # Of several objects of a kind, the one of which most can be asked stands for them.
     subjects = sorted(
-        surface["subjects"], key=lambda subject: -len({name for one in subject["operations"] for name in one["native"]})
+        surface["subjects"],
+        key=lambda subject: -len({name for one in subject["operations"] for name in one["native"]}),
     )
     for number, subject in enumerate(subjects):
         operations = subject["operations"]
@@ -160,9 +199,16 @@ def _subjects(surface: dict[str, Any], chance: random.Random, pairs: int) -> Ite
             continue
         known.add(subject["type"])
         # Each thread has subjects of its own: whatever they share is the type's, or the module's.
-        answering = [one for one in operations if one["result"] is not None][:_MOST_CALLS] or operations
+        answering = [one for one in operations if one["result"] is not None][
+            :_MOST_CALLS
+        ] or operations
         yield _scenario("private", process, [answering], make=make, sharing="fresh", answers=True)
-        yield _scenario("mixed", process, [chance.sample(operations, len(operations)) for _ in range(2)], make=make)
+        yield _scenario(
+            "mixed",
+            process,
+            [chance.sample(operations, len(operations)) for _ in range(2)],
+            make=make,
+        )
         yield from _pairs(operations, make, process, chance, pairs, subject["observe"], met)
         yield from _series(operations, make, process)
         yield from _life(operations, make, process)
@@ -187,12 +233,15 @@ def _pairs(
     variants: dict[str, list[dict[str, Any]]] = {}
     # What replaces an object is seen to free it only where the object is not a constant.
     for one in sorted(
-        operations, key=lambda one: not (one["changes"] and any(part in one["text"] for part in values.FRESH))
+        operations,
+        key=lambda one: not (one["changes"] and any(part in one["text"] for part in values.FRESH)),
     ):
         name = one["text"].partition("(")[0] if one["text"].startswith("s.") else one["text"][:24]
         variants.setdefault(name, []).append(one)
     couples = [(listed[0], listed[0]) for listed in variants.values()]
-    couples += [_about_the_same(left, right) for left, right in itertools.combinations(variants.values(), 2)]
+    couples += [
+        _about_the_same(left, right) for left, right in itertools.combinations(variants.values(), 2)
+    ]
     chance.shuffle(couples)
     couples.sort(key=lambda couple: -couple[0]["changes"] - couple[1]["changes"])
     fresh = [couple for couple in couples if _is_new(couple, met)]
@@ -212,9 +261,14 @@ def _about_the_same(
     alike = [
         (one, other)
         for one, other in itertools.product(left, right)
-        if _first_argument(one["text"]) and _first_argument(one["text"]) == _first_argument(other["text"])
+        if _first_argument(one["text"])
+        and _first_argument(one["text"]) == _first_argument(other["text"])
     ]
-    return max(alike, key=lambda couple: _new_objects(couple[0]) + _new_objects(couple[1]), default=(left[0], right[0]))
+    return max(
+        alike,
+        key=lambda couple: _new_objects(couple[0]) + _new_objects(couple[1]),
+        default=(left[0], right[0]),
+    )
 
 
 def _new_objects(operation: dict[str, Any]) -> int:
@@ -264,7 +318,10 @@ def _crossed(
     crossing = [(one, other) for one in operations for other in others if other in one["text"]]
     for one, other in crossing[:4]:
         inner = one["text"].replace(other, "o")
-        rows = [[{**one, "text": f"(lambda s, o: {inner})({given})"}] for given in ("s[0], s[1]", "s[1], s[0]")]
+        rows = [
+            [{**one, "text": f"(lambda s, o: {inner})({given})"}]
+            for given in ("s[0], s[1]", "s[1], s[0]")
+        ]
         yield _scenario("crossed", f"crossed-{make}", rows, make=make)
 
 
@@ -285,8 +342,17 @@ def _iteration(operations: list[dict[str, Any]], make: str, process: str) -> Ite
     texts = {one["text"] for one in operations}
     if "iter(s)" in texts:
         step = {"text": "next(s[1], None)", "us": 1.0, "result": None}
-        changes = [{**one, "text": f"(lambda s: {one['text']})(s[0])"} for one in operations if one["changes"]][:12]
-        yield _scenario("iterator", process, [[step], [step, *changes]], make=f"(lambda s: (s, iter(s)))({make})")
+        changes = [
+            {**one, "text": f"(lambda s: {one['text']})(s[0])"}
+            for one in operations
+            if one["changes"]
+        ][:12]
+        yield _scenario(
+            "iterator",
+            process,
+            [[step], [step, *changes]],
+            make=f"(lambda s: (s, iter(s)))({make})",
+        )
 
 
 def _meetings(surface: dict[str, Any]) -> Iterator[Scenario]:

@@ -86,7 +86,13 @@ _USUAL = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
 
 
 def written(
-    scenario: dict[str, Any], prelude: list[str], *, title: str, name: str, rounds: int, race: bool = False
+    scenario: dict[str, Any],
+    prelude: list[str],
+    *,
+    title: str,
+    name: str,
+    rounds: int,
+    race: bool = False,
 ) -> str:
     """Return the program for a scenario.
 
@@ -122,7 +128,13 @@ def written(
             *(["ctypes"] if race else []),
         }
     )
-    imports = "\n".join([*(f"import {module}" for module in needed), "", *(f"import {module}" for module in packages)])
+    imports = "\n".join(
+        [
+            *(f"import {module}" for module in needed),
+            "",
+            *(f"import {module}" for module in packages),
+        ]
+    )
     return _TEMPLATE.format(
         title=title.replace("\\", "\\\\").replace('"', "'"), name=name, imports=imports, threads=scenario["threads"], iterations=scenario["iterations"],
         rounds=1 if scenario["kind"] == "meeting" else rounds, sharing=scenario["sharing"], explained=_EXPLAINED[scenario["sharing"]],
@@ -154,12 +166,26 @@ def _classes(body: str) -> str:
     ]
     used = [one for one in wanted if f"values.{one.__name__}" in body]
     text = "\n\n".join(inspect.getsource(one) for one in used)
-    return f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}\n\n\n{text}\n" if used else ""
+    return (
+        f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}\n\n\n{text}\n"
+        if used
+        else ""
+    )
 
 
 def _keeping() -> str:
-    constants = f"WITHOUT_GIL = {keeping.WITHOUT_GIL}\nLOCAL, SHARED = {keeping.LOCAL}, {keeping.SHARED}"
-    return "\n\n".join(["", constants, "", inspect.getsource(keeping.keep), inspect.getsource(keeping.keep_callables)])
+    constants = (
+        f"WITHOUT_GIL = {keeping.WITHOUT_GIL}\nLOCAL, SHARED = {keeping.LOCAL}, {keeping.SHARED}"
+    )
+    return "\n\n".join(
+        [
+            "",
+            constants,
+            "",
+            inspect.getsource(keeping.keep),
+            inspect.getsource(keeping.keep_callables),
+        ]
+    )
 
 
 def _functions() -> str:

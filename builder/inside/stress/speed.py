@@ -69,7 +69,11 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     with Turns(interpreters, request["prelude"], [PLAIN, *request["calls"]]) as turns:
         turns.play(time.monotonic() + request["seconds"])
     print(f"measured {len(turns.rates) - 1} calls in {turns.rounds} rounds", flush=True)
-    return {"cpus": min(request["cpus"], len(os.sched_getaffinity(0))), "install": failed, **turns.told()}
+    return {
+        "cpus": min(request["cpus"], len(os.sched_getaffinity(0))),
+        "install": failed,
+        **turns.told(),
+    }
 
 
 def chosen(surface: dict[str, Any]) -> list[Call]:
@@ -86,11 +90,17 @@ def chosen(surface: dict[str, Any]) -> list[Call]:
         for native in operation["native"]:
             special = native.rpartition(".")[2].startswith("__")
             rank = (special, not operation["direct"], operation["changes"])
-            straight = "(" in operation["text"] and "values." not in operation["text"]  # those wait on purpose
+            straight = (
+                "(" in operation["text"] and "values." not in operation["text"]
+            )  # those wait on purpose
             if straight and (native not in found or rank < found[native][0]):
                 found[native] = (rank, {"make": make, "text": operation["text"], "native": native})
-    public = [call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if not rank[0]]
-    special = [call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if rank[0]]
+    public = [
+        call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if not rank[0]
+    ]
+    special = [
+        call for _, (rank, call) in sorted(found.items(), key=lambda item: item[0]) if rank[0]
+    ]
     once = {(call["make"], call["text"]): call for call in [*_spread(public), *_spread(special)]}
     return list(once.values())[:_TRIED]
 
@@ -123,7 +133,9 @@ class Turns:
         gil: whether the package turned the GIL on.
     """
 
-    def __init__(self, interpreters: dict[str, Interpreter], prelude: list[str], calls: list[Call]) -> None:
+    def __init__(
+        self, interpreters: dict[str, Interpreter], prelude: list[str], calls: list[Call]
+    ) -> None:
         self.calls = calls
         self.rates: dict[int, dict[str, dict[int, list[tuple[float, float]]]]] = {}
         self.left_out: Counter[str] = Counter()
@@ -134,7 +146,9 @@ class Turns:
         self._folder = tempfile.TemporaryDirectory()
         prepared = Path(self._folder.name) / "prepared.json"
         prepared.write_text(json.dumps({"prelude": prelude, "calls": calls}))
-        self._runners = {abi: Runner(one, str(prepared), self._folder.name) for abi, one in interpreters.items()}
+        self._runners = {
+            abi: Runner(one, str(prepared), self._folder.name) for abi, one in interpreters.items()
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -164,10 +178,15 @@ class Turns:
         try:
             if place > 0:  # the loop is known to be fit
                 asked = {"check": place, "slowest_s": _SLICE_S / 8}
-                why = min({runner.ask(asked)["why"] for runner in self._runners.values()} - {None}, default=None)
+                why = min(
+                    {runner.ask(asked)["why"] for runner in self._runners.values()} - {None},
+                    default=None,
+                )
             if why is None:
                 self._counts[place] = self._count(place)
-                self.rates[place] = {abi: {threads: [] for threads in THREADS} for abi in self._runners}
+                self.rates[place] = {
+                    abi: {threads: [] for threads in THREADS} for abi in self._runners
+                }
         except UnmeasurableError as error:
             why = error.why
         if place > 0:
@@ -189,7 +208,10 @@ class Turns:
             count *= _STEP
         # What an object has grown to may make a call on it longer: then it matters how often it was made before.
         few, many = (
-            min(told["cpu"] / told["count"] for told in (self._asked(runner, place, 1, times) for _ in range(3)))
+            min(
+                told["cpu"] / told["count"]
+                for told in (self._asked(runner, place, 1, times) for _ in range(3))
+            )
             for times in (max(UNROLLED, count // _STEP), count)
         )
         if place > 0 and many > _UNEVEN * few:
@@ -220,11 +242,17 @@ class Turns:
     def _once(self, place: int, abi: str, threads: int) -> tuple[float, float]:
         told = self._asked(self._runners[abi], place, threads, self._counts[place])
         self.gil |= told["gil"]
-        return round(told["count"] / told["wall"], 1), round(told["count"] / max(told["cpu"], 1e-9), 1)
+        return round(told["count"] / told["wall"], 1), round(
+            told["count"] / max(told["cpu"], 1e-9), 1
+        )
 
     def told(self) -> dict[str, Any]:
         """Return the facts."""
-        measured = [{**self.calls[place], "rates": rates} for place, rates in sorted(self.rates.items()) if self.rounds]
+        measured = [
+            {**self.calls[place], "rates": rates}
+            for place, rates in sorted(self.rates.items())
+            if self.rounds
+        ]
         plain = measured[0] if measured and measured[0]["native"] == "" else None
         return {
             "gil": self.gil,

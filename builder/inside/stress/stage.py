@@ -48,7 +48,9 @@ def main() -> None:
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
 
 
-def perform(request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[Any], Any] | None) -> None:
+def perform(
+    request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[Any], Any] | None
+) -> None:
     """Run a list of scenarios until it is done or its time is up, and end the process."""
     os.setpgid(0, 0)
     sink = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -75,7 +77,10 @@ def perform(request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[
                 "errors": errors,
                 "wrong": wrong,
             }
-            lines.write(json.dumps({**line, "reports": [before, _size(reports)], "gil": gil_enabled()}) + "\n")
+            lines.write(
+                json.dumps({**line, "reports": [before, _size(reports)], "gil": gil_enabled()})
+                + "\n"
+            )
     sys.stderr.flush()
     os._exit(0)
 
@@ -91,7 +96,9 @@ class Crew:
         """Run a function of a thread's number in that many threads, and wait for them."""
         while len(self._inboxes) < count:
             self._inboxes.append(queue.SimpleQueue())
-            threading.Thread(target=self._serve, args=(len(self._inboxes) - 1,), daemon=True).start()
+            threading.Thread(
+                target=self._serve, args=(len(self._inboxes) - 1,), daemon=True
+            ).start()
         for inbox in self._inboxes[:count]:
             inbox.put(work)
         for _ in range(count):

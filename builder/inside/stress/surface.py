@@ -15,7 +15,13 @@ _BUILTIN = (
     types.ClassMethodDescriptorType,
 )
 _DATA = (types.GetSetDescriptorType, types.MemberDescriptorType)
-_FOREIGN_FUNCTIONS = {"cython_function_or_method", "fused_cython_function", "nb_func", "nb_method", "instancemethod"}
+_FOREIGN_FUNCTIONS = {
+    "cython_function_or_method",
+    "fused_cython_function",
+    "nb_func",
+    "nb_method",
+    "instancemethod",
+}
 _IDLE_SLOTS = {
     "__new__", "__init__", "__getattribute__", "__setattr__", "__delattr__", "__doc__", "__module__", "__weakref__", "__dict__",
     "__pyx_vtable__", "__class_getitem__", "__init_subclass__", "__subclasshook__", "__pyx_capi__", "__dir__",
@@ -41,7 +47,11 @@ def is_native_function(value: object) -> bool:
 
 def is_native_type(value: object) -> bool:
     """Return whether a value is a class that native code defines: the compiler of Python notes the line of its own."""
-    return isinstance(value, type) and "__firstlineno__" not in value.__dict__ and value.__module__ != "builtins"
+    return (
+        isinstance(value, type)
+        and "__firstlineno__" not in value.__dict__
+        and value.__module__ != "builtins"
+    )
 
 
 class Surface:
@@ -76,7 +86,11 @@ class Surface:
         for name, value in vars(module).items():
             if name in _IDLE_SLOTS or name.startswith("__pyx"):
                 continue
-            if is_native_function(value) and id(value) not in self.functions and self._ours(value, module):
+            if (
+                is_native_function(value)
+                and id(value) not in self.functions
+                and self._ours(value, module)
+            ):
                 self.functions[id(value)] = f"{module.__name__}.{name}"
                 self.callables[f"{module.__name__}.{name}"] = None
             elif is_native_type(value) and self._ours(value, module):
@@ -114,9 +128,15 @@ class Surface:
             return None
         if isinstance(function, type):
             return self.types.get(id(function))
-        for holder in (getattr(function, "__objclass__", None), getattr(function, "__self__", None), owner):
+        for holder in (
+            getattr(function, "__objclass__", None),
+            getattr(function, "__self__", None),
+            owner,
+        ):
             if holder is not None and (
-                found := self.attribute_name(holder if isinstance(holder, type) else type(holder), name)
+                found := self.attribute_name(
+                    holder if isinstance(holder, type) else type(holder), name
+                )
             ):
                 return found
         return None
@@ -132,7 +152,8 @@ class Surface:
         """Give every class and function with the shortest name it can be reached by, native ones first."""
         named: dict[int, tuple[str, Any]] = {}
         for module in sorted(
-            self.modules.values(), key=lambda module: (module.__name__.count("_"), module.__name__.count("."))
+            self.modules.values(),
+            key=lambda module: (module.__name__.count("_"), module.__name__.count(".")),
         ):
             for name, value in sorted(vars(module).items()):
                 if name.startswith("__") or not self._wanted(value):
@@ -143,15 +164,21 @@ class Surface:
         ours = {**self.types, **self.functions}
         # What has no public name is called by the package's own code, which may guard it.
         if any(_rank(text)[0] == 0 for text, _ in named.values()):
-            named = {key: (text, value) for key, (text, value) in named.items() if _rank(text)[0] == 0}
-        yield from sorted(named.values(), key=lambda item: (id(item[1]) not in ours, _rank(item[0])))
+            named = {
+                key: (text, value) for key, (text, value) in named.items() if _rank(text)[0] == 0
+            }
+        yield from sorted(
+            named.values(), key=lambda item: (id(item[1]) not in ours, _rank(item[0]))
+        )
 
     def _wanted(self, value: Any) -> bool:
         if not (isinstance(value, type) or is_native_function(value) or inspect.isfunction(value)):
             return False
         if isinstance(value, type) and issubclass(value, BaseException):
             return False
-        if value.__name__.startswith("_") and not (is_native_function(value) or is_native_type(value)):
+        if value.__name__.startswith("_") and not (
+            is_native_function(value) or is_native_type(value)
+        ):
             return False
         return (
             id(value) in self.types
@@ -170,6 +197,9 @@ def own_names(kind: type) -> list[str]:
         name
         for name, value in kind.__dict__.items()
         if name not in _IDLE_SLOTS
-        and (is_native_function(value) or isinstance(value, (*_DATA, staticmethod, classmethod, property)))
+        and (
+            is_native_function(value)
+            or isinstance(value, (*_DATA, staticmethod, classmethod, property))
+        )
         and not name.startswith("__pyx")
     ]

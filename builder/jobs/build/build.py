@@ -110,7 +110,10 @@ class Build:
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, *lenders, _ = self.needs
-        return {image: inputs[image].facts["content"], **{name: lent(inputs[name], self._building) for name in lenders}}
+        return {
+            image: inputs[image].facts["content"],
+            **{name: lent(inputs[name], self._building) for name in lenders},
+        }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("build", 3, self.settings(), list(self.reads(inputs).values()))
@@ -128,17 +131,28 @@ class Build:
                 error=f"{self.base} has no system package {', '.join(missing)}",
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
-            return self._result(dict.fromkeys(self._building, failure), {}, {}, {"limits": {}}, tools)
+            return self._result(
+                dict.fromkeys(self._building, failure), {}, {}, {"limits": {}}, tools
+            )
         index = partial(tools.index.session, inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
         with tools.store.scratch() as scratch:
-            return self._build(image["tag"], index, [inputs[name] for name in self.lenders], scratch, tools)
+            return self._build(
+                image["tag"], index, [inputs[name] for name in self.lenders], scratch, tools
+            )
 
     def _build(
-        self, image: str, index: Callable[[], Session], lenders: Sequence[Evidence], scratch: Path, tools: Tools
+        self,
+        image: str,
+        index: Callable[[], Session],
+        lenders: Sequence[Evidence],
+        scratch: Path,
+        tools: Tools,
     ) -> Result:
         project = self._project(scratch / "sdist", tools)
         if isinstance(project, Failure):
-            return self._result(dict.fromkeys(self._building, project), {}, {}, {"limits": {}}, tools)
+            return self._result(
+                dict.fromkeys(self._building, project), {}, {}, {"limits": {}}, tools
+            )
         for path, content in lending(lenders, self._building, tools.store).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
@@ -163,21 +177,30 @@ class Build:
             wheels |= ended.wheels
             if ended.call is not None:
                 failure, failed = ended.call.explain(tools.log, self.name)
-                if (untold := ended.visit.undetermined()) is not None and not network.decides(failure):
+                if (untold := ended.visit.undetermined()) is not None and not network.decides(
+                    failure
+                ):
                     raise untold
                 failures[failed], calls[failed] = failure, ended.call
                 rest = [abi for abi in abis if abi != failed and abi not in wheels]
                 waiting += [(abi,) for abi in rest]
             failures |= {
                 abi: Failure(
-                    code="WF206", stage="build", error="cibuildwheel made no wheel for it", remedy="see the log"
+                    code="WF206",
+                    stage="build",
+                    error="cibuildwheel made no wheel for it",
+                    remedy="see the log",
                 )
                 for abi in abis
                 if ended.call is None and abi not in wheels
             }
         tools.index.keep(self.id, visit, better=bool(wheels))
         return self._result(
-            failures, calls, wheels, {"limits": usage, "compiler_cache": compiled, **visit.record()}, tools
+            failures,
+            calls,
+            wheels,
+            {"limits": usage, "compiler_cache": compiled, **visit.record()},
+            tools,
         )
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
@@ -197,11 +220,17 @@ class Build:
         facts: Mapping[str, Any], tools: Tools,
     ) -> Result:  # fmt: skip
         abis: dict[str, Any] = {
-            abi: {"failure": asdict(failure), **({"call": asdict(calls[abi])} if abi in calls else {})}
+            abi: {
+                "failure": asdict(failure),
+                **({"call": asdict(calls[abi])} if abi in calls else {}),
+            }
             for abi, failure in failures.items()
         }
         abis |= {
-            abi: {"wheel": path.name, "requires_python": wheel_metadata(path).get("requires_python", "")}
+            abi: {
+                "wheel": path.name,
+                "requires_python": wheel_metadata(path).get("requires_python", ""),
+            }
             for abi, path in wheels.items()
         }
         for path in wheels.values():
@@ -214,13 +243,17 @@ class Build:
         try:
             project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
         except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-            return Failure(code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy="")
+            return Failure(
+                code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy=""
+            )
         for number, patch in enumerate(self.patches):
             (project / _PATCHES).mkdir(exist_ok=True)
             (project / _PATCHES / f"{number:03}.patch").write_text(patch)
         return project
 
-    def config(self, abis: Sequence[str], image: str, create_arguments: Sequence[str]) -> dict[str, Any]:
+    def config(
+        self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
+    ) -> dict[str, Any]:
         """Return cibuildwheel's whole configuration; the project's own is not read."""
         config: dict[str, Any] = {
             "build": [f"{abi}-manylinux_x86_64" for abi in abis],
@@ -244,7 +277,8 @@ class Build:
         }
         if self.config_settings:
             config["config-settings"] = {
-                name: list(values) if len(values) > 1 else values[0] for name, values in self.config_settings.items()
+                name: list(values) if len(values) > 1 else values[0]
+                for name, values in self.config_settings.items()
             }
         prepare = [*([_APPLY] if self.patches else []), *([TAKE_LOAN] if self.requires else [])]
         if prepare:

@@ -53,7 +53,13 @@ class CibuildwheelCall:
     """One call of cibuildwheel."""
 
     def __init__(
-        self, build: Build, abis: tuple[str, ...], image: str, project: Path, folder: Path, tools: Tools
+        self,
+        build: Build,
+        abis: tuple[str, ...],
+        image: str,
+        project: Path,
+        folder: Path,
+        tools: Tools,
     ) -> None:
         self._build = build
         self._abis = abis
@@ -68,7 +74,9 @@ class CibuildwheelCall:
     def run(self, session: Session) -> CallOutcome:
         (self._folder / "wheels").mkdir(parents=True)
         limits = Limits(
-            memory_bytes=self._build.memory_bytes, processes=_PROCESSES, timeout_s=float(self._build.timeout_s)
+            memory_bytes=self._build.memory_bytes,
+            processes=_PROCESSES,
+            timeout_s=float(self._build.timeout_s),
         )
         cache = CompilerCache(base=self._build.base, sdist_sha256=self._build.sdist_sha256)
         arguments = self._tools.engine.create_arguments(limits, self._label, session.leg, cache)
@@ -80,11 +88,19 @@ class CibuildwheelCall:
             file.seek(start)
             read = file.read()
         printed = read.decode(errors="replace")
-        wheels = {_abi_of(path, self._abis): path for path in sorted((self._folder / "wheels").glob("*.whl"))}
+        wheels = {
+            _abi_of(path, self._abis): path
+            for path in sorted((self._folder / "wheels").glob("*.whl"))
+        }
         usage, compiled, visit = _usage(printed), compiler_cache.uses(printed), session.visit()
         if exit_code == 0:
             return CallOutcome(wheels=wheels, usage=usage, compiled=compiled, visit=visit)
-        limited = self._cut or self._crowded or usage.get("memory-kills") or usage.get("processes-refused")
+        limited = (
+            self._cut
+            or self._crowded
+            or usage.get("memory-kills")
+            or usage.get("processes-refused")
+        )
         if not limited and (why := broken(printed)):
             raise CannotTellError(f"{why} (log: {self._tools.log})")
         call = Call(
@@ -122,7 +138,11 @@ class CibuildwheelCall:
 
     def _host_environment(self) -> dict[str, str]:
         """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
+            if name in os.environ
+        }
         scratch = str(self._folder)
         return {
             **kept, **host.proxies(), **self._tools.engine.command_environment(),

@@ -44,20 +44,24 @@ def _pattern(
 ) -> Pattern:  # fmt: skip
     compiled = re.compile(regex, re.MULTILINE)
     return Pattern(
-        code=code, regex=compiled, error=error, remedy=remedy, missing=missing, name=name, certainty=certainty
+        code=code,
+        regex=compiled,
+        error=error,
+        remedy=remedy,
+        missing=missing,
+        name=name,
+        certainty=certainty,
     )
 
 
-def _absent(regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR) -> Pattern:
-    remedy = (
-        f"find the package with `apt-file search {sought}` on the base and add it to `apt` in [packages.{{package}}]"
-    )
+def _absent(
+    regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR
+) -> Pattern:
+    remedy = f"find the package with `apt-file search {sought}` on the base and add it to `apt` in [packages.{{package}}]"
     return _pattern("WF202", regex, error, remedy, missing=missing, certainty=certainty)
 
 
-_UNDECLARED = (
-    "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
-)
+_UNDECLARED = "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
 
 PATTERNS = (
     _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",

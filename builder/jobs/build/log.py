@@ -61,7 +61,9 @@ class Call:
 def rules() -> str:
     """Return a hash of the rules by which logs are read, so that what other rules made of one can be told."""
     folder = ROOT / "jobs" / "build"
-    return digest([(folder / name).read_text() for name in ("log.py", "error_patterns.py", "network.py")])[:16]
+    return digest(
+        [(folder / name).read_text() for name in ("log.py", "error_patterns.py", "network.py")]
+    )[:16]
 
 
 def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
@@ -133,7 +135,9 @@ def broken(log: str) -> str | None:
     """
     if _FULL in log:
         return "the disk is full"
-    if _CONTAINER in log and _LIMITS not in log:  # the image's entry point prints them whatever the build does
+    if (
+        _CONTAINER in log and _LIMITS not in log
+    ):  # the image's entry point prints them whatever the build does
         return "the build's container ended before the build did: it, or its engine, was killed"
     return None
 
@@ -185,8 +189,17 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
     if found is not None:
         code = "WF210" if stage == "repairing wheel" and found.code == "WF201" else found.code
         return replace(found, code=code, stage=stage)
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("wheelfarm-limits")]
-    return Failure(code="WF201", stage=stage, error=lines[-1][:_LIMIT] if lines else "no output", remedy="see the log")
+    lines = [
+        line.strip()
+        for line in text.splitlines()
+        if line.strip() and not line.startswith("wheelfarm-limits")
+    ]
+    return Failure(
+        code="WF201",
+        stage=stage,
+        error=lines[-1][:_LIMIT] if lines else "no output",
+        remedy="see the log",
+    )
 
 
 def _match(text: str, package: str) -> Failure | None:
@@ -215,5 +228,7 @@ def _caller(text: str, match: re.Match[str]) -> str:
     """Say which line of the package an error inside a header of the system comes from, as the compiler tells it."""
     if not match[0].startswith("/usr/"):
         return ""
-    called = re.findall(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", text[: match.start()], re.MULTILINE)
+    called = re.findall(
+        r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", text[: match.start()], re.MULTILINE
+    )
     return f" (required from {called[-1]})" if called else ""

@@ -43,7 +43,10 @@ def hosts_in(log: str, own: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for error in _CUT_OFF.finditer(log):
         before = log[max(0, error.start() - _BEFORE) : error.start()]
-        near = [*_names(log[error.start() : error.end() + _AFTER], own)[:1], *_names(before, own)[-1:]]
+        near = [
+            *_names(log[error.start() : error.end() + _AFTER], own)[:1],
+            *_names(before, own)[-1:],
+        ]
         found[near[-1] if near else UNNAMED] = None
     return tuple(found)
 

@@ -30,7 +30,9 @@ def constraints_of(abi: str) -> str:
     return f"{_PLACE}/{abi}.txt"
 
 
-def lending(builds: Sequence[Evidence], abis: Sequence[str], store: Store) -> dict[str, bytes | Path]:
+def lending(
+    builds: Sequence[Evidence], abis: Sequence[str], store: Store
+) -> dict[str, bytes | Path]:
     """Return the files of a loan, by path relative to the project; none where nothing is lent.
 
     What has no wheel for an ABI is not lent: the frontend asks the index for it.
@@ -55,4 +57,6 @@ def lending(builds: Sequence[Evidence], abis: Sequence[str], store: Store) -> di
 
 def in_place(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
     """Return the files of a loan by their absolute paths in the container."""
-    return {f"{_PLACE}/{path.removeprefix(f'{_CARRIED}/')}": content for path, content in files.items()}
+    return {
+        f"{_PLACE}/{path.removeprefix(f'{_CARRIED}/')}": content for path, content in files.items()
+    }

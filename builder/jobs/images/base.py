@@ -63,5 +63,7 @@ class BaseImage(Image):
     def _bootstrap(self, tag: str, tools: Tools) -> None:
         with tools.store.scratch() as scratch:
             root = scratch / "root.tar"
-            bootstrap.make_root(self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say)
+            bootstrap.make_root(
+                self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say
+            )
             tools.engine.import_root(root, tag)

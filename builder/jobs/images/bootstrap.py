@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base, Distribution
 
-_DOCUMENTATION = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
+_DOCUMENTATION = (
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+)
 _TIMEOUT_S = 900.0
 
 
@@ -47,7 +52,9 @@ def make_root(
     """
     if shutil.which("mmdebstrap") is None:
         try:
-            provision.install(provision.BOOTSTRAP_PACKAGES, "mmdebstrap, which makes base images", say)
+            provision.install(
+                provision.BOOTSTRAP_PACKAGES, "mmdebstrap, which makes base images", say
+            )
         except EngineMissingError as error:
             raise CannotTellError(f"mmdebstrap is not installed: {error}") from None
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
@@ -82,10 +89,17 @@ def _keyring(distribution: Distribution, scratch: Path, log: Path, stop: threadi
     if installed.is_file():
         return installed
     if distribution.keyring_suite is None:
-        raise CannotTellError(f"{installed} is missing; install the package {distribution.keyring_package}")
+        raise CannotTellError(
+            f"{installed} is missing; install the package {distribution.keyring_package}"
+        )
     root = scratch / "keyring"
     _mmdebstrap(
-        ["--variant=extract", f"--include={distribution.keyring_package}", distribution.keyring_suite, str(root)],
+        [
+            "--variant=extract",
+            f"--include={distribution.keyring_package}",
+            distribution.keyring_suite,
+            str(root),
+        ],
         log,
         stop,
     )
@@ -94,7 +108,9 @@ def _keyring(distribution: Distribution, scratch: Path, log: Path, stop: threadi
 
 def _mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
     with log.open("ab") as output:
-        process = subprocess.Popen(["mmdebstrap", *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["mmdebstrap", *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
         waited = 0.0
         try:
             while process.poll() is None:
@@ -110,4 +126,6 @@ def _mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
     if process.returncode != 0:
         lines = log.read_text(errors="replace").splitlines()
         errors = [line for line in lines if line.startswith("E:")] or lines[-1:]
-        raise CannotTellError(f"the archive did not give {arguments[-1]}: {errors[0] if errors else 'no output'}")
+        raise CannotTellError(
+            f"the archive did not give {arguments[-1]}: {errors[0] if errors else 'no output'}"
+        )

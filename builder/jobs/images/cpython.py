@@ -25,7 +25,9 @@ _TIMEOUT_S = (15, 120)
 
 def default_cache() -> Path:
     """Return the folder downloads are kept in."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelfarm" / "sources"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelfarm" / "sources"
+    )
 
 
 def cached(release: Release) -> list[Path]:
@@ -76,7 +78,9 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
     """Download a file, and return why it is refused, or None."""
     try:
         with (
-            requests.get(url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())) as response,
+            requests.get(
+                url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())
+            ) as response,
             written_aside(target) as aside,
         ):
             response.raise_for_status()

@@ -46,9 +46,13 @@ def ca_digest() -> str:
 def installed_packages(tag: str, tools: Tools) -> str:
     """List an image's system packages with their versions; the list is what a base's content is."""
     target = "/tmp/list"  # noqa: S108 - inside a throw-away container
-    script = "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort"
+    script = (
+        "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort"
+    )
     command = ["sh", "-c", f"({script}) > {target}"]
-    task = Task(image=tag, command=command, collect=target, user="root", limits=Limits(timeout_s=120))
+    task = Task(
+        image=tag, command=command, collect=target, user="root", limits=Limits(timeout_s=120)
+    )
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if ended.exit_code != 0 or not ended.output:
         raise CannotTellError(f"{tag} does not run: exit code {ended.exit_code}")
@@ -62,7 +66,9 @@ def build(
     """Build an image from files of images/ and return what went wrong, or None."""
     context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
     # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
-    labelled = re.sub(r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", recipe(dockerfile), flags=re.MULTILINE)
+    labelled = re.sub(
+        r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", recipe(dockerfile), flags=re.MULTILINE
+    )
     context |= {"Dockerfile": labelled.encode(), **(extra or {})}
 
     def log(text: str) -> None:
@@ -72,7 +78,12 @@ def build(
             tools.say(f"step {step[1]}: {step[2][:80]}")
 
     return tools.engine.build_image(
-        tag, context=context, arguments=arguments, labels={CA_LABEL: ca_digest()}, log=log, stop=tools.stop
+        tag,
+        context=context,
+        arguments=arguments,
+        labels={CA_LABEL: ca_digest()},
+        log=log,
+        stop=tools.stop,
     )
 
 

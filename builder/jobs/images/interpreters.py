@@ -39,11 +39,18 @@ class InterpretersImage(Image):
         return (f"image:{self.base}",)
 
     def settings(self) -> Mapping[str, object]:
-        builds = [(abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis]
-        return {"interpreter": builds, "recipe": [recipe("interpreters.Dockerfile"), recipe("build-interpreter.sh")]}
+        builds = [
+            (abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis
+        ]
+        return {
+            "interpreter": builds,
+            "recipe": [recipe("interpreters.Dockerfile"), recipe("build-interpreter.sh")],
+        }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("interpreters", *self.settings().values(), inputs[self.needs[0]].facts["content"])
+        return digest(
+            "interpreters", *self.settings().values(), inputs[self.needs[0]].facts["content"]
+        )
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -53,7 +60,9 @@ class InterpretersImage(Image):
         return facts(tag, key, tools)
 
     def _compile(self, tag: str, base_tag: str, tools: Tools) -> None:
-        sources = {abi.release: cpython.fetch(self.releases[abi.release], tools.say) for abi in self.abis}
+        sources = {
+            abi.release: cpython.fetch(self.releases[abi.release], tools.say) for abi in self.abis
+        }
         lines = (" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis)
         failure = build(
             tag,
@@ -89,7 +98,9 @@ class RaceInterpreter(Image):
         return {"interpreter": built, "recipe": recipes}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("race-interpreter", *self.settings().values(), inputs[self.needs[0]].facts["content"])
+        return digest(
+            "race-interpreter", *self.settings().values(), inputs[self.needs[0]].facts["content"]
+        )
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -102,7 +113,9 @@ class RaceInterpreter(Image):
             }
             source = {"source.tar.xz": cpython.fetch(self.release, tools.say)}
             recipe = "race-interpreter.Dockerfile"
-            if failure := build(tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source):
+            if failure := build(
+                tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source
+            ):
                 raise CannotTellError(
                     f"the interpreter with ThreadSanitizer did not build: {failure} (log: {tools.log})"
                 )

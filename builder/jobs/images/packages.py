@@ -55,7 +55,10 @@ class PackagesImage(Image):
         key = self.key(inputs)
         tag = tag_of(f"{self.role}-{self.base}", key)
         if tools.engine.image_labels(tag) is None:
-            arguments = {"BUILDER": inputs[self.needs[0]].facts["tag"], "PACKAGES": " ".join(self.packages)}
+            arguments = {
+                "BUILDER": inputs[self.needs[0]].facts["tag"],
+                "PACKAGES": " ".join(self.packages),
+            }
             if failure := build(tag, "packages.Dockerfile", (), arguments, tools):
                 return self._without_image(failure, tools)
         return facts(tag, digest(key, installed_packages(tag, tools)), tools)

@@ -48,7 +48,10 @@ class IndexImage(image.Image):
         return (f"image:verify-{self.base}",)
 
     def settings(self) -> Mapping[str, object]:
-        return {"recipe": [image.recipe(name) for name in (_DOCKERFILE, _TOOLS)], "ABIs": self.abi.directory}
+        return {
+            "recipe": [image.recipe(name) for name in (_DOCKERFILE, _TOOLS)],
+            "ABIs": self.abi.directory,
+        }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("index", *self.settings().values(), inputs[self.needs[0]].facts["content"])
@@ -63,5 +66,7 @@ class IndexImage(image.Image):
                 "HOST_ENVIRONMENT": host.container_assignments(),
             }
             if failure := image.build(tag, _DOCKERFILE, (_TOOLS,), arguments, tools):
-                raise CannotTellError(f"the image of the index proxy did not build: {failure} (log: {tools.log})")
+                raise CannotTellError(
+                    f"the image of the index proxy did not build: {failure} (log: {tools.log})"
+                )
         return image.facts(tag, key, tools)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from builder import host
 from builder.config import catalog
 from builder.errors import CannotTellError
-from builder.jobs.images.image import CA_LABEL, Image, build, ca_digest, facts, installed_packages, recipe, tag_of
+from builder.jobs.images.image import (
+    CA_LABEL,
+    Image,
+    build,
+    ca_digest,
+    facts,
+    installed_packages,
+    recipe,
+    tag_of,
+)
 from builder.jobs.images.interpreters import INTERPRETERS
 from builder.jobs.job import Result
 from builder.store.hashing import digest
@@ -46,7 +55,11 @@ class PythonImage(Image):
         return {"recipe": recipes, "runtime packages": self.base.runtime}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(self.role, *self.settings().values(), [inputs[need].facts["content"] for need in self.needs])
+        return digest(
+            self.role,
+            *self.settings().values(),
+            [inputs[need].facts["content"] for need in self.needs],
+        )
 
     def present(self, evidence: Evidence, engine: Engine) -> bool:
         labels = engine.image_labels(evidence.facts["tag"])
@@ -69,7 +82,9 @@ class PythonImage(Image):
             "HOST_ENVIRONMENT": host.container_assignments(),
         }
         bundle = {"ca-certificates.crt": host.ca_bundle()}
-        if failure := build(tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle):
+        if failure := build(
+            tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle
+        ):
             raise CannotTellError(
                 f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})"
             )

@@ -41,7 +41,11 @@ class RaceImage(Image):
         return {"recipe": recipes, "sanitizer": self.base.sanitizer, "ABIs": self.abi.directory}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("race", *self.settings().values(), [inputs[need].facts["content"] for need in self.needs])
+        return digest(
+            "race",
+            *self.settings().values(),
+            [inputs[need].facts["content"] for need in self.needs],
+        )
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
@@ -55,5 +59,7 @@ class RaceImage(Image):
                 "PLAIN": self.abi.directory,
             }
             if failure := build(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
-                raise CannotTellError(f"the race detector's image did not build: {failure} (log: {tools.log})")
+                raise CannotTellError(
+                    f"the race detector's image did not build: {failure} (log: {tools.log})"
+                )
         return facts(tag, digest(key, installed_packages(tag, tools)), tools)

@@ -75,7 +75,10 @@ class Exercise:
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, race, *builds, _ = self.needs
-        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
+        wheels = {
+            name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "")
+            for name in builds
+        }
         return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -105,7 +108,9 @@ class Exercise:
         if "kit" not in race.facts:  # there was nothing to look for races with
             path = tools.store.file(self.sdist_sha256)
             session = tools.index.session(index.facts["tag"], self.id, tools.stop)
-            needed = test_wheels.fetched(path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools)
+            needed = test_wheels.fetched(
+                path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools
+            )
             visit = session.visit()
             if needed.missing and (untold := visit.undetermined()) is not None:
                 raise untold
@@ -116,16 +121,27 @@ class Exercise:
             image=image.facts["tag"],
             command=[python, "/farm/stress/exercise.py", "/farm/request.json", _OUTPUT],
             files={
-                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
-                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                **{
+                    f"/farm/wheels/{name}": tools.store.file(sha256)
+                    for name, sha256 in served.items()
+                },
+                **{
+                    f"/farm/stress/{name}": text.encode()
+                    for name, text in stress_programs().items()
+                },
                 sdist: tools.store.file(self.sdist_sha256),
                 **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
                 "/farm/request.json": json.dumps(request).encode(),
             },
             collect=_OUTPUT,
-            limits=Limits(memory_bytes=4 << 30, timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s),
+            limits=Limits(
+                memory_bytes=4 << 30,
+                timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s,
+            ),
         )
-        return Result(facts={"wheel": wheel, **visit.record(), **answered(task, "exercising it", tools)})
+        return Result(
+            facts={"wheel": wheel, **visit.record(), **answered(task, "exercising it", tools)}
+        )
 
 
 def _suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

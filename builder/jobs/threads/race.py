@@ -109,15 +109,22 @@ class Race:
 
     def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, audit, *builds, _ = self.needs  # those it is built with among them
-        wheels = {name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "") for name in builds}
-        signs = thread_signs.signs(inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name))
+        wheels = {
+            name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "")
+            for name in builds
+        }
+        signs = thread_signs.signs(
+            inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name)
+        )
         return {image: inputs[image].facts["content"], audit: signs, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("race", 2, self.settings(), list(self.reads(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, audit, build, *others = (inputs[need] for need in self.needs[: 3 + len(self.requires)])
+        image, audit, build, *others = (
+            inputs[need] for need in self.needs[: 3 + len(self.requires)]
+        )
         wheel = wheel_of(build, self.abi.name)
         signs = thread_signs.signs(audit.facts["wheels"], wheel)
         if wheel is None or "missing" in image.facts:
@@ -125,7 +132,9 @@ class Race:
         served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
         session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
-        needed = test_wheels.fetched(sdist, self.tests, self.effort, tag, self._python, session.leg, tools)
+        needed = test_wheels.fetched(
+            sdist, self.tests, self.effort, tag, self._python, session.leg, tools
+        )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         loan = lending([inputs[name] for name in self.build.lenders], (self.abi.name,), tools.store)
         made, failure = self._compile(tag, loan, session.leg, tools)
@@ -137,13 +146,23 @@ class Race:
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
         with tools.store.scratch() as scratch:
-            found = {PLAN: json.dumps(plan).encode(), **needed.wheels, **dict([made] if made else [])}
+            found = {
+                PLAN: json.dumps(plan).encode(),
+                **needed.wheels,
+                **dict([made] if made else []),
+            }
             for name, content in found.items():
                 path = scratch / name
                 path.write_bytes(content)
                 files[name] = tools.store.add_file(path)
         made_as = {"race_wheel": made[0]} if made else {}
-        known = {"wheel": wheel, "failure": failure or None, "kit": noted, "signs": signs, **visit.record()}
+        known = {
+            "wheel": wheel,
+            "failure": failure or None,
+            "kit": noted,
+            "signs": signs,
+            **visit.record(),
+        }
         return Result(facts={**known, **facts, **made_as}, files=files)
 
     @property
@@ -156,8 +175,15 @@ class Race:
         """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
         tools.say("compiling with ThreadSanitizer")
         sdist = f"/farm/{self.build.sdist_filename}"
-        patches = {f"/farm/patches/{number:03}.patch": text.encode() for number, text in enumerate(self.build.patches)}
-        settings = [f"-C{name}={value}" for name, values in self.build.config_settings.items() for value in values]
+        patches = {
+            f"/farm/patches/{number:03}.patch": text.encode()
+            for number, text in enumerate(self.build.patches)
+        }
+        settings = [
+            f"-C{name}={value}"
+            for name, values in self.build.config_settings.items()
+            for value in values
+        ]
         task = Task(
             image=image,
             command=["sh", "-c", _COMPILE, "sh", self._python, sdist, *settings],
@@ -168,11 +194,18 @@ class Race:
                 **self.build.environment,
                 **({"UV_CONSTRAINT": constraints_of(self.abi.name)} if loan else {}),
             },
-            limits=Limits(memory_bytes=max(self.build.memory_bytes, 4 << 30), timeout_s=2.0 * self.build.timeout_s),
+            limits=Limits(
+                memory_bytes=max(self.build.memory_bytes, 4 << 30),
+                timeout_s=2.0 * self.build.timeout_s,
+            ),
         )
         start = tools.log.stat().st_size if tools.log.exists() else 0
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-        wheels = [(Path(path).name, content) for path, content in ended.output.items() if path.endswith(".whl")]
+        wheels = [
+            (Path(path).name, content)
+            for path, content in ended.output.items()
+            if path.endswith(".whl")
+        ]
         if ended.exit_code == 0 and wheels:
             return wheels[0], ""
         with tools.log.open("rb") as file:
@@ -180,7 +213,9 @@ class Race:
             text = file.read().decode(errors="replace")
         if ended.timed_out:
             return None, "it did not end in time"
-        return None, explain(text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS)[0].error
+        return None, explain(
+            text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS
+        )[0].error
 
     def _hunt(
         self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, signs: tuple[str, ...],
@@ -207,9 +242,15 @@ class Race:
             image=image,
             command=[self._python, "/farm/stress/race.py", "/farm/request.json", _OUTPUT],
             files={
-                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
+                **{
+                    f"/farm/wheels/{name}": tools.store.file(sha256)
+                    for name, sha256 in served.items()
+                },
                 **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
-                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                **{
+                    f"/farm/stress/{name}": text.encode()
+                    for name, text in stress_programs().items()
+                },
                 f"/farm/race/{filename}": content,
                 sdist: tools.store.file(self.build.sdist_sha256),
                 "/farm/request.json": json.dumps(request).encode(),
@@ -217,7 +258,9 @@ class Race:
             collect=_OUTPUT,
             limits=Limits(
                 memory_bytes=_MEMORY_BYTES,
-                timeout_s=300 + 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s,
+                timeout_s=300
+                + 6 * (self.effort.race_s + self.effort.learn_s)
+                + 2 * self.effort.tests_s,
             ),
         )
         return answered(task, "looking for races", tools)

@@ -72,7 +72,9 @@ class Speed:
         """Return what of its inputs can change the result, by job id."""
         image, race, *builds = self.needs
         wheels = {
-            name: [inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis]
+            name: [
+                inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis
+            ]
             for name in builds
         }
         return {image: inputs[image].facts["content"], race: _known(inputs[race]), **wheels}
@@ -90,7 +92,11 @@ class Speed:
         if known is None:
             return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
         abis = [abi for abi in self.abis if wheel_of(builds[0], abi.name) is not None]
-        served = {name: sha256 for abi in abis for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)}
+        served = {
+            name: sha256
+            for abi in abis
+            for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)
+        }
         interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
         request = {
             "requirement": f"{self.name}=={self.version}",
@@ -103,16 +109,29 @@ class Speed:
         tools.say("measuring its speed")
         task = Task(
             image=image.facts["tag"],
-            command=[interpreters[free.name], "/farm/stress/speed.py", "/farm/request.json", _OUTPUT],
+            command=[
+                interpreters[free.name],
+                "/farm/stress/speed.py",
+                "/farm/request.json",
+                _OUTPUT,
+            ],
             files={
-                **{f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()},
-                **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+                **{
+                    f"/farm/wheels/{name}": tools.store.file(sha256)
+                    for name, sha256 in served.items()
+                },
+                **{
+                    f"/farm/stress/{name}": text.encode()
+                    for name, text in stress_programs().items()
+                },
                 "/farm/request.json": json.dumps(request).encode(),
             },
             collect=_OUTPUT,
             limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
         )
-        return Result(facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)})
+        return Result(
+            facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)}
+        )
 
 
 def _known(race: Evidence) -> dict[str, Any] | None:

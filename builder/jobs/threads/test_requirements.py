@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMES = frozenset({"test", "tests", "testing", "pytest", "dev"})
-_FILES = re.compile(r"^[^/]+/(?:(?:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$")
+_FILES = re.compile(
+    r"^[^/]+/(?:(?:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$"
+)
 _TESTS = re.compile(r"^[^/]+/(?:(?:tests?|testing)/.*\.py|test[^/]*\.py)$")
 # What drives tests without being needed by them; their options are left out as well.
 _DRIVERS = frozenset({
@@ -35,10 +37,18 @@ def of(sdist: Path, more: Iterable[str] = ()) -> tuple[str, ...] | None:
     """
     try:
         with tarfile.open(sdist) as archive:
-            members = {member.name: member for member in archive if member.isfile() and member.size < _MOST_BYTES}
+            members = {
+                member.name: member
+                for member in archive
+                if member.isfile() and member.size < _MOST_BYTES
+            }
             if not any(_TESTS.match(name) for name in members):
                 return None
-            texts = {name: _text(archive, member) for name, member in members.items() if _is_told_by(name)}
+            texts = {
+                name: _text(archive, member)
+                for name, member in members.items()
+                if _is_told_by(name)
+            }
     except (OSError, tarfile.TarError, EOFError):
         return None
     found: dict[str, str] = {}
@@ -84,6 +94,8 @@ def _of_lines(text: str) -> Iterator[Requirement]:
                 requirement = Requirement(plain)
             except InvalidRequirement:
                 continue
-            if requirement.url is None and (requirement.marker is None or requirement.marker.evaluate()):
+            if requirement.url is None and (
+                requirement.marker is None or requirement.marker.evaluate()
+            ):
                 requirement.marker = None
                 yield requirement

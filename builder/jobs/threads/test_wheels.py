@@ -66,7 +66,9 @@ class Kit:
         }
 
 
-def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, index: Leg, tools: Tools) -> Kit:
+def fetched(
+    sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, index: Leg, tools: Tools
+) -> Kit:
     """Fetch what the tests of an sdist need, in a container that reaches the package index.
 
     Args:
@@ -90,7 +92,9 @@ def fetched(sdist: Path, tests: OwnTests, effort: Effort, image: str, python: st
         limits=Limits(timeout_s=300),
     )
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-    found = {Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")}
+    found = {
+        Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")
+    }
     whole = any(name.startswith("pytest-") for name in found)
     return Kit(wheels=found if whole else {}, requirements=wanted)
 

@@ -32,7 +32,10 @@ def findings(subject: Subject) -> Iterator[Finding]:
     seen: dict[str, list[tuple[str, str]]] = {}
     for kind, where, detail in subject.facts["faults"]:
         seen.setdefault(_CODES[kind], []).append((where or subject.filename, detail))
-    if not any(kind == "metadata" for kind, _, _ in subject.facts["faults"]) and subject.facts["members"]:
+    if (
+        not any(kind == "metadata" for kind, _, _ in subject.facts["faults"])
+        and subject.facts["members"]
+    ):
         seen.setdefault("WF308", []).extend(("METADATA", detail) for detail in _identity(subject))
     for code, found in sorted(seen.items()):
         yield from together(code, found)
@@ -43,7 +46,10 @@ def _identity(subject: Subject) -> Iterator[str]:
     facts = subject.facts
     folder, _, version = facts["dist_info"].removesuffix(".dist-info").rpartition("-")
     stated = {"its folder is": (folder, version)}
-    stated["METADATA says"] = (_first(subject, "metadata", "name"), _first(subject, "metadata", "version"))
+    stated["METADATA says"] = (
+        _first(subject, "metadata", "name"),
+        _first(subject, "metadata", "version"),
+    )
     for source, (name, number) in stated.items():
         if not _same_name(name, subject.name):
             yield f"its file name is of {subject.name}; {source} {name or 'nothing'}"

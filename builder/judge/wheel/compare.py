@@ -24,12 +24,20 @@ def findings(subjects: Mapping[str, Subject]) -> Iterator[Finding]:
     first, *others = subjects
     for other in others:
         if differences := list(_differences(subjects[first], subjects[other], first, other)):
-            yield Finding(code="WF333", detail="; ".join(differences), where=f"{first}/{other}", bases=(first, other))
+            yield Finding(
+                code="WF333",
+                detail="; ".join(differences),
+                where=f"{first}/{other}",
+                bases=(first, other),
+            )
 
 
 def _differences(one: Subject, two: Subject, first: str, second: str) -> Iterator[str]:
     yield from _floors(one, two, first, second)
-    for what, sides in (("libraries", (_libraries(one), _libraries(two))), ("symbols", (_symbols(one), _symbols(two)))):
+    for what, sides in (
+        ("libraries", (_libraries(one), _libraries(two))),
+        ("symbols", (_symbols(one), _symbols(two))),
+    ):
         for base, more in ((first, sides[0] - sides[1]), (second, sides[1] - sides[0])):
             if more:
                 named = ", ".join(sorted(more)[:5])
@@ -53,7 +61,9 @@ def _named(need: tuple[str, str, str] | None, base: str) -> str:
 
 
 def _libraries(subject: Subject) -> set[str]:
-    return {name for _, facts in subject.objects for name in facts["needed"] if name in facts["outside"]}
+    return {
+        name for _, facts in subject.objects for name in facts["needed"] if name in facts["outside"]
+    }
 
 
 def _symbols(subject: Subject) -> set[str]:

@@ -22,7 +22,10 @@ def findings(subject: Subject) -> Iterator[Finding]:
     yield from _versions(subject)
     yield from _libraries(subject)
     unreached = [
-        (path, f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look")
+        (
+            path,
+            f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look",
+        )
         for path, facts in subject.extensions
         for soname, needer in facts["unreached"].items()
     ]
@@ -35,7 +38,11 @@ def worst(subject: Subject) -> dict[str, tuple[str, str, str]]:
     for path, library, version, symbol in _needs(subject):
         family, number = version.partition("_")[::2]
         known = newest.get(family)
-        if library in _SYSTEM and parse(number) and (known is None or _number(known[0]) < _number(version)):
+        if (
+            library in _SYSTEM
+            and parse(number)
+            and (known is None or _number(known[0]) < _number(version))
+        ):
             newest[family] = (version, symbol, path)
     return newest
 
@@ -60,7 +67,11 @@ def _needs(subject: Subject) -> Iterator[tuple[str, str, str, str]]:
 def _lacking(subject: Subject, version: str) -> list[str]:
     """Return the bases it claims that lack a version."""
     shipped = subject.interfaces.bases
-    return [base.name for base in subject.bases if base.name in shipped and not shipped[base.name].has(version)]
+    return [
+        base.name
+        for base in subject.bases
+        if base.name in shipped and not shipped[base.name].has(version)
+    ]
 
 
 def _versions(subject: Subject) -> Iterator[Finding]:
@@ -68,19 +79,28 @@ def _versions(subject: Subject) -> Iterator[Finding]:
     found: dict[str, list[tuple[str, str, str, str]]] = {}
     for path, library, version, symbol in _needs(subject):
         promised = subject.promised
-        bad = not promised.has(version) if promised is not None else bool(_lacking(subject, version))
+        bad = (
+            not promised.has(version) if promised is not None else bool(_lacking(subject, version))
+        )
         if bad and (promised is None or library in promised.libraries):
             found.setdefault(version.partition("_")[0], []).append((version, symbol, path, library))
     for needs in found.values():
         version, symbol, path, library = max(needs, key=lambda need: _number(need[0]))
         culprit = f"{symbol or 'packed relocations'}@{version} of {library} in {path}"
         lacking = _lacking(subject, version)
-        claim = f"it is tagged {subject.promised.name}" if subject.promised else "it names no C library"
+        claim = (
+            f"it is tagged {subject.promised.name}" if subject.promised else "it names no C library"
+        )
         others = len({need[2] for need in needs}) - 1
         more = f" (and {others} more file{'s' if others > 1 else ''})" if others else ""
-        where = f"; {', '.join(lacking)} lack{'s' if len(lacking) == 1 else ''} it" if lacking else ""
+        where = (
+            f"; {', '.join(lacking)} lack{'s' if len(lacking) == 1 else ''} it" if lacking else ""
+        )
         yield Finding(
-            code="WF302", detail=f"{claim} but needs {culprit}{more}{where}", where=path, bases=tuple(lacking)
+            code="WF302",
+            detail=f"{claim} but needs {culprit}{more}{where}",
+            where=path,
+            bases=tuple(lacking),
         )
 
 
@@ -90,21 +110,36 @@ def _libraries(subject: Subject) -> Iterator[Finding]:
         for soname, needer in facts["outside"].items():
             needed.setdefault(soname, needer)
     python = [
-        (needer, f"{needer} needs {soname}") for soname, needer in needed.items() if soname.startswith(_LIBPYTHON)
+        (needer, f"{needer} needs {soname}")
+        for soname, needer in needed.items()
+        if soname.startswith(_LIBPYTHON)
     ]
     yield from together("WF322", python)
     for soname, needer in needed.items():
         if soname.startswith(_LIBPYTHON):
             continue
-        missing = [base.name for base in subject.bases if _misses(subject.interfaces.bases.get(base.name), soname)]
+        missing = [
+            base.name
+            for base in subject.bases
+            if _misses(subject.interfaces.bases.get(base.name), soname)
+        ]
         where = (
-            f"; {', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not have it installed" if missing else ""
+            f"; {', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not have it installed"
+            if missing
+            else ""
         )
         if subject.promised is not None and soname not in subject.promised.libraries:
-            detail = f"{needer} needs {soname}, which {subject.promised.name} does not promise{where}"
+            detail = (
+                f"{needer} needs {soname}, which {subject.promised.name} does not promise{where}"
+            )
             yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(missing))
         elif missing:
-            yield Finding(code="WF316", detail=f"{needer} needs {soname}{where}", where=needer, bases=tuple(missing))
+            yield Finding(
+                code="WF316",
+                detail=f"{needer} needs {soname}{where}",
+                where=needer,
+                bases=tuple(missing),
+            )
 
 
 def _misses(base: Policy | None, soname: str) -> bool:

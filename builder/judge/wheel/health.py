@@ -29,13 +29,25 @@ def findings(subject: Subject) -> Iterator[Finding]:
         if facts["isa"] > 1
     ]
     yield from together("WF323", isa)
-    stack = [(path, f"{path} wants an executable stack") for path, facts in objects if facts["stack"]]
+    stack = [
+        (path, f"{path} wants an executable stack") for path, facts in objects if facts["stack"]
+    ]
     yield from together("WF324", stack)
-    text = [(path, f"{path} has text relocations") for path, facts in objects if facts["text_relocations"]]
+    text = [
+        (path, f"{path} has text relocations")
+        for path, facts in objects
+        if facts["text_relocations"]
+    ]
     yield from together("WF325", text)
     yield from together("WF326", list(_search_paths(subject)))
-    yield from together("WF327", [(path, f"{path} has no RELRO") for path, facts in objects if not facts["relro"]])
-    paths = [(path, f"{path} has {', '.join(facts['paths'][:2])}") for path, facts in subject.objects if facts["paths"]]
+    yield from together(
+        "WF327", [(path, f"{path} has no RELRO") for path, facts in objects if not facts["relro"]]
+    )
+    paths = [
+        (path, f"{path} has {', '.join(facts['paths'][:2])}")
+        for path, facts in subject.objects
+        if facts["paths"]
+    ]
     yield from together("WF328", paths)
     yield from together("WF330", list(_loose(subject)))
     yield from together("WF331", [(path, path) for path in subject.facts["bytecode"]])
@@ -49,7 +61,10 @@ def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
             if not place.startswith("$ORIGIN"):
                 yield path, f"{path} looks for libraries in {entry!r}"
             elif posixpath.normpath(inside).startswith(".."):
-                yield path, f"{path} looks for libraries in {entry!r}, which leads out of the folder it is installed to"
+                yield (
+                    path,
+                    f"{path} looks for libraries in {entry!r}, which leads out of the folder it is installed to",
+                )
 
 
 def _loose(subject: Subject) -> Iterator[tuple[str, str]]:

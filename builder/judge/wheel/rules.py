@@ -54,5 +54,9 @@ def findings(
     objected = facts.get("abi3audit", ())
     return (
         *found,
-        *(Finding(code=code, detail=detail, where=where) for code, where, detail in objected if code not in known),
+        *(
+            Finding(code=code, detail=detail, where=where)
+            for code, where, detail in objected
+            if code not in known
+        ),
     )

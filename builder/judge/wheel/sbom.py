@@ -33,7 +33,9 @@ def findings(subject: Subject) -> Iterator[Finding]:
     if not grafted:
         return
     where = subject.facts["grafted"][0]
-    components = [name for name, _, purl in subject.facts["components"] if not purl.startswith(_LANGUAGES)]
+    components = [
+        name for name, _, purl in subject.facts["components"] if not purl.startswith(_LANGUAGES)
+    ]
     if not components:
         what = "no SBOM says what they are"
         if subject.facts["sboms"]:
@@ -42,7 +44,9 @@ def findings(subject: Subject) -> Iterator[Finding]:
         return
     unnamed, left = pair(grafted, components)
     missing = len(unnamed) - left
-    by_file = all(posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"])
+    by_file = all(
+        posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"]
+    )
     if missing > 0 and by_file:
         which = _listed(unnamed) if not left else f"{missing} of {_listed(unnamed)}"
         detail = f"it brings {len(grafted)} libraries, and its SBOM does not name {which}"

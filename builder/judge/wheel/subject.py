@@ -41,7 +41,9 @@ class Subject:
     interfaces: Interfaces
 
     @classmethod
-    def of(cls, filename: str, facts: Mapping[str, Any], bases: Sequence[Base], interfaces: Interfaces) -> Subject:
+    def of(
+        cls, filename: str, facts: Mapping[str, Any], bases: Sequence[Base], interfaces: Interfaces
+    ) -> Subject:
         """Take a wheel's name apart.
 
         Raises:
@@ -86,7 +88,9 @@ class Subject:
     @property
     def abis(self) -> tuple[str, ...]:
         """The interpreters the farm knows that would take it."""
-        return tuple(abi for abi in self.interfaces.exports if any(_takes(abi, tag) for tag in self.tags))
+        return tuple(
+            abi for abi in self.interfaces.exports if any(_takes(abi, tag) for tag in self.tags)
+        )
 
 
 def _takes(abi: str, tag: Tag) -> bool:
@@ -97,10 +101,14 @@ def _takes(abi: str, tag: Tag) -> bool:
         return False
     if tag.abi == "abi3":
         return not abi.endswith("t") and int(interpreter[1] or 0) <= minor
-    return tag.abi == abi or (tag.abi == "none" and (not interpreter[1] or int(interpreter[1]) <= minor))
+    return tag.abi == abi or (
+        tag.abi == "none" and (not interpreter[1] or int(interpreter[1]) <= minor)
+    )
 
 
-def together(code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()) -> Iterator[Finding]:
+def together(
+    code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
+) -> Iterator[Finding]:
     """Make one finding of what was seen in several places.
 
     Args:
@@ -111,4 +119,9 @@ def together(code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = 
     if seen:
         details = list(dict.fromkeys(detail for _, detail in seen))
         more = f"; and {len(details) - _MOST_NAMED} more" if len(details) > _MOST_NAMED else ""
-        yield Finding(code=code, detail="; ".join(details[:_MOST_NAMED]) + more, where=seen[0][0], bases=tuple(bases))
+        yield Finding(
+            code=code,
+            detail="; ".join(details[:_MOST_NAMED]) + more,
+            where=seen[0][0],
+            bases=tuple(bases),
+        )

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from builder.judge.wheel.subject import Subject
 
 _PYTHON = ("Py", "_Py", "PY_")
-_C_LIBRARY = ("libc.", "libm.", "libpthread.", "libdl.", "librt.", "libutil.", "ld-linux", "libpython")
+_C_LIBRARY = (
+    "libc.",
+    "libm.",
+    "libpthread.",
+    "libdl.",
+    "librt.",
+    "libutil.",
+    "ld-linux",
+    "libpython",
+)
 _COMPILER = {
     "libstdc++.so.6": ("_Z", "__cxa_", "__gxx_", "__dynamic_cast", "__once_proxy", "__emutls"),
     "libgcc_s.so.1": ("_Unwind_", "__"),
@@ -41,7 +50,11 @@ def _unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
             if is_other_build(facts, wanted) or facts["unreached"]:
                 continue  # that is why, and is said elsewhere
             for name, needer in facts["undefined"].items():
-                if name not in exports and name not in subject.interfaces.c_library and not _elsewhere(name, facts):
+                if (
+                    name not in exports
+                    and name not in subject.interfaces.c_library
+                    and not _elsewhere(name, facts)
+                ):
                     yield needer, _explained(name, needer, abi, subject)
 
 
@@ -62,7 +75,9 @@ def _explained(name: str, needer: str, abi: str, subject: Subject) -> str:
     known = subject.interfaces.removed.get(name)
     if known is not None:
         return f"{needer} needs {name}, which CPython {known[0]} removed: use {known[1]}"
-    other = next((other for other, names in subject.interfaces.exports.items() if name in names), None)
+    other = next(
+        (other for other, names in subject.interfaces.exports.items() if name in names), None
+    )
     if other is not None:
         return f"{needer} needs {name}, which only the {other} interpreter has"
     if name.startswith(_PYTHON):

@@ -52,7 +52,11 @@ def _root(subject: Subject) -> Iterator[Finding]:
     pure = next(iter(subject.facts["wheel"].get("root-is-purelib", ())), "").lower() == "true"
     anywhere = any(tag.platform == "any" for tag in subject.tags)
     if anywhere and native:
-        yield Finding(code="WF312", detail=f"it is tagged for any platform and holds {native[0]}", where=native[0])
+        yield Finding(
+            code="WF312",
+            detail=f"it is tagged for any platform and holds {native[0]}",
+            where=native[0],
+        )
     elif pure and native:
         detail = f"Root-Is-Purelib is true, and {native[0]} is native code"
         yield Finding(code="WF310", detail=detail, where="WHEEL")
@@ -63,7 +67,9 @@ def _root(subject: Subject) -> Iterator[Finding]:
         and not anywhere
         and subject.abi_tags != {"none"}
     ):
-        detail = f"it is tagged {', '.join(sorted(subject.abi_tags))} and holds no native code at all"
+        detail = (
+            f"it is tagged {', '.join(sorted(subject.abi_tags))} and holds no native code at all"
+        )
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
 
@@ -74,7 +80,11 @@ def _stable(subject: Subject) -> Iterator[Finding]:
             detail = f"the tag {tag} says that the stable ABI serves a build without the GIL"
             yield Finding(code="WF321", detail=detail, where=subject.filename)
             return
-        if tag.abi == "abi3t" and (match := re.fullmatch(r"cp3(\d+)", tag.interpreter)) and int(match[1]) < 15:  # noqa: PLR2004
+        if (
+            tag.abi == "abi3t"
+            and (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))
+            and int(match[1]) < 15  # noqa: PLR2004
+        ):
             detail = f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
             yield Finding(code="WF321", detail=detail, where=subject.filename)
             return
@@ -83,40 +93,65 @@ def _stable(subject: Subject) -> Iterator[Finding]:
 def _foreign(subject: Subject) -> Iterator[Finding]:
     """Find native files that are for another machine, or none at all."""
     libraries = re.compile(r"\.so(\.[\w.]+)?$")
-    found = [(path, facts) for path, facts in subject.facts["objects"].items() if libraries.search(path)]
+    found = [
+        (path, facts) for path, facts in subject.facts["objects"].items() if libraries.search(path)
+    ]
     here = any(tag.platform == "any" or tag.platform.endswith("x86_64") for tag in subject.tags)
     for path, facts in found:
         if "damaged" in facts:
             yield Finding(code="WF314", detail=f"{path}: {facts['damaged']}", where=path)
         elif "machine" in facts and here:
-            yield Finding(code="WF313", detail=f"{path} is for {facts['machine']}; the wheel is for x86_64", where=path)
+            yield Finding(
+                code="WF313",
+                detail=f"{path} is for {facts['machine']}; the wheel is for x86_64",
+                where=path,
+            )
 
 
 def _suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
     """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`."""
     if tag == "abi3" and subject.free_threaded:
         detail = (
-            f"{path} is named as of the stable ABI, which needs the GIL; CPython without it loads the file all the same"
+            f"{path} is named as of the stable ABI, which needs the GIL; "
+            "CPython without it loads the file all the same"
         )
         yield Finding(code="WF321", detail=detail, where=path)
         return
     if tag in {"", "abi3"} or (tag == "abi3t" and "abi3t" in subject.abi_tags):
         return
-    wanted = [f"cpython-{abi[2:]}-x86_64-linux-gnu" for abi in sorted(subject.abi_tags) if abi.startswith("cp")]
+    wanted = [
+        f"cpython-{abi[2:]}-x86_64-linux-gnu"
+        for abi in sorted(subject.abi_tags)
+        if abi.startswith("cp")
+    ]
     if tag not in wanted:
-        promised = " or ".join(wanted) or "no single interpreter: only the stable ABI, or no tag, would be right"
-        yield Finding(code="WF301", detail=f"{path} is for {tag}; the wheel's tag is for {promised}", where=path)
+        promised = (
+            " or ".join(wanted)
+            or "no single interpreter: only the stable ABI, or no tag, would be right"
+        )
+        yield Finding(
+            code="WF301",
+            detail=f"{path} is for {tag}; the wheel's tag is for {promised}",
+            where=path,
+        )
 
 
 def _other_build(subject: Subject) -> Iterator[tuple[str, str]]:
     wanted = _BUILDS[subject.free_threaded]
-    if not subject.free_threaded and any(abi.endswith("t") or abi == "none" for abi in subject.abi_tags):
+    if not subject.free_threaded and any(
+        abi.endswith("t") or abi == "none" for abi in subject.abi_tags
+    ):
         return  # it claims both
     for path, facts in subject.objects:
-        stable = subject.facts["extensions"].get(path) == "abi3" and subject.free_threaded  # WF321 says it
+        stable = (
+            subject.facts["extensions"].get(path) == "abi3" and subject.free_threaded
+        )  # WF321 says it
         if is_other_build(facts, wanted) and not stable:
             found, sign = _NAMES[facts["build"]], facts["build_sign"]
-            yield path, f"{path} was compiled for {found} ({sign} shows it); the wheel is for {_NAMES[wanted]}"
+            yield (
+                path,
+                f"{path} was compiled for {found} ({sign} shows it); the wheel is for {_NAMES[wanted]}",
+            )
 
 
 def is_other_build(facts: Mapping[str, Any], wanted: str) -> bool:

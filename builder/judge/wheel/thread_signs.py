@@ -22,14 +22,22 @@ def findings(subject: Subject) -> Iterator[Finding]:
         return
     known = {path: facts["threads"] for path, facts in subject.extensions if "threads" in facts}
     bare = [
-        (path, f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock")
+        (
+            path,
+            f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock",
+        )
         for path, facts in subject.extensions
         if path in known and _is_bare(facts)
     ]
     yield from together("WF617", bare)
     for code, what in (("WF618", "borrowed"), ("WF619", "libc")):
         yield from together(
-            code, [(path, f"{path}: {', '.join(told[what])}") for path, told in known.items() if told[what]]
+            code,
+            [
+                (path, f"{path}: {', '.join(told[what])}")
+                for path, told in known.items()
+                if told[what]
+            ],
         )
 
 
@@ -44,7 +52,11 @@ def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
         Of `bare` (types and no lock), `borrowed`, `libc` and `writable`, those that any extension module shows.
     """
     objects = wheels.get(filename or "", {}).get("objects", {})
-    extensions = [facts for facts in objects.values() if facts.get("kind") == "extension" and "threads" in facts]
+    extensions = [
+        facts
+        for facts in objects.values()
+        if facts.get("kind") == "extension" and "threads" in facts
+    ]
     found = {"bare": any(_is_bare(facts) for facts in extensions)}
     for what in ("borrowed", "libc", "writable"):
         found[what] = any(facts["threads"][what] for facts in extensions)
@@ -54,7 +66,11 @@ def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
     before, after = _whole(old), _whole(new)
-    for what, words in (("locks", "takes locks by"), ("borrowed", "borrows references by"), ("libc", "calls")):
+    for what, words in (
+        ("locks", "takes locks by"),
+        ("borrowed", "borrows references by"),
+        ("libc", "calls"),
+    ):
         if gained := sorted(after[what] - before[what]):
             yield f"{words} {', '.join(gained)}"
         if lost := sorted(before[what] - after[what]):
@@ -64,7 +80,12 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {"locks": set(), "borrowed": set(), "libc": set(), "declared": set()}
+    found: dict[str, set[str]] = {
+        "locks": set(),
+        "borrowed": set(),
+        "libc": set(),
+        "declared": set(),
+    }
     for path, one in facts["objects"].items():
         if one.get("kind") == "extension" and "threads" in one:
             for what in ("locks", "borrowed", "libc"):

@@ -28,7 +28,9 @@ def render(document: Document) -> str:
             "testsuite",
             name=f"wheelfarm.{abi}",
             tests=str(len(judged)),
-            failures=str(sum(one not in _GOOD and one is not Verdict.UNDETERMINED for one in verdicts)),
+            failures=str(
+                sum(one not in _GOOD and one is not Verdict.UNDETERMINED for one in verdicts)
+            ),
             errors="0",
             skipped=str(verdicts.count(Verdict.UNDETERMINED)),
             timestamp=document.generated_at.removesuffix("Z"),
@@ -40,7 +42,9 @@ def render(document: Document) -> str:
 
 
 def _case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
-    case = ET.SubElement(suite, "testcase", classname=f"wheelfarm.{abi}", name=_xml(package.name), time="0")
+    case = ET.SubElement(
+        suite, "testcase", classname=f"wheelfarm.{abi}", name=_xml(package.name), time="0"
+    )
     verdict = Verdict(part.verdict)
     if verdict is Verdict.UNDETERMINED:
         ET.SubElement(case, "skipped", type=verdict.value, message=_xml(part.reason))

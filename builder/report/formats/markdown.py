@@ -22,10 +22,23 @@ def render(document: Document, changes: Sequence[Change]) -> str:
     """Return the summary: counts, what changed, and every package that needs a look."""
     lines = ["# Wheels for CPython 3.14 and 3.14t", ""]
     for abi in dict.fromkeys(abi for package in document.packages for abi in package.abis):
-        found = counts(Verdict(package.abis[abi].verdict) for package in document.packages if abi in package.abis)
-        lines.append(f"- **{escaped(abi)}**: " + ", ".join(f"{count} {verdict.value}" for verdict, count in found))
+        found = counts(
+            Verdict(package.abis[abi].verdict)
+            for package in document.packages
+            if abi in package.abis
+        )
+        lines.append(
+            f"- **{escaped(abi)}**: "
+            + ", ".join(f"{count} {verdict.value}" for verdict, count in found)
+        )
     if changes:
-        lines += ["", "## Since the last run", "", "| | package | ABI | before | now |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            "## Since the last run",
+            "",
+            "| | package | ABI | before | now |",
+            "|---|---|---|---|---|",
+        ]
         lines += _limited([_change(one) for one in changes])
     rows = [
         f"| {escaped(f'{package.name} {package.version}')} | {escaped(abi)} | {part.verdict} | {escaped(part.reason)} |"
@@ -34,7 +47,14 @@ def render(document: Document, changes: Sequence[Change]) -> str:
         if Verdict(part.verdict) not in _QUIET
     ]
     if rows:
-        lines += ["", "## To look at", "", "| package | ABI | verdict | why |", "|---|---|---|---|", *_limited(rows)]
+        lines += [
+            "",
+            "## To look at",
+            "",
+            "| package | ABI | verdict | why |",
+            "|---|---|---|---|",
+            *_limited(rows),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -66,12 +66,21 @@ def render(night: Night, after: Document) -> str:
     """Return the summary as Markdown."""
     lines = ["# Tonight", "", _headline(night), ""]
     for abi in dict.fromkeys(abi for package in after.packages for abi in package.abis):
-        found = counts(Verdict(package.abis[abi].verdict) for package in after.packages if abi in package.abis)
-        lines.append(f"- **{escaped(abi)}**: " + ", ".join(f"{count} {verdict.value}" for verdict, count in found))
+        found = counts(
+            Verdict(package.abis[abi].verdict) for package in after.packages if abi in package.abis
+        )
+        lines.append(
+            f"- **{escaped(abi)}**: "
+            + ", ".join(f"{count} {verdict.value}" for verdict, count in found)
+        )
     if not night.first:
         lines += _table("Releases", ("package", "before", "now"), _release_rows(night))
-        lines += _table("Verdicts", ("", "package", "ABI", "before", "now", "why"), _change_rows(night))
-        lines += _table("New findings", ("code", "package", "ABI", "what", "where"), _finding_rows(night))
+        lines += _table(
+            "Verdicts", ("", "package", "ABI", "before", "now", "why"), _change_rows(night)
+        )
+        lines += _table(
+            "New findings", ("code", "package", "ABI", "what", "where"), _finding_rows(night)
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -79,7 +88,11 @@ def _headline(night: Night) -> str:
     if night.first:
         return "The first night: there is nothing to compare with."
     found = [one.direction for one in night.changes]
-    said = [f"{found.count(word)} {word}" for word in ("worse", "better", "new", "gone") if word in found]
+    said = [
+        f"{found.count(word)} {word}"
+        for word in ("worse", "better", "new", "gone")
+        if word in found
+    ]
     return f"Verdicts: {', '.join(said)}." if said else "No verdict changed."
 
 
@@ -89,7 +102,9 @@ def _versions(document: Document | None) -> dict[str, str]:
 
 def _verdicts(document: Document | None) -> Verdicts:
     return {
-        (package.name, abi): Said(version=package.version, verdict=Verdict(part.verdict), reason=part.reason)
+        (package.name, abi): Said(
+            version=package.version, verdict=Verdict(part.verdict), reason=part.reason
+        )
         for package in (document.packages if document else ())
         for abi, part in package.abis.items()
     }
@@ -120,7 +135,14 @@ def _release_rows(night: Night) -> Iterator[tuple[str, ...]]:
 def _change_rows(night: Night) -> Iterator[tuple[str, ...]]:
     for one in night.changes:
         before, after = (said.verdict.value if said else "—" for said in (one.before, one.after))
-        yield one.direction, one.package, one.abi, before, after, one.after.reason if one.after else ""
+        yield (
+            one.direction,
+            one.package,
+            one.abi,
+            before,
+            after,
+            one.after.reason if one.after else "",
+        )
 
 
 def _finding_rows(night: Night) -> Iterator[tuple[str, ...]]:

@@ -32,7 +32,9 @@ def render(document: Document) -> str:
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+        "runs": [
+            {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+        ],
     }
     return json.dumps(log, indent=1) + "\n"
 
@@ -48,7 +50,9 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(package: PackagePart, abi: str, finding: FindingPart, place: re.Match[str]) -> dict[str, Any]:
+def _result(
+    package: PackagePart, abi: str, finding: FindingPart, place: re.Match[str]
+) -> dict[str, Any]:
     location = {
         "artifactLocation": {"uri": quote(place["path"])},
         "region": {"startLine": int(place["line"])},
@@ -56,7 +60,9 @@ def _result(package: PackagePart, abi: str, finding: FindingPart, place: re.Matc
     return {
         "ruleId": finding.code,
         "level": _LEVELS[Severity(finding.severity)],
-        "message": {"text": f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"},
+        "message": {
+            "text": f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"
+        },
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"wheelfarmFinding/v1": finding.id},
         "properties": {

@@ -77,7 +77,10 @@ def pages(material: Material) -> Iterator[tuple[str, str]]:
     run_page = _environment().get_template("run.html")
     for run in material.history.runs:
         yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run(run, material))
-    yield "index.html", _environment().get_template("overview.html").render(root="", **_overview(material))
+    yield (
+        "index.html",
+        _environment().get_template("overview.html").render(root="", **_overview(material)),
+    )
 
 
 def slug(name: str) -> str:
@@ -110,7 +113,11 @@ def _trouble(on: Mapping[str, str]) -> str:
 
 
 def _moment(at: float | None) -> str:
-    return "" if at is None else datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        ""
+        if at is None
+        else datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    )
 
 
 def _overview(material: Material) -> dict[str, Any]:
@@ -120,14 +127,22 @@ def _overview(material: Material) -> dict[str, Any]:
         "document": document,
         "abis": abis,
         "totals": {
-            abi: counts(Verdict(package.abis[abi].verdict) for package in document.packages if abi in package.abis)
+            abi: counts(
+                Verdict(package.abis[abi].verdict)
+                for package in document.packages
+                if abi in package.abis
+            )
             for abi in abis
         },
         "verdicts": [one.value for one in Verdict],
         "changes": material.history.changes(material.run),
         "first": material.history.before(material.run) is None,
         "run": material.run,
-        "runs": [material.runs[run] for run in reversed(list(material.history.runs)) if run in material.runs],
+        "runs": [
+            material.runs[run]
+            for run in reversed(list(material.history.runs))
+            if run in material.runs
+        ],
     }
 
 
@@ -150,7 +165,9 @@ def _run(run: str, material: Material) -> dict[str, Any]:
     abis = list(dict.fromkeys(abi for _, abi in said))
     return {
         "run": material.runs.get(run, Run(id=run, started_at=0.0, ended_at=None, outcome="")),
-        "totals": {abi: counts(one.verdict for (_, of), one in said.items() if of == abi) for abi in abis},
+        "totals": {
+            abi: counts(one.verdict for (_, of), one in said.items() if of == abi) for abi in abis
+        },
         "changes": material.history.changes(run),
         "first": material.history.before(run) is None,
         "known": {package.name for package in material.document.packages},

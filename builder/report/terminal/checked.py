@@ -43,13 +43,19 @@ def render(checked: Sequence[Checked], console: Console) -> None:
 def _render(alike: Sequence[Finding], console: Console) -> None:
     """Print the findings of one code: what it means once, then each, then what to do."""
     kind = alike[0].kind
-    line = Text.assemble((f"{kind.code} {kind.severity.value:7} ", _STYLES[kind.severity]), (kind.title, "bold"))
+    line = Text.assemble(
+        (f"{kind.code} {kind.severity.value:7} ", _STYLES[kind.severity]), (kind.title, "bold")
+    )
     console.print(Padding(line, (0, 0, 0, 2)))
     shown = alike[:_MOST_ALIKE]
     for finding in shown:
         console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
     if len(alike) > len(shown):
-        console.print(Padding(Text(f"and {len(alike) - len(shown)} more: see --json", style="dim"), (0, 0, 0, 16)))
+        console.print(
+            Padding(
+                Text(f"and {len(alike) - len(shown)} more: see --json", style="dim"), (0, 0, 0, 16)
+            )
+        )
     if kind.severity is not Severity.INFO:
         for remedy in dict.fromkeys(finding.remedy or kind.remedy for finding in shown):
             console.print(Padding(Text(f"→ {remedy}", style="dim"), (0, 0, 0, 16)))
@@ -82,7 +88,9 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
     for version, symbol, path in one.floors.values():
         yield "needs", f"{version:18} for {symbol or 'packed relocations'} in {path}"
     inits = [
-        (facts["init"]["phases"], tuple(sorted(facts["init"]["slots"].items()))) for facts in objects if facts["init"]
+        (facts["init"]["phases"], tuple(sorted(facts["init"]["slots"].items())))
+        for facts in objects
+        if facts["init"]
     ]
     phases = Counter(phases for phases, _ in inits if phases)
     if phases:
@@ -91,7 +99,10 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
         yield "initialises", f"{text}; {declares} declare statically that they do without the GIL"
     if one.facts["grafted"]:
         sbom = "with" if one.facts["sboms"] else "without"
-        yield "brings", f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)"
+        yield (
+            "brings",
+            f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)",
+        )
     if components := one.facts["components"]:
         named = list(dict.fromkeys(f"{name} {version}".strip() for name, version, _ in components))
         more = f" and {len(named) - _MOST_COMPONENTS} more" if len(named) > _MOST_COMPONENTS else ""
@@ -130,5 +141,6 @@ def _summary(checked: Sequence[Checked]) -> Text:
     missed = sum(bool(one.not_loaded) for one in checked)
     gaps = f", {missed} not loaded everywhere" if bases and missed else ""
     return Text(
-        f"{wheels} {how}: {verdict}, {warned} with warnings only{gaps}", style="bold red" if bad else "bold green"
+        f"{wheels} {how}: {verdict}, {warned} with warnings only{gaps}",
+        style="bold red" if bad else "bold green",
     )

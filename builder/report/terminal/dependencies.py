@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-_STYLES = {Status.READY: "green", Status.UPGRADE: "yellow", Status.BUILD: "magenta", Status.BLOCKED: "bold red"}
+_STYLES = {
+    Status.READY: "green",
+    Status.UPGRADE: "yellow",
+    Status.BUILD: "magenta",
+    Status.BLOCKED: "bold red",
+}
 _SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.SAME: "=", Action.DIFFERS: "!"}
 _HEADINGS = (
     "package", "release", "kind", "wheels", "sdist", "on 3.14", "on 3.14t", "classifier", "newest", "age"
@@ -76,7 +81,10 @@ def _wheels(row: Surveyed) -> str:
     if set(row.wheels) == {PURE}:
         return PURE
     return (
-        ", ".join(f"{' '.join(abis)} {floor.removeprefix('manylinux_')}".strip() for floor, abis in floors.items())
+        ", ".join(
+            f"{' '.join(abis)} {floor.removeprefix('manylinux_')}".strip()
+            for floor, abis in floors.items()
+        )
         or "none"
     )
 
@@ -100,7 +108,10 @@ def _age(day: datetime.date | None, today: datetime.date) -> str:
 def survey_json(file: DependencyFile, found: Survey) -> dict[str, Any]:
     """Return a survey as JSON data."""
     counts = {
-        move: {str(status): sum(row.outlooks[move].status is status for row in found.rows) for status in Status}
+        move: {
+            str(status): sum(row.outlooks[move].status is status for row in found.rows)
+            for status in Status
+        }
         for move in MOVES
     }
     return {
@@ -118,12 +129,17 @@ def survey_json(file: DependencyFile, found: Survey) -> dict[str, Any]:
 def print_intake(console: Console, edited: Edit, taken: Intake, notes: Sequence[str]) -> None:
     """Print what happens to the matrix, what is left out, and why."""
     for change in edited.changes:
-        console.print(Text(f"{_SIGNS[change.action]} {change.name} {printable(change.detail)}"), soft_wrap=True)
+        console.print(
+            Text(f"{_SIGNS[change.action]} {change.name} {printable(change.detail)}"),
+            soft_wrap=True,
+        )
     _print_left_out(console, taken.left_out)
     _print_notes(console, notes)
 
 
-def intake_json(file: DependencyFile, edited: Edit, taken: Intake, notes: Sequence[str]) -> dict[str, Any]:
+def intake_json(
+    file: DependencyFile, edited: Edit, taken: Intake, notes: Sequence[str]
+) -> dict[str, Any]:
     """Return what happens to the matrix as JSON data."""
     entries = {entry.name: entry for entry in taken.entries}
     return {
@@ -167,7 +183,10 @@ def _print_left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
     if reasons:
         console.print(Text("left out:", style="bold"))
     for why, names in reasons.items():
-        console.print(Text(f"  {', '.join(dict.fromkeys(map(shown, names)))}: {printable(why)}"), soft_wrap=True)
+        console.print(
+            Text(f"  {', '.join(dict.fromkeys(map(shown, names)))}: {printable(why)}"),
+            soft_wrap=True,
+        )
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> None:

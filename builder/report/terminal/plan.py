@@ -18,7 +18,9 @@ _MOST_AFTER = 2
 
 def record(forecast: Forecast, room: Room) -> dict[str, Any]:
     """Return a forecast as JSON data."""
-    jobs: list[dict[str, Any]] = [{"id": job, "needs": needs, "known": True} for job, needs in forecast.known]
+    jobs: list[dict[str, Any]] = [
+        {"id": job, "needs": needs, "known": True} for job, needs in forecast.known
+    ]
     jobs += [
         {
             "id": one.job,
@@ -30,7 +32,11 @@ def record(forecast: Forecast, room: Room) -> dict[str, Any]:
         }
         for one in forecast.to_run
     ]
-    times = {"seconds": round(forecast.seconds, 1), "work_seconds": round(forecast.work_s, 1), "cpus": room.cpus}
+    times = {
+        "seconds": round(forecast.seconds, 1),
+        "work_seconds": round(forecast.work_s, 1),
+        "cpus": room.cpus,
+    }
     return {"jobs": jobs, "expected": times, "why": dict(summary(forecast.to_run))}
 
 
@@ -49,7 +55,9 @@ def lines(forecast: Forecast, room: Room) -> Iterator[str]:
 
 def _reason(one: Expected) -> str:
     changed = ", ".join(one.why)
-    parts = [changed if one.why[0] in {NEVER, GONE, OLD} else f"changed: {changed}"] if one.why else []
+    parts = (
+        [changed if one.why[0] in {NEVER, GONE, OLD} else f"changed: {changed}"] if one.why else []
+    )
     if one.after:
         more = f" and {len(one.after) - _MOST_AFTER} more" if len(one.after) > _MOST_AFTER else ""
         parts.append(f"after {', '.join(one.after[:_MOST_AFTER])}{more}")

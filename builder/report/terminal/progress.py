@@ -91,7 +91,10 @@ class PlainObserver:
 
     def _line(self, text: str) -> None:
         self._console.print(
-            f"{clock(time.monotonic() - self._began):>8}  {text}", markup=False, highlight=False, soft_wrap=True
+            f"{clock(time.monotonic() - self._began):>8}  {text}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -105,7 +108,9 @@ class LiveObserver:
         self._running: dict[str, tuple[float, str]] = {}
         self._jobs = self._done = 0
         self._saying = ""
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=4, transient=True
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -144,7 +149,12 @@ class LiveObserver:
         head += f"{len(self._running)} running, {waiting} waiting"
         running = Table.grid(padding=(0, 2))
         for job, (began, text) in self._running.items():
-            running.add_row("  ", job, clock(now - began), Text(text, style="dim", overflow="ellipsis", no_wrap=True))
+            running.add_row(
+                "  ",
+                job,
+                clock(now - began),
+                Text(text, style="dim", overflow="ellipsis", no_wrap=True),
+            )
         return Group(
             Text(head if self._jobs else clock(now - self._began), style="bold"),
             running,
@@ -163,4 +173,6 @@ def outcome(evidence: Evidence) -> str:
     if not evidence.determined:
         return "?"
     abis = evidence.facts.get("abis", {}).values()
-    return "failed" if any("failure" in abi for abi in abis) or "missing" in evidence.facts else "ok"
+    return (
+        "failed" if any("failure" in abi for abi in abis) or "missing" in evidence.facts else "ok"
+    )

@@ -50,7 +50,13 @@ class Story:
             "name": self.name,
             "verdicts": None if self.package is None else self.package.model_dump(mode="json"),
             "jobs": [
-                {"id": job.job, "key": job.key, "seconds": round(job.seconds, 2), "log": job.log, "facts": job.facts}
+                {
+                    "id": job.job,
+                    "key": job.key,
+                    "seconds": round(job.seconds, 2),
+                    "log": job.log,
+                    "facts": job.facts,
+                }
                 for job in self.jobs
             ],
         }
@@ -78,7 +84,9 @@ def read(name: str, store: Store) -> Story:
 def render(story: Story, console: Console) -> None:
     """Print a story for a person."""
     if story.package is None:
-        console.print(Text(f"{story.name}: not judged yet; `wheelfarm run` judges it", style="bold"))
+        console.print(
+            Text(f"{story.name}: not judged yet; `wheelfarm run` judges it", style="bold")
+        )
     else:
         _render_package(story.package, console)
     loads = list(_loads(story.jobs))
@@ -95,7 +103,10 @@ def _render_package(package: PackagePart, console: Console) -> None:
     console.print(Text(f"{package.name} {package.version}", style="bold"))
     if source.kind != "none":
         origin = {"index": "from the index", "local": "a local file"}[source.kind]
-        console.print(Text(f"  source  {source.filename}, {origin}, sha256 {source.sha256[:16]}…"), soft_wrap=True)
+        console.print(
+            Text(f"  source  {source.filename}, {origin}, sha256 {source.sha256[:16]}…"),
+            soft_wrap=True,
+        )
     if source.needed_by:
         console.print(Text(f"  for     {source.needed_by}, which needs it"))
     for abi, part in package.abis.items():
@@ -109,12 +120,20 @@ def _render_package(package: PackagePart, console: Console) -> None:
 def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
     console.print()
     head = Text(f"{abi}  ", style="bold")
-    console.print(head.append(part.verdict, style=style_of(Verdict(part.verdict))).append(f"  {part.reason}", style=""))
+    console.print(
+        head.append(part.verdict, style=style_of(Verdict(part.verdict))).append(
+            f"  {part.reason}", style=""
+        )
+    )
     for wheel in part.wheels:
-        console.print(Text(f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"), soft_wrap=True)
+        console.print(
+            Text(f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"),
+            soft_wrap=True,
+        )
     if part.on:
         console.print(
-            Text(f"  bases   {', '.join(f'{base} {said}' for base, said in part.on.items())}"), soft_wrap=True
+            Text(f"  bases   {', '.join(f'{base} {said}' for base, said in part.on.items())}"),
+            soft_wrap=True,
         )
     for finding in part.findings:
         _render_finding(finding, console)
@@ -123,7 +142,9 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
 def _render_finding(finding: FindingPart, console: Console) -> None:
     line = Text(f"  {finding.code}   ", style=_SEVERITIES[finding.severity])
     bases = f" [{', '.join(finding.bases)}]" if finding.bases else ""
-    console.print(line.append(f"{finding.title}: {finding.detail}{bases}", style=""), soft_wrap=True)
+    console.print(
+        line.append(f"{finding.title}: {finding.detail}{bases}", style=""), soft_wrap=True
+    )
     console.print(Text(f"          {finding.remedy}", style="italic"), soft_wrap=True)
     if finding.log:
         console.print(Text(f"          log: {finding.log}", style="dim"), soft_wrap=True)
@@ -139,7 +160,15 @@ def _loads(jobs: Sequence[Evidence]) -> Iterator[tuple[str, str, Mapping[str, An
 
 def _load_table(loads: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for title in ("built on/loaded on", "ABI", "module", "result", "import", "memory", "native modules"):
+    for title in (
+        "built on/loaded on",
+        "ABI",
+        "module",
+        "result",
+        "import",
+        "memory",
+        "native modules",
+    ):
         table.add_column(title, no_wrap=title != "native modules", overflow="fold")
     for place, abi, module in loads:
         seconds, rss = module.get("seconds"), module.get("rss_bytes")
@@ -150,7 +179,9 @@ def _load_table(loads: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
             _result(module),
             "" if seconds is None else f"{seconds * 1000:.0f} ms",
             "" if rss is None else f"{rss / (1 << 20):.1f} MiB",
-            "; ".join(_native(name, declared) for name, declared in module.get("natives", {}).items()),
+            "; ".join(
+                _native(name, declared) for name, declared in module.get("natives", {}).items()
+            ),
         )
     return table
 
@@ -161,7 +192,11 @@ def _result(module: Mapping[str, Any]) -> Text:
             return Text(str(module[key])[:60], style="bold red")
     gil = module.get("gil", {})
     if gil.get("before") is False:
-        return Text("GIL on", style="yellow") if gil.get("after") else Text("GIL stays off", style="green")
+        return (
+            Text("GIL on", style="yellow")
+            if gil.get("after")
+            else Text("GIL stays off", style="green")
+        )
     return Text("imports", style="green")
 
 

@@ -56,30 +56,53 @@ def _table(rows: Iterable[tuple[str, str, Verdict, str]]) -> Table:
     table.add_column("reason", overflow="fold")
     shown = ""
     for title, abi, verdict, reason in rows:
-        table.add_row("" if title == shown else title, abi, Text(verdict.value, style=style_of(verdict)), Text(reason))
+        table.add_row(
+            "" if title == shown else title,
+            abi,
+            Text(verdict.value, style=style_of(verdict)),
+            Text(reason),
+        )
         shown = title
     return table
 
 
-def print_unchanged(console: Console, sealed: Seal, document: Document | None, wheelhouse: Path) -> None:
+def print_unchanged(
+    console: Console, sealed: Seal, document: Document | None, wheelhouse: Path
+) -> None:
     """End a run in which nothing changed: the table it left last time, if that is given, and the sums."""
     if document is not None:
-        wide = console if console.is_terminal else Console(width=max(console.width, 160), file=console.file)
+        wide = (
+            console
+            if console.is_terminal
+            else Console(width=max(console.width, 160), file=console.file)
+        )
         wide.print(
             _table(
-                (f"{package.name} {package.version}".strip(), abi, Verdict(part.verdict), part.reason)
+                (
+                    f"{package.name} {package.version}".strip(),
+                    abi,
+                    Verdict(part.verdict),
+                    part.reason,
+                )
                 for package in document.packages
                 for abi, part in package.abis.items()
             )
         )
-    sums = ", ".join(f"{sealed.verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in sealed.verdicts)
+    sums = ", ".join(
+        f"{sealed.verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in sealed.verdicts
+    )
     text = f"nothing changed since run {sealed.run}: {sealed.jobs} jobs known; {sums}"
     console.print(f"\n{text}", highlight=False, soft_wrap=True)
     _print_places(console, wheelhouse)
 
 
 def print_verdicts(
-    console: Console, judged: Sequence[Judged], wheelhouse: Path, times: Mapping[str, float], *, whole: bool
+    console: Console,
+    judged: Sequence[Judged],
+    wheelhouse: Path,
+    times: Mapping[str, float],
+    *,
+    whole: bool,
 ) -> None:
     """End a run: the table, what to do about what is wrong, and where things are.
 
@@ -117,7 +140,12 @@ def _print_times(console: Console, times: Mapping[str, float]) -> None:
 
 def _print_places(console: Console, wheelhouse: Path) -> None:
     console.print()
-    places = ("index", "simple/"), ("report", "report/index.html"), ("verdicts", "verdicts.json"), ("logs", "logs/")
+    places = (
+        ("index", "simple/"),
+        ("report", "report/index.html"),
+        ("verdicts", "verdicts.json"),
+        ("logs", "logs/"),
+    )
     for label, path in ((label, path) for label, path in places if (wheelhouse / path).exists()):
         console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
 
@@ -134,6 +162,10 @@ def _print_remedies(console: Console, judged: Sequence[Judged]) -> None:
                 if not seen:
                     console.print("\n[bold]What to do[/bold]")
                 seen.add(key)
-                console.print(Text(f"  {finding.code} {own or finding.where}: {finding.remedy or finding.kind.remedy}"))
+                console.print(
+                    Text(
+                        f"  {finding.code} {own or finding.where}: {finding.remedy or finding.kind.remedy}"
+                    )
+                )
                 if finding.log:
                     console.print(Text(f"        log: {finding.log}", style="dim"))
