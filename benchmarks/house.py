@@ -12,6 +12,7 @@ import argparse
 import ast
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -415,7 +416,8 @@ def run_coverage(root: Path, package: str, workers: str = "auto") -> float:
             "--cov-fail-under=0",  # the floor is the business of `make coverage`
             "tests/unit",
         ]
-        ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "COVERAGE_FILE": str(Path(folder) / "data")}
+        ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
         if ended.returncode:
             raise TestsFailedError(ended.stdout + ended.stderr)
 

@@ -323,6 +323,7 @@ def test_coverage_is_that_of_the_unit_tests(tmp_path: Path):
     )
     # Two definitions and one return of two are run.
     assert house.run_coverage(tmp_path, "planted", workers="0") == 75
+    assert not (tmp_path / ".coverage").exists()
 
 
 def test_a_floor_under_coverage_does_not_matter_here(tmp_path: Path):
