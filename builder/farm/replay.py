@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.config import catalog
-from builder.engine.client import Limits, Task
+from builder.engine.client import Limits
 from builder.errors import ReplayError
-from builder.jobs.programs import answered, stress_programs
+from builder.jobs.programs import answered, stress_task
 from builder.jobs.wheels import served_wheels
 from builder.store.files import written_aside
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 _FOLDER = "replays"
-_OUTPUT = "/result/again.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,7 +193,6 @@ def run(
     files: dict[str, bytes | Path] = {
         f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
     }
-    files |= {f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()}
     if replay.race and race is not None:
         files[f"/farm/race/{made}"] = tools.store.file(race.files[str(made)])
     request = {
@@ -208,10 +206,10 @@ def run(
         "script": replay.script,
         "times": times,
     }
-    files["/farm/request.json"] = json.dumps(request).encode()
-    command = [python, "/farm/stress/again.py", "/farm/request.json", _OUTPUT]
     limits = Limits(memory_bytes=6 << 30, timeout_s=120 + 70.0 * times)
-    task = Task(image=image, command=command, files=files, collect=_OUTPUT, limits=limits)
+    task = stress_task(
+        "replay", image=image, python=python, request=request, files=files, limits=limits
+    )
     return _told(replay, answered(task, "replaying", tools))
 
 

@@ -7,16 +7,23 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
-from builder.engine.client import Task
+from builder.engine.client import Limits, Task
 from builder.errors import CannotTellError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
-    from builder import ROOT
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from builder.jobs.job import Tools
 
 CODE_INSIDE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
+
+PROGRAMS_FOLDER = "/farm/programs"
+"""Where the package `inside` is put in containers: what they import it by, and nothing else."""
+
+_REQUEST = "/farm/request.json"
 
 
 @cache
@@ -33,15 +40,52 @@ def programs_digest(*names: str) -> str:
 
 @cache
 def stress_programs() -> dict[str, str]:
-    """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
-    folder = ROOT / "inside" / "stress"
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
+    """Return the modules of the package `inside.stress` by path, such as `inside/stress/race.py`: all go together."""
+    modules = [ROOT / "inside" / "__init__.py", *sorted((ROOT / "inside" / "stress").glob("*.py"))]
+    return {module.relative_to(ROOT).as_posix(): module.read_text() for module in modules}
 
 
 @cache
 def stress_digest() -> str:
     """Return a hash of `stress_programs`."""
     return digest(stress_programs())
+
+
+def stress_files() -> dict[str, bytes]:
+    """Return the files of `stress_programs` by their absolute path in a container."""
+    return {f"{PROGRAMS_FOLDER}/{name}": text.encode() for name, text in stress_programs().items()}
+
+
+def stress_task(
+    program: str,
+    *,
+    image: str,
+    python: str,
+    request: Mapping[str, Any],
+    files: Mapping[str, bytes | Path],
+    limits: Limits,
+) -> Task:
+    """Return the task that asks a program of builder/inside/stress/, for `answered`.
+
+    Args:
+        program: the name of its module.
+        image: what it runs in.
+        python: the interpreter that runs it.
+        request: what it is asked.
+        files: what the request names, by absolute path.
+        limits: what it may use.
+    """
+    output = f"/result/{program}.json"
+
+    return Task(
+        image=image,
+        # -P: the container's working directory, its root, is not to be imported from.
+        command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
+        files={**files, **stress_files(), _REQUEST: json.dumps(request).encode()},
+        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        collect=output,
+        limits=limits,
+    )
 
 
 def answered(task: Task, doing: str, tools: Tools) -> dict[str, Any]:

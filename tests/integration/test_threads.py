@@ -16,7 +16,7 @@ from builder.config.effort import Level
 from builder.engine.client import Engine, Limits, Task
 from builder.farm import run
 from builder.jobs.job import Tools
-from builder.jobs.programs import stress_programs
+from builder.jobs.programs import PROGRAMS_FOLDER, stress_files
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
@@ -26,9 +26,8 @@ from tests.integration.conftest import Workshop
 
 HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
 PREFLIGHT = """
-import json, sys
-sys.path.insert(0, "/farm/stress")
-import race
+import json
+from inside.stress import race
 race._PATIENCE_S = 5
 real = "/opt/race/tree/bin/python"
 answers = {
@@ -128,8 +127,9 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
         command=["/opt/python/cp314-cp314t/bin/python", "/farm/check.py"],
         files={
             "/farm/check.py": PREFLIGHT.encode(),
-            **{f"/farm/stress/{name}": text.encode() for name, text in stress_programs().items()},
+            **stress_files(),
         },
+        environment={"PYTHONPATH": PROGRAMS_FOLDER},
         collect="/result/answers.json",
         limits=Limits(memory_bytes=4 << 30, timeout_s=200),
     )

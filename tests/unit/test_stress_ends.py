@@ -3,8 +3,9 @@
 import sys
 
 import pytest
-import script
-from conduct import Interpreter, run_script
+
+from builder.inside.stress import script
+from builder.inside.stress.runner import Interpreter, run_script
 
 PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
 

@@ -1,13 +1,11 @@
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-import pace
 import pytest
-import speed
-import stage
-from conduct import Interpreter
+
+from builder.inside.stress import bench_worker, forkserver, speed
+from builder.inside.stress.runner import Interpreter
 
 
 def operation(text: str, *native: str, **more: Any) -> dict[str, Any]:
@@ -59,16 +57,26 @@ def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():
         made.append([])
         return made[-1]
 
-    told = pace.measured(make, pace.loop("s.append(1)", {}), 4, 4 * pace.UNROLLED * 5, stage.Crew())
+    told = bench_worker.measured(
+        make,
+        bench_worker.loop("s.append(1)", {}),
+        4,
+        4 * bench_worker.UNROLLED * 5,
+        forkserver.Crew(),
+    )
     assert [len(one) for one in made] == [40, 40, 40, 40]
     assert told["count"] == 160
     assert told["wall"] > 0
 
 
 def test_a_call_that_fails_in_any_thread_is_told():
-    told = pace.measured(lambda: [1] * 12, pace.loop("s.pop()", {}), 2, 64, stage.Crew())
+    told = bench_worker.measured(
+        lambda: [1] * 12, bench_worker.loop("s.pop()", {}), 2, 64, forkserver.Crew()
+    )
     assert told == {"error": "IndexError: pop from empty list"}
-    assert "error" in pace.measured(lambda: 1 / 0, pace.loop("s", {}), 2, 64, stage.Crew())
+    assert "error" in bench_worker.measured(
+        lambda: 1 / 0, bench_worker.loop("s", {}), 2, 64, forkserver.Crew()
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_a_call_that_fails_in_any_thread_is_told():
     ],
 )
 def test_what_cannot_be_measured_is_told_why(text: str, why: str | None):
-    one = pace.Pace(["time"], [{"make": "None", "text": text}])
+    one = bench_worker.Pace(["time"], [{"make": "None", "text": text}])
     assert one.unfit(0, 0.001) == why
 
 
@@ -97,7 +105,7 @@ CALLS = [
 
 
 def played(calls: list[dict[str, Any]], *abis: str) -> dict[str, Any]:
-    interpreter = Interpreter(sys.executable, str(Path(speed.__file__).parent))
+    interpreter = Interpreter(sys.executable, "/nowhere")
     with speed.Turns(dict.fromkeys(abis, interpreter), ["os"], calls) as turns:
         turns.play(time.monotonic() + 30)
     told: dict[str, Any] = turns.told()

@@ -1,6 +1,6 @@
 """Make calls as often as told, in as many threads as told, and say how long that took.
 
-Usage: pace.py PREPARED.json, with `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in which `s` is
+Usage: python -m inside.stress.bench_worker PREPARED.json, with `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in which `s` is
 what `make` made). The first line on standard output has `gil`: whether an interpreter that can do
 without the GIL has it on. Then each line of standard input is a request in JSON that a line answers:
 `check` (the place of a call, and `slowest_s`) with `why` it cannot be measured, or null; `call` (its place), `threads` and `count`
@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import memory
-from drill import gil_enabled
-from stage import Crew, environment
+from . import memory
+from .forkserver import Crew, environment
+from .harness import gil_enabled
 
 UNROLLED = 8
 """Calls in a loop's body: what the loop itself takes is not to count."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import values
+from . import values
 
 _ARITY = re.compile(
     r"takes|expected|expects|requires|missing|exactly|at least|at most|too many|too few|unexpected keyword"

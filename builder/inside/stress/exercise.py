@@ -1,6 +1,6 @@
 """Put a distribution under threads with the plain interpreter, and see what harm is done.
 
-Usage: exercise.py REQUEST.json OUTPUT.json
+Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
 The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them), `suspects`
 (scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
@@ -15,12 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import conduct
-import installing
-import owntests
-import scenarios
-from conduct import Interpreter, Played, Player, Run
-from proof import Prover
+from . import installing, owntests, runner, scenarios
+from .reproducer import Prover
+from .runner import Interpreter, Played, Player, Run
 
 _PATIENCE_S = 10.0
 _ROUNDS = 60
@@ -42,7 +39,7 @@ def main() -> None:
     }
     if facts["install"] is None:
         facts |= hunt(request, site)
-    conduct.answer(sys.argv[2], facts)
+    runner.answer(sys.argv[2], facts)
 
 
 def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
@@ -109,7 +106,7 @@ def played_out(
         played = player.play(plan)
         player.close()
         first = first or played
-        seen = [event for event in conduct.unique(played.events) if event["what"] in _HARM]
+        seen = [event for event in runner.unique(played.events) if event["what"] in _HARM]
         if seen or not plan or time.monotonic() - began > seconds / 2:
             return first, seen
         rounds *= _MORE

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import values
+from . import values
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{4,}")
 _PLAIN = (str, bytes, int, float, bool, type(None), complex)

@@ -1,6 +1,6 @@
 """Import a distribution once, then run lists of scenarios, each in a process forked from this one.
 
-Usage: stage.py PRELUDE.json, which has `modules` and `keep` (whether shared objects live for ever: see keeping.py), with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
+Usage: python -m inside.stress.forkserver PRELUDE.json, which has `modules` and `keep` (whether shared objects live for ever: see immortal.py), with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
 `output` (a file), `first`, `rounds`, `seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status` when it ended.
 
 A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil` and,
@@ -25,10 +25,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import memory
-import values
-from drill import drill, gil_enabled
-from keeping import keep, keep_callables
+from . import memory, values
+from .harness import drill, gil_enabled
+from .immortal import keep, keep_callables
 
 
 def main() -> None:

@@ -46,8 +46,8 @@ def drill(
     Returns:
         Exceptions by text with how often they were met, and sentences about wrong results.
     """
-    wrong = {}
-    errors = {}
+    wrong: dict[str, None] = {}
+    errors: dict[str, int] = {}
     until = time.perf_counter() + (float("inf") if longest_s is None else longest_s)
     watched = observers and sharing == "shared"
     expected = (

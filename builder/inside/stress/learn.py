@@ -1,6 +1,6 @@
 """Learn how to call a distribution's native code, by calling it alone, in one thread.
 
-Usage: learn.py REQUEST.json OUTPUT.json JOURNAL
+Usage: python -m inside.stress.learn REQUEST.json OUTPUT.json JOURNAL
 
 The request has `modules` (import names), `folder` (its unpacked sdist, or null), `site` (where it is installed),
 `recipes` (expressions the matrix gives), `never` (calls that ended an earlier attempt) and `seconds`. Before each call
@@ -28,13 +28,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import memory
-import mining
-import values
-from calling import Budget, Search, Tried
-from expressions import SLOTS, alternatives, arguments, documented, replaced, shown
-from journal import Journal
-from surface import Surface, is_native_function, is_native_type
+from . import memory, mining, values
+from .calling import Budget, Search, Tried
+from .expressions import SLOTS, alternatives, arguments, documented, replaced, shown
+from .journal import Journal
+from .surface import Surface, is_native_function, is_native_type
 
 _MOST_SUBJECTS = 40
 _MOST_OPERATIONS = 60

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import values
+from . import values
 
 _MOST_FILES = 400
 _MOST_BYTES = 600_000

@@ -11,9 +11,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import installing
-import reports
-from conduct import Interpreter
+from . import installing, reports
+from .runner import Interpreter
 
 _FOLDERS = ("tests", "test", "testing")
 _CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}

@@ -1,6 +1,6 @@
 """Run a replay script several times and say what each run showed.
 
-Usage: again.py REQUEST.json OUTPUT.json
+Usage: python -m inside.stress.replay REQUEST.json OUTPUT.json
 
 The request has `python` (what runs it), `plain_python` (what installs), `race` (whether it is the sanitizer's), `name`, `requirement`, `wheels` (a folder),
 `race_wheel` (or null), `script` and `times`. Facts: `install`, `runs`, each with `what`, `races` (places), `signal` and `output`.
@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import conduct
-import installing
+from . import installing, runner
 
 _PATIENCE_S = 60.0
 
@@ -32,16 +31,16 @@ def main() -> None:
         )
     if facts["install"] is None:
         _, native = installing.modules(request["name"], site)
-        interpreter = conduct.Interpreter(
+        interpreter = runner.Interpreter(
             request["python"], site, race=request["race"], patience_s=_PATIENCE_S
         )
         for number in range(request["times"]):
-            run = conduct.run_script(interpreter, request["script"], native)
+            run = runner.run_script(interpreter, request["script"], native)
             print(f"run {number + 1}: {', '.join(sorted(run.what)) or 'nothing'}", flush=True)
             facts["runs"].append({
                 "what": sorted(run.what), "races": sorted(run.races), "signal": run.signal, "output": run.output[-6000:],
             })  # fmt: skip
-    conduct.answer(sys.argv[2], facts)
+    runner.answer(sys.argv[2], facts)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import script
-from conduct import Interpreter, Run, run_script
+from . import script
+from .runner import Interpreter, Run, run_script
 
 _MOST_ATTEMPTS = 10
 
@@ -40,7 +40,7 @@ class Prover:
 
     def written(self, scenario: dict[str, Any], title: str, rounds: int | None = None) -> str:
         """Return a scenario's program."""
-        text: str = script.written(
+        return script.written(
             scenario,
             self.prelude,
             title=title,
@@ -48,7 +48,6 @@ class Prover:
             rounds=rounds or self.rounds,
             race=self.interpreter.race,
         )
-        return text
 
     def once(self, scenario: dict[str, Any], **environment: str) -> Run:
         """Run a scenario's program once."""

@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import memory
-import reports
-from dialogue import Dialogue
+from . import memory, reports
+from .dialogue import Dialogue
 
-HERE = Path(__file__).parent
+_PACKAGE = __name__.rpartition(".")[0]
+"""What this package is imported as: `inside.stress` in containers."""
+
+_PROGRAMS = Path(__file__).parents[_PACKAGE.count(".") + 1]
+"""The folder it is imported from."""
+
 _POLL_S = 0.05
 _STALL_S = 3.0
 _MOST_ENDS = 25
@@ -53,6 +57,23 @@ class Interpreter:
     def longest_s(self) -> float:
         """What of that a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
         return 0.7 * self.patience_s
+
+    def program(self, name: str, *arguments: str) -> list[str]:
+        """Return the command that runs a program of this package.
+
+        Args:
+            name: of its module.
+            arguments: what it is given.
+        """
+        # -P: its working directory is not to be imported from.
+        return [self.python, "-P", "-m", f"{_PACKAGE}.{name}", *arguments]
+
+    def program_environment(self, prefix: str = "") -> dict[str, str]:
+        """Return the environment of a program of this package: as `environment`, with the package on the path.
+
+        Its folder comes first: a distribution may have a module called as the package is.
+        """
+        return self.environment(prefix, PYTHONPATH=f"{_PROGRAMS}{os.pathsep}{self.site}")
 
     def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
         """Return the environment of its processes.
@@ -126,14 +147,8 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
                     {**request, "seconds": seconds, "never": never, "site": interpreter.site}
                 )
             )
-            command = [
-                interpreter.python,
-                str(HERE / "learn.py"),
-                str(asked),
-                str(output),
-                str(journal),
-            ]
-            with _process(command, interpreter.environment(), scratch) as process:
+            command = interpreter.program("learn", str(asked), str(output), str(journal))
+            with _process(command, interpreter.program_environment(), scratch) as process:
                 _watch_journal(process, journal, time.monotonic() + 2 * seconds + 5)
             if output.exists():
                 return {**json.loads(output.read_text()), "fatal": never}
@@ -369,8 +384,8 @@ class Stage:
     ) -> None:
         asked = Path(folder) / "prelude.json"
         asked.write_text(json.dumps({"modules": prelude, "keep": interpreter.race}))
-        command = [interpreter.python, str(HERE / "stage.py"), str(asked)]
-        self._dialogue = Dialogue(command, interpreter.environment(prefix), folder)
+        command = interpreter.program("forkserver", str(asked))
+        self._dialogue = Dialogue(command, interpreter.program_environment(prefix), folder)
 
     def begin(self, request: dict[str, Any]) -> int | None:
         """Have a list of scenarios run; return the id of its process, or None where there is none to fork from."""

@@ -2,11 +2,10 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
-import drill
-import keeping
-import values
+from . import harness, immortal, values
 
 _TEMPLATE = '''"""{title}
 
@@ -155,7 +154,7 @@ def _own(text: str | None) -> str:
 
 
 def _classes(body: str) -> str:
-    wanted = [
+    wanted: list[type | Callable[..., Any]] = [
         values.Slow,
         values.SlowIndex,
         values.SlowEnd,
@@ -175,29 +174,29 @@ def _classes(body: str) -> str:
 
 def _keeping() -> str:
     constants = (
-        f"WITHOUT_GIL = {keeping.WITHOUT_GIL}\nLOCAL, SHARED = {keeping.LOCAL}, {keeping.SHARED}"
+        f"WITHOUT_GIL = {immortal.WITHOUT_GIL}\nLOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}"
     )
     return "\n\n".join(
         [
             "",
             constants,
             "",
-            inspect.getsource(keeping.keep),
-            inspect.getsource(keeping.keep_callables),
+            inspect.getsource(immortal.keep),
+            inspect.getsource(immortal.keep_callables),
         ]
     )
 
 
 def _functions() -> str:
-    return f"TICK_S = {drill.TICK_S}\nLOOK_EVERY = {drill.LOOK_EVERY}\n\n\n" + "\n\n".join(
+    return f"TICK_S = {harness.TICK_S}\nLOOK_EVERY = {harness.LOOK_EVERY}\n\n\n" + "\n\n".join(
         inspect.getsource(one)
         for one in (
-            drill.drill,
-            drill.one_round,
-            drill.in_threads,
-            drill.alone,
-            drill.observed,
-            drill.shown,
-            drill.gil_enabled,
+            harness.drill,
+            harness.one_round,
+            harness.in_threads,
+            harness.alone,
+            harness.observed,
+            harness.shown,
+            harness.gil_enabled,
         )
     )

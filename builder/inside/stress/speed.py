@@ -1,11 +1,11 @@
 """Measure how fast native calls are, on several threads, with and without the GIL: independent work, on objects of each thread's own.
 
-Usage: speed.py REQUEST.json OUTPUT.json
+Usage: python -m inside.stress.speed REQUEST.json OUTPUT.json
 
 The request has `requirement`, `wheels` (a folder), `prelude` (modules to import), `calls` (see `chosen`), `seconds`, `cpus` (what the
 container may use) and `interpreters`, programs by ABI, the one without the GIL first.
 
-Every interpreter runs pace.py. One measurement is made at a time, and they take turns by interpreter and number of threads, so that whatever
+Every interpreter runs bench_worker.py. One measurement is made at a time, and they take turns by interpreter and number of threads, so that whatever
 else the machine does meanwhile meets all of them alike. A loop of pure Python takes part: it tells what the machine had to give.
 
 Facts: `unknown` (why there is nothing to measure: then there is nothing else) or `cpus`, `install` (why the wheel with the GIL could not
@@ -24,11 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import conduct
-import installing
-from conduct import HERE, Interpreter
-from dialogue import Dialogue
-from pace import UNROLLED
+from . import installing
+from .bench_worker import UNROLLED
+from .dialogue import Dialogue
+from .runner import Interpreter, answer
 
 THREADS = (1, 2, 4)
 PLAIN = {"make": "1", "text": "s := (s * 31 + 7) % 65521", "native": ""}
@@ -51,7 +50,7 @@ Call = dict[str, Any]
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    conduct.answer(sys.argv[2], measure(request))
+    answer(sys.argv[2], measure(request))
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
@@ -277,7 +276,7 @@ class UnmeasurableError(Exception):
 
 
 class Runner:
-    """A process of pace.py, and the next one where a call ended it.
+    """A process of bench_worker.py, and the next one where a call ended it.
 
     Attributes:
         gil: whether the GIL is on, after the distribution was imported; None where the process did not even begin.
@@ -286,13 +285,14 @@ class Runner:
     def __init__(self, interpreter: Interpreter, prepared: str, folder: str) -> None:
         self.gil: bool | None = None
         self._interpreter = interpreter
-        self._command = [interpreter.python, str(HERE / "pace.py"), prepared]
+        self._command = interpreter.program("bench_worker", prepared)
         self._folder = folder
         self._ends = 0
         self._begin()
 
     def _begin(self) -> None:
-        self._dialogue = Dialogue(self._command, self._interpreter.environment(), self._folder)
+        environment = self._interpreter.program_environment()
+        self._dialogue = Dialogue(self._command, environment, self._folder)
         line = self._dialogue.answer(_BEGIN_S)
         self.gil = None if line is None else line["gil"]
 
@@ -305,13 +305,13 @@ class Runner:
         if self.gil is None or self._ends > _MOST_ENDS:
             raise UnmeasurableError
         self._dialogue.ask(request)
-        answer: dict[str, Any] | None = self._dialogue.answer(_PATIENCE_S)
-        if answer is None:
+        told = self._dialogue.answer(_PATIENCE_S)
+        if told is None:
             self._ends += 1
             self.close()
             self._begin()
             raise UnmeasurableError
-        return answer
+        return told
 
     def close(self) -> None:
         """End it."""

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder.engine.client import Limits, Task
+from builder.engine.client import Limits
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_programs
+from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.threads.race import PLAN
 from builder.jobs.wheels import served_wheels, wheel_of
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
     from builder.sources import Pure
     from builder.store.evidence import Evidence
-
-_OUTPUT = "/result/exercise.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,23 +115,19 @@ class Exercise:
             tools.index.keep(self.id, visit, better=bool(needed.wheels))
         request["tests"] = needed.request(self.effort, self.tests, sdist)
         tools.say("calling it by threads")
-        task = Task(
+        task = stress_task(
+            "exercise",
             image=image.facts["tag"],
-            command=[python, "/farm/stress/exercise.py", "/farm/request.json", _OUTPUT],
+            python=python,
+            request=request,
             files={
                 **{
                     f"/farm/wheels/{name}": tools.store.file(sha256)
                     for name, sha256 in served.items()
                 },
-                **{
-                    f"/farm/stress/{name}": text.encode()
-                    for name, text in stress_programs().items()
-                },
                 sdist: tools.store.file(self.sdist_sha256),
                 **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
-                "/farm/request.json": json.dumps(request).encode(),
             },
-            collect=_OUTPUT,
             limits=Limits(
                 memory_bytes=4 << 30,
                 timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s,

@@ -20,7 +20,7 @@ from builder.jobs.build.own_wheels import constraints_of, in_place, lending
 from builder.jobs.images.packages import packages_id
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_programs
+from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.wheels import served_wheels, wheel_of
 from builder.judge.wheel import thread_signs
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 PLAN = "plan.json"
-_OUTPUT = "/result/race.json"
 _BUILT = "/result/wheel"
 _MEMORY_BYTES = 6 << 30
 _NO_LIMITS: dict[str, Any] = {"timeout_s": None, "memory_bytes": None, "processes": None}
@@ -238,24 +237,20 @@ class Race:
             "tests": needed.request(self.effort, self.tests, sdist),
             "effort": self.effort.record(),
         }
-        task = Task(
+        task = stress_task(
+            "race",
             image=image,
-            command=[self._python, "/farm/stress/race.py", "/farm/request.json", _OUTPUT],
+            python=self._python,
+            request=request,
             files={
                 **{
                     f"/farm/wheels/{name}": tools.store.file(sha256)
                     for name, sha256 in served.items()
                 },
                 **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
-                **{
-                    f"/farm/stress/{name}": text.encode()
-                    for name, text in stress_programs().items()
-                },
                 f"/farm/race/{filename}": content,
                 sdist: tools.store.file(self.build.sdist_sha256),
-                "/farm/request.json": json.dumps(request).encode(),
             },
-            collect=_OUTPUT,
             limits=Limits(
                 memory_bytes=_MEMORY_BYTES,
                 timeout_s=300

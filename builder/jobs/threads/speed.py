@@ -8,13 +8,12 @@ nothing to call, or None) and, where there is, what builder/inside/stress/speed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder.engine.client import Limits, Task
+from builder.engine.client import Limits
 from builder.jobs.job import Result
-from builder.jobs.programs import answered, stress_programs
+from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
 from builder.jobs.wheels import served_wheels, wheel_of
 from builder.store.hashing import digest
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
-_OUTPUT = "/result/speed.json"
 _CPUS = 4.0
 """As many as there are threads at most."""
 
@@ -62,7 +60,7 @@ class Speed:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result beside its inputs, by a name that a person understands."""
         return {
-            "code inside the container": stress_programs(),
+            CODE_INSIDE: stress_digest(),
             "effort": self.seconds,
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "pure wheels": [wheel.sha256 for wheel in self.pure],
@@ -107,26 +105,14 @@ class Speed:
             "seconds": self.seconds,
         }
         tools.say("measuring its speed")
-        task = Task(
+        task = stress_task(
+            "speed",
             image=image.facts["tag"],
-            command=[
-                interpreters[free.name],
-                "/farm/stress/speed.py",
-                "/farm/request.json",
-                _OUTPUT,
-            ],
+            python=interpreters[free.name],
+            request=request,
             files={
-                **{
-                    f"/farm/wheels/{name}": tools.store.file(sha256)
-                    for name, sha256 in served.items()
-                },
-                **{
-                    f"/farm/stress/{name}": text.encode()
-                    for name, text in stress_programs().items()
-                },
-                "/farm/request.json": json.dumps(request).encode(),
+                f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
             },
-            collect=_OUTPUT,
             limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
         )
         return Result(
