@@ -38,6 +38,7 @@ lint: $(VENV)/ready ## Check style, types and workflows.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection .github
 
 engine: $(VENV)/ready ## Make sure a container engine answers; install and start one where none does (root).

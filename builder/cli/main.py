@@ -128,7 +128,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     elif ran.sealed is not None:
         few = sum(ran.sealed.verdicts.values()) <= verdicts.MOST_ROWS
         verdicts.print_unchanged(
-            _console, ran.sealed, document.read(wheelhouse) if few else None, wheelhouse
+            _console,
+            document.read(wheelhouse) if few else None,
+            wheelhouse,
+            run=ran.sealed.run,
+            jobs=ran.sealed.jobs,
+            verdicts=ran.sealed.verdicts,
         )
     else:
         verdicts.print_verdicts(

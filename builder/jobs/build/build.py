@@ -24,8 +24,9 @@ from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, put_in_order
 from builder.distributions.unpack import unpack
 from builder.engine import compiler_cache
+from builder.engine.compiler_cache import CompilerCache
 from builder.jobs.build import network
-from builder.jobs.build.cibuildwheel import CibuildwheelCall
+from builder.jobs.build.cibuildwheel import CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import Call, reread, rules
 from builder.jobs.build.own_wheels import TAKE_LOAN, constraints_of, lending, lent
@@ -169,7 +170,15 @@ class Build:
         waiting: list[tuple[str, ...]] = [self._building] if self._building else []
         while waiting:
             abis = waiting.pop(0)
-            call = CibuildwheelCall(self, abis, image, project, scratch / "-".join(abis), tools)
+            request = CallRequest(
+                job=self.id,
+                abis=abis,
+                cache=CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256),
+                memory_bytes=self.memory_bytes,
+                timeout_s=self.timeout_s,
+                configure=partial(self.config, abis, image),
+            )
+            call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
             ended = call.run(index())
             visit = visit.joined(ended.visit)
             usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}

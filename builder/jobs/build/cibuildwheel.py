@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 from packaging.utils import parse_wheel_filename
@@ -24,9 +24,8 @@ from builder.jobs.build.log import Call, broken
 from builder.proxy.proxy import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from builder.jobs.build.build import Build
     from builder.jobs.job import Tools
     from builder.proxy.proxy import Session
 
@@ -49,39 +48,66 @@ class CallOutcome:
     call: Call | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRequest:
+    """What one call of cibuildwheel is asked for.
+
+    Attributes:
+        job: id of the job that asks; containers are labelled with it.
+        abis: the ABIs to build for.
+        cache: where the compiler's results are kept.
+        memory_bytes: limit on the container's memory.
+        timeout_s: limit on the whole call.
+        configure: makes cibuildwheel's configuration from the arguments its container is created with.
+    """
+
+    job: str
+    abis: tuple[str, ...]
+    cache: CompilerCache
+    memory_bytes: int
+    timeout_s: int
+    configure: Callable[[Sequence[str]], dict[str, Any]]
+
+
 class CibuildwheelCall:
     """One call of cibuildwheel."""
 
-    def __init__(
-        self,
-        build: Build,
-        abis: tuple[str, ...],
-        image: str,
-        project: Path,
-        folder: Path,
-        tools: Tools,
-    ) -> None:
-        self._build = build
-        self._abis = abis
-        self._image = image
+    def __init__(self, request: CallRequest, project: Path, folder: Path, tools: Tools) -> None:
+        """Prepare.
+
+        Args:
+            request: what to build, and within which limits.
+            project: the unpacked sdist.
+            folder: an empty folder for the configuration and the wheels.
+            tools: the job's.
+        """
+        self._request = request
+        self._abis = request.abis
         self._project = project
         self._folder = folder
         self._tools = tools
-        self._label = f"{build.id}-{'-'.join(abis)}-{os.getpid()}-{time.monotonic_ns()}"
+        self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
         self._crowded = 0
         self._cut = False
 
     def run(self, session: Session) -> CallOutcome:
+        """Call cibuildwheel with this session's way to the package index.
+
+        Raises:
+            CannotTellError: the infrastructure failed.
+            Interrupted: the farm was asked to stop.
+        """
         (self._folder / "wheels").mkdir(parents=True)
         limits = Limits(
-            memory_bytes=self._build.memory_bytes,
+            memory_bytes=self._request.memory_bytes,
             processes=_PROCESSES,
-            timeout_s=float(self._build.timeout_s),
+            timeout_s=float(self._request.timeout_s),
         )
-        cache = CompilerCache(base=self._build.base, sdist_sha256=self._build.sdist_sha256)
-        arguments = self._tools.engine.create_arguments(limits, self._label, session.leg, cache)
+        arguments = self._tools.engine.create_arguments(
+            limits, self._label, session.leg, self._request.cache
+        )
         config = self._folder / "cibuildwheel.toml"
-        config.write_text(tomli_w.dumps(self._build.config(self._abis, self._image, arguments)))
+        config.write_text(tomli_w.dumps(self._request.configure(arguments)))
         start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
         timed_out, exit_code = self._execute(config, limits.timeout_s)
         with self._tools.log.open("rb") as file:
@@ -105,8 +131,8 @@ class CibuildwheelCall:
             raise CannotTellError(f"{why} (log: {self._tools.log})")
         call = Call(
             abis=self._abis, exit_code=exit_code, log=(start, start + len(read)),
-            timeout_s=self._build.timeout_s if timed_out else None,
-            memory_bytes=self._build.memory_bytes if usage.get("memory-kills") else None,
+            timeout_s=self._request.timeout_s if timed_out else None,
+            memory_bytes=self._request.memory_bytes if usage.get("memory-kills") else None,
             processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
             asked=visit.asked, index=session.leg.names,
         )  # fmt: skip

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from builder.farm.unchanged import Seal
     from builder.judge.package import Judged
     from builder.report.document import Document
 
@@ -67,9 +66,24 @@ def _table(rows: Iterable[tuple[str, str, Verdict, str]]) -> Table:
 
 
 def print_unchanged(
-    console: Console, sealed: Seal, document: Document | None, wheelhouse: Path
+    console: Console,
+    document: Document | None,
+    wheelhouse: Path,
+    *,
+    run: str,
+    jobs: int,
+    verdicts: Mapping[str, int],
 ) -> None:
-    """End a run in which nothing changed: the table it left last time, if that is given, and the sums."""
+    """Print the end of a run in which nothing changed: the last run's table and its sums.
+
+    Args:
+        console: where to print.
+        document: verdicts of the last whole run; None prints the sums alone.
+        wheelhouse: the places of its results are printed.
+        run: id of the last whole run.
+        jobs: how many jobs it had.
+        verdicts: how many packages have each verdict.
+    """
     if document is not None:
         wide = (
             console
@@ -88,10 +102,8 @@ def print_unchanged(
                 for abi, part in package.abis.items()
             )
         )
-    sums = ", ".join(
-        f"{sealed.verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in sealed.verdicts
-    )
-    text = f"nothing changed since run {sealed.run}: {sealed.jobs} jobs known; {sums}"
+    sums = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts)
+    text = f"nothing changed since run {run}: {jobs} jobs known; {sums}"
     console.print(f"\n{text}", highlight=False, soft_wrap=True)
     _print_places(console, wheelhouse)
 
