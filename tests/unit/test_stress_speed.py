@@ -30,7 +30,7 @@ def test_one_straight_call_of_each_callable_is_chosen():
         {"p.Box()": [operation("s.put(1)", "p.Box.put", changes=True), operation("s.size", "p.Box.size"),
                      operation("repr(s)", "p.Box.__repr__"), operation("s.get()", "p.Box.get", "p._n.f")]},
     )  # fmt: skip
-    chosen = [(call["make"], call["text"]) for call in speed.chosen(learnt)]
+    chosen = [(call["make"], call["text"]) for call in speed.choose_calls(learnt)]
     assert chosen == [
         ("p.Box()", "s.get()"),
         ("p.Box()", "s.put(1)"),
@@ -43,11 +43,11 @@ def test_of_many_some_are_chosen_evenly_and_always_the_same():
     learnt = surface(
         [[operation(f"p.f{number:03}(1)", f"p.f{number:03}")] for number in range(100)]
     )
-    texts = [call["text"] for call in speed.chosen(learnt)]
+    texts = [call["text"] for call in speed.choose_calls(learnt)]
     assert len(texts) == 24
     assert texts[0] == "p.f000(1)"
     assert texts[7] > "p.f080(1)", "eight are measured, as evenly spread as those that are tried"
-    assert texts == [call["text"] for call in speed.chosen(learnt)]
+    assert texts == [call["text"] for call in speed.choose_calls(learnt)]
 
 
 def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():

@@ -145,7 +145,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):  # what is called may print
         os.dup2(nothing, number)
-    memory.hold()
+    memory.limit_address_space()
     signal.signal(signal.SIGALRM, _impatient)
     prepared = json.loads(Path(sys.argv[1]).read_text())
     pace = Pace(prepared["prelude"], prepared["calls"])

@@ -34,7 +34,7 @@ def main() -> None:
     """Fork for every request."""
     asked = json.loads(Path(sys.argv[1]).read_text())
     if not asked["keep"]:
-        memory.hold()
+        memory.limit_address_space()
     namespace = environment(asked["modules"])
     if asked["keep"]:
         keep_callables(asked["modules"])

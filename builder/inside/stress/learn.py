@@ -501,7 +501,7 @@ def _impatient(_number: int, _frame: object) -> None:
 def main() -> None:
     """Learn, and write what was learnt."""
     request, output, journal = sys.argv[1:]
-    memory.hold()
+    memory.limit_address_space()
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
     signal.signal(signal.SIGALRM, _impatient)
     learner = Learner(json.loads(Path(request).read_text()), output + ".part", journal)

@@ -5,9 +5,9 @@ Not for an interpreter with a sanitizer, which maps terabytes of addresses for i
 
 import resource
 
-MOST_BYTES = 3 << 30
+LIMIT_BYTES = 3 << 30
 
 
-def hold() -> None:
+def limit_address_space() -> None:
     """Limit this process and those it starts."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))

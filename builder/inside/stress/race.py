@@ -46,7 +46,7 @@ def main() -> None:
         )
     if facts["install"] is None:
         facts |= hunt(request, site, race_site)
-    runner.answer(sys.argv[2], facts)
+    runner.write_answer(sys.argv[2], facts)
 
 
 def preflight(python: str, threads: int) -> dict[str, bool]:
@@ -105,7 +105,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     player.close()
     by_id = {scenario["id"]: scenario for scenario in plan}
     ended = set(played.ended)
-    events = runner.unique(played.events)
+    events = runner.deduplicate(played.events)
     prover = Prover(
         race,
         surface["prelude"],
@@ -129,7 +129,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
                 name: surface[name]
                 for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")
             },
-            "calls": speed.chosen(surface),
+            "calls": speed.choose_calls(surface),
         },
         "plan": plan,
         "scenarios": len(plan),
@@ -166,7 +166,7 @@ def trials(plan: list[dict[str, Any]], ended: set[str]) -> dict[str, int]:
     done = [
         one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1
     ]
-    made = sorted(runner.slower(one)["iterations"] for one in done)
+    made = sorted(runner.adapt_for_sanitizer(one)["iterations"] for one in done)
     return {
         "pairs": sum(one["kind"] == "pair" for one in done),
         "side_by_side": made[len(made) // 2] if made else 0,
@@ -215,18 +215,18 @@ def proved(
                     return tuple(event["places"]) in run.races
                 return event["what"] in run.what
 
-            small = prover.smaller(scenario, sign)
+            small = prover.shrink(scenario, sign)
             shown, ran, example = prover.count(small, sign, effort["times"])
             if shown:
                 title = describe(event)
                 entry |= {
                     "calls": small,
-                    "script": prover.written(small, title),
+                    "script": prover.render_script(small, title),
                     "shown": shown,
                     "ran": ran,
                 }
                 if event["what"] != "race":
-                    entry["arms"] = prover.arms(small, sign, 2)
+                    entry["arms"] = prover.variants(small, sign, 2)
                 entry["output"] = example.output[-3000:] if example else ""
             else:
                 entry |= {"shown": 0, "ran": ran}

@@ -40,7 +40,7 @@ def main() -> None:
             facts["runs"].append({
                 "what": sorted(run.what), "races": sorted(run.races), "signal": run.signal, "output": run.output[-6000:],
             })  # fmt: skip
-    runner.answer(sys.argv[2], facts)
+    runner.write_answer(sys.argv[2], facts)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _stacks(lines: list[str]) -> list[dict[str, Any]]:
     return [stack for stack in stacks if stack["frames"]]
 
 
-def attributed(report: Report, modules: set[str]) -> dict[str, Any]:
+def attribute(report: Report, modules: set[str]) -> dict[str, Any]:
     """Say whose race a report is.
 
     Args:

@@ -38,9 +38,9 @@ class Prover:
         self.rounds = rounds
         self.deadline = deadline
 
-    def written(self, scenario: dict[str, Any], title: str, rounds: int | None = None) -> str:
+    def render_script(self, scenario: dict[str, Any], title: str, rounds: int | None = None) -> str:
         """Return a scenario's program."""
-        return script.written(
+        return script.render(
             scenario,
             self.prelude,
             title=title,
@@ -49,10 +49,10 @@ class Prover:
             race=self.interpreter.race,
         )
 
-    def once(self, scenario: dict[str, Any], **environment: str) -> Run:
+    def run(self, scenario: dict[str, Any], **environment: str) -> Run:
         """Run a scenario's program once."""
         return run_script(
-            self.interpreter, self.written(scenario, "trial"), self.modules, **environment
+            self.interpreter, self.render_script(scenario, "trial"), self.modules, **environment
         )
 
     def count(
@@ -63,14 +63,14 @@ class Prover:
         for _ in range(times):
             if time.monotonic() > self.deadline and ran:
                 break
-            run = self.once(scenario, **environment)
+            run = self.run(scenario, **environment)
             ran += 1
             if sign(run):
                 shown += 1
                 example = run
         return shown, ran, example
 
-    def smaller(self, scenario: dict[str, Any], sign: Sign) -> dict[str, Any]:
+    def shrink(self, scenario: dict[str, Any], sign: Sign) -> dict[str, Any]:
         """Return a scenario with as few calls as still show the sign."""
         attempts = 0
         changed = True
@@ -79,14 +79,14 @@ class Prover:
             for rows in _reduced(scenario["rows"]):
                 attempts += 1
                 trial = {**scenario, "rows": rows}
-                if sign(self.once(trial)):
+                if sign(self.run(trial)):
                     scenario, changed = trial, True
                     break
                 if attempts >= _MOST_ATTEMPTS or time.monotonic() > self.deadline:
                     break
         return scenario
 
-    def arms(self, scenario: dict[str, Any], sign: Sign, times: int) -> dict[str, list[int]]:
+    def variants(self, scenario: dict[str, Any], sign: Sign, times: int) -> dict[str, list[int]]:
         """Run variants of a scenario that tell what it needs.
 
         Returns:

@@ -108,7 +108,7 @@ class Interpreter:
 
 
 @dataclass(slots=True)
-class Played:
+class PlayResult:
     """What came of a list of scenarios.
 
     Attributes:
@@ -215,17 +215,17 @@ class Player:
         self.modules = modules
         self.rounds = rounds
         self.deadline = time.monotonic() + seconds
-        self.played = Played()
+        self.played = PlayResult()
         self._folder = tempfile.TemporaryDirectory()
         self.prefix = f"{self._folder.name}/reports"
-        self.stage = Stage(interpreter, prelude, self._folder.name, self.prefix)
+        self.stage = ForkServer(interpreter, prelude, self._folder.name, self.prefix)
 
     def close(self) -> None:
         """End the process that others were forked from."""
         self.stage.close()
         self._folder.cleanup()
 
-    def play(self, scenarios: list[dict[str, Any]]) -> Played:
+    def play(self, scenarios: list[dict[str, Any]]) -> PlayResult:
         """Play scenarios, process by process, until all are done or the time is up."""
         groups: dict[str, list[dict[str, Any]]] = {}
         for scenario in scenarios:
@@ -263,7 +263,11 @@ class Player:
         self, group: list[dict[str, Any]], first: int, seconds: float, scratch: Path
     ) -> tuple[int, bool]:
         """Run one process; return the place of the last scenario it began, and whether it ended there."""
-        scenarios = [slower(scenario) for scenario in group] if self.interpreter.race else group
+        scenarios = (
+            [adapt_for_sanitizer(scenario) for scenario in group]
+            if self.interpreter.race
+            else group
+        )
         (scratch / "scenarios.json").write_text(json.dumps(scenarios))
         progress, output = scratch / "progress.jsonl", scratch / "output"
         request = {
@@ -324,7 +328,7 @@ class Player:
 
     def _races(self, text: str, start: int, end: int, scenario: str) -> int:
         for report in reports.parse(text[start:end]):
-            found = reports.attributed(report, self.modules)
+            found = reports.attribute(report, self.modules)
             self.played.events.append(
                 {
                     "what": "race",
@@ -337,7 +341,7 @@ class Player:
         return end
 
 
-def slower(scenario: dict[str, Any]) -> dict[str, Any]:
+def adapt_for_sanitizer(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return a scenario for an interpreter that takes ten times as long and sees races without comparing results."""
     iterations = (
         scenario["iterations"] if scenario.get("once") else max(10, scenario["iterations"] // 3)
@@ -346,7 +350,7 @@ def slower(scenario: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watch(
-    stage: "Stage", pid: int, progress: Path, interpreter: Interpreter, written: Path
+    stage: "ForkServer", pid: int, progress: Path, interpreter: Interpreter, written: Path
 ) -> tuple[int, bool | None]:
     """Wait for a process to end or to hang; return its exit status and, of a hang, whether it was idle."""
     seen, since, used = (-1, -1), time.monotonic(), 0.0
@@ -376,7 +380,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-class Stage:
+class ForkServer:
     """A process that has imported the distribution and forks for every list of scenarios."""
 
     def __init__(
@@ -458,7 +462,7 @@ def run_script(
                 interpreter.environment(prefix, **more),
                 scratch,
                 sink,
-                None if interpreter.race else memory.hold,
+                None if interpreter.race else memory.limit_address_space,
             ) as process,
         ):
             deadline = time.monotonic() + interpreter.patience_s
@@ -475,7 +479,7 @@ def run_script(
         )
     races = {
         tuple(found["places"]) for report in reports.parse(told)
-        if (found := reports.attributed(report, modules))["owner"] == "package"
+        if (found := reports.attribute(report, modules))["owner"] == "package"
     }  # fmt: skip
     died = "" if timed_out else _fault(process.returncode)
     what = {"hang"} if timed_out else {"crash"} if died else set()
@@ -493,7 +497,7 @@ def _fault(returncode: int) -> str:
     return signal.Signals(-returncode).name if -returncode in known else f"signal {-returncode}"
 
 
-def unique(events: Iterable[Event]) -> list[Event]:
+def deduplicate(events: Iterable[Event]) -> list[Event]:
     """Return one event of each kind and place, the one of the smallest scenario; the others are counted in `times`."""
     found: dict[tuple[Any, ...], Event] = {}
     for event in events:
@@ -505,7 +509,7 @@ def unique(events: Iterable[Event]) -> list[Event]:
     return list(found.values())
 
 
-def answer(path: str, facts: dict[str, Any]) -> None:
+def write_answer(path: str, facts: dict[str, Any]) -> None:
     """Write facts where the farm collects them."""
     target = Path(path)
     target.write_text(json.dumps(facts))

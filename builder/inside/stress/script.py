@@ -84,7 +84,7 @@ _EXPLAINED = {
 _USUAL = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
 
 
-def written(
+def render(
     scenario: dict[str, Any],
     prelude: list[str],
     *,

@@ -2,7 +2,7 @@
 
 Usage: python -m inside.stress.speed REQUEST.json OUTPUT.json
 
-The request has `requirement`, `wheels` (a folder), `prelude` (modules to import), `calls` (see `chosen`), `seconds`, `cpus` (what the
+The request has `requirement`, `wheels` (a folder), `prelude` (modules to import), `calls` (see `choose_calls`), `seconds`, `cpus` (what the
 container may use) and `interpreters`, programs by ABI, the one without the GIL first.
 
 Every interpreter runs bench_worker.py. One measurement is made at a time, and they take turns by interpreter and number of threads, so that whatever
@@ -27,7 +27,7 @@ from typing import Any, Self
 from . import installing
 from .bench_worker import UNROLLED
 from .dialogue import Dialogue
-from .runner import Interpreter, answer
+from .runner import Interpreter, write_answer
 
 THREADS = (1, 2, 4)
 PLAIN = {"make": "1", "text": "s := (s * 31 + 7) % 65521", "native": ""}
@@ -50,7 +50,7 @@ Call = dict[str, Any]
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    answer(sys.argv[2], measure(request))
+    write_answer(sys.argv[2], measure(request))
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen(surface: dict[str, Any]) -> list[Call]:
+def choose_calls(surface: dict[str, Any]) -> list[Call]:
     """Return one call of each native callable, or of some, evenly spread: straight calls by a public name where there are enough.
 
     Args:
