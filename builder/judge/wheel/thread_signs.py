@@ -64,7 +64,7 @@ def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
+    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit/)."""
     before, after = _whole(old), _whole(new)
     for what, words in (
         ("locks", "takes locks by"),
