@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from builder import ROOT
+from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
-    from builder.engine.client import Task
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from builder.jobs.job import Tools
 
-CODE_INSIDE = "code inside the container"
+CONTAINER_CODE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
+
+PROGRAMS_FOLDER = "/farm/programs"
+"""Where the package `inside` is put in containers: what they import it by, and nothing else."""
 
 VERSIONS = ROOT / "jobs" / "program_versions.toml"
 """Which changes of programs changed no answer."""
+
+_REQUEST = "/farm/request.json"
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -67,9 +75,9 @@ def programs_digest(package: str) -> str:
 
 @cache
 def stress_programs() -> dict[str, str]:
-    """Return the programs of builder/inside/stress/ by file name: they import one another, so all go together."""
-    folder = ROOT / "inside" / "stress"
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
+    """Return the modules of the package `inside.stress` by path, such as `inside/stress/race.py`: all go together."""
+    modules = [ROOT / "inside" / "__init__.py", *sorted((ROOT / "inside" / "stress").glob("*.py"))]
+    return {module.relative_to(ROOT).as_posix(): module.read_text() for module in modules}
 
 
 @cache
@@ -78,16 +86,52 @@ def stress_digest() -> str:
     return digest(stress_programs())
 
 
-def answered(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
+def stress_files() -> dict[str, bytes]:
+    """Return the files of `stress_programs` by their absolute path in a container."""
+    return {f"{PROGRAMS_FOLDER}/{name}": text.encode() for name, text in stress_programs().items()}
+
+
+def stress_task(
+    program: str,
+    *,
+    image: str,
+    python: str,
+    request: Mapping[str, Any],
+    files: Mapping[str, bytes | Path],
+    limits: Limits,
+) -> Task:
+    """Return the task that asks a program of builder/inside/stress/, for `answered`.
+
+    Args:
+        program: the name of its module.
+        image: what it runs in.
+        python: the interpreter that runs it.
+        request: what it is asked.
+        files: what the request names, by absolute path.
+        limits: what it may use.
+    """
+    output = f"/result/{program}.json"
+
+    return Task(
+        image=image,
+        # -P: the container's working directory, its root, is not to be imported from.
+        command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
+        files={**files, **stress_files(), _REQUEST: json.dumps(request).encode()},
+        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        collect=output,
+        limits=limits,
+    )
+
+
+def run_json_task(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
     """Run a task that answers in JSON.
 
     Raises:
-        CannotTellError: it did not answer.
+        InfrastructureError: it did not answer.
     """
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if not ended.output:
         why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-        raise CannotTellError(f"{doing} {why} (log: {tools.log})")
-
+        raise InfrastructureError(f"{doing} {why} (log: {tools.log})")
     answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
     return answer

@@ -3,8 +3,9 @@
 import sys
 
 import pytest
-import script
-from conduct import Interpreter, run_script
+
+from builder.inside.stress import script
+from builder.inside.stress.runner import Interpreter, run_script
 
 PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
 
@@ -32,7 +33,7 @@ def test_what_goes_on_and_on_is_no_hang_while_its_calls_come_to_an_end(text: str
         "kind": "pair", "make": "[]", "argument": None, "observe": [], "sharing": "shared", "threads": 2,
         "iterations": 10**9, "rows": [[[text, None]]],
     }  # fmt: skip
-    written = script.written(
+    written = script.render(
         scenario, ["threading"], title="A title", name="replay.py", rounds=10**6
     )
     patient = Interpreter(sys.executable, ".", patience_s=3.0)

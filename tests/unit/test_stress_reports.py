@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 
 from builder.inside.stress import reports
@@ -62,9 +60,9 @@ def race(
     )
 
 
-def only(written: str) -> dict[str, Any]:
+def only(written: str) -> reports.Attribution:
     (report,) = reports.parse(written)
-    return reports.attributed(report, MODULES)
+    return reports.attribute(report, MODULES)
 
 
 def test_a_race_between_two_functions_of_the_package():
@@ -79,7 +77,7 @@ def test_a_race_between_two_functions_of_the_package():
         2,
     ]  # without memory's and threads' beginnings
     assert report["text"].startswith("WARNING: ThreadSanitizer")
-    assert reports.attributed(report, MODULES) == {
+    assert reports.attribute(report, MODULES) == {
         "owner": "package", "places": ["bump (fast.c)", "peek (fast.c)"], "lines": ["src/fast.c:41", "src/fast.c:58"],
         "freed": False, "lock_free": False,
     }  # fmt: skip
@@ -197,7 +195,7 @@ def test_several_reports_and_what_stands_between_them():
         + race((EVAL,), (CALL,))
         + "EXCEPTION: no\n"
     )
-    assert [reports.attributed(one, MODULES)["owner"] for one in reports.parse(written)] == [
+    assert [reports.attribute(one, MODULES)["owner"] for one in reports.parse(written)] == [
         "package",
         "interpreter",
     ]
@@ -221,4 +219,4 @@ def test_a_report_may_end_anywhere():
     whole = race((BUMP, CALL), (PEEK, CALL))
     for end in range(len(whole)):
         for report in reports.parse(whole[:end]):
-            assert reports.attributed(report, MODULES)["owner"] in {"package", "interpreter"}
+            assert reports.attribute(report, MODULES)["owner"] in {"package", "interpreter"}

@@ -146,7 +146,7 @@ def texts(scenario: scenarios.Scenario) -> list[str]:
 
 
 def program(scenario: scenarios.Scenario, *, rounds: int = 1, race: bool = False) -> str:
-    return script.written(
+    return script.render(
         scenario, ["parcel"], title="A title", name="replay.py", rounds=rounds, race=race
     )
 
@@ -307,7 +307,7 @@ def test_a_title_may_hold_anything():
         'ends with "',
         "ends with \\",
     ):
-        text = script.written(one, ["parcel"], title=title, name="replay.py", rounds=1)
+        text = script.render(one, ["parcel"], title=title, name="replay.py", rounds=1)
         compile(text, "replay.py", "exec")
 
 

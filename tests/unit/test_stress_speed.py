@@ -1,13 +1,11 @@
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-import pace
 import pytest
-import speed
-import stage
-from conduct import Interpreter
+
+from builder.inside.stress import bench_worker, forkserver, speed
+from builder.inside.stress.runner import Interpreter
 
 
 def operation(text: str, *native: str, **more: Any) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def test_one_straight_call_of_each_callable_is_chosen():
         {"p.Box()": [operation("s.put(1)", "p.Box.put", changes=True), operation("s.size", "p.Box.size"),
                      operation("repr(s)", "p.Box.__repr__"), operation("s.get()", "p.Box.get", "p._n.f")]},
     )  # fmt: skip
-    chosen = [(call["make"], call["text"]) for call in speed.chosen(learnt)]
+    chosen = [(call["make"], call["text"]) for call in speed.choose_calls(learnt)]
     assert chosen == [
         ("p.Box()", "s.get()"),
         ("p.Box()", "s.put(1)"),
@@ -45,11 +43,11 @@ def test_of_many_some_are_chosen_evenly_and_always_the_same():
     learnt = surface(
         [[operation(f"p.f{number:03}(1)", f"p.f{number:03}")] for number in range(100)]
     )
-    texts = [call["text"] for call in speed.chosen(learnt)]
+    texts = [call["text"] for call in speed.choose_calls(learnt)]
     assert len(texts) == 24
     assert texts[0] == "p.f000(1)"
     assert texts[7] > "p.f080(1)", "eight are measured, as evenly spread as those that are tried"
-    assert texts == [call["text"] for call in speed.chosen(learnt)]
+    assert texts == [call["text"] for call in speed.choose_calls(learnt)]
 
 
 def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():
@@ -59,16 +57,26 @@ def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():
         made.append([])
         return made[-1]
 
-    told = pace.measured(make, pace.loop("s.append(1)", {}), 4, 4 * pace.UNROLLED * 5, stage.Crew())
+    told = bench_worker.measure_calls(
+        make,
+        bench_worker.compile_loop("s.append(1)", {}),
+        4,
+        4 * bench_worker.UNROLLED * 5,
+        forkserver.Crew(),
+    )
     assert [len(one) for one in made] == [40, 40, 40, 40]
     assert told["count"] == 160
     assert told["wall"] > 0
 
 
 def test_a_call_that_fails_in_any_thread_is_told():
-    told = pace.measured(lambda: [1] * 12, pace.loop("s.pop()", {}), 2, 64, stage.Crew())
+    told = bench_worker.measure_calls(
+        lambda: [1] * 12, bench_worker.compile_loop("s.pop()", {}), 2, 64, forkserver.Crew()
+    )
     assert told == {"error": "IndexError: pop from empty list"}
-    assert "error" in pace.measured(lambda: 1 / 0, pace.loop("s", {}), 2, 64, stage.Crew())
+    assert "error" in bench_worker.measure_calls(
+        lambda: 1 / 0, bench_worker.compile_loop("s", {}), 2, 64, forkserver.Crew()
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,8 +91,8 @@ def test_a_call_that_fails_in_any_thread_is_told():
     ],
 )
 def test_what_cannot_be_measured_is_told_why(text: str, why: str | None):
-    one = pace.Pace(["time"], [{"make": "None", "text": text}])
-    assert one.unfit(0, 0.001) == why
+    one = bench_worker.Bench(["time"], [{"make": "None", "text": text}])
+    assert one.find_obstacle(0, 0.001) == why
 
 
 CALLS = [
@@ -97,10 +105,10 @@ CALLS = [
 
 
 def played(calls: list[dict[str, Any]], *abis: str) -> dict[str, Any]:
-    interpreter = Interpreter(sys.executable, str(Path(speed.__file__).parent))
-    with speed.Turns(dict.fromkeys(abis, interpreter), ["os"], calls) as turns:
-        turns.play(time.monotonic() + 30)
-    told: dict[str, Any] = turns.told()
+    interpreter = Interpreter(sys.executable, "/nowhere")
+    with speed.Benchmark(dict.fromkeys(abis, interpreter), ["os"], calls) as benchmark:
+        benchmark.run(time.monotonic() + 30)
+    told: dict[str, Any] = benchmark.describe()
     return told
 
 
@@ -120,9 +128,9 @@ def test_interpreters_and_threads_take_turns_and_what_cannot_be_measured_is_coun
 
 def test_an_interpreter_that_does_not_begin_measures_nothing():
     nothing = Interpreter("/bin/false", "/nowhere")
-    with speed.Turns({"cp314t": nothing}, [], CALLS) as turns:
-        turns.play(time.monotonic() + 30)
-    assert turns.told() == {
+    with speed.Benchmark({"cp314t": nothing}, [], CALLS) as benchmark:
+        benchmark.run(time.monotonic() + 30)
+    assert benchmark.describe() == {
         "gil": False,
         "tried": 4,
         "left_out": {"ends": 4},

@@ -1,6 +1,6 @@
 """Put a distribution under threads with the plain interpreter, and see what harm is done.
 
-Usage: exercise.py REQUEST.json OUTPUT.json
+Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
 The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them), `suspects`
 (scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
@@ -15,12 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import conduct
-import installing
-import owntests
-import scenarios
-from conduct import Interpreter, Played, Player, Run
-from proof import Prover
+from . import installing, owntests, runner, scenarios
+from .reproducer import Prover
+from .runner import Interpreter, Player, PlayResult, Run
 
 _PATIENCE_S = 10.0
 _ROUNDS = 60
@@ -42,7 +39,7 @@ def main() -> None:
     }
     if facts["install"] is None:
         facts |= hunt(request, site)
-    conduct.answer(sys.argv[2], facts)
+    runner.write_answer(sys.argv[2], facts)
 
 
 def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
@@ -90,7 +87,7 @@ def played_out(
     plan: list[dict[str, Any]],
     prelude: list[str],
     seconds: float,
-) -> tuple[Played, list[dict[str, Any]]]:
+) -> tuple[PlayResult, list[dict[str, Any]]]:
     """Play the plan, and while there is time and no harm, play it again with more rounds: what is rare takes many.
 
     Returns:
@@ -109,7 +106,7 @@ def played_out(
         played = player.play(plan)
         player.close()
         first = first or played
-        seen = [event for event in conduct.unique(played.events) if event["what"] in _HARM]
+        seen = [event for event in runner.deduplicate(played.events) if event["what"] in _HARM]
         if seen or not plan or time.monotonic() - began > seconds / 2:
             return first, seen
         rounds *= _MORE
@@ -130,9 +127,9 @@ def shown_again(
     def sign(run: Run) -> bool:
         return event["what"] in run.what
 
-    if not sign(prover.once(scenario)) and not sign(prover.once(scenario)):
+    if not sign(prover.run(scenario)) and not sign(prover.run(scenario)):
         return {**entry, "shown": 0, "ran": 2}
-    return {**entry, **_proof(prover.smaller(scenario, sign), event["what"], prover, effort)}
+    return {**entry, **_proof(prover.shrink(scenario, sign), event["what"], prover, effort)}
 
 
 def _proof(
@@ -146,8 +143,8 @@ def _proof(
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
         found |= {
-            "script": prover.written(scenario, _described(what)),
-            "arms": prover.arms(scenario, sign, 2),
+            "script": prover.render_script(scenario, _described(what)),
+            "arms": prover.variants(scenario, sign, 2),
             "output": example.output[-4000:],
             "signal": example.signal,
         }
@@ -164,7 +161,7 @@ def steered(
         for malloc in ("", "debug"):
             if time.monotonic() > prover.deadline:
                 return found
-            run = prover.once(trial, **({"PYTHONMALLOC": malloc} if malloc else {}))
+            run = prover.run(trial, **({"PYTHONMALLOC": malloc} if malloc else {}))
             harm = sorted(run.what & _HARM)
             if harm:
                 event = {

@@ -5,9 +5,11 @@ Not for an interpreter with a sanitizer, which maps terabytes of addresses for i
 
 import resource
 
-MOST_BYTES = 3 << 30
+LIMIT_BYTES = (
+    3 << 30
+)  # below the least any container has (4 GiB): Python is to notice before the kernel kills
 
 
-def hold() -> None:
+def limit_address_space() -> None:
     """Limit this process and those it starts."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))

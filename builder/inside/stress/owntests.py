@@ -11,9 +11,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import installing
-import reports
-from conduct import Interpreter
+from . import installing, reports
+from .runner import Interpreter
 
 _FOLDERS = ("tests", "test", "testing")
 _CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}
@@ -83,7 +82,7 @@ def raced(
         asked: as for `run`.
 
     Returns:
-        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attributed` tells them, each with its `report`.
+        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attribute` tells them, each with its `report`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         runner, why = _prepared(interpreter, wheels, asked, Path(scratch))
@@ -96,7 +95,7 @@ def raced(
             for found in Path(scratch).glob("reports.*")
         )
         races = [
-            {"what": "race", "kind": report["kind"], **reports.attributed(report, modules), "report": report["text"][:6000]}
+            {"what": "race", "kind": report["kind"], **reports.attribute(report, modules), "report": report["text"][:6000]}
             for report in reports.parse(told)
         ]  # fmt: skip
         seconds = round(time.monotonic() - began, 1)

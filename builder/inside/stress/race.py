@@ -1,6 +1,6 @@
 """Look for data races: learn how to call a distribution, then let threads do so under ThreadSanitizer.
 
-Usage: race.py REQUEST.json OUTPUT.json
+Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
 `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
@@ -20,13 +20,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import conduct
-import installing
-import owntests
-import scenarios
-import speed
-from conduct import Interpreter, Player
-from proof import Prover
+from . import installing, owntests, runner, scenarios, speed
+from .reproducer import Prover
+from .runner import Interpreter, Player
 
 _CANARIES = "/opt/race/canaries"
 _PATIENCE_S = 12.0
@@ -50,7 +46,7 @@ def main() -> None:
         )
     if facts["install"] is None:
         facts |= hunt(request, site, race_site)
-    conduct.answer(sys.argv[2], facts)
+    runner.write_answer(sys.argv[2], facts)
 
 
 def preflight(python: str, threads: int) -> dict[str, bool]:
@@ -90,7 +86,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         "recipes": request["recipes"],
         "seconds": effort["learn_s"],
     }
-    surface = conduct.learn(plain, asked)
+    surface = runner.learn(plain, asked)
     if surface is None:
         return {"surface": None}
     plan = scenarios.plan(
@@ -109,7 +105,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     player.close()
     by_id = {scenario["id"]: scenario for scenario in plan}
     ended = set(played.ended)
-    events = conduct.unique(played.events)
+    events = runner.deduplicate(played.events)
     prover = Prover(
         race,
         surface["prelude"],
@@ -133,7 +129,7 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
                 name: surface[name]
                 for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")
             },
-            "calls": speed.chosen(surface),
+            "calls": speed.choose_calls(surface),
         },
         "plan": plan,
         "scenarios": len(plan),
@@ -170,7 +166,7 @@ def trials(plan: list[dict[str, Any]], ended: set[str]) -> dict[str, int]:
     done = [
         one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1
     ]
-    made = sorted(conduct.slower(one)["iterations"] for one in done)
+    made = sorted(runner.adapt_for_sanitizer(one)["iterations"] for one in done)
     return {
         "pairs": sum(one["kind"] == "pair" for one in done),
         "side_by_side": made[len(made) // 2] if made else 0,
@@ -214,23 +210,23 @@ def proved(
         entry = {**event, "calls": scenario}
         if place < effort["proofs"] and time.monotonic() < prover.deadline:
 
-            def sign(run: conduct.Run, event: dict[str, Any] = event) -> bool:
+            def sign(run: runner.Run, event: dict[str, Any] = event) -> bool:
                 if event["what"] == "race":
                     return tuple(event["places"]) in run.races
                 return event["what"] in run.what
 
-            small = prover.smaller(scenario, sign)
+            small = prover.shrink(scenario, sign)
             shown, ran, example = prover.count(small, sign, effort["times"])
             if shown:
                 title = describe(event)
                 entry |= {
                     "calls": small,
-                    "script": prover.written(small, title),
+                    "script": prover.render_script(small, title),
                     "shown": shown,
                     "ran": ran,
                 }
                 if event["what"] != "race":
-                    entry["arms"] = prover.arms(small, sign, 2)
+                    entry["arms"] = prover.variants(small, sign, 2)
                 entry["output"] = example.output[-3000:] if example else ""
             else:
                 entry |= {"shown": 0, "ran": ran}

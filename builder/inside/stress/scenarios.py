@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import values
+from . import values
 
 Scenario = dict[str, Any]
 """`id`, `kind`, `process` (scenarios of one process follow one another in it), `make` and `argument` (expressions, or

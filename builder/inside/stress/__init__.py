@@ -1,0 +1,1 @@
+"""Programs that put a package under threads and measure it: run in containers by `python -m inside.stress.race` and the like."""
