@@ -100,7 +100,7 @@ def stress_task(
     files: Mapping[str, bytes | Path],
     limits: Limits,
 ) -> Task:
-    """Return the task that asks a program of builder/inside/stress/, for `answered`.
+    """Return the task that asks a program of builder/inside/stress/, for `run_json_task`.
 
     Args:
         program: the name of its module.

@@ -17,7 +17,8 @@ from . import installing, runner
 
 _PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
 _KEPT_OUTPUT = 6000  # characters, the last ones
-_SITE, _RACE_SITE = "/tmp/site", "/tmp/race-site"
+_SITE = "/tmp/site"
+_RACE_SITE = "/tmp/race-site"
 
 
 def main() -> None:

@@ -213,7 +213,10 @@ def _name_place(frame: Frame) -> str:
     """Return a frame's function and file: lines move from release to release, and one fault has many."""
     file = frame["module"]
     if frame["place"] != "<null>":
-        file = _name_line(frame).partition(":")[0].rpartition("/")[2]
-    function = frame["function"].replace("(anonymous namespace)::", "").partition("(")[0]
+        path = _name_line(frame).partition(":")[0]
+        file = path.rpartition("/")[2]
+
+    named = frame["function"].replace("(anonymous namespace)::", "")
+    function = named.partition("(")[0]  # without its parameters
 
     return f"{function} ({file})"

@@ -40,7 +40,7 @@ _DUMP_S = 0.5  # to write down where all threads stand
 _REAP_S = 10.0  # for the kernel to end a process that was killed
 
 _CUT_SHARE = 0.7
-"""What of the patience a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
+"""What of the patience a scenario has whose calls come to an end: only a call without one is taken for a hang."""
 
 _IDLE_SHARE = 0.15
 """A process that hangs and used less than this of one CPU waits for something; it does not compute without end."""
@@ -83,8 +83,8 @@ Scenario = dict[str, Any]
 """One of scenarios.py."""
 
 Event = dict[str, Any]
-"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `places`, `owner`, `freed`, `report`; `signal`,
-`stack`; `idle`, `stack`; `sentences`."""
+"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what reports.Attribution has and
+`report`; `signal`, `stack`; `idle`, `stack`; `sentences`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +541,8 @@ def _describe_end(
     output: str,
 ) -> Event:
     """Return the event that is a process's end within a scenario."""
-    stack = "\n".join(output.splitlines()[-_TAIL_LINES:][:_STACK_LINES])
+    tail = output.splitlines()[-_TAIL_LINES:]
+    stack = "\n".join(tail[:_STACK_LINES])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
     if name := _name_fault(returncode):
