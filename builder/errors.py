@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     """No fault was shown, but for at least one package the farm could not tell."""
     ENGINE = 4
     """No container engine answers. Nothing ran."""
-    HELD = 5
+    LOCKED = 5
     """Another farm holds this wheelhouse. Nothing ran."""
     WARNINGS = 6
     """`check` found warnings, and nothing worse."""
@@ -113,7 +113,7 @@ class ReplayError(FarmError):
         )
 
 
-class NothingKnownError(FarmError):
+class NoRecordError(FarmError):
     """A wheelhouse knows nothing of a package."""
 
     exit_code = ExitCode.USAGE
@@ -182,10 +182,10 @@ class EngineMissingError(FarmError):
         super().__init__("\n".join(("no container engine answers", *lines, remedy)))
 
 
-class WheelhouseHeldError(FarmError):
+class WheelhouseLockedError(FarmError):
     """Another farm is at work in this wheelhouse."""
 
-    exit_code = ExitCode.HELD
+    exit_code = ExitCode.LOCKED
 
     def __init__(self, wheelhouse: Path, holder: str) -> None:
         self.holder = holder
@@ -205,7 +205,7 @@ class NoSpaceError(FarmError):
         )
 
 
-class CannotTellError(Exception):
+class InfrastructureError(Exception):
     """A job could not find out what it was asked: the infrastructure failed, not the package.
 
     The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from builder.cli.signals import stop_on_signals
-from builder.config.effort import Level
+from builder.config.effort import EffortLevel
 from builder.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ WheelhouseOption = Annotated[
     Path, typer.Option("--wheelhouse", help="Where the index, the verdicts and the store are.")
 ]
 EffortOption = Annotated[
-    Level,
+    EffortLevel,
     typer.Option(
         "--effort",
         envvar="WHEELFARM_EFFORT",
@@ -36,7 +36,7 @@ EffortOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
 def publish(
@@ -56,10 +56,10 @@ def publish(
     from builder.index import upload
     from builder.store.store import Store
 
-    stop = stop_on_signals(_errors)
-    to = upload.target(target)
+    stop = stop_on_signals(_error_console)
+    to = upload.find_target(target)
     store = Store(wheelhouse)
-    with store.held(), _errors.status("uploading") as status:
+    with store.lock(), _error_console.status("uploading") as status:
         done = upload.upload(store, to, status.update, stop)
     if as_json:
         typer.echo(
@@ -70,22 +70,24 @@ def publish(
         )
     else:
         for one in done:
-            if one.outcome is not upload.Outcome.THERE:
+            if one.outcome is not upload.UploadOutcome.PRESENT:
                 line = f"{one.outcome.value:7}  {one.filename}" + (
                     f": {one.detail}" if one.detail else ""
                 )
                 _console.print(line, markup=False, highlight=False, soft_wrap=True)
         counted = Counter(one.outcome for one in done)
-        counts = ", ".join(f"{counted[outcome]} {outcome.value}" for outcome in upload.Outcome)
+        counts = ", ".join(
+            f"{counted[outcome]} {outcome.value}" for outcome in upload.UploadOutcome
+        )
         _console.print(f"{to.url}: {counts}", markup=False, highlight=False, soft_wrap=True)
-    refused = any(one.outcome is upload.Outcome.REFUSED for one in done)
+    refused = any(one.outcome is upload.UploadOutcome.REFUSED for one in done)
     raise typer.Exit(ExitCode.FAULTS if refused else ExitCode.ADMISSIBLE)
 
 
 def nightly(
     matrix: MatrixOption = Path("matrix.toml"),
     wheelhouse: WheelhouseOption = Path("wheelhouse"),
-    effort: EffortOption = Level.QUICK,
+    effort: EffortOption = EffortLevel.QUICK,
 ) -> None:
     """Take new releases, build and verify what changed, publish the index, and say what is different from last time.
 
@@ -97,13 +99,13 @@ def nightly(
     from builder.report.terminal import progress
     from builder.store.store import Store
 
-    stop = stop_on_signals(_errors)
+    stop = stop_on_signals(_error_console)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), progress.observer(_errors) as observer:
+    with store.lock(), progress.make_observer(_error_console) as observer:
         before = document.read(store.wheelhouse)
-        run.run(loaded, store, run.Request(fresh_s=0.0, effort=effort), observer, stop)
-    _tell(before, store.wheelhouse)
+        run.run(loaded, store, run.RunRequest(max_age_s=0.0, effort=effort), observer, stop)
+    _report_changes(before, store.wheelhouse)
 
 
 def merge(
@@ -125,23 +127,23 @@ def merge(
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), progress.observer(_errors) as observer:
+    with store.lock(), progress.make_observer(_error_console) as observer:
         before = document.read(store.wheelhouse)
         run.merge(loaded, store, wheelhouses, observer)
-    _tell(before, store.wheelhouse)
+    _report_changes(before, store.wheelhouse)
 
 
-def shard(text: str) -> Shard | None:
+def parse_shard_option(text: str) -> Shard | None:
     """Read the value of --shard; None where it was not given."""
     from builder.plan import shards
 
     try:
-        return shards.parse(text) if text else None
+        return shards.parse_shard(text) if text else None
     except ValueError as error:
         raise typer.BadParameter(f"--shard: {error}") from None
 
 
-def parts(sources: Sources, count: int) -> list[dict[str, Any]]:
+def shards_json(sources: Sources, count: int) -> list[dict[str, Any]]:
     """Return the shards of a plan as JSON data."""
     from builder.plan import shards
 
@@ -151,7 +153,7 @@ def parts(sources: Sources, count: int) -> list[dict[str, Any]]:
     ]
 
 
-def _tell(before: Document | None, wheelhouse: Path) -> None:
+def _report_changes(before: Document | None, wheelhouse: Path) -> None:
     """Say what is different, leave it as Markdown, and end with the code that policy wants."""
     from builder.report import document
     from builder.report.formats import night
@@ -159,7 +161,7 @@ def _tell(before: Document | None, wheelhouse: Path) -> None:
 
     after = document.read(wheelhouse)
     assert after is not None, "a whole run leaves verdicts.json"
-    changed = night.compare(before, after)
+    changed = night.compare_documents(before, after)
     text = night.render(changed, after)
     replace_text(wheelhouse / "report/night.md", text)
     typer.echo(text, nl=False)

@@ -17,12 +17,12 @@ from builder.errors import EngineMissingError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.check.read import Checked
+    from builder.check.read import CheckedWheel
     from builder.config.catalog import Abi, Base
     from builder.store.store import Store
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
 def check(
@@ -62,19 +62,23 @@ def check(
     from builder.check import read as checks
     from builder.store.store import Store
 
-    bases, abis = _wanted(matrix)
+    bases, abis = _select_targets(matrix)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         store = Store(Path(folder) / "wheelhouse")
         try:
             paths = (
-                [path for name in wheels for path in checks.upstream(name, Path(folder), store)]
+                [
+                    path
+                    for name in wheels
+                    for path in checks.download_upstream_wheels(name, Path(folder), store)
+                ]
                 if upstream
                 else [Path(name) for name in wheels]
             )
-            found = [checks.check(path, bases, static=load is False) for path in paths]
+            found = [checks.check_wheel(path, bases, static=load is False) for path in paths]
             if load is not False:
-                found = _loaded(found, bases, abis, store, insist=load is True)
-            found = list(checks.with_changes(found))
+                found = _load_wheels(found, bases, abis, store, insist=load is True)
+            found = list(checks.add_thread_changes(found))
             if logs is not None and (store.wheelhouse / "logs").is_dir():
                 shutil.copytree(store.wheelhouse / "logs", logs / "logs", dirs_exist_ok=True)
             if logs is None:  # they go with the folder
@@ -89,18 +93,22 @@ def check(
     if as_json:
         from builder.report import check_document
 
-        typer.echo(check_document.make(found, static=load is False).model_dump_json(indent=1))
+        typer.echo(
+            check_document.make_check_document(found, static=load is False).model_dump_json(
+                indent=1
+            )
+        )
     else:
         from builder.report.terminal import checked as report
 
         report.render(found, _console)
-    code = checks.exit_code(found)
+    code = checks.worst_exit_code(found)
     if load and code is not ExitCode.FAULTS and any(one.not_loaded for one in found):
         code = ExitCode.UNDETERMINED
     raise typer.Exit(code)
 
 
-def _wanted(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
+def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
     """Return the bases and interpreters of a matrix, or all enabled ones where there is none."""
     from builder.config import catalog
     from builder.config import matrix as matrices
@@ -116,9 +124,14 @@ def _wanted(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
     )
 
 
-def _loaded(
-    found: list[Checked], bases: Sequence[Base], abis: Sequence[Abi], store: Store, *, insist: bool
-) -> list[Checked]:
+def _load_wheels(
+    found: list[CheckedWheel],
+    bases: Sequence[Base],
+    abis: Sequence[Abi],
+    store: Store,
+    *,
+    insist: bool,
+) -> list[CheckedWheel]:
     """Load what was read, or say why it was not."""
     from builder.check import load as loading
     from builder.engine import client
@@ -133,17 +146,21 @@ def _loaded(
         reason = (
             "no container engine answers: run `make engine`, or use --static to leave loading out"
         )
-        _errors.print(
+        _error_console.print(
             f"wheelfarm: the wheels are only read, not loaded: {error}",
             markup=False,
             highlight=False,
         )
         return [
-            replace(one, not_loaded=loading.not_loaded(one, bases, abis, reason)) for one in found
+            replace(one, not_loaded=loading.skip_loads(one, bases, abis, reason)) for one in found
         ]
-    place = loading.Place(
-        bases=tuple(bases), abis=tuple(abis), engine=connected, store=store, room=resources.room()
+    place = loading.LoadEnvironment(
+        bases=tuple(bases),
+        abis=tuple(abis),
+        engine=connected,
+        store=store,
+        resources=resources.host_resources(),
     )
-    stop = stop_on_signals(_errors)
-    with progress.observer(_errors) as observer:
-        return loading.load(found, place, observer, stop)
+    stop = stop_on_signals(_error_console)
+    with progress.make_observer(_error_console) as observer:
+        return loading.load_wheels(found, place, observer, stop)

@@ -32,7 +32,7 @@ WheelhouseOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
 def add(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -69,28 +69,33 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.sources.client import Index
     from builder.store.store import Store
 
-    selection = _selection(extra, group)
+    selection = _parse_selection(extra, group)
     read = files.read(file, selection)
-    edit.edit(
+    edit.plan_edit(
         matrix, (), "", update=False
     )  # a matrix that is wrong is found before anything is fetched
     store = Store(wheelhouse)
     index = Index(host.index_settings(), store)
-    with _errors.status("reading") as status:
+    with _error_console.status("reading") as status:
         resolved = resolve.resolve(read, index, selection.python, status.update)
-        taken = select.take_in(resolved, index, store, status.update, speedups=speedups)
-    taken = select.Intake(entries=taken.entries, left_out=(*read.left_out, *taken.left_out))
-    edited = edit.edit(matrix, taken.entries, f"from {file.name}", update=update)
+        taken = select.select_packages(resolved, index, store, status.update, speedups=speedups)
+    taken = select.SelectedPackages(
+        entries=taken.entries, left_out=(*read.left_out, *taken.left_out)
+    )
+    edited = edit.plan_edit(matrix, taken.entries, f"from {file.name}", update=update)
     if not dry_run:
-        edit.write(matrix, edited)
+        edit.write_edit(matrix, edited)
     notes = (*read.notes, *resolved.notes)
     if as_json:
-        typer.echo(json.dumps(report.intake_json(read, edited, taken, notes), indent=1))
+        typer.echo(json.dumps(report.selection_json(read, edited, taken, notes), indent=1))
         return
-    report.print_intake(_console, edited, taken, notes)
+    report.print_selection(_console, edited, taken, notes)
     done = f"{matrix} would change" if dry_run else f"{matrix}"
     _console.print(
-        f"{done}: {report.counted(edited, taken)}", markup=False, highlight=False, soft_wrap=True
+        f"{done}: {report.count_changes(edited, taken)}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -110,13 +115,13 @@ def survey(
     from builder.sources.client import Index
     from builder.store.store import Store
 
-    selection = _selection(extra, group)
+    selection = _parse_selection(extra, group)
     read = files.read(file, selection)
     store = Store(wheelhouse)
     index = Index(host.index_settings(), store)
-    with _errors.status("reading") as status:
+    with _error_console.status("reading") as status:
         resolved = resolve.resolve(read, index, selection.python, status.update)
-        found = gather.survey(resolved, index, store, selection.python, status.update)
+        found = gather.survey_dependencies(resolved, index, store, selection.python, status.update)
     found = gather.Survey(
         rows=found.rows,
         left_out=(*read.left_out, *found.left_out),
@@ -128,18 +133,20 @@ def survey(
         report.print_survey(_console, found, datetime.datetime.now(tz=datetime.UTC).date())
 
 
-def _selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
+def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
     from builder.config import catalog
     from builder.dependencies.files import Selection
 
     table = catalog.load()
     python = Version(next(iter(table.releases.values())).version)
     return Selection(
-        python=python, extras=_names("--extra", extras), groups=_names("--group", groups)
+        python=python,
+        extras=_parse_names("--extra", extras),
+        groups=_parse_names("--group", groups),
     )
 
 
-def _names(option: str, given: list[str] | None) -> frozenset[str]:
+def _parse_names(option: str, given: list[str] | None) -> frozenset[str]:
     try:
         return frozenset(str(canonicalize_name(name, validate=True)) for name in given or ())
     except InvalidName as error:

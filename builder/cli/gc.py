@@ -14,7 +14,7 @@ MatrixOption = Annotated[Path, typer.Option("--matrix", help="What it asks for s
 WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="What to tidy up.")]
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
 def gc(
@@ -46,25 +46,27 @@ def gc(
 
     loaded = matrices.load(matrix)
     try:
-        most = matrices.size_of(max_size) if max_size else None
+        most = matrices.parse_size(max_size) if max_size else None
     except ValueError as error:
         raise typer.BadParameter(f"--max-size: {error}") from None
     store = Store(wheelhouse)
-    with store.held(), progress.observer(_errors) as observer:
-        used = sweep.used(loaded, store, observer)
-        found = garbage.find(store, used, now=time.time(), keep_days=keep_days, most_bytes=most)
+    with store.lock(), progress.make_observer(_error_console) as observer:
+        used = sweep.find_usage(loaded, store, observer)
+        found = garbage.find_garbage(
+            store, used, now=time.time(), keep_days=keep_days, most_bytes=most
+        )
         swept = None
         if not dry_run:
             room = None if most is None else max(0, most - found.kept_bytes)
-            swept = sweep.sweep(store, used, found.images.values(), room)
-            garbage.remove(found, store, images=swept is not None)
+            swept = sweep.sweep_engine(store, used, found.images.values(), room)
+            garbage.remove_garbage(found, store, images=swept is not None)
     if as_json:
         record = {"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept or {}}
         typer.echo(json.dumps(record, indent=1))
         return
     verb = "would remove" if dry_run else "removed"
     also = f" with {len(found.images)} images" if dry_run and found.images else ""
-    files = f"{len(found.pieces)} files ({found.freed_bytes / 1e6:.1f} MB)"
+    files = f"{len(found.files)} files ({found.freed_bytes / 1e6:.1f} MB)"
     text = f"{verb} {files} and {len(found.keys)} pieces of evidence{also}"
     _console.print(f"{text}; {found.kept_bytes / 1e6:.1f} MB stay", highlight=False, soft_wrap=True)
     if swept:

@@ -16,7 +16,7 @@ from builder.cli import automation, dependencies, gc, replay
 from builder.cli import check as cli_check
 from builder.cli.automation import EffortOption
 from builder.cli.signals import stop_on_signals
-from builder.config.effort import Level
+from builder.config.effort import EffortLevel
 from builder.errors import ExitCode, FarmError, Interrupted
 
 _EPILOG = (
@@ -53,21 +53,21 @@ RefreshOption = Annotated[
 ]
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
-def _version(value: bool) -> None:
+def _print_version(value: bool) -> None:
     if value:
         typer.echo(f"wheelfarm {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _common(
+def _global_options(
     version: Annotated[  # noqa: ARG001 - its callback acts
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -92,7 +92,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     shard: Annotated[
         str, typer.Option("--shard", metavar="K/N", help="Only part K of N, for `merge`.")
     ] = "",
-    effort: EffortOption = Level.QUICK,
+    effort: EffortOption = EffortLevel.QUICK,
     as_json: JsonOption = False,
 ) -> None:
     """Build, audit, import and judge everything in the matrix; publish the index. `make wheels` calls this.
@@ -106,38 +106,38 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.report.terminal import progress, verdicts
     from builder.store.store import Store
 
-    stop = stop_on_signals(_errors)
+    stop = stop_on_signals(_error_console)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    part = automation.shard(shard)
-    believed_s = farm.FRESH_S if part is None else farm.SHARD_FRESH_S
-    request = farm.Request(
+    part = automation.parse_shard_option(shard)
+    believed_s = farm.INDEX_MAX_AGE_S if part is None else farm.SHARD_INDEX_MAX_AGE_S
+    request = farm.RunRequest(
         only=only or (),
         again=again,
-        fresh_s=0.0 if refresh else believed_s,
+        max_age_s=0.0 if refresh else believed_s,
         shard=part,
         effort=effort,
         locked=locked,
     )
-    with store.held(), progress.observer(_errors if as_json else _console) as observer:
+    with store.lock(), progress.make_observer(_error_console if as_json else _console) as observer:
         ran = farm.run(loaded, store, request, observer, stop)
-    if as_json and ran.sealed is not None:
+    if as_json and ran.unchanged_run is not None:
         typer.echo((wheelhouse / "verdicts.json").read_text(), nl=False)
     elif as_json:
-        typer.echo(document.make(ran.judged, loaded).model_dump_json(indent=1))
-    elif ran.sealed is not None:
-        few = sum(ran.sealed.verdicts.values()) <= verdicts.MOST_ROWS
+        typer.echo(document.make_document(ran.judged, loaded).model_dump_json(indent=1))
+    elif ran.unchanged_run is not None:
+        few = sum(ran.unchanged_run.verdicts.values()) <= verdicts.MAX_ROWS
         verdicts.print_unchanged(
             _console,
             document.read(wheelhouse) if few else None,
             wheelhouse,
-            run=ran.sealed.run,
-            jobs=ran.sealed.jobs,
-            verdicts=ran.sealed.verdicts,
+            run=ran.unchanged_run.run,
+            jobs=ran.unchanged_run.jobs,
+            verdicts=ran.unchanged_run.verdicts,
         )
     else:
         verdicts.print_verdicts(
-            _console, ran.judged, wheelhouse, observer.times.seconds, whole=request.whole
+            _console, ran.judged, wheelhouse, observer.times.seconds, whole=request.is_whole_matrix
         )
     raise typer.Exit(farm.exit_code(ran.verdicts) if part is None else ExitCode.ADMISSIBLE)
 
@@ -151,7 +151,7 @@ def plan(
     shards: Annotated[
         int, typer.Option("--shards", min=1, max=256, help="Cut it into N parts for `run --shard`.")
     ] = 1,
-    effort: EffortOption = Level.QUICK,
+    effort: EffortOption = EffortLevel.QUICK,
     as_json: JsonOption = False,
 ) -> None:
     """Show what `run` would do, why (which input changed), and how long it should take. Starts nothing."""
@@ -163,20 +163,22 @@ def plan(
 
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    request = farm.Request(only=only or (), fresh_s=0.0 if refresh else farm.FRESH_S, effort=effort)
-    with progress.observer(_errors) as observer:
-        found = farm.outlook(loaded, store, request, observer, listed=as_json)
-    parts = automation.parts(found.sources, shards)
+    request = farm.RunRequest(
+        only=only or (), max_age_s=0.0 if refresh else farm.INDEX_MAX_AGE_S, effort=effort
+    )
+    with progress.make_observer(_error_console) as observer:
+        found = farm.forecast_run(loaded, store, request, observer, listed=as_json)
+    parts = automation.shards_json(found.sources, shards)
     if as_json:
         faults = {name: fault.detail for name, fault in found.sources.faults.items()}
-        told = report.record(found.forecast, request.room)
+        told = report.forecast_json(found.forecast, request.resources)
         typer.echo(json.dumps({**told, "faults": faults, "shards": parts}))
         return
     for part in parts if shards > 1 else ():
         _console.print(
             f"shard {part['shard']}: {', '.join(part['packages'])}", markup=False, highlight=False
         )
-    for line in report.lines(found.forecast, request.room):
+    for line in report.render_lines(found.forecast, request.resources):
         typer.echo(line)
 
 
@@ -209,7 +211,7 @@ def doctor(
     """Check whether this machine can run the farm, and say what to do about what is missing."""
     from builder.farm import doctor as checks
 
-    results = checks.examine(wheelhouse)
+    results = checks.run_checks(wheelhouse)
     if as_json:
         typer.echo(json.dumps([check.record() for check in results], indent=1))
     else:
@@ -267,13 +269,15 @@ def rollback(
 
     store = Store(wheelhouse)
     if not listing:
-        with store.held():
+        with store.lock():
             published = index.rollback(store, snapshot)
         _console.print(f"the index holds snapshot {published.snapshot}", highlight=False)
         return
-    for one in index.snapshots(store):
-        at = datetime.datetime.fromtimestamp(one.at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        mark = "*" if one.current else " "
+    for one in index.list_snapshots(store):
+        at = datetime.datetime.fromtimestamp(one.published_at, datetime.UTC).strftime(
+            "%Y-%m-%d %H:%M:%S UTC"
+        )
+        mark = "*" if one.is_current else " "
         _console.print(f"{mark} {one.id}  {at}  {one.projects} projects", highlight=False)
 
 
@@ -302,16 +306,16 @@ def main() -> None:
     ):  # a log that somebody follows gets each line as it is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    from builder.store.files import no_space
+    from builder.store.files import translate_disk_full
 
     try:
-        with no_space("the wheelhouse"):  # whatever wrote to it
+        with translate_disk_full("the wheelhouse"):  # whatever wrote to it
             app()
     except FarmError as error:
-        _errors.print(
+        _error_console.print(
             f"wheelfarm: {error}", markup=False, highlight=False, soft_wrap=True, style="red"
         )
         sys.exit(error.exit_code)
     except Interrupted:
-        _errors.print("wheelfarm: interrupted; run again to go on from here", style="red")
+        _error_console.print("wheelfarm: interrupted; run again to go on from here", style="red")
         sys.exit(ExitCode.INTERRUPTED)

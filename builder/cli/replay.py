@@ -14,7 +14,7 @@ from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
 
 _console = Console(emoji=False)
-_errors = Console(stderr=True, emoji=False)
+_error_console = Console(stderr=True, emoji=False)
 
 
 def replay(
@@ -57,15 +57,15 @@ def replay(
     from builder.report.terminal import progress
     from builder.store.store import Store
 
-    wanted = replays.load(finding, wheelhouse)
+    wanted = replays.load_replay(finding, wheelhouse)
     if script:
         typer.echo(wanted.script)
         return
     wanted = replace(wanted, race=wanted.race or sanitizer)
-    stop = stop_on_signals(_errors)
+    stop = stop_on_signals(_error_console)
     loaded = matrices.load(matrix)
     store = Store(wheelhouse)
-    with store.held(), progress.observer(_errors) as observer:
+    with store.lock(), progress.make_observer(_error_console) as observer:
         done = run.replay(wanted, version, times, loaded, store, observer, stop)
     if as_json:
         typer.echo(json.dumps({**asdict(done), "finding": wanted.id}, indent=1))

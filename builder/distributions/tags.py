@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base
 
-_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_LEGACY_TAGS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
 
 
@@ -23,7 +23,7 @@ def glibc_floors(filename: str) -> list[tuple[int, int]]:
     """Return the glibc versions a wheel's platform tags name, the oldest first; empty where it claims no manylinux."""
     floors = set()
     for tag in parse_wheel_filename(filename)[3]:
-        legacy = _LEGACY.get(tag.platform.removesuffix("_x86_64"))
+        legacy = _LEGACY_TAGS.get(tag.platform.removesuffix("_x86_64"))
         if legacy is not None:
             floors.add(legacy)
         elif (match := _MANYLINUX.fullmatch(tag.platform)) is not None:
@@ -48,7 +48,7 @@ def runs_on(filename: str, base: Base) -> bool:
     return any(tag.platform in {"any", "linux_x86_64"} for tag in parse_wheel_filename(filename)[3])
 
 
-def serves(filename: str, abi: str) -> bool:
+def accepts_wheel(filename: str, abi: str) -> bool:
     """Return whether an interpreter of an ABI would take a wheel (PEP 425); the platform is not looked at.
 
     An `abi3` wheel serves every build with the GIL from its version on, and never a free-threaded one.
@@ -60,7 +60,7 @@ def serves(filename: str, abi: str) -> bool:
     )
 
 
-def supported(abi: str, base: Base) -> tuple[Tag, ...]:
+def supported_tags(abi: str, base: Base) -> tuple[Tag, ...]:
     """Return the tags that pip takes for an interpreter on a base, the most specific first (PEP 425, 600)."""
     version = (3, int(abi.removeprefix("cp3").removesuffix("t")))
     platforms = list(_platforms(base.glibc_version))
@@ -69,8 +69,8 @@ def supported(abi: str, base: Base) -> tuple[Tag, ...]:
 
 
 def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
-    aliases = {floor: name for name, floor in _LEGACY.items()}
-    for minor in range(glibc[1], _LEGACY["manylinux1"][1] - 1, -1):
+    aliases = {floor: name for name, floor in _LEGACY_TAGS.items()}
+    for minor in range(glibc[1], _LEGACY_TAGS["manylinux1"][1] - 1, -1):
         yield f"manylinux_{glibc[0]}_{minor}_x86_64"
         if alias := aliases.get((glibc[0], minor)):
             yield f"{alias}_x86_64"

@@ -34,33 +34,38 @@ file of it (`unzip WHEEL`), LOG the job's log that the report names.
 """
 
 
-def files() -> dict[str, str]:
+def render_files() -> dict[str, str]:
     """Return each document's text by file name."""
     return {
-        "findings.md": findings(),
+        "findings.md": render_findings(),
         "verdicts.schema.json": document.schema(),
         "check.schema.json": check_document.schema(),
     }
 
 
-def findings() -> str:
+def render_findings() -> str:
     """Return the reference of all codes, as Markdown."""
     return (
         "\n".join(
-            (_HEAD, *_index(), "", *(line for code in CODES.values() for line in _section(code)))
+            (
+                _HEAD,
+                *_render_index(),
+                "",
+                *(line for code in CODES.values() for line in _render_section(code)),
+            )
         ).rstrip()
         + "\n"
     )
 
 
-def _index() -> Iterator[str]:
+def _render_index() -> Iterator[str]:
     yield "| code | severity | finding |"
     yield "|---|---|---|"
     for code in CODES.values():
         yield f"| [{code.code}](#{code.code.lower()}) | {code.severity} | {code.title} |"
 
 
-def _section(code: Code) -> Iterator[str]:
+def _render_section(code: Code) -> Iterator[str]:
     first = next(one for one in CODES if one[2] == code.code[2])
     if first == code.code:
         yield f"## {_FAMILIES[code.code[2]]}\n"
@@ -76,7 +81,7 @@ def _section(code: Code) -> Iterator[str]:
 def main() -> None:
     """Write every document into a folder."""
     folder = Path(sys.argv[1])
-    for name, text in files().items():
+    for name, text in render_files().items():
         (folder / name).write_text(text)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
 from builder.engine.client import Limits, Task
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from builder.jobs.job import Tools
 
-CODE_INSIDE = "code inside the container"
+CONTAINER_CODE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
 
 PROGRAMS_FOLDER = "/farm/programs"
@@ -65,7 +65,7 @@ def stress_task(
     files: Mapping[str, bytes | Path],
     limits: Limits,
 ) -> Task:
-    """Return the task that asks a program of builder/inside/stress/, for `answered`.
+    """Return the task that asks a program of builder/inside/stress/, for `run_json_task`.
 
     Args:
         program: the name of its module.
@@ -88,15 +88,15 @@ def stress_task(
     )
 
 
-def answered(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
+def run_json_task(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
     """Run a task that answers in JSON.
 
     Raises:
-        CannotTellError: it did not answer.
+        InfrastructureError: it did not answer.
     """
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if not ended.output:
         why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-        raise CannotTellError(f"{doing} {why} (log: {tools.log})")
+        raise InfrastructureError(f"{doing} {why} (log: {tools.log})")
     answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
     return answer

@@ -322,6 +322,6 @@ class Finding:
         """The verdict it forces."""
         return None if self.advisory else self.kind.verdict
 
-    def identity(self, name: str, version: str, abi: str) -> str:
+    def make_id(self, name: str, version: str, abi: str) -> str:
         """Return an id that stays the same from run to run."""
         return digest(name, version, abi, self.code, self.where)[:12]

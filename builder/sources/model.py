@@ -60,7 +60,7 @@ class Source:
         return asdict(self)
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Source:
+    def from_record(cls, record: Mapping[str, Any]) -> Source:
         """Make one from `record()`."""
         only = record["only_pure"]
         return cls(
@@ -68,15 +68,15 @@ class Source:
                 **record,
                 "requires": tuple(record["requires"]),
                 "needs": tuple(record["needs"]),
-                "pure": tuple(_pure(item) for item in record["pure"]),
-                "only_pure": _pure(only) if only else None,
+                "pure": tuple(_pure_from_record(item) for item in record["pure"]),
+                "only_pure": _pure_from_record(only) if only else None,
                 "builds_with": tuple(record.get("builds_with", ())),
                 "circle": tuple(record.get("circle", ())),
             }
         )
 
 
-def _pure(record: Mapping[str, Any]) -> Pure:
+def _pure_from_record(record: Mapping[str, Any]) -> Pure:
     return Pure(**{**record, "requires": tuple(record["requires"])})
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Outcome(StrEnum):
+class JobOutcome(StrEnum):
     """How a job ended."""
 
     DONE = "done"
@@ -33,7 +33,7 @@ class Evidence:
 
     key: str
     job: str
-    outcome: Outcome = Outcome.DONE
+    outcome: JobOutcome = JobOutcome.DONE
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -42,6 +42,6 @@ class Evidence:
     asked: str = ""
 
     @property
-    def determined(self) -> bool:
+    def is_determined(self) -> bool:
         """Whether the job found out what it was asked."""
-        return self.outcome is Outcome.DONE
+        return self.outcome is JobOutcome.DONE

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder.config import matrix
-from builder.config.effort import Level
+from builder.config.effort import EffortLevel
 from builder.engine.client import Engine, Limits, Task
 from builder.farm import run
 from builder.jobs.job import Tools
@@ -147,16 +147,16 @@ class Quiet:
     def say(self, text: str) -> None:
         return
 
-    def planned(self, jobs: int, known: int) -> None:
+    def on_plan(self, jobs: int, known: int) -> None:
         return
 
-    def started(self, job: str) -> None:
+    def on_job_start(self, job: str) -> None:
         return
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         return
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         return
 
 
@@ -166,11 +166,13 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     store = Store(done.wheelhouse)
     asked = matrix.load(done.root / "matrix.toml")
     plans = {
-        level: run.prepare(asked, store, run.Request(only=["spanbuf"], effort=level), Quiet()).plan
-        for level in (Level.QUICK, Level.STANDARD)
+        level: run.prepare(
+            asked, store, run.RunRequest(only=["spanbuf"], effort=level), Quiet()
+        ).plan
+        for level in (EffortLevel.QUICK, EffortLevel.STANDARD)
     }
-    known = plans[Level.QUICK].outlook(lambda _, key: store.get(key))
-    job = plans[Level.STANDARD].jobs["speed:spanbuf@debian-12"]
+    known = plans[EffortLevel.QUICK].find_evidence(lambda _, key: store.get(key))
+    job = plans[EffortLevel.STANDARD].jobs["speed:spanbuf@debian-12"]
     tools = Tools(
         engine=engine,
         store=store,
@@ -191,7 +193,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     for one in (facts["plain"], *facts["calls"]):
         assert list(one["rates"]) == ["cp314t", "cp314"]
         assert {tuple(rates) for rates in one["rates"].values()} == {("1", "2", "4")}
-    judged = speed.judge(Evidence(key="s", job=job.id, facts=facts))
+    judged = speed.judge_speed(Evidence(key="s", job=job.id, facts=facts))
     assert judged is not None
     # Throughput takes CPUs that are free; CPU time can be told on a busy machine too, if it is not too busy.
     assert (

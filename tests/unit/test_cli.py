@@ -10,7 +10,7 @@ import pytest
 from builder.config import catalog, matrix
 from builder.errors import ExitCode
 from builder.farm import run
-from builder.judge.package import Judged, Judgement, judge_fault
+from builder.judge.package import JudgedPackage, Judgement, judge_fault
 from builder.report import document
 from builder.sources import Fault
 from builder.verdicts import Verdict
@@ -86,9 +86,9 @@ def test_without_an_engine_the_doctor_and_a_run_say_so(tmp_path: Path):
     assert "make engine" in done.stderr
 
 
-def judged(verdict: Verdict) -> Judged:
+def judged(verdict: Verdict) -> JudgedPackage:
     fault = Fault(name="x", code="WF101", detail="")
-    return Judged(
+    return JudgedPackage(
         name="x",
         version="1",
         source=fault,
@@ -124,7 +124,7 @@ def test_the_document_follows_its_schema():
     fault = judge_fault(
         Fault(name="x", code="WF101", detail="unknown"), catalog.load().abis.values()
     )
-    written = json.loads(document.make([fault], loaded).model_dump_json())
+    written = json.loads(document.make_document([fault], loaded).model_dump_json())
     jsonschema.validate(written, json.loads(document.schema()))
     assert written["packages"][0]["abis"]["cp314t"]["findings"][0]["code"] == "WF101"
 

@@ -26,10 +26,10 @@ print(json.dumps([played.ended, played.errors, played.events]))
 BENCH = """
 import json, sys
 from inside.stress.runner import Interpreter
-from inside.stress.speed import Runner
-runner = Runner(Interpreter(sys.executable, sys.argv[2]), sys.argv[1], "/")
-print(json.dumps(runner.ask({"check": 0, "slowest_s": 1.0})["why"]))
-runner.close()
+from inside.stress.speed import BenchWorker
+worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), sys.argv[1], "/")
+print(json.dumps(worker.ask({"check": 0, "slowest_s": 1.0})["why"]))
+worker.close()
 """
 
 

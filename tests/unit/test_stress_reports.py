@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 
 from builder.inside.stress import reports
@@ -62,7 +60,7 @@ def race(
     )
 
 
-def only(written: str) -> dict[str, Any]:
+def only(written: str) -> reports.Attribution:
     (report,) = reports.parse(written)
     return reports.attribute(report, MODULES)
 

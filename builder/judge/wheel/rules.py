@@ -35,7 +35,7 @@ def findings(
         interfaces: what interpreters and bases offer.
     """
     try:
-        subject = Subject.of(filename, facts, tuple(bases), interfaces)
+        subject = Subject.from_filename(filename, facts, tuple(bases), interfaces)
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
     broken = tuple(archive.findings(subject))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
     from builder.judge.interfaces import Interfaces, Policy
 
-_MOST_NAMED = 3
+_MAX_LISTED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class Subject:
 
     Attributes:
         bases: those it claims to run on.
-        promised: what its platform tag promises to be content with; None where it names no policy.
+        policy: what its platform tag promises to be content with; None where it names no policy.
     """
 
     filename: str
@@ -37,11 +37,11 @@ class Subject:
     tags: frozenset[Tag]
     facts: Mapping[str, Any]
     bases: tuple[Base, ...]
-    promised: Policy | None
+    policy: Policy | None
     interfaces: Interfaces
 
     @classmethod
-    def of(
+    def from_filename(
         cls, filename: str, facts: Mapping[str, Any], bases: Sequence[Base], interfaces: Interfaces
     ) -> Subject:
         """Take a wheel's name apart.
@@ -54,7 +54,7 @@ class Subject:
         return cls(
             filename=filename, name=str(name), version=version, tags=tags, facts=facts, interfaces=interfaces,
             bases=tuple(base for base in bases if runs_on(filename, base)),
-            promised=interfaces.policy(floors[0]) if floors else None,
+            policy=interfaces.policy(floors[0]) if floors else None,
         )  # fmt: skip
 
     @property
@@ -89,11 +89,13 @@ class Subject:
     def abis(self) -> tuple[str, ...]:
         """The interpreters the farm knows that would take it."""
         return tuple(
-            abi for abi in self.interfaces.exports if any(_takes(abi, tag) for tag in self.tags)
+            abi
+            for abi in self.interfaces.exports
+            if any(_accepts_tag(abi, tag) for tag in self.tags)
         )
 
 
-def _takes(abi: str, tag: Tag) -> bool:
+def _accepts_tag(abi: str, tag: Tag) -> bool:
     """Return whether an interpreter of an ABI takes a wheel with a tag (PEP 425)."""
     minor = int(abi.removeprefix("cp3").removesuffix("t"))
     interpreter = re.fullmatch(r"(?:cp|py)3(\d*)", tag.interpreter)
@@ -106,7 +108,7 @@ def _takes(abi: str, tag: Tag) -> bool:
     )
 
 
-def together(
+def group_finding(
     code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
 ) -> Iterator[Finding]:
     """Make one finding of what was seen in several places.
@@ -118,10 +120,10 @@ def together(
     """
     if seen:
         details = list(dict.fromkeys(detail for _, detail in seen))
-        more = f"; and {len(details) - _MOST_NAMED} more" if len(details) > _MOST_NAMED else ""
+        more = f"; and {len(details) - _MAX_LISTED} more" if len(details) > _MAX_LISTED else ""
         yield Finding(
             code=code,
-            detail="; ".join(details[:_MOST_NAMED]) + more,
+            detail="; ".join(details[:_MAX_LISTED]) + more,
             where=seen[0][0],
             bases=tuple(bases),
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from builder.report.document import Document, FindingPart, PackagePart
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_PLACE = re.compile(r"(?P<path>[^:\s][^:\n]*\.[A-Za-z0-9_+]+):(?P<line>[1-9]\d{0,8})\b")
+_LOCATION = re.compile(r"(?P<path>[^:\s][^:\n]*\.[A-Za-z0-9_+]+):(?P<line>[1-9]\d{0,8})\b")
 
 
 def render(document: Document) -> str:
@@ -25,7 +25,7 @@ def render(document: Document) -> str:
         for package in document.packages
         for abi, part in package.abis.items()
         for finding in part.findings
-        if (place := _PLACE.match(finding.where))
+        if (place := _LOCATION.match(finding.where))
     ]
     rules = [_rule(code) for code in sorted({result["ruleId"] for result in results})]
     driver = {"name": "wheelfarm", "version": __version__, "rules": rules}
