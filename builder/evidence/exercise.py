@@ -10,7 +10,6 @@ from builder.evidence.base import Facts, Many, Model
 from builder.evidence.build import FetchedFile
 from builder.evidence.race import Harm
 
-
 _TESTED = (
     "seconds", "alone", "parallel", "threads", "single", "uncollected", "baseline_failures", "crash", "crash_stack",
     "findings",
