@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from builder.finding_codes import FindingCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -211,10 +213,10 @@ class InfrastructureError(Exception):
     The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
 
     Attributes:
-        code: the finding it becomes (builder/judge/findings.py).
+        code: the finding it becomes (builder/judge/codes.toml).
     """
 
-    def __init__(self, reason: str, *, code: str = "WF902") -> None:
+    def __init__(self, reason: str, *, code: FindingCode = "WF902") -> None:
         self.code = code
         super().__init__(reason)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder.errors import MergeError
+from builder.finding_codes import FindingCode
 from builder.proxy.cache import IndexCache
 from builder.sources import Fault, Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
@@ -59,7 +60,7 @@ class _ShardRecord(_Strict):
     matrix: str
     """Digest of the matrix: shards of different ones do not go together."""
     found: dict[str, dict[str, Any]]
-    faults: dict[str, tuple[str, str, str]]
+    faults: dict[str, tuple[FindingCode, str, str]]
     """(code, detail, version) by package."""
     evidence: list[_Evidence]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import parse_wheel_filename
 
 from builder.distributions.tags import glibc_floors, runs_on
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _accepts_tag(abi: str, tag: Tag) -> bool:
 
 
 def group_finding(
-    code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
+    code: FindingCode, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
 ) -> Iterator[Finding]:
     """Make one finding of what was seen in several places.
 
