@@ -158,7 +158,7 @@ def test_scenarios_are_shorter_under_a_sanitizer_and_what_is_done_once_is_not():
 
 
 def test_events_of_one_kind_and_place_are_one():
-    events = [
+    events: list[dict[str, Any]] = [
         {"what": "race", "scenario": "a", "places": ["f (x.c)", "g (x.c)"]},
         {"what": "race", "scenario": "b", "places": ["f (x.c)", "g (x.c)"]},
         {"what": "crash", "scenario": "a"},
