@@ -67,7 +67,7 @@ def thread_signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, 
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
+    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit/)."""
     before, after = _collect_signs(old), _collect_signs(new)
     for what, words in (
         ("locks", "takes locks by"),

@@ -1,0 +1,41 @@
+"""Which model describes the facts of which kind of job, and in which version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.evidence.audit import AuditFacts
+from builder.evidence.build import BuildFacts
+from builder.evidence.exercise import ExerciseFacts
+from builder.evidence.image import ImageFacts
+from builder.evidence.load import LoadFacts
+from builder.evidence.race import RaceFacts
+from builder.evidence.remedy import RemedyFacts
+from builder.evidence.speed import SpeedFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.evidence.base import Facts
+
+MODELS: Mapping[str, type[Facts]] = {
+    "audit": AuditFacts,
+    "build": BuildFacts,
+    "exercise": ExerciseFacts,
+    "image": ImageFacts,
+    "load": LoadFacts,
+    "race": RaceFacts,
+    "remedy": RemedyFacts,
+    "speed": SpeedFacts,
+}
+"""By the kind in a job's id."""
+
+
+def schema_version(kind: str) -> int:
+    """Return the newest version of the facts of a kind of job that this farm knows.
+
+    Args:
+        kind: of a job. One that has no model, such as a test's, has version 1.
+    """
+    model = MODELS.get(kind)
+    return 1 if model is None else model.schema_version
