@@ -8,18 +8,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from builder.effort import EFFORTS, Level
+from builder.matrix import Matrix, Package
+from builder.sources.index import Index
+from builder.unpack import unpack
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder import catalog, matrix, plan, sources
-from builder.effort import EFFORTS, Level
 from builder.host import IndexSettings
-from builder.matrix import Matrix, Package
 from builder.sources import Source
-from builder.sources.index import Index
 from builder.store import Store
-from builder.unpack import unpack
 from tests.examples import EXAMPLES, NAMES, SOURCES, copy_example
 
 SITUATIONS = {
