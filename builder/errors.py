@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from builder.finding_codes import FindingCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -217,7 +219,7 @@ class InfrastructureError(FarmError):
 
     exit_code = ExitCode.UNDETERMINED
 
-    def __init__(self, reason: str, *, code: str = "WF902") -> None:
+    def __init__(self, reason: str, *, code: FindingCode = "WF902") -> None:
         self.code = code
         super().__init__(reason)
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
 
 _TIMEOUT_S = 120
 
@@ -22,7 +25,7 @@ def claims_stable_abi(filename: str) -> bool:
         return False
 
 
-def run_abi3audit(path: Path, filename: str) -> list[tuple[str, str, str]]:
+def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str]]:
     """Ask abi3audit about a wheel that claims the stable ABI and is whole.
 
     Args:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Job, Result
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
@@ -226,7 +227,8 @@ class LocalExecutor:
         self, job: Job, key: str, inputs: Mapping[str, Evidence], tools: Tools, began: float
     ) -> Evidence | None:  # fmt: skip
         log = tools.log
-        reason, code = "", "WF902"
+        reason = ""
+        code: FindingCode = "WF902"
         try:
             result = job.run(inputs, tools)
         except Interrupted:
