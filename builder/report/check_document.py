@@ -11,7 +11,7 @@ from builder.report.document import Part, schema_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.check.read import Checked
+    from builder.check.read import CheckedWheel
     from builder.judge.findings import Finding
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ class LoadedPart(Part):
     abi: str
     base: str
     facts: dict[str, JsonValue]
-    """Raw facts; builder/jobs/load.py and builder/inside/load.py describe them. Others may be added."""
+    """Raw facts; builder/jobs/load.py and builder/inside/load/ describe them. Others may be added."""
 
 
 class NotLoadedPart(Part):
@@ -77,7 +77,7 @@ class CheckedPart(Part):
     findings: list[CheckedFindingPart]
     """The worst first."""
     facts: dict[str, JsonValue]
-    """Raw facts of the file; builder/inside/audit.py describes them. More may be added. Empty where there are none."""
+    """Raw facts of the file; builder/inside/audit/ describes them. More may be added. Empty where there are none."""
     loaded: list[LoadedPart]
     not_loaded: list[NotLoadedPart]
 
@@ -91,10 +91,10 @@ class CheckDocument(Part):
     wheels: list[CheckedPart]
 
 
-def make(checked: Iterable[Checked], *, static: bool) -> CheckDocument:
+def make_check_document(checked: Iterable[CheckedWheel], *, static: bool) -> CheckDocument:
     """Put what was found into the document's form."""
     return CheckDocument(
-        schema_version=SCHEMA_VERSION, static=static, wheels=[_wheel(one) for one in checked]
+        schema_version=SCHEMA_VERSION, static=static, wheels=[_wheel_part(one) for one in checked]
     )
 
 
@@ -103,7 +103,7 @@ def schema() -> str:
     return schema_of(CheckDocument)
 
 
-def _wheel(one: Checked) -> CheckedPart:
+def _wheel_part(one: CheckedWheel) -> CheckedPart:
     return CheckedPart(
         filename=one.filename,
         severity=None if one.severity is None else one.severity.value,
@@ -113,7 +113,7 @@ def _wheel(one: Checked) -> CheckedPart:
             family: FloorPart(version=version, symbol=symbol, object=path)
             for family, (version, symbol, path) in one.floors.items()
         },
-        findings=[_finding(finding) for finding in one.findings],
+        findings=[_finding_part(finding) for finding in one.findings],
         facts=dict(one.facts),
         loaded=[
             LoadedPart(abi=place.abi, base=place.base, facts=dict(place.facts))
@@ -126,7 +126,7 @@ def _wheel(one: Checked) -> CheckedPart:
     )
 
 
-def _finding(finding: Finding) -> CheckedFindingPart:
+def _finding_part(finding: Finding) -> CheckedFindingPart:
     return CheckedFindingPart(
         code=finding.code,
         severity=finding.kind.severity.value,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.sources import Source
-from builder.store.files import written_aside
+from builder.store.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from builder.config.matrix import Matrix
     from builder.judge.findings import Finding
-    from builder.judge.package import Judged, Judgement
+    from builder.judge.package import JudgedPackage, Judgement
     from builder.judge.speed import Ratio, Speed
 
 SCHEMA_VERSION = 1
@@ -167,7 +167,7 @@ class Document(Part):
     packages: list[PackagePart]
 
 
-def make(judged: Iterable[Judged], matrix: Matrix) -> Document:
+def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
     """Put verdicts into the document's form."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     farm = FarmPart(version=__version__, bases=list(matrix.bases), build_on=list(matrix.build_on))
@@ -175,14 +175,14 @@ def make(judged: Iterable[Judged], matrix: Matrix) -> Document:
         schema_version=SCHEMA_VERSION,
         generated_at=now,
         farm=farm,
-        packages=[_package(package) for package in judged],
+        packages=[_package_part(package) for package in judged],
     )
 
 
-def write(judged: Sequence[Judged], matrix: Matrix, wheelhouse: Path) -> Document:
+def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> Document:
     """Write verdicts.json, which is replaced whole, and return what it says."""
-    made = make(judged, matrix)
-    with written_aside(wheelhouse / "verdicts.json") as aside:
+    made = make_document(judged, matrix)
+    with atomic_write(wheelhouse / "verdicts.json") as aside:
         aside.write_text(made.model_dump_json(indent=1) + "\n")
     return made
 
@@ -209,17 +209,17 @@ def schema_of(model: type[Part]) -> str:
     return json.dumps(described, indent=1) + "\n"
 
 
-def _package(package: Judged) -> PackagePart:
+def _package_part(package: JudgedPackage) -> PackagePart:
     return PackagePart(
         name=package.name,
         version=package.version,
-        source=_source(package),
-        abis={abi: _abi(package, judgement) for abi, judgement in package.abis.items()},
-        speed=None if package.speed is None else _speed(package.speed),
+        source=_source_part(package),
+        abis={abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()},
+        speed=None if package.speed is None else _speed_part(package.speed),
     )
 
 
-def _source(package: Judged) -> SourcePart:
+def _source_part(package: JudgedPackage) -> SourcePart:
     source = package.source
     if not isinstance(source, Source):
         return SourcePart(kind="none", filename="", sha256="", needed_by="")
@@ -228,7 +228,7 @@ def _source(package: Judged) -> SourcePart:
     )
 
 
-def _abi(package: Judged, judgement: Judgement) -> AbiPart:
+def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
     return AbiPart(
         verdict=judgement.verdict.value,
         reason=judgement.reason,
@@ -243,42 +243,42 @@ def _abi(package: Judged, judgement: Judgement) -> AbiPart:
             for wheel in judgement.wheels
         ],
         loaded_on=list(judgement.loaded_on),
-        on={base: outcome.value for base, outcome in judgement.on.items()},
+        on={base: outcome.value for base, outcome in judgement.base_outcomes.items()},
         exercised=ExercisedPart(
-            native_callables=judgement.exercised.callables,
-            called_alone=judgement.exercised.alone,
-            under_threads=judgement.exercised.under_threads,
-            pairs=judgement.exercised.pairs,
-            missed=round(judgement.exercised.missed(_RARITY), 4),
-            race_detector=judgement.exercised.detector,
+            native_callables=judgement.coverage.callables,
+            called_alone=judgement.coverage.alone,
+            under_threads=judgement.coverage.under_threads,
+            pairs=judgement.coverage.pairs,
+            missed=round(judgement.coverage.miss_probability(_RARITY), 4),
+            race_detector=judgement.coverage.detector,
         ),
-        findings=[_finding(package, judgement.abi, finding) for finding in judgement.findings],
+        findings=[_finding_part(package, judgement.abi, finding) for finding in judgement.findings],
     )
 
 
-def _speed(speed: Speed) -> SpeedPart:
+def _speed_part(speed: Speed) -> SpeedPart:
     return SpeedPart(
         calls=speed.calls,
         tried=speed.tried,
         cpus=speed.cpus,
         baseline=speed.baseline,
         throughput={
-            abi: {str(threads): _ratio(ratio) for threads, ratio in ratios.items()}
+            abi: {str(threads): _ratio_part(ratio) for threads, ratio in ratios.items()}
             for abi, ratios in speed.throughput.items()
         },
         machine={str(threads): ratio for threads, ratio in speed.machine.items()},
-        cost=None if speed.cost is None else _ratio(speed.cost),
+        cost=None if speed.cost is None else _ratio_part(speed.cost),
         plain_cost=speed.plain_cost,
         why=speed.why,
     )
 
 
-def _ratio(ratio: Ratio) -> RatioPart:
+def _ratio_part(ratio: Ratio) -> RatioPart:
     return RatioPart(low=ratio.low, median=ratio.median, high=ratio.high)
 
 
-def _finding(package: Judged, abi: str, finding: Finding) -> FindingPart:
-    identity = finding.identity(package.name, package.version, abi)
+def _finding_part(package: JudgedPackage, abi: str, finding: Finding) -> FindingPart:
+    identity = finding.make_id(package.name, package.version, abi)
     again = (
         f"wheelfarm replay {identity}"
         if finding.script

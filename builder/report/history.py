@@ -16,7 +16,7 @@ Direction = Literal["better", "worse", "new", "gone"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class VerdictRecord:
     """A verdict of one run."""
 
     version: str
@@ -25,7 +25,7 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class VerdictChange:
     """How a verdict differs from the one of the run before.
 
     Attributes:
@@ -35,8 +35,8 @@ class Change:
 
     package: str
     abi: str
-    before: Said | None
-    after: Said | None
+    before: VerdictRecord | None
+    after: VerdictRecord | None
 
     @property
     def direction(self) -> Direction:
@@ -48,7 +48,7 @@ class Change:
         return "worse" if self.after.verdict.rank > self.before.verdict.rank else "better"
 
 
-Verdicts = dict[tuple[str, str], Said]
+Verdicts = dict[tuple[str, str], VerdictRecord]
 """What one run said, by package and ABI."""
 
 
@@ -58,27 +58,27 @@ class History:
 
     runs: Mapping[str, Verdicts]
 
-    def before(self, run: str) -> Verdicts | None:
+    def previous_run(self, run: str) -> Verdicts | None:
         """Return what the run before one said, or None for the first."""
         names = list(self.runs)
         place = names.index(run)
         return self.runs[names[place - 1]] if place else None
 
-    def changes(self, run: str) -> tuple[Change, ...]:
+    def changes_in(self, run: str) -> tuple[VerdictChange, ...]:
         """Return what changed in a run, the worst first; nothing for the first run, in which all is new."""
-        before = self.before(run)
-        return () if before is None else changes(before, self.runs[run])
+        before = self.previous_run(run)
+        return () if before is None else compare_runs(before, self.runs[run])
 
-    def timeline(self, package: str, abi: str) -> tuple[tuple[str, Said | None], ...]:
+    def timeline(self, package: str, abi: str) -> tuple[tuple[str, VerdictRecord | None], ...]:
         """Return (run, what it said of a package, if anything)."""
         return tuple((run, said.get((package, abi))) for run, said in self.runs.items())
 
 
-def changes(before: Verdicts, after: Verdicts) -> tuple[Change, ...]:
+def compare_runs(before: Verdicts, after: Verdicts) -> tuple[VerdictChange, ...]:
     """Compare two runs. A new version with the same verdict is no change."""
     order = ("worse", "gone", "new", "better")
     found = (
-        Change(
+        VerdictChange(
             package=package,
             abi=abi,
             before=before.get((package, abi)),
@@ -96,18 +96,18 @@ def changes(before: Verdicts, after: Verdicts) -> tuple[Change, ...]:
     )
 
 
-def history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History:
+def make_history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History:
     """Make the history from rows of (run, package, version, abi, verdict, reason), the oldest run first."""
     runs: dict[str, Verdicts] = {}
     for run, group in groupby(rows, key=itemgetter(0)):
         runs[run] = {
-            (package, abi): Said(version=version, verdict=Verdict(verdict), reason=reason)
+            (package, abi): VerdictRecord(version=version, verdict=Verdict(verdict), reason=reason)
             for _, package, version, abi, verdict, reason in group
         }
     return History(runs=runs)
 
 
-def counts(verdicts: Iterable[Verdict]) -> Sequence[tuple[Verdict, int]]:
+def count_verdicts(verdicts: Iterable[Verdict]) -> Sequence[tuple[Verdict, int]]:
     """Return how often each verdict occurs, the best first, those that do not occur left out."""
     seen = list(verdicts)
     return [(verdict, seen.count(verdict)) for verdict in Verdict if verdict in seen]

@@ -155,7 +155,7 @@ def test_an_object_that_is_still_empty_was_called_right():
 
     assert found(pop) == [""]
     assert found(get)
-    assert not calling.worked(Tried(error=ValueError("no")))
+    assert not calling.has_worked(Tried(error=ValueError("no")))
 
 
 @pytest.mark.parametrize("tries", [1, 7, 40])
@@ -229,8 +229,8 @@ def test_what_is_given_never_fails_with_a_type_error(wanted_types: list[type], w
     ],
 )
 def test_names_and_annotations_tell_of_what_kind_a_value_is(name: str, annotation: str, kind: str):
-    assert values.kind_of(name, annotation) == values.KINDS[kind]
-    for text in values.kind_of(name, annotation):
+    assert values.suggest_values(name, annotation) == values.KINDS[kind]
+    for text in values.suggest_values(name, annotation):
         compile(text, "value", "eval")
 
 
@@ -241,7 +241,7 @@ def test_every_value_is_an_expression():
         *(one for kind in values.KINDS.values() for one in kind),
     ]:
         compile(text, "value", "eval")
-    assert values.kind_of("whatever") == ()
+    assert values.suggest_values("whatever") == ()
 
 
 def shared_limit(*given: Any) -> float:

@@ -10,7 +10,7 @@ from builder.inside.stress import mining
 def calls(folder: Path, source: str) -> dict[str, list[str]]:
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests/test_it.py").write_text(source)
-    return mining.calls(folder, {"fast"})
+    return mining.mine_calls(folder, {"fast"})
 
 
 def test_calls_with_literals_are_taken(tmp_path: Path):
@@ -67,7 +67,7 @@ def test_examples_in_documents_are_read(tmp_path: Path):
         "Usage::\n\n    >>> ring = Ring(4)\n    >>> broken(\n    Ring(5)\n"
     )
     (tmp_path / "docs/more.md").write_text(">>> ring.push('a')\n")
-    assert mining.calls(tmp_path, {"fast"}) == {"Ring": ["4"], "push": ["'a'"]}
+    assert mining.mine_calls(tmp_path, {"fast"}) == {"Ring": ["4"], "push": ["'a'"]}
 
 
 def test_the_same_call_is_taken_once_and_no_more_than_some(tmp_path: Path):
@@ -85,7 +85,7 @@ def test_nothing_is_executed(tmp_path: Path):
     (tmp_path / "fast.pyi").write_text(
         f"from pathlib import Path\nPath({str(witness)!r}).touch()\ndef f(a: int) -> int: ...\n"
     )
-    assert mining.stubs(tmp_path) == {"f": [("a", "int")]}
+    assert mining.read_stubs(tmp_path) == {"f": [("a", "int")]}
     assert not witness.exists()
 
 
@@ -112,8 +112,8 @@ def test_hostile_files_do_no_harm(tmp_path: Path, name: str):
         (tmp_path / f"a.{suffix}").write_bytes(HOSTILE[name].encode(errors="surrogateescape"))
         (tmp_path / f"b.{suffix}").write_text("def good(n: int) -> int: ...\ngood(1)\n")
     (tmp_path / "README.md").write_bytes(b">>> " + HOSTILE[name].encode(errors="surrogateescape"))
-    assert mining.calls(tmp_path, {"fast"})["good"] == ["1"]
-    assert mining.stubs(tmp_path)["good"] == [("n", "int")]
+    assert mining.mine_calls(tmp_path, {"fast"})["good"] == ["1"]
+    assert mining.read_stubs(tmp_path)["good"] == [("n", "int")]
 
 
 def test_what_is_no_file_of_the_sdists_own_is_passed_over(tmp_path: Path):
@@ -122,8 +122,8 @@ def test_what_is_no_file_of_the_sdists_own_is_passed_over(tmp_path: Path):
     (tmp_path / "folder.pyi").mkdir()
     (tmp_path / "gone.pyi").symlink_to(tmp_path / "nowhere")
     (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
-    assert mining.calls(tmp_path, {"fast"}) == {}
-    assert mining.stubs(tmp_path) == {}
+    assert mining.mine_calls(tmp_path, {"fast"}) == {}
+    assert mining.read_stubs(tmp_path) == {}
 
 
 def test_stubs_tell_what_is_needed(tmp_path: Path):
@@ -134,7 +134,7 @@ def test_stubs_tell_what_is_needed(tmp_path: Path):
         "class Ring:\n    def __init__(self, capacity: int, /, mode: str) -> None: ...\n"
         "    def push(self, value) -> None: ...\n    @classmethod\n    def of(cls, size: int) -> 'Ring': ...\n"
     )
-    assert mining.stubs(tmp_path) == {
+    assert mining.read_stubs(tmp_path) == {
         "fold": [("items", "list[int]")],
         "now": [],
         "Ring": [("capacity", "int"), ("mode", "str")],
@@ -154,6 +154,6 @@ def test_stubs_tell_what_is_needed(tmp_path: Path):
 )
 def test_what_is_taken_is_what_was_written(given: list[object]):
     found = [
-        given for name, given in mining._of_source(f"f({', '.join(map(repr, given))})", {}, set())
+        given for name, given in mining._iter_calls(f"f({', '.join(map(repr, given))})", set())
     ]
     assert [eval(f"[{one}]") for one in found] == [given]

@@ -13,11 +13,11 @@ from builder.store.evidence import Evidence
 
 def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
     console = Console(file=io.StringIO(), width=200)
-    watching = progress.observer(console)
+    watching = progress.make_observer(console)
     for job, seconds in {
         "build:foo@debian-12": 900.0, "race:foo@debian-12": 61.0, "exercise:foo@debian-12": 9.0, "race:bar@debian-12": 10.0,
     }.items():  # fmt: skip
-        watching.ended(
+        watching.on_job_end(
             Evidence(key=job, job=job, seconds=seconds), known=job.startswith("race:bar")
         )
     verdicts.print_verdicts(console, [], tmp_path, watching.times.seconds, whole=True)

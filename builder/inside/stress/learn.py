@@ -30,7 +30,14 @@ from typing import Any
 
 from . import memory, mining, values
 from .calling import Budget, Search, Tried
-from .expressions import SLOTS, alternatives, arguments, documented, replaced, shown
+from .expressions import (
+    SLOTS,
+    iter_alternatives,
+    parse_docstring,
+    replace_argument,
+    show_value,
+    split_arguments,
+)
 from .journal import Journal
 from .surface import Surface, is_native_function, is_native_type
 
@@ -75,8 +82,8 @@ class Learner:
         self.closing = False
         self.journal = Journal(journal)
         folder = request.get("folder")
-        self.mined = mining.calls(Path(folder), self.surface.roots) if folder else {}
-        self.stubs = mining.stubs(Path(request["site"]))
+        self.mined = mining.mine_calls(Path(folder), self.surface.roots) if folder else {}
+        self.stubs = mining.read_stubs(Path(request["site"]))
         self.subjects: dict[str, dict[str, Any]] = {}
         self.functions: dict[str, dict[str, Any]] = {}
         self.own: list[str] = []
@@ -114,7 +121,7 @@ class Learner:
             self._recipe(text)
         public = [
             (text, value)
-            for text, value in self.surface.public()
+            for text, value in self.surface.iter_public()
             if text.rpartition(".")[2] not in values.NEVER
         ]
         for _ in range(2):
@@ -237,7 +244,7 @@ class Learner:
         """Give (attribute, expression with a place for arguments, how many arguments) of all that can be done with a value."""
         kind = type(value)
         for name in sorted(dir(kind), key=lambda name: (name.startswith("_"), name)):
-            native = self.surface.attribute_name(kind, name)
+            native = self.surface.find_attribute_name(kind, name)
             if (
                 name in values.NEVER
                 or _is_inherited(kind, name)
@@ -284,7 +291,7 @@ class Learner:
         try:
             listed = list(inspect.signature(target).parameters.values())
         except (ValueError, TypeError):
-            known = self.stubs.get(name) or documented(
+            known = self.stubs.get(name) or parse_docstring(
                 str(getattr(target, "__doc__", "") or ""), name
             )
             return known, len(known or ())
@@ -306,7 +313,7 @@ class Learner:
         yield from found[:3]
         fresh: list[str] = []
         for given in found[:2]:
-            for other in alternatives(given):
+            for other in iter_alternatives(given):
                 if other not in fresh and len(fresh) < _VARIANTS:
                     tried = self.evaluate(template.format(other), self.make(make) if make else None)
                     if could(tried):
@@ -316,12 +323,12 @@ class Learner:
     def _shared(self, template: str, found: list[str]) -> Iterator[dict[str, Any]]:
         """Give operations whose argument several threads share, where it is something that can be changed."""
         for given in found[:2]:
-            for place, text in arguments(given):
+            for place, text in split_arguments(given):
                 value = self.evaluate(text)
                 kind = type(value.result).__name__
                 candidates = [text] if kind in values.MUTATIONS else []
                 for candidate in candidates:
-                    shared = replaced(given, place, "a")
+                    shared = replace_argument(given, place, "a")
                     operation = self._described(template.format(shared), argument=candidate)
                     if operation:
                         yield {**operation, "argument": candidate, "mutations": kind}
@@ -344,11 +351,11 @@ class Learner:
             f"(lambda s: {text})({make})" if make else text, first.result
         ) if not argument else None
         reached = self._reached(text, make, argument)
-        if make and name and (direct := self.surface.attribute_name(type(subject), name)):
+        if make and name and (direct := self.surface.find_attribute_name(type(subject), name)):
             reached.add(direct)
         self.reached |= reached
         results = [
-            shown(
+            show_value(
                 self.evaluate(
                     text,
                     self.make(make) if make else None,
@@ -357,14 +364,14 @@ class Learner:
             )
             for _ in range(2)
         ]
-        first_result = shown(first.result) if first.error is None else None
+        first_result = show_value(first.result) if first.error is None else None
         stable = (
             first.error is None
             and first_result is not None
             and all(result == first_result for result in results)
         )
         direct_call = (
-            bool(make and self.surface.attribute_name(type(subject), name))
+            bool(make and self.surface.find_attribute_name(type(subject), name))
             or text.partition("(")[0] in self.surface.functions.values()
         )
         return {
@@ -385,7 +392,8 @@ class Learner:
 
         def called(_code: object, _offset: int, function: Any, first: Any) -> None:
             if (
-                is_native_function(function) and (name := self.surface.native_name(function, first))
+                is_native_function(function)
+                and (name := self.surface.find_native_name(function, first))
             ) or (
                 isinstance(function, type)
                 and (name := self.surface.types.get(id(function)))
@@ -445,8 +453,8 @@ class Learner:
         ][:25]
         subject = self.make(make)
         for _ in range(3):
-            first = [shown(self.evaluate(text, subject).result) for text in chosen]
-            second = [shown(self.evaluate(text, subject).result) for text in chosen]
+            first = [show_value(self.evaluate(text, subject).result) for text in chosen]
+            second = [show_value(self.evaluate(text, subject).result) for text in chosen]
             same = [
                 text
                 for text, one, two in zip(chosen, first, second, strict=True)

@@ -5,102 +5,119 @@ Only expressions that need nothing but literals and the package itself are taken
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from . import values
+from .values import Parameter
 
+# An sdist may hold anything: reading it must end soon. Round figures, above what real packages have; not measured.
 _MOST_FILES = 400
-_MOST_BYTES = 600_000
-_LARGEST = 200
-_PER_NAME = 12
-_SAFE_CALLS = {
-    "range",
-    "bytes",
-    "bytearray",
-    "list",
-    "dict",
-    "tuple",
-    "set",
-    "frozenset",
-    "str",
-    "int",
-    "float",
-    "object",
-}
+_MOST_BYTES = 600_000  # of one file
+
+_LONGEST_LIST = (
+    200  # characters of an argument list: longer ones are mostly data of a test, and slow to try
+)
+_MOST_PER_NAME = 12  # argument lists of one name, such as `get`, which many classes may have
+
+_EXAMPLE = re.compile(r"^\s*>>> (.+)$", re.MULTILINE)
+
+_SAFE_CALLS = frozenset({
+    "range", "bytes", "bytearray", "list", "dict", "tuple", "set", "frozenset", "str", "int", "float", "object",
+})  # fmt: skip
+"""Builtins that an expression may name: none of them reaches anything outside the process."""
+
+_UNWANTED = (
+    ast.Await,
+    ast.Yield,
+    ast.YieldFrom,
+    ast.NamedExpr,
+    ast.Lambda,
+    ast.comprehension,
+    ast.Starred,
+)
+"""What makes an expression depend on where it stands, or on how often it is evaluated."""
 
 
-def calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
+def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
     """Return argument lists, as text, by the last part of the name that is called with them.
 
     Args:
         folder: an unpacked sdist.
         roots: import names of the package.
     """
-    found: dict[str, list[str]] = {}
-    for path in sorted(folder.rglob("*.py"))[:_MOST_FILES]:
-        for name, arguments in _of_file(path, roots):
-            known = found.setdefault(name, [])
-            if arguments not in known and len(known) < _PER_NAME:
-                known.append(arguments)
-    for path in [
-        *folder.glob("*.rst"),
-        *folder.glob("*.md"),
-        *folder.glob("docs/*.rst"),
-        *folder.glob("docs/*.md"),
-    ]:
-        for source in re.findall(r"^\s*>>> (.+)$", _text(path), re.MULTILINE):
-            for name, arguments in _of_source(source, {}, roots):
-                known = found.setdefault(name, [])
-                if arguments not in known and len(known) < _PER_NAME:
-                    known.append(arguments)
-    return found
+    mined: dict[str, list[str]] = {}
+    for source in _iter_sources(folder):
+        for name, argument_list in _iter_calls(source, roots):
+            known = mined.setdefault(name, [])
+            if argument_list not in known and len(known) < _MOST_PER_NAME:
+                known.append(argument_list)
+
+    return mined
 
 
-def stubs(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return parameters (name, annotation) by function or method name, from the stubs a wheel has."""
-    found: dict[str, list[tuple[str, str]]] = {}
+def read_stubs(folder: Path) -> dict[str, list[Parameter]]:
+    """Return the required parameters by function or method name, from the stubs a wheel has; a class has those of `__init__`."""
+    found: dict[str, list[Parameter]] = {}
     for path in sorted(folder.rglob("*.pyi"))[:_MOST_FILES]:
-        tree = _parsed(_text(path))
+        tree = _parse(_read_text(path))
         for scope in ast.walk(tree):
-            for node in (
-                getattr(scope, "body", ()) if isinstance(scope, (ast.Module, ast.ClassDef)) else ()
-            ):
+            if not isinstance(scope, (ast.Module, ast.ClassDef)):
+                continue
+
+            for node in scope.body:
                 if isinstance(node, ast.FunctionDef):
-                    name = (
-                        scope.name
-                        if isinstance(scope, ast.ClassDef) and node.name == "__init__"
-                        else node.name
-                    )
-                    found.setdefault(name, _parameters(node))
+                    name = _name_callable(scope, node)
+                    found.setdefault(name, _read_parameters(node))
+
     return found
 
 
-def _parameters(node: ast.FunctionDef) -> list[tuple[str, str]]:
-    required = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
-    given = [*node.args.posonlyargs, *node.args.args][: max(required, 1)]
-    return [
-        (one.arg, (_unparsed(one.annotation) or "") if one.annotation else "")
-        for one in given
-        if one.arg not in {"self", "cls"}
-    ]
+def _name_callable(scope: ast.Module | ast.ClassDef, function: ast.FunctionDef) -> str:
+    """Return the name that a function is called by: a class calls its `__init__`."""
+    if isinstance(scope, ast.ClassDef) and function.name == "__init__":
+        return scope.name
+
+    return function.name
 
 
-def _of_file(path: Path, roots: set[str]) -> Iterator[tuple[str, str]]:
-    yield from _of_source(_text(path), {}, roots)
+def _read_parameters(function: ast.FunctionDef) -> list[Parameter]:
+    """Return the positional parameters that have no default, and the first in any case."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    required = len(positional) - len(function.args.defaults)
+
+    parameters: list[Parameter] = []
+    for parameter in positional[: max(required, 1)]:
+        if parameter.arg in {"self", "cls"}:
+            continue
+        annotation = _unparse(parameter.annotation) if parameter.annotation else None
+        parameters.append((parameter.arg, annotation or ""))
+
+    return parameters
 
 
-def _text(path: Path) -> str:
+def _iter_sources(folder: Path) -> Iterator[str]:
+    """Give the Python code of an sdist: its modules first, then the examples in its documents."""
+    for path in sorted(folder.rglob("*.py"))[:_MOST_FILES]:
+        yield _read_text(path)
+
+    for pattern in ("*.rst", "*.md", "docs/*.rst", "docs/*.md"):
+        for path in folder.glob(pattern):
+            yield from _EXAMPLE.findall(_read_text(path))
+
+
+def _read_text(path: Path) -> str:
     """Return a file's text; nothing for what is too large, or no file: an sdist may hold anything."""
     try:
         if path.is_file() and path.stat().st_size <= _MOST_BYTES:
             return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         pass
+
     return ""
 
 
-def _parsed(source: str) -> ast.Module:
+def _parse(source: str) -> ast.Module:
     """Return a source's tree; an empty one for what the parser refuses or gives up on."""
     try:
         return ast.parse(source)
@@ -108,7 +125,7 @@ def _parsed(source: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-def _unparsed(node: ast.expr) -> str | None:
+def _unparse(node: ast.expr) -> str | None:
     """Return an expression's text, or None where it is nested too deep to be written."""
     try:
         return ast.unparse(node)
@@ -116,72 +133,82 @@ def _unparsed(node: ast.expr) -> str | None:
         return None
 
 
-def _of_source(
-    source: str, constants: dict[str, ast.expr], roots: set[str]
-) -> Iterator[tuple[str, str]]:
-    tree = _parsed(source)
+def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
+    """Give (called name, argument list) of each call that can be made elsewhere."""
+    tree = _parse(source)
+    constants = _collect_constants(tree)
+    allowed_names = _SAFE_CALLS | roots | set(values.STANDARD)
+
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Assign)
-            and len(node.targets) == 1
-            and isinstance(node.targets[0], ast.Name)
-        ):
-            constants.setdefault(node.targets[0].id, node.value)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and (name := _called(node.func)):
-            arguments = _arguments(node, constants, roots)
-            if arguments is not None:
-                yield name, arguments
+        if not isinstance(node, ast.Call):
+            continue
+        name = _name_called(node.func)
+        if not name:
+            continue
+        argument_list = _write_arguments(node, constants, allowed_names)
+        if argument_list is not None:
+            yield name, argument_list
 
 
-def _called(function: ast.expr) -> str:
+def _collect_constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return what each name is first assigned, at any depth: a test's `SIZE = 8` stands beside the calls that use it."""
+    constants: dict[str, ast.expr] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        target = node.targets[0]
+        if isinstance(target, ast.Name):
+            constants.setdefault(target.id, node.value)
+
+    return constants
+
+
+def _name_called(function: ast.expr) -> str:
+    """Return the last part of the name that is called; empty where what is called has none."""
     if isinstance(function, ast.Attribute):
         return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+    if isinstance(function, ast.Name):
+        return function.id
+
+    return ""
 
 
-def _arguments(node: ast.Call, constants: dict[str, ast.expr], roots: set[str]) -> str | None:
+def _write_arguments(
+    call: ast.Call, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
+) -> str | None:
+    """Return a call's arguments as text, or None where one of them needs more than literals."""
     parts: list[str] = []
-    for argument in node.args:
-        value = _plain(argument, constants, roots)
-        if value is None:
+    for argument in call.args:
+        text = _write_plain(argument, constants, allowed_names)
+        if text is None:
             return None
-        parts.append(value)
-    for keyword in node.keywords:
-        value = _plain(keyword.value, constants, roots)
-        if keyword.arg is None or value is None:
+        parts.append(text)
+
+    for keyword in call.keywords:
+        text = _write_plain(keyword.value, constants, allowed_names)
+        if keyword.arg is None or text is None:
             return None
-        parts.append(f"{keyword.arg}={value}")
-    text = ", ".join(parts)
-    return text if len(text) <= _LARGEST else None
+        parts.append(f"{keyword.arg}={text}")
+
+    argument_list = ", ".join(parts)
+    return argument_list if len(argument_list) <= _LONGEST_LIST else None
 
 
-def _plain(node: ast.expr, constants: dict[str, ast.expr], roots: set[str]) -> str | None:
+def _write_plain(
+    node: ast.expr, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
+) -> str | None:
     """Return an expression's text if literals are all it needs."""
-    if (
-        isinstance(node, ast.Name)
-        and node.id in constants
-        and not isinstance(constants[node.id], ast.Name)
-    ):
-        node = constants[node.id]
+    if isinstance(node, ast.Name):
+        constant = constants.get(node.id)
+        if constant is not None and not isinstance(constant, ast.Name):
+            node = constant
+
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and inner.id not in _SAFE_CALLS | roots | set(
-            values.STANDARD
-        ):
+        is_unknown_name = isinstance(inner, ast.Name) and inner.id not in allowed_names
+        if is_unknown_name or isinstance(inner, _UNWANTED):
             return None
-        if isinstance(
-            inner,
-            (
-                ast.Await,
-                ast.Yield,
-                ast.YieldFrom,
-                ast.NamedExpr,
-                ast.Lambda,
-                ast.comprehension,
-                ast.Starred,
-            ),
-        ):
+        # Such as `(lambda: 1)()` or `table[0]()`: what is called has no name to judge it by.
+        if isinstance(inner, ast.Call) and not isinstance(inner.func, (ast.Name, ast.Attribute)):
             return None
-        if isinstance(inner, ast.Call) and not (isinstance(inner.func, (ast.Name, ast.Attribute))):
-            return None
-    return _unparsed(node)
+
+    return _unparse(node)

@@ -15,13 +15,19 @@ _BUILTIN = (
     types.ClassMethodDescriptorType,
 )
 _DATA = (types.GetSetDescriptorType, types.MemberDescriptorType)
-_FOREIGN_FUNCTIONS = {
+_DESCRIPTORS = (*_DATA, staticmethod, classmethod, property)
+_FOREIGN_FUNCTIONS = frozenset({
+    # Cython
     "cython_function_or_method",
     "fused_cython_function",
+    # nanobind
     "nb_func",
     "nb_method",
+    # pybind11
     "instancemethod",
-}
+})  # fmt: skip
+"""Names of the types that code generators make for their functions."""
+
 _IDLE_SLOTS = {
     "__new__", "__init__", "__getattribute__", "__setattr__", "__delattr__", "__doc__", "__module__", "__weakref__", "__dict__",
     "__pyx_vtable__", "__class_getitem__", "__init_subclass__", "__subclasshook__", "__pyx_capi__", "__dir__",
@@ -32,6 +38,10 @@ _IDLE_SLOTS = {
     # For pickle alone, on an object that nobody else has yet.
     "__setstate__",
 }  # fmt: skip
+"""Attributes that are not callables of their own: they come with every type, or another attribute stands for them."""
+
+_Named = tuple[str, Any]
+"""The name of a class or a function, and itself."""
 
 
 def is_native_module(module: types.ModuleType) -> bool:
@@ -47,11 +57,11 @@ def is_native_function(value: object) -> bool:
 
 def is_native_type(value: object) -> bool:
     """Return whether a value is a class that native code defines: the compiler of Python notes the line of its own."""
-    return (
-        isinstance(value, type)
-        and "__firstlineno__" not in value.__dict__
-        and value.__module__ != "builtins"
-    )
+    if not isinstance(value, type):
+        return False
+
+    is_of_bytecode = "__firstlineno__" in value.__dict__
+    return not is_of_bytecode and value.__module__ != "builtins"
 
 
 class Surface:
@@ -59,8 +69,12 @@ class Surface:
 
     Attributes:
         modules: its modules by name, extension modules among them.
-        callables: names of its native callables, such as `pkg._speedups.Hasher.update`.
         failed: modules that could not be imported, with the error.
+        roots: the first parts of their names.
+        natives: its extension modules.
+        types: names of its native types, by id.
+        functions: names of its native functions, by id.
+        callables: names of its native callables, such as `pkg._speedups.Hasher.update`.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -68,13 +82,14 @@ class Surface:
         self.failed: dict[str, str] = {}
         for name in names:
             self._import(name)
+
         self.roots = {name.partition(".")[0] for name in self.modules}
         self.natives = [module for module in self.modules.values() if is_native_module(module)]
         self.types: dict[int, str] = {}
         self.functions: dict[int, str] = {}
-        self.callables: dict[str, None] = {}
+        self.callables: dict[str, None] = {}  # a set that keeps its order
         for module in self.natives:
-            self._survey(module)
+            self._survey_module(module)
 
     def _import(self, name: str) -> None:
         try:
@@ -82,39 +97,44 @@ class Surface:
         except BaseException as error:
             self.failed[name] = f"{type(error).__name__}: {error}"
 
-    def _survey(self, module: types.ModuleType) -> None:
+    def _survey_module(self, module: types.ModuleType) -> None:
         for name, value in vars(module).items():
             if name in _IDLE_SLOTS or name.startswith("__pyx"):
                 continue
-            if (
-                is_native_function(value)
-                and id(value) not in self.functions
-                and self._ours(value, module)
-            ):
-                self.functions[id(value)] = f"{module.__name__}.{name}"
-                self.callables[f"{module.__name__}.{name}"] = None
-            elif is_native_type(value) and self._ours(value, module):
+
+            if is_native_function(value):
+                if id(value) not in self.functions and self._is_own(value, module):
+                    self.functions[id(value)] = f"{module.__name__}.{name}"
+                    self.callables[f"{module.__name__}.{name}"] = None
+            elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
 
-    def _ours(self, value: Any, module: types.ModuleType) -> bool:
+    def _is_own(self, value: Any, module: types.ModuleType) -> bool:
+        """Return whether a value that a module holds is of the distribution."""
         home = str(getattr(value, "__module__", None) or module.__name__)
-        return (
-            home.partition(".")[0] in self.roots or home not in sys.modules
-        )  # native code may name a home that is none
+        is_of_package = home.partition(".")[0] in self.roots
+        is_no_module = home not in sys.modules  # native code may name a home that is none
+
+        return is_of_package or is_no_module
 
     def _survey_type(self, module: types.ModuleType, kind: type) -> None:
         if id(kind) in self.types:
             return
+
         self.types[id(kind)] = f"{module.__name__}.{kind.__name__}"
-        for name in own_names(kind):
+        for name in list_own_names(kind):
             self.callables[f"{module.__name__}.{kind.__name__}.{name}"] = None
 
     def note_type(self, kind: type) -> None:
         """Take in a native type that was met as the type of a value, and that no module has a name for."""
-        if is_native_type(kind) and self.natives and self._ours(kind, self.natives[0]):
-            self._survey_type(sys.modules.get(kind.__module__, self.natives[0]), kind)
+        if not is_native_type(kind) or not self.natives:
+            return
 
-    def native_name(self, function: Any, owner: object = None) -> str | None:
+        first_native = self.natives[0]
+        if self._is_own(kind, first_native):
+            self._survey_type(sys.modules.get(kind.__module__, first_native), kind)
+
+    def find_native_name(self, function: Any, owner: object = None) -> str | None:
         """Return the name in `callables` of a callable that was called, or None where it is not one of them.
 
         Args:
@@ -123,83 +143,99 @@ class Surface:
         """
         if id(function) in self.functions:
             return self.functions[id(function)]
+
         name = getattr(function, "__name__", None)
         if name is None:
             return None
         if isinstance(function, type):
             return self.types.get(id(function))
-        for holder in (
-            getattr(function, "__objclass__", None),
-            getattr(function, "__self__", None),
-            owner,
-        ):
-            if holder is not None and (
-                found := self.attribute_name(
-                    holder if isinstance(holder, type) else type(holder), name
-                )
-            ):
-                return found
+
+        # A descriptor knows its type, a bound method its object; of others only the caller knows what they were called on.
+        bound_type = getattr(function, "__objclass__", None)
+        bound_object = getattr(function, "__self__", None)
+        for holder in (bound_type, bound_object, owner):
+            if holder is None:
+                continue
+            kind = holder if isinstance(holder, type) else type(holder)
+            native_name = self.find_attribute_name(kind, name)
+            if native_name:
+                return native_name
+
         return None
 
-    def attribute_name(self, kind: type, name: str) -> str | None:
+    def find_attribute_name(self, kind: type, name: str) -> str | None:
         """Return the name in `callables` of what a type's attribute is, or None where native code of ours does not define it."""
         for base in kind.__mro__:
             if name in base.__dict__:
-                return f"{self.types[id(base)]}.{name}" if id(base) in self.types else None
+                is_own = id(base) in self.types
+                return f"{self.types[id(base)]}.{name}" if is_own else None
+
         return None
 
-    def public(self) -> Iterator[tuple[str, Any]]:
+    def iter_public(self) -> Iterator[_Named]:
         """Give every class and function with the shortest name it can be reached by, native ones first."""
-        named: dict[int, tuple[str, Any]] = {}
-        for module in sorted(
-            self.modules.values(),
-            key=lambda module: (module.__name__.count("_"), module.__name__.count(".")),
-        ):
+        named: dict[int, _Named] = {}
+        for module in sorted(self.modules.values(), key=_rank_module):
             for name, value in sorted(vars(module).items()):
-                if name.startswith("__") or not self._wanted(value):
+                if name.startswith("__") or not self._is_wanted(value):
                     continue
+
                 text = f"{module.__name__}.{name}"
-                if id(value) not in named or _rank(text) < _rank(named[id(value)][0]):
+                is_new = id(value) not in named
+                if is_new or _rank_name(text) < _rank_name(named[id(value)][0]):
                     named[id(value)] = (text, value)
-        ours = {**self.types, **self.functions}
+
         # What has no public name is called by the package's own code, which may guard it.
-        if any(_rank(text)[0] == 0 for text, _ in named.values()):
-            named = {
-                key: (text, value) for key, (text, value) in named.items() if _rank(text)[0] == 0
-            }
-        yield from sorted(
-            named.values(), key=lambda item: (id(item[1]) not in ours, _rank(item[0]))
-        )
+        public = [(text, value) for text, value in named.values() if _is_public(text)]
+        offered = public or list(named.values())
 
-    def _wanted(self, value: Any) -> bool:
-        if not (isinstance(value, type) or is_native_function(value) or inspect.isfunction(value)):
+        def rank(offer: _Named) -> tuple[bool, tuple[int, int, str]]:
+            text, value = offer
+            is_native = id(value) in self.types or id(value) in self.functions
+            return not is_native, _rank_name(text)
+
+        yield from sorted(offered, key=rank)
+
+    def _is_wanted(self, value: Any) -> bool:
+        """Return whether a value is a class or a function of the distribution that is meant to be called."""
+        is_type = isinstance(value, type)
+        is_function = is_native_function(value) or inspect.isfunction(value)
+        if not (is_type or is_function):
             return False
-        if isinstance(value, type) and issubclass(value, BaseException):
+        if is_type and issubclass(value, BaseException):
             return False
-        if value.__name__.startswith("_") and not (
-            is_native_function(value) or is_native_type(value)
-        ):
+
+        is_private = value.__name__.startswith("_")
+        if is_private and not (is_native_function(value) or is_native_type(value)):
             return False
-        return (
-            id(value) in self.types
-            or id(value) in self.functions
-            or str(getattr(value, "__module__", "")) in self.modules
-        )
+
+        is_known = id(value) in self.types or id(value) in self.functions
+        return is_known or str(getattr(value, "__module__", "")) in self.modules
 
 
-def _rank(text: str) -> tuple[int, int, str]:
-    return (sum(part.startswith("_") for part in text.split(".")), text.count("."), text)
+def _rank_module(module: types.ModuleType) -> tuple[int, int]:
+    """Rank a module's name: few underscores before many, short before long."""
+    return module.__name__.count("_"), module.__name__.count(".")
 
 
-def own_names(kind: type) -> list[str]:
+def _rank_name(text: str) -> tuple[int, int, str]:
+    """Rank a dotted name: public before private, short before long."""
+    private_parts = sum(part.startswith("_") for part in text.split("."))
+    return private_parts, text.count("."), text
+
+
+def _is_public(text: str) -> bool:
+    private_parts, _, _ = _rank_name(text)
+    return private_parts == 0
+
+
+def list_own_names(kind: type) -> list[str]:
     """Return the names of a native type's own methods, attributes and slots."""
-    return [
-        name
-        for name, value in kind.__dict__.items()
-        if name not in _IDLE_SLOTS
-        and (
-            is_native_function(value)
-            or isinstance(value, (*_DATA, staticmethod, classmethod, property))
-        )
-        and not name.startswith("__pyx")
-    ]
+    names: list[str] = []
+    for name, value in kind.__dict__.items():
+        if name in _IDLE_SLOTS or name.startswith("__pyx"):
+            continue
+        if is_native_function(value) or isinstance(value, _DESCRIPTORS):
+            names.append(name)
+
+    return names

@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 300
-"""How long to wait for a callback, in milliseconds."""
+"""How long to wait for a callback, in milliseconds: as long as learn.py lets a call take."""
+
+Parameter = tuple[str, str]
+"""Name and annotation of a parameter; the annotation is empty where there is none."""
 
 CALLBACK = "(lambda *given, **named: 1)"
+"""A callable that takes any arguments; scenarios.py puts other callables in its place."""
 
 COMPACT = (
     "'ab'", "8", "b'abcdefgh'", "1.5", "[1, 2, 3]", "{'a': 1, 'b': 2}", CALLBACK, "None", "'a'", "1", "(1, 2)",
@@ -41,7 +45,15 @@ KINDS = {
     "callable": (CALLBACK,),
     "file": ("io.BytesIO(b'abcdefgh')", "io.StringIO('abcdefgh')"),
 }
-"""By kind of argument."""
+"""Likely values by kind of argument, the likeliest first."""
+
+_ANNOTATIONS = (
+    ("callable", "callable"), ("Callable", "callable"), ("bytes", "bytes"), ("float", "float"), ("bool", "bool"), ("int", "int"),
+    ("dict", "dict"), ("Mapping", "dict"), ("list", "list"), ("Sequence", "list"), ("str", "str"), ("tuple", "tuple"),
+    ("Iterable", "list"),
+)  # fmt: skip
+"""Words in annotations, and the kind each stands for; the first that an annotation has counts: `Sequence[int]` is `int`,
+`Iterable` says least and comes last."""
 
 _NAMES = {
     "str": {"s", "text", "string", "name", "word", "path", "title", "label", "pattern", "encoding", "mode", "prefix", "line", "sep", "token"},
@@ -55,6 +67,7 @@ _NAMES = {
     "file": {"file", "fp", "stream", "fileobj", "reader"},
     "bool": {"flag", "strict", "reverse", "copy", "sort", "sort_keys", "verbose"},
 }  # fmt: skip
+"""Names that parameters often have, by the kind of argument they stand for: all there is to go by without an annotation."""
 
 VARIANTS = {
     "str": (
@@ -69,7 +82,8 @@ VARIANTS = {
     "dict": ("{'k%d' % i: i for i in range(300)}",),
     "int": ("257", "3"),
 }
-"""Other values of the type of an argument that worked: made anew each time, for constants live for ever; not ASCII; large."""
+"""Other values of the type of an argument that worked: made anew each time, for constants live for ever and are never freed
+under another thread; not ASCII, and large, for which native code often has paths of their own."""
 
 FRESH = ("''.join(", "bytes(bytearray(", "object()", "[", "{")
 """What an expression of a new object has in it."""
@@ -110,7 +124,7 @@ class Slow:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        time.sleep(0.0001)
+        time.sleep(0.0001)  # long enough for another thread to begin, short enough to be done often
         return self.key == (other.key if isinstance(other, Slow) else other)
 
     def __repr__(self) -> str:
@@ -194,15 +208,15 @@ class Collecting:
         return 1
 
 
-def kind_of(name: str, annotation: str = "") -> tuple[str, ...]:
+def suggest_values(name: str, annotation: str = "") -> tuple[str, ...]:
     """Return likely values of a parameter, by its annotation or, without one, by its name."""
-    for kind in ("callable", "bytes", "float", "bool", "int", "dict", "list", "str", "tuple"):
-        words = {"callable": "Callable", "dict": "Mapping", "list": "Sequence"}
-        if kind in annotation or words.get(kind, "\0") in annotation:
+    for word, kind in _ANNOTATIONS:
+        if word in annotation:
             return KINDS[kind]
-    if "Iterable" in annotation:
-        return KINDS["list"]
+
+    plain_name = name.lower().strip("_")
     for kind, names in _NAMES.items():
-        if name.lower().strip("_") in names:
+        if plain_name in names:
             return KINDS[kind]
+
     return ()

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import ExitCode
-from builder.report.formats.markdown import escaped
-from builder.report.history import Change, Said, Verdicts, changes, counts
+from builder.report.formats.markdown import escape
+from builder.report.history import (
+    VerdictChange,
+    VerdictRecord,
+    Verdicts,
+    compare_runs,
+    count_verdicts,
+)
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -15,42 +21,42 @@ if TYPE_CHECKING:
 
     from builder.report.document import Document, FindingPart
 
-_ROWS = 100
+_MAX_ROWS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Night:
+class RunDiff:
     """What is different.
 
     Attributes:
-        first: nothing is known of a night before.
+        is_first: nothing is known of a night before.
         releases: (package, version before, version now); a version is empty where there was none, or is none any more.
         changes: verdicts, the worst first.
         findings: (package, ABI, finding) that were not there before, of packages that were; infos are left out.
     """
 
-    first: bool
+    is_first: bool
     releases: tuple[tuple[str, str, str], ...]
-    changes: tuple[Change, ...]
+    changes: tuple[VerdictChange, ...]
     findings: tuple[tuple[str, str, FindingPart], ...]
 
 
-def compare(before: Document | None, after: Document) -> Night:
+def compare_documents(before: Document | None, after: Document) -> RunDiff:
     """Compare a run with the one before; None where there was none."""
     old, new = _versions(before), _versions(after)
-    return Night(
-        first=before is None,
+    return RunDiff(
+        is_first=before is None,
         releases=tuple(
             (name, old.get(name, ""), new.get(name, ""))
             for name in sorted({**old, **new})
             if old.get(name, "") != new.get(name, "")
         ),
-        changes=changes(_verdicts(before), _verdicts(after)),
-        findings=tuple(_fresh(before, after)) if before else (),
+        changes=compare_runs(_verdicts(before), _verdicts(after)),
+        findings=tuple(_new_findings(before, after)) if before else (),
     )
 
 
-def exit_code(night: Night) -> ExitCode:
+def exit_code(night: RunDiff) -> ExitCode:
     """Return 1 where a verdict got worse, 3 where a verdict can no longer be given, 0 otherwise.
 
     A package that is new has no verdict that could have got worse.
@@ -62,18 +68,18 @@ def exit_code(night: Night) -> ExitCode:
     return ExitCode.UNDETERMINED if lost else ExitCode.ADMISSIBLE
 
 
-def render(night: Night, after: Document) -> str:
+def render(night: RunDiff, after: Document) -> str:
     """Return the summary as Markdown."""
     lines = ["# Tonight", "", _headline(night), ""]
     for abi in dict.fromkeys(abi for package in after.packages for abi in package.abis):
-        found = counts(
+        found = count_verdicts(
             Verdict(package.abis[abi].verdict) for package in after.packages if abi in package.abis
         )
         lines.append(
-            f"- **{escaped(abi)}**: "
+            f"- **{escape(abi)}**: "
             + ", ".join(f"{count} {verdict.value}" for verdict, count in found)
         )
-    if not night.first:
+    if not night.is_first:
         lines += _table("Releases", ("package", "before", "now"), _release_rows(night))
         lines += _table(
             "Verdicts", ("", "package", "ABI", "before", "now", "why"), _change_rows(night)
@@ -84,8 +90,8 @@ def render(night: Night, after: Document) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _headline(night: Night) -> str:
-    if night.first:
+def _headline(night: RunDiff) -> str:
+    if night.is_first:
         return "The first night: there is nothing to compare with."
     found = [one.direction for one in night.changes]
     said = [
@@ -102,7 +108,7 @@ def _versions(document: Document | None) -> dict[str, str]:
 
 def _verdicts(document: Document | None) -> Verdicts:
     return {
-        (package.name, abi): Said(
+        (package.name, abi): VerdictRecord(
             version=package.version, verdict=Verdict(part.verdict), reason=part.reason
         )
         for package in (document.packages if document else ())
@@ -110,7 +116,7 @@ def _verdicts(document: Document | None) -> Verdicts:
     }
 
 
-def _fresh(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
+def _new_findings(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
     """Give findings whose code, module and ABI a package did not have before: an id changes with every release."""
     known = {
         (package.name, abi, finding.code, finding.where)
@@ -127,12 +133,12 @@ def _fresh(before: Document, after: Document) -> Iterator[tuple[str, str, Findin
                     yield package.name, abi, finding
 
 
-def _release_rows(night: Night) -> Iterator[tuple[str, ...]]:
+def _release_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
     for name, old, new in night.releases:
         yield name, old or "—", new or "—"
 
 
-def _change_rows(night: Night) -> Iterator[tuple[str, ...]]:
+def _change_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
     for one in night.changes:
         before, after = (said.verdict.value if said else "—" for said in (one.before, one.after))
         yield (
@@ -145,7 +151,7 @@ def _change_rows(night: Night) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _finding_rows(night: Night) -> Iterator[tuple[str, ...]]:
+def _finding_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
     for name, abi, finding in night.findings:
         yield finding.code, name, abi, f"{finding.title}: {finding.detail}", finding.where
 
@@ -156,5 +162,7 @@ def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) 
     if not listed:
         return []
     lines = ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in listed[:_ROWS]]
-    return [*lines, "", f"… and {len(listed) - _ROWS} more"] if len(listed) > _ROWS else lines
+    lines += [f"| {' | '.join(escape(cell) for cell in row)} |" for row in listed[:_MAX_ROWS]]
+    return (
+        [*lines, "", f"… and {len(listed) - _MAX_ROWS} more"] if len(listed) > _MAX_ROWS else lines
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from builder import ROOT
-from builder.report.history import counts
+from builder.report.history import count_verdicts
 from builder.report.site import speeds
 from builder.store.files import replace_text
 from builder.store.hashing import digest_text
@@ -29,7 +29,7 @@ ASSETS = ("report.css", "report.js")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class RunEntry:
     """One entry of the run ledger; times are seconds since the epoch."""
 
     id: str
@@ -39,7 +39,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Material:
+class SiteData:
     """What the site is made from.
 
     Attributes:
@@ -50,16 +50,16 @@ class Material:
     document: Document
     history: History
     run: str
-    runs: Mapping[str, Run]
+    runs: Mapping[str, RunEntry]
     logs: Mapping[str, Sequence[tuple[str, str]]]
 
 
-def write(material: Material, folder: Path) -> None:
+def write_site(material: SiteData, folder: Path) -> None:
     """Write the site; pages that stay the same are not touched, and pages of what is gone are removed."""
     wanted = {folder / name for name in ASSETS}
     for name in ASSETS:
         replace_text(folder / name, (_TEMPLATES / name).read_text())
-    for path, text in pages(material):
+    for path, text in render_pages(material):
         replace_text(folder / path, text)
         wanted.add(folder / path)
     for kept in ("packages", "runs"):
@@ -68,18 +68,18 @@ def write(material: Material, folder: Path) -> None:
                 page.unlink()
 
 
-def pages(material: Material) -> Iterator[tuple[str, str]]:
+def render_pages(material: SiteData) -> Iterator[tuple[str, str]]:
     """Give every page as (path in the site, text), the overview last: it links to the others."""
     package_page = _environment().get_template("package.html")
     for package in material.document.packages:
-        context = _package(package, material)
+        context = _package_context(package, material)
         yield f"packages/{slug(package.name)}.html", package_page.render(root="../", **context)
     run_page = _environment().get_template("run.html")
     for run in material.history.runs:
-        yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run(run, material))
+        yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run_context(run, material))
     yield (
         "index.html",
-        _environment().get_template("overview.html").render(root="", **_overview(material)),
+        _environment().get_template("overview.html").render(root="", **_overview_context(material)),
     )
 
 
@@ -100,19 +100,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["slug"] = slug
-    environment.filters["moment"] = _moment
-    environment.filters["trouble"] = _trouble
+    environment.filters["moment"] = _format_time
+    environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds
     environment.filters["rank"] = lambda verdict: Verdict(verdict).rank
     return environment
 
 
-def _trouble(on: Mapping[str, str]) -> str:
+def _failing_bases(on: Mapping[str, str]) -> str:
     """Return the bases on which a package does not import, apart by blanks."""
     return " ".join(base for base, said in on.items() if said != "imports")
 
 
-def _moment(at: float | None) -> str:
+def _format_time(at: float | None) -> str:
     return (
         ""
         if at is None
@@ -120,14 +120,14 @@ def _moment(at: float | None) -> str:
     )
 
 
-def _overview(material: Material) -> dict[str, Any]:
+def _overview_context(material: SiteData) -> dict[str, Any]:
     document = material.document
     abis = _abis(document)
     return {
         "document": document,
         "abis": abis,
         "totals": {
-            abi: counts(
+            abi: count_verdicts(
                 Verdict(package.abis[abi].verdict)
                 for package in document.packages
                 if abi in package.abis
@@ -135,8 +135,8 @@ def _overview(material: Material) -> dict[str, Any]:
             for abi in abis
         },
         "verdicts": [one.value for one in Verdict],
-        "changes": material.history.changes(material.run),
-        "first": material.history.before(material.run) is None,
+        "changes": material.history.changes_in(material.run),
+        "first": material.history.previous_run(material.run) is None,
         "run": material.run,
         "runs": [
             material.runs[run]
@@ -150,7 +150,7 @@ def _abis(document: Document) -> list[str]:
     return list(dict.fromkeys(abi for package in document.packages for abi in package.abis))
 
 
-def _package(package: PackagePart, material: Material) -> dict[str, Any]:
+def _package_context(package: PackagePart, material: SiteData) -> dict[str, Any]:
     return {
         "package": package,
         "generated_at": material.document.generated_at,
@@ -160,15 +160,16 @@ def _package(package: PackagePart, material: Material) -> dict[str, Any]:
     }
 
 
-def _run(run: str, material: Material) -> dict[str, Any]:
+def _run_context(run: str, material: SiteData) -> dict[str, Any]:
     said = material.history.runs[run]
     abis = list(dict.fromkeys(abi for _, abi in said))
     return {
-        "run": material.runs.get(run, Run(id=run, started_at=0.0, ended_at=None, outcome="")),
+        "run": material.runs.get(run, RunEntry(id=run, started_at=0.0, ended_at=None, outcome="")),
         "totals": {
-            abi: counts(one.verdict for (_, of), one in said.items() if of == abi) for abi in abis
+            abi: count_verdicts(one.verdict for (_, of), one in said.items() if of == abi)
+            for abi in abis
         },
-        "changes": material.history.changes(run),
-        "first": material.history.before(run) is None,
+        "changes": material.history.changes_in(run),
+        "first": material.history.previous_run(run) is None,
         "known": {package.name for package in material.document.packages},
     }

@@ -36,7 +36,7 @@ class Bar:
 def bars(speed: SpeedPart) -> list[Bar]:
     """Return the bars of a chart of throughput, by number of threads; none where there is nothing to show."""
     ratios = [ratio for by_threads in speed.throughput.values() for ratio in by_threads.values()]
-    marks = dict(_machine(speed))
+    marks = dict(_machine_limits(speed))
     scale = _WIDTH / max([1.0, *(ratio.high for ratio in ratios), *marks.values()])
     return [
         Bar(
@@ -58,7 +58,7 @@ def _abis(speed: SpeedPart) -> list[str]:
     return sorted(speed.throughput, key=lambda abi: (abi != speed.baseline, abi))
 
 
-def _machine(speed: SpeedPart) -> Iterator[tuple[tuple[str, str], float]]:
+def _machine_limits(speed: SpeedPart) -> Iterator[tuple[tuple[str, str], float]]:
     """Give, for each bar of the ABI without the GIL, what as many threads of pure Python did."""
     for abi in _abis(speed)[-1:]:
         for threads, gave in speed.machine.items():
@@ -67,20 +67,25 @@ def _machine(speed: SpeedPart) -> Iterator[tuple[tuple[str, str], float]]:
 
 def sentences(speed: SpeedPart) -> list[str]:
     """Return what there is to say, a sentence each."""
-    return [*_cost(speed), *_throughput(speed), *_basis(speed), *_missing(speed)]
+    return [
+        *_cost_sentences(speed),
+        *_throughput_sentences(speed),
+        *_basis_sentences(speed),
+        *_missing_sentences(speed),
+    ]
 
 
-def beside_the_chart(speed: SpeedPart) -> list[str]:
+def chart_notes(speed: SpeedPart) -> list[str]:
     """Return what a chart of the throughput leaves to be said."""
-    return [*_cost(speed), *_basis(speed), *_missing(speed)]
+    return [*_cost_sentences(speed), *_basis_sentences(speed), *_missing_sentences(speed)]
 
 
-def _missing(speed: SpeedPart) -> Iterator[str]:
+def _missing_sentences(speed: SpeedPart) -> Iterator[str]:
     if speed.why:
         yield f"{speed.why[:1].upper()}{speed.why[1:]}."
 
 
-def _cost(speed: SpeedPart) -> Iterator[str]:
+def _cost_sentences(speed: SpeedPart) -> Iterator[str]:
     if speed.cost is not None:
         yield (
             f"On one thread without the GIL a call takes {speed.cost.median:.2f} times its CPU time with the GIL"
@@ -88,7 +93,7 @@ def _cost(speed: SpeedPart) -> Iterator[str]:
         )
 
 
-def _throughput(speed: SpeedPart) -> Iterator[str]:
+def _throughput_sentences(speed: SpeedPart) -> Iterator[str]:
     if not speed.throughput:
         return
     said = [
@@ -102,7 +107,7 @@ def _throughput(speed: SpeedPart) -> Iterator[str]:
     )
 
 
-def _basis(speed: SpeedPart) -> Iterator[str]:
+def _basis_sentences(speed: SpeedPart) -> Iterator[str]:
     if speed.calls:
         cpus = f"{speed.cpus} CPU{'' if speed.cpus == 1 else 's'}"
         yield f"Measured: {speed.calls} of {speed.tried} calls, objects of its own for each thread, {cpus}."

@@ -16,38 +16,38 @@ from builder.verdicts import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from builder.check.read import Checked
+    from builder.check.read import CheckedWheel
     from builder.judge.findings import Finding
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_MOST_COMPONENTS = 10
-_MOST_ALIKE = 6
+_MAX_COMPONENTS = 10
+_MAX_ALIKE = 6
 _PLURALS = {"extension": "extensions", "library": "libraries", "program": "programs"}
 _PHASES = {"multi": "several phases", "single": "a single phase"}
-_INSTALL = "no interpreter of the farm takes it"
+_NOT_INSTALLABLE = "no interpreter of the farm takes it"
 
 
-def render(checked: Sequence[Checked], console: Console) -> None:
+def render(checked: Sequence[CheckedWheel], console: Console) -> None:
     """Print each wheel with what it is, what it needs, what is wrong and what to do."""
     if not console.is_terminal:
         console = Console(width=max(console.width, 160), file=console.file, emoji=False)
     for one in checked:
-        console.print(_head(one))
-        console.print(Padding(_facts(one), (0, 0, 0, 2)))
+        console.print(_render_heading(one))
+        console.print(Padding(_facts_table(one), (0, 0, 0, 2)))
         for _, alike in groupby(one.findings, key=lambda finding: finding.code):
-            _render(list(alike), console)
+            _render_findings(list(alike), console)
         console.print()
     console.print(_summary(checked))
 
 
-def _render(alike: Sequence[Finding], console: Console) -> None:
+def _render_findings(alike: Sequence[Finding], console: Console) -> None:
     """Print the findings of one code: what it means once, then each, then what to do."""
     kind = alike[0].kind
     line = Text.assemble(
         (f"{kind.code} {kind.severity.value:7} ", _STYLES[kind.severity]), (kind.title, "bold")
     )
     console.print(Padding(line, (0, 0, 0, 2)))
-    shown = alike[:_MOST_ALIKE]
+    shown = alike[:_MAX_ALIKE]
     for finding in shown:
         console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
     if len(alike) > len(shown):
@@ -61,24 +61,27 @@ def _render(alike: Sequence[Finding], console: Console) -> None:
             console.print(Padding(Text(f"→ {remedy}", style="dim"), (0, 0, 0, 16)))
 
 
-def _head(one: Checked) -> Text:
+def _render_heading(one: CheckedWheel) -> Text:
     mark, style = ("✗", "bold red") if one.severity is Severity.ERROR else ("✓", "bold green")
     if one.severity is Severity.WARNING:
         mark, style = "!", "bold yellow"
     return Text.assemble((f"{mark} ", style), (one.filename, "bold"))
 
 
-def _facts(one: Checked) -> Table:
+def _facts_table(one: CheckedWheel) -> Table:
     table = Table.grid(padding=(0, 2))
-    for label, text in _rows(one):
+    for label, text in _fact_rows(one):
         table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
     return table
 
 
-def _rows(one: Checked) -> Iterator[tuple[str, str]]:
+def _fact_rows(one: CheckedWheel) -> Iterator[tuple[str, str]]:
     if not one.facts:
         return
-    yield "installs on", f"{', '.join(one.abis) or _INSTALL}; {', '.join(one.bases) or 'no base'}"
+    yield (
+        "installs on",
+        f"{', '.join(one.abis) or _NOT_INSTALLABLE}; {', '.join(one.bases) or 'no base'}",
+    )
     objects = [facts for facts in one.facts["objects"].values() if "kind" in facts]
     kinds = Counter(facts["kind"] for facts in objects)
     counted = [f"{count} {kind if count == 1 else _PLURALS[kind]}" for kind, count in kinds.items()]
@@ -105,9 +108,9 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
         )
     if components := one.facts["components"]:
         named = list(dict.fromkeys(f"{name} {version}".strip() for name, version, _ in components))
-        more = f" and {len(named) - _MOST_COMPONENTS} more" if len(named) > _MOST_COMPONENTS else ""
-        yield "made of", f"{', '.join(named[:_MOST_COMPONENTS])}{more}"
-    yield from (("loaded", text) for text in _loads(one))
+        more = f" and {len(named) - _MAX_COMPONENTS} more" if len(named) > _MAX_COMPONENTS else ""
+        yield "made of", f"{', '.join(named[:_MAX_COMPONENTS])}{more}"
+    yield from (("loaded", text) for text in _describe_loads(one))
     reasons: dict[str, list[str]] = {}
     for place in one.not_loaded:
         reasons.setdefault(place.reason, []).append(f"{place.abi} on {place.base}")
@@ -115,7 +118,7 @@ def _rows(one: Checked) -> Iterator[tuple[str, str]]:
         yield "not loaded", f"{', '.join(places)}: {reason}"
 
 
-def _loads(one: Checked) -> Iterator[str]:
+def _describe_loads(one: CheckedWheel) -> Iterator[str]:
     """Give by interpreter where a wheel was installed and imported, what that took, and the GIL's state after it."""
     for abi in dict.fromkeys(place.abi for place in one.loaded):
         places = [place for place in one.loaded if place.abi == abi]
@@ -131,7 +134,7 @@ def _loads(one: Checked) -> Iterator[str]:
         yield f"{abi} on {', '.join(place.base for place in places)}{cost}{gil}"
 
 
-def _summary(checked: Sequence[Checked]) -> Text:
+def _summary(checked: Sequence[CheckedWheel]) -> Text:
     bad = sum(one.severity is Severity.ERROR for one in checked)
     warned = sum(one.severity is Severity.WARNING for one in checked)
     wheels = f"{len(checked)} wheel{'s' if len(checked) != 1 else ''}"

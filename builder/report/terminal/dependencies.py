@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.config.edit import Action
-from builder.dependencies.files.text import printable, shown
-from builder.dependencies.survey import MOVES, PURE, Outlook, Status, Surveyed, summary
+from builder.dependencies.files.text import escape_control_characters, shorten
+from builder.dependencies.survey import MOVES, PURE, MoveOutlook, Status, SurveyRow, summarize
 from builder.sources.kind import Kind
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from builder.config.edit import Edit
-    from builder.dependencies.files.model import DependencyFile, LeftOut
+    from builder.config.edit import MatrixEdit
+    from builder.dependencies.files.model import DependencyFile, SkippedDependency
     from builder.dependencies.gather import Survey
-    from builder.dependencies.select import Intake
+    from builder.dependencies.select import SelectedPackages
 
 SCHEMA_VERSION = 1
 
@@ -35,7 +35,7 @@ _SIGNS = {Action.ADDED: "+", Action.CHANGED: "~", Action.SAME: "=", Action.DIFFE
 _HEADINGS = (
     "package", "release", "kind", "wheels", "sdist", "on 3.14", "on 3.14t", "classifier", "newest", "age"
 )  # fmt: skip
-_FOLDED = frozenset({"wheels", "on 3.14", "on 3.14t"})
+_WRAPPED_COLUMNS = frozenset({"wheels", "on 3.14", "on 3.14t"})
 _DAYS_PER_MONTH = 30.4
 _MONTHS_SHOWN = 24
 
@@ -47,33 +47,33 @@ def print_survey(console: Console, found: Survey, today: datetime.date) -> None:
     """
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for heading in _HEADINGS:
-        table.add_column(heading, no_wrap=heading not in _FOLDED, overflow="fold")
+        table.add_column(heading, no_wrap=heading not in _WRAPPED_COLUMNS, overflow="fold")
     for row in sorted(found.rows, key=lambda row: (row.kind is Kind.PURE, row.name)):
-        table.add_row(*_cells(row, today))
+        table.add_row(*_row_cells(row, today))
     console.print(table)
     _print_left_out(console, found.left_out)
     _print_notes(console, found.notes)
-    console.print(Text(summary(found.rows), style="bold"), soft_wrap=True)
+    console.print(Text(summarize(found.rows), style="bold"), soft_wrap=True)
 
 
-def _cells(row: Surveyed, today: datetime.date) -> tuple[Text, ...]:
+def _row_cells(row: SurveyRow, today: datetime.date) -> tuple[Text, ...]:
     newest = row.newest if row.newest != row.version else ""
-    grade = row.newest_described.free_threading
+    grade = row.newest_metadata.free_threading
     return (
         Text(row.name),
         Text(row.version),
         Text(str(row.kind)),
-        Text(_wheels(row)),
+        Text(_format_wheels(row)),
         Text("yes" if row.sdist else "no"),
-        _outlook(row.outlooks["3.14"]),
-        _outlook(row.outlooks["3.14t"]),
-        Text(shown(grade.rpartition(" - ")[2])),
+        _render_outlook(row.outlooks["3.14"]),
+        _render_outlook(row.outlooks["3.14t"]),
+        Text(shorten(grade.rpartition(" - ")[2])),
         Text(newest),
-        Text(_age(row.newest_described.day, today)),
+        Text(_format_age(row.newest_metadata.day, today)),
     )
 
 
-def _wheels(row: Surveyed) -> str:
+def _format_wheels(row: SurveyRow) -> str:
     """Group ABIs by floor: `cp314 cp314t 2_17, abi3 2_28`."""
     floors: dict[str, list[str]] = {}
     for abi, floor in row.wheels.items():
@@ -89,16 +89,16 @@ def _wheels(row: Surveyed) -> str:
     )
 
 
-def _outlook(outlook: Outlook) -> Text:
+def _render_outlook(outlook: MoveOutlook) -> Text:
     text = Text(str(outlook.status), style=_STYLES[outlook.status])
     if outlook.upgrade:
         text.append(f" {outlook.upgrade}")
     if words := "; ".join((*outlook.blockers, *filter(None, (outlook.remark,)))):
-        text.append(f": {shown(words)}", style="not bold default")
+        text.append(f": {shorten(words)}", style="not bold default")
     return text
 
 
-def _age(day: datetime.date | None, today: datetime.date) -> str:
+def _format_age(day: datetime.date | None, today: datetime.date) -> str:
     if day is None or day > today:
         return "?"
     months = (today - day).days / _DAYS_PER_MONTH
@@ -118,7 +118,7 @@ def survey_json(file: DependencyFile, found: Survey) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "file": str(file.path),
         "format": file.format,
-        "summary": summary(found.rows),
+        "summary": summarize(found.rows),
         "counts": counts,
         "dependencies": [row.record() for row in found.rows],
         "left_out": _left_out_json(found.left_out),
@@ -126,19 +126,23 @@ def survey_json(file: DependencyFile, found: Survey) -> dict[str, Any]:
     }
 
 
-def print_intake(console: Console, edited: Edit, taken: Intake, notes: Sequence[str]) -> None:
+def print_selection(
+    console: Console, edited: MatrixEdit, taken: SelectedPackages, notes: Sequence[str]
+) -> None:
     """Print what happens to the matrix, what is left out, and why."""
     for change in edited.changes:
         console.print(
-            Text(f"{_SIGNS[change.action]} {change.name} {printable(change.detail)}"),
+            Text(
+                f"{_SIGNS[change.action]} {change.name} {escape_control_characters(change.detail)}"
+            ),
             soft_wrap=True,
         )
     _print_left_out(console, taken.left_out)
     _print_notes(console, notes)
 
 
-def intake_json(
-    file: DependencyFile, edited: Edit, taken: Intake, notes: Sequence[str]
+def selection_json(
+    file: DependencyFile, edited: MatrixEdit, taken: SelectedPackages, notes: Sequence[str]
 ) -> dict[str, Any]:
     """Return what happens to the matrix as JSON data."""
     entries = {entry.name: entry for entry in taken.entries}
@@ -161,7 +165,7 @@ def intake_json(
     }
 
 
-def counted(edited: Edit, taken: Intake) -> str:
+def count_changes(edited: MatrixEdit, taken: SelectedPackages) -> str:
     """Say in one sentence what happened to the matrix."""
     actions = [change.action for change in edited.changes]
     return (
@@ -171,11 +175,11 @@ def counted(edited: Edit, taken: Intake) -> str:
     )
 
 
-def _left_out_json(left_out: Sequence[LeftOut]) -> list[dict[str, str]]:
+def _left_out_json(left_out: Sequence[SkippedDependency]) -> list[dict[str, str]]:
     return [{"name": item.name, "where": item.where, "why": item.why} for item in left_out]
 
 
-def _print_left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
+def _print_left_out(console: Console, left_out: Sequence[SkippedDependency]) -> None:
     """Print one line per reason, the packages it holds for behind it."""
     reasons: dict[str, list[str]] = {}
     for item in left_out:
@@ -184,11 +188,15 @@ def _print_left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
         console.print(Text("left out:", style="bold"))
     for why, names in reasons.items():
         console.print(
-            Text(f"  {', '.join(dict.fromkeys(map(shown, names)))}: {printable(why)}"),
+            Text(
+                f"  {', '.join(dict.fromkeys(map(shorten, names)))}: {escape_control_characters(why)}"
+            ),
             soft_wrap=True,
         )
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> None:
     for note in notes:
-        console.print(Text(f"note: {printable(note)}", style="yellow"), soft_wrap=True)
+        console.print(
+            Text(f"note: {escape_control_characters(note)}", style="yellow"), soft_wrap=True
+        )

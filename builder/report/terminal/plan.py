@@ -4,61 +4,71 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from builder.plan.forecast import GONE, NEVER, OLD, summary
-from builder.report.terminal.progress import clock
+from builder.plan.forecast import NEVER_RAN, OLDER_FARM, OUTPUT_MISSING, count_reasons
+from builder.report.terminal.progress import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from builder.plan.forecast import Expected, Forecast
-    from builder.plan.resources import Room
+    from builder.plan.forecast import Forecast, PendingJob
+    from builder.plan.resources import Resources
 
-_MOST_AFTER = 2
+_MAX_WAITS_LISTED = 2
 
 
-def record(forecast: Forecast, room: Room) -> dict[str, Any]:
+def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
     """Return a forecast as JSON data."""
     jobs: list[dict[str, Any]] = [
-        {"id": job, "needs": needs, "known": True} for job, needs in forecast.known
+        {"id": job, "needs": needs, "known": True} for job, needs in forecast.up_to_date
     ]
     jobs += [
         {
             "id": one.job,
             "needs": list(one.needs),
             "known": False,
-            "why": list(one.why),
-            "after": list(one.after),
+            "why": list(one.reasons),
+            "after": list(one.waits_for),
             "seconds": round(one.seconds, 2),
         }
-        for one in forecast.to_run
+        for one in forecast.pending
     ]
     times = {
         "seconds": round(forecast.seconds, 1),
         "work_seconds": round(forecast.work_s, 1),
         "cpus": room.cpus,
     }
-    return {"jobs": jobs, "expected": times, "why": dict(summary(forecast.to_run))}
+    return {"jobs": jobs, "expected": times, "why": dict(count_reasons(forecast.pending))}
 
 
-def lines(forecast: Forecast, room: Room) -> Iterator[str]:
+def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
     """Give what a person reads: each job that would run, with its reason, then the sums."""
-    to_run = forecast.to_run
+    to_run = forecast.pending
     for one in to_run:
-        yield f"run  {one.job}{_reason(one)}"
-    known = forecast.known_count
+        yield f"run  {one.job}{_describe_reasons(one)}"
+    known = forecast.up_to_date_count
     yield f"{known + len(to_run)} jobs: {known} known, {len(to_run)} to run"
     if to_run:
-        yield "why: " + ", ".join(f"{reason} ({count})" for reason, count in summary(to_run))
-        length, work = clock(forecast.seconds), clock(forecast.work_s)
+        yield "why: " + ", ".join(f"{reason} ({count})" for reason, count in count_reasons(to_run))
+        length, work = format_duration(forecast.seconds), format_duration(forecast.work_s)
         yield f"at most {length} on {room.cpus:g} CPUs, by the durations on record: {work} of work"
 
 
-def _reason(one: Expected) -> str:
-    changed = ", ".join(one.why)
+def _describe_reasons(one: PendingJob) -> str:
+    changed = ", ".join(one.reasons)
     parts = (
-        [changed if one.why[0] in {NEVER, GONE, OLD} else f"changed: {changed}"] if one.why else []
+        [
+            changed
+            if one.reasons[0] in {NEVER_RAN, OUTPUT_MISSING, OLDER_FARM}
+            else f"changed: {changed}"
+        ]
+        if one.reasons
+        else []
     )
-    if one.after:
-        more = f" and {len(one.after) - _MOST_AFTER} more" if len(one.after) > _MOST_AFTER else ""
-        parts.append(f"after {', '.join(one.after[:_MOST_AFTER])}{more}")
-    return f"  ({'; '.join(parts)}; {clock(one.seconds)})"
+    if one.waits_for:
+        more = (
+            f" and {len(one.waits_for) - _MAX_WAITS_LISTED} more"
+            if len(one.waits_for) > _MAX_WAITS_LISTED
+            else ""
+        )
+        parts.append(f"after {', '.join(one.waits_for[:_MAX_WAITS_LISTED])}{more}")
+    return f"  ({'; '.join(parts)}; {format_duration(one.seconds)})"

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from builder.store.job_ids import kind_of, package_of
+from builder.store.job_ids import job_kind, job_package
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute
         return f"{seconds:.1f} s"
@@ -28,16 +28,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def observer(console: Console) -> PlainObserver | LiveObserver:
+def make_observer(console: Console) -> PlainObserver | LiveObserver:
     """Return who watches: a live display on a terminal, plain lines anywhere else."""
     live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     return LiveObserver(console) if live else PlainObserver(console)
 
 
-_UNDER_THREADS = frozenset({"race", "exercise", "speed"})
+_THREAD_KINDS = frozenset({"race", "exercise", "speed"})
 
 
-class Times:
+class ThreadTimes:
     """How long each package was put under threads, in seconds, by name."""
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class Times:
 
     def add(self, evidence: Evidence) -> None:
         """Take in a job that ended now, or what it took when it ran."""
-        if kind_of(evidence.job) in _UNDER_THREADS:
-            name = package_of(evidence.job)
+        if job_kind(evidence.job) in _THREAD_KINDS:
+            name = job_package(evidence.job)
             self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
 
 
@@ -54,7 +54,7 @@ class PlainObserver:
     """One line per event."""
 
     def __init__(self, console: Console) -> None:
-        self.times = Times()
+        self.times = ThreadTimes()
         self._console = console
         self._began = time.monotonic()
         self._done = 0
@@ -69,29 +69,31 @@ class PlainObserver:
 
     def say(self, text: str) -> None:
         if not text.startswith("sources: "):
-            self._line(text)
+            self._print_line(text)
 
-    def planned(self, jobs: int, known: int) -> None:
+    def on_plan(self, jobs: int, known: int) -> None:
         self._jobs = jobs
-        self._line(f"{jobs} jobs: {known} known, {jobs - known} to run")
+        self._print_line(f"{jobs} jobs: {known} known, {jobs - known} to run")
 
-    def started(self, job: str) -> None:
-        self._line(f"start  {job}")
+    def on_job_start(self, job: str) -> None:
+        self._print_line(f"start  {job}")
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         if text != self._last_said:
-            self._line(f"       {job}: {text}")
+            self._print_line(f"       {job}: {text}")
         self._last_said = text
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
         self.times.add(evidence)
         if not known:
-            self._line(f"{outcome(evidence):6} {finished(evidence)}  [{self._done}/{self._jobs}]")
+            self._print_line(
+                f"{outcome_label(evidence):6} {describe_finished(evidence)}  [{self._done}/{self._jobs}]"
+            )
 
-    def _line(self, text: str) -> None:
+    def _print_line(self, text: str) -> None:
         self._console.print(
-            f"{clock(time.monotonic() - self._began):>8}  {text}",
+            f"{format_duration(time.monotonic() - self._began):>8}  {text}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -102,7 +104,7 @@ class LiveObserver:
     """What runs, how long already, what waits; finished jobs scroll away above."""
 
     def __init__(self, console: Console) -> None:
-        self.times = Times()
+        self.times = ThreadTimes()
         self._console = console
         self._began = time.monotonic()
         self._running: dict[str, tuple[float, str]] = {}
@@ -122,55 +124,57 @@ class LiveObserver:
     def say(self, text: str) -> None:
         self._saying = text
 
-    def planned(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
+    def on_plan(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
         self._jobs = jobs
 
-    def started(self, job: str) -> None:
+    def on_job_start(self, job: str) -> None:
         self._saying = ""
         self._running[job] = (time.monotonic(), "")
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         if job in self._running:
             self._running[job] = (self._running[job][0], text)
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
         self.times.add(evidence)
         self._running.pop(evidence.job, None)
         if not known:
-            line = Text(f"{outcome(evidence):6} {finished(evidence)}")
-            line.stylize({"ok": "green", "failed": "red"}.get(outcome(evidence), "magenta"), 0, 6)
+            line = Text(f"{outcome_label(evidence):6} {describe_finished(evidence)}")
+            line.stylize(
+                {"ok": "green", "failed": "red"}.get(outcome_label(evidence), "magenta"), 0, 6
+            )
             self._console.print(line)
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
         waiting = self._jobs - self._done - len(self._running)
-        head = f"{clock(now - self._began)}  {self._done} of {self._jobs} jobs done, "
+        head = f"{format_duration(now - self._began)}  {self._done} of {self._jobs} jobs done, "
         head += f"{len(self._running)} running, {waiting} waiting"
         running = Table.grid(padding=(0, 2))
         for job, (began, text) in self._running.items():
             running.add_row(
                 "  ",
                 job,
-                clock(now - began),
+                format_duration(now - began),
                 Text(text, style="dim", overflow="ellipsis", no_wrap=True),
             )
         return Group(
-            Text(head if self._jobs else clock(now - self._began), style="bold"),
+            Text(head if self._jobs else format_duration(now - self._began), style="bold"),
             running,
             Text(self._saying, style="dim"),
         )
 
 
-def finished(evidence: Evidence) -> str:
+def describe_finished(evidence: Evidence) -> str:
     """Return a job with the time it took and, of an image, its size."""
     size = f"  {evidence.facts['bytes'] / 1e6:.0f} MB" if "bytes" in evidence.facts else ""
-    return f"{evidence.job}  {clock(evidence.seconds)}{size}"
+    return f"{evidence.job}  {format_duration(evidence.seconds)}{size}"
 
 
-def outcome(evidence: Evidence) -> str:
+def outcome_label(evidence: Evidence) -> str:
     """Return how a job ended in one word: `ok`, `failed` (the package is at fault) or `?` (it could not be told)."""
-    if not evidence.determined:
+    if not evidence.is_determined:
         return "?"
     abis = evidence.facts.get("abis", {}).values()
     return (

@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 from rich.table import Table
 from rich.text import Text
 
-from builder.errors import NothingKnownError
+from builder.errors import NoRecordError
+from builder.evidence.kinds import is_readable
 from builder.report import document
 from builder.report.site import speeds
-from builder.report.terminal.progress import clock, outcome
-from builder.report.terminal.verdicts import style_of
+from builder.report.terminal.progress import format_duration, outcome_label
+from builder.report.terminal.verdicts import verdict_style
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -70,14 +71,15 @@ def read(name: str, store: Store) -> Story:
         store: the wheelhouse.
 
     Raises:
-        NothingKnownError: the wheelhouse knows nothing of it.
+        NoRecordError: the wheelhouse knows nothing of it.
     """
     name = str(canonicalize_name(name))
     written = document.read(store.wheelhouse)
     packages = {package.name: package for package in written.packages} if written else {}
-    story = Story(name=name, package=packages.get(name), jobs=store.newest_of(name))
+    jobs = [job for job in store.newest_evidence_of(name) if is_readable(job)]
+    story = Story(name=name, package=packages.get(name), jobs=jobs)
     if story.package is None and not story.jobs:
-        raise NothingKnownError(name, store.wheelhouse, tuple(packages))
+        raise NoRecordError(name, store.wheelhouse, tuple(packages))
     return story
 
 
@@ -89,7 +91,7 @@ def render(story: Story, console: Console) -> None:
         )
     else:
         _render_package(story.package, console)
-    loads = list(_loads(story.jobs))
+    loads = list(_iter_loads(story.jobs))
     if loads:
         console.print("\n[bold]What importing showed[/bold]")
         console.print(_load_table(loads))
@@ -121,7 +123,7 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
     console.print()
     head = Text(f"{abi}  ", style="bold")
     console.print(
-        head.append(part.verdict, style=style_of(Verdict(part.verdict))).append(
+        head.append(part.verdict, style=verdict_style(Verdict(part.verdict))).append(
             f"  {part.reason}", style=""
         )
     )
@@ -150,7 +152,7 @@ def _render_finding(finding: FindingPart, console: Console) -> None:
         console.print(Text(f"          log: {finding.log}", style="dim"), soft_wrap=True)
 
 
-def _loads(jobs: Sequence[Evidence]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Give (builds and base, ABI, module facts) of every module that was imported alone."""
     for job in jobs:
         for abi, facts in job.facts.get("loads", {}).items():
@@ -176,17 +178,18 @@ def _load_table(loads: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
             place,
             abi,
             module["module"],
-            _result(module),
+            _result_text(module),
             "" if seconds is None else f"{seconds * 1000:.0f} ms",
             "" if rss is None else f"{rss / (1 << 20):.1f} MiB",
             "; ".join(
-                _native(name, declared) for name, declared in module.get("natives", {}).items()
+                _describe_native(name, declared)
+                for name, declared in module.get("natives", {}).items()
             ),
         )
     return table
 
 
-def _result(module: Mapping[str, Any]) -> Text:
+def _result_text(module: Mapping[str, Any]) -> Text:
     for key in ("signal", "hang", "error"):
         if key in module:
             return Text(str(module[key])[:60], style="bold red")
@@ -200,7 +203,7 @@ def _result(module: Mapping[str, Any]) -> Text:
     return Text("imports", style="green")
 
 
-def _native(name: str, declared: Mapping[str, Any]) -> str:
+def _describe_native(name: str, declared: Mapping[str, Any]) -> str:
     slots = [f"GIL {declared['gil']}"] if declared["gil"] else []
     slots += [f"interpreters {declared['interpreters']}"] if declared["interpreters"] else []
     return f"{name} ({', '.join((declared['init'] or 'init unknown', *slots))})"
@@ -209,5 +212,7 @@ def _native(name: str, declared: Mapping[str, Any]) -> str:
 def _job_table(jobs: Sequence[Evidence]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
     for job in jobs:
-        table.add_row(outcome(job), job.job, clock(job.seconds), Text(job.log, style="dim"))
+        table.add_row(
+            outcome_label(job), job.job, format_duration(job.seconds), Text(job.log, style="dim")
+        )
     return table

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from builder.report.terminal.progress import clock
+from builder.report.terminal.progress import format_duration
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from builder.judge.package import Judged
+    from builder.judge.package import JudgedPackage
     from builder.report.document import Document
 
 _STYLES = {
@@ -25,19 +25,19 @@ _STYLES = {
     Verdict.UNDETERMINED: "bold magenta",
 }
 _FAULT_STYLE = "bold red"
-MOST_ROWS = 400
+MAX_ROWS = 400
 """A longer table is not shown again where nothing changed."""
 
 
-def style_of(verdict: Verdict) -> str:
+def verdict_style(verdict: Verdict) -> str:
     """Return how a verdict is shown."""
     return _STYLES.get(verdict, _FAULT_STYLE)
 
 
-_MOST_TIMES = 40
+_MAX_TIMES = 40
 
 
-def verdict_table(judged: Sequence[Judged]) -> Table:
+def verdict_table(judged: Sequence[JudgedPackage]) -> Table:
     """Return the table of verdicts by package and ABI, one reason each."""
     return _table(
         (f"{package.name} {package.version}".strip(), abi, judgement.verdict, judgement.reason)
@@ -58,7 +58,7 @@ def _table(rows: Iterable[tuple[str, str, Verdict, str]]) -> Table:
         table.add_row(
             "" if title == shown else title,
             abi,
-            Text(verdict.value, style=style_of(verdict)),
+            Text(verdict.value, style=verdict_style(verdict)),
             Text(reason),
         )
         shown = title
@@ -105,12 +105,12 @@ def print_unchanged(
     sums = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts)
     text = f"nothing changed since run {run}: {jobs} jobs known; {sums}"
     console.print(f"\n{text}", highlight=False, soft_wrap=True)
-    _print_places(console, wheelhouse)
+    _print_paths(console, wheelhouse)
 
 
 def print_verdicts(
     console: Console,
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedPackage],
     wheelhouse: Path,
     times: Mapping[str, float],
     *,
@@ -136,21 +136,23 @@ def print_verdicts(
             "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
-    _print_places(console, wheelhouse)
+    _print_paths(console, wheelhouse)
 
 
 def _print_times(console: Console, times: Mapping[str, float]) -> None:
     if not times:
         return
     longest = sorted(times.items(), key=lambda pair: -pair[1])
-    listed = ", ".join(f"{name} {clock(seconds)}" for name, seconds in longest[:_MOST_TIMES])
-    more = f" and {len(longest) - _MOST_TIMES} more" if len(longest) > _MOST_TIMES else ""
-    mean = clock(sum(times.values()) / len(times))
+    listed = ", ".join(
+        f"{name} {format_duration(seconds)}" for name, seconds in longest[:_MAX_TIMES]
+    )
+    more = f" and {len(longest) - _MAX_TIMES} more" if len(longest) > _MAX_TIMES else ""
+    mean = format_duration(sum(times.values()) / len(times))
     console.print("\n[bold]Time that threads add[/bold]")
     console.print(Text(f"  {mean} a package on average: {listed}{more}"), soft_wrap=True)
 
 
-def _print_places(console: Console, wheelhouse: Path) -> None:
+def _print_paths(console: Console, wheelhouse: Path) -> None:
     console.print()
     places = (
         ("index", "simple/"),
@@ -162,7 +164,7 @@ def _print_places(console: Console, wheelhouse: Path) -> None:
         console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
 
 
-def _print_remedies(console: Console, judged: Sequence[Judged]) -> None:
+def _print_remedies(console: Console, judged: Sequence[JudgedPackage]) -> None:
     seen: set[tuple[str, str]] = set()  # what concerns the farm is said once, not for every package
     for package in judged:
         for judgement in package.abis.values():
