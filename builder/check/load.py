@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from builder.judge.findings import Finding
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
@@ -153,7 +154,7 @@ class _WheelPlan:
     """
 
     loads: tuple[Load, ...] = ()
-    prebuilt: Mapping[str, Prebuilt] = field(default_factory=dict)
+    prebuilt: Mapping[JobId, Prebuilt] = field(default_factory=dict)
     skipped: tuple[SkippedLoad, ...] = ()
 
 
@@ -166,7 +167,7 @@ def _plan_wheel(
 ) -> _WheelPlan:
     """Plan to load a wheel on every base it claims, with every interpreter for which its companions can be had."""
     loads: list[Load] = []
-    given: dict[str, Prebuilt] = {}
+    given: dict[JobId, Prebuilt] = {}
     untold: list[SkippedLoad] = []
     for base in _claimed_bases(checked, place.bases):
         needed: dict[Abi, WheelFiles] = {}
@@ -210,9 +211,9 @@ def _make_prebuilt(
 
 def _run_loads(
     planned: Sequence[_WheelPlan], place: LoadEnvironment, observer: Observer, stop: threading.Event
-) -> Mapping[str, Evidence]:  # fmt: skip
+) -> Mapping[JobId, Evidence]:  # fmt: skip
     bases = tuple(base.name for base in place.bases)
-    jobs: dict[str, Job] = {
+    jobs: dict[JobId, Job] = {
         job.id: job for job in plan.image_jobs(bases, (), catalog.load(), place.abis)
     }
     for one in planned:
@@ -232,7 +233,7 @@ def _run_loads(
 
 
 def _add_results(
-    checked: CheckedWheel, planned: _WheelPlan, evidence: Mapping[str, Evidence]
+    checked: CheckedWheel, planned: _WheelPlan, evidence: Mapping[JobId, Evidence]
 ) -> CheckedWheel:
     """Add to a wheel what loading it showed."""
     loaded: list[LoadResult] = []

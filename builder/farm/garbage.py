@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.store.job_ids import job_package
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class MatrixUsage:
         sdists: sha256 of what it would build.
     """
 
-    jobs: frozenset[str]
+    jobs: frozenset[JobId]
     keys: frozenset[str]
     sdists: frozenset[str]
 
@@ -111,8 +111,8 @@ def find_garbage(
     names = {package["name"] for package in document["packages"]}
     rows = store.evidence_rows()
 
-    def living(job: str) -> bool:
-        return job in used.jobs or job_package(job) in names
+    def living(job: JobId) -> bool:
+        return job in used.jobs or job.name in names
 
     newest = {job: key for key, job, *_ in rows if living(job)}
     wanted = used.keys | set(newest.values())
@@ -164,13 +164,13 @@ def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None
 
 
 def _image_tags(
-    rows: Sequence[tuple[str, str, str, str, float]], going: Collection[str], store: Store
+    rows: Sequence[tuple[str, JobId, str, str, float]], going: Collection[str], store: Store
 ) -> dict[str, str]:
     """Return the tags of images whose evidence goes, by its key, but for those that other evidence names as well."""
     tags = {
         key: evidence.facts["tag"]
         for key, job, *_ in rows
-        if job.startswith("image:")
+        if job.kind == JobKind.IMAGE
         and (evidence := store.get(key)) is not None
         and "tag" in evidence.facts
     }
@@ -199,7 +199,7 @@ def _finding_ids(
 
 def _list_files(
     store: Store, named: set[str], logs: set[Path], findings: frozenset[str], ages: Mapping[str, float],
-    living: Callable[[str], bool],
+    living: Callable[[JobId], bool],
 ) -> Iterator[tuple[StoredFile, bool]]:  # fmt: skip
     """Give every file that is the garbage collector's business, and whether something refers to it."""
     folder = store.wheelhouse
@@ -212,7 +212,7 @@ def _list_files(
         for path in _iter_files(index / "locks")
         if not path.name.startswith(".")
     }
-    alive = {path for path, text in locks.items() if living(json.loads(text)["job"])}
+    alive = {path for path, text in locks.items() if living(JobId.parse(json.loads(text)["job"]))}
     locked = {sha256 for path in alive for sha256 in _SHA256.findall(locks[path])}
     for path in _iter_files(index):
         if path.name.startswith("."):

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from builder.config.matrix import Matrix
     from builder.execute import Observer
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 
 def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
     """Find what a run of the matrix would use."""
-    jobs: set[str] = set()
+    jobs: set[JobId] = set()
     keys: set[str] = set()
     sdists: set[str] = set()
     lookup = recorded_lookup(store)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from builder.judge.package import JudgedPackage
     from builder.sources import Sources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _NAME = "seal"
@@ -119,7 +120,7 @@ def record_run(
     store: Store,
     ground: RunInputs,
     run: str,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[JobId, Evidence],
     judged: Iterable[JudgedPackage],
 ) -> None:
     """Seal a run that is published and written, if it left nothing untold."""

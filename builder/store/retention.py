@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.store.job_ids import JobId
+
 if TYPE_CHECKING:
     import contextlib
     import sqlite3
@@ -23,12 +25,13 @@ class Retention:
     def _transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
         raise NotImplementedError
 
-    def evidence_rows(self) -> list[tuple[str, str, str, str, float]]:
+    def evidence_rows(self) -> list[tuple[str, JobId, str, str, float]]:
         """Return (key, job, files as JSON, log, when) of all evidence, the oldest first; times since the epoch."""
         with self._mutex:
-            return self._database.execute(
+            rows = self._database.execute(
                 "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
             ).fetchall()
+        return [(key, JobId.parse(job), files, log, at) for key, job, files, log, at in rows]
 
     def last_evidence_number(self) -> int:
         """Return the number of the piece of evidence that was recorded last; 0 where there is none."""

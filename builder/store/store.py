@@ -23,11 +23,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from builder.errors import WheelhouseLockedError
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256, translate_disk_full
+from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
 
@@ -71,6 +72,7 @@ _LATER_COLUMNS = {
 }
 """Columns of `evidence` that the wheelhouse of an older farm lacks, in the order they came."""
 
+_Value = TypeVar("_Value")
 _NO_FILES = "{}"
 _COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked, facts_version"
 
@@ -173,7 +175,7 @@ class Store(Publications, Retention):
                 return None
             return Evidence(
                 key=key,
-                job=row[1],
+                job=JobId.parse(row[1]),
                 facts=_LazyFacts(self, key),
                 files=files,
                 log=row[3],
@@ -189,7 +191,7 @@ class Store(Publications, Retention):
             return
         row = (
             evidence.key,
-            evidence.job,
+            str(evidence.job),
             evidence.outcome.value,
             evidence.reason,
             json.dumps(dict(evidence.facts)),
@@ -208,39 +210,42 @@ class Store(Publications, Retention):
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
-        """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
+        """Return the newest evidence of every job about a package, in the order it was recorded."""
+        jobs = str(JobId("*", name, "*"))
         with self._mutex:
             rows = self._database.execute(
                 f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
-                "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
-                (len(name) + 1, f"{name}@"),
+                "WHERE job GLOB ? GROUP BY job ORDER BY newest",
+                (jobs,),
             ).fetchall()
         return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
-    def last_key_parts(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+    def last_key_parts(self, jobs: Iterable[JobId]) -> dict[JobId, dict[str, str]]:
         """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
         query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
         with self._mutex:
-            rows = ((job, self._database.execute(query, (job,)).fetchone()) for job in jobs)
+            rows = ((job, self._database.execute(query, (str(job),)).fetchone()) for job in jobs)
             return {job: json.loads(row[0] or "{}") for job, row in rows if row is not None}
 
-    def recorded_durations(self) -> dict[str, float]:
+    def recorded_durations(self) -> dict[JobId, float]:
         """Return the last recorded duration of every job, by job id."""
         with self._mutex:
             rows = self._database.execute(
                 "SELECT job, seconds FROM evidence ORDER BY recorded_at"
             ).fetchall()
-        return dict(rows)
+        return _by_job_id(rows)
 
-    def memory_peaks(self) -> dict[str, int]:
+    def memory_peaks(self) -> dict[JobId, int]:
         """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
+        builds = str(JobId(JobKind.BUILD, "*", "*"))
         peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
         with self._mutex:
             rows = self._database.execute(
                 f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
-                "WHERE job LIKE 'build:%' AND peak > 0 ORDER BY recorded_at"
+                "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
+                (builds,),
             ).fetchall()
-        return dict(rows)
+        return _by_job_id(rows)
 
     def get_resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
         """Return a recorded answer of the index, if it is young enough.
@@ -283,14 +288,13 @@ class Store(Publications, Retention):
         with self._mutex:
             self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
-    def newest_logs(self) -> dict[str, str]:
+    def newest_logs(self) -> dict[JobId, str]:
         """Return the newest log of every job that is recorded, by job."""
         with self._mutex:
-            return dict(
-                self._database.execute(
-                    "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
-                )
-            )
+            rows = self._database.execute(
+                "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
+            ).fetchall()
+        return _by_job_id(rows)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -320,10 +324,9 @@ class Store(Publications, Retention):
             for entry in os.scandir(folder)
         }
 
-    def log_path(self, job: str, key: str) -> Path:
+    def log_path(self, job: JobId, key: str) -> Path:
         """Return where a job writes its log; the folder exists afterwards."""
-        kind, _, subject = job.partition(":")
-        path = self.wheelhouse / "logs" / kind / f"{subject.replace('/', '_')}.{key[:8]}.log"
+        path = self.wheelhouse / "logs" / job.kind / f"{job.filename}.{key[:8]}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -355,11 +358,16 @@ class _LazyFacts(Mapping[str, Any]):
         return len(self._load())
 
 
+def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
+    """Return the value of the last row of each job."""
+    return {JobId.parse(job): value for job, value in dict(rows).items()}
+
+
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
     key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,
-        job=job,
+        job=JobId.parse(job),
         outcome=JobOutcome(outcome),
         reason=reason,
         facts=json.loads(facts),

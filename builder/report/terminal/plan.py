@@ -19,15 +19,16 @@ _MAX_WAITS_LISTED = 2
 def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
     """Return a forecast as JSON data."""
     jobs: list[dict[str, Any]] = [
-        {"id": job, "needs": needs, "known": True} for job, needs in forecast.up_to_date
+        {"id": str(job), "needs": list(map(str, needs)), "known": True}
+        for job, needs in forecast.up_to_date
     ]
     jobs += [
         {
-            "id": one.job,
-            "needs": list(one.needs),
+            "id": str(one.job),
+            "needs": list(map(str, one.needs)),
             "known": False,
             "why": list(one.reasons),
-            "after": list(one.waits_for),
+            "after": list(map(str, one.waits_for)),
             "seconds": round(one.seconds, 2),
         }
         for one in forecast.pending
@@ -70,5 +71,5 @@ def _describe_reasons(one: PendingJob) -> str:
             if len(one.waits_for) > _MAX_WAITS_LISTED
             else ""
         )
-        parts.append(f"after {', '.join(one.waits_for[:_MAX_WAITS_LISTED])}{more}")
+        parts.append(f"after {', '.join(map(str, one.waits_for[:_MAX_WAITS_LISTED]))}{more}")
     return f"  ({'; '.join(parts)}; {format_duration(one.seconds)})"

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from builder.store.job_ids import job_kind, job_package
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,7 @@ def make_observer(console: Console) -> PlainObserver | LiveObserver:
     return LiveObserver(console) if live else PlainObserver(console)
 
 
-_THREAD_KINDS = frozenset({"race", "exercise", "speed"})
+_THREAD_KINDS = frozenset({JobKind.RACE, JobKind.EXERCISE, JobKind.SPEED})
 
 
 class ThreadTimes:
@@ -45,8 +45,8 @@ class ThreadTimes:
 
     def add(self, evidence: Evidence) -> None:
         """Take in a job that ended now, or what it took when it ran."""
-        if job_kind(evidence.job) in _THREAD_KINDS:
-            name = job_package(evidence.job)
+        if evidence.job.kind in _THREAD_KINDS:
+            name = evidence.job.name
             self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
 
 
@@ -75,10 +75,10 @@ class PlainObserver:
         self._jobs = jobs
         self._print_line(f"{jobs} jobs: {known} known, {jobs - known} to run")
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         self._print_line(f"start  {job}")
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         if text != self._last_said:
             self._print_line(f"       {job}: {text}")
         self._last_said = text
@@ -107,7 +107,7 @@ class LiveObserver:
         self.times = ThreadTimes()
         self._console = console
         self._began = time.monotonic()
-        self._running: dict[str, tuple[float, str]] = {}
+        self._running: dict[JobId, tuple[float, str]] = {}
         self._jobs = self._done = 0
         self._saying = ""
         self._live = Live(
@@ -127,11 +127,11 @@ class LiveObserver:
     def on_plan(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
         self._jobs = jobs
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         self._saying = ""
         self._running[job] = (time.monotonic(), "")
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         if job in self._running:
             self._running[job] = (self._running[job][0], text)
 
@@ -155,7 +155,7 @@ class LiveObserver:
         for job, (began, text) in self._running.items():
             running.add_row(
                 "  ",
-                job,
+                str(job),
                 format_duration(now - began),
                 Text(text, style="dim", overflow="ellipsis", no_wrap=True),
             )

@@ -52,7 +52,7 @@ class Story:
             "verdicts": None if self.package is None else self.package.model_dump(mode="json"),
             "jobs": [
                 {
-                    "id": job.job,
+                    "id": str(job.job),
                     "key": job.key,
                     "seconds": round(job.seconds, 2),
                     "log": job.log,
@@ -157,7 +157,7 @@ def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[tuple[str, str, Mapping[st
     for job in jobs:
         for abi, facts in job.facts.get("loads", {}).items():
             for module in facts.get("modules", ()):
-                yield job.job.partition("@")[2], abi, module
+                yield job.job.bases, abi, module
 
 
 def _load_table(loads: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
@@ -213,6 +213,9 @@ def _job_table(jobs: Sequence[Evidence]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
     for job in jobs:
         table.add_row(
-            outcome_label(job), job.job, format_duration(job.seconds), Text(job.log, style="dim")
+            outcome_label(job),
+            str(job.job),
+            format_duration(job.seconds),
+            Text(job.log, style="dim"),
         )
     return table
