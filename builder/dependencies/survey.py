@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterable, Mapping, Sequence
 
-    from builder.sources.client import Release
+    from builder.sources.releases import Release
 
 ABIS = ("cp314", "cp314t", "abi3", "cp315", "abi3t")
 """What a survey looks for among wheels."""
