@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.engine.client import Engine
     from builder.execute import Observer
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Job
     from builder.judge.findings import Finding
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_BROKEN_CODES = frozenset({"WF305", "WF306", "WF307", "WF308"})
+_BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
 """The file is no whole and safe wheel: nobody should install it, and neither does the farm."""
 
 

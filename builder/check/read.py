@@ -1,6 +1,6 @@
 """Judge wheels built elsewhere, by the rules of a run. What reads them is here, what loads them in builder/loading.py.
 
-The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may
+The files are read by builder/inside/audit/ in a process of its own with a limit on memory and time, since they may
 come from anywhere.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _MEMORY_BYTES = 2 << 30
 _TIMEOUT_S = 120
 _READER_PROGRAM = (
-    f"import sys; sys.path.append({str(ROOT)!r}); from inside import audit; audit.main()"
+    f"import sys; sys.path.append({str(ROOT)!r}); from inside.audit.audit import main; main()"
 )
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
 
@@ -78,7 +78,7 @@ class CheckedWheel:
 
     Attributes:
         path: the file.
-        facts: see builder/inside/audit.py; empty where they could not be had.
+        facts: see builder/inside/audit/; empty where they could not be had.
         findings: the worst first.
         floors: by family of symbol versions the newest one needed: (version, symbol, object).
         abis: the interpreters of the farm that would take it.

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
 from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.http import MAX_PARALLEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from builder.dependencies.resolve import Pin
-
-MAX_PARALLEL = 8
-"""Requests to the index at a time. It is the index that answers, so not the number of processors; not measured."""
 
 Answer = TypeVar("Answer")
 

@@ -10,10 +10,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from builder.dependencies.files.model import SkippedDependency
-from builder.dependencies.parallel import MAX_PARALLEL
 from builder.errors import IndexUnreachableError
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.http import MAX_PARALLEL
 from builder.sources.releases import choose_release
 
 if TYPE_CHECKING:

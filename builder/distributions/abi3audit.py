@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
 
 _TIMEOUT_S = 120
 """Longest time for one wheel, in seconds. It takes far less; this is for a machine that is busy building."""
@@ -28,7 +31,7 @@ def claims_stable_abi(filename: str) -> bool:
     return any(tag.abi == "abi3" for tag in tags)
 
 
-def run_abi3audit(path: Path, filename: str) -> list[tuple[str, str, str]]:
+def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str]]:
     """Ask abi3audit about a wheel that claims the stable ABI and is whole.
 
     Args:
@@ -51,7 +54,7 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[str, str, str]]:
         except (subprocess.TimeoutExpired, json.JSONDecodeError):
             return [("WF303", filename, "abi3audit gave no report on it")]
 
-    objections = []
+    objections: list[tuple[FindingCode, str, str]] = []
     for spec in report["specs"].values():
         for module in spec.get("wheel", ()):
             problem = _describe_problem(module["result"])

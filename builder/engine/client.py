@@ -311,6 +311,7 @@ class Engine:
             pids_limit=limits.processes,
             log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
             init=True,
+            working_dir="/",  # where programs of builder/inside/ are: `python -m inside.load` finds them
             **more,
         )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Job, Result
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
@@ -226,15 +227,16 @@ class LocalExecutor:
         self, job: Job, key: str, inputs: Mapping[str, Evidence], tools: Tools, began: float
     ) -> Evidence | None:  # fmt: skip
         log = tools.log
-        reason, code = "", "WF902"
+        reason = ""
+        code: FindingCode = "WF902"
         try:
             result = job.run(inputs, tools)
         except Interrupted:
             return None
-        except FarmError:
-            raise  # such as a full disk: nothing else could be recorded either
         except InfrastructureError as error:
             reason, code = str(error), error.code
+        except FarmError:
+            raise  # such as a full disk: nothing else could be recorded either
         except Exception as error:
             if self._stop.is_set():
                 return None

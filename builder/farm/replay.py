@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
@@ -42,7 +43,7 @@ class Replay:
     name: str
     version: str
     abi: str
-    code: str
+    code: FindingCode
     where: str
     detail: str
     race: bool

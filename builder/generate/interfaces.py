@@ -28,19 +28,17 @@ def _write(path: Path, rows: Iterable[str]) -> None:
 
 def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     from builder.engine.client import Task
-    from builder.jobs.programs import inside_program
+    from builder.engine.programs import program_files
 
-    programs = ("__init__.py", "elf.py", "interfaces.py")
     task = Task(
         image=tag,
         command=[
             "/opt/python/cp314-cp314/bin/python",
             "-m",
-            "inside.interfaces",
+            "inside.audit.interfaces",
             "/result/interfaces.json",
         ],
-        files={f"/programs/inside/{name}": inside_program(name).encode() for name in programs},
-        environment={"PYTHONPATH": "/programs"},
+        files=program_files("audit"),
         collect="/result/interfaces.json",
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.distributions.tags import accepts_wheel
+from builder.finding_codes import FindingCode
 from builder.index import ServedFile
 from builder.sources import Source
 from builder.verdicts import Verdict
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _GOOD_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
 
-BASE_MISSING = "WF901"
+BASE_MISSING: FindingCode = "WF901"
 """The finding that says nothing about a package: a base could not be had."""
 
 

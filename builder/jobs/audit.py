@@ -1,6 +1,6 @@
 """Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
 
-Facts: `wheels`, by file name: see builder/inside/audit.py; of a wheel of the stable ABI also `abi3audit`, what that
+Facts: `wheels`, by file name: see builder/inside/audit/; of a wheel of the stable ABI also `abi3audit`, what that
 tool objects to (builder/distributions/abi3audit.py).
 """
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from builder.distributions import abi3audit
 from builder.engine.client import Limits, Task
+from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, inside_program, programs_digest
+from builder.jobs.programs import CONTAINER_CODE, programs_digest
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
     from builder.store.evidence import Evidence
 
-_PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "signals.py", "wheelfile.py")
+_PROGRAMS = "audit"
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = "/opt/python/cp39-cp39/bin/python"
 
@@ -44,7 +45,7 @@ class Audit:
         return (f"build:{self.name}@{self.base}", f"image:builder-{self.base}")
 
     def settings(self) -> Mapping[str, object]:
-        return {CONTAINER_CODE: programs_digest(*_PROGRAMS)}
+        return {CONTAINER_CODE: programs_digest(_PROGRAMS)}
 
     def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         build, image = self.needs
@@ -64,11 +65,7 @@ class Audit:
         task = Task(
             image=image.facts["tag"],
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
-            files={
-                **wheels,
-                **{f"/programs/inside/{name}": inside_program(name).encode() for name in _PROGRAMS},
-            },
-            environment={"PYTHONPATH": "/programs"},
+            files={**wheels, **program_files(_PROGRAMS)},
             collect=_OUTPUT,
             user="nobody",
             limits=Limits(timeout_s=300),

@@ -1,7 +1,7 @@
 """Load job: the wheels of one build, on one base -> install and import facts, offline, as an unprivileged user.
 
 Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; `missing`, native packages it
-needs that have no wheel for the ABI; and where it could be tried what builder/inside/load.py answers: `install` (what
+needs that have no wheel for the ABI; and where it could be tried what builder/inside/load/ answers: `install` (what
 went wrong, or None), `python_version`, `metadata`, `modules` (one plain probe each) and, where the
 package imports, one entry for each stricter condition.
 """
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from builder import index
 from builder.distributions.tags import runs_on
 from builder.engine.client import Limits, Task
+from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, inside_program, programs_digest
+from builder.jobs.programs import CONTAINER_CODE, programs_digest
 from builder.jobs.wheels import wheel_for_abi
 from builder.store.hashing import digest
 
@@ -33,16 +34,7 @@ if TYPE_CHECKING:
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"
-_PROGRAMS = (
-    "load.py",
-    "loaders.py",
-    "slots.py",
-    "probe.py",
-    "walk.py",
-    "threads.py",
-    "again.py",
-    "subinterpreter.py",
-)
+_PROGRAMS = "load"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +67,7 @@ class Load:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: programs_digest(*_PROGRAMS),
+            CONTAINER_CODE: programs_digest(_PROGRAMS),
             "pure wheels": [wheel.sha256 for wheel in self.pure],
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "glibc of the base": self.base.glibc,
@@ -148,11 +140,10 @@ class Load:
     def _run_container(
         self, image: str, request: list[dict[str, str]], files: Mapping[str, bytes | Path], tools: Tools
     ) -> list[dict[str, Any]]:  # fmt: skip
-        programs = {f"/farm/{name}": inside_program(name).encode() for name in _PROGRAMS}
         task = Task(
             image=image,
-            command=[request[0]["python"], "/farm/load.py", _REQUEST, _OUTPUT],
-            files={**files, **programs, _REQUEST: json.dumps(request).encode()},
+            command=[request[0]["python"], "-m", "inside.load", _REQUEST, _OUTPUT],
+            files={**files, **program_files(_PROGRAMS), _REQUEST: json.dumps(request).encode()},
             collect=_OUTPUT,
             limits=Limits(timeout_s=1200),
         )

@@ -1,13 +1,17 @@
-"""Programs of builder/inside/: their text, its hash, and asking them in a container."""
+"""Programs of builder/inside/: the digests by which keys know them, and asking them in a container."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from builder import ROOT
 from builder.engine.client import Limits, Task
+from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
 from builder.store.hashing import digest
 
@@ -20,40 +24,53 @@ if TYPE_CHECKING:
 CONTAINER_CODE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
 
-PROGRAMS_FOLDER = "/farm/programs"
-"""Where the package `inside` is put in containers: what they import it by, and nothing else."""
+STRESS_FOLDER = "/farm/programs"
+"""Where `inside` goes for programs that import the package under test, which sees no other name of this folder."""
+
+VERSIONS = ROOT / "jobs" / "program_versions.toml"
+"""Which changes of programs changed no answer."""
 
 _REQUEST = "/farm/request.json"
 
-
-@cache
-def inside_program(name: str) -> str:
-    """Return the text of a program of builder/inside/, which runs in containers and is part of its job's key."""
-    return (ROOT / "inside" / name).read_text()
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-@cache
-def programs_digest(*names: str) -> str:
-    """Return a hash of programs of builder/inside/, by which the keys of many thousand jobs know them."""
-    return digest([inside_program(name) for name in names])
+class ProgramVersion(BaseModel):
+    """A statement of a reviewer: what the programs of a package answer, an earlier version of them answered too."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-@cache
-def stress_programs() -> dict[str, str]:
-    """Return the modules of the package `inside.stress` by path, such as `inside/stress/race.py`: all go together."""
-    modules = [ROOT / "inside" / "__init__.py", *sorted((ROOT / "inside" / "stress").glob("*.py"))]
-    return {module.relative_to(ROOT).as_posix(): module.read_text() for module in modules}
+    text: _Digest
+    """Digest of the text of which this is said."""
+    answers_like: _Digest
+    """Digest that stands in keys for that text."""
 
 
 @cache
-def stress_digest() -> str:
-    """Return a hash of `stress_programs`."""
-    return digest(stress_programs())
+def program_versions() -> dict[str, ProgramVersion]:
+    """Return the table of program versions, by package of builder/inside/."""
+    table = tomllib.loads(VERSIONS.read_text())
+    return TypeAdapter(dict[str, ProgramVersion]).validate_python(table)
 
 
-def stress_files() -> dict[str, bytes]:
-    """Return the files of `stress_programs` by their absolute path in a container."""
-    return {f"{PROGRAMS_FOLDER}/{name}": text.encode() for name, text in stress_programs().items()}
+@cache
+def text_digest(package: str) -> str:
+    """Return a hash of the text of a package of builder/inside/."""
+    return digest({path: content.decode() for path, content in program_files(package).items()})
+
+
+@cache
+def programs_digest(package: str) -> str:
+    """Return the hash by which keys know a package of builder/inside/.
+
+    That is the hash of its text, unless the table says of this very text that it answers like an earlier one.
+    """
+    text = text_digest(package)
+    version = program_versions().get(package)
+    if version is None or version.text != text:
+        return text
+
+    return version.answers_like
 
 
 def stress_task(
@@ -65,7 +82,7 @@ def stress_task(
     files: Mapping[str, bytes | Path],
     limits: Limits,
 ) -> Task:
-    """Return the task that asks a program of builder/inside/stress/, for `answered`.
+    """Return the task that asks a program of builder/inside/stress/, for `run_json_task`.
 
     Args:
         program: the name of its module.
@@ -81,8 +98,12 @@ def stress_task(
         image=image,
         # -P: the container's working directory, its root, is not to be imported from.
         command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
-        files={**files, **stress_files(), _REQUEST: json.dumps(request).encode()},
-        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        files={
+            **files,
+            **program_files("stress", STRESS_FOLDER),
+            _REQUEST: json.dumps(request).encode(),
+        },
+        environment={"PYTHONPATH": STRESS_FOLDER},
         collect=output,
         limits=limits,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 Facts = Mapping[str, Any]
@@ -84,7 +85,7 @@ def _judge_import(
         missing = (module.get("missing") or "").partition(".")[0]
         if missing in _IGNORED_MODULES and "." in name:
             return
-        code = "WF402"
+        code: FindingCode = "WF402"
         if missing and missing not in known and "." in name:
             code = "WF406"
         elif walked is not None and name not in walked and "." in name:
@@ -196,7 +197,7 @@ def _judge_conditions(facts: Facts, walked: Mapping[str, str]) -> Iterator[Findi
     yield from _judge_subinterpreters(facts, walked)
 
 
-def _judge_crash(condition: Facts, code: str, doing: str) -> Iterator[Finding]:
+def _judge_crash(condition: Facts, code: FindingCode, doing: str) -> Iterator[Finding]:
     """Judge a process that did not come to its end."""
     during = condition.get("during", "")
     at = f", at {during}" if during else ""
@@ -215,7 +216,11 @@ def _judge_crash(condition: Facts, code: str, doing: str) -> Iterator[Finding]:
 
 
 def _judge_exceptions(
-    condition: Facts, code: str, when: str, walked: Mapping[str, str], own: set[str] | None = None
+    condition: Facts,
+    code: FindingCode,
+    when: str,
+    walked: Mapping[str, str],
+    own: set[str] | None = None,
 ) -> Iterator[Finding]:
     """Judge exceptions that a plain import of the same module does not raise."""
     alike: dict[str, list[str]] = {}  # what fails the package fails each of its modules

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Facts = Mapping[str, Any]
 MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""
 
-_HARM_CODES = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
 _MAX_CALLS = 12
 
 
@@ -130,7 +131,7 @@ def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
         for finding in _judge_harm(event, log, race=True):
             yield _ignore_if_gil(finding, facts)
     for event in facts["advisory"][:_MAX_CALLS]:
-        code = "WF607" if event.get("lock_free") else "WF606"
+        code: FindingCode = "WF607" if event.get("lock_free") else "WF606"
         where = " and ".join(event["places"])
         yield Finding(
             code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log
@@ -167,7 +168,7 @@ def _judge_coverage(facts: Facts, log: str) -> Iterator[Finding]:
 
 def _race_finding(event: Facts, log: str) -> Finding:
     detail = f"{', '.join(event['lines'])}, when threads make {_format_calls(event)}{_describe_counts(event)}"
-    code = "WF604" if event["freed"] else "WF605"
+    code: FindingCode = "WF604" if event["freed"] else "WF605"
     where = " and ".join(event["places"])
     return Finding(
         code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True

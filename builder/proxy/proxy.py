@@ -1,7 +1,7 @@
 """The farm's side of its index proxy: started when the first job needs the index, asked by one session per container.
 
 Builds, and whatever else installs from the index, sit on a private network where the proxy is all there is. The
-programs of the proxy are in builder/inside/index/; what it fetched is brought into the wheelhouse before a job's
+programs of the proxy are in builder/inside/proxy/; what it fetched is brought into the wheelhouse before a job's
 evidence is recorded, so whatever evidence names can be had again.
 """
 
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from builder import ROOT, host
+from builder import host
 from builder.engine.client import Limits, Task
+from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
 PROGRAMS_FOLDER = "/opt/wheelfarm/index"
 """Where the index cache is installed in its image."""
 _HOME = "/farm/proxy"
-"""Where the proxy's container has its programs, and what it is given."""
+"""Where the proxy's container has its configuration, sessions and files."""
 
 _PORT = 8314
 _CACHE_PORT = 5000
 _PRELOAD_BYTES = 128 << 20
 """As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
 _FETCH_TIMEOUT_S = "600"
-_PROGRAMS = ROOT / "inside" / "index"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,12 +160,11 @@ class IndexProxy:
             self.cache.write_lock(job, visit.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
-        programs = {f"{_HOME}/{path.name}": path.read_bytes() for path in _PROGRAMS.glob("*.py")}
         config = {**_proxy_configuration(host.index_settings()), "held": self.cache.entries()}
         task = Task(
             image=image,
-            command=[f"{PROGRAMS_FOLDER}/bin/python", f"{_HOME}/server.py", f"{_HOME}/config.json"],
-            files={**programs, f"{_HOME}/config.json": json.dumps(config).encode()},
+            command=[f"{PROGRAMS_FOLDER}/bin/python", "-m", "inside.proxy", f"{_HOME}/config.json"],
+            files={**program_files("proxy"), f"{_HOME}/config.json": json.dumps(config).encode()},
             limits=Limits(memory_bytes=1 << 30, processes=1024),
         )
         service = self._engine.serve(task, "/result/ready", stop)
@@ -272,9 +271,9 @@ def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
         "cache": {
             "url": f"http://127.0.0.1:{_CACHE_PORT}/index/",
             "command": [
-                f"{PROGRAMS_FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8", "--timeout", "0",
-                "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
-                "--log-level", "warning", "--chdir", _HOME, "cache:app",
+                f"{PROGRAMS_FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8",
+                "--timeout", "0", "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
+                "--log-level", "warning", "--chdir", "/", "inside.proxy.cache:app",
             ],
             "environment": {
                 "PROXPI_INDEX_URL": index.url,

@@ -51,7 +51,7 @@ class LoadedPart(Part):
     abi: str
     base: str
     facts: dict[str, JsonValue]
-    """Raw facts; builder/jobs/load.py and builder/inside/load.py describe them. Others may be added."""
+    """Raw facts; builder/jobs/load.py and builder/inside/load/ describe them. Others may be added."""
 
 
 class NotLoadedPart(Part):
@@ -77,7 +77,7 @@ class CheckedPart(Part):
     findings: list[CheckedFindingPart]
     """The worst first."""
     facts: dict[str, JsonValue]
-    """Raw facts of the file; builder/inside/audit.py describes them. More may be added. Empty where there are none."""
+    """Raw facts of the file; builder/inside/audit/ describes them. More may be added. Empty where there are none."""
     loaded: list[LoadedPart]
     not_loaded: list[NotLoadedPart]
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = (15, 120)
 """Longest wait for a connection, and for the next bytes of an answer."""
 
+MAX_PARALLEL = 8
+"""Questions to the index at a time. It is the index that answers, so not the number of processors; not measured."""
+
 _TEMPORARY = (
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.finding_codes import FindingCode
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,13 +87,13 @@ class Fault:
     """Why a package has no usable sdist.
 
     Attributes:
-        code: the finding's code (builder/judge/findings.py).
+        code: the finding's code (builder/judge/codes.toml).
         detail: what happened, for a person.
         version: the release that was meant, if it is known.
     """
 
     name: str
-    code: str
+    code: FindingCode
     detail: str
     version: str = ""
 

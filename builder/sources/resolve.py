@@ -14,6 +14,7 @@ from builder.distributions.metadata import NotADistributionError, sdist_metadata
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.http import MAX_PARALLEL
 from builder.sources.model import Fault, Pure, Source, Sources
 from builder.sources.releases import choose_release, names_one_version
 from builder.store.hashing import digest
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.sources.releases import Release
     from builder.store.store import Store
-
-_MAX_PARALLEL = 8
-"""Packages that are resolved at a time. It is the index that answers, so not the number of processors; not measured."""
 
 
 def resolve(
@@ -166,7 +164,7 @@ class _Resolver:
     def resolve(self, names: list[str]) -> Sources:
         found: dict[str, Source] = {}
         faults: dict[str, Fault] = {}
-        with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             for done, answer in enumerate(pool.map(self._find_source, names), 1):
                 self._say(f"sources: {done} of {len(names)}")
                 if isinstance(answer, Fault):

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sessions import Sessions  # as the server imports them
-from upstream import Upstream
 
-from builder.inside.index import names
-from builder.inside.index.server import Handler, Server
+from builder.inside.proxy import names
+from builder.inside.proxy.server import Handler, Server
+from builder.inside.proxy.sessions import Sessions
+from builder.inside.proxy.upstream import Upstream
 from builder.proxy.proxy import SessionReport, client_environment
 
 

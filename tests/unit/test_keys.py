@@ -261,10 +261,10 @@ FILES: dict[str, Callable[[], set[str]]] = {
     "matrix.toml": set,
     "images/policies.toml": set,
     "builder/report/terminal/verdicts.py": set,
-    "builder/inside/audit.py": lambda: everything("audit"),
-    "builder/inside/elf.py": lambda: everything("audit"),
-    "builder/inside/load.py": lambda: everything("load"),
-    "builder/inside/probe.py": lambda: everything("load"),
+    "builder/inside/audit/audit.py": lambda: everything("audit"),
+    "builder/inside/audit/elf.py": lambda: everything("audit"),
+    "builder/inside/load/load.py": lambda: everything("load"),
+    "builder/inside/load/probe.py": lambda: everything("load"),
     STRESS: lambda: everything("race", "exercise"),
     "images/canary.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
@@ -272,7 +272,7 @@ FILES: dict[str, Callable[[], set[str]]] = {
         {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")
     ),
     "images/index-tools.txt": lambda: INDEX,
-    "builder/inside/index/server.py": set,
+    "builder/inside/proxy/server.py": set,
     "images/limits.sh": lambda: IMAGES | INDEX | {"image:race-debian-12"} | everything(),
     "images/build-interpreter.sh": lambda: (
         IMAGES | INDEX | {"image:interpreters", "image:race-debian-12"} | everything()

@@ -1,5 +1,6 @@
 import pytest
 
+from builder.finding_codes import FindingCode
 from builder.index import policy
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
@@ -64,7 +65,7 @@ def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
     ],
 )
 def test_only_a_missing_base_is_forgiven(
-    codes: list[str], loaded: tuple[str, ...], *, admitted: bool
+    codes: list[FindingCode], loaded: tuple[str, ...], *, admitted: bool
 ):
     findings = tuple(Finding(code=code, detail="x") for code in codes)
     one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)

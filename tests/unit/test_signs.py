@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builder.check.read import CheckedWheel, add_thread_changes
-from builder.inside import signals
-from builder.inside.elf import Elf
+from builder.inside.audit import signals
+from builder.inside.audit.elf import Elf
 from builder.judge.wheel import thread_signs
 from tests.unit.test_elf import ELF
 

@@ -3,10 +3,12 @@
 Usage: python -m inside.stress.bench_worker PREPARED.json
 
 The file has `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in which `s` is
-what `make` made). The first line on standard output has `gil`: whether an interpreter that can do without the GIL has it
-on. Then each line of standard input is a request in JSON that a line answers: `check` (the place of a call, and
-`slowest_s`) with `why` it cannot be measured, or null; `call` (its place), `threads` and `count` (of calls, all threads
-together) with `wall`, `cpu` (both in seconds), `count` (of calls that were made) and `gil`, or with `error`.
+what `make` made). The first line on standard output has `gil`: whether an interpreter that can do without the GIL has
+it on. Then each line of standard input is a request in JSON that a line answers:
+
+- `check` (the place of a call) and `slowest_s`: with `why` it cannot be measured, or null;
+- `call` (its place), `threads` and `count` (of calls, all threads together): with `wall`, `cpu` (both in seconds),
+  `count` (of calls that were made) and `gil`, or with `error`.
 
 Each thread makes an object of its own and makes its calls on that: what is measured is independent work.
 """
@@ -32,16 +34,12 @@ Run = Callable[[Any, int], None]
 Make = Callable[[], Any]
 
 _CAN_DO_WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-_PATIENCE_S = (
-    1.0  # for the sixteen calls of a trial, of which the slowest that is measured takes 1.5 ms
-)
+_PATIENCE_S = 1.0  # for the 16 calls of a trial; the slowest call that is measured takes 1.5 ms
 _LONGEST_ERROR = 200  # characters
 
 # How long a call takes that does nothing, and what is too near to it: docs/decisions/0012-speed-alone.md.
 _EMPTY_COUNT = 8000  # calls of a measurement
-_EMPTY_REPEATS = (
-    5  # the least of them counts: whatever else the machine does only adds to the others
-)
+_EMPTY_REPEATS = 5  # the least counts: whatever else the machine does only adds to the others
 _SHORTEST = 3.0  # times an empty call: what is shorter cannot be told from nothing
 _SURELY_LONG = 30.0  # times an empty call: one look is enough, however noisy the machine
 
@@ -123,8 +121,8 @@ class Bench:
         run = compile_loop("s", {})
         seconds: list[float] = []
         for _ in range(_EMPTY_REPEATS):
-            empty = measure_calls(lambda: None, run, 1, _EMPTY_COUNT, self._crew)
-            seconds.append(empty["cpu"] / empty["count"])
+            measured = measure_calls(lambda: None, run, 1, _EMPTY_COUNT, self._crew)
+            seconds.append(measured["cpu"] / measured["count"])
 
         return min(seconds)
 
@@ -132,7 +130,8 @@ class Bench:
         if place not in self._compiled:
             call = self._calls[place]
             make: Make = eval(f"lambda: {call['make']}", self._namespace)
-            self._compiled[place] = (make, compile_loop(call["text"], self._namespace))
+            run = compile_loop(call["text"], self._namespace)
+            self._compiled[place] = (make, run)
 
         return self._compiled[place]
 
@@ -165,8 +164,8 @@ class Bench:
         measured = measure_calls(make, run, 1, _EMPTY_COUNT, self._crew)
         if "error" in measured:
             return "raises"
-        is_short = measured["cpu"] / measured["count"] < _SHORTEST * self._empty_s
-        return "short" if is_short else None
+        call_s = measured["cpu"] / measured["count"]
+        return "short" if call_s < _SHORTEST * self._empty_s else None
 
     def measure(self, place: int, threads: int, count: int) -> dict[str, Any]:
         """Measure a call."""

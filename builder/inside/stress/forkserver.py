@@ -7,9 +7,9 @@ input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
 `seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status`
 when it ended.
 
-A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil` and,
-where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes). Where there is no
-time for a scenario, a line has `late`, and is the last one.
+A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil`
+and, where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes). Where there
+is no time for a scenario, a line has `late`, and is the last one.
 """
 
 import copy

@@ -36,13 +36,13 @@ def run_rounds(
     Args:
         make: makes the subject of the calls.
         argument: makes the argument that calls share.
-        rows: a row per kind of thread; each call is (text, function of subject and argument, its result alone or None).
+        rows: one per kind of thread; a call is (text, function of subject and argument, its result alone or None).
         observers: functions of the subject that tell its state.
         threads: how many threads.
         iterations: calls each thread makes in a round.
         rounds: how often all of it is done, with a new subject.
-        sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call; "series",
-            a new one for all threads at every step.
+        sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call;
+            "series", a new one for all threads at every step.
         crew: runs a function of a thread's number in that many threads; None for new threads each time.
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
@@ -79,9 +79,8 @@ def run_rounds(
         if expected is not None:
             state = observe(observers, subject)
             if state != expected:
-                text = (
-                    f"afterwards the subject shows {state}, after the same calls alone {expected}"
-                )
+                text = f"afterwards the subject shows {state}, "
+                text += f"after the same calls alone {expected}"
                 wrong[text[:600]] = None
         del subject  # before the next one is made
 
@@ -111,7 +110,8 @@ def run_round(
     ready = []
 
     def work(number):
-        # What threads count references of together orders them, and hides races: each has functions and lists of its own.
+        # What threads count references of together orders them, and hides races:
+        # each has functions and lists of its own.
         own, given = (make(), argument()) if sharing == "private" else (subject, shared)
         texts = rows[number % len(rows)]
         row = [(call, result) for _, call, result in texts]

@@ -7,9 +7,7 @@ from typing import Any
 from . import script
 from .runner import Interpreter, Run, Scenario, run_script
 
-_MOST_ATTEMPTS = (
-    10  # to make a scenario smaller; each is a process of up to the interpreter's patience
-)
+_MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
 
 Sign = Callable[[Run], bool]
 """Tells whether a run showed what is looked for."""
@@ -60,7 +58,11 @@ class Prover:
     def count(
         self, scenario: Scenario, sign: Sign, times: int, **environment: str
     ) -> tuple[int, int, Run | None]:
-        """Run a scenario's program several times; return how often it showed the sign, how often it ran, and a run that did."""
+        """Run a scenario's program several times.
+
+        Returns:
+            How often it showed the sign, how often it ran, and a run that showed it.
+        """
         shown, ran, example = 0, 0, None
         for _ in range(times):
             if ran and self._is_late():  # once is always
@@ -95,8 +97,9 @@ class Prover:
         """Run variants of a scenario that tell what it needs.
 
         Returns:
-            By variant, how often it showed the sign and how often it ran: `shared`, as it is; `reading`, only calls that
-            tell the subject's state; `private`, an object for each thread; `alone`, one thread; `gil`, as it is with the GIL on.
+            By variant, how often it showed the sign and how often it ran: `shared`, as it is; `reading`, only calls
+            that tell the subject's state; `private`, an object for each thread; `alone`, one thread; `gil`, as it is
+            with the GIL on.
         """
         is_meeting = scenario["kind"] == "meeting"  # it takes two threads and one object
         counts = {"shared": self._count_shown(scenario, sign, times)}
@@ -129,16 +132,18 @@ class Prover:
 
 
 def _reduce_rows(rows: list[list[Any]]) -> list[list[list[Any]]]:
-    """Return smaller versions of rows, the smallest first: one row alone, then half of a row's calls beside the others."""
+    """Return smaller versions of rows: each row alone, then one row with half of its calls beside the others."""
     smaller: list[list[list[Any]]] = []
     has_long_rows = any(len(row) > 1 for row in rows)
     if len(rows) > 1 and has_long_rows:
         smaller += [[row] for row in rows]
 
     for place, row in enumerate(rows):
-        if len(row) > 1:
-            half = len(row) // 2
-            for part in (row[:half], row[half:]):
-                smaller.append([*rows[:place], part, *rows[place + 1 :]])
+        half = len(row) // 2
+        if half == 0:
+            continue
+        before, after = rows[:place], rows[place + 1 :]
+        smaller.append([*before, row[:half], *after])
+        smaller.append([*before, row[half:], *after])
 
     return smaller

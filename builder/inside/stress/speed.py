@@ -1,4 +1,6 @@
-"""Measure how fast native calls are, on several threads, with and without the GIL: independent work, on objects of each thread's own.
+"""Measure how fast native calls are on several threads, with and without the GIL.
+
+It is about independent work: each thread makes its calls on an object of its own.
 
 Usage: python -m inside.stress.speed REQUEST.json OUTPUT.json
 
@@ -6,14 +8,14 @@ The request has `requirement`, `wheels` (a folder), `prelude` (modules to import
 `seconds`, `cpus` (what the container may use) and `interpreters`, programs by ABI, the one without the GIL first.
 
 Every interpreter runs bench_worker.py. One measurement is made at a time, and they take turns by interpreter and number
-of threads, so that whatever else the machine does meanwhile meets all of them alike. A loop of pure Python takes part: it
-tells what the machine had to give.
+of threads, so that whatever else the machine does meanwhile meets all of them alike. A loop of pure Python takes part:
+it tells what the machine had to give.
 
 Facts: `unknown` (why there is nothing to measure: then there is nothing else) or `cpus`, `install` (why the wheel with
 the GIL could not be installed, or None), `gil` (whether the package turned the GIL on: then nothing is measured),
 `tried`, `left_out` (how many calls by reason: see Benchmark), `rounds`, `plain` (the loop, or None where nothing was
-measured) and `calls`. A call has `make`, `text`, `native` and `rates`: by ABI and number of threads, a list of (calls per
-second, calls per second of CPU time); the same place is the same round.
+measured) and `calls`. A call has `make`, `text`, `native` and `rates`: by ABI and number of threads, a list of (calls
+per second, calls per second of CPU time); the same place is the same round.
 """
 
 import json
@@ -40,9 +42,7 @@ _MEASURED = 8  # calls: a throughput has a least, a median and a greatest
 _TRIED = 24  # calls, until so many of them can be measured
 _ROUNDS = 8  # a figure is the median of so many ratios
 _SLICE_S = 0.012  # of a measurement on one thread: eight rounds of everything take about the 4 s a package has
-_SLOWEST_S = (
-    _SLICE_S / UNROLLED
-)  # a call that takes longer cannot be made UNROLLED times in a slice
+_SLOWEST_S = _SLICE_S / UNROLLED  # a longer call cannot be made UNROLLED times in a slice
 _TRYING_SHARE = 1 / 3  # of the time, for finding out what can be measured
 
 _STEP = 4  # how often a call is made grows by this until it takes long enough to be timed
@@ -52,9 +52,7 @@ _UNEVEN_REPEATS = 3  # the least of them counts
 
 _BEGIN_S = 20.0  # to start an interpreter and import the distribution
 _PATIENCE_S = 3.0  # for an answer, which takes a slice, or a trial of up to 1 s
-_MOST_ENDS = (
-    2  # of a process: each costs another import; after one more, this interpreter is asked nothing
-)
+_MOST_ENDS = 2  # of a process: each costs another import; after one more, it is asked nothing
 
 Call = dict[str, Any]
 
@@ -94,7 +92,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose_calls(surface: dict[str, Any]) -> list[Call]:
-    """Return one call of each native callable, or of some, evenly spread: straight calls by a public name where there are enough.
+    """Return one call of each native callable, or of some, evenly spread.
+
+    Straight calls by a public name come first, and alone where there are enough.
 
     Args:
         surface: what learn.py wrote.
@@ -125,7 +125,10 @@ def choose_calls(surface: dict[str, Any]) -> list[Call]:
             public.append(call)
 
     # One call may be the best of several callables.
-    distinct = {(call["make"], call["text"]): call for call in _spread(public) + _spread(special)}
+    distinct: dict[tuple[str | None, str], Call] = {}
+    for call in _spread(public) + _spread(special):
+        distinct[call["make"], call["text"]] = call
+
     return list(distinct.values())[:_TRIED]
 
 
@@ -136,8 +139,9 @@ def _is_special(native: str) -> bool:
 
 def _spread(calls: list[Call]) -> list[Call]:
     """Return some calls in an order in which the first ones are as evenly spread as all of them."""
+    count = min(len(calls), _TRIED)
     step = max(1.0, len(calls) / _TRIED)
-    some = [calls[int(place * step)] for place in range(min(len(calls), _TRIED))]
+    some = [calls[int(place * step)] for place in range(count)]
 
     stride = max(1, -(-len(some) // _MEASURED))  # rounded up
     spread: list[Call] = []
@@ -167,8 +171,9 @@ class Benchmark:
     Attributes:
         calls: what is measured, the loop of pure Python first.
         rates: of every call that is measured, by its place.
-        left_out: how many calls cannot be measured, by reason: one `raises`, is `slow` (too long to be repeated), `short` (not to be
-            told from nothing), `uneven` (the longer the more often it was made), or `ends` the process or never comes back.
+        left_out: how many calls cannot be measured, by reason: one `raises`, is `slow` (too long to be repeated),
+            `short` (not to be told from nothing), `uneven` (the longer the more often it was made), or `ends` the
+            process or never comes back.
         gil: whether the package turned the GIL on.
         tried: how many calls it was found out of whether they can be measured.
         rounds: how often everything was measured.
@@ -308,9 +313,13 @@ class Benchmark:
         """Return how many calls were made in a second, and in a second of CPU time."""
         measured = self._ask(self._workers[abi], place, threads, self._counts[place])
         self.gil |= measured["gil"]
-        cpu_s = max(measured["cpu"], 1e-9)  # the clock of a thread may not have moved
+        count = measured["count"]
+        per_second = count / measured["wall"]
+        per_cpu_second = count / max(
+            measured["cpu"], 1e-9
+        )  # the clock of a thread may not have moved
 
-        return round(measured["count"] / measured["wall"], 1), round(measured["count"] / cpu_s, 1)
+        return round(per_second, 1), round(per_cpu_second, 1)
 
     def describe(self) -> dict[str, Any]:
         """Return the facts."""

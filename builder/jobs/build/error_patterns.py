@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
 
 ERROR = 0
 """The line is the error: nothing prints it and goes on."""
@@ -30,7 +34,7 @@ class Pattern:
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
 
-    code: str
+    code: FindingCode
     regex: re.Pattern[str]
     error: str
     remedy: str
@@ -40,7 +44,7 @@ class Pattern:
 
 
 def _pattern(
-    code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
+    code: FindingCode, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
 ) -> Pattern:  # fmt: skip
     compiled = re.compile(regex, re.MULTILINE)
     return Pattern(

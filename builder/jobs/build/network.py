@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from builder.finding_codes import FindingCode
     from builder.jobs.build.failure import Failure
 
 UNKNOWN_HOST = "an address that the log does not name"
 
-_CERTAIN_CODES = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
+_CERTAIN_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
 """Failures whose cause is certain, whatever else the build did."""
 _NETWORK_ERROR = re.compile(
     r"Network is unreachable|No route to host|Temporary failure in name resolution|Name or service not known"

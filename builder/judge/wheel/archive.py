@@ -12,10 +12,11 @@ from builder.judge.wheel.subject import group_finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from builder.finding_codes import FindingCode
     from builder.judge.findings import Finding
     from builder.judge.wheel.subject import Subject
 
-_CODES = {
+_CODES: dict[str, FindingCode] = {
     "unreadable": "WF305",
     "damaged": "WF305",
     "encrypted": "WF305",
@@ -29,7 +30,7 @@ _CODES = {
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge the archive, RECORD, and what metadata says of name and version."""
-    seen: dict[str, list[tuple[str, str]]] = {}
+    seen: dict[FindingCode, list[tuple[str, str]]] = {}
     for kind, where, detail in subject.facts["faults"]:
         seen.setdefault(_CODES[kind], []).append((where or subject.filename, detail))
     if (

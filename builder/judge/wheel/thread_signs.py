@@ -30,15 +30,18 @@ def findings(subject: Subject) -> Iterator[Finding]:
         if path in known and _lacks_locks(facts)
     ]
     yield from group_finding("WF617", bare)
-    for code, what in (("WF618", "borrowed"), ("WF619", "libc")):
-        yield from group_finding(
-            code,
-            [
-                (path, f"{path}: {', '.join(told[what])}")
-                for path, told in known.items()
-                if told[what]
-            ],
-        )
+    yield from group_finding("WF618", _list_functions(known, "borrowed"))
+    yield from group_finding("WF619", _list_functions(known, "libc"))
+
+
+def _list_functions(known: Mapping[str, Any], what: str) -> list[tuple[str, str]]:
+    """Return each module with the functions of one kind that it uses, of those that use any."""
+    listed = []
+    for path, facts in known.items():
+        if facts[what]:
+            listed.append((path, f"{path}: {', '.join(facts[what])}"))
+
+    return listed
 
 
 def thread_signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
@@ -64,7 +67,7 @@ def thread_signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, 
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
+    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit/)."""
     before, after = _collect_signs(old), _collect_signs(new)
     for what, words in (
         ("locks", "takes locks by"),

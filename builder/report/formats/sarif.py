@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from builder import __version__
-from builder.judge.findings import CODES
+from builder.judge import codes
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
     from builder.report.document import Document, FindingPart, PackagePart
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -39,8 +40,8 @@ def render(document: Document) -> str:
     return json.dumps(log, indent=1) + "\n"
 
 
-def _rule(code: str) -> dict[str, Any]:
-    kind = CODES[code]
+def _rule(code: FindingCode) -> dict[str, Any]:
+    kind = codes.load()[code]
     return {
         "id": code,
         "shortDescription": {"text": kind.title},

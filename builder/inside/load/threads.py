@@ -6,7 +6,7 @@ A line per module and exception that any thread got: `module` and `error`.
 import importlib
 import threading
 
-import loaders
+from . import loaders
 
 _THREADS = 8
 

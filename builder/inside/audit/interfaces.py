@@ -1,6 +1,6 @@
 """What this system offers to native wheels, as JSON: what its interpreters export and which library versions it has.
 
-Usage: python -m inside.interfaces OUTPUT
+Usage: python -m inside.audit.interfaces OUTPUT
 
 The answer: `interpreters`, by folder of /opt/python, each exported name -> whether a public header reaches it in a
 macro or inline function; `libraries`, soname -> the versions it provides; `c_library`, the names the C library exports.

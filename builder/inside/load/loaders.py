@@ -1,9 +1,12 @@
 """What the import probes share: the GIL's state, and which extension modules an import loads, in order.
 
-Every probe is called as `PROBE.py REQUEST`, where the request is JSON: `site`, the folder packages are installed in;
-`output`, the journal it appends to, one JSON value a line; `tops`, the distribution's top-level modules; `natives`, its
-extension modules. A line `{"begin": NAME}` says what is about to be imported, so that a crash can be laid at its door.
+Every probe is called as `python -m inside.load.PROBE REQUEST`, where the request is JSON: `site`, the folder packages
+are installed in; `output`, the journal it appends to, one JSON value a line; `tops`, the distribution's top-level
+modules; `natives`, its extension modules. A line `{"begin": NAME}` says what is about to be imported, so that a crash
+can be laid at its door.
 """
+
+from __future__ import annotations
 
 import json
 import re
@@ -19,7 +22,7 @@ _TEXT_LIMIT = 300
 
 
 def request() -> dict[str, Any]:
-    """Return what the command line asks for, and import from its site from now on instead of this folder."""
+    """Return what the command line asks for, and import from its site from now on instead of the folder of `inside`."""
     wanted: dict[str, Any] = json.loads(sys.argv[1])
     sys.path[0] = wanted["site"]
     return wanted

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import loaders
+from . import loaders
 
 _MOST = 20
 

@@ -1,5 +1,7 @@
 """What a loaded extension module declares of itself, read from its `PyModuleDef` (PEP 489)."""
 
+from __future__ import annotations
+
 import ctypes
 from typing import TYPE_CHECKING
 

@@ -13,8 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import loaders
-import slots
+from . import loaders, slots
 
 
 def main() -> None:

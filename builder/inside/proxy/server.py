@@ -1,8 +1,8 @@
 """The farm's index proxy: a thin layer over an index cache that runs beside it in the same container.
 
-Usage: python server.py CONFIG.json
+Usage: python -m inside.proxy CONFIG.json
 
-What it is given lies beside it: `files/`, `sessions/`.
+What it is given lies beside the configuration: `files/`, `sessions/`.
 
 The layer adds what the cache does not have: a record of what each build fetched, pages that hold only what is locked,
 and files the farm knows already when the index is silent. Every build has a session, named by a token that is part of
@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import names
-from sessions import Session, Sessions
-from upstream import Entry, MissingError, SilentError, Upstream
+from . import names
+from .sessions import Session, Sessions
+from .upstream import Entry, MissingError, SilentError, Upstream
 
-_HERE = Path(__file__).parent
 _JSON = "application/vnd.pypi.simple.v1+json"
 _CHANNEL = "simple"
 _METADATA = ".metadata"
@@ -159,7 +158,8 @@ def _named(entries: list[Entry], filename: str) -> Entry:
 
 def main() -> None:
     """Start the cache, the name server and the layer; then say so in a file."""
-    config = json.loads(Path(sys.argv[1]).read_text())
+    path = Path(sys.argv[1])
+    config = json.loads(path.read_text())
     cache = config["cache"]
     subprocess.Popen(
         cache["command"], env={**os.environ, **config["environment"], **cache["environment"]}
@@ -168,9 +168,9 @@ def main() -> None:
         config["environment"]
     )  # a redirect of the cache is followed with the host's proxies and CA
     Handler.upstream = Upstream(
-        cache["url"], _HERE / "files", Path("/result/files"), config["held"]
+        cache["url"], path.parent / "files", Path("/result/files"), config["held"]
     )
-    Handler.sessions = Sessions(_HERE / "sessions", Path("/result/records"))
+    Handler.sessions = Sessions(path.parent / "sessions", Path("/result/records"))
     server = Server(("0.0.0.0", config["port"]), Handler)
     threading.Thread(
         target=names.serve, args=(("0.0.0.0", config["names_port"]), Handler.sessions), daemon=True

@@ -1,6 +1,6 @@
 """Facts about installing and importing wheels, as JSON. Runs offline, without privileges.
 
-Usage: load.py REQUEST.json OUTPUT.json
+Usage: python -m inside.load REQUEST.json OUTPUT.json
 
 The request is a list of `{"abi", "python", "requirement", "index"}`. For each, the requirement is installed from the
 index into a folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and
@@ -20,18 +20,19 @@ from typing import Any
 
 INSTALL_TIMEOUT_S = 120
 IMPORT_TIMEOUT_S = 60
-HERE = Path(__file__).parent
+PROGRAMS = Path(__file__).parents[2]
+"""The folder that `inside` is in."""
 FRAMES = 12
 _NOT_CODE = (".dist-info", ".libs", ".data")
 
 # Each stricter condition: the program, and the interpreter's options. `-X dev` includes PYTHONMALLOC=debug.
 CONDITIONS = {
-    "walk": ("walk.py", ()),
-    "dev": ("walk.py", ("-X", "dev")),
-    "strict": ("walk.py", ("-W", "error")),
-    "threads": ("threads.py", ()),
-    "again": ("again.py", ()),
-    "subinterpreters": ("subinterpreter.py", ()),
+    "walk": ("walk", ()),
+    "dev": ("walk", ("-X", "dev")),
+    "strict": ("walk", ("-W", "error")),
+    "threads": ("threads", ()),
+    "again": ("again", ()),
+    "subinterpreters": ("subinterpreter", ()),
 }
 
 
@@ -171,7 +172,7 @@ def modules(found: Distribution) -> tuple[dict[str, bool], list[str]]:
 
 def probe(python: str, wanted: dict[str, Any], module: str, *, native: bool) -> dict[str, Any]:
     """Import one module in a fresh process."""
-    answer = run(python, "probe.py", {**wanted, "module": module}, ())
+    answer = run(python, "probe", {**wanted, "module": module}, ())
     facts = answer["lines"][0] if answer["lines"] else {}
     ended = {key: value for key, value in answer.items() if key not in {"lines", "during"}}
     if not facts and not ended:
@@ -190,11 +191,13 @@ def run(
     """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
         request = json.dumps({**wanted, "output": output.name})
-        command = [python, "-X", "faulthandler", *options, str(HERE / program), request]
+        command = [
+            python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}", request
+        ]  # fmt: skip
         print("$", *command, flush=True)
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
+                command, cwd=PROGRAMS, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
             )
             hung = not waited(process)
             errors.seek(0)
@@ -251,7 +254,7 @@ def stack(text: str, site: str) -> dict[str, list[str]]:
         for path, line, function in re.findall(
             r'^  File "([^"]+)", line (\d+) in (.+)$', text, re.MULTILINE
         )
-        if not path.startswith(("<frozen importlib", str(HERE)))
+        if not path.startswith(("<frozen importlib", "<frozen runpy", str(PROGRAMS / "inside")))
     ]
     # What follows _Py_DumpStack is the handler itself and the C library's return from it.
     return {"native": native[2:][:FRAMES], "python": python[:FRAMES]}

@@ -10,7 +10,7 @@ import sys
 from concurrent import interpreters  # type: ignore[attr-defined] # new in Python 3.14
 from pathlib import Path
 
-import loaders
+from . import loaders
 
 _ROUNDS = 2
 
@@ -21,9 +21,10 @@ def main() -> None:
     for number in range(1, _ROUNDS + 1):
         interpreter = interpreters.create()
         text = json.dumps({**wanted, "round": number})
-        folder = str(Path(__file__).parent)
+        folder = str(Path(__file__).parents[2])
         interpreter.exec(
-            f"import sys; sys.path.insert(0, {folder!r}); import subinterpreter; subinterpreter.visit({text!r})"
+            f"import sys; sys.path.insert(0, {folder!r})\n"
+            f"from inside.load.subinterpreter import visit; visit({text!r})"
         )
         loaders.journal(wanted, {"begin": f"the end of interpreter {number}"})
         interpreter.close()

@@ -7,7 +7,7 @@ import gc
 import importlib
 import sys
 
-import loaders
+from . import loaders
 
 
 def main() -> None:
