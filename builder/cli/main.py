@@ -137,7 +137,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         )
     else:
         verdicts.print_verdicts(
-            _console, ran.judged, wheelhouse, observer.times.seconds, whole=request.is_whole_matrix
+            _console,
+            document.make_document(ran.judged, loaded),
+            verdicts.collect_remedies(ran.judged),
+            wheelhouse,
+            observer.times.seconds,
+            whole=request.is_whole_matrix,
         )
     raise typer.Exit(farm.exit_code(ran.verdicts) if part is None else ExitCode.ADMISSIBLE)
 
