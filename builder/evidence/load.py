@@ -166,7 +166,7 @@ class Condition(Ending):
         return {line.module: line.error for line in self.lines if line.error is not None}
 
 
-class LoadResult(Model):
+class WheelLoad(Model):
     """What builder/inside/load.py finds out about one wheel."""
 
     install: str | None = None
@@ -200,7 +200,7 @@ class LoadResult(Model):
     """The same in two subinterpreters with a GIL of their own, one after the other."""
 
 
-class LoadAnswer(LoadResult):
+class LoadAnswer(WheelLoad):
     """One item of what builder/inside/load.py answers: the request's item, and what was found out."""
 
     abi: str
@@ -216,7 +216,7 @@ class LoadAnswer(LoadResult):
     """Address of the index it was installed from."""
 
 
-class AbiLoad(LoadResult):
+class AbiLoad(WheelLoad):
     """What loading the wheel for one ABI showed; nothing more is known where it was not tried."""
 
     wheel: str

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 CONTAINER_CODE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
 
-PROGRAMS_FOLDER = "/farm/programs"
-"""Where the package `inside` is put in containers: what they import it by, and nothing else."""
+STRESS_FOLDER = "/farm/programs"
+"""Where `inside` goes for programs that import the package under test, which sees no other name of this folder."""
 
 VERSIONS = ROOT / "jobs" / "program_versions.toml"
 """Which changes of programs changed no answer."""
@@ -73,24 +73,6 @@ def programs_digest(package: str) -> str:
     return version.answers_like
 
 
-@cache
-def stress_programs() -> dict[str, str]:
-    """Return the modules of the package `inside.stress` by path, such as `inside/stress/race.py`: all go together."""
-    modules = [ROOT / "inside" / "__init__.py", *sorted((ROOT / "inside" / "stress").glob("*.py"))]
-    return {module.relative_to(ROOT).as_posix(): module.read_text() for module in modules}
-
-
-@cache
-def stress_digest() -> str:
-    """Return a hash of `stress_programs`."""
-    return digest(stress_programs())
-
-
-def stress_files() -> dict[str, bytes]:
-    """Return the files of `stress_programs` by their absolute path in a container."""
-    return {f"{PROGRAMS_FOLDER}/{name}": text.encode() for name, text in stress_programs().items()}
-
-
 def stress_task(
     program: str,
     *,
@@ -116,8 +98,12 @@ def stress_task(
         image=image,
         # -P: the container's working directory, its root, is not to be imported from.
         command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
-        files={**files, **stress_files(), _REQUEST: json.dumps(request).encode()},
-        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        files={
+            **files,
+            **program_files("stress", STRESS_FOLDER),
+            _REQUEST: json.dumps(request).encode(),
+        },
+        environment={"PYTHONPATH": STRESS_FOLDER},
         collect=output,
         limits=limits,
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.errors import NoRecordError
+from builder.evidence.kinds import is_readable
 from builder.report import document
 from builder.report.site import speeds
 from builder.report.styles import SEVERITY_STYLES, verdict_style
@@ -106,7 +107,8 @@ def read(name: str, store: Store) -> Story:
     if written is not None:
         packages = {package.name: package for package in written.packages}
 
-    story = Story(name=name, package=packages.get(name), jobs=store.newest_evidence_of(name))
+    jobs = [job for job in store.newest_evidence_of(name) if is_readable(job)]
+    story = Story(name=name, package=packages.get(name), jobs=jobs)
     if story.package is None and not story.jobs:
         raise NoRecordError(name, store.wheelhouse, tuple(packages))
 
