@@ -554,13 +554,13 @@ class Run:
 
     Attributes:
         what: what was seen: crash, hang, wrong, race; and `gil` where the GIL was on.
-        races: places of the races, as sorted texts.
+        races: places of the races, as sorted texts, and their locations.
         output: what it printed.
         signal: the name of the signal it crashed by, or nothing.
     """
 
     what: frozenset[str]
-    races: frozenset[tuple[str, ...]]
+    races: dict[tuple[str, ...], list[reports.Location]]
     output: str
     signal: str = ""
 
@@ -621,15 +621,15 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.poll() is not None
 
 
-def _find_own_races(text: str, modules: set[str]) -> frozenset[tuple[str, ...]]:
-    """Return the places of the races that are the package's own."""
-    races = set()
+def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
+    """Return the races that are the package's own, by their places; of those at the same places, the first."""
+    races: dict[tuple[str, ...], list[reports.Location]] = {}
     for report in reports.parse(text):
         attribution = reports.attribute(report, modules)
         if attribution["owner"] == "package":
-            races.add(tuple(attribution["places"]))
+            races.setdefault(tuple(attribution["places"]), attribution["locations"])
 
-    return frozenset(races)
+    return races
 
 
 def _name_fault(returncode: int) -> str:
