@@ -22,7 +22,7 @@ from builder.evidence.exercise import ExerciseAnswer, OwnTests
 from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import exercise, race, runner, speed
+from builder.inside.stress import exercise, installing, race, runner, speed
 
 REPORT = """\
 ==================
@@ -274,7 +274,7 @@ def test_race_answers_as_described(
 ):
     # What learns how to call a package needs a newer interpreter than the farm may run on.
     monkeypatch.setattr(runner, "learn", lambda *_: SURFACE)
-    request = {
+    request: dict[str, Any] = {
         "python": sys.executable, "race_python": sys.executable, "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
@@ -305,7 +305,7 @@ def test_speed_answers_as_described(site: Path, tmp_path: Path, monkeypatch: pyt
     refused = SpeedAnswer.check(as_json(speed.measure(request)))
     assert refused.unknown is not None
 
-    monkeypatch.setattr(speed.installing, "install", lambda *_: None)
+    monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setenv("PYTHONPATH", str(site))
     answer = SpeedAnswer.check(as_json(speed.measure(request)))
     assert answer.model_fields_set == set(SpeedAnswer.model_fields) - {"unknown"}
