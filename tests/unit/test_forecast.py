@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,16 @@ def test_it_takes_as_long_as_the_durations_on_record_say():
         "sdist": 1,
         "what it needs runs first": len(pending) - 1,
     }
+
+
+def test_the_json_of_a_forecast_names_jobs_by_the_text_of_their_ids():
+    told = forecast_of(made(foo="another"), made())
+    document = json.loads(json.dumps(report.forecast_json(told, ROOM)))
+    jobs = {job["id"]: job for job in document["jobs"]}
+    build = jobs["build:foo@debian-12"]
+    assert build["needs"] == ["image:builder-debian-12", "image:index"]
+    assert (build["known"], build["why"], build["after"]) == (False, ["sdist"], [])
+    assert jobs["audit:foo@debian-12"]["after"] == ["build:foo@debian-12"]
+    verify = jobs["image:verify-debian-12"]
+    assert verify["needs"] == ["image:debian-12", "image:interpreters"]
+    assert verify["known"]
