@@ -72,7 +72,9 @@ def publish(
     def text_of(channel: str, project: str) -> str:
         return render_listing(given[channel][project])
 
-    return Publication(snapshot=store.add_snapshot(listed, text_of), changed_projects=changed)
+    return Publication(
+        snapshot=store.publications.add_snapshot(listed, text_of), changed_projects=changed
+    )
 
 
 def _publish_channel(
@@ -113,7 +115,7 @@ def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
         for project, files in content.items()
         for entry in files
     }
-    first = store.claim_paths(paths)
+    first = store.publications.claim_paths(paths)
     return {
         project: tuple(
             entry

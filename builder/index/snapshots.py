@@ -33,7 +33,7 @@ class Snapshot:
 
 def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
     """Return every snapshot that is kept, the newest publication first."""
-    rows = store.snapshots()
+    rows = store.publications.snapshots()
     return tuple(
         Snapshot(id=identity, published_at=at, projects=projects, is_current=place == 0)
         for place, (identity, at, projects) in enumerate(rows)
@@ -42,11 +42,12 @@ def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
 
 def current_manifests(store: Store) -> dict[str, Manifest]:
     """Return what the channels hold now; both are empty where nothing was published yet."""
-    kept = store.snapshots()
+    kept = store.publications.snapshots()
     if not kept:
         return {SERVED_CHANNEL: {}, QUARANTINE_CHANNEL: {}}
     return {
-        channel: _load_manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()
+        channel: _load_manifest(store, tree)
+        for channel, tree in store.publications.snapshot(kept[0][0]).items()
     }
 
 
@@ -66,7 +67,7 @@ def rollback(store: Store, wanted: str = "") -> Publication:
         raise UnknownSnapshotError(wanted, tuple(one.id for one in kept))
     channels = {
         channel: _load_manifest(store, tree)
-        for channel, tree in store.snapshot(fitting[0].id).items()
+        for channel, tree in store.publications.snapshot(fitting[0].id).items()
     }
     served, quarantine = channels[SERVED_CHANNEL], channels[QUARANTINE_CHANNEL]
     for entries in (*served.values(), *quarantine.values()):
@@ -83,5 +84,5 @@ def rollback(store: Store, wanted: str = "") -> Publication:
 
 
 def _load_manifest(store: Store, tree: dict[str, str]) -> Manifest:
-    texts = store.listings(tree.values())
+    texts = store.publications.listings(tree.values())
     return {project: parse_listing(texts[digest]) for project, digest in tree.items()}

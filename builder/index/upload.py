@@ -161,7 +161,7 @@ def upload(
     entries = [
         entry for files in current_manifests(store)[SERVED_CHANNEL].values() for entry in files
     ]
-    known = store.uploads(to.url)
+    known = store.publications.uploads(to.url)
     names = {filename for filename, _ in known}
     done: list[UploadResult] = []
     try:
@@ -172,7 +172,7 @@ def upload(
                 continue
             done.append(_upload_file(entry, store, to, stop, replaces=entry.filename in names))
             if done[-1].outcome is not UploadOutcome.REFUSED:
-                store.add_upload(to.url, entry.filename, entry.sha256)
+                store.publications.add_upload(to.url, entry.filename, entry.sha256)
     finally:
         to.close()
     return tuple(done)

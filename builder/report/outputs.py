@@ -23,7 +23,7 @@ def write_report(document: Document, store: Store, run: str) -> None:
         store: the wheelhouse; the caller holds its lock.
         run: the run they are of.
     """
-    store.add_verdicts(
+    store.publications.add_verdicts(
         run,
         (
             (package.name, package.version, abi, part.verdict, part.reason)
@@ -32,10 +32,10 @@ def write_report(document: Document, store: Store, run: str) -> None:
         ),
     )
     folder = store.wheelhouse / "report"
-    past = make_history(store.verdicts())
+    past = make_history(store.publications.verdicts())
     runs = {
         key: site.RunEntry(id=key, started_at=start, ended_at=end, outcome=outcome or "")
-        for key, start, end, outcome in store.runs()
+        for key, start, end, outcome in store.publications.runs()
     }
     material = site.SiteData(
         document=document, history=past, run=run, runs=runs, logs=_logs_by_package(store)
