@@ -25,11 +25,11 @@ def describe(files: Iterable[ServedFile], store: Store) -> Manifest:
         store: has every file.
     """
     wanted = list(files)
-    known = store.distributions()
+    known = store.publications.distributions()
     missing = {file.sha256 for file in wanted} - known.keys()
     if missing:
         _add_distributions(sorted(missing), store)
-        known = store.distributions()
+        known = store.publications.distributions()
 
     return make_manifest(_iter_entries(wanted, known))
 
@@ -53,21 +53,27 @@ def _iter_entries(
 
 def _add_distributions(hashes: Iterable[str], store: Store) -> None:
     """Record what the metadata of wheels says, of all of them in one transaction."""
+    rows: list[tuple[str, str, str, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "METADATA"
-        store.add_distributions([_extract_metadata(sha256, store, scratch) for sha256 in hashes])
+        for sha256 in hashes:
+            metadata, requires_python = _extract_metadata(sha256, store, scratch)
+            size_bytes = store.file(sha256).stat().st_size
+            rows.append((sha256, metadata, requires_python, size_bytes))
+
+    store.publications.add_distributions(rows)
 
 
-def _extract_metadata(sha256: str, store: Store, scratch: Path) -> tuple[str, str, str]:
-    """Take METADATA out of a wheel and keep it; a wheel that cannot be read is served without.
+def _extract_metadata(sha256: str, store: Store, scratch: Path) -> tuple[str, str]:
+    """Keep the METADATA of a wheel in the store; a wheel that cannot be read is served without.
 
     Returns:
-        sha256 of the wheel, sha256 of its METADATA, and `requires-python`.
+        sha256 of its METADATA, and `requires-python`; empty where it cannot be read.
     """
     try:
         content, raw = wheel_metadata_bytes(store.file(sha256))
     except NotADistributionError:
-        return sha256, "", ""
+        return "", ""
 
     scratch.write_bytes(content)
-    return sha256, store.add_file(scratch), raw.get("requires_python", "")
+    return store.add_file(scratch), raw.get("requires_python", "")

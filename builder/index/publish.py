@@ -74,7 +74,7 @@ def publish(
     def render_project(channel: str, project: str) -> str:
         return render_listing(manifests[channel][project])
 
-    snapshot = store.add_snapshot(digests, render_project)
+    snapshot = store.publications.add_snapshot(digests, render_project)
     return Publication(snapshot=snapshot, changed_projects=changed)
 
 
@@ -136,7 +136,7 @@ def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
     for project, files in content.items():
         for entry in files:
             sha256_by_path[f"{channel}/{project}/{entry.filename}"] = entry.sha256
-    first_sha256 = store.claim_paths(sha256_by_path)
+    first_sha256 = store.publications.claim_paths(sha256_by_path)
 
     placed: dict[str, tuple[Entry, ...]] = {}
     for project, files in content.items():

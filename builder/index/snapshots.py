@@ -36,7 +36,9 @@ class Snapshot:
 def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
     """Return every snapshot that is kept, the newest publication first."""
     snapshots: list[Snapshot] = []
-    for position, (snapshot_id, published_at, projects) in enumerate(store.snapshots()):
+    for position, (snapshot_id, published_at, projects) in enumerate(
+        store.publications.snapshots()
+    ):
         snapshot = Snapshot(
             id=snapshot_id,
             published_at=published_at,
@@ -108,10 +110,10 @@ def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
 
 
 def _load_channels(store: Store, snapshot: Snapshot) -> dict[str, Manifest]:
-    trees = store.snapshot(snapshot.id)
+    trees = store.publications.snapshot(snapshot.id)
     return {channel: _load_manifest(store, tree) for channel, tree in trees.items()}
 
 
 def _load_manifest(store: Store, tree: dict[str, str]) -> Manifest:
-    texts = store.listings(tree.values())
+    texts = store.publications.listings(tree.values())
     return {project: parse_listing(texts[digest]) for project, digest in tree.items()}

@@ -185,7 +185,7 @@ def upload(
     entries: list[Entry] = []
     for files in current_manifests(store)[SERVED_CHANNEL].values():
         entries.extend(files)
-    uploaded = store.uploads(target.url)
+    uploaded = store.publications.uploads(target.url)
     uploaded_names = {filename for filename, _ in uploaded}
 
     results: list[UploadResult] = []
@@ -200,7 +200,7 @@ def upload(
             result = _upload_file(entry, store, target, stop, replaces=replaces)
             results.append(result)
             if result.outcome is not UploadOutcome.REFUSED:
-                store.add_upload(target.url, entry.filename, entry.sha256)
+                store.publications.add_upload(target.url, entry.filename, entry.sha256)
     finally:
         target.close()
 
