@@ -54,7 +54,10 @@ def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
         )
         by_id = {scenario["id"]: scenario for scenario in request["plan"]}
         seen.sort(
-            key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]]))
+            key=lambda event: (
+                event["what"] != "crash",
+                scenarios.count_calls(by_id[event["scenario"]]),
+            )
         )
         prover = Prover(
             plain,

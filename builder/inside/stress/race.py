@@ -117,11 +117,11 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     tested = tests_raced(request, race, native, {tuple(event["places"]) for event in races})
     own = sorted(
         (event for event in races if is_own(event)),
-        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
+        key=lambda event: scenarios.count_calls(by_id[event["scenario"]]),
     )
     harms = sorted(
         (event for event in events if event["what"] in {"crash", "hang"}),
-        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
+        key=lambda event: scenarios.count_calls(by_id[event["scenario"]]),
     )
     return {
         "surface": {
