@@ -14,7 +14,7 @@ tests/test_put.py::test_many[a b] was not run in parallel: uses the thread_unsaf
 
 
 def test_every_test_in_one_thread_is_named_with_its_reason():
-    assert owntests._single(REPORT) == {
+    assert owntests._find_single_threaded(REPORT) == {
         "tests/test_put.py::test_warns": "calls thread-unsafe function: warns",
         "tests/test_put.py::test_many[a b]": "uses the thread_unsafe marker",
     }
@@ -22,4 +22,4 @@ def test_every_test_in_one_thread_is_named_with_its_reason():
 
 @pytest.mark.parametrize("text", ["", "====\nAll tests were run in parallel! \n"])
 def test_where_all_ran_in_parallel_none_is_named(text: str):
-    assert owntests._single(text) == {}
+    assert owntests._find_single_threaded(text) == {}

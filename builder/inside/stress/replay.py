@@ -26,11 +26,11 @@ def main() -> None:
     )
     if facts["install"] is None and request["race_wheel"]:
         site = "/tmp/race-site"
-        facts["install"] = installing.beside(
+        facts["install"] = installing.install_beside(
             "/tmp/site", request["race_wheel"], request["plain_python"], site
         )
     if facts["install"] is None:
-        _, native = installing.modules(request["name"], site)
+        _, native = installing.find_modules(request["name"], site)
         interpreter = runner.Interpreter(
             request["python"], site, race=request["race"], patience_s=_PATIENCE_S
         )

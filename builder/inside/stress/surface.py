@@ -40,7 +40,7 @@ _IDLE_SLOTS = {
 }  # fmt: skip
 """Attributes that are not callables of their own: they come with every type, or another attribute stands for them."""
 
-_Named = tuple[str, Any]
+_Named = tuple[str, object]
 """The name of a class or a function, and itself."""
 
 
@@ -109,7 +109,7 @@ class Surface:
             elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
 
-    def _is_own(self, value: Any, module: types.ModuleType) -> bool:
+    def _is_own(self, value: object, module: types.ModuleType) -> bool:
         """Return whether a value that a module holds is of the distribution."""
         home = str(getattr(value, "__module__", None) or module.__name__)
         is_of_package = home.partition(".")[0] in self.roots
@@ -134,7 +134,7 @@ class Surface:
         if self._is_own(kind, first_native):
             self._survey_type(sys.modules.get(kind.__module__, first_native), kind)
 
-    def find_native_name(self, function: Any, owner: object = None) -> str | None:
+    def find_native_name(self, function: object, owner: object = None) -> str | None:
         """Return the name in `callables` of a callable that was called, or None where it is not one of them.
 
         Args:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 300
-"""How long to wait for a callback, in milliseconds: as long as learn.py lets a call take."""
+"""How long to wait for a callback, in milliseconds: code that never calls back must not hold up a scenario. Not measured."""
 
 Parameter = tuple[str, str]
 """Name and annotation of a parameter; the annotation is empty where there is none."""
