@@ -108,7 +108,8 @@ def _well_kept(folder: Path) -> list[Case]:
         place = folder / requirement
         place.mkdir()
         found += [
-            Case(fault="", code="", path=path) for path in read.upstream(requirement, place, store)
+            Case(fault="", code="", path=path)
+            for path in read.download_upstream_wheels(requirement, place, store)
         ]
     store.close()
     return found
@@ -140,7 +141,7 @@ def _import(docker: Engine, cases: Sequence[Case], folder: Path) -> dict[str, st
 
 def _wheelfarm(case: Case) -> str:
     """Count the code that was planted, not just any; of a good wheel, anything that is an error."""
-    found = read.check(case.path).findings
+    found = read.check_wheel(case.path).findings
     if case.code:
         codes = {finding.code for finding in found}
         return case.code if codes == {case.code} else ""

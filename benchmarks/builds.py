@@ -145,7 +145,7 @@ class Farm:
         shutil.copytree(ready / "wheelhouse", folder / "wheelhouse")
         store = Store(folder / "wheelhouse")
         keys = [key for key, job, *_ in store.evidence_rows() if not job.startswith("image:")]
-        store.forget_old(keys, [], 0.0)
+        store.delete_old(keys, [], 0.0)
         self._farm_id = store.farm_id
         shutil.rmtree(store.folder / "index", ignore_errors=True)
         store.close()
@@ -192,7 +192,7 @@ class Farm:
         uses = [
             one.facts["compiler_cache"]
             for name in self._sdists
-            for one in store.newest_of(name)
+            for one in store.newest_evidence_of(name)
             if one.job == f"build:{name}@{BASE}"
         ]
         store.close()

@@ -417,7 +417,9 @@ def run_coverage(root: Path, package: str, workers: str = "auto") -> float:
             "tests/unit",
         ]
         environment = {**os.environ, "COVERAGE_FILE": str(Path(folder) / "data")}
-        ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
         if ended.returncode:
             raise TestsFailedError(ended.stdout + ended.stderr)
 

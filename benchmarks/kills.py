@@ -181,11 +181,11 @@ def _try(
 def _lose(wheelhouse: Path, chance: random.Random) -> tuple[list[str], float]:
     """Take evidence away, and at times what was published; return the jobs, and how long that takes, in seconds."""
     store = Store(wheelhouse)
-    took = store.seconds_of()
+    took = store.recorded_durations()
     lost = [job for job in sorted(took) if chance.random() < LOST.get(job.partition(":")[0], 0.0)]
     for job in lost:
         store._database.execute("DELETE FROM evidence WHERE job = ?", (job,))
-    store.forget("seal")
+    store.delete_note("seal")
     store.close()
     if chance.random() < 0.5:
         for path in (wheelhouse / "verdicts.json", wheelhouse / "simple/.published"):

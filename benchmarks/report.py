@@ -24,11 +24,11 @@ from selenium.webdriver.chrome.service import Service
 
 from builder.config.matrix import Matrix
 from builder.farm import run as farm
-from builder.judge.bases import Outcome
+from builder.judge.bases import BaseOutcome
 from builder.judge.findings import Finding
-from builder.judge.package import Judged, Judgement, Wheel
+from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.judge.speed import Ratio, Speed
-from builder.judge.threads import Exercised
+from builder.judge.threads import ThreadCoverage
 from builder.report import document, outputs
 from builder.sources import Source
 from builder.store.store import Store
@@ -82,7 +82,7 @@ def main() -> None:
             with timed(f"{name}_index", found):
                 farm.publish(judged, matrix, store)
             with timed(f"{name}_report", found):
-                outputs.write(document.write(judged, matrix, store.wheelhouse), store, run)
+                outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, run)
             store.end_run(run, "done")
         overview = store.wheelhouse / "report" / "index.html"
         found["overview_bytes"] = overview.stat().st_size
@@ -101,7 +101,7 @@ def timed(name: str, found: dict[str, float]) -> Iterator[None]:
     found[f"{name}_cpu_s"] = round(time.process_time() - used, 2)
 
 
-def package(number: int, store: Store, *, worse: bool) -> Judged:
+def package(number: int, store: Store, *, worse: bool) -> JudgedPackage:
     name = f"package-{number}"
     source = Source(
         name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0" * 64
@@ -119,16 +119,17 @@ def package(number: int, store: Store, *, worse: bool) -> Judged:
             wheels=tuple(wheels(name, abi, store)),
             findings=(finding,) * (verdict is not Verdict.COMPATIBLE),
             loaded_on=BASES,
-            on=dict.fromkeys(
-                BASES, Outcome.FAILS if verdict is Verdict.IMPORT_FAILURE else Outcome.IMPORTS
+            base_outcomes=dict.fromkeys(
+                BASES,
+                BaseOutcome.FAILS if verdict is Verdict.IMPORT_FAILURE else BaseOutcome.IMPORTS,
             ),
-            exercised=Exercised(callables=40, under_threads=30, detector=True),
+            coverage=ThreadCoverage(callables=40, under_threads=30, detector=True),
         )
     ratio = Ratio(low=0.7, median=0.9, high=1.1)
     threads = dict.fromkeys((1, 2, 4), ratio)
     speed = Speed(calls=8, tried=9, cpus=2, baseline=ABIS[0], throughput=dict.fromkeys(ABIS, threads),
                   machine={1: 1.0, 2: 2.0, 4: 2.0}, cost=ratio, plain_cost=1.1)  # fmt: skip
-    return Judged(name=name, version="1.0", source=source, abis=abis, speed=speed)
+    return JudgedPackage(name=name, version="1.0", source=source, abis=abis, speed=speed)
 
 
 def wheels(name: str, abi: str, store: Store) -> Iterator[Wheel]:

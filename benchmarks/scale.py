@@ -23,7 +23,7 @@ from builder.farm import unchanged
 from builder.index import Entry
 from builder.plan import graph as plan
 from builder.plan import schedule
-from builder.plan.resources import Room
+from builder.plan.resources import Resources
 from builder.sources import Source
 from builder.store import job_ids
 from builder.store.store import Store
@@ -131,7 +131,7 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
     """Publish `count` packages of four wheels each, then one more wheel, a few times over."""
     shutil.rmtree(folder, ignore_errors=True)
     store = Store(folder)
-    content = index.manifest(
+    content = index.make_manifest(
         _entry(number, tag, store) for number in range(count) for tag in WHEELS
     )
     began = time.perf_counter()
@@ -181,14 +181,14 @@ def makespans(seeded: Path, seed: int = 8314) -> dict[int, float]:
     names = [synthetic.name_of(number) for number in range(SIMULATED)]
     loaded = matrix.parse({"packages": {name: {} for name in names}}, Path("matrix.toml"))
     found = dict(_sources(names))
-    graph = plan.make(loaded, found, {}, catalog.load(), Package(), EFFORTS[synthetic.EFFORT])
+    graph = plan.make_plan(loaded, found, {}, catalog.load(), Package(), EFFORTS[synthetic.EFFORT])
     needs = {job.id: job.needs for job in graph.jobs.values() if not job.id.startswith("image:")}
     took = _durations(needs, seeded, random.Random(seed))
-    taken = {job: Room(cpus=1, memory_bytes=0) for job in needs}
+    taken = {job: Resources(cpus=1, memory_bytes=0) for job in needs}
     played = {
-        slots: schedule.simulate(needs, took, taken, Room(cpus=slots, memory_bytes=1)) for slots in SLOTS
+        slots: schedule.simulate(needs, took, taken, Resources(cpus=slots, memory_bytes=1)) for slots in SLOTS
     }  # fmt: skip
-    return {slots: one.makespan_s / one.bound_s for slots, one in played.items()}
+    return {slots: one.makespan_s / one.lower_bound_s for slots, one in played.items()}
 
 
 def _sources(names: list[str]) -> Iterator[tuple[str, Source]]:
@@ -205,12 +205,14 @@ def _durations(
 ) -> dict[str, float]:
     """Return what each job takes: what its kind took in the seed; a build, times a factor from a long-tailed spread."""
     store = Store(seeded / "wheelhouse")
-    recorded = {job_ids.kind_of(job): seconds for job, seconds in store.seconds_of().items()}
+    recorded = {
+        job_ids.job_kind(job): seconds for job, seconds in store.recorded_durations().items()
+    }
     store.close()
     factors: dict[str, float] = {}
     took = {}
     for job in needs:
-        package = job_ids.package_of(job)
+        package = job_ids.job_package(job)
         factor = factors.setdefault(package, random_.lognormvariate(0, 1))
-        took[job] = recorded[job_ids.kind_of(job)] * (factor if job.startswith("build:") else 1.0)
+        took[job] = recorded[job_ids.job_kind(job)] * (factor if job.startswith("build:") else 1.0)
     return took

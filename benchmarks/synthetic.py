@@ -18,19 +18,19 @@ from packaging.version import Version
 
 from builder import host
 from builder.config import catalog, matrix
-from builder.config.effort import EFFORTS, Level
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
-from builder.jobs.job import asked as asked_with
+from builder.jobs.job import hash_key_parts as asked_with
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.sources.resolve import query
+from builder.sources.resolve import resolution_key
 from builder.store import job_ids
 from builder.store.evidence import Evidence
 from builder.store.store import Store
 from tests.corpus import make_sdist
 
 SEED = "steady"
-EFFORT = Level.QUICK
+EFFORT = EffortLevel.QUICK
 
 
 def seed(folder: Path) -> None:
@@ -60,12 +60,12 @@ def write(count: int, seeded: Path, folder: Path) -> None:
     found = {name: _source(place, name, names, store) for place, name in enumerate(names)}
     table = catalog.load()
     python = Version(table.releases[table.abis[loaded.abis[0]].release].version)
-    asked = query(loaded, names, host.index_settings().urls, python)
+    asked = resolution_key(loaded, names, host.index_settings().urls, python)
     with store._transaction():
         store.record_resolution(
             asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}}
         )
-        graph = plan.make(loaded, found, {}, table, Package(), EFFORTS[EFFORT])
+        graph = plan.make_plan(loaded, found, {}, table, Package(), EFFORTS[EFFORT])
         _fill(graph, _templates(seeded), store)
     store.close()
 
@@ -111,7 +111,7 @@ def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> Non
     ended: dict[str, Evidence] = {}
     for job in graph.jobs.values():
         inputs = {need: ended[need] for need in job.needs}
-        own = job_ids.package_of(job.id)
+        own = job_ids.job_package(job.id)
         template = templates[
             job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id
         ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from builder.finding_codes import FindingCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -23,15 +25,15 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3
-    """No fault was shown, but for at least one package the farm could not tell."""
+    """No fault was shown, but at least one package is undetermined: the infrastructure failed."""
     ENGINE = 4
     """No container engine answers. Nothing ran."""
-    HELD = 5
-    """Another farm holds this wheelhouse. Nothing ran."""
+    LOCKED = 5
+    """Another process has locked this wheelhouse. Nothing ran."""
     WARNINGS = 6
     """`check` found warnings, and nothing worse."""
     INTERNAL = 70
-    """A mistake in the farm itself (sysexits.h: EX_SOFTWARE)."""
+    """A bug in wheelfarm (sysexits.h: EX_SOFTWARE)."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C or a termination signal; the next run goes on from here."""
 
@@ -113,7 +115,7 @@ class ReplayError(FarmError):
         )
 
 
-class NothingKnownError(FarmError):
+class NoRecordError(FarmError):
     """A wheelhouse knows nothing of a package."""
 
     exit_code = ExitCode.USAGE
@@ -182,15 +184,16 @@ class EngineMissingError(FarmError):
         super().__init__("\n".join(("no container engine answers", *lines, remedy)))
 
 
-class WheelhouseHeldError(FarmError):
-    """Another farm is at work in this wheelhouse."""
+class WheelhouseLockedError(FarmError):
+    """Another process works in this wheelhouse and has locked it."""
 
-    exit_code = ExitCode.HELD
+    exit_code = ExitCode.LOCKED
 
     def __init__(self, wheelhouse: Path, holder: str) -> None:
         self.holder = holder
         super().__init__(
-            f"{wheelhouse} is held by another farm ({holder}). Wait for it, stop it, or use --wheelhouse DIR."
+            f"{wheelhouse} is locked by another wheelfarm process ({holder}). "
+            "Wait for it, stop it, or use --wheelhouse DIR."
         )
 
 
@@ -205,16 +208,18 @@ class NoSpaceError(FarmError):
         )
 
 
-class CannotTellError(Exception):
-    """A job could not find out what it was asked: the infrastructure failed, not the package.
+class InfrastructureError(FarmError):
+    """The infrastructure failed, so that nothing can be said about a package.
 
-    The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
+    Inside a job it stops nothing else: the job's evidence becomes `undetermined` with this text as the reason.
 
     Attributes:
-        code: the finding it becomes (builder/judge/findings.py).
+        code: the finding it becomes (builder/judge/codes.toml).
     """
 
-    def __init__(self, reason: str, *, code: str = "WF902") -> None:
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, reason: str, *, code: FindingCode = "WF902") -> None:
         self.code = code
         super().__init__(reason)
 

@@ -91,7 +91,7 @@ def ca_bundle() -> Path:
     return Path(certifi.where())
 
 
-def proxies() -> dict[str, str]:
+def proxy_variables() -> dict[str, str]:
     """Return the proxy variables that are set, in both spellings, for tools that read only one."""
     found: dict[str, str] = {}
     for name in _PROXY_VARIABLES:
@@ -105,7 +105,7 @@ def container_environment() -> dict[str, str]:
     """Return what every container with a network gets: CA, proxies and index."""
     return {
         **dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER),
-        **proxies(),
+        **proxy_variables(),
         **index_settings().environment(),
     }
 
@@ -116,7 +116,7 @@ def container_assignments() -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Archive:
+class AptArchive:
     """A distribution's archive as apt on this machine is configured.
 
     Attributes:
@@ -128,7 +128,7 @@ class Archive:
     security: str
 
 
-def distribution() -> str:
+def host_distribution() -> str:
     """Return this machine's distribution as os-release calls it: `debian`, `ubuntu`, …; empty when unknown."""
     try:
         lines = Path("/etc/os-release").read_text().splitlines()
@@ -137,9 +137,9 @@ def distribution() -> str:
     return next((line.partition("=")[2].strip('"') for line in lines if line.startswith("ID=")), "")
 
 
-def archive(name: str) -> Archive | None:
+def host_archive(name: str) -> AptArchive | None:
     """Return where apt on this machine takes a distribution from; None where it is not that distribution."""
-    if distribution() != name:
+    if host_distribution() != name:
         return None
     command = [
         "apt-get",
@@ -163,7 +163,7 @@ def archive(name: str) -> Archive | None:
             security = security or uri
         else:
             main = main or uri
-    return Archive(main=main, security=security or main) if main else None
+    return AptArchive(main=main, security=security or main) if main else None
 
 
 def is_root() -> bool:

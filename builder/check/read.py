@@ -1,6 +1,6 @@
 """Judge wheels built elsewhere, by the rules of a run. What reads them is here, what loads them in builder/loading.py.
 
-The files are read by builder/inside/audit.py in a process of its own with a limit on memory and time, since they may
+The files are read by builder/inside/audit/ in a process of its own with a limit on memory and time, since they may
 come from anywhere.
 """
 
@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 
 _MEMORY_BYTES = 2 << 30
 _TIMEOUT_S = 120
-_READ = f"import sys; sys.path.append({str(ROOT)!r}); from inside import audit; audit.main()"
+_READER_PROGRAM = (
+    f"import sys; sys.path.append({str(ROOT)!r}); from inside.audit.audit import main; main()"
+)
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
 
-_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 class NoWheelError(FarmError):
@@ -49,7 +51,7 @@ class NoWheelError(FarmError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
+class LoadResult:
     """What loading a wheel showed.
 
     Attributes:
@@ -62,7 +64,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NotLoaded:
+class SkippedLoad:
     """Where a wheel was not loaded though it claims to run there, and why."""
 
     abi: str
@@ -71,12 +73,12 @@ class NotLoaded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class CheckedWheel:
     """A wheel with what was found.
 
     Attributes:
         path: the file.
-        facts: see builder/inside/audit.py; empty where they could not be had.
+        facts: see builder/inside/audit/; empty where they could not be had.
         findings: the worst first.
         floors: by family of symbol versions the newest one needed: (version, symbol, object).
         abis: the interpreters of the farm that would take it.
@@ -91,8 +93,8 @@ class Checked:
     floors: Mapping[str, tuple[str, str, str]]
     abis: tuple[str, ...]
     bases: tuple[str, ...]
-    loaded: tuple[Loaded, ...] = ()
-    not_loaded: tuple[NotLoaded, ...] = ()
+    loaded: tuple[LoadResult, ...] = ()
+    not_loaded: tuple[SkippedLoad, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -105,12 +107,14 @@ class Checked:
         return self.findings[0].kind.severity if self.findings else None
 
 
-def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Put findings in the order they are shown in: the worst first."""
-    return tuple(sorted(findings, key=lambda one: (_ORDER[one.kind.severity], one.code)))
+    return tuple(sorted(findings, key=lambda one: (_SEVERITY_ORDER[one.kind.severity], one.code)))
 
 
-def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = True) -> Checked:
+def check_wheel(
+    path: Path, bases: Sequence[Base] | None = None, *, static: bool = True
+) -> CheckedWheel:
     """Judge one wheel file by reading it.
 
     Args:
@@ -127,24 +131,24 @@ def check(path: Path, bases: Sequence[Base] | None = None, *, static: bool = Tru
         )
     wanted = tuple(bases or (base for base in catalog.load().bases.values() if base.enabled))
     tables = interfaces.load()
-    facts = _facts(path)
+    facts = _read_facts(path)
     if isinstance(facts, str):
         broken = Finding(code="WF306", detail=facts, where=path.name)
-        return Checked(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
-    if not static and not facts["faults"] and abi3audit.claims(path.name):
-        facts["abi3audit"] = abi3audit.objections(path, path.name)
-    found = ordered(rules.findings(path.name, facts, wanted, tables))
+        return CheckedWheel(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
+    if not static and not facts["faults"] and abi3audit.claims_stable_abi(path.name):
+        facts["abi3audit"] = abi3audit.run_abi3audit(path, path.name)
+    found = sort_findings(rules.findings(path.name, facts, wanted, tables))
     try:
-        subject = Subject.of(path.name, facts, wanted, tables)
+        subject = Subject.from_filename(path.name, facts, wanted, tables)
     except InvalidWheelFilename:
-        return Checked(path=path, facts=facts, findings=found, floors={}, abis=(), bases=())
-    return Checked(
-        path=path, facts=facts, findings=found, floors=floors.worst(subject), abis=subject.abis,
+        return CheckedWheel(path=path, facts=facts, findings=found, floors={}, abis=(), bases=())
+    return CheckedWheel(
+        path=path, facts=facts, findings=found, floors=floors.newest_needed(subject), abis=subject.abis,
         bases=tuple(base.name for base in subject.bases),
     )  # fmt: skip
 
 
-def with_changes(checked: Sequence[Checked]) -> tuple[Checked, ...]:
+def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, ...]:
     """Add what changed for threads since an older release, where a wheel of it for the same ABI was given too."""
     names = {
         one.path: parse_wheel_filename(one.filename) for one in checked if one.facts and one.abis
@@ -160,17 +164,17 @@ def with_changes(checked: Sequence[Checked]) -> tuple[Checked, ...]:
         ]  # fmt: skip
         if older:
             before, other = max(older, key=lambda pair: pair[0])
-            if told := "; ".join(thread_signs.changed(other.facts, one.facts)):
+            if told := "; ".join(thread_signs.describe_changes(other.facts, one.facts)):
                 change = Finding(
                     code="WF620", detail=f"since {before} it {told}", where=one.filename
                 )
-                found.append(replace(one, findings=ordered((*one.findings, change))))
+                found.append(replace(one, findings=sort_findings((*one.findings, change))))
                 continue
         found.append(one)
     return tuple(found)
 
 
-def exit_code(checked: Iterable[Checked]) -> ExitCode:
+def worst_exit_code(checked: Iterable[CheckedWheel]) -> ExitCode:
     """Return the exit code of the worst severity: 1 for errors, 6 for warnings, 0 for less."""
     found = {one.severity for one in checked}
     if Severity.ERROR in found:
@@ -178,11 +182,11 @@ def exit_code(checked: Iterable[Checked]) -> ExitCode:
     return ExitCode.WARNINGS if Severity.WARNING in found else ExitCode.ADMISSIBLE
 
 
-def _limit() -> None:
+def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 
-def _facts(path: Path) -> dict[str, Any] | str:
+def _read_facts(path: Path) -> dict[str, Any] | str:
     """Read a wheel in a process of its own; return its facts, or why there are none."""
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
@@ -191,14 +195,14 @@ def _facts(path: Path) -> dict[str, Any] | str:
             "-I",
             "-S",
             "-c",
-            _READ,
+            _READER_PROGRAM,
             str(output),
             "--no-auditwheel",
             str(path.absolute()),
         ]
         try:
             done = subprocess.run(
-                command, cwd=scratch, env={"TMPDIR": scratch}, preexec_fn=_limit, capture_output=True, text=True,
+                command, cwd=scratch, env={"TMPDIR": scratch}, preexec_fn=_limit_memory, capture_output=True, text=True,
                 timeout=_TIMEOUT_S, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -210,7 +214,7 @@ def _facts(path: Path) -> dict[str, Any] | str:
         return facts
 
 
-def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
+def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:
     """Download the wheels of a release for the farm's interpreters on Linux x86-64 from the index.
 
     Args:
@@ -222,7 +226,7 @@ def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
         NoWheelError: it is no such requirement, or the index has no such wheel.
     """
     from builder import host
-    from builder.sources.client import Index, IndexSilentError, WrongFileError
+    from builder.sources.client import FileMismatchError, Index, NoIndexAnswerError
 
     name, _, version = requirement.partition("==")
     if not re.fullmatch(r"[\w.-]+", name) or not version:
@@ -233,11 +237,11 @@ def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
         releases = index.releases(str(canonicalize_name(name))) or ()
         release = next((one for one in releases if str(one.version) == version), None)
         for file in release.wheels if release else ():
-            if _serves(file.filename):
+            if _is_for_farm(file.filename):
                 link = folder / file.filename
                 link.symlink_to(store.file(index.download(file)))
                 found.append(link)
-    except (IndexSilentError, WrongFileError) as error:
+    except (NoIndexAnswerError, FileMismatchError) as error:
         raise NoWheelError(f"{requirement}: {error}") from None
     if not found:
         raise NoWheelError(
@@ -246,10 +250,10 @@ def upstream(requirement: str, folder: Path, store: Store) -> list[Path]:
     return found
 
 
-def _serves(filename: str) -> bool:
+def _is_for_farm(filename: str) -> bool:
     tables = interfaces.load()
     try:
-        subject = Subject.of(filename, {}, (), tables)
+        subject = Subject.from_filename(filename, {}, (), tables)
     except InvalidWheelFilename:
         return False
-    return bool(subject.abis) and subject.promised is not None
+    return bool(subject.abis) and subject.policy is not None

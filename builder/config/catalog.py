@@ -99,7 +99,7 @@ class Catalog(_Row):
         return min((self.bases[name] for name in names), key=lambda base: base.glibc_version)
 
 
-def _named(table: dict[str, dict[str, object]], field: str) -> dict[str, dict[str, object]]:
+def _insert_names(table: dict[str, dict[str, object]], field: str) -> dict[str, dict[str, object]]:
     return {name: {field: name, **row} for name, row in table.items()}
 
 
@@ -115,8 +115,8 @@ def load() -> Catalog:
     return Catalog.model_validate(
         {
             "distributions": bases["distributions"],
-            "bases": _named(bases["bases"], "name"),
-            "releases": _named(interpreters["releases"], "version"),
-            "abis": _named(interpreters["abis"], "name"),
+            "bases": _insert_names(bases["bases"], "name"),
+            "releases": _insert_names(interpreters["releases"], "version"),
+            "abis": _insert_names(interpreters["abis"], "name"),
         }
     )

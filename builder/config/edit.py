@@ -13,7 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from builder.config import matrix as matrices
 from builder.errors import MatrixError
-from builder.store.files import written_aside
+from builder.store.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +60,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Edit:
+class MatrixEdit:
     """A matrix as it was and as it will be."""
 
     before: str
@@ -68,7 +68,7 @@ class Edit:
     changes: tuple[Change, ...]
 
 
-def edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) -> Edit:
+def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) -> MatrixEdit:
     """Work out a matrix with further packages. Writes nothing.
 
     Args:
@@ -81,21 +81,21 @@ def edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) ->
         MatrixError: the matrix is wrong, or cannot take the packages.
     """
     before = _read(path)
-    tables = _tables(before, path)
-    changes = tuple(_change(entry, tables.get(entry.name), update=update) for entry in entries)
+    tables = _package_tables(before, path)
+    changes = tuple(_plan_change(entry, tables.get(entry.name), update=update) for entry in entries)
     actions = {change.name: change.action for change in changes}
-    after = _updated(
+    after = _update_tables(
         before, [entry for entry in entries if actions[entry.name] is Action.CHANGED], path
     )
-    after = _appended(
+    after = _append_tables(
         after, [entry for entry in entries if actions[entry.name] is Action.ADDED], heading
     )
     if after != before:
-        _check(after, path)
-    return Edit(before=before, after=after, changes=changes)
+        _check_result(after, path)
+    return MatrixEdit(before=before, after=after, changes=changes)
 
 
-def write(path: Path, edited: Edit) -> None:
+def write_edit(path: Path, edited: MatrixEdit) -> None:
     """Put an edited matrix in the old one's place, whole or not at all.
 
     Raises:
@@ -108,7 +108,7 @@ def write(path: Path, edited: Edit) -> None:
             path, [("", "was changed by somebody else meanwhile; nothing was written, try again")]
         )
     try:
-        with written_aside(path.resolve()) as aside:
+        with atomic_write(path.resolve()) as aside:
             aside.write_bytes(edited.after.encode())
     except OSError as error:
         raise MatrixError(path, [("", f"cannot be written: {error.strerror}")]) from None
@@ -123,24 +123,24 @@ def _read(path: Path) -> str:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
 
 
-def _tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
+def _package_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
     """Return the tables by canonical name. A matrix that is wrong is refused as ever; an empty one is not."""
     if not text.strip():
         return {}
-    data = _parsed(text, path)
+    data = _parse(text, path)
     if data.get("packages"):
         matrices.parse(data, path)
     return {str(canonicalize_name(name)): table for name, table in data.get("packages", {}).items()}
 
 
-def _parsed(text: str, path: Path) -> dict[str, Any]:
+def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
 
 
-def _change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Change:
+def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Change:
     pin = entry.version.removeprefix("==")
     if table is None:
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
@@ -162,7 +162,7 @@ def _change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Chan
     return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
 
-def _updated(text: str, entries: Iterable[Entry], path: Path) -> str:
+def _update_tables(text: str, entries: Iterable[Entry], path: Path) -> str:
     listed = list(entries)
     if not listed:
         return text
@@ -182,7 +182,7 @@ def _updated(text: str, entries: Iterable[Entry], path: Path) -> str:
     return tomlkit.dumps(document)
 
 
-def _appended(text: str, entries: Sequence[Entry], heading: str) -> str:
+def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
     """Put new tables after everything else, where TOML takes them whatever stands before."""
     if not entries:
         return text
@@ -204,6 +204,6 @@ def _is_bare(name: str) -> bool:
     return name.replace("-", "").isalnum()
 
 
-def _check(text: str, path: Path) -> None:
+def _check_result(text: str, path: Path) -> None:
     """Refuse to write what could not be read again."""
-    matrices.parse(_parsed(text, path), path)
+    matrices.parse(_parse(text, path), path)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
-class Level(StrEnum):
+class EffortLevel(StrEnum):
     """What `--effort` takes."""
 
     NONE = "none"
@@ -50,7 +50,7 @@ class Effort:
 
 
 EFFORTS = {
-    Level.QUICK: Effort(
+    EffortLevel.QUICK: Effort(
         threads=4,
         pairs=24,
         learn_s=5,
@@ -62,7 +62,7 @@ EFFORTS = {
         times=3,
         speed_s=0,
     ),
-    Level.STANDARD: Effort(
+    EffortLevel.STANDARD: Effort(
         threads=4,
         pairs=48,
         learn_s=8,
@@ -74,7 +74,7 @@ EFFORTS = {
         times=10,
         speed_s=4,
     ),
-    Level.DEEP: Effort(
+    EffortLevel.DEEP: Effort(
         threads=8,
         pairs=400,
         learn_s=40,

@@ -34,10 +34,10 @@ EVERY_BASE = ""
 """Key of an `apt` list that is the same on every base."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_LEAST_MEMORY = 64 << 20
+_MIN_MEMORY_BYTES = 64 << 20
 
 
-def _specifier(value: str) -> str:
+def _check_specifier(value: str) -> str:
     """Check a version specifier (PEP 440)."""
     try:
         SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
@@ -52,7 +52,7 @@ def _specifier(value: str) -> str:
     return value
 
 
-def size_of(value: object) -> int:
+def parse_size(value: object) -> int:
     """Turn '4g' into bytes.
 
     Raises:
@@ -64,47 +64,47 @@ def size_of(value: object) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _memory(value: object) -> int:
+def _parse_memory(value: object) -> int:
     """Turn what a build may use into bytes."""
-    size = size_of(value)
-    if size < _LEAST_MEMORY:
+    size = parse_size(value)
+    if size < _MIN_MEMORY_BYTES:
         raise ValueError(f"expected at least 64m, not {value!r}: no compiler runs in less")
     return size
 
 
-def _apt(value: object) -> object:
+def _as_base_table(value: object) -> object:
     """Let one list stand for every base."""
     return {EVERY_BASE: value} if isinstance(value, list) else value
 
 
-def _apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _check_apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     known = {EVERY_BASE, *catalog.load().distributions, *catalog.load().bases}
     if unknown := sorted(set(value) - known):
         raise ValueError(
-            f"unknown distribution or base {_listed(unknown)}; expected {_listed(sorted(known - {''}))}"
+            f"unknown distribution or base {_join_names(unknown)}; expected {_join_names(sorted(known - {''}))}"
         )
     return value
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _one_of(kind: str, known: Iterable[str], value: str) -> str:
+def _check_known(kind: str, known: Iterable[str], value: str) -> str:
     choices = list(known)
     if value not in choices:
         close = difflib.get_close_matches(value, choices, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_listed(choices)}")
+        raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_join_names(choices)}")
     return value
 
 
-def _many(value: object) -> object:
+def _as_tuple(value: object) -> object:
     """Let one value stand for a list of one."""
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def _scalar(value: object) -> object:
+def _as_text(value: object) -> object:
     """Let `true` and numbers stand where a build backend takes text."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -112,12 +112,15 @@ def _scalar(value: object) -> object:
 
 
 BaseName = Annotated[
-    str, AfterValidator(lambda value: _one_of("base", catalog.load().bases, value))
+    str, AfterValidator(lambda value: _check_known("base", catalog.load().bases, value))
 ]
 VerdictName = Annotated[
-    str, AfterValidator(lambda value: _one_of("verdict", [one.value for one in Verdict], value))
+    str,
+    AfterValidator(lambda value: _check_known("verdict", [one.value for one in Verdict], value)),
 ]
-AbiName = Annotated[str, AfterValidator(lambda value: _one_of("ABI", catalog.load().abis, value))]
+AbiName = Annotated[
+    str, AfterValidator(lambda value: _check_known("ABI", catalog.load().abis, value))
+]
 DebianPackage = Annotated[
     str,
     Field(
@@ -132,7 +135,7 @@ EnvName = Annotated[
         description="an environment variable's name, such as 'CFLAGS'",
     ),
 ]
-Setting = Annotated[str, BeforeValidator(_scalar)]
+Setting = Annotated[str, BeforeValidator(_as_text)]
 Reason = Annotated[str, Field(min_length=1)]
 
 
@@ -176,7 +179,7 @@ class OwnTests(_Strict):
 class Package(_Strict):
     """`[packages.NAME]`: one native dependency."""
 
-    version: Annotated[str, AfterValidator(_specifier)] = ""
+    version: Annotated[str, AfterValidator(_check_specifier)] = ""
     """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
@@ -185,12 +188,14 @@ class Package(_Strict):
     ) = None
     """What the sdist must hash to."""
     apt: Annotated[
-        dict[str, tuple[DebianPackage, ...]], BeforeValidator(_apt), AfterValidator(_apt_keys)
+        dict[str, tuple[DebianPackage, ...]],
+        BeforeValidator(_as_base_table),
+        AfterValidator(_check_apt_keys),
     ] = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)
     """Environment of the build."""
-    config_settings: dict[str, Annotated[tuple[Setting, ...], BeforeValidator(_many)]] = Field(
+    config_settings: dict[str, Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]] = Field(
         default_factory=dict, alias="config-settings"
     )
     """Settings for the build backend (PEP 517)."""
@@ -198,7 +203,7 @@ class Package(_Strict):
     """Patches applied with `patch -p1` before the build, relative to matrix.toml."""
     timeout_s: Annotated[int, Field(ge=10, le=86_400)] = 1800
     """Longest time one build of all ABIs may take, in seconds."""
-    memory: Annotated[int, BeforeValidator(_memory)] = 4 << 30
+    memory: Annotated[int, BeforeValidator(_parse_memory)] = 4 << 30
     """Memory a build may use, in bytes; written as '4g'."""
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
@@ -207,7 +212,7 @@ class Package(_Strict):
     tests: OwnTests = OwnTests()
     """How the package's own tests are run."""
 
-    def apt_on(self, base: catalog.Base) -> tuple[str, ...]:
+    def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""
         keys = (EVERY_BASE, base.distribution, base.name)
         return tuple(sorted({name for key in keys for name in self.apt.get(key, ())}))
@@ -291,15 +296,15 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
     mistakes: list[tuple[str, str]] = []
     content = dict(data)
     content.pop("root", None) if "root" not in data else mistakes.append(("root", "unknown key"))
-    content["packages"] = _canonical(data.get("packages", {}), mistakes)
+    content["packages"] = _canonicalize_names(data.get("packages", {}), mistakes)
     try:
         matrix = Matrix.model_validate({**content, "root": path.parent.resolve()})
     except ValidationError as error:
-        mistakes += [_mistake(dict(details)) for details in error.errors()]
+        mistakes += [_describe_error(dict(details)) for details in error.errors()]
         raise MatrixError(path, mistakes) from None
     mistakes += [
         (
-            f"packages.{_key(name)}.version",
+            f"packages.{_quote_key(name)}.version",
             "an sdist has a version of its own; leave out one of the two",
         )
         for name, package in matrix.packages.items()
@@ -312,7 +317,7 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
     return matrix
 
 
-def _canonical(packages: object, mistakes: list[tuple[str, str]]) -> object:
+def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:
     """Give packages their canonical names, noting names that are invalid or meet in one."""
     if not isinstance(packages, dict):
         return packages
@@ -321,22 +326,22 @@ def _canonical(packages: object, mistakes: list[tuple[str, str]]) -> object:
         try:
             canonical = str(canonicalize_name(name, validate=True))
         except InvalidName:
-            mistakes.append((f"packages.{_key(name)}", "is no valid name for a package"))
+            mistakes.append((f"packages.{_quote_key(name)}", "is no valid name for a package"))
             canonical = name
         if canonical in named:
             mistakes.append(
-                (f"packages.{_key(name)}", f"is {canonical!r} once more; keep one of the two")
+                (f"packages.{_quote_key(name)}", f"is {canonical!r} once more; keep one of the two")
             )
             canonical = name
         named[canonical] = table
     return named
 
 
-def _mistake(details: dict[str, Any]) -> tuple[str, str]:
-    return _dotted(details["loc"]), _text(details)
+def _describe_error(details: dict[str, Any]) -> tuple[str, str]:
+    return _dotted_path(details["loc"]), _describe_expected(details)
 
 
-def _text(details: dict[str, Any]) -> str:
+def _describe_expected(details: dict[str, Any]) -> str:
     """Say what was expected, for a person who has not read the source."""
     context = details.get("ctx", {})
     given = details["input"]
@@ -346,7 +351,7 @@ def _text(details: dict[str, Any]) -> str:
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
-            return f"expected {_described(context['pattern'])}, not {given!r}"
+            return f"expected {_describe_pattern(context['pattern'])}, not {given!r}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"expected a table, not {given!r}"
         case "tuple_type":
@@ -360,7 +365,7 @@ def _text(details: dict[str, Any]) -> str:
             return f"expected {message}, not {given!r}"
 
 
-def _described(pattern: str) -> str:
+def _describe_pattern(pattern: str) -> str:
     for kind in (DebianPackage, EnvName):
         field = kind.__metadata__[0]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
@@ -374,14 +379,14 @@ def _unknown_key(location: tuple[str | int, ...]) -> str:
     keys = [field.alias or name for name, field in model.model_fields.items() if name != "root"]
     close = difflib.get_close_matches(str(location[-1]), keys, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown key{hint}; expected one of {_listed(keys)}"
+    return f"unknown key{hint}; expected one of {_join_names(keys)}"
 
 
-def _key(part: str) -> str:
+def _quote_key(part: str) -> str:
     return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
 
 
-def _dotted(location: tuple[str | int, ...]) -> str:
+def _dotted_path(location: tuple[str | int, ...]) -> str:
     """Render a location as TOML writes it: `packages."a.b".apt[0]`."""
     dotted = ""
     for part in location:
@@ -392,11 +397,11 @@ def _dotted(location: tuple[str | int, ...]) -> str:
             and part != "[key]"
             and not part.startswith(("constrained-", "tuple[", "function-"))
         ):
-            dotted += f".{_key(part)}" if dotted else _key(part)
+            dotted += f".{_quote_key(part)}" if dotted else _quote_key(part)
     return dotted
 
 
-def threaded(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
+def select_thread_target(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
     """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
     bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
     abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]

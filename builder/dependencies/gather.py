@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.dependencies.files.model import LeftOut
-from builder.dependencies.resolve import PARALLEL, Pin
-from builder.dependencies.survey import Described, Surveyed, newest_of, surveyed
+from builder.dependencies.files.model import SkippedDependency
+from builder.dependencies.resolve import MAX_PARALLEL, Pin
+from builder.dependencies.survey import ReleaseMetadata, SurveyRow, newest_release, survey_release
 from builder.errors import IndexUnreachableError
-from builder.sources.client import IndexSilentError, Release, WrongFileError
-from builder.sources.kind import kind_of
+from builder.sources.client import FileMismatchError, NoIndexAnswerError, Release
+from builder.sources.kind import classify_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,12 +38,12 @@ class Survey:
         notes: what else a person should know.
     """
 
-    rows: tuple[Surveyed, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    rows: tuple[SurveyRow, ...]
+    left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def survey(
+def survey_dependencies(
     resolution: Resolution, index: Index, store: Store, python: Version, say: Callable[[str], None]
 ) -> Survey:
     """Survey every dependency. Reads pages and metadata; builds nothing, runs nothing.
@@ -59,60 +59,60 @@ def survey(
         IndexUnreachableError: the index does not answer.
     """
 
-    def one(pin: Pin) -> Surveyed | LeftOut:
+    def one(pin: Pin) -> SurveyRow | SkippedDependency:
         try:
-            return _row(pin, index, store, python)
-        except WrongFileError as error:
-            return LeftOut(name=pin.name, where=pin.where, why=str(error))
+            return _survey_pin(pin, index, store, python)
+        except FileMismatchError as error:
+            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
 
-    rows: list[Surveyed] = []
+    rows: list[SurveyRow] = []
     left_out = list(resolution.left_out)
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         try:
             for done, answer in enumerate(pool.map(one, resolution.pins), 1):
                 say(f"survey: {done} of {len(resolution.pins)}")
-                (left_out if isinstance(answer, LeftOut) else rows).append(answer)  # type: ignore[arg-type]
-        except IndexSilentError as error:
+                (left_out if isinstance(answer, SkippedDependency) else rows).append(answer)  # type: ignore[arg-type]
+        except NoIndexAnswerError as error:
             raise IndexUnreachableError(str(error)) from None
-    notes = (*resolution.notes, *_gaps(rows))
+    notes = (*resolution.notes, *_describe_gaps(rows))
     return Survey(rows=tuple(rows), left_out=tuple(left_out), notes=notes)
 
 
-def _row(pin: Pin, index: Index, store: Store, python: Version) -> Surveyed:
+def _survey_pin(pin: Pin, index: Index, store: Store, python: Version) -> SurveyRow:
     releases = index.releases(pin.name) or ()
-    newest = newest_of(pin.release, releases)
-    described = _described(pin.release, index)
-    return surveyed(
+    newest = newest_release(pin.release, releases)
+    described = _read_metadata(pin.release, index)
+    return survey_release(
         name=pin.name,
         where=pin.where,
         release=pin.release,
         releases=releases,
-        kind=kind_of(pin.release, index, store),
+        kind=classify_release(pin.release, index, store),
         python=python,
         described=described,
-        newest_described=described if newest is pin.release else _described(newest, index),
+        newest_described=described if newest is pin.release else _read_metadata(newest, index),
     )
 
 
-def _described(release: Release, index: Index) -> Described:
+def _read_metadata(release: Release, index: Index) -> ReleaseMetadata:
     """Read classifiers and the day from one wheel, as far as that costs no download of the whole."""
     uploaded = min((file.upload_time for file in release.files if file.upload_time), default=None)
     wheel = release.likely_wheel
-    head = index.head(wheel) if wheel is not None else None
+    head = index.wheel_head(wheel) if wheel is not None else None
     classifiers = tuple(
         text
         for text in (head.metadata.get("classifiers", ()) if head else ())
         if text.startswith(_CLASSIFIERS)
     )
     if uploaded is not None:
-        return Described(classifiers=classifiers, day=uploaded.date(), day_from="index")
-    built = head.built if head else None
-    return Described(classifiers=classifiers, day=built, day_from="wheel" if built else "")
+        return ReleaseMetadata(classifiers=classifiers, day=uploaded.date(), day_from="index")
+    built = head.build_date if head else None
+    return ReleaseMetadata(classifiers=classifiers, day=built, day_from="wheel" if built else "")
 
 
-def _gaps(rows: Iterable[Surveyed]) -> Iterable[str]:
+def _describe_gaps(rows: Iterable[SurveyRow]) -> Iterable[str]:
     """Say what the index did not tell."""
-    sources = [row.newest_described.day_from for row in rows]
+    sources = [row.newest_metadata.day_from for row in rows]
     if sources and "index" not in sources:
         yield (
             "the index gives no upload times: the age is that of the newest release's wheel by the date inside it, "

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from builder.dependencies.files.model import LeftOut
+from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
-from builder.sources.client import IndexSilentError, Release, WrongFileError
-from builder.sources.closure import Candidate, NoSetError, closure
+from builder.sources.client import FileMismatchError, NoIndexAnswerError, Release
+from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from builder.dependencies.files.model import Dependency, DependencyFile
     from builder.sources.client import Index
 
-PARALLEL = 8
+MAX_PARALLEL = 8
 """Requests to the index at a time."""
 
 _ROOT = "what-the-file-asks-for"
@@ -34,14 +34,14 @@ class Pin:
         name: canonical (PEP 503).
         hashes: what one of its files must hash to, as `sha256:…`; empty where the file has none.
         where: the line or dotted path that names it; empty where another dependency brings it.
-        refused: the `requires-python` that leaves the interpreter out; empty where it does not.
+        refusal: the `requires-python` that leaves the interpreter out; empty where it does not.
     """
 
     name: str
     release: Release
     hashes: tuple[str, ...] = ()
     where: str = ""
-    refused: str = ""
+    refusal: str = ""
 
     @property
     def version(self) -> Version:
@@ -60,7 +60,7 @@ class Resolution:
     """
 
     pins: tuple[Pin, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -79,13 +79,13 @@ def resolve(
         IndexUnreachableError: the index does not answer.
     """
     try:
-        return _Resolving(file, index, python, say).resolve()
-    except IndexSilentError as error:
+        return _DependencyResolver(file, index, python, say).resolve()
+    except NoIndexAnswerError as error:
         raise IndexUnreachableError(str(error)) from None
 
 
 @dataclass(slots=True)
-class _Resolving:
+class _DependencyResolver:
     """One resolution under way."""
 
     file: DependencyFile
@@ -93,34 +93,36 @@ class _Resolving:
     python: Version
     say: Callable[[str], None]
     pins: dict[str, Pin] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[SkippedDependency] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def resolve(self) -> Resolution:
         """Resolve."""
         wanted: dict[str, list[Dependency]] = {}
-        for dependency in self.file.wanted:
+        for dependency in self.file.dependencies:
             wanted.setdefault(dependency.name, []).append(dependency)
         self._fetch_pages(wanted)
-        usable = {name: asked for name, asked in wanted.items() if self._choose(name, asked)}
-        if not self.file.complete:
-            self._add_what_they_need(usable)
+        usable = {
+            name: asked for name, asked in wanted.items() if self._choose_release(name, asked)
+        }
+        if not self.file.is_complete:
+            self._add_requirements(usable)
         pins = tuple(self.pins[name] for name in sorted(self.pins))
         return Resolution(pins=pins, left_out=tuple(self.left_out), notes=tuple(self.notes))
 
     def _fetch_pages(self, names: Iterable[str]) -> None:
         listed = list(names)
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             for done, _ in enumerate(pool.map(self.index.releases, listed), 1):
                 self.say(f"index: {done} of {len(listed)} pages")
 
-    def _choose(self, name: str, asked: list[Dependency]) -> bool:
+    def _choose_release(self, name: str, asked: list[Dependency]) -> bool:
         """Give a name the newest release that its own lines allow; return whether this interpreter can have it."""
         where = asked[0].where
         releases = self.index.releases(name)
         if releases is None:
             self.left_out.append(
-                LeftOut(name=name, where=where, why="the index knows no such name")
+                SkippedDependency(name=name, where=where, why="the index knows no such name")
             )
             return False
         specifier = SpecifierSet(",".join(filter(None, (one.specifier for one in asked))))
@@ -132,18 +134,18 @@ class _Resolving:
             newest = f"; the newest is {releases[0].version}" if releases else ""
             wanted = str(specifier & constraint) or "any stable version"
             why = f"the index has no release that matches {wanted!r}{newest}"
-            self.left_out.append(LeftOut(name=name, where=where, why=why))
+            self.left_out.append(SkippedDependency(name=name, where=where, why=why))
             return False
-        admitting = [release for release in matching if release.admits(self.python)]
+        admitting = [release for release in matching if release.allows_python(self.python)]
         chosen = (admitting or matching)[0]
         hashes = tuple(dict.fromkeys(value for one in asked for value in one.hashes))
-        refused = "" if admitting else stated_python(chosen)
+        refused = "" if admitting else requires_python_of(chosen)
         self.pins[name] = Pin(
-            name=name, release=chosen, hashes=hashes, where=where, refused=refused
+            name=name, release=chosen, hashes=hashes, where=where, refusal=refused
         )
         return bool(admitting)
 
-    def _add_what_they_need(self, usable: Mapping[str, list[Dependency]]) -> None:
+    def _add_requirements(self, usable: Mapping[str, list[Dependency]]) -> None:
         """Replace the choice by a consistent set of everything; where there is none, keep the choice and say so."""
         self.say("resolving what the file leaves open")
         root = Candidate(
@@ -159,8 +161,8 @@ class _Resolving:
             if name in exact
         }
         try:
-            found = closure(root, pinned, self.index, self.python, _constraints(self.file))
-        except (NoSetError, WrongFileError) as error:
+            found = resolve_closure(root, pinned, self.index, self.python, _constraints(self.file))
+        except (NoSolutionError, FileMismatchError) as error:
             self.notes.append(
                 f"no consistent set for Python {self.python}: {error}; each dependency of the file stands "
                 "for itself, and what they need in turn is left out"
@@ -189,7 +191,7 @@ def matching_releases(
     return [release for release in usable if release.version in allowed]
 
 
-def stated_python(release: Release) -> str:
+def requires_python_of(release: Release) -> str:
     """Return a release's `requires-python`; empty where it has none."""
     return next((file.requires_python for file in release.files if file.requires_python), "")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.config.edit import Entry
-from builder.dependencies.files.model import LeftOut
-from builder.dependencies.resolve import PARALLEL, Pin
+from builder.dependencies.files.model import SkippedDependency
+from builder.dependencies.resolve import MAX_PARALLEL, Pin
 from builder.errors import IndexUnreachableError
-from builder.sources.client import IndexSilentError, WrongFileError
-from builder.sources.kind import Kind, kind_of
+from builder.sources.client import FileMismatchError, NoIndexAnswerError
+from builder.sources.kind import Kind, classify_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.store.store import Store
 
-_WHY_NOT = {
+_REJECTION_REASONS = {
     Kind.PURE: "is pure Python: one wheel for every Python",
     Kind.SPEEDUPS: "has a pure wheel beside its native ones; --speedups takes it on",
     Kind.PROGRAM: "its wheels serve every Python alike: a program, or a library that Python does not import",
@@ -33,16 +33,16 @@ _WHY_NOT = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Intake:
+class SelectedPackages:
     """What is taken on, and what is not."""
 
     entries: tuple[Entry, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[SkippedDependency, ...]
 
 
-def take_in(
+def select_packages(
     resolution: Resolution, index: Index, store: Store, say: Callable[[str], None], *, speedups: bool
-) -> Intake:  # fmt: skip
+) -> SelectedPackages:  # fmt: skip
     """Choose what the farm builds.
 
     Args:
@@ -58,48 +58,50 @@ def take_in(
     entries: list[Entry] = []
     left_out = list(resolution.left_out)
 
-    def one(pin: Pin) -> Entry | LeftOut:
+    def one(pin: Pin) -> Entry | SkippedDependency:
         try:
-            return _entry(pin, index, store, speedups=speedups)
-        except WrongFileError as error:
-            return LeftOut(name=pin.name, where=pin.where, why=str(error))
+            return _make_entry(pin, index, store, speedups=speedups)
+        except FileMismatchError as error:
+            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         try:
             for done, answer in enumerate(pool.map(one, resolution.pins), 1):
                 say(f"dependencies: {done} of {len(resolution.pins)}")
                 (entries if isinstance(answer, Entry) else left_out).append(answer)  # type: ignore[arg-type]
-        except IndexSilentError as error:
+        except NoIndexAnswerError as error:
             raise IndexUnreachableError(str(error)) from None
-    return Intake(
+    return SelectedPackages(
         entries=tuple(entries), left_out=tuple(sorted(left_out, key=lambda item: item.name))
     )
 
 
-def _entry(pin: Pin, index: Index, store: Store, *, speedups: bool) -> Entry | LeftOut:
-    if pin.refused:
-        why = f"{pin.version} has requires-python {pin.refused}, which leaves this Python out"
-        return LeftOut(name=pin.name, where=pin.where, why=why)
-    kind = kind_of(pin.release, index, store)
+def _make_entry(
+    pin: Pin, index: Index, store: Store, *, speedups: bool
+) -> Entry | SkippedDependency:
+    if pin.refusal:
+        why = f"{pin.version} has requires-python {pin.refusal}, which leaves this Python out"
+        return SkippedDependency(name=pin.name, where=pin.where, why=why)
+    kind = classify_release(pin.release, index, store)
     if kind is not Kind.NATIVE and not (speedups and kind is Kind.SPEEDUPS):
-        return LeftOut(name=pin.name, where=pin.where, why=_WHY_NOT[kind])
+        return SkippedDependency(name=pin.name, where=pin.where, why=_REJECTION_REASONS[kind])
     sdist = pin.release.sdist
     if sdist is None:
-        return LeftOut(
+        return SkippedDependency(
             name=pin.name,
             where=pin.where,
             why=f"the index has no sdist of {pin.version} to build from",
         )
     if not pin.hashes:
         return Entry(name=pin.name, version=f"=={pin.version}")
-    sha256 = _allowed(sdist, pin.hashes, index, store)
+    sha256 = _verify_sdist(sdist, pin.hashes, index, store)
     if sha256 is None:
         why = f"none of the file's {len(pin.hashes)} hashes is that of {sdist.filename}: it must not be built from that"
-        return LeftOut(name=pin.name, where=pin.where, why=why)
+        return SkippedDependency(name=pin.name, where=pin.where, why=why)
     return Entry(name=pin.name, version=f"=={pin.version}", sha256=sha256)
 
 
-def _allowed(
+def _verify_sdist(
     sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store
 ) -> str | None:
     """Return the sdist's sha256 if one of the hashes is the sdist's; None if none is.

@@ -5,19 +5,20 @@ Only wheels for x86-64 Linux with glibc count: that is what the farm builds for.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from builder.distributions.tags import glibc_floors
+from builder.distributions.tags import accepts_tag, glibc_floors
 from builder.sources.kind import Kind, wheel_tags
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.tags import Tag
 
     from builder.sources.client import Release
 
@@ -30,7 +31,9 @@ MOVES = {"3.14": ("cp314", "abi3"), "3.14t": ("cp314t",)}
 PURE = "pure"
 """Stands among the ABIs for a wheel that serves every Python."""
 
-_MINOR = 14
+_INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
+"""What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
+
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
 
@@ -49,7 +52,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outlook:
+class MoveOutlook:
     """How a dependency stands towards one move.
 
     Attributes:
@@ -65,7 +68,7 @@ class Outlook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Described:
+class ReleaseMetadata:
     """What metadata says about a release.
 
     Attributes:
@@ -89,7 +92,7 @@ class Described:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Surveyed:
+class SurveyRow:
     """One dependency.
 
     Attributes:
@@ -111,9 +114,9 @@ class Surveyed:
     newest: str
     newest_wheels: Mapping[str, str]
     newest_with: Mapping[str, str]
-    described: Described
-    newest_described: Described
-    outlooks: Mapping[str, Outlook]
+    metadata: ReleaseMetadata
+    newest_metadata: ReleaseMetadata
+    outlooks: Mapping[str, MoveOutlook]
 
     def record(self) -> dict[str, Any]:
         """Return the facts as JSON data."""
@@ -125,14 +128,14 @@ class Surveyed:
             "sdist": self.sdist,
             "requires_python": self.requires_python,
             "wheels": dict(self.wheels),
-            "classifiers": list(self.described.classifiers),
-            "free_threading": self.described.free_threading,
+            "classifiers": list(self.metadata.classifiers),
+            "free_threading": self.metadata.free_threading,
             "newest": {
                 "version": self.newest,
                 "wheels": dict(self.newest_wheels),
-                "free_threading": self.newest_described.free_threading,
-                "day": self.newest_described.day.isoformat() if self.newest_described.day else None,
-                "day_from": self.newest_described.day_from,
+                "free_threading": self.newest_metadata.free_threading,
+                "day": self.newest_metadata.day.isoformat() if self.newest_metadata.day else None,
+                "day_from": self.newest_metadata.day_from,
             },
             "newest_with": dict(self.newest_with),
             "outlooks": {
@@ -147,10 +150,10 @@ class Surveyed:
         }
 
 
-def surveyed(
+def survey_release(
     *, name: str, where: str, release: Release, releases: Sequence[Release], kind: Kind, python: Version,
-    described: Described, newest_described: Described,
-) -> Surveyed:  # fmt: skip
+    described: ReleaseMetadata, newest_described: ReleaseMetadata,
+) -> SurveyRow:  # fmt: skip
     """Judge one dependency.
 
     Args:
@@ -164,10 +167,10 @@ def surveyed(
         newest_described: what metadata says about the newest.
     """
     stable = [one for one in releases if not one.yanked and not one.version.is_prerelease]
-    newest = newest_of(release, releases)
+    newest = newest_release(release, releases)
     floors = {one.version: wheel_floors(one) for one in (*stable, release)}
-    admitted = {one.version for one in (*stable, release) if one.admits(python)}
-    return Surveyed(
+    admitted = {one.version for one in (*stable, release) if one.allows_python(python)}
+    return SurveyRow(
         name=name,
         version=str(release.version),
         where=where,
@@ -180,15 +183,15 @@ def surveyed(
         newest_with={
             abi: str(found) for abi in ABIS if (found := max((v for v in floors if abi in floors[v]), default=None))
         },
-        described=described,
-        newest_described=newest_described,
+        metadata=described,
+        newest_metadata=newest_described,
         outlooks={
             move: _outlook(move, release, stable, floors, admitted, kind) for move in MOVES
         },
     )  # fmt: skip
 
 
-def newest_of(release: Release, releases: Sequence[Release]) -> Release:
+def newest_release(release: Release, releases: Sequence[Release]) -> Release:
     """Return a project's newest stable release that is not yanked; the given one where there is none."""
     return next(
         (one for one in releases if not one.yanked and not one.version.is_prerelease), release
@@ -205,9 +208,10 @@ def wheel_floors(release: Release) -> dict[str, str]:
         if platforms & {"any", "linux_x86_64"}:
             floor = floor or (0, 0)
         if floor is not None:
-            for abi in {
-                abi for tag in tags for abi in _abis(tag.interpreter, tag.abi, tag.platform)
-            }:
+            abis: set[str] = set()
+            for tag in tags:
+                abis |= _abis_for_tag(tag)
+            for abi in abis:
                 found.setdefault(abi, []).append(floor)
     return {abi: _floor(min(found[abi])) for abi in (*ABIS, PURE) if abi in found}
 
@@ -216,65 +220,52 @@ def _floor(glibc: tuple[int, int]) -> str:
     return f"manylinux_{glibc[0]}_{glibc[1]}" if any(glibc) else _ANY_FLOOR
 
 
-def _abis(interpreter: str, abi: str, platform: str) -> tuple[str, ...]:
+def _abis_for_tag(tag: Tag) -> set[str]:
     """Return which of the ABIs one tag serves."""
-    if abi == "none" and platform == "any":
-        return (PURE,) if interpreter.startswith("py3") else ()
-    if abi == "none":
-        return _abis_of_no_abi(interpreter)
-    minor = re.fullmatch(r"cp3(\d+)", interpreter)
-    if minor is None:
-        return ()
-    if abi == "abi3":
-        return ("abi3",) if int(minor[1]) <= _MINOR else ()
-    return ("cp315",) if abi in {"cp315", "cp315t"} else (abi,) if abi in ABIS else ()
+    if tag.platform == "any" and tag.interpreter.startswith("py"):
+        return {PURE} if accepts_tag(tag, "cp314") else set()
+    if tag.abi == "abi3":
+        return {"abi3"} if accepts_tag(tag, "cp314") else set()
+    if tag.abi == "abi3t":
+        return {"abi3t"} if accepts_tag(tag, "cp315t") else set()
 
-
-def _abis_of_no_abi(interpreter: str) -> tuple[str, ...]:
-    """A tag without an ABI: `py3` serves every Python, `py310` later ones too, `cp314` only its own (PEP 425)."""
-    match = re.fullmatch(r"(py|cp)3(\d*)", interpreter)
-    if match is None:
-        return ()
-    minor = int(match[2] or 0)
-    if match[1] == "cp":
-        return {14: ("cp314", "cp314t"), 15: ("cp315",)}.get(minor, ())
-    return tuple(abi for abi, own in (("cp314", 14), ("cp314t", 14), ("cp315", 15)) if minor <= own)
+    return {abi for abi, interpreter in _INTERPRETERS if accepts_tag(tag, interpreter)}
 
 
 def _outlook(
     move: str, release: Release, stable: Sequence[Release], floors: Mapping[Version, Mapping[str, str]],
     admitted: set[Version], kind: Kind,
-) -> Outlook:  # fmt: skip
+) -> MoveOutlook:  # fmt: skip
     """Say how a dependency stands towards a move, and what is in the way."""
     served = {
-        version for version in floors if admitted >= {version} and _serves(move, floors[version])
+        version for version in floors if admitted >= {version} and _has_wheel(move, floors[version])
     }
     sourced = kind is Kind.PURE and release.sdist is not None and release.version in admitted
     if release.version in served or (sourced and not release.wheels):
         fallback = kind is Kind.SPEEDUPS and not any(
             abi in floors[release.version] for abi in MOVES[move]
         )
-        return Outlook(
+        return MoveOutlook(
             status=Status.READY, remark="pure wheel, without its native part" if fallback else ""
         )
     blockers = [_blocker(move, release, floors[release.version], admitted)]
     newer = [version for version in served if version > release.version]
     if newer:
-        return Outlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
+        return MoveOutlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
     can_build = next(
         (one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None
     )
     if can_build is None:
-        return Outlook(status=Status.BLOCKED, blockers=(*blockers, "no newer sdist either"))
+        return MoveOutlook(status=Status.BLOCKED, blockers=(*blockers, "no newer sdist either"))
     upgrade = str(can_build.version) if can_build.version > release.version else ""
-    return Outlook(status=Status.BUILD, upgrade=upgrade, blockers=tuple(blockers))
+    return MoveOutlook(status=Status.BUILD, upgrade=upgrade, blockers=tuple(blockers))
 
 
 def _can_build(one: Release, asked: Release, admitted: set[Version]) -> bool:
     return one.sdist is not None and one.version >= asked.version and one.version in admitted
 
 
-def _serves(move: str, floors: Mapping[str, str]) -> bool:
+def _has_wheel(move: str, floors: Mapping[str, str]) -> bool:
     return any(abi in floors for abi in (*MOVES[move], PURE))
 
 
@@ -289,17 +280,17 @@ def _blocker(move: str, release: Release, floors: Mapping[str, str], admitted: s
     return f"no wheel for {' or '.join(MOVES[move])}" + ("" if release.sdist else ", no sdist")
 
 
-def summary(rows: Sequence[Surveyed]) -> str:
+def summarize(rows: Sequence[SurveyRow]) -> str:
     """Say in one sentence how the whole stands."""
     pure = sum(row.kind is Kind.PURE for row in rows)
     natives = [row for row in rows if row.kind is not Kind.PURE]
     moves = "; ".join(
-        f"for {move} {_counted(row.outlooks[move] for row in rows)}" for move in MOVES
+        f"for {move} {_count_outlooks(row.outlooks[move] for row in rows)}" for move in MOVES
     )
-    return f"{_count(len(rows), 'dependency', 'dependencies')}, {pure} pure and {len(natives)} native: {moves}."
+    return f"{_pluralize(len(rows), 'dependency', 'dependencies')}, {pure} pure and {len(natives)} native: {moves}."
 
 
-def _counted(outlooks: Iterable[Outlook]) -> str:
+def _count_outlooks(outlooks: Iterable[MoveOutlook]) -> str:
     counts = dict.fromkeys(Status, 0)
     for outlook in outlooks:
         counts[outlook.status] += 1
@@ -315,5 +306,5 @@ def _counted(outlooks: Iterable[Outlook]) -> str:
     )
 
 
-def _count(number: int, one: str, many: str) -> str:
+def _pluralize(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"

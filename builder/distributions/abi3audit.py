@@ -7,14 +7,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
 
 _TIMEOUT_S = 120
 
 
-def claims(filename: str) -> bool:
+def claims_stable_abi(filename: str) -> bool:
     """Return whether a wheel claims the stable ABI."""
     try:
         return any(tag.abi == "abi3" for tag in parse_wheel_filename(filename)[3])
@@ -22,7 +25,7 @@ def claims(filename: str) -> bool:
         return False
 
 
-def objections(path: Path, filename: str) -> list[tuple[str, str, str]]:
+def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str]]:
     """Ask abi3audit about a wheel that claims the stable ABI and is whole.
 
     Args:
@@ -47,11 +50,11 @@ def objections(path: Path, filename: str) -> list[tuple[str, str, str]]:
         ("WF320", one["name"], f"{one['name']} {detail}, says abi3audit")
         for spec in report["specs"].values()
         for one in spec.get("wheel", ())
-        if (detail := _objection(one["result"]))
+        if (detail := _describe_problem(one["result"]))
     ]
 
 
-def _objection(result: dict[str, Any]) -> str:
+def _describe_problem(result: dict[str, Any]) -> str:
     if result["non_abi3_symbols"]:
         return f"uses {', '.join(result['non_abi3_symbols'][:3])}, not in the stable ABI"
     if not result["is_abi3_baseline_compatible"]:

@@ -11,7 +11,7 @@ import time
 import zipfile
 from typing import TYPE_CHECKING
 
-from builder.store.files import written_aside
+from builder.store.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,10 @@ _LEVEL = 6
 _EXECUTABLE = 0o111
 _PLAIN_MODE, _EXECUTABLE_MODE = 0o100644, 0o100755
 _MODE_BITS = 16
-_MOST_NAMED = 20
+_MAX_LISTED = 20
 
 
-def put_in_order(wheel: Path) -> None:
+def normalize_wheel(wheel: Path) -> None:
     """Rewrite a wheel with its members in order, at one time, with one of two modes; their content stays.
 
     An archive that is odd in any way is left as it is: the audit is to see what the build made.
@@ -41,8 +41,8 @@ def put_in_order(wheel: Path) -> None:
                 members
             ):
                 return
-            with written_aside(wheel) as aside:
-                _rewrite(archive, sorted(members, key=_place), aside)
+            with atomic_write(wheel) as aside:
+                _rewrite(archive, sorted(members, key=_sort_key), aside)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
         return
 
@@ -57,7 +57,7 @@ def _is_plain(member: zipfile.ZipInfo) -> bool:
     )
 
 
-def _place(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
+def _sort_key(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
     """Put metadata last, as PEP 427 recommends, and RECORD at the very end."""
     top, _, rest = member.filename.partition("/")
     return (
@@ -84,7 +84,7 @@ def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: P
                 shutil.copyfileobj(source, copy)
 
 
-def differences(before: Path, after: Path) -> list[str]:
+def compare_wheels(before: Path, after: Path) -> list[str]:
     """Return the members that differ between two builds of a wheel; `(archive)` where only the packing does.
 
     Raises:
@@ -96,10 +96,10 @@ def differences(before: Path, after: Path) -> list[str]:
     names = sorted(name for name in {*olds, *news} if olds.get(name) != news.get(name))
     # RECORD has the hashes of the others.
     content = [name for name in names if not name.endswith(".dist-info/RECORD")]
-    return (content or names or ["(archive)"])[:_MOST_NAMED]
+    return (content or names or ["(archive)"])[:_MAX_LISTED]
 
 
-def compare(
+def compare_files(
     before: Mapping[str, str], after: Mapping[str, str], store: Store
 ) -> dict[str, list[str]]:
     """Compare what one key gave two times.
@@ -118,7 +118,7 @@ def compare(
             found[name] = []
         elif store.has_files({name: before[name]}):
             try:
-                found[name] = differences(store.file(before[name]), store.file(after[name]))
+                found[name] = compare_wheels(store.file(before[name]), store.file(after[name]))
             except zipfile.BadZipFile:
                 found[name] = ["(archive)"]
     for name in sorted(before.keys() ^ after.keys()):

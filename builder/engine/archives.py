@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING
 
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
         target: where the file goes.
 
     Raises:
-        CannotTellError: there is no file in it.
+        InfrastructureError: there is no file in it.
     """
     with tempfile.TemporaryFile() as buffer:
         for chunk in stream:
@@ -62,7 +62,9 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
             member = archive.next()
             content = None if member is None else archive.extractfile(member)
             if content is None:
-                raise CannotTellError(f"{target.name} did not come out of its container as a file")
+                raise InfrastructureError(
+                    f"{target.name} did not come out of its container as a file"
+                )
             with target.open("wb") as file:
                 shutil.copyfileobj(content, file)
 
@@ -75,12 +77,12 @@ def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:
         path: what it is an archive of, for the message.
 
     Raises:
-        CannotTellError: it is too large to be what was asked for.
+        InfrastructureError: it is too large to be what was asked for.
     """
     buffer = io.BytesIO()
     for chunk in stream:
         if buffer.tell() + len(chunk) > _LIMIT_BYTES:
-            raise CannotTellError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB")
+            raise InfrastructureError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB")
         buffer.write(chunk)
     buffer.seek(0)
     files: dict[str, bytes] = {}

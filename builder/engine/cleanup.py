@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 
-def remove(container: Container) -> None:
+def remove_container(container: Container) -> None:
     """Remove a container, unless it is gone or going."""
     from docker.errors import APIError, NotFound
 
@@ -27,14 +27,14 @@ def remove(container: Container) -> None:
                 raise
 
 
-def remove_all(client: DockerClient, label: str) -> int:
+def remove_labelled(client: DockerClient, label: str) -> int:
     """Remove the containers with a label, and its networks that none is connected to; return how many containers."""
     from docker.errors import APIError
 
     # `sparse`: a container that vanishes while it is listed is no error.
     found = client.containers.list(all=True, sparse=True, filters={"label": label})
     for container in found:
-        remove(container)
+        remove_container(container)
     for network in client.networks.list(filters={"label": label}):
         with contextlib.suppress(
             APIError
@@ -46,10 +46,10 @@ def remove_all(client: DockerClient, label: str) -> int:
 def remove_images(client: DockerClient, tags: Iterable[str], label: str) -> int:
     """Remove images by their tags, and those with a label that no tag names; return how many."""
     stray = client.images.list(filters={"dangling": True, "label": label})
-    return sum(_removed(client, name) for name in (*tags, *(str(image.id) for image in stray)))
+    return sum(_remove_image(client, name) for name in (*tags, *(str(image.id) for image in stray)))
 
 
-def _removed(client: DockerClient, image: str) -> bool:
+def _remove_image(client: DockerClient, image: str) -> bool:
     from docker.errors import APIError
 
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from builder import host
 from builder.engine import archives, cleanup, compiler_cache, services
-from builder.errors import CannotTellError, EngineMissingError, Interrupted
+from builder.errors import EngineMissingError, InfrastructureError, Interrupted
 
 if TYPE_CHECKING:
     import threading
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from builder.engine.compiler_cache import CompilerCache
-    from builder.engine.services import Leg, Service
+    from builder.engine.services import NetworkAttachment, Service
 
 LABEL = "wheelfarm.farm"
 """Container label: the id of the farm that owns it."""
@@ -73,14 +73,14 @@ class Task:
     command: Sequence[str]
     files: Mapping[str, bytes | Path] = field(default_factory=dict)
     collect: str | None = None
-    network: Leg | None = None
+    network: NetworkAttachment | None = None
     user: str = "farm"
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class TaskResult:
     """How a task ended.
 
     Attributes:
@@ -147,7 +147,7 @@ class Engine:
         """Take an image from its registry and give it a tag.
 
         Raises:
-            CannotTellError: the registry does not answer or does not have it.
+            InfrastructureError: the registry does not answer or does not have it.
         """
         from docker.errors import DockerException
 
@@ -155,11 +155,11 @@ class Engine:
             image = self._client.images.pull(reference, platform="linux/amd64")
             image.tag(tag)
         except (DockerException, OSError) as error:
-            raise CannotTellError(
+            raise InfrastructureError(
                 f"the container registry did not give {reference}: {error}"
             ) from None
 
-    def registry_answers(self, reference: str) -> bool:
+    def is_registry_reachable(self, reference: str) -> bool:
         """Return whether the registry that has an image answers."""
         from docker.errors import DockerException
 
@@ -176,7 +176,7 @@ class Engine:
             str(archive), repository=repository, tag=name
         )
         if "error" in str(answer):
-            raise CannotTellError(f"the engine did not import {archive.name}: {answer}")
+            raise InfrastructureError(f"the engine did not import {archive.name}: {answer}")
 
     def build_image(
         self,
@@ -209,7 +209,7 @@ class Engine:
                 fileobj=packed,
                 custom_context=True,
                 tag=tag,
-                buildargs={**host.proxies(), **arguments},
+                buildargs={**host.proxy_variables(), **arguments},
                 labels={LABEL: "image", **labels},
                 decode=True,
                 rm=True,
@@ -228,7 +228,7 @@ class Engine:
 
     # --- containers ------------------------------------------------------------------------------------------------
 
-    def run(self, task: Task, *, log: Path, stop: threading.Event) -> Ended:
+    def run(self, task: Task, *, log: Path, stop: threading.Event) -> TaskResult:
         """Run a task to its end.
 
         Args:
@@ -237,7 +237,7 @@ class Engine:
             stop: set when the farm is asked to stop.
 
         Raises:
-            CannotTellError: the engine failed.
+            InfrastructureError: the engine failed.
             Interrupted: the farm was asked to stop.
         """
         from docker.errors import DockerException
@@ -252,14 +252,14 @@ class Engine:
                 container.reload()
                 state = container.attrs["State"]
                 _save_log(container, log)
-                return Ended(
+                return TaskResult(
                     exit_code=int(state["ExitCode"]),
                     timed_out=timed_out,
                     out_of_memory=bool(state["OOMKilled"]),
                     output={} if task.collect is None else self._collect(container, task.collect),
                 )
         except (DockerException, OSError) as error:
-            raise CannotTellError(f"the container engine failed: {error}") from error
+            raise InfrastructureError(f"the container engine failed: {error}") from error
 
     def serve(self, task: Task, ready: str, stop: threading.Event) -> Service:
         """Start a task that serves others on a private network until the run's containers are removed.
@@ -270,11 +270,11 @@ class Engine:
             stop: set when the farm is asked to stop, which raises Interrupted.
 
         Raises:
-            CannotTellError: the engine failed, or the task ended.
+            InfrastructureError: the engine failed, or the task ended.
         """
-        with services.told("it did not start"):
-            container = self._create(task, services.OUTWARDS)
-            service = services.start(
+        with services.engine_errors("it did not start"):
+            container = self._create(task, services.SERVICE_OPTIONS)
+            service = services.start_service(
                 self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id}
             )
         service.await_file(ready, stop)
@@ -288,7 +288,7 @@ class Engine:
         try:
             yield container
         finally:
-            cleanup.remove(container)
+            cleanup.remove_container(container)
 
     def _create(self, task: Task, more: Mapping[str, Any]) -> Container:
         from docker.types import LogConfig
@@ -311,6 +311,7 @@ class Engine:
             pids_limit=limits.processes,
             log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
             init=True,
+            working_dir="/",  # where programs of builder/inside/ are: `python -m inside.load` finds them
             **more,
         )
 
@@ -340,7 +341,7 @@ class Engine:
         return archives.unpack(stream, path)
 
     def create_arguments(
-        self, limits: Limits, label: str, network: Leg, cache: CompilerCache
+        self, limits: Limits, label: str, network: NetworkAttachment, cache: CompilerCache
     ) -> list[str]:
         """Return `docker create` options that hold a tool's container to the farm's rules.
 
@@ -365,7 +366,7 @@ class Engine:
             *cache.arguments(self.farm_id),
         ]
 
-    def processes_of(self, label: str) -> tuple[int, int] | None:
+    def count_processes(self, label: str) -> tuple[int, int] | None:
         """Return (processes now, most allowed) of the container of a tool's job, or None where there is none."""
         from docker.errors import DockerException
 
@@ -385,11 +386,11 @@ class Engine:
 
     def remove_labelled(self, label: str) -> None:
         """Remove the containers of a tool's job."""
-        cleanup.remove_all(self._client, f"wheelfarm.job={label}")
+        cleanup.remove_labelled(self._client, f"wheelfarm.job={label}")
 
     def reap(self) -> int:
         """Remove every container and network that this farm owns; return how many containers there were."""
-        return cleanup.remove_all(self._client, f"{LABEL}={self.farm_id}")
+        return cleanup.remove_labelled(self._client, f"{LABEL}={self.farm_id}")
 
     def remove_images(self, tags: Collection[str]) -> int:
         """Remove images, and those of the farm's builds that no tag names; return how many there were."""
@@ -409,7 +410,7 @@ class Engine:
 
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""
-        return cleanup.remove_all(self._client, f"{RUN_LABEL}={run_id}")
+        return cleanup.remove_labelled(self._client, f"{RUN_LABEL}={run_id}")
 
 
 def connect(farm_id: str = "doctor") -> Engine:
@@ -422,7 +423,7 @@ def connect(farm_id: str = "doctor") -> Engine:
     from docker.errors import DockerException
 
     tried: list[tuple[str, str]] = []
-    for address in addresses():
+    for address in candidate_addresses():
         if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
             tried.append((address, "there is no such socket"))
             continue
@@ -444,7 +445,7 @@ def connect(farm_id: str = "doctor") -> Engine:
     )
 
 
-def addresses() -> list[str]:
+def candidate_addresses() -> list[str]:
     """Return where an engine may listen, in the order they are asked."""
     if named := os.environ.get("DOCKER_HOST"):
         return [named]
@@ -458,7 +459,7 @@ def addresses() -> list[str]:
     return [f"unix://{socket}" for socket in sockets]
 
 
-def docker_command() -> str | None:
+def find_docker_command() -> str | None:
     """Return where the `docker` command is, which cibuildwheel drives, or None."""
     return shutil.which("docker")
 

@@ -31,7 +31,7 @@ SETTINGS = {
     "CCACHE_STATSLOG": "/wheelfarm-compiler-cache",  # images/limits.sh reads it
 }
 """What ccache is told (ccache's manual, "Configuration options")."""
-_PRINTED = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
+_STATISTICS_LINE = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class CompilerCache:
         ]
 
 
-def uses(printed: str) -> Counter[str]:
+def read_statistics(printed: str) -> Counter[str]:
     """Read how often a build found an object file, and how often not, from what it printed last.
 
     Args:
@@ -72,5 +72,5 @@ def uses(printed: str) -> Counter[str]:
     Returns:
         `hits` and `misses`; empty where it does not say.
     """
-    found = _PRINTED.findall(printed)
+    found = _STATISTICS_LINE.findall(printed)
     return Counter({"hits": int(found[-1][0]), "misses": int(found[-1][1])}) if found else Counter()

@@ -24,8 +24,8 @@ BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring"
 _DAEMON_LOG = Path("/var/log/wheelfarm-dockerd.log")
 _PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid"))
 _START_TIMEOUT_S = 60.0
-_APT_PATIENCE_S = 300
-_apt = threading.Lock()
+_APT_TIMEOUT_S = 300
+_apt_lock = threading.Lock()
 """Jobs run side by side, and apt works for one at a time."""
 
 
@@ -45,19 +45,19 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
         if os.environ.get("DOCKER_HOST"):
             raise  # somebody chose an engine: another one is not what was asked for
         tried = error.tried
-    if host.distribution() not in {"debian", "ubuntu"}:
+    if host.host_distribution() not in {"debian", "ubuntu"}:
         raise EngineMissingError(
             tried, "install Docker Engine or Podman for this system and start its socket"
         )
     if not host.is_root():
         raise EngineMissingError(tried, _commands_for_root())
-    if shutil.which("dockerd") is None or client.docker_command() is None:
-        install((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
-    _start(say)
-    return _await_engine(tried, farm_id)
+    if shutil.which("dockerd") is None or client.find_docker_command() is None:
+        install_packages((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
+    _start_engine(say)
+    return _wait_for_engine(tried, farm_id)
 
 
-def install(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -> None:
+def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -> None:
     """Install system packages of this host's distribution.
 
     Args:
@@ -68,13 +68,13 @@ def install(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -
     Raises:
         EngineMissingError: not root, or apt failed; the text has the command to run.
     """
-    wait = f"-oDPkg::Lock::Timeout={_APT_PATIENCE_S}"  # for an apt that somebody else is running
+    wait = f"-oDPkg::Lock::Timeout={_APT_TIMEOUT_S}"  # for an apt that somebody else is running
     command = ["apt-get", "install", wait, "-y", "--no-install-recommends", *packages]
     if not host.is_root():
         raise EngineMissingError([(purpose, "is not installed")], f"run: sudo {' '.join(command)}")
     say(f"installing {purpose} from this system's archive: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _apt:
+    with _apt_lock:
         for step in (["apt-get", "update", "-qq"], command):
             done = subprocess.run(
                 step, env=environment, capture_output=True, text=True, check=False
@@ -112,7 +112,7 @@ def _has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _start(say: Callable[[str], None]) -> None:
+def _start_engine(say: Callable[[str], None]) -> None:
     if _has_systemd():
         say("starting the container engine: systemctl start docker")
         subprocess.run(["systemctl", "start", "docker"], check=False)
@@ -143,18 +143,18 @@ def _clear_stale_daemon() -> None:
             command = ""
         if command == "containerd":
             os.kill(pid, signal.SIGTERM)
-            _await_end(pid)
+            _wait_for_exit(pid)
         if command != "dockerd":
             path.unlink(missing_ok=True)
 
 
-def _await_end(pid: int, timeout_s: float = 10.0) -> None:
+def _wait_for_exit(pid: int, timeout_s: float = 10.0) -> None:
     deadline = time.monotonic() + timeout_s
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
-def _await_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
+def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine import archives
-from builder.errors import CannotTellError, Interrupted
-from builder.store.files import no_space
+from builder.errors import InfrastructureError, Interrupted
+from builder.store.files import translate_disk_full
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.models.networks import Network
 
-OUTWARDS: Mapping[str, Any] = {
+SERVICE_OPTIONS: Mapping[str, Any] = {
     "network_mode": "bridge",
     "sysctls": {
         "net.ipv4.ip_unprivileged_port_start": "0"
@@ -39,27 +39,32 @@ _POLL_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Leg:
+class NetworkAttachment:
     """A container's connection to a private network.
 
     Attributes:
         network: its name.
-        names: address of the name server.
+        dns_server: address of the name server.
         environment: variables by which clients find what is served there.
     """
 
     network: str
-    names: str
+    dns_server: str
     environment: Mapping[str, str]
 
     def options(self) -> dict[str, Any]:
         """Return what the engine's API takes; the environment goes beside it."""
-        return {"network": self.network, "dns": [self.names], "dns_search": ["."]}
+        return {"network": self.network, "dns": [self.dns_server], "dns_search": ["."]}
 
     def arguments(self) -> list[str]:
         """Return all of it as options of `docker create`."""
         environment = (f"--env={name}={value}" for name, value in self.environment.items())
-        return [f"--network={self.network}", f"--dns={self.names}", "--dns-search=.", *environment]
+        return [
+            f"--network={self.network}",
+            f"--dns={self.dns_server}",
+            "--dns-search=.",
+            *environment,
+        ]
 
 
 class Service:
@@ -76,12 +81,12 @@ class Service:
         """Put files into it, by absolute path.
 
         Raises:
-            CannotTellError: it is gone.
+            InfrastructureError: it is gone.
         """
-        with told("it takes no files"):
+        with engine_errors("it takes no files"):
             self._container.reload()
             if self._container.status != "running":
-                raise CannotTellError("the farm's index proxy ended before its time")
+                raise InfrastructureError("the farm's index proxy ended before its time")
             with archives.pack(files) as packed:
                 self._container.put_archive("/", packed)
 
@@ -89,21 +94,21 @@ class Service:
         """Copy a file of any size out of it.
 
         Raises:
-            CannotTellError: it is gone, or has no such file.
+            InfrastructureError: it is gone, or has no such file.
             NoSpaceError: the disk is full.
         """
-        with told("it gives no files"), no_space(target.parent):
+        with engine_errors("it gives no files"), translate_disk_full(target.parent):
             archives.unpack_file(self._container.get_archive(path)[0], target)
 
     def get(self, path: str) -> bytes | None:
         """Return the content of a file in it, or None where there is no such file.
 
         Raises:
-            CannotTellError: it is gone.
+            InfrastructureError: it is gone.
         """
         from docker.errors import NotFound
 
-        with told("it gives no files"):
+        with engine_errors("it gives no files"):
             try:
                 stream, _ = self._container.get_archive(path)
             except NotFound:
@@ -115,7 +120,7 @@ class Service:
         """Wait until it has written a file.
 
         Raises:
-            CannotTellError: it did not, or ended.
+            InfrastructureError: it did not, or ended.
             Interrupted: the farm was asked to stop.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -125,12 +130,12 @@ class Service:
             self._container.reload()
             if self._container.status != "running" or time.monotonic() > deadline:
                 lines = self._container.logs(tail=5).decode(errors="replace").strip()
-                raise CannotTellError(
+                raise InfrastructureError(
                     f"the farm's index proxy did not start: {lines or 'it printed nothing'}"
                 )
 
 
-def start(
+def start_service(
     client: DockerClient,
     container: Container,
     files: Mapping[str, bytes | Path],
@@ -163,11 +168,11 @@ def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network
 
 
 @contextlib.contextmanager
-def told(trouble: str) -> Iterator[None]:
+def engine_errors(trouble: str) -> Iterator[None]:
     """Turn an error of the engine into one that says what of the index proxy failed."""
     from docker.errors import DockerException
 
     try:
         yield
     except (DockerException, OSError) as error:
-        raise CannotTellError(f"the farm's index proxy failed, {trouble}: {error}") from error
+        raise InfrastructureError(f"the farm's index proxy failed, {trouble}: {error}") from error

@@ -14,13 +14,13 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
 from builder.distributions import reproducible
-from builder.errors import CannotTellError, FarmError, Interrupted
-from builder.jobs.images.proxy import MEANS
-from builder.jobs.job import ImageJob, Tools, all_recorded, asked, recorded
+from builder.errors import FarmError, InfrastructureError, Interrupted
+from builder.jobs.images.proxy import ORDER_ONLY
+from builder.jobs.job import ImageJob, Tools, get_recorded, hash_key_parts, recorded_lookup
 from builder.plan import schedule
 from builder.proxy.proxy import IndexProxy
 from builder.store import job_ids
-from builder.store.evidence import Evidence, Outcome
+from builder.store.evidence import Evidence, JobOutcome
 
 if TYPE_CHECKING:
     import threading
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Job, Result
     from builder.plan.graph import Plan
-    from builder.plan.resources import Room
+    from builder.plan.resources import Resources
     from builder.store.store import Store
 
 _WAKE_S = 0.2
@@ -46,7 +47,7 @@ class LocalExecutor:
         observer: Observer,
         engine: Callable[[], Engine],
         *,
-        room: Room,
+        room: Resources,
         stop: threading.Event,
         locked: bool = False,
     ) -> None:
@@ -69,7 +70,7 @@ class LocalExecutor:
         self._stop = stop
         self._locked = locked
         self._ended: dict[str, Evidence] = {}
-        self._needed_by = plan.needed_by()
+        self._needed_by = plan.dependents()
         self._waiting = {job.id: len(set(job.needs)) for job in plan.jobs.values()}
         self._known: Mapping[str, Evidence] = {}
         self._settling: deque[str] = deque()
@@ -88,28 +89,28 @@ class LocalExecutor:
         """
         known = {
             job: evidence
-            for job, evidence in self._plan.outlook(all_recorded(self._store)).items()
+            for job, evidence in self._plan.find_evidence(recorded_lookup(self._store)).items()
             if job not in again
         }
         self._known = known
-        self._observer.planned(len(self._plan.jobs), len(known))
+        self._observer.on_plan(len(self._plan.jobs), len(known))
         if len(known) == len(self._plan.jobs):
             return known
         engine = self._engine()
         self._index = IndexProxy(engine, self._store, locked=self._locked)
-        forced = self._to_run(known, engine) | again
-        queue = self._queue()
+        forced = self._find_missing_images(known, engine) | again
+        queue = self._make_queue()
         self._settling += (job.id for job in self._plan.jobs.values() if not job.needs)
         # Every share of a job is of at least one CPU, so there are never more threads than CPUs.
         pool = ThreadPoolExecutor(math.ceil(self._room.cpus), thread_name_prefix="job")
         try:
-            self._loop(queue, pool, engine, forced)
+            self._run_loop(queue, pool, engine, forced)
         finally:
             self._stop.set() if len(self._ended) < len(self._plan.jobs) else None
             pool.shutdown(wait=True, cancel_futures=True)
         return self._ended
 
-    def _to_run(self, known: Mapping[str, Evidence], engine: Engine) -> frozenset[str]:
+    def _find_missing_images(self, known: Mapping[str, Evidence], engine: Engine) -> frozenset[str]:
         """Return image jobs that have to run again, because something needs an image that is gone from the engine.
 
         A remade image may have other contents, so what stands on it may run too, and need further images.
@@ -126,21 +127,21 @@ class LocalExecutor:
                 job = self._plan.jobs[need]
                 if need.startswith("image:") and need in known and need not in forced:
                     image: ImageJob = job  # type: ignore[assignment] # ids that start with `image:` are image jobs'
-                    if not image.present(known[need], engine):
+                    if not image.is_present(known[need], engine):
                         forced.add(need)
                         pending += [need, *self._needed_by[need]]
         return frozenset(forced)
 
-    def _queue(self) -> schedule.Queue:
+    def _make_queue(self) -> schedule.Queue:
         """Return an empty queue that knows how long jobs take and what of the machine, by what is on record."""
         needs = {job.id: job.needs for job in self._plan.jobs.values()}
-        took = schedule.seconds(needs, self._store.seconds_of())
-        taken = schedule.shares(needs, self._store.memory_peaks())
+        took = schedule.expected_durations(needs, self._store.recorded_durations())
+        taken = schedule.expected_resources(needs, self._store.memory_peaks())
         return schedule.Queue(
-            schedule.priorities(schedule.remaining(needs, took)), taken, self._room
+            schedule.priorities(schedule.longest_paths(needs, took)), taken, self._room
         )
 
-    def _loop(
+    def _run_loop(
         self,
         queue: schedule.Queue,
         pool: ThreadPoolExecutor,
@@ -149,9 +150,9 @@ class LocalExecutor:
     ) -> None:
         while len(self._ended) < len(self._plan.jobs):
             while self._settling:
-                self._settle(self._plan.jobs[self._settling.popleft()], queue, forced)
+                self._schedule_job(self._plan.jobs[self._settling.popleft()], queue, forced)
             while (name := queue.start()) is not None:
-                self._begin(self._plan.jobs[name], queue, pool, engine)
+                self._start_job(self._plan.jobs[name], queue, pool, engine)
             if len(self._ended) == len(self._plan.jobs):
                 return
             try:
@@ -160,21 +161,23 @@ class LocalExecutor:
                 if self._stop.is_set():
                     raise Interrupted from None
 
-    def _settle(self, job: Job, queue: schedule.Queue, forced: frozenset[str]) -> None:
+    def _schedule_job(self, job: Job, queue: schedule.Queue, forced: frozenset[str]) -> None:
         """Settle a job whose inputs exist: by what is known, by an input that could not be had, or by queueing it."""
         known = self._known.get(job.id)
-        if known is not None and job.id not in forced and self._as_known(job):
-            self._end(known, known=True)
+        if known is not None and job.id not in forced and self._has_known_inputs(job):
+            self._record_end(known, known=True)
             return
         inputs = {need: self._ended[need] for need in job.needs}
-        untold = next((evidence for evidence in inputs.values() if not evidence.determined), None)
+        untold = next(
+            (evidence for evidence in inputs.values() if not evidence.is_determined), None
+        )
         if untold is not None:
-            self._end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
+            self._record_end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
             return
         key = job.key(inputs)
-        found = None if job.id in forced else recorded(job, key, self._store)
+        found = None if job.id in forced else get_recorded(job, key, self._store)
         if found is not None:
-            self._end(replace(found, job=job.id), known=True)
+            self._record_end(replace(found, job=job.id), known=True)
             return
         # The same question may be asked by two jobs: two bases can make the very same wheel. The first one asks.
         asked = key in self._keys
@@ -182,20 +185,22 @@ class LocalExecutor:
         if not asked:
             queue.add(job.id)
 
-    def _as_known(self, job: Job) -> bool:
+    def _has_known_inputs(self, job: Job) -> bool:
         """Return whether every input of a job came out as it was known before anything ran."""
         return all(
-            need in MEANS or self._ended[need] is self._known.get(need) for need in job.needs
+            need in ORDER_ONLY or self._ended[need] is self._known.get(need) for need in job.needs
         )
 
-    def _begin(
+    def _start_job(
         self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine
     ) -> None:
-        self._observer.started(job.id)
+        self._observer.on_job_start(job.id)
         inputs = {need: self._ended[need] for need in job.needs}
-        pool.submit(self._work, job, inputs, queue, engine).add_done_callback(self._noticed)
+        pool.submit(self._run_in_worker, job, inputs, queue, engine).add_done_callback(
+            self._forward_error
+        )
 
-    def _work(
+    def _run_in_worker(
         self, job: Job, inputs: Mapping[str, Evidence], queue: schedule.Queue, engine: Engine
     ) -> None:
         """Run a job in a worker thread and hand its evidence to the loop."""
@@ -204,33 +209,34 @@ class LocalExecutor:
         log.unlink(missing_ok=True)
 
         def say(text: str) -> None:
-            self._events.put(partial(self._observer.said, job.id, text))
+            self._events.put(partial(self._observer.on_job_message, job.id, text))
 
         tools = Tools(
             engine=engine, store=self._store, index=self._index, log=log, stop=self._stop, say=say
         )
         began = time.monotonic()
-        evidence = self._evidence(job, key, inputs, tools, began)
-        self._events.put(partial(self._finish, evidence, job.id, key, queue))
+        evidence = self._run_job(job, key, inputs, tools, began)
+        self._events.put(partial(self._finish_job, evidence, job.id, key, queue))
 
-    def _noticed(self, work: Future[None]) -> None:
+    def _forward_error(self, work: Future[None]) -> None:
         """Pass an error of the executor itself on to the loop, which would wait for ever otherwise."""
         if not work.cancelled() and work.exception() is not None:
             self._events.put(work.result)
 
-    def _evidence(
+    def _run_job(
         self, job: Job, key: str, inputs: Mapping[str, Evidence], tools: Tools, began: float
     ) -> Evidence | None:  # fmt: skip
         log = tools.log
-        reason, code = "", "WF902"
+        reason = ""
+        code: FindingCode = "WF902"
         try:
             result = job.run(inputs, tools)
         except Interrupted:
             return None
+        except InfrastructureError as error:
+            reason, code = str(error), error.code
         except FarmError:
             raise  # such as a full disk: nothing else could be recorded either
-        except CannotTellError as error:
-            reason, code = str(error), error.code
         except Exception as error:
             if self._stop.is_set():
                 return None
@@ -243,42 +249,42 @@ class LocalExecutor:
             return Evidence(
                 key=key,
                 job=job.id,
-                outcome=Outcome.UNDETERMINED,
+                outcome=JobOutcome.UNDETERMINED,
                 reason=reason,
                 facts={"code": code},
                 log=kept,
                 seconds=seconds,
             )
-        facts = {**result.facts, **self._rebuilt(job, key, result)}
+        facts = {**result.facts, **self._compare_rebuild(job, key, result)}
         evidence = Evidence(
             key=key, job=job.id, facts=facts, files=result.files, log=kept, seconds=seconds,
-            asked=json.dumps(asked(job, inputs)),
+            asked=json.dumps(hash_key_parts(job, inputs)),
         )  # fmt: skip
         self._store.put(evidence)
         return evidence
 
-    def _rebuilt(self, job: Job, key: str, result: Result) -> dict[str, object]:
+    def _compare_rebuild(self, job: Job, key: str, result: Result) -> dict[str, object]:
         """Tell what a build made otherwise than the last time it was asked the very same."""
-        before = self._store.get(key) if job_ids.kind_of(job.id) == "build" else None
+        before = self._store.get(key) if job_ids.job_kind(job.id) == "build" else None
         return (
             {}
             if before is None
-            else {"rebuilt": reproducible.compare(before.files, result.files, self._store)}
+            else {"rebuilt": reproducible.compare_files(before.files, result.files, self._store)}
         )
 
-    def _finish(
+    def _finish_job(
         self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue
     ) -> None:
         queue.end(name)
         if evidence is None:
             raise Interrupted
-        self._end(evidence, known=False)
+        self._record_end(evidence, known=False)
         for other in self._keys.pop(key)[1:]:
-            self._end(replace(evidence, job=other), known=True)
+            self._record_end(replace(evidence, job=other), known=True)
 
-    def _end(self, evidence: Evidence, *, known: bool) -> None:
+    def _record_end(self, evidence: Evidence, *, known: bool) -> None:
         self._ended[evidence.job] = evidence
-        self._observer.ended(evidence, known=known)
+        self._observer.on_job_end(evidence, known=known)
         for name in self._needed_by[evidence.job]:
             self._waiting[name] -= 1
             if self._waiting[name] == 0:

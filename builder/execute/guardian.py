@@ -24,7 +24,7 @@ _PAUSE_S = 2.0
 
 
 @contextlib.contextmanager
-def guarded(address: str, run_id: str) -> Iterator[None]:
+def guard_containers(address: str, run_id: str) -> Iterator[None]:
     """Have this run's containers removed should the process be killed inside the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "builder.execute.guardian", address, run_id],

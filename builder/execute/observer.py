@@ -14,14 +14,14 @@ class Observer(Protocol):
     def say(self, text: str) -> None:
         """Show what the farm itself is doing."""
 
-    def planned(self, jobs: int, known: int) -> None:
+    def on_plan(self, jobs: int, known: int) -> None:
         """Begin: how many jobs there are, and how many of them are known already."""
 
-    def started(self, job: str) -> None:
+    def on_job_start(self, job: str) -> None:
         """A job began."""
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         """A running job has something to show."""
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         """A job ended, or was known already."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-_LEAST_DISK_BYTES = 10 << 30
-_LEAST_MEMORY_BYTES = 4 << 30
+_MIN_DISK_BYTES = 10 << 30
+_MIN_MEMORY_BYTES = 4 << 30
 _TIMEOUT_S = (5, 10)
 
 
@@ -51,15 +51,15 @@ class Check:
         return asdict(self)
 
 
-def examine(wheelhouse: Path) -> list[Check]:
+def run_checks(wheelhouse: Path) -> list[Check]:
     """Look at everything; installs and changes nothing."""
     return [
-        *_engine(),
-        *_machine(wheelhouse),
-        *_network(),
-        *_bases(),
-        *_interpreters(),
-        *_detector(),
+        *_check_engine(),
+        *_check_machine(wheelhouse),
+        *_check_network(),
+        *_check_bases(),
+        *_check_interpreters(),
+        *_check_race_detector(),
     ]
 
 
@@ -83,7 +83,7 @@ def render(checks: list[Check], console: Console) -> None:
         console.print("\nThis machine can run the farm.")
 
 
-def _engine() -> Iterator[Check]:
+def _check_engine() -> Iterator[Check]:
     try:
         found = client.connect()
     except EngineMissingError as error:
@@ -111,24 +111,24 @@ def _engine() -> Iterator[Check]:
     )
     yield Check(
         name="docker command",
-        ok=client.docker_command() is not None,
-        found=client.docker_command() or "not on PATH",
+        ok=client.find_docker_command() is not None,
+        found=client.find_docker_command() or "not on PATH",
         remedy="install docker-cli or docker.io: cibuildwheel drives the engine with it",
     )
 
 
-def _machine(wheelhouse: Path) -> Iterator[Check]:
+def _check_machine(wheelhouse: Path) -> Iterator[Check]:
     existing = next(
         path for path in (wheelhouse.resolve(), *wheelhouse.resolve().parents) if path.exists()
     )
     free = shutil.disk_usage(existing).free
     yield Check(
-        name="disk", ok=free >= _LEAST_DISK_BYTES, found=f"{free >> 30} GiB free at {existing}",
+        name="disk", ok=free >= _MIN_DISK_BYTES, found=f"{free >> 30} GiB free at {existing}",
         remedy="free some, or use --wheelhouse on another disk: images and wheels take about 10 GiB",
     )  # fmt: skip
     memory = _memory_bytes()
     yield Check(
-        name="memory", ok=memory >= _LEAST_MEMORY_BYTES, found=f"{memory >> 30} GiB",
+        name="memory", ok=memory >= _MIN_MEMORY_BYTES, found=f"{memory >> 30} GiB",
         remedy="lower `memory` per package in matrix.toml; a build may use 4 GiB by default", required=False,
     )  # fmt: skip
     yield Check(
@@ -148,9 +148,9 @@ def _memory_bytes() -> int:
     return 0
 
 
-def _network() -> Iterator[Check]:
+def _check_network() -> Iterator[Check]:
     settings = host.index_settings()
-    yield _answers(
+    yield _check_url(
         "package index",
         settings.url + "pip/",
         "check pip's index-url, the proxy and the CA",
@@ -162,11 +162,11 @@ def _network() -> Iterator[Check]:
             found=f"{len(settings.left_out)} of pip's settings name files of this machine and stay outside containers",
         )  # fmt: skip
     yield Check(name="CA bundle", ok=True, found=str(host.ca_bundle()))
-    proxies = sorted(name for name in host.proxies() if name.islower())
+    proxies = sorted(name for name in host.proxy_variables() if name.islower())
     yield Check(name="proxies", ok=True, found=", ".join(proxies) or "none set")
 
 
-def _answers(name: str, url: str, remedy: str, *, required: bool) -> Check:
+def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
     try:
         status = requests.head(
             url, timeout=_TIMEOUT_S, verify=str(host.ca_bundle()), allow_redirects=True
@@ -189,16 +189,16 @@ def _answers(name: str, url: str, remedy: str, *, required: bool) -> Check:
     )
 
 
-def _bases() -> Iterator[Check]:
+def _check_bases() -> Iterator[Check]:
     bootstrap = shutil.which("mmdebstrap")
     yield Check(
         name="mmdebstrap", ok=bootstrap is not None, found=bootstrap or "not installed", required=False,
         remedy="needed only where no registry answers; root gets it, others run: sudo apt-get install mmdebstrap",
     )  # fmt: skip
     for name in sorted({base.distribution for base in catalog.load().bases.values()}):
-        archive = host.archive(name)
+        archive = host.host_archive(name)
         if archive is not None:
-            yield _answers(
+            yield _check_url(
                 f"{name} archive", archive.main, "check apt's sources and the proxy", required=False
             )
         else:
@@ -208,7 +208,7 @@ def _bases() -> Iterator[Check]:
             )  # fmt: skip
     try:
         found = client.connect()
-        answers = found.registry_answers(next(iter(catalog.load().bases.values())).registry)
+        answers = found.is_registry_reachable(next(iter(catalog.load().bases.values())).registry)
     except EngineMissingError:
         answers = False
     yield Check(
@@ -217,9 +217,9 @@ def _bases() -> Iterator[Check]:
     )  # fmt: skip
 
 
-def _interpreters() -> Iterator[Check]:
+def _check_interpreters() -> Iterator[Check]:
     for release in catalog.load().releases.values():
-        places = cpython.cached(release)
+        places = cpython.cached_files(release)
         good = [path for path in places if file_sha256(path) == release.sha256]
         found = (
             str(good[0])
@@ -234,7 +234,7 @@ def _interpreters() -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _detector() -> Iterator[Check]:
+def _check_race_detector() -> Iterator[Check]:
     """What the race detector needs of the machine: memory maps that ThreadSanitizer can live with."""
     try:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text())

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.store.job_ids import package_of
+from builder.store.job_ids import job_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Used:
+class MatrixUsage:
     """What a run of a matrix would use, however hard it looks.
 
     Attributes:
@@ -42,60 +42,60 @@ class Used:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class StoredFile:
     """A file that could go.
 
     Attributes:
         path: where it is.
-        at: when it was made, in seconds since the epoch.
+        created_at: when it was made, in seconds since the epoch.
         size: in bytes.
     """
 
     path: Path
-    at: float
+    created_at: float
     size: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Garbage:
     """What is to go, and what stays.
 
     Attributes:
         keys: evidence to forget.
         images: of these the images', each with its tag; the engine has them.
-        pieces: files to remove.
+        files: files to remove.
         kept_bytes: size of the files that stay.
         referenced_bytes: size of those among them that are referred to.
-        since: resolutions before this go, in seconds since the epoch.
+        cutoff: resolutions before this go, in seconds since the epoch.
     """
 
     keys: tuple[str, ...]
     images: Mapping[str, str]
-    pieces: tuple[Piece, ...]
+    files: tuple[StoredFile, ...]
     kept_bytes: int
     referenced_bytes: int
-    since: float
+    cutoff: float
 
     @property
     def freed_bytes(self) -> int:
         """Size of the files to remove."""
-        return sum(piece.size for piece in self.pieces)
+        return sum(piece.size for piece in self.files)
 
     def record(self) -> dict[str, object]:
         """Return the sums as JSON data."""
         return {
             "evidence": len(self.keys),
             "images": len(self.images),
-            "files": len(self.pieces),
+            "files": len(self.files),
             "freed_bytes": self.freed_bytes,
             "kept_bytes": self.kept_bytes,
             "referenced_bytes": self.referenced_bytes,
         }
 
 
-def find(
-    store: Store, used: Used, *, now: float, keep_days: float, most_bytes: int | None
-) -> Found:
+def find_garbage(
+    store: Store, used: MatrixUsage, *, now: float, keep_days: float, most_bytes: int | None
+) -> Garbage:
     """Find what may go.
 
     Args:
@@ -112,7 +112,7 @@ def find(
     rows = store.evidence_rows()
 
     def living(job: str) -> bool:
-        return job in used.jobs or package_of(job) in names
+        return job in used.jobs or job_package(job) in names
 
     newest = {job: key for key, job, *_ in rows if living(job)}
     wanted = used.keys | set(newest.values())
@@ -125,27 +125,31 @@ def find(
         if key in wanted:
             named |= set(json.loads(files).values())
             logs.add(store.wheelhouse / log)
-    for text in (*store.kept_texts(since), json.dumps(document)):
+    for text in (*store.referencing_texts(since), json.dumps(document)):
         named |= set(_SHA256.findall(text))
-    findings = _ids(document)
-    pieces = list(_pieces(store, named, logs, findings, ages, living))
-    loose = sorted((piece for piece, keep in pieces if not keep), key=lambda piece: piece.at)
+    findings = _finding_ids(document)
+    pieces = list(_list_files(store, named, logs, findings, ages, living))
+    loose = sorted(
+        (piece for piece, keep in pieces if not keep), key=lambda piece: piece.created_at
+    )
     referenced = sum(piece.size for piece, keep in pieces if keep)
-    going = _going(loose, since, None if most_bytes is None else max(0, most_bytes - referenced))
-    gone = set(_of_evidence(going, store))
+    going = _select_for_removal(
+        loose, since, None if most_bytes is None else max(0, most_bytes - referenced)
+    )
+    gone = set(_evidence_files(going, store))
     keys = tuple(
         key
         for key, _, files, _, at in rows
         if key not in wanted and (at < since or not gone.isdisjoint(json.loads(files).values()))
     )
     staying = sum(piece.size for piece in loose) - sum(piece.size for piece in going)
-    return Found(
-        keys=keys, images=_images(rows, keys, store), pieces=tuple(going), kept_bytes=referenced + staying,
-        referenced_bytes=referenced, since=since,
+    return Garbage(
+        keys=keys, images=_image_tags(rows, keys, store), files=tuple(going), kept_bytes=referenced + staying,
+        referenced_bytes=referenced, cutoff=since,
     )  # fmt: skip
 
 
-def remove(found: Found, store: Store, *, images: bool = True) -> None:
+def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None:
     """Remove what was found: evidence before the files it names.
 
     Args:
@@ -154,12 +158,12 @@ def remove(found: Found, store: Store, *, images: bool = True) -> None:
         images: whether the images that go are gone: what is not known to be there is never removed.
     """
     keys = found.keys if images else [key for key in found.keys if key not in found.images]
-    store.forget_old(keys, _of_evidence(found.pieces, store), found.since)
-    for piece in found.pieces:
+    store.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
+    for piece in found.files:
         piece.path.unlink(missing_ok=True)
 
 
-def _images(
+def _image_tags(
     rows: Sequence[tuple[str, str, str, str, float]], going: Collection[str], store: Store
 ) -> dict[str, str]:
     """Return the tags of images whose evidence goes, by its key, but for those that other evidence names as well."""
@@ -175,14 +179,14 @@ def _images(
     return {key: tag for key, tag in tags.items() if key in gone and tag not in staying}
 
 
-def _of_evidence(pieces: Iterable[Piece], store: Store) -> list[str]:
+def _evidence_files(pieces: Iterable[StoredFile], store: Store) -> list[str]:
     """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
     return [
         piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")
     ]
 
 
-def _ids(
+def _finding_ids(
     document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]],
 ) -> frozenset[str]:
     return frozenset(
@@ -193,47 +197,56 @@ def _ids(
     )
 
 
-def _pieces(
+def _list_files(
     store: Store, named: set[str], logs: set[Path], findings: frozenset[str], ages: Mapping[str, float],
     living: Callable[[str], bool],
-) -> Iterator[tuple[Piece, bool]]:  # fmt: skip
+) -> Iterator[tuple[StoredFile, bool]]:  # fmt: skip
     """Give every file that is the garbage collector's business, and whether something refers to it."""
     folder = store.wheelhouse
-    for path in _files(store.folder / "files"):
+    for path in _iter_files(store.folder / "files"):
         half = path.name.startswith(".")  # what a killed farm was about to rename
-        yield _piece(path, 0.0 if half else ages.get(path.name)), path.name in named
+        yield _stored_file(path, 0.0 if half else ages.get(path.name)), path.name in named
     index = store.folder / "index"
     locks = {
-        path: path.read_text() for path in _files(index / "locks") if not path.name.startswith(".")
+        path: path.read_text()
+        for path in _iter_files(index / "locks")
+        if not path.name.startswith(".")
     }
     alive = {path for path, text in locks.items() if living(json.loads(text)["job"])}
     locked = {sha256 for path in alive for sha256 in _SHA256.findall(locks[path])}
-    for path in _files(index):
+    for path in _iter_files(index):
         if path.name.startswith("."):
-            yield _piece(path, 0.0), False
+            yield _stored_file(path, 0.0), False
         elif path.is_relative_to(index / "files"):
-            yield _piece(path), path.name in locked
+            yield _stored_file(path), path.name in locked
         elif path in locks:
-            yield _piece(path), path in alive
-    for path in _files(folder / "logs"):
-        yield _piece(path), path in logs or (path.parent.name == "replay" and path.stem in findings)
-    for path in _files(folder / "replays"):
-        yield _piece(path), path.stem in findings
+            yield _stored_file(path), path in alive
+    for path in _iter_files(folder / "logs"):
+        yield (
+            _stored_file(path),
+            path in logs or (path.parent.name == "replay" and path.stem in findings),
+        )
+    for path in _iter_files(folder / "replays"):
+        yield _stored_file(path), path.stem in findings
     for name in ("contents", "pages"):  # what is in use is fetched again
-        for path in _files(store.folder / name):
-            yield _piece(path), False
+        for path in _iter_files(store.folder / name):
+            yield _stored_file(path), False
 
 
-def _files(folder: Path) -> Iterable[Path]:
+def _iter_files(folder: Path) -> Iterable[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file()) if folder.is_dir() else ()
 
 
-def _piece(path: Path, at: float | None = None) -> Piece:
+def _stored_file(path: Path, at: float | None = None) -> StoredFile:
     status = path.stat()
-    return Piece(path=path, at=status.st_mtime if at is None else at, size=status.st_size)
+    return StoredFile(
+        path=path, created_at=status.st_mtime if at is None else at, size=status.st_size
+    )
 
 
-def _going(loose: list[Piece], since: float, room: int | None) -> list[Piece]:
+def _select_for_removal(
+    loose: list[StoredFile], since: float, room: int | None
+) -> list[StoredFile]:
     """Return what is too old and, of the rest, the oldest until it fits.
 
     Args:
@@ -241,8 +254,8 @@ def _going(loose: list[Piece], since: float, room: int | None) -> list[Piece]:
         since: what is older goes.
         room: bytes there are for what stays; None for any number.
     """
-    going = [piece for piece in loose if piece.at < since]
-    young = [piece for piece in loose if piece.at >= since]
+    going = [piece for piece in loose if piece.created_at < since]
+    young = [piece for piece in loose if piece.created_at >= since]
     left = sum(piece.size for piece in young)
     for piece in young:
         if room is None or left <= room:

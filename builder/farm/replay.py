@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from builder.config import catalog
 from builder.engine.client import Limits
 from builder.errors import ReplayError
-from builder.jobs.programs import answered, stress_task
-from builder.jobs.wheels import served_wheels
-from builder.store.files import written_aside
+from builder.jobs.programs import run_json_task, stress_task
+from builder.jobs.wheels import required_wheels
+from builder.store.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
-    from builder.judge.package import Judged
+    from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.sources import Pure
     from builder.store.evidence import Evidence
@@ -42,7 +43,7 @@ class Replay:
     name: str
     version: str
     abi: str
-    code: str
+    code: FindingCode
     where: str
     detail: str
     race: bool
@@ -52,7 +53,7 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replayed:
+class ReplayResult:
     """What came of running a program.
 
     Attributes:
@@ -68,7 +69,7 @@ class Replayed:
     output: str
 
 
-def write(judged: Iterable[Judged], effort: str, wheelhouse: Path) -> None:
+def write_replays(judged: Iterable[JudgedPackage], effort: str, wheelhouse: Path) -> None:
     """Keep the program of every finding that has one, by its id.
 
     Args:
@@ -81,17 +82,17 @@ def write(judged: Iterable[Judged], effort: str, wheelhouse: Path) -> None:
             for finding in judgement.findings:
                 if not finding.script:
                     continue
-                identity = finding.identity(package.name, package.version, judgement.abi)
+                identity = finding.make_id(package.name, package.version, judgement.abi)
                 replay = Replay(
                     id=identity, name=package.name, version=package.version, abi=judgement.abi, code=finding.code,
                     where=finding.where, detail=finding.detail, race=finding.race,
                     base=finding.bases[0] if finding.bases else "", script=finding.script, effort=effort,
                 )  # fmt: skip
-                with written_aside(wheelhouse / _FOLDER / f"{identity}.json") as aside:
+                with atomic_write(wheelhouse / _FOLDER / f"{identity}.json") as aside:
                     aside.write_text(json.dumps(asdict(replay), indent=1))
 
 
-def load(identity: str, wheelhouse: Path) -> Replay:
+def load_replay(identity: str, wheelhouse: Path) -> Replay:
     """Return a finding's replay.
 
     Args:
@@ -116,7 +117,7 @@ def load(identity: str, wheelhouse: Path) -> Replay:
         ) from error
 
 
-def needed(replay: Replay, graph: Plan) -> Plan:
+def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
     """Return the part of a plan that makes what a replay needs.
 
     Raises:
@@ -128,12 +129,12 @@ def needed(replay: Replay, graph: Plan) -> Plan:
             replay.id,
             f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}",
         )
-    return graph.upto(
+    return graph.subset_for(
         need for need in exercise.needs if replay.race or not need.startswith("race:")
     )
 
 
-def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
+def replay_image(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
     """Return the tag of the image a replay runs in.
 
     Args:
@@ -152,14 +153,14 @@ def image_of(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
     return tag
 
 
-def run(
+def run_replay(
     replay: Replay,
     evidence: Mapping[str, Evidence],
     version: str,
     times: int,
     pure: tuple[Pure, ...],
     tools: Tools,
-) -> Replayed:
+) -> ReplayResult:
     """Run a replay in a container like the one its finding was seen in.
 
     Args:
@@ -172,7 +173,7 @@ def run(
 
     Raises:
         ReplayError: there is no wheel to run it on, or no image.
-        CannotTellError: the container gave no answer.
+        InfrastructureError: the container gave no answer.
     """
     abi = catalog.load().abis[replay.abi]
     build = evidence[f"build:{replay.name}@{replay.base}"]
@@ -187,9 +188,9 @@ def run(
         raise ReplayError(
             replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on"
         )
-    image = image_of(replay, evidence)
+    image = replay_image(replay, evidence)
     python = f"/opt/python/{abi.directory}/bin/python"
-    served = dict(served_wheels(abi.name, (build, *others), pure))
+    served = dict(required_wheels(abi.name, (build, *others), pure))
     files: dict[str, bytes | Path] = {
         f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
     }
@@ -210,15 +211,17 @@ def run(
     task = stress_task(
         "replay", image=image, python=python, request=request, files=files, limits=limits
     )
-    return _told(replay, answered(task, "replaying", tools))
+    return _read_result(replay, run_json_task(task, "replaying", tools))
 
 
-def _told(replay: Replay, facts: Mapping[str, Any]) -> Replayed:
+def _read_result(replay: Replay, facts: Mapping[str, Any]) -> ReplayResult:
     if facts["install"] is not None:
         raise ReplayError(replay.id, f"it could not be installed: {facts['install']}")
     signs = {"WF601": "crash", "WF602": "hang", "WF603": "wrong"}
-    shown = [one for one in facts["runs"] if _shows(replay, one, signs.get(replay.code, ""))]
-    return Replayed(
+    shown = [
+        one for one in facts["runs"] if _shows_finding(replay, one, signs.get(replay.code, ""))
+    ]
+    return ReplayResult(
         shown=len(shown),
         runs=len(facts["runs"]),
         what=tuple(", ".join(one["what"]) or "nothing" for one in facts["runs"]),
@@ -226,7 +229,7 @@ def _told(replay: Replay, facts: Mapping[str, Any]) -> Replayed:
     )
 
 
-def _shows(replay: Replay, run: Mapping[str, Any], sign: str) -> bool:
+def _shows_finding(replay: Replay, run: Mapping[str, Any], sign: str) -> bool:
     """Return whether a run showed the very finding: of a race, between the same functions."""
     if sign:
         return sign in run["what"]

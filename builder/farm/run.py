@@ -12,23 +12,23 @@ from packaging.version import Version
 
 from builder import host, index, sources
 from builder.config import catalog
-from builder.config.effort import EFFORTS, Level
-from builder.config.matrix import Package, threaded
+from builder.config.effort import EFFORTS, EffortLevel
+from builder.config.matrix import Package, select_thread_target
 from builder.engine import provision
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
-from builder.execute.guardian import guarded
+from builder.execute.guardian import guard_containers
 from builder.farm import merge as merging
 from builder.farm import replay as replays
 from builder.farm import unchanged
 from builder.index import constraints, policy
-from builder.jobs.job import Tools, all_recorded
+from builder.jobs.job import Tools, recorded_lookup
 from builder.judge import interfaces
 from builder.judge import package as verdict
 from builder.plan import forecast as forecasts
 from builder.plan import graph as plan
 from builder.plan import resources, shards
-from builder.plan.resources import Room
+from builder.plan.resources import Resources
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
 from builder.sources.client import Index
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix
     from builder.engine.client import Engine
     from builder.execute import Observer
-    from builder.farm.replay import Replay, Replayed
-    from builder.farm.unchanged import Ground, Seal
-    from builder.judge.package import Judged
+    from builder.farm.replay import Replay, ReplayResult
+    from builder.farm.unchanged import CompletedRun, RunInputs
+    from builder.judge.package import JudgedPackage
     from builder.plan.forecast import Forecast
     from builder.plan.graph import Plan
     from builder.plan.shards import Shard
@@ -52,27 +52,27 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-FRESH_S = 3600.0
+INDEX_MAX_AGE_S = 3600.0
 """How long an answer of the index is believed without asking again, in seconds."""
 
-SHARD_FRESH_S = 86_400.0
+SHARD_INDEX_MAX_AGE_S = 86_400.0
 """The same for a shard: all shards of a run go by what was resolved when it was planned."""
 
-FAULTLESS = frozenset(
+NO_FAULT_VERDICTS = frozenset(
     {Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED}
 )
 """Verdicts in which no fault was shown that keeps a wheel from working."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class RunRequest:
     """What a run is asked for.
 
     Attributes:
         only: packages to restrict it to; empty for all.
-        fresh_s: how long a recorded answer of the index is believed, in seconds.
+        max_age_s: how long a recorded answer of the index is believed, in seconds.
         again: run the chosen packages' jobs even though they are known.
-        room: CPUs and memory the jobs may share.
+        resources: CPUs and memory the jobs may share.
         effort: how hard to look for what breaks under threads.
         locked: whether builds get only the files of the index that they fetched before; what the index answered before
             then does not age.
@@ -80,37 +80,37 @@ class Request:
     """
 
     only: Sequence[str] = ()
-    fresh_s: float = FRESH_S
+    max_age_s: float = INDEX_MAX_AGE_S
     again: bool = False
-    room: Room = field(default_factory=resources.room)
+    resources: Resources = field(default_factory=resources.host_resources)
     shard: Shard | None = None
-    effort: Level = Level.QUICK
+    effort: EffortLevel = EffortLevel.QUICK
     locked: bool = False
 
     @property
-    def whole(self) -> bool:
+    def is_whole_matrix(self) -> bool:
         """Whether it is about everything in the matrix, so that the index can be made from it."""
         return not self.only and self.shard is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Resolved:
+class ResolvedRun:
     """A run before anything was planned.
 
     Attributes:
         patches: content of each package's patches, by name.
-        ground: everything a whole run would go by; None where only a part was asked for.
-        sealed: the last whole run, where nothing at all changed since.
+        inputs: everything a whole run would go by; None where only a part was asked for.
+        unchanged_run: the last whole run, where nothing at all changed since.
     """
 
     sources: Sources
     patches: Mapping[str, tuple[str, ...]]
-    ground: Ground | None = None
-    sealed: Seal | None = None
+    inputs: RunInputs | None = None
+    unchanged_run: CompletedRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class PreparedRun:
     """A run before anything was run: sources, and the plan they make."""
 
     sources: Sources
@@ -118,7 +118,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outlook:
+class RunForecast:
     """What a run would go by, and what it would do."""
 
     sources: Sources
@@ -126,35 +126,35 @@ class Outlook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ran:
+class RunResult:
     """What a run found out.
 
     Attributes:
         judged: every package with its verdicts, in the matrix's order; nothing where nothing changed.
-        sealed: the last whole run, where nothing at all changed since.
+        unchanged_run: the last whole run, where nothing at all changed since.
     """
 
-    judged: tuple[Judged, ...] = ()
-    sealed: Seal | None = None
+    judged: tuple[JudgedPackage, ...] = ()
+    unchanged_run: CompletedRun | None = None
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict that occurs."""
-        if self.sealed is not None:
-            return frozenset(Verdict(name) for name in self.sealed.verdicts)
+        if self.unchanged_run is not None:
+            return frozenset(Verdict(name) for name in self.unchanged_run.verdicts)
         return frozenset(
             judgement.verdict for package in self.judged for judgement in package.abis.values()
         )
 
 
-def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Resolved:
+def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> ResolvedRun:
     """Find every package's source, and whether anything changed since the last whole run.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
     """
     table = catalog.load()
-    names = _chosen(matrix, request.only)
+    names = _select_packages(matrix, request.only)
     python = Version(table.releases[table.abis[matrix.abis[0]].release].version)
     observer.say("resolving sources")
     found = sources.resolve(
@@ -163,7 +163,7 @@ def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) 
         Index(host.index_settings(), store),
         python,
         names=names,
-        fresh_s=math.inf if request.locked else request.fresh_s,
+        fresh_s=math.inf if request.locked else request.max_age_s,
         say=observer.say,
     )
     patches, faults = sources.read_patches(matrix, found.found)
@@ -174,38 +174,38 @@ def resolve(matrix: Matrix, store: Store, request: Request, observer: Observer) 
             faults={**found.faults, **faults},
         )
     if request.shard is not None:
-        found = shards.part(found, request.shard)
-    if not request.whole:
-        return Resolved(sources=found, patches=patches)
-    ground = unchanged.ground(matrix, found, patches, request.effort)
-    sealed = None if request.again else unchanged.unbroken(store, ground)
-    return Resolved(sources=found, patches=patches, ground=ground, sealed=sealed)
+        found = shards.select_shard(found, request.shard)
+    if not request.is_whole_matrix:
+        return ResolvedRun(sources=found, patches=patches)
+    ground = unchanged.fingerprint_inputs(matrix, found, patches, request.effort)
+    sealed = None if request.again else unchanged.find_unchanged_run(store, ground)
+    return ResolvedRun(sources=found, patches=patches, inputs=ground, unchanged_run=sealed)
 
 
-def prepare(matrix: Matrix, store: Store, request: Request, observer: Observer) -> Prepared:
+def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> PreparedRun:
     """Resolve the matrix and plan it.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
     """
     resolved = resolve(matrix, store, request, observer)
-    return Prepared(sources=resolved.sources, plan=_plan(matrix, resolved, request))
+    return PreparedRun(sources=resolved.sources, plan=_make_plan(matrix, resolved, request))
 
 
-def _plan(matrix: Matrix, resolved: Resolved, request: Request) -> Plan:
+def _make_plan(matrix: Matrix, resolved: ResolvedRun, request: RunRequest) -> Plan:
     found = resolved.sources.found
     if (
         request.shard is not None and not found
     ):  # there are fewer groups than shards: no image is needed either
         return plan.Plan(jobs={})
-    return plan.make(
+    return plan.make_plan(
         matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort)
     )
 
 
-def outlook(
-    matrix: Matrix, store: Store, request: Request, observer: Observer, *, listed: bool = True
-) -> Outlook:
+def forecast_run(
+    matrix: Matrix, store: Store, request: RunRequest, observer: Observer, *, listed: bool = True
+) -> RunForecast:
     """Tell what a run would do, why, and for how long. Starts nothing.
 
     Args:
@@ -219,28 +219,36 @@ def outlook(
         UnknownPackageError: `only` names a package the matrix does not have.
     """
     resolved = resolve(matrix, store, request, observer)
-    if resolved.sealed is not None and not listed:
-        return Outlook(
-            sources=resolved.sources, forecast=forecasts.nothing((), resolved.sealed.jobs)
-        )
-    graph = _plan(matrix, resolved, request)
-    if resolved.sealed is not None:
-        return Outlook(
+    if resolved.unchanged_run is not None and not listed:
+        return RunForecast(
             sources=resolved.sources,
-            forecast=forecasts.nothing(graph.jobs.values(), len(graph.jobs)),
+            forecast=forecasts.empty_forecast((), resolved.unchanged_run.jobs),
         )
-    changed = None if resolved.ground is None else unchanged.changed(store, resolved.ground)
-    part = graph if changed is None else graph.reached_by(changed)
-    forecast = forecasts.make(
-        graph, part.outlook(all_recorded(store)), store.last_asked, store.seconds_of(), store.memory_peaks(),
-        request.room, part,
-    )  # fmt: skip
-    return Outlook(sources=resolved.sources, forecast=forecast)
+    graph = _make_plan(matrix, resolved, request)
+    if resolved.unchanged_run is not None:
+        return RunForecast(
+            sources=resolved.sources,
+            forecast=forecasts.empty_forecast(graph.jobs.values(), len(graph.jobs)),
+        )
+    changed = (
+        None if resolved.inputs is None else unchanged.changed_packages(store, resolved.inputs)
+    )
+    part = graph if changed is None else graph.affected_by(changed)
+    forecast = forecasts.make_forecast(
+        graph,
+        part.find_evidence(recorded_lookup(store)),
+        store.last_key_parts,
+        store.recorded_durations(),
+        store.memory_peaks(),
+        request.resources,
+        part,
+    )
+    return RunForecast(sources=resolved.sources, forecast=forecast)
 
 
 def run(
-    matrix: Matrix, store: Store, request: Request, observer: Observer, stop: threading.Event
-) -> Ran:
+    matrix: Matrix, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
+) -> RunResult:
     """Do the main job and write index and documents.
 
     Args:
@@ -254,26 +262,26 @@ def run(
         EngineMissingError: something has to run and no engine answers.
         Interrupted: the farm was asked to stop; what was finished is kept.
     """
-    with _entered(store) as entry:
+    with _record_run(store) as entry:
         resolved = resolve(matrix, store, request, observer)
-        if resolved.sealed is not None:
-            observer.planned(resolved.sealed.jobs, resolved.sealed.jobs)
-            return Ran(sealed=resolved.sealed)
-        evidence = _execute(_plan(matrix, resolved, request), store, request, observer, stop)
-        judged = _judged(matrix, resolved.sources, evidence)
+        if resolved.unchanged_run is not None:
+            observer.on_plan(resolved.unchanged_run.jobs, resolved.unchanged_run.jobs)
+            return RunResult(unchanged_run=resolved.unchanged_run)
+        evidence = _execute(_make_plan(matrix, resolved, request), store, request, observer, stop)
+        judged = _judge_packages(matrix, resolved.sources, evidence)
         if request.shard is not None:
             whole = {job: store.get(one.key) or one for job, one in evidence.items()}
-            merging.write(request.shard, matrix, resolved.sources, whole, store.wheelhouse)
-        replays.write(judged, request.effort, store.wheelhouse)
-        if request.whole:
+            merging.write_record(request.shard, matrix, resolved.sources, whole, store.wheelhouse)
+        replays.write_replays(judged, request.effort, store.wheelhouse)
+        if request.is_whole_matrix:
             observer.say("publishing the index")
             publish(judged, matrix, store)
-    if request.whole:
+    if request.is_whole_matrix:
         observer.say("writing the report")
-        outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
-        assert resolved.ground is not None, "a whole run has one"
-        unchanged.set_on(store, resolved.ground, entry, evidence, judged)
-    return Ran(judged=judged)
+        outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, entry)
+        assert resolved.inputs is not None, "a whole run has one"
+        unchanged.record_run(store, resolved.inputs, entry, evidence, judged)
+    return RunResult(judged=judged)
 
 
 def replay(
@@ -284,7 +292,7 @@ def replay(
     store: Store,
     observer: Observer,
     stop: threading.Event,
-) -> Replayed:
+) -> ReplayResult:
     """Show a finding again, on the release it was found in or on another.
 
     Args:
@@ -299,16 +307,16 @@ def replay(
     Raises:
         UnknownPackageError: the matrix does not have the package.
         ReplayError: there is no wheel to run it on.
-        CannotTellError: the container gave no answer.
+        InfrastructureError: the container gave no answer.
         Interrupted: the farm was asked to stop.
     """
     if version:
         changed = {"version": f"=={version}", "sdist": None, "sha256": None}
         package = matrix.packages.get(wanted.name, Package()).model_copy(update=changed)
         matrix = matrix.model_copy(update={"packages": {**matrix.packages, wanted.name: package}})
-    request = Request(only=(wanted.name,), effort=Level(wanted.effort))
+    request = RunRequest(only=(wanted.name,), effort=EffortLevel(wanted.effort))
     prepared = prepare(matrix, store, request, observer)
-    graph = replays.needed(wanted, prepared.plan)
+    graph = replays.plan_for_replay(wanted, prepared.plan)
     evidence = _execute(graph, store, request, observer, stop)
     source = prepared.sources.found[wanted.name]
     log = store.wheelhouse / "logs" / "replay" / f"{wanted.id}.log"
@@ -323,14 +331,14 @@ def replay(
             stop=stop,
             say=observer.say,
         )
-        return replays.run(wanted, evidence, source.version, times, source.pure, tools)
+        return replays.run_replay(wanted, evidence, source.version, times, source.pure, tools)
     finally:
         engine.reap_run(engine.run_id)
 
 
 def merge(
     matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer
-) -> tuple[Judged, ...]:
+) -> tuple[JudgedPackage, ...]:
     """Judge what the shards of a run found out, and write index and documents as one run does.
 
     Args:
@@ -342,19 +350,19 @@ def merge(
     Raises:
         MergeError: a shard is missing, damaged, or of another matrix.
     """
-    with _entered(store) as entry:
+    with _record_run(store) as entry:
         observer.say(f"merging {len(wheelhouses)} shards")
-        merged = merging.merge(wheelhouses, matrix, store)
-        judged = _judged(matrix, merged.sources, merged.evidence)
+        merged = merging.merge_shards(wheelhouses, matrix, store)
+        judged = _judge_packages(matrix, merged.sources, merged.evidence)
         observer.say("publishing the index")
         publish(judged, matrix, store)
     observer.say("writing the report")
-    outputs.write(document.write(judged, matrix, store.wheelhouse), store, entry)
+    outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, entry)
     return judged
 
 
 @contextlib.contextmanager
-def _entered(store: Store) -> Iterator[str]:
+def _record_run(store: Store) -> Iterator[str]:
     """Enter a run into the ledger, and how it ended."""
     entry, outcome = store.begin_run(), "interrupted"
     try:
@@ -364,24 +372,25 @@ def _entered(store: Store) -> Iterator[str]:
         store.end_run(entry, outcome)
 
 
-def publish(judged: Sequence[Judged], matrix: Matrix, store: Store) -> None:
+def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
     """Sort wheels into the index's channels, publish both, and write what constrains an installer to the first."""
     served, quarantined = (
-        index.described(files, store) for files in policy.channels(judged, matrix.farm.publish)
+        index.describe(files, store)
+        for files in policy.assign_channels(judged, matrix.farm.publish)
     )
     index.publish(served, store, quarantined)
-    constraints.write(served, matrix.abis, policy.remarks(judged), store.wheelhouse)
+    constraints.write(served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     """Return the class of outcome of a run."""
     worst = set(verdicts)
-    if worst - FAULTLESS:
+    if worst - NO_FAULT_VERDICTS:
         return ExitCode.FAULTS
     return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in worst else ExitCode.ADMISSIBLE
 
 
-def _chosen(matrix: Matrix, only: Sequence[str]) -> list[str]:
+def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
     wanted = [str(canonicalize_name(name)) for name in only]
     for name in wanted:
         if name not in matrix.packages:
@@ -390,7 +399,7 @@ def _chosen(matrix: Matrix, only: Sequence[str]) -> list[str]:
 
 
 def _execute(
-    graph: Plan, store: Store, request: Request, observer: Observer, stop: threading.Event
+    graph: Plan, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
 ) -> Mapping[str, Evidence]:
     again = (
         frozenset(job for job in graph.jobs if not job.startswith("image:"))
@@ -404,35 +413,40 @@ def _execute(
             if leftovers := found.reap():
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
             guards.callback(found.reap)
-            guards.enter_context(guarded(found.address, found.run_id))
+            guards.enter_context(guard_containers(found.address, found.run_id))
             return found
 
         executor = LocalExecutor(
-            graph, store, observer, engine, room=request.room, stop=stop, locked=request.locked
+            graph, store, observer, engine, room=request.resources, stop=stop, locked=request.locked
         )
         return executor.run(again)
 
 
-def _judged(matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]) -> tuple[Judged, ...]:
+def _judge_packages(
+    matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]
+) -> tuple[JudgedPackage, ...]:
     table = catalog.load()
     abis = [table.abis[name] for name in matrix.abis]
     order = {name: place for place, name in enumerate(matrix.packages)}
     judged = [verdict.judge_fault(fault, abis) for fault in found.faults.values()]
     judged += [
-        verdict.judge(_case(matrix, source, evidence), abis) for source in found.found.values()
+        verdict.judge_package(_collect_evidence(matrix, source, evidence), abis)
+        for source in found.found.values()
     ]
     return tuple(
         sorted(judged, key=lambda package: (order.get(package.name, len(order)), package.name))
     )
 
 
-def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]) -> verdict.Case:
+def _collect_evidence(
+    matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]
+) -> verdict.PackageEvidence:
     name = source.name
     bases = matrix.build_on if source.only_pure is None else ()
     package = matrix.packages.get(name)
-    place = threaded(matrix, catalog.load())
+    place = select_thread_target(matrix, catalog.load())
     base = place[0].name if place else ""
-    return verdict.Case(
+    return verdict.PackageEvidence(
         source=source,
         builds={base: evidence[f"build:{name}@{base}"] for base in bases},
         audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
@@ -449,6 +463,7 @@ def _case(matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidenc
         speed=evidence.get(f"speed:{name}@{base}"),
         remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
         system={
-            base: package.apt_on(catalog.load().bases[base]) if package else () for base in bases
+            base: package.apt_packages(catalog.load().bases[base]) if package else ()
+            for base in bases
         },
     )

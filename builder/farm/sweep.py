@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from builder.config.effort import Level
+from builder.config.effort import EffortLevel
 from builder.engine import client as engines
 from builder.errors import EngineMissingError
-from builder.farm.garbage import Used
-from builder.farm.run import Request, prepare
+from builder.farm.garbage import MatrixUsage
+from builder.farm.run import RunRequest, prepare
 from builder.jobs.build.build import Build
-from builder.jobs.job import all_recorded
+from builder.jobs.job import recorded_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 
-def used(matrix: Matrix, store: Store, observer: Observer) -> Used:
+def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
     """Find what a run of the matrix would use."""
     jobs: set[str] = set()
     keys: set[str] = set()
     sdists: set[str] = set()
-    lookup = all_recorded(store)
-    for effort in Level:
+    lookup = recorded_lookup(store)
+    for effort in EffortLevel:
         prepared = prepare(
-            matrix, store, Request(effort=effort, fresh_s=math.inf, again=True), observer
+            matrix, store, RunRequest(effort=effort, max_age_s=math.inf, again=True), observer
         )
         jobs |= prepared.plan.jobs.keys()
-        keys |= {evidence.key for evidence in prepared.plan.outlook(lookup).values()}
+        keys |= {evidence.key for evidence in prepared.plan.find_evidence(lookup).values()}
         sdists |= {
             job.sdist_sha256 for job in prepared.plan.jobs.values() if isinstance(job, Build)
         }
-    return Used(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset(sdists))
+    return MatrixUsage(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset(sdists))
 
 
-def sweep(
-    store: Store, used: Used, images: Collection[str], room: int | None
+def sweep_engine(
+    store: Store, used: MatrixUsage, images: Collection[str], room: int | None
 ) -> dict[str, int] | None:
     """Remove from the engine what no run needs: what killed builds left, images, what compilers kept.
 

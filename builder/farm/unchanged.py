@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from builder import ROOT, host
 from builder.config import catalog
-from builder.index import SERVED
+from builder.index import SERVED_CHANNEL
 from builder.store.hashing import digest, digest_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from builder.config.matrix import Matrix
-    from builder.judge.package import Judged
+    from builder.judge.package import JudgedPackage
     from builder.sources import Sources
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
 _NAME = "seal"
 _PACKAGES = "sealed packages"
-_LEFT = ("verdicts.json", "report/index.html", f"{SERVED}/.published")
+_OUTPUT_FILES = ("verdicts.json", "report/index.html", f"{SERVED_CHANNEL}/.published")
 """Files a whole run leaves, by which it is told that nobody removed its results."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seal:
+class CompletedRun:
     """What a whole run left.
 
     Attributes:
@@ -60,11 +60,11 @@ class Seal:
     verdicts: Mapping[str, int]
 
 
-_FIELDS = {field.name for field in fields(Seal)}
+_FIELDS = {field.name for field in fields(CompletedRun)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
+class RunInputs:
     """What a whole run goes by.
 
     Attributes:
@@ -76,14 +76,14 @@ class Ground:
     packages: Mapping[str, str]
 
     @property
-    def of(self) -> str:
+    def fingerprint(self) -> str:
         """Hash of all of it."""
         return digest(self.common, list(self.packages.items()))
 
 
-def ground(
+def fingerprint_inputs(
     matrix: Matrix, sources: Sources, patches: Mapping[str, tuple[str, ...]], effort: str
-) -> Ground:
+) -> RunInputs:
     """Hash everything a whole run goes by."""
     rest = matrix.model_dump(mode="json", exclude={"root", "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
@@ -96,7 +96,7 @@ def ground(
         # `repr` names every field of a source, at a fraction of what JSON takes.
         return f"{source!r} {settings and settings.model_dump_json(exclude_defaults=True)} {patches.get(name)!r}"
 
-    return Ground(
+    return RunInputs(
         common=digest(farm_digest(), rest, effort),
         packages={name: digest_text(own(name)) for name in names},
     )
@@ -115,61 +115,61 @@ def farm_digest() -> str:
     return total.hexdigest()
 
 
-def set_on(
+def record_run(
     store: Store,
-    ground: Ground,
+    ground: RunInputs,
     run: str,
     evidence: Mapping[str, Evidence],
-    judged: Iterable[Judged],
+    judged: Iterable[JudgedPackage],
 ) -> None:
     """Seal a run that is published and written, if it left nothing untold."""
     verdicts: dict[str, int] = {}
     for package in judged:
         for judgement in package.abis.values():
             verdicts[judgement.verdict.value] = verdicts.get(judgement.verdict.value, 0) + 1
-    left = {name: _stamp(store.wheelhouse / name) for name in _LEFT}
+    left = {name: _file_stamp(store.wheelhouse / name) for name in _OUTPUT_FILES}
     snapshot = store.current_snapshot()
     if (
         snapshot is None
         or None in left.values()
-        or not all(one.determined for one in evidence.values())
+        or not all(one.is_determined for one in evidence.values())
     ):
-        store.forget(_NAME)
+        store.delete_note(_NAME)
         return
-    seal = Seal(
-        of=ground.of, common=ground.common, newest=store.newest_evidence(), run=run, snapshot=snapshot,
+    seal = CompletedRun(
+        of=ground.fingerprint, common=ground.common, newest=store.last_evidence_number(), run=run, snapshot=snapshot,
         left={name: stamp for name, stamp in left.items() if stamp is not None}, jobs=len(evidence), verdicts=verdicts,
     )  # fmt: skip
     files = sorted({sha256 for one in evidence.values() for sha256 in one.files.values()})
-    store.remember(_NAME, json.dumps({"seal": asdict(seal), "files": "\n".join(files)}))
-    store.remember(_PACKAGES, json.dumps({"of": seal.of, "packages": dict(ground.packages)}))
+    store.set_note(_NAME, json.dumps({"seal": asdict(seal), "files": "\n".join(files)}))
+    store.set_note(_PACKAGES, json.dumps({"of": seal.of, "packages": dict(ground.packages)}))
 
 
-def unbroken(store: Store, ground: Ground) -> Seal | None:
+def find_unchanged_run(store: Store, ground: RunInputs) -> CompletedRun | None:
     """Return the seal of the last whole run, if it went by the very same and everything it left is still there."""
-    content = _content(store)
-    if content.get("seal", {}).get("of") != ground.of:
+    content = _read_record(store)
+    if content.get("seal", {}).get("of") != ground.fingerprint:
         return None
-    seal = Seal(**content["seal"])
-    if seal.newest != store.newest_evidence():
+    seal = CompletedRun(**content["seal"])
+    if seal.newest != store.last_evidence_number():
         return None  # a run of a part found out something since
     if seal.snapshot != store.current_snapshot():
         return None  # the index was returned to an earlier state
-    if any(_stamp(store.wheelhouse / name) != stamp for name, stamp in seal.left.items()):
+    if any(_file_stamp(store.wheelhouse / name) != stamp for name, stamp in seal.left.items()):
         return None
     return seal if _has_files(content, store) else None
 
 
-def changed(store: Store, ground: Ground) -> frozenset[str] | None:
+def changed_packages(store: Store, ground: RunInputs) -> frozenset[str] | None:
     """Return the packages that do not go by what the last whole run did, or None where that says nothing.
 
     All evidence about the others, and about what all of them go by, is there.
     """
-    content = _content(store)
+    content = _read_record(store)
     seal = content.get("seal", {})
-    if seal.get("common") != ground.common or seal["newest"] != store.newest_evidence():
+    if seal.get("common") != ground.common or seal["newest"] != store.last_evidence_number():
         return None
-    before = json.loads(store.remembered(_PACKAGES) or "{}")
+    before = json.loads(store.get_note(_PACKAGES) or "{}")
     if before.get("of") != seal["of"] or not _has_files(content, store):
         return None
     return frozenset(
@@ -177,8 +177,8 @@ def changed(store: Store, ground: Ground) -> frozenset[str] | None:
     )
 
 
-def _content(store: Store) -> dict[str, Any]:
-    text = store.remembered(_NAME)
+def _read_record(store: Store) -> dict[str, Any]:
+    text = store.get_note(_NAME)
     content: dict[str, Any] = json.loads(text) if text else {}
     return (
         content if content.get("seal", {}).keys() == _FIELDS else {}
@@ -189,7 +189,7 @@ def _has_files(content: Mapping[str, Any], store: Store) -> bool:
     return store.all_files().issuperset(content["files"].split())
 
 
-def _stamp(path: Path) -> list[int] | None:
+def _file_stamp(path: Path) -> list[int] | None:
     try:
         status = path.stat()
     except OSError:

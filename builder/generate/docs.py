@@ -1,4 +1,4 @@
-"""Documents made from the code's own tables: docs/findings.md, docs/verdicts.schema.json and docs/check.schema.json.
+"""What is made from the code's own tables: findings.md and two JSON Schemas in docs/, and builder/finding_codes.py.
 
 Usage: python -m builder.generate.docs FOLDER
 """
@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.judge.findings import CODES
+from builder import ROOT
+from builder.judge import codes
 from builder.report import check_document, document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from builder.judge.findings import Code
+    from builder.judge.codes import Code
 
 _FAMILIES = {
     "1": "Sources",
@@ -26,58 +25,82 @@ _FAMILIES = {
     "6": "Threads",
     "9": "The farm itself",
 }
-_HEAD = """# Findings
+_FAMILY_DIGIT = 2  # of a code: the 3 of WF302
 
-Every code that wheelfarm reports, made from `builder/judge/findings.py` by `make docs`. An **error** that names a
+_FINDINGS_HEAD = """# Findings
+
+Every code that wheelfarm reports, made from `builder/judge/codes.toml` by `make docs`. An **error** that names a
 verdict forces it; a warning or info does not keep a wheel from working. In commands, WHEEL is the wheel, FILE a native
 file of it (`unzip WHEEL`), LOG the job's log that the report names.
+
+| code | severity | finding |
+|---|---|---|
 """
+_TYPE_HEAD = '''"""The codes of findings, made from builder/judge/codes.toml by `make docs`: mypy refuses any other."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+FindingCode: TypeAlias = Literal[
+'''
 
 
-def files() -> dict[str, str]:
-    """Return each document's text by file name."""
+def render_files() -> dict[str, str]:
+    """Return the text of each document in docs/, by file name."""
     return {
-        "findings.md": findings(),
+        "findings.md": render_findings(),
         "verdicts.schema.json": document.schema(),
         "check.schema.json": check_document.schema(),
     }
 
 
-def findings() -> str:
+def render_findings() -> str:
     """Return the reference of all codes, as Markdown."""
-    return (
-        "\n".join(
-            (_HEAD, *_index(), "", *(line for code in CODES.values() for line in _section(code)))
-        ).rstrip()
-        + "\n"
-    )
+    index: list[str] = []
+    sections: list[str] = []
+    family = ""
+    for code in codes.load().values():
+        index.append(f"| [{code.code}](#{code.code.lower()}) | {code.severity} | {code.title} |\n")
+        if code.code[_FAMILY_DIGIT] != family:
+            family = code.code[_FAMILY_DIGIT]
+            sections.append(f"\n## {_FAMILIES[family]}\n")
+        sections.append(_render_section(code))
+
+    return _FINDINGS_HEAD + "".join(index) + "".join(sections)
 
 
-def _index() -> Iterator[str]:
-    yield "| code | severity | finding |"
-    yield "|---|---|---|"
-    for code in CODES.values():
-        yield f"| [{code.code}](#{code.code.lower()}) | {code.severity} | {code.title} |"
-
-
-def _section(code: Code) -> Iterator[str]:
-    first = next(one for one in CODES if one[2] == code.code[2])
-    if first == code.code:
-        yield f"## {_FAMILIES[code.code[2]]}\n"
-    yield f"### {code.code}\n"
+def _render_section(code: Code) -> str:
+    title = code.title[0].upper() + code.title[1:]
     forces = f" Forces `{code.verdict}`." if code.verdict else ""
-    yield f"**{code.title[0].upper()}{code.title[1:]}** ({code.severity}).{forces}\n"
-    yield f"{code.meaning}\n"
-    yield f"- *Why it matters*: {code.matters}"
-    yield f"- *Confirm by hand*: {code.confirm}"
-    yield f"- *What to do*: {code.remedy}\n"
+
+    return f"""
+### {code.code}
+
+**{title}** ({code.severity}).{forces}
+
+{code.meaning}
+
+- *Why it matters*: {code.matters}
+- *Confirm by hand*: {code.confirm}
+- *What to do*: {code.remedy}
+"""
+
+
+def render_finding_codes() -> str:
+    """Return the module that holds the type of codes, each with its title beside it."""
+    lines = [f'    "{code.code}",  # {code.title}\n' for code in codes.load().values()]
+
+    return _TYPE_HEAD + "".join(lines) + "]\n"
 
 
 def main() -> None:
-    """Write every document into a folder."""
+    """Write the documents into a folder, and the module of codes into the package."""
     folder = Path(sys.argv[1])
-    for name, text in files().items():
+    for name, text in render_files().items():
         (folder / name).write_text(text)
+
+    (ROOT / "finding_codes.py").write_text(render_finding_codes())
 
 
 if __name__ == "__main__":

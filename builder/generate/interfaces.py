@@ -26,21 +26,19 @@ def _write(path: Path, rows: Iterable[str]) -> None:
     path.write_text("\n".join(sorted(rows)) + "\n")
 
 
-def _ask(engine: Engine, tag: str) -> dict[str, Any]:
+def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     from builder.engine.client import Task
-    from builder.jobs.programs import inside_program
+    from builder.engine.programs import program_files
 
-    programs = ("__init__.py", "elf.py", "interfaces.py")
     task = Task(
         image=tag,
         command=[
             "/opt/python/cp314-cp314/bin/python",
             "-m",
-            "inside.interfaces",
+            "inside.audit.interfaces",
             "/result/interfaces.json",
         ],
-        files={f"/programs/inside/{name}": inside_program(name).encode() for name in programs},
-        environment={"PYTHONPATH": "/programs"},
+        files=program_files("audit"),
         collect="/result/interfaces.json",
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
@@ -49,7 +47,7 @@ def _ask(engine: Engine, tag: str) -> dict[str, Any]:
     return answer
 
 
-_DOCUMENTED = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
+_DOCUMENTED_NAME = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
 
 
 def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str]]:
@@ -59,7 +57,7 @@ def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str
     known = catalog.load()
     release = known.releases[known.abis["cp314"].release]
     texts: dict[str, str] = {}
-    with tarfile.open(cpython.fetch(release, say)) as archive:
+    with tarfile.open(cpython.fetch_source(release, say)) as archive:
         for member in archive:
             path = member.name.partition("/")[2]
             if path == "Misc/stable_abi.toml" or (
@@ -72,7 +70,7 @@ def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str
     stable = {
         name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()
     }
-    return stable, {name for text in texts.values() for name in _DOCUMENTED.findall(text)}
+    return stable, {name for text in texts.values() for name in _DOCUMENTED_NAME.findall(text)}
 
 
 def main() -> None:
@@ -92,7 +90,7 @@ def main() -> None:
         sys.exit(
             f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once"
         )
-    answers = {base: _ask(engine, tag) for base, tag in tags.items() if tag is not None}
+    answers = {base: _query_image(engine, tag) for base, tag in tags.items() if tag is not None}
     oldest = answers[first]
     for abi in known.abis.values():
         names = oldest["interpreters"][abi.directory]

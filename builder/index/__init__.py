@@ -1,24 +1,31 @@
 """Wheels -> a package index: static files that pip and uv take as `--index-url`, over HTTP or from disk."""
 
-from builder.index.describe import described
-from builder.index.manifest import QUARANTINE, SERVED, Entry, Manifest, Served, manifest
-from builder.index.pages import pages
-from builder.index.publish import Published, publish
-from builder.index.snapshots import Snapshot, current, rollback, snapshots
+from builder.index.describe import describe
+from builder.index.manifest import (
+    QUARANTINE_CHANNEL,
+    SERVED_CHANNEL,
+    Entry,
+    Manifest,
+    ServedFile,
+    make_manifest,
+)
+from builder.index.pages import render_pages
+from builder.index.publish import Publication, publish
+from builder.index.snapshots import Snapshot, current_manifests, list_snapshots, rollback
 
 __all__ = [
-    "QUARANTINE",
-    "SERVED",
+    "QUARANTINE_CHANNEL",
+    "SERVED_CHANNEL",
     "Entry",
     "Manifest",
-    "Published",
-    "Served",
+    "Publication",
+    "ServedFile",
     "Snapshot",
-    "current",
-    "described",
-    "manifest",
-    "pages",
+    "current_manifests",
+    "describe",
+    "list_snapshots",
+    "make_manifest",
     "publish",
+    "render_pages",
     "rollback",
-    "snapshots",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from builder.distributions.tags import serves
+from builder.distributions.tags import accepts_wheel
 from builder.store.files import replace_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:
             project: entry.yanked
             for project, entries in quarantine.items()
             for entry in entries
-            if serves(entry.filename, abi)
+            if accepts_wheel(entry.filename, abi)
         }
         for abi in abis
     }
@@ -60,7 +60,7 @@ def render(served: Manifest, abis: Sequence[str], remarks: Remarks) -> Iterator[
     """
     pins = {abi: _pins(served, abi) for abi in abis}
     for abi in abis:
-        yield f"{abi}.txt", _text(abi, pins, remarks.get(abi, {}))
+        yield f"{abi}.txt", _render_abi(abi, pins, remarks.get(abi, {}))
 
 
 def _pins(served: Manifest, abi: str) -> dict[str, list[str]]:
@@ -70,20 +70,22 @@ def _pins(served: Manifest, abi: str) -> dict[str, list[str]]:
         versions = {
             parse_wheel_filename(entry.filename)[1]
             for entry in entries
-            if serves(entry.filename, abi)
+            if accepts_wheel(entry.filename, abi)
         }
         if versions:
             pins[project] = [str(version) for version in sorted(versions)]
     return pins
 
 
-def _text(abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mapping[str, str]) -> str:
+def _render_abi(
+    abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mapping[str, str]
+) -> str:
     own = pins[abi]
     lines = [
         f"# What was verified on {abi}, and nothing else: pip install --constraint {abi}.txt ..."
     ]
     lines += [
-        _pin(project, versions, remarks.get(project, ""))
+        _render_pin(project, versions, remarks.get(project, ""))
         for project, versions in sorted(own.items())
     ]
     elsewhere: dict[str, list[str]] = {}
@@ -96,7 +98,7 @@ def _text(abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mappin
     for at, projects in sorted(by_abis.items()):
         lines += ["", f"# Must stay on {at}:"]
         lines += [
-            _missing(project, remarks.get(project, f"there is no wheel for {abi}"))
+            _render_missing(project, remarks.get(project, f"there is no wheel for {abi}"))
             for project in projects
         ]
     nowhere = sorted(remarks.keys() - own.keys() - elsewhere.keys())
@@ -104,23 +106,23 @@ def _text(abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mappin
         lines += [
             "",
             "# Not served at all:",
-            *(_missing(project, remarks[project]) for project in nowhere),
+            *(_render_missing(project, remarks[project]) for project in nowhere),
         ]
     return "\n".join(lines) + "\n"
 
 
-def _pin(project: str, versions: Sequence[str], remark: str) -> str:
+def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
     if (
         len(versions) > 1
     ):  # pure wheels that several packages need: each of these was installed with one of them
         return f"{project}>={versions[0]},<={versions[-1]}  # served are {', '.join(versions)}"
-    return f"{project}=={versions[0]}" + (f"  # {_line(remark)}" if remark else "")
+    return f"{project}=={versions[0]}" + (f"  # {_escape_line(remark)}" if remark else "")
 
 
-def _missing(project: str, why: str) -> str:
-    return f"#   {project}: {_line(why)}"
+def _render_missing(project: str, why: str) -> str:
+    return f"#   {project}: {_escape_line(why)}"
 
 
-def _line(text: str) -> str:
+def _escape_line(text: str) -> str:
     """Return text on one line without control characters: the next line would be a requirement."""
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]+", " ", text).split())

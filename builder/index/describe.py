@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.distributions.metadata import NotADistributionError, wheel_metadata_bytes
-from builder.index.manifest import Entry, manifest
+from builder.index.manifest import Entry, make_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.index.manifest import Manifest, Served
+    from builder.index.manifest import Manifest, ServedFile
     from builder.store.store import Store
 
 
-def described(files: Iterable[Served], store: Store) -> Manifest:
+def describe(files: Iterable[ServedFile], store: Store) -> Manifest:
     """Return a channel's manifest.
 
     Args:
@@ -30,14 +30,17 @@ def described(files: Iterable[Served], store: Store) -> Manifest:
     if missing:
         with tempfile.TemporaryDirectory() as folder:
             store.add_distributions(
-                [_examined(sha256, store, Path(folder) / "METADATA") for sha256 in sorted(missing)]
+                [
+                    _extract_metadata(sha256, store, Path(folder) / "METADATA")
+                    for sha256 in sorted(missing)
+                ]
             )
         known = store.distributions()
-    return manifest(_entries(wanted, known))
+    return make_manifest(_entries(wanted, known))
 
 
 def _entries(
-    files: Iterable[Served], known: dict[str, tuple[str, str, int, float]]
+    files: Iterable[ServedFile], known: dict[str, tuple[str, str, int, float]]
 ) -> Iterator[Entry]:
     for file in files:
         metadata, requires_python, size, added = known[file.sha256]
@@ -54,7 +57,7 @@ def _entries(
         )
 
 
-def _examined(sha256: str, store: Store, scratch: Path) -> tuple[str, str, str]:
+def _extract_metadata(sha256: str, store: Store, scratch: Path) -> tuple[str, str, str]:
     """Take METADATA out of a wheel and keep it; a wheel that cannot be read is served without.
 
     Returns:

@@ -11,15 +11,15 @@ from packaging.utils import parse_wheel_filename
 
 from builder.store.hashing import digest_text
 
-SERVED = "simple"
+SERVED_CHANNEL = "simple"
 """The channel of what policy admits, and its folder under the wheelhouse."""
 
-QUARANTINE = "quarantine/simple"
+QUARANTINE_CHANNEL = "quarantine/simple"
 """The channel of the rest: every file of it is yanked (PEP 592), with the verdict as the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Served:
+class ServedFile:
     """One file and where it belongs.
 
     Attributes:
@@ -75,7 +75,7 @@ _row = attrgetter(*_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
-def manifest(entries: Iterable[Entry]) -> Manifest:
+def make_manifest(entries: Iterable[Entry]) -> Manifest:
     """Sort files into projects. Of two with one name the first is served."""
     projects: dict[str, dict[str, Entry]] = {}
     for entry in entries:
@@ -84,24 +84,25 @@ def manifest(entries: Iterable[Entry]) -> Manifest:
     return {name: tuple(sorted(projects[name].values())) for name in sorted(projects)}
 
 
-def listing(entries: Iterable[Entry]) -> str:
+def render_listing(entries: Iterable[Entry]) -> str:
     """Return a project's files as text, the same for the same files."""
     return _encode([_row(entry) for entry in entries])
 
 
-def entries_of(text: str) -> tuple[Entry, ...]:
+def parse_listing(text: str) -> tuple[Entry, ...]:
     """Return the files that `listing` wrote down."""
     return tuple(Entry(**dict(zip(_FIELDS, row, strict=True))) for row in json.loads(text))
 
 
-def digests(content: Manifest) -> dict[str, str]:
+def project_digests(content: Manifest) -> dict[str, str]:
     """Return a hash of every project's files; equal hashes mean equal files."""
     return {
-        project: digest_text("\n".join(map(_line, entries))) for project, entries in content.items()
+        project: digest_text("\n".join(map(_encode_entry, entries)))
+        for project, entries in content.items()
     }
 
 
-def _line(entry: Entry) -> str:
+def _encode_entry(entry: Entry) -> str:
     """Return a file as text that no other file has. Not JSON: this is done for every file in every publication."""
     return (
         f"{entry.filename}\0{entry.sha256}\0{entry.requires_python}\0{entry.metadata}\0{entry.size_bytes}\0"

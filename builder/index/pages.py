@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from builder.index.manifest import SERVED
+from builder.index.manifest import SERVED_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ PAGES = ("index.html", "index.json")
 """File names of a page's two forms."""
 
 
-def pages(content: Manifest, channel: str = SERVED) -> Iterator[tuple[str, str]]:
+def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[tuple[str, str]]:
     """Give every page as (path relative to the wheelhouse, text), the root page last."""
     for project, entries in content.items():
         for name, text in project_pages(project, entries):

@@ -15,9 +15,14 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.index.manifest import QUARANTINE, SERVED, digests, listing
+from builder.index.manifest import (
+    QUARANTINE_CHANNEL,
+    SERVED_CHANNEL,
+    project_digests,
+    render_listing,
+)
 from builder.index.pages import PAGES, project_pages, root_pages
-from builder.store.files import replace_text, written_aside
+from builder.store.files import atomic_write, replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,21 +36,21 @@ _FOLDER_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class Publication:
     """What a publication did.
 
     Attributes:
         snapshot: its id, with which `rollback` returns to it.
-        changed: projects whose files changed, by channel.
+        changed_projects: projects whose files changed, by channel.
     """
 
     snapshot: str
-    changed: Mapping[str, tuple[str, ...]]
+    changed_projects: Mapping[str, tuple[str, ...]]
 
 
 def publish(
     served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False
-) -> Published:
+) -> Publication:
     """Make the two channels hold exactly what the manifests say, and keep a snapshot of them.
 
     Args:
@@ -54,26 +59,28 @@ def publish(
         quarantine: what `quarantine/simple/` holds.
         thorough: look at every page and file, not only at those of projects that changed.
     """
-    given = {SERVED: served, QUARANTINE: quarantine or {}}
-    listed = {channel: digests(manifest) for channel, manifest in given.items()}
+    given = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
+    listed = {channel: project_digests(manifest) for channel, manifest in given.items()}
     # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
     changed = {
-        channel: _publish(given[channel], listed[channel], channel, store, thorough=thorough)
-        for channel in (SERVED, QUARANTINE)
+        channel: _publish_channel(
+            given[channel], listed[channel], channel, store, thorough=thorough
+        )
+        for channel in (SERVED_CHANNEL, QUARANTINE_CHANNEL)
     }
 
     def text_of(channel: str, project: str) -> str:
-        return listing(given[channel][project])
+        return render_listing(given[channel][project])
 
-    return Published(snapshot=store.add_snapshot(listed, text_of), changed=changed)
+    return Publication(snapshot=store.add_snapshot(listed, text_of), changed_projects=changed)
 
 
-def _publish(
+def _publish_channel(
     content: Manifest, wanted: Mapping[str, str], channel: str, store: Store, *, thorough: bool
 ) -> tuple[str, ...]:
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
-    known = {} if thorough else _state(root)
+    known = {} if thorough else _read_state(root)
     changed = tuple(project for project, digest in wanted.items() if known.get(project) != digest)
     if known == wanted and known:
         return ()
@@ -81,9 +88,9 @@ def _publish(
     if not known:
         for path in root.glob(".*"):  # what a killed farm was about to rename
             path.unlink()
-    placed = _placed({project: content[project] for project in changed}, channel, store)
+    placed = _assign_folders({project: content[project] for project in changed}, channel, store)
     for project in changed:
-        _put(root / project, project, placed[project], store)
+        _write_project(root / project, project, placed[project], store)
     if wanted.keys() != known.keys() or not known:  # an empty channel has its pages too
         for name, text in root_pages(content):
             replace_text(root / name, text)
@@ -93,20 +100,20 @@ def _publish(
         else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
     )
     for project in sorted(gone):
-        _remove(root / project)
-    with written_aside(root / _STATE) as aside:
+        _remove_folder(root / project)
+    with atomic_write(root / _STATE) as aside:
         aside.write_text(json.dumps(wanted))
     return (*changed, *sorted(gone))
 
 
-def _placed(content: Manifest, channel: str, store: Store) -> Manifest:
+def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
     """Give every file its folder: none where its path has had no other content yet."""
     paths = {
         f"{channel}/{project}/{entry.filename}": entry.sha256
         for project, files in content.items()
         for entry in files
     }
-    first = store.first_at(paths)
+    first = store.claim_paths(paths)
     return {
         project: tuple(
             entry
@@ -118,7 +125,7 @@ def _placed(content: Manifest, channel: str, store: Store) -> Manifest:
     }
 
 
-def _state(root: Path) -> dict[str, str]:
+def _read_state(root: Path) -> dict[str, str]:
     """Return the digest of every project that is published, or nothing where that is not known."""
     try:
         state = json.loads((root / _STATE).read_text())
@@ -127,12 +134,12 @@ def _state(root: Path) -> dict[str, str]:
     return state if isinstance(state, dict) else {}
 
 
-def _put(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
+def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
     folder.mkdir(exist_ok=True)
     for entry in entries:
-        _place(store.file(entry.sha256), folder / entry.path)
+        _link_or_copy(store.file(entry.sha256), folder / entry.path)
         if entry.metadata:
-            _place(store.file(entry.metadata), folder / f"{entry.path}.metadata")
+            _link_or_copy(store.file(entry.metadata), folder / f"{entry.path}.metadata")
     for name, text in project_pages(project, entries):
         replace_text(folder / name, text)
     named = {entry.path for entry in entries}
@@ -151,13 +158,13 @@ def _prune(folder: Path, named: set[str]) -> None:
             path.unlink()
 
 
-def _remove(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     for page in PAGES:
         (folder / page).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _place(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     """Put a file of the store into the index: the same bytes on disk where the file system can."""
     if target.exists() and target.samefile(source):
         return
@@ -169,7 +176,7 @@ def _place(source: Path, target: Path) -> None:
     try:
         os.link(source, aside)
     except OSError:
-        with written_aside(target) as copy:
+        with atomic_write(target) as copy:
             shutil.copyfile(source, copy)
         return
     aside.replace(target)

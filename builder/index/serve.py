@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
-from builder.index import QUARANTINE, SERVED
+from builder.index import QUARANTINE_CHANNEL, SERVED_CHANNEL
 from builder.index.constraints import FOLDER as CONSTRAINTS
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _LATEST = {
     "application/vnd.pypi.simple.latest+json": JSON_V1,
     "application/vnd.pypi.simple.latest+html": HTML_V1,
 }
-_OFFERED = (HTML, HTML_V1, JSON_V1)
+_CONTENT_TYPES = (HTML, HTML_V1, JSON_V1)
 """Forms of a page, the one for whoever does not care first: a person with a browser."""
 
-_CHANNELS = (SERVED, QUARANTINE)
+_CHANNELS = (SERVED_CHANNEL, QUARANTINE_CHANNEL)
 _FOLDERS = ("report", "logs", CONSTRAINTS)
 _TYPES = {
     ".whl": "application/zip",
@@ -45,18 +45,18 @@ _TYPES = {
 }
 
 
-def application(wheelhouse: Path) -> Starlette:
+def make_application(wheelhouse: Path) -> Starlette:
     """Return the ASGI application that serves a wheelhouse."""
     files = StaticFiles(directory=wheelhouse, check_dir=False)
 
     async def page(request: Request) -> Response:
-        return await _page(request, files)
+        return await _serve_page(request, files)
 
     async def file(request: Request) -> Response:
         path = request.path_params["path"]
         if not _is_public(path):
             raise HTTPException(404)
-        return await _file(request, files, path)
+        return await _serve_file(request, files, path)
 
     async def start(_: Request) -> Response:
         return RedirectResponse("report/index.html")
@@ -82,22 +82,24 @@ def serve(wheelhouse: Path, host: str, port: int) -> None:
     import uvicorn
 
     uvicorn.run(
-        application(wheelhouse), host=host, port=port, log_level="info", server_header=False
+        make_application(wheelhouse), host=host, port=port, log_level="info", server_header=False
     )
 
 
-def negotiated(accept: str) -> str | None:
+def negotiate_content_type(accept: str) -> str | None:
     """Return the content type of a page to answer with, or None where a client takes none that there is (PEP 691)."""
-    wanted = [_preference(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    wanted = [_parse_preference(part) for part in accept.split(",") if part.strip()] or [
+        ("*/*", 1.0)
+    ]
     scored = [
-        (max((quality for kind, quality in wanted if _matches(kind, offer)), default=0.0), offer)
-        for offer in _OFFERED
+        (max((quality for kind, quality in wanted if _accepts(kind, offer)), default=0.0), offer)
+        for offer in _CONTENT_TYPES
     ]
     best = max(scored, key=lambda pair: pair[0])
     return best[1] if best[0] > 0 else None
 
 
-def _preference(part: str) -> tuple[str, float]:
+def _parse_preference(part: str) -> tuple[str, float]:
     kind, *parameters = (item.strip().lower() for item in part.split(";"))
     quality = next((item[2:] for item in parameters if item.startswith("q=")), "1")
     try:
@@ -106,18 +108,18 @@ def _preference(part: str) -> tuple[str, float]:
         return kind, 0.0
 
 
-def _matches(kind: str, offer: str) -> bool:
+def _accepts(kind: str, offer: str) -> bool:
     return kind in {offer, "*/*", f"{offer.partition('/')[0]}/*"}
 
 
-async def _page(request: Request, files: StaticFiles) -> Response:
-    kind = negotiated(request.headers.get("accept", ""))
+async def _serve_page(request: Request, files: StaticFiles) -> Response:
+    kind = negotiate_content_type(request.headers.get("accept", ""))
     if kind is None:
         return PlainTextResponse(
-            f"This page is to be had as {', '.join(_OFFERED)}.\n", status_code=406
+            f"This page is to be had as {', '.join(_CONTENT_TYPES)}.\n", status_code=406
         )
     name = "index.json" if kind == JSON_V1 else "index.html"
-    response = await _file(request, files, f"{request.url.path.lstrip('/')}{name}")
+    response = await _serve_file(request, files, f"{request.url.path.lstrip('/')}{name}")
     response.headers["Content-Type"] = kind if kind == JSON_V1 else f"{kind}; charset=utf-8"
     response.headers["Vary"] = "Accept"
     return response
@@ -132,7 +134,7 @@ def _is_public(path: str) -> bool:
     return inside or path == "verdicts.json"
 
 
-async def _file(request: Request, files: StaticFiles, path: str) -> Response:
+async def _serve_file(request: Request, files: StaticFiles, path: str) -> Response:
     full, stat = files.lookup_path(path) if "\0" not in path else ("", None)
     if stat is None:
         raise HTTPException(404)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from builder.errors import UnknownSnapshotError
 from builder.index import constraints
-from builder.index.manifest import QUARANTINE, SERVED, entries_of
+from builder.index.manifest import QUARANTINE_CHANNEL, SERVED_CHANNEL, parse_listing
 from builder.index.publish import publish
 
 if TYPE_CHECKING:
     from builder.index.manifest import Manifest
-    from builder.index.publish import Published
+    from builder.index.publish import Publication
     from builder.store.store import Store
 
 
@@ -21,34 +21,36 @@ class Snapshot:
     """Both channels as they once were.
 
     Attributes:
-        at: when it was first published, in seconds since the epoch.
-        current: whether it is what the index holds now.
+        published_at: when it was first published, in seconds since the epoch.
+        is_current: whether it is what the index holds now.
     """
 
     id: str
-    at: float
+    published_at: float
     projects: int
-    current: bool
+    is_current: bool
 
 
-def snapshots(store: Store) -> tuple[Snapshot, ...]:
+def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
     """Return every snapshot that is kept, the newest publication first."""
     rows = store.snapshots()
     return tuple(
-        Snapshot(id=identity, at=at, projects=projects, current=place == 0)
+        Snapshot(id=identity, published_at=at, projects=projects, is_current=place == 0)
         for place, (identity, at, projects) in enumerate(rows)
     )
 
 
-def current(store: Store) -> dict[str, Manifest]:
+def current_manifests(store: Store) -> dict[str, Manifest]:
     """Return what the channels hold now; both are empty where nothing was published yet."""
     kept = store.snapshots()
     if not kept:
-        return {SERVED: {}, QUARANTINE: {}}
-    return {channel: _manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()}
+        return {SERVED_CHANNEL: {}, QUARANTINE_CHANNEL: {}}
+    return {
+        channel: _load_manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()
+    }
 
 
-def rollback(store: Store, wanted: str = "") -> Published:
+def rollback(store: Store, wanted: str = "") -> Publication:
     """Publish a snapshot again.
 
     Args:
@@ -58,14 +60,15 @@ def rollback(store: Store, wanted: str = "") -> Published:
     Raises:
         UnknownSnapshotError: there is no such snapshot, or its files are no longer there.
     """
-    kept = snapshots(store)
+    kept = list_snapshots(store)
     fitting = [one for one in kept if one.id.startswith(wanted)] if wanted else list(kept[1:2])
     if not fitting or (wanted and len(fitting) > 1):
         raise UnknownSnapshotError(wanted, tuple(one.id for one in kept))
     channels = {
-        channel: _manifest(store, tree) for channel, tree in store.snapshot(fitting[0].id).items()
+        channel: _load_manifest(store, tree)
+        for channel, tree in store.snapshot(fitting[0].id).items()
     }
-    served, quarantine = channels[SERVED], channels[QUARANTINE]
+    served, quarantine = channels[SERVED_CHANNEL], channels[QUARANTINE_CHANNEL]
     for entries in (*served.values(), *quarantine.values()):
         for entry in entries:
             if not store.has_files(
@@ -79,6 +82,6 @@ def rollback(store: Store, wanted: str = "") -> Published:
     return published
 
 
-def _manifest(store: Store, tree: dict[str, str]) -> Manifest:
+def _load_manifest(store: Store, tree: dict[str, str]) -> Manifest:
     texts = store.listings(tree.values())
-    return {project: entries_of(texts[digest]) for project, digest in tree.items()}
+    return {project: parse_listing(texts[digest]) for project, digest in tree.items()}

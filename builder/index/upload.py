@@ -25,8 +25,8 @@ from twine.settings import Settings
 
 from builder import host
 from builder.errors import Interrupted, TargetError
-from builder.index.manifest import SERVED
-from builder.index.snapshots import current
+from builder.index.manifest import SERVED_CHANNEL
+from builder.index.snapshots import current_manifests
 from builder.store.files import file_sha256
 
 if TYPE_CHECKING:
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
     from builder.index.manifest import Entry
     from builder.store.store import Store
 
-TRIES = 7
+MAX_TRIES = 7
 """How often a file is sent before the target counts as silent."""
 _FIRST_PAUSE_S = 0.5
-_BUSY = frozenset({408, 425, 429})
-_CLOSED = frozenset({401, 403})
-_NO_UPLOADS = frozenset({404, 405, 410})
+_RETRY_STATUSES = frozenset({408, 425, 429})
+_DENIED_STATUSES = frozenset({401, 403})
+_NO_UPLOAD_STATUSES = frozenset({404, 405, 410})
 _REMEDY = "set TWINE_USERNAME and TWINE_PASSWORD, or write them into ~/.pypirc"
 
 
-class Outcome(StrEnum):
+class UploadOutcome(StrEnum):
     """What became of one file."""
 
     SENT = "sent"
     """The target took it now."""
-    THERE = "there"
+    PRESENT = "there"
     """The target has it already: it says so, or an earlier upload is remembered."""
     REFUSED = "refused"
     """The target does not take it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Uploaded:
+class UploadResult:
     """One file and what became of it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Uploaded:
 
     filename: str
     sha256: str
-    outcome: Outcome
+    outcome: UploadOutcome
     detail: str = ""
 
     def record(self) -> dict[str, str]:
@@ -117,7 +117,7 @@ class Target:
         return self._repository
 
 
-def target(name: str) -> Target:
+def find_target(name: str) -> Target:
     """Return the target of a URL, or of a repository's name in `.pypirc`.
 
     Raises:
@@ -133,7 +133,7 @@ def target(name: str) -> Target:
         settings = Settings.from_argparse(given)
     except TwineException as error:
         raise TargetError(
-            _without_user(name), str(error), remedy="name a URL, or a repository of ~/.pypirc"
+            _strip_credentials(name), str(error), remedy="name a URL, or a repository of ~/.pypirc"
         ) from None
     settings.cacert = settings.cacert or str(host.ca_bundle())
     logging.getLogger("twine").setLevel(logging.ERROR)  # where no keyring is, that is no news
@@ -142,7 +142,7 @@ def target(name: str) -> Target:
 
 def upload(
     store: Store, to: Target, say: Callable[[str], None], stop: threading.Event
-) -> tuple[Uploaded, ...]:
+) -> tuple[UploadResult, ...]:
     """Upload what `simple/` holds and the target does not have.
 
     Args:
@@ -158,31 +158,35 @@ def upload(
         TargetError: the target does not answer, or takes no uploads from us; what it has is remembered.
         Interrupted: the farm was asked to stop; what was sent is remembered.
     """
-    entries = [entry for files in current(store)[SERVED].values() for entry in files]
+    entries = [
+        entry for files in current_manifests(store)[SERVED_CHANNEL].values() for entry in files
+    ]
     known = store.uploads(to.url)
     names = {filename for filename, _ in known}
-    done: list[Uploaded] = []
+    done: list[UploadResult] = []
     try:
         for place, entry in enumerate(entries, 1):
             say(f"uploading {place} of {len(entries)}: {entry.filename}")
             if (entry.filename, entry.sha256) in known:
-                done.append(_uploaded(entry, Outcome.THERE, "uploaded before"))
+                done.append(_make_result(entry, UploadOutcome.PRESENT, "uploaded before"))
                 continue
-            done.append(_upload(entry, store, to, stop, replaces=entry.filename in names))
-            if done[-1].outcome is not Outcome.REFUSED:
+            done.append(_upload_file(entry, store, to, stop, replaces=entry.filename in names))
+            if done[-1].outcome is not UploadOutcome.REFUSED:
                 store.add_upload(to.url, entry.filename, entry.sha256)
     finally:
         to.close()
     return tuple(done)
 
 
-def _uploaded(entry: Entry, outcome: Outcome, detail: str = "") -> Uploaded:
-    return Uploaded(filename=entry.filename, sha256=entry.sha256, outcome=outcome, detail=detail)
+def _make_result(entry: Entry, outcome: UploadOutcome, detail: str = "") -> UploadResult:
+    return UploadResult(
+        filename=entry.filename, sha256=entry.sha256, outcome=outcome, detail=detail
+    )
 
 
-def _upload(
+def _upload_file(
     entry: Entry, store: Store, to: Target, stop: threading.Event, *, replaces: bool
-) -> Uploaded:
+) -> UploadResult:
     """Upload a file.
 
     Args:
@@ -196,30 +200,32 @@ def _upload(
         not store.has_files({"": entry.sha256})
         or file_sha256(store.file(entry.sha256)) != entry.sha256
     ):
-        return _uploaded(
+        return _make_result(
             entry,
-            Outcome.REFUSED,
+            UploadOutcome.REFUSED,
             "the store's file is missing or damaged; `wheelfarm run` makes it anew",
         )
-    with _named(entry, store) as path:
+    with _named_copy(entry, store) as path:
         try:
             package = PackageFile.from_filename(str(path), None)
         except (InvalidDistribution, zipfile.BadZipFile) as error:
-            return _uploaded(entry, Outcome.REFUSED, str(error))
-        answer = _answer(package, to, stop)
+            return _make_result(entry, UploadOutcome.REFUSED, str(error))
+        answer = _send_with_retries(package, to, stop)
     if skip_upload(answer, skip_existing=True, package=package):
         if replaces:
-            return _uploaded(
+            return _make_result(
                 entry,
-                Outcome.REFUSED,
+                UploadOutcome.REFUSED,
                 "the target has an earlier build under this name, and keeps it",
             )
-        return _uploaded(entry, Outcome.THERE, "the target says that it has a file of this name")
-    return _judged(entry, answer, to)
+        return _make_result(
+            entry, UploadOutcome.PRESENT, "the target says that it has a file of this name"
+        )
+    return _interpret_response(entry, answer, to)
 
 
 @contextlib.contextmanager
-def _named(entry: Entry, store: Store) -> Iterator[Path]:
+def _named_copy(entry: Entry, store: Store) -> Iterator[Path]:
     """Give a file of the store under its own name."""
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         path = Path(folder) / entry.filename
@@ -227,10 +233,12 @@ def _named(entry: Entry, store: Store) -> Iterator[Path]:
         yield path
 
 
-def _answer(package: PackageFile, to: Target, stop: threading.Event) -> requests.Response:
+def _send_with_retries(
+    package: PackageFile, to: Target, stop: threading.Event
+) -> requests.Response:
     """Send a file until the target answers; a connection that was cut, or a busy target, is tried again later."""
     pause_s, why = _FIRST_PAUSE_S, ""
-    for tried in range(TRIES):
+    for tried in range(MAX_TRIES):
         if stop.is_set() or (tried and stop.wait(pause_s)):
             raise Interrupted
         pause_s *= 2 if tried else 1
@@ -241,34 +249,36 @@ def _answer(package: PackageFile, to: Target, stop: threading.Event) -> requests
             why = type(error).__name__  # its text may carry an address with credentials
             continue
         if (
-            response.status_code not in _BUSY
+            response.status_code not in _RETRY_STATUSES
             and response.status_code < requests.codes.internal_server_error
         ):
             return response
         why = f"status {response.status_code}"
     raise TargetError(
-        to.url, f"did not answer to {TRIES} tries ({why})", remedy="run the command again to go on"
+        to.url,
+        f"did not answer to {MAX_TRIES} tries ({why})",
+        remedy="run the command again to go on",
     )
 
 
-def _judged(entry: Entry, response: requests.Response, to: Target) -> Uploaded:
+def _interpret_response(entry: Entry, response: requests.Response, to: Target) -> UploadResult:
     status = response.status_code
     said = f"status {status}: {_reason(response)}"
     if response.ok and not response.is_redirect:
-        return _uploaded(entry, Outcome.SENT)
+        return _make_result(entry, UploadOutcome.SENT)
     if response.is_redirect:
         raise TargetError(
             to.url, f"redirects uploads ({said})", remedy="name the address that takes them"
         )
-    if status in _CLOSED:
+    if status in _DENIED_STATUSES:
         raise TargetError(to.url, f"does not let us in ({said})", remedy=_REMEDY)
-    if status in _NO_UPLOADS:
+    if status in _NO_UPLOAD_STATUSES:
         raise TargetError(
             to.url,
             f"takes no uploads ({said})",
             remedy="name the address for uploads, not the index",
         )
-    return _uploaded(entry, Outcome.REFUSED, said)
+    return _make_result(entry, UploadOutcome.REFUSED, said)
 
 
 def _reason(response: requests.Response) -> str:
@@ -276,7 +286,7 @@ def _reason(response: requests.Response) -> str:
     return words[:200]
 
 
-def _without_user(name: str) -> str:
+def _strip_credentials(name: str) -> str:
     scheme, sep, rest = name.partition("://")
     host_part, slash, path = rest.partition("/")
     return f"{scheme}{sep}{host_part.rpartition('@')[2]}{slash}{path}"

@@ -1,6 +1,6 @@
 """Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
 
-Facts: `wheels`, by file name: see builder/inside/audit.py; of a wheel of the stable ABI also `abi3audit`, what that
+Facts: `wheels`, by file name: see builder/inside/audit/; of a wheel of the stable ABI also `abi3audit`, what that
 tool objects to (builder/distributions/abi3audit.py).
 """
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from builder.distributions import abi3audit
 from builder.engine.client import Limits, Task
-from builder.errors import CannotTellError
+from builder.engine.programs import program_files
+from builder.errors import InfrastructureError
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, inside_program, programs_digest
+from builder.jobs.programs import CONTAINER_CODE, programs_digest
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
     from builder.store.evidence import Evidence
 
-_PROGRAMS = ("__init__.py", "audit.py", "elf.py", "objects.py", "signals.py", "wheelfile.py")
+_PROGRAMS = "audit"
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = "/opt/python/cp39-cp39/bin/python"
 
@@ -44,14 +45,14 @@ class Audit:
         return (f"build:{self.name}@{self.base}", f"image:builder-{self.base}")
 
     def settings(self) -> Mapping[str, object]:
-        return {CODE_INSIDE: programs_digest(*_PROGRAMS)}
+        return {CONTAINER_CODE: programs_digest(_PROGRAMS)}
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         build, image = self.needs
         return {build: inputs[build].files, image: inputs[image].facts["content"]}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("audit", 3, self.settings(), list(self.reads(inputs).values()))
+        return digest("audit", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)
@@ -64,24 +65,20 @@ class Audit:
         task = Task(
             image=image.facts["tag"],
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
-            files={
-                **wheels,
-                **{f"/programs/inside/{name}": inside_program(name).encode() for name in _PROGRAMS},
-            },
-            environment={"PYTHONPATH": "/programs"},
+            files={**wheels, **program_files(_PROGRAMS)},
             collect=_OUTPUT,
             user="nobody",
             limits=Limits(timeout_s=300),
         )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         if ended.exit_code != 0 or not ended.output:
-            raise CannotTellError(
+            raise InfrastructureError(
                 f"the audit ended with exit code {ended.exit_code} (log: {tools.log})"
             )
         found = json.loads(next(iter(ended.output.values())))
         for filename, sha256 in build.files.items():
-            if abi3audit.claims(filename) and not found[filename]["faults"]:
-                found[filename]["abi3audit"] = abi3audit.objections(
+            if abi3audit.claims_stable_abi(filename) and not found[filename]["faults"]:
+                found[filename]["abi3audit"] = abi3audit.run_abi3audit(
                     tools.store.file(sha256), filename
                 )
         return Result(facts={"wheels": found})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from builder.evidence.kinds import is_readable
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -73,45 +74,45 @@ class Job(Protocol):
             inputs: evidence of `needs`, by job id; all of it determined.
         """
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         """Return what of its inputs can change the result: JSON data, by job id. Pure."""
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         """Find out.
 
         Raises:
-            CannotTellError: the infrastructure failed.
+            InfrastructureError: the infrastructure failed.
             Interrupted: the farm was asked to stop.
         """
 
 
-def asked(job: Job, inputs: Mapping[str, Evidence] | None = None) -> dict[str, str]:
+def hash_key_parts(job: Job, inputs: Mapping[str, Evidence] | None = None) -> dict[str, str]:
     """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
 
     Args:
         job: the job.
         inputs: evidence of `needs`, by job id; None for its settings alone.
     """
-    found = {**job.settings(), **(job.reads(inputs) if inputs is not None else {})}
+    found = {**job.settings(), **(job.key_inputs(inputs) if inputs is not None else {})}
     return {name: digest(value)[:_SHORT] for name, value in found.items()}
 
 
 class ImageJob(Job, Protocol):
     """A job whose result also lives in the container engine, from where it may be gone."""
 
-    def present(self, evidence: Evidence, engine: Engine) -> bool:
+    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
         """Return whether the image of this evidence is still there and usable."""
 
 
 @runtime_checkable
-class Rereading(Protocol):
+class RereadableJob(Protocol):
     """A job whose recorded result is partly read from its log, by rules that may have changed since."""
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Return the evidence as today's rules read it. Runs nothing."""
 
 
-def recorded(job: Job, key: str, store: Store) -> Evidence | None:
+def get_recorded(job: Job, key: str, store: Store) -> Evidence | None:
     """Return what is on record for a job, files and all, read by today's rules; None where nothing is.
 
     Args:
@@ -119,14 +120,19 @@ def recorded(job: Job, key: str, store: Store) -> Evidence | None:
         key: its key.
         store: has the evidence, and the logs.
     """
-    return _read(job, store.settled(key), store)
+    return _reread(job, store.get_complete(key), store)
 
 
-def all_recorded(store: Store) -> Callable[[Job, str], Evidence | None]:
+def recorded_lookup(store: Store) -> Callable[[Job, str], Evidence | None]:
     """Return what `recorded` is, for many thousand jobs."""
-    lookup = store.known()
-    return lambda job, key: _read(job, lookup(key), store)
+    lookup = store.evidence_lookup()
+    return lambda job, key: _reread(job, lookup(key), store)
 
 
-def _read(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
-    return job.reread(found, store) if found is not None and isinstance(job, Rereading) else found
+def _reread(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
+    if found is None or not is_readable(found):
+        return None
+    if isinstance(job, RereadableJob):
+        return job.reread(found, store)
+
+    return found

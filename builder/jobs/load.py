@@ -1,7 +1,7 @@
 """Load job: the wheels of one build, on one base -> install and import facts, offline, as an unprivileged user.
 
 Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; `missing`, native packages it
-needs that have no wheel for the ABI; and where it could be tried what builder/inside/load.py answers: `install` (what
+needs that have no wheel for the ABI; and where it could be tried what builder/inside/load/ answers: `install` (what
 went wrong, or None), `python_version`, `metadata`, `modules` (one plain probe each) and, where the
 package imports, one entry for each stricter condition.
 """
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from builder import index
 from builder.distributions.tags import runs_on
 from builder.engine.client import Limits, Task
-from builder.errors import CannotTellError
+from builder.engine.programs import program_files
+from builder.errors import InfrastructureError
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, inside_program, programs_digest
-from builder.jobs.wheels import wheel_of
+from builder.jobs.programs import CONTAINER_CODE, programs_digest
+from builder.jobs.wheels import wheel_for_abi
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -33,16 +34,7 @@ if TYPE_CHECKING:
 
 _REQUEST = "/farm/request.json"
 _OUTPUT = "/result/load.json"
-_PROGRAMS = (
-    "load.py",
-    "loaders.py",
-    "slots.py",
-    "probe.py",
-    "walk.py",
-    "threads.py",
-    "again.py",
-    "subinterpreter.py",
-)
+_PROGRAMS = "load"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,13 +67,13 @@ class Load:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CODE_INSIDE: programs_digest(*_PROGRAMS),
+            CONTAINER_CODE: programs_digest(_PROGRAMS),
             "pure wheels": [wheel.sha256 for wheel in self.pure],
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "glibc of the base": self.base.glibc,
         }
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, *builds = self.needs
         return {
             image: inputs[image].facts["content"],
@@ -89,7 +81,7 @@ class Load:
         }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("load", 2, self.settings(), list(self.reads(inputs).values()))
+        return digest("load", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, build, *others = (inputs[need] for need in self.needs)
@@ -97,13 +89,13 @@ class Load:
         request: list[dict[str, str]] = []
         files: dict[str, bytes | Path] = {}
         for abi in self.abis:
-            wheel = wheel_of(build, abi.name)
+            wheel = wheel_for_abi(build, abi.name)
             if wheel is None:
                 continue
             missing = [
                 name
                 for name, other in zip(self.requires, others, strict=True)
-                if wheel_of(other, abi.name) is None
+                if wheel_for_abi(other, abi.name) is None
             ]
             loads[abi.name] = {
                 "wheel": wheel,
@@ -111,14 +103,14 @@ class Load:
                 "missing": missing,
             }
             if loads[abi.name]["claimed"] and not missing:
-                served = dict(self._served(abi.name, build, others))
+                served = dict(self._wheels_to_serve(abi.name, build, others))
                 files |= {
                     f"/farm/{abi.name}/{path}": content
-                    for path, content in _pages(served, tools.store)
+                    for path, content in _index_files(served, tools.store)
                 }
-                request.append(self._request(abi))
+                request.append(self._make_request(abi))
         if request:
-            answers = self._ask(image.facts["tag"], request, files, tools)
+            answers = self._run_container(image.facts["tag"], request, files, tools)
             for answer in answers:
                 asked = next(item for item in request if item["abi"] == answer["abi"])
                 loads[answer["abi"]] |= {
@@ -126,7 +118,7 @@ class Load:
                 }
         return Result(facts={"loads": loads})
 
-    def _request(self, abi: Abi) -> dict[str, str]:
+    def _make_request(self, abi: Abi) -> dict[str, str]:
         return {
             "abi": abi.name,
             "python": f"/opt/python/{abi.directory}/bin/python",
@@ -134,42 +126,41 @@ class Load:
             "index": f"file:///farm/{abi.name}/simple/",
         }
 
-    def _served(
+    def _wheels_to_serve(
         self, abi: str, build: Evidence, others: list[Evidence]
     ) -> Iterator[tuple[str, str]]:
         """Give (filename, sha256) of the wheels the index of this load holds: this build's, and what it needs."""
         for evidence in (build, *others):
-            filename = wheel_of(evidence, abi)
+            filename = wheel_for_abi(evidence, abi)
             assert filename is not None
             yield filename, evidence.files[filename]
         for wheel in self.pure:
             yield wheel.filename, wheel.sha256
 
-    def _ask(
+    def _run_container(
         self, image: str, request: list[dict[str, str]], files: Mapping[str, bytes | Path], tools: Tools
     ) -> list[dict[str, Any]]:  # fmt: skip
-        programs = {f"/farm/{name}": inside_program(name).encode() for name in _PROGRAMS}
         task = Task(
             image=image,
-            command=[request[0]["python"], "/farm/load.py", _REQUEST, _OUTPUT],
-            files={**files, **programs, _REQUEST: json.dumps(request).encode()},
+            command=[request[0]["python"], "-m", "inside.load", _REQUEST, _OUTPUT],
+            files={**files, **program_files(_PROGRAMS), _REQUEST: json.dumps(request).encode()},
             collect=_OUTPUT,
             limits=Limits(timeout_s=1200),
         )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         if not ended.output:
             why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-            raise CannotTellError(f"loading on {self.base.name} {why} (log: {tools.log})")
+            raise InfrastructureError(f"loading on {self.base.name} {why} (log: {tools.log})")
         answers: list[dict[str, Any]] = json.loads(next(iter(ended.output.values())))
         return answers
 
 
-def _pages(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:
+def _index_files(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:
     """Give a package index as files: its pages, and its wheels."""
-    manifest = index.manifest(
+    manifest = index.make_manifest(
         index.Entry(filename=name, sha256=sha256) for name, sha256 in served.items()
     )
-    for path, page in index.pages(manifest):
+    for path, page in index.render_pages(manifest):
         yield path, page.encode()
     for project, entries in manifest.items():
         for entry in entries:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
+class Prebuilt:
     """The wheels of one release, one for each interpreter.
 
     Attributes:
@@ -42,7 +42,7 @@ class Given:
     def settings(self) -> Mapping[str, object]:
         return {"wheels": self.wheels}
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:  # noqa: ARG002 - as below
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:  # noqa: ARG002 - as below
         return {}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - it stands on nothing

@@ -17,10 +17,10 @@ import requests
 
 from builder import host
 from builder.engine.client import Limits, Task
-from builder.errors import CannotTellError, Interrupted
+from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.job import Result
 from builder.judge import apt_contents
-from builder.store.files import written_aside
+from builder.store.files import atomic_write
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base
     from builder.jobs.job import Tools
-    from builder.judge.apt_contents import Want
+    from builder.judge.apt_contents import MissingDependency
     from builder.store.evidence import Evidence
 
 _ARCHITECTURES = ("amd64", "all")
@@ -37,12 +37,12 @@ _FRESH_S = 7 * 86_400.0
 _TIMEOUT_S = (10.0, 60.0)
 _LIMIT_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
-_SHOWN = 3
-_TARGETS = (
+_MAX_SHOWN = 3
+_LIST_TARGETS_COMMAND = (
     "apt-get indextargets --no-release-info "
     "--format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages'"
 )
-_LIST = "/tmp/targets"  # noqa: S108 - inside a throw-away container
+_TARGETS_FILE = "/tmp/targets"  # noqa: S108 - inside a throw-away container
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,26 +63,28 @@ class Remedy:
     def settings(self) -> Mapping[str, object]:
         return {"archive": (self.base.distribution, self.base.suite)}
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         build = self.needs[0]
-        return {build: sorted((want.kind, want.name) for want in wanted(inputs[build]))}
+        return {build: sorted((want.kind, want.name) for want in find_missing(inputs[build]))}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        (wants,) = self.reads(inputs).values()
+        (wants,) = self.key_inputs(inputs).values()
         return digest("remedy", 2, wants, self.settings() if wants else {})
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         build, image = (inputs[need] for need in self.needs)
-        wants = wanted(build)
-        search = apt_contents.Search(wants)
+        wants = find_missing(build)
+        search = apt_contents.ContentsSearch(wants)
         if wants:
-            _read(search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools)
-        found = search.found()
+            _search_indexes(
+                search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools
+            )
+        found = search.results()
         answers = [
             {
                 "kind": want.kind,
                 "name": want.name,
-                "packages": [[hit.package, hit.path] for hit in hits[:_SHOWN]],
+                "packages": [[hit.package, hit.path] for hit in hits[:_MAX_SHOWN]],
             }
             for want, hits in found.items()
         ]
@@ -95,9 +97,13 @@ class Remedy:
 
     def _targets(self, tag: str, tools: Tools) -> Iterator[tuple[str, str]]:
         """Give (archive, component) of the base's own suite, as apt in the image is configured."""
-        command = ["sh", "-c", f"{_TARGETS} > {_LIST}"]
+        command = ["sh", "-c", f"{_LIST_TARGETS_COMMAND} > {_TARGETS_FILE}"]
         task = Task(
-            image=tag, command=command, collect=_LIST, user="root", limits=Limits(timeout_s=60)
+            image=tag,
+            command=command,
+            collect=_TARGETS_FILE,
+            user="root",
+            limits=Limits(timeout_s=60),
         )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
         lines = next(iter(ended.output.values()), b"").decode().splitlines()
@@ -110,28 +116,29 @@ class Remedy:
                 yield archive, component
 
 
-def wanted(build: Evidence) -> tuple[Want, ...]:
+def find_missing(build: Evidence) -> tuple[MissingDependency, ...]:
     """Return what a build missed, over all its ABIs."""
     failures = (
         made["failure"] for made in build.facts.get("abis", {}).values() if "failure" in made
     )
-    return apt_contents.wants_of(
+    return apt_contents.parse_missing(
         item for failure in failures for item in failure.get("missing", ())
     )
 
 
-def _read(
-    search: apt_contents.Search, targets: list[tuple[str, str]], suite: str, tools: Tools
+def _search_indexes(
+    search: apt_contents.ContentsSearch, targets: list[tuple[str, str]], suite: str, tools: Tools
 ) -> None:
     """Search the indexes of the machine's architecture and, where that is not enough, those of every architecture."""
     if not targets:
-        raise CannotTellError(
+        raise InfrastructureError(
             f"apt in the builder image names no archive of {suite} that is reached by HTTP"
         )
     known = False
     for architecture in _ARCHITECTURES:
         for place in dict.fromkeys(
-            _find(archive, component, architecture, suite, tools) for archive, component in targets
+            _find_index(archive, component, architecture, suite, tools)
+            for archive, component in targets
         ):
             if place is not None:
                 known = True
@@ -140,10 +147,12 @@ def _read(
         if search.complete:
             return
     if not known:
-        raise CannotTellError(f"the archive has no contents index of {suite}")
+        raise InfrastructureError(f"the archive has no contents index of {suite}")
 
 
-def _find(archive: str, component: str, architecture: str, suite: str, tools: Tools) -> Path | None:
+def _find_index(
+    archive: str, component: str, architecture: str, suite: str, tools: Tools
+) -> Path | None:
     """Return a contents index, or None where there is none. Debian has one per component, Ubuntu one for all."""
     for folder in (f"{component}/", ""):
         place = _fetch(
@@ -158,7 +167,7 @@ def _fetch(url: str, tools: Tools) -> Path | None:
     """Return a file of the archive, kept from last week or fetched now; None where there is none.
 
     Raises:
-        CannotTellError: the archive does not answer.
+        InfrastructureError: the archive does not answer.
         Interrupted: the farm was asked to stop.
     """
     kept = tools.store.folder / "contents" / f"{digest(url)[:24]}.gz"
@@ -172,18 +181,18 @@ def _fetch(url: str, tools: Tools) -> Path | None:
             if answer.status_code == requests.codes.not_found:
                 return None
             answer.raise_for_status()
-            with written_aside(kept) as aside, aside.open("wb") as file:
+            with atomic_write(kept) as aside, aside.open("wb") as file:
                 # `raw`: the index stays compressed, whatever the server calls it.
                 while chunk := answer.raw.read(_CHUNK_BYTES):
                     file.write(chunk)
                     if tools.stop.is_set():
                         raise Interrupted
                     if file.tell() > _LIMIT_BYTES:
-                        raise CannotTellError(
+                        raise InfrastructureError(
                             f"the archive's contents index is larger than {_LIMIT_BYTES >> 20} MiB"
                         )
     except (requests.RequestException, OSError) as error:
-        raise CannotTellError(
+        raise InfrastructureError(
             f"the archive's contents index could not be had: {type(error).__name__}"
         ) from error
     return kept

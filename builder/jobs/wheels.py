@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 
-def wheel_of(build: Evidence, abi: str) -> str | None:
+def wheel_for_abi(build: Evidence, abi: str) -> str | None:
     """Return the wheel a build made for an ABI, or None."""
     filename = build.facts["abis"].get(abi, {}).get("wheel")
     return None if filename is None else str(filename)
 
 
-def served_wheels(
+def required_wheels(
     abi: str, builds: tuple[Evidence, ...], pure: tuple[Pure, ...]
 ) -> Iterator[tuple[str, str]]:
     """Give (filename, sha256) of the wheels that must be there to import a package."""
     for build in builds:
-        filename = wheel_of(build, abi)
+        filename = wheel_for_abi(build, abi)
         if filename is not None:
             yield filename, build.files[filename]
     for wheel in pure:

@@ -25,7 +25,7 @@ _MULTIARCH = "x86_64-linux-gnu"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Want:
+class MissingDependency:
     """Something of the system that a build asked for and did not find.
 
     Attributes:
@@ -37,18 +37,18 @@ class Want:
     kind: str
     name: str
 
-    def alternatives(self) -> tuple[Want, ...]:
+    def alternatives(self) -> tuple[MissingDependency, ...]:
         """Return what would satisfy it, the surest first."""
         bare = re.sub(r"^lib|[\d.-]+$", "", self.name.lower()) or self.name.lower()
         modules = tuple(dict.fromkeys((self.name, self.name.lower(), f"lib{bare}")))
-        pkg_config = tuple(Want(kind="pkg-config", name=name) for name in modules)
+        pkg_config = tuple(MissingDependency(kind="pkg-config", name=name) for name in modules)
         stems = dict.fromkeys((self.name.lower().removeprefix("lib"), bare))
-        library = tuple(Want(kind="library", name=name) for name in stems if name)
+        library = tuple(MissingDependency(kind="library", name=name) for name in stems if name)
         match self.kind:
             case "cmake":
                 return (self, *pkg_config, *library)
             case "dependency":
-                return (*pkg_config, Want(kind="cmake", name=self.name), *library)
+                return (*pkg_config, MissingDependency(kind="cmake", name=self.name), *library)
             case "development":
                 return (self, *pkg_config, *library)
             case _:
@@ -67,21 +67,23 @@ class Hit:
     path: str
 
 
-class Search:
+class ContentsSearch:
     """Looks for several wants in one pass over an index."""
 
-    def __init__(self, wants: Iterable[Want]) -> None:
+    def __init__(self, wants: Iterable[MissingDependency]) -> None:
         self._wants = tuple(wants)
         simple = dict.fromkeys(one for want in self._wants for one in want.alternatives())
         self._patterns = {one: _path_pattern(one) for one in simple if one.kind != "development"}
-        self._by_filename: dict[str, list[Want]] = {}
+        self._by_filename: dict[str, list[MissingDependency]] = {}
         for one in self._patterns:
-            for filename in _filenames(one):
+            for filename in _possible_filenames(one):
                 self._by_filename.setdefault(filename, []).append(one)
         self._by_package = {
             f"{one.name.lower()}-dev": one for one in simple if one.kind == "development"
         }
-        self._hits: dict[Want, set[tuple[str, str, str]]] = {one: set() for one in simple}
+        self._hits: dict[MissingDependency, set[tuple[str, str, str]]] = {
+            one: set() for one in simple
+        }
 
     def read(self, lines: Iterable[str]) -> None:
         """Take in an index.
@@ -94,28 +96,28 @@ class Search:
             path = path.rstrip()
             if (wants := self._by_filename.get(path.rpartition("/")[2])) is not None:
                 matching = [want for want in wants if self._patterns[want].fullmatch(path)]
-                self._note(path, packages, matching)
+                self._record_path(path, packages, matching)
             if self._by_package:
-                self._note_packages(path, packages)
+                self._record_packages(path, packages)
 
-    def _note(self, path: str, packages: str, wants: Iterable[Want]) -> None:
+    def _record_path(self, path: str, packages: str, wants: Iterable[MissingDependency]) -> None:
         for want in wants:
             for entry in packages.split(","):
                 section, _, package = entry.rpartition("/")
                 self._hits[want].add((path, section, package))
 
-    def _note_packages(self, path: str, packages: str) -> None:
+    def _record_packages(self, path: str, packages: str) -> None:
         for entry in packages.split(","):
             section, _, package = entry.rpartition("/")
             if (want := self._by_package.get(package)) is not None:
                 self._hits[want].add((path, section, package))
 
-    def found(self) -> dict[Want, tuple[Hit, ...]]:
+    def results(self) -> dict[MissingDependency, tuple[Hit, ...]]:
         """Return what has been found, the likeliest package first; wants without any are left out."""
-        answers: dict[Want, tuple[Hit, ...]] = {}
+        answers: dict[MissingDependency, tuple[Hit, ...]] = {}
         for want in self._wants:
             hits = next((hits for one in want.alternatives() if (hits := self._hits[one])), set())
-            ranked = sorted(hits, key=lambda hit: _rank(*hit))
+            ranked = sorted(hits, key=lambda hit: _sort_key(*hit))
             by_package = {
                 package: Hit(package=package, path=f"/{path}")
                 for path, _, package in reversed(ranked)
@@ -128,16 +130,16 @@ class Search:
     @property
     def complete(self) -> bool:
         """Whether something was found for every want."""
-        return len(self.found()) == len(set(self._wants))
+        return len(self.results()) == len(set(self._wants))
 
 
-def _path_pattern(want: Want) -> re.Pattern[str]:
+def _path_pattern(want: MissingDependency) -> re.Pattern[str]:
     return re.compile(
         _PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower()))
     )
 
 
-def _filenames(want: Want) -> tuple[str, ...]:
+def _possible_filenames(want: MissingDependency) -> tuple[str, ...]:
     """Return what the last part of a matching path can be."""
     name = want.name
     match want.kind:
@@ -151,7 +153,7 @@ def _filenames(want: Want) -> tuple[str, ...]:
             return (name.rpartition("/")[2],)
 
 
-def _rank(path: str, section: str, package: str) -> tuple[object, ...]:
+def _sort_key(path: str, section: str, package: str) -> tuple[object, ...]:
     """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
     depth = sum(part != _MULTIARCH for part in PurePosixPath(path).parts)
     return (
@@ -164,7 +166,7 @@ def _rank(path: str, section: str, package: str) -> tuple[object, ...]:
     )
 
 
-def described(want: Want) -> str:
+def describe(want: MissingDependency) -> str:
     """Return a want in words."""
     words = {
         "pkg-config": f"{want.name}.pc",
@@ -174,6 +176,6 @@ def described(want: Want) -> str:
     return words.get(want.kind, want.name)
 
 
-def wants_of(missing: Iterable[Sequence[str]]) -> tuple[Want, ...]:
+def parse_missing(missing: Iterable[Sequence[str]]) -> tuple[MissingDependency, ...]:
     """Return the wants a build's evidence names."""
-    return tuple(dict.fromkeys(Want(kind=kind, name=name) for kind, name in missing))
+    return tuple(dict.fromkeys(MissingDependency(kind=kind, name=name) for kind, name in missing))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 
-class Outcome(StrEnum):
+class BaseOutcome(StrEnum):
     """What became of a package on a base; of several wheels the first that applies tells."""
 
     FAILS = "fails"
@@ -27,7 +27,9 @@ class Outcome(StrEnum):
     NO_WHEEL = "no-wheel"
 
 
-def outcomes(loads: Mapping[tuple[str, str], Evidence], abi: str, name: str) -> dict[str, Outcome]:
+def judge_bases(
+    loads: Mapping[tuple[str, str], Evidence], abi: str, name: str
+) -> dict[str, BaseOutcome]:
     """Return the outcome by base.
 
     Args:
@@ -35,22 +37,22 @@ def outcomes(loads: Mapping[tuple[str, str], Evidence], abi: str, name: str) -> 
         abi: the ABI that is asked about.
         name: the package.
     """
-    seen: dict[str, list[Outcome]] = {}
+    seen: dict[str, list[BaseOutcome]] = {}
     for (_, base), load in loads.items():
-        seen.setdefault(base, []).append(_outcome(load, abi, name))
-    order = list(Outcome)
+        seen.setdefault(base, []).append(_judge_base(load, abi, name))
+    order = list(BaseOutcome)
     return {base: min(found, key=order.index) for base, found in seen.items()}
 
 
-def _outcome(load: Evidence, abi: str, name: str) -> Outcome:
-    if not load.determined:
-        return Outcome.UNDETERMINED
+def _judge_base(load: Evidence, abi: str, name: str) -> BaseOutcome:
+    if not load.is_determined:
+        return BaseOutcome.UNDETERMINED
     facts = load.facts["loads"].get(abi)
     if facts is None:
-        return Outcome.NO_WHEEL
+        return BaseOutcome.NO_WHEEL
     if not facts["claimed"]:
-        return Outcome.NOT_CLAIMED
+        return BaseOutcome.NOT_CLAIMED
     failed = any(
         finding.verdict is Verdict.IMPORT_FAILURE for finding in load_rules.findings(facts, name)
     )
-    return Outcome.FAILS if failed else Outcome.IMPORTS
+    return BaseOutcome.FAILS if failed else BaseOutcome.IMPORTS

@@ -32,12 +32,12 @@ class Policy:
     named: frozenset[str]
     libraries: frozenset[str]
 
-    def has(self, version: str) -> bool:
+    def has_version(self, version: str) -> bool:
         """Return whether a symbol version is there; one of no listed family belongs to a library, which decides."""
         family, _, number = version.partition("_")
         if family not in self.newest:
             return True
-        parsed = parse(number)
+        parsed = parse_version(number)
         return version in self.named if parsed is None else parsed <= self.newest[family]
 
 
@@ -79,7 +79,7 @@ class Interfaces:
         )
 
 
-def parse(number: str) -> Version | None:
+def parse_version(number: str) -> Version | None:
     """Return the numbers of a version, or None where it is a name."""
     parts = number.split(".")
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
@@ -97,21 +97,25 @@ def load() -> Interfaces:
             abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")}
             for abi in known.abis
         },
-        stable={name: parse(since) or () for name, since in _rows(folder / "stable-abi.txt")},
+        stable={
+            name: parse_version(since) or () for name, since in _rows(folder / "stable-abi.txt")
+        },
         documented=frozenset(row[0] for row in _rows(folder / "documented.txt")),
         removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
         c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
         bases={
-            base: _shipped(base, path)
+            base: _read_base_policy(base, path)
             for base in known.bases
             if (path := folder / f"{base}.txt").exists()
         },
         floors={
-            parse(glibc) or (): {family: parse(number) or (0,) for family, number in row.items()}
+            parse_version(glibc) or (): {
+                family: parse_version(number) or (0,) for family, number in row.items()
+            }
             for glibc, row in policies["floors"].items()
         },
         libraries=frozenset(policies["libraries"]),
-        later={name: parse(since) or () for name, since in policies["later"].items()},
+        later={name: parse_version(since) or () for name, since in policies["later"].items()},
     )
 
 
@@ -119,13 +123,13 @@ def _rows(path: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()]
 
 
-def _shipped(base: str, path: Path) -> Policy:
+def _read_base_policy(base: str, path: Path) -> Policy:
     rows = _rows(path)
     versions = {version for row in rows for version in row[1:]}
     newest: dict[str, Version] = {}
     for version in versions:
         family, _, number = version.partition("_")
-        if family in _FAMILIES and (parsed := parse(number)) is not None:
+        if family in _FAMILIES and (parsed := parse_version(number)) is not None:
             newest[family] = max(parsed, newest.get(family, ()))
     named = frozenset(version for version in versions if version != "GLIBC_PRIVATE")
     return Policy(

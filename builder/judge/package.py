@@ -12,7 +12,7 @@ from builder.judge import loads as load_rules
 from builder.judge import remedies, speed
 from builder.judge import threads as stress_rules
 from builder.judge.findings import Finding
-from builder.judge.threads import Exercised
+from builder.judge.threads import ThreadCoverage
 from builder.judge.wheel import compare
 from builder.judge.wheel.rules import findings as findings_of
 from builder.judge.wheel.subject import Subject
@@ -20,7 +20,7 @@ from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
-    from builder.judge.bases import Outcome
+    from builder.judge.bases import BaseOutcome
     from builder.judge.interfaces import Interfaces
     from builder.judge.speed import Speed
     from builder.sources import Fault, Source
@@ -47,8 +47,8 @@ class Judgement:
         reason: one sentence for a person.
         wheels: what was built, the base with the oldest glibc first.
         loaded_on: bases it was imported on.
-        on: what importing showed, by base.
-        exercised: how much of it was put under threads.
+        base_outcomes: what importing showed, by base.
+        coverage: how much of it was put under threads.
     """
 
     abi: str
@@ -57,12 +57,12 @@ class Judgement:
     wheels: tuple[Wheel, ...] = ()
     findings: tuple[Finding, ...] = ()
     loaded_on: tuple[str, ...] = ()
-    on: Mapping[str, Outcome] = field(default_factory=dict)
-    exercised: Exercised = field(default_factory=Exercised)
+    base_outcomes: Mapping[str, BaseOutcome] = field(default_factory=dict)
+    coverage: ThreadCoverage = field(default_factory=ThreadCoverage)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class JudgedPackage:
     """A package with its verdicts.
 
     Attributes:
@@ -77,7 +77,7 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class PackageEvidence:
     """What there is to judge a package by: evidence per base it was built on, and per base it was loaded on.
 
     Attributes:
@@ -108,7 +108,7 @@ class Case:
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
+def judge_fault(fault: Fault, abis: Iterable[Abi]) -> JudgedPackage:
     """Judge a package that has no usable sdist."""
     finding = Finding(code=fault.code, detail=fault.detail, where="source")
     verdict = finding.verdict or Verdict.UNDETERMINED
@@ -121,44 +121,46 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> Judged:
         )
         for abi in abis
     }
-    return Judged(name=fault.name, version=fault.version, source=fault, abis=judgements)
+    return JudgedPackage(name=fault.name, version=fault.version, source=fault, abis=judgements)
 
 
-def judge(case: Case, abis: Iterable[Abi]) -> Judged:
+def judge_package(case: PackageEvidence, abis: Iterable[Abi]) -> JudgedPackage:
     """Judge a package by its evidence."""
     judgements = {abi.name: _judge_abi(case, abi) for abi in abis}
     source = case.source
-    found = speed.judge(case.speed)
-    return Judged(
+    found = speed.judge_speed(case.speed)
+    return JudgedPackage(
         name=source.name, version=source.version, source=source, abis=judgements, speed=found
     )
 
 
-def _judge_abi(case: Case, abi: Abi) -> Judgement:
+def _judge_abi(case: PackageEvidence, abi: Abi) -> Judgement:
     if case.source.only_pure is not None:
         reason = (
             "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
         )
         return Judgement(abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason)
-    wheels = tuple(_wheels(case, abi.name))
+    wheels = tuple(_built_wheels(case, abi.name))
     built = list(_build_findings(case, abi.name))
     if wheels:
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
         built = [
             replace(finding, advisory=finding.verdict is Verdict.BUILD_FAILURE) for finding in built
         ]
-    threads = list(stress_rules.distinct(_thread_findings(case))) if abi.free_threaded else []
+    threads = list(stress_rules.deduplicate(_thread_findings(case))) if abi.free_threaded else []
     exercised = (
-        stress_rules.exercised(case.race, case.exercise) if abi.free_threaded else Exercised()
+        stress_rules.measure_coverage(case.race, case.exercise)
+        if abi.free_threaded
+        else ThreadCoverage()
     )
-    findings = merged(
+    findings = merge_findings(
         [*built, *_audit_findings(case, abi), *_load_findings(case, abi.name), *threads]
     )
     loaded = tuple(
         sorted({base for (_, base), load in case.loads.items() if _was_loaded(load, abi.name)})
     )
-    verdict = _verdict(findings, abi, exercised)
-    reason = _reason(verdict, findings, wheels, loaded, exercised)
+    verdict = _choose_verdict(findings, abi, exercised)
+    reason = _choose_reason(verdict, findings, wheels, loaded, exercised)
     return Judgement(
         abi=abi.name,
         verdict=verdict,
@@ -166,21 +168,25 @@ def _judge_abi(case: Case, abi: Abi) -> Judgement:
         wheels=wheels,
         findings=findings,
         loaded_on=loaded,
-        on=base_outcomes.outcomes(case.loads, abi.name, case.source.name),
-        exercised=exercised,
+        base_outcomes=base_outcomes.judge_bases(case.loads, abi.name, case.source.name),
+        coverage=exercised,
     )
 
 
-def _verdict(findings: Iterable[Finding], abi: Abi, exercised: Exercised) -> Verdict:
+def _choose_verdict(findings: Iterable[Finding], abi: Abi, exercised: ThreadCoverage) -> Verdict:
     """Take the worst verdict any finding forces; without one, what was put under threads decides."""
     forced = [finding.verdict for finding in findings if finding.verdict is not None]
-    best = Verdict.UNPROVEN if abi.free_threaded and not exercised.enough else Verdict.COMPATIBLE
+    best = (
+        Verdict.UNPROVEN
+        if abi.free_threaded and not exercised.is_sufficient
+        else Verdict.COMPATIBLE
+    )
     return max([best, *forced], key=lambda verdict: verdict.rank)
 
 
-def _reason(
+def _choose_reason(
     verdict: Verdict, findings: tuple[Finding, ...], wheels: tuple[Wheel, ...], loaded: tuple[str, ...],
-    exercised: Exercised,
+    exercised: ThreadCoverage,
 ) -> str:  # fmt: skip
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
@@ -190,15 +196,15 @@ def _reason(
     floors = ", ".join(dict.fromkeys(wheel.floor for wheel in wheels))
     seen = f"built as {floors}, imports on {', '.join(loaded) or 'no base'}"
     if verdict is Verdict.UNPROVEN:
-        return f"{seen}, GIL stays off; {_threads_said(exercised)}"
+        return f"{seen}, GIL stays off; {_coverage_sentence(exercised)}"
     return (
-        f"{seen}, GIL stays off; {_threads_said(exercised)}, nothing found"
-        if exercised.enough
+        f"{seen}, GIL stays off; {_coverage_sentence(exercised)}, nothing found"
+        if exercised.is_sufficient
         else seen
     )
 
 
-def _threads_said(exercised: Exercised) -> str:
+def _coverage_sentence(exercised: ThreadCoverage) -> str:
     """Say how much of a package was put under threads."""
     if not exercised.under_threads:
         return "none of its native code was exercised under threads"
@@ -206,7 +212,7 @@ def _threads_said(exercised: Exercised) -> str:
     return f"threads called {exercised.under_threads} of its {exercised.callables} native callables {watched}"
 
 
-def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def merge_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Join what was seen alike on several bases, the worst first."""
     joined: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
@@ -229,7 +235,7 @@ def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 # --- wheels ----------------------------------------------------------------------------------------------------------
 
 
-def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
+def _built_wheels(case: PackageEvidence, abi: str) -> Iterator[Wheel]:
     for base, build in case.builds.items():
         made = build.facts.get("abis", {}).get(abi, {})
         if "wheel" in made:
@@ -247,7 +253,7 @@ def _wheels(case: Case, abi: str) -> Iterator[Wheel]:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _untold(evidence: Evidence, base: str) -> Finding:
+def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
     return Finding(
         code=evidence.facts["code"],
         detail=evidence.reason,
@@ -257,7 +263,7 @@ def _untold(evidence: Evidence, base: str) -> Finding:
     )
 
 
-def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
+def _build_findings(case: PackageEvidence, abi: str) -> Iterator[Finding]:
     if case.source.trouble:
         yield Finding(code="WF109", detail=case.source.trouble, where="requirements")
     if case.source.circle:
@@ -268,15 +274,15 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
         yield Finding(code="WF209", detail=case.skip[abi], where="matrix.toml")
         return
     for base, build in case.builds.items():
-        if not build.determined:
-            yield _untold(build, base)
+        if not build.is_determined:
+            yield _undetermined_finding(build, base)
         elif failure := build.facts["abis"].get(abi, {}).get("failure"):
             yield Finding(
                 code=failure["code"],
                 detail=failure["error"],
                 where=failure["stage"],
                 bases=(base,),
-                remedy=_remedy(case, failure, base),
+                remedy=_find_remedy(case, failure, base),
                 log=build.log,
             )
         elif asked := build.facts.get("asked"):
@@ -284,10 +290,10 @@ def _build_findings(case: Case, abi: str) -> Iterator[Finding]:
                 f"it asked for {', '.join(asked)}, which no build reaches, and was built without"
             )
             yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
-    yield from _rebuilt(case, abi)
+    yield from _rebuild_findings(case, abi)
 
 
-def _rebuilt(case: Case, abi: str) -> Iterator[Finding]:
+def _rebuild_findings(case: PackageEvidence, abi: str) -> Iterator[Finding]:
     """Give a finding for each wheel that came out otherwise when it was built again."""
     for base, build in case.builds.items():
         wheel = build.facts.get("abis", {}).get(abi, {}).get("wheel")
@@ -297,19 +303,19 @@ def _rebuilt(case: Case, abi: str) -> Iterator[Finding]:
             yield Finding(code="WF212", detail=detail, where=wheel, bases=(base,), log=build.log)
 
 
-def _remedy(case: Case, failure: Mapping[str, Any], base: str) -> str:
+def _find_remedy(case: PackageEvidence, failure: Mapping[str, Any], base: str) -> str:
     hint = str(failure["remedy"])
     if not failure.get("missing"):
         return hint
-    return remedies.advice(case.source.name, hint, base, case.system, case.remedies)
+    return remedies.suggest_remedy(case.source.name, hint, base, case.system, case.remedies)
 
 
-def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:
+def _audit_findings(case: PackageEvidence, abi: Abi) -> Iterator[Finding]:
     subjects: dict[str, Subject] = {}
     for base, audit in case.audits.items():
-        if not audit.determined:
-            if case.builds[base].determined:
-                yield _untold(audit, base)
+        if not audit.is_determined:
+            if case.builds[base].is_determined:
+                yield _undetermined_finding(audit, base)
             continue
         filename = case.builds[base].facts["abis"].get(abi.name, {}).get("wheel")
         if filename is None:
@@ -317,56 +323,56 @@ def _audit_findings(case: Case, abi: Abi) -> Iterator[Finding]:
         facts = audit.facts["wheels"][filename]
         for finding in (
             *findings_of(filename, facts, case.bases, case.interfaces),
-            *_second_opinion(filename, facts),
+            *_auditwheel_findings(filename, facts),
         ):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
-        subjects[base] = Subject.of(filename, facts, case.bases, case.interfaces)
+        subjects[base] = Subject.from_filename(filename, facts, case.bases, case.interfaces)
     if len(subjects) > 1:
         yield from compare.findings(subjects)
 
 
-def _second_opinion(filename: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
+def _auditwheel_findings(filename: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
     """Take what auditwheel says beside the farm's own reading."""
     if "auditwheel_error" in facts:
         yield Finding(code="WF303", detail=facts["auditwheel_error"], where=filename)
     elif (
         "auditwheel" in facts
-        and (floor := _audited_floor(facts["auditwheel"]))
-        and _promises_less(filename, floor)
+        and (floor := _auditwheel_floor(facts["auditwheel"]))
+        and _claims_lower_glibc(filename, floor)
     ):
         detail = f"it is tagged {floor_name(filename)}; auditwheel says that it needs glibc {floor[0]}.{floor[1]}"
         yield Finding(code="WF302", detail=detail, where=filename)
 
 
-def _promises_less(filename: str, floor: tuple[int, int]) -> bool:
+def _claims_lower_glibc(filename: str, floor: tuple[int, int]) -> bool:
     """Return whether a wheel claims to be content with an older glibc than auditwheel says it needs."""
     claimed = glibc_floors(filename)
     return bool(claimed) and claimed[0] < floor
 
 
-def _audited_floor(audited: Mapping[str, Any]) -> tuple[int, int] | None:
+def _auditwheel_floor(audited: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the glibc that auditwheel's policy names, or None where it names none."""
     floors = glibc_floors(f"x-0-py3-none-{audited['overall_tag']}.whl")
     return floors[-1] if floors else None
 
 
 def _was_loaded(load: Evidence, abi: str) -> bool:
-    facts = load.facts.get("loads", {}).get(abi, {}) if load.determined else {}
+    facts = load.facts.get("loads", {}).get(abi, {}) if load.is_determined else {}
     return bool(facts.get("modules")) and facts.get("install") is None
 
 
-def _load_findings(case: Case, abi: str) -> Iterator[Finding]:
+def _load_findings(case: PackageEvidence, abi: str) -> Iterator[Finding]:
     for (built_on, base), load in case.loads.items():
-        if not load.determined:
-            if case.builds[built_on].determined:
-                yield _untold(load, base)
+        if not load.is_determined:
+            if case.builds[built_on].is_determined:
+                yield _undetermined_finding(load, base)
             continue
         facts = load.facts["loads"].get(abi)
         for finding in () if facts is None else load_rules.findings(facts, case.source.name):
             yield replace(finding, bases=(base,), log=load.log)
 
 
-def _thread_findings(case: Case) -> Iterator[Finding]:
+def _thread_findings(case: PackageEvidence) -> Iterator[Finding]:
     """Judge what threads showed; what the farm could not tell counts only where there is a wheel."""
     for evidence, findings in (
         (case.race, stress_rules.race_findings),
@@ -375,8 +381,8 @@ def _thread_findings(case: Case) -> Iterator[Finding]:
         if evidence is None:
             continue
         base = evidence.job.rpartition("@")[2]
-        if evidence.determined:
+        if evidence.is_determined:
             for finding in findings(evidence.facts, evidence.log):
                 yield replace(finding, bases=(base,))
-        elif case.builds[base].determined:
-            yield _untold(evidence, base)
+        elif case.builds[base].is_determined:
+            yield _undetermined_finding(evidence, base)

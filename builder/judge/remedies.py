@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from builder.judge.apt_contents import Want, described
+from builder.judge.apt_contents import MissingDependency, describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 
-def advice(
+def suggest_remedy(
     package: str, hint: str, base: str, system: Mapping[str, tuple[str, ...]], looked_up: Mapping[str, Evidence]
 ) -> str:  # fmt: skip
     """Say what helps a build that missed something.
@@ -31,34 +31,36 @@ def advice(
     answer = looked_up.get(base)
     if answer is None:
         return hint
-    if not answer.determined:
+    if not answer.is_determined:
         return f"{hint} ({answer.reason})" if hint else ""
     found, unknown = answer.facts["found"], answer.facts["unknown"]
     parts = []
     if found:
-        line = apt_line(
+        line = render_apt_line(
             {
-                name: (*system.get(name, ()), *_packages(looked_up.get(name)))
+                name: (*system.get(name, ()), *_found_packages(looked_up.get(name)))
                 for name in {**system, base: ()}
             }
         )
         has = "; ".join(f"{item['packages'][0][0]} has {item['packages'][0][1]}" for item in found)
         parts.append(f"set {line} in [packages.{package}] ({has})")
     if unknown:
-        names = ", ".join(described(Want(kind=kind, name=name)) for kind, name in unknown)
+        names = ", ".join(
+            describe(MissingDependency(kind=kind, name=name)) for kind, name in unknown
+        )
         parts.append(
             f"no package of {base} has {names}: the sdist may lack it, or make it in an earlier step; see the log"
         )
     return "; ".join(parts) or hint
 
 
-def _packages(looked_up: Evidence | None) -> tuple[str, ...]:
-    if looked_up is None or not looked_up.determined:
+def _found_packages(looked_up: Evidence | None) -> tuple[str, ...]:
+    if looked_up is None or not looked_up.is_determined:
         return ()
     return tuple(item["packages"][0][0] for item in looked_up.facts["found"])
 
 
-def apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
+def render_apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
     """Return the `apt` line of matrix.toml that installs these packages: one list, or a table where bases differ.
 
     Args:

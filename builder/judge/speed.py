@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     Facts = Mapping[str, Any]
 
-FREE = 0.75
+MIN_CPU_SHARE = 0.75
 """Share of the CPUs that a loop of pure Python must have got: with less, figures tell of other programs."""
-STEADY = 0.5
+MAX_SPREAD = 0.5
 """Spread of a call's ratios from round to round (between quartiles, by the median) above which they mean nothing."""
-ROUNDS = 3
+MIN_ROUNDS = 3
 """Fewest rounds that say anything."""
 
 _REASONS = {
@@ -68,21 +68,21 @@ class Speed:
     why: str = ""
 
 
-def judge(evidence: Evidence | None) -> Speed | None:
+def judge_speed(evidence: Evidence | None) -> Speed | None:
     """Say how fast a package is, or None where nobody asked."""
     if evidence is None:
         return None
-    if not evidence.determined:
+    if not evidence.is_determined:
         return Speed(why=f"not measured: {evidence.reason}")
     facts = evidence.facts
     if facts["wheel"] is None:
         return None
     if (why := facts["unknown"]) is not None:
         return Speed(why=f"not measured: {why}")
-    return _measured(facts)
+    return _judge_measurements(facts)
 
 
-def _measured(facts: Facts) -> Speed:
+def _judge_measurements(facts: Facts) -> Speed:
     calls, tried, cpus = facts["calls"], facts["tried"], int(facts["cpus"])
     if facts["gil"]:
         return Speed(
@@ -90,20 +90,20 @@ def _measured(facts: Facts) -> Speed:
             cpus=cpus,
             why="not measured: the package turns the GIL on, so threads take turns",
         )
-    if facts["plain"] is None or not calls or facts["rounds"] < ROUNDS:
-        return Speed(tried=tried, cpus=cpus, why=f"not measured: {_too_little(facts)}")
+    if facts["plain"] is None or not calls or facts["rounds"] < MIN_ROUNDS:
+        return Speed(tried=tried, cpus=cpus, why=f"not measured: {_explain_too_few(facts)}")
     free, *others = list(facts["plain"]["rates"])
     machine = {threads: median(ratios) for threads, ratios in _ratios(facts["plain"], free, free)}
-    missing = [] if others else [_alone(facts)]
+    missing = [] if others else [_explain_no_baseline(facts)]
     throughput, unsteady = _throughput(calls, others[0] if others else free)
-    if (want := _wanting(machine, cpus)) or 2 * unsteady > len(calls):
+    if (want := _explain_busy_machine(machine, cpus)) or 2 * unsteady > len(calls):
         throughput = {}
         differed = (
             f"ratios of {unsteady} of {len(calls)} calls differed too much from round to round"
         )
         missing.append(f"throughput is not said: {want or differed}")
     costs = [_cost(call, free, others[0]) for call in calls] if others else []
-    steady = [median(ratios) for ratios in costs if _steady(ratios)]
+    steady = [median(ratios) for ratios in costs if _is_steady(ratios)]
     if costs and not steady:
         missing.append(
             "the cost on one thread is not said: it differed too much from round to round"
@@ -115,13 +115,13 @@ def _measured(facts: Facts) -> Speed:
         baseline=others[0] if others else free,
         throughput=throughput,
         machine={threads: round(ratio, 2) for threads, ratio in machine.items()},
-        cost=_over(steady) if steady else None,
+        cost=_summarize(steady) if steady else None,
         plain_cost=round(median(_cost(facts["plain"], free, others[0])), 2) if steady else None,
         why="; ".join(missing),
     )
 
 
-def _too_little(facts: Facts) -> str:
+def _explain_too_few(facts: Facts) -> str:
     if not facts["tried"]:
         return "no call is known that could be measured"
     if not facts["calls"]:
@@ -132,7 +132,7 @@ def _too_little(facts: Facts) -> str:
     return f"there was time for {facts['rounds']} rounds only"
 
 
-def _alone(facts: Facts) -> str:
+def _explain_no_baseline(facts: Facts) -> str:
     failed = facts["install"]
     found = (
         f"its wheel for the GIL does not install ({failed})"
@@ -142,12 +142,12 @@ def _alone(facts: Facts) -> str:
     return f"{found}, so there is nothing to compare with"
 
 
-def _wanting(machine: Mapping[int, float], cpus: int) -> str:
+def _explain_busy_machine(machine: Mapping[int, float], cpus: int) -> str:
     """Say whether the machine had too little to give for threads to show anything."""
     if cpus <= 1:
         return "there is one CPU only"
     for threads, ratio in machine.items():
-        if ratio < FREE * min(threads, cpus):
+        if ratio < MIN_CPU_SHARE * min(threads, cpus):
             return f"the machine was busy, {threads} threads of pure Python did {ratio:.2f} times the work of one"
     return ""
 
@@ -161,11 +161,11 @@ def _throughput(calls: Sequence[Facts], baseline: str) -> tuple[dict[str, dict[i
             for abi in call["rates"]
             for threads, ratios in _ratios(call, abi, baseline)
         }
-        if all(_steady(ratios) for ratios in found.values()):
+        if all(_is_steady(ratios) for ratios in found.values()):
             steady.append({way: median(ratios) for way, ratios in found.items()})
     ways: dict[str, dict[int, Ratio]] = {}
     for abi, threads in steady[0] if steady else ():
-        ways.setdefault(abi, {})[threads] = _over([call[abi, threads] for call in steady])
+        ways.setdefault(abi, {})[threads] = _summarize([call[abi, threads] for call in steady])
     return ways, len(calls) - len(steady)
 
 
@@ -185,11 +185,11 @@ def _cost(call: Facts, free: str, other: str) -> list[float]:
     ]
 
 
-def _steady(ratios: Sequence[float]) -> bool:
+def _is_steady(ratios: Sequence[float]) -> bool:
     low, middle, high = quantiles(ratios, n=4)
-    return high - low <= STEADY * middle
+    return high - low <= MAX_SPREAD * middle
 
 
-def _over(ratios: Iterable[float]) -> Ratio:
+def _summarize(ratios: Iterable[float]) -> Ratio:
     found = sorted(ratios)
     return Ratio(low=round(found[0], 2), median=round(median(found), 2), high=round(found[-1], 2))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 
-ENOUGH = 0.5
+MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""
 
-_HARMS = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
-_MOST = 12
+_HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_MAX_CALLS = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exercised:
+class ThreadCoverage:
     """How much native code was put under threads.
 
     Attributes:
@@ -44,32 +45,34 @@ class Exercised:
     detector: bool = False
 
     @property
-    def enough(self) -> bool:
+    def is_sufficient(self) -> bool:
         """Whether finding nothing means something."""
         return (
-            self.detector and self.callables > 0 and self.under_threads >= ENOUGH * self.callables
+            self.detector
+            and self.callables > 0
+            and self.under_threads >= MIN_COVERAGE * self.callables
         )
 
-    def missed(self, rarity: int) -> float:
+    def miss_probability(self, rarity: int) -> float:
         """Return how likely one trial misses a race that shows in one of so many calls side by side."""
         return float((1 - 1 / rarity) ** self.side_by_side)
 
 
-def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
+def measure_coverage(race: Evidence | None, exercise: Evidence | None) -> ThreadCoverage:
     """Say how much was put under threads, by the evidence there is."""
-    facts = race.facts if race is not None and race.determined else {}
+    facts = race.facts if race is not None and race.is_determined else {}
     surface = facts.get("surface")
     if not surface:
-        return Exercised()
+        return ThreadCoverage()
     done = (
         exercise is not None
-        and exercise.determined
+        and exercise.is_determined
         and exercise.facts.get("install", "none") is None
     )
     under = set(facts.get("under_threads", ())) & set(surface["callables"])
     proven = all(facts["preflight"].values())
     callables = set(surface["callables"])
-    return Exercised(
+    return ThreadCoverage(
         callables=len(callables),
         alone=len(callables & set(surface["reached"])),
         under_threads=len(under),
@@ -79,7 +82,7 @@ def exercised(race: Evidence | None, exercise: Evidence | None) -> Exercised:
     )
 
 
-def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Give one finding of each code and place, one with a program where there is one: an id stands for one finding."""
     found: dict[tuple[str, str], Finding] = {}
     for finding in findings:
@@ -121,21 +124,21 @@ def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
             code="WF611", detail="calling it alone ended every attempt to learn how", log=log
         )
         return
-    yield from _covered(facts, log)
-    for event in facts["races"][:_MOST]:
-        yield _with_gil(_race(event, log), facts)
-    for event in facts["harms"][:_MOST]:
-        for finding in _harm(event, log, race=True):
-            yield _with_gil(finding, facts)
-    for event in facts["advisory"][:_MOST]:
-        code = "WF607" if event.get("lock_free") else "WF606"
+    yield from _judge_coverage(facts, log)
+    for event in facts["races"][:_MAX_CALLS]:
+        yield _ignore_if_gil(_race_finding(event, log), facts)
+    for event in facts["harms"][:_MAX_CALLS]:
+        for finding in _judge_harm(event, log, race=True):
+            yield _ignore_if_gil(finding, facts)
+    for event in facts["advisory"][:_MAX_CALLS]:
+        code: FindingCode = "WF607" if event.get("lock_free") else "WF606"
         where = " and ".join(event["places"])
         yield Finding(
             code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log
         )
 
 
-def _with_gil(finding: Finding, facts: Facts) -> Finding:
+def _ignore_if_gil(finding: Finding, facts: Facts) -> Finding:
     """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
     return (
         replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
@@ -148,46 +151,46 @@ def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
     """Judge what threads did to a package with the plain interpreter."""
     if facts.get("wheel") is None or facts.get("install") is not None:
         return
-    for event in facts["harms"][:_MOST]:
-        for finding in _harm(event, log, race=False):
-            yield _with_gil(finding, facts)
-    yield from _own_tests(facts.get("own_tests"), log)
+    for event in facts["harms"][:_MAX_CALLS]:
+        for finding in _judge_harm(event, log, race=False):
+            yield _ignore_if_gil(finding, facts)
+    yield from _judge_own_tests(facts.get("own_tests"), log)
 
 
-def _covered(facts: Facts, log: str) -> Iterator[Finding]:
+def _judge_coverage(facts: Facts, log: str) -> Iterator[Finding]:
     callables = set(facts["surface"]["callables"])
     missed = sorted(callables - set(facts["under_threads"]))
-    if len(callables) - len(missed) < ENOUGH * len(callables):
+    if len(callables) - len(missed) < MIN_COVERAGE * len(callables):
         named = ", ".join(missed[:6]) + (f" and {len(missed) - 6} more" if len(missed) > 6 else "")  # noqa: PLR2004
         detail = f"threads called {len(callables) - len(missed)} of {len(callables)} native callables; not {named}"
         yield Finding(code="WF611", detail=detail, where="surface", log=log)
 
 
-def _race(event: Facts, log: str) -> Finding:
-    detail = f"{', '.join(event['lines'])}, when threads make {_calls(event)}{_counted(event)}"
-    code = "WF604" if event["freed"] else "WF605"
+def _race_finding(event: Facts, log: str) -> Finding:
+    detail = f"{', '.join(event['lines'])}, when threads make {_format_calls(event)}{_describe_counts(event)}"
+    code: FindingCode = "WF604" if event["freed"] else "WF605"
     where = " and ".join(event["places"])
     return Finding(
         code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True
     )
 
 
-def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
+def _judge_harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
     """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
     what = event["what"]
-    where = ", ".join(event["calls"]["natives"][:4]) or _calls(event)
+    where = ", ".join(event["calls"]["natives"][:4]) or _format_calls(event)
     how = {
         "crash": f"{event.get('signal') or 'the process ends'} when ",
         "hang": "no end when ",
     }.get(what, "")
-    detail = f"{how}threads make {_calls(event)}{_counted(event)}"
+    detail = f"{how}threads make {_format_calls(event)}{_describe_counts(event)}"
     if not event.get("shown"):
         if what != "wrong":
             yield Finding(code="WF615", detail=detail, where=where, log=log)
         return
     arms = event.get("arms", {})
     alone = arms.get("alone", [0, 0])[0] > 0
-    code = "WF608" if alone else _HARMS[what]
+    code = "WF608" if alone else _HARM_CODES[what]
     if not alone and arms.get("gil", [0, 0])[0] > 0:
         detail += "; it happens with the GIL on too"
     if not alone and arms.get("private", [0, 0])[0] > 0:
@@ -199,7 +202,7 @@ def _harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
     )
 
 
-def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
+def _judge_own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
     if facts is None:
         return
     if not facts["ran"]:
@@ -214,7 +217,7 @@ def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
         )
     if facts["single"]:
         named = "; ".join(
-            f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MOST]
+            f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MAX_CALLS]
         )
         count, total = (
             len(facts["single"]),
@@ -223,11 +226,11 @@ def _own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
         yield Finding(
             code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log
         )
-    for name, message in list(facts["findings"].items())[:_MOST]:
+    for name, message in list(facts["findings"].items())[:_MAX_CALLS]:
         yield Finding(code="WF612", detail=message, where=name, log=log)
 
 
-def _calls(event: Facts) -> str:
+def _format_calls(event: Facts) -> str:
     """Show the calls of an event, a few of them."""
     if event["calls"] is None:
         return "calls of the package's own tests"
@@ -237,5 +240,5 @@ def _calls(event: Facts) -> str:
     return shown + (f" and {len(texts) - 3} more calls" if len(texts) > 3 else "") + made  # noqa: PLR2004
 
 
-def _counted(event: Facts) -> str:
+def _describe_counts(event: Facts) -> str:
     return f" (shown again {event['shown']} of {event['ran']} times)" if event.get("shown") else ""

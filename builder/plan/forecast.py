@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.jobs.job import asked
+from builder.jobs.job import hash_key_parts
 from builder.plan import schedule
 
 if TYPE_CHECKING:
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
     from builder.jobs.job import Job
     from builder.plan.graph import Plan
-    from builder.plan.resources import Room
+    from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
 
-NEVER = "it never ran"
-GONE = "what it made is gone from the store"
-OLD = "its last run is of an older farm"
+NEVER_RAN = "it never ran"
+OUTPUT_MISSING = "what it made is gone from the store"
+OLDER_FARM = "last run by an older wheelfarm"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Expected:
+class PendingJob:
     """One job that would run.
 
     Attributes:
-        why: what changed since it ran last, each by its name, or one of `NEVER`, `GONE` and `OLD`; empty where
-            there is no reason but `after`.
-        after: jobs it needs that would run; should they come out as they were, it does not run.
+        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING`
+            and `OLDER_FARM`; empty where there is no reason but `after`.
+        waits_for: jobs it needs that would run; should they come out as they were, it does not run.
         seconds: how long it should take.
     """
 
     job: str
     needs: tuple[str, ...]
-    why: tuple[str, ...]
-    after: tuple[str, ...]
+    reasons: tuple[str, ...]
+    waits_for: tuple[str, ...]
     seconds: float
 
 
@@ -44,27 +44,27 @@ class Forecast:
     """A run to come.
 
     Attributes:
-        to_run: jobs that would run.
-        known: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
-        known_count: how many others there are.
+        pending: jobs that would run.
+        up_to_date: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
+        up_to_date_count: how many others there are.
         seconds: how long it should take, at most, with the machine to itself.
         work_s: how long its jobs take one after the other.
     """
 
-    to_run: tuple[Expected, ...]
-    known: tuple[tuple[str, tuple[str, ...]], ...]
-    known_count: int
+    pending: tuple[PendingJob, ...]
+    up_to_date: tuple[tuple[str, tuple[str, ...]], ...]
+    up_to_date_count: int
     seconds: float
     work_s: float
 
 
-def make(
+def make_forecast(
     plan: Plan,
     known: Mapping[str, Evidence],
     last_asked: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]],
     recorded: Mapping[str, float],
     peaks: Mapping[str, int],
-    room: Room,
+    room: Resources,
     part: Plan | None = None,
 ) -> Forecast:
     """Tell what a plan would do.
@@ -79,22 +79,24 @@ def make(
         part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
     """
     pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
-    took = schedule.seconds(pending, recorded) if pending else {}
+    took = schedule.expected_durations(pending, recorded) if pending else {}
     before = last_asked(pending)
     needs = {name: job.needs for name, job in pending.items()}
-    played = schedule.simulate(needs, took, schedule.shares(pending, peaks), room)
+    played = schedule.simulate(needs, took, schedule.expected_resources(pending, peaks), room)
     return Forecast(
-        to_run=tuple(
-            _expected(job, known, before.get(job.id), took[job.id]) for job in pending.values()
+        pending=tuple(
+            _pending_job(job, known, before.get(job.id), took[job.id]) for job in pending.values()
         ),
-        known=tuple((job.id, job.needs) for job in plan.jobs.values() if job.id not in pending),
-        known_count=len(plan.jobs) - len(pending),
+        up_to_date=tuple(
+            (job.id, job.needs) for job in plan.jobs.values() if job.id not in pending
+        ),
+        up_to_date_count=len(plan.jobs) - len(pending),
         seconds=played.makespan_s,
         work_s=sum(took.values()),
     )
 
 
-def nothing(jobs: Iterable[Job], count: int) -> Forecast:
+def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
     """Tell that nothing would run.
 
     Args:
@@ -102,29 +104,29 @@ def nothing(jobs: Iterable[Job], count: int) -> Forecast:
         count: how many there are.
     """
     return Forecast(
-        to_run=(),
-        known=tuple((job.id, job.needs) for job in jobs),
-        known_count=count,
+        pending=(),
+        up_to_date=tuple((job.id, job.needs) for job in jobs),
+        up_to_date_count=count,
         seconds=0.0,
         work_s=0.0,
     )
 
 
-def _expected(
+def _pending_job(
     job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float
-) -> Expected:
+) -> PendingJob:
     after = tuple(need for need in job.needs if need not in known)
     inputs = {need: known[need] for need in job.needs if need in known}
-    return Expected(
+    return PendingJob(
         job=job.id,
         needs=job.needs,
-        why=_why(job, inputs, before, whole=not after),
-        after=after,
+        reasons=_explain_rerun(job, inputs, before, whole=not after),
+        waits_for=after,
         seconds=seconds,
     )
 
 
-def _why(
+def _explain_rerun(
     job: Job, inputs: Mapping[str, Evidence], before: Mapping[str, str] | None, *, whole: bool
 ) -> tuple[str, ...]:  # fmt: skip
     """Name what is not as it was when a job last ran.
@@ -136,21 +138,21 @@ def _why(
         whole: whether all of its inputs are there.
     """
     if before is None:
-        return (NEVER,)
+        return (NEVER_RAN,)
     if not before:
-        return (OLD,)
-    now = asked(job, inputs if whole else None)
+        return (OLDER_FARM,)
+    now = hash_key_parts(job, inputs if whole else None)
     changed = tuple(name for name, value in now.items() if before.get(name) != value)
     if whole:
         changed += tuple(f"{name} (left out)" for name in before if name not in now)
-    return changed or ((GONE,) if whole else ())
+    return changed or ((OUTPUT_MISSING,) if whole else ())
 
 
-def summary(jobs: Sequence[Expected]) -> list[tuple[str, int]]:
+def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
     """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
     counts: dict[str, int] = {}
     for one in jobs:
-        reasons = one.why or ("what it needs runs first",)
+        reasons = one.reasons or ("what it needs runs first",)
         for reason in reasons:
             counts[reason] = counts.get(reason, 0) + 1
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

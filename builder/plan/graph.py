@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.config.matrix import OwnTests, threaded
+from builder.config.matrix import OwnTests, select_thread_target
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
 from builder.jobs.images.base import BaseImage
 from builder.jobs.images.interpreters import InterpretersImage, RaceInterpreter
 from builder.jobs.images.packages import PackagesImage
-from builder.jobs.images.proxy import MEANS, IndexImage
+from builder.jobs.images.proxy import ORDER_ONLY, IndexImage
 from builder.jobs.images.python import PythonImage
 from builder.jobs.images.race import RaceImage
 from builder.jobs.load import Load
@@ -19,7 +19,7 @@ from builder.jobs.remedy import Remedy
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
-from builder.store.job_ids import package_of
+from builder.store.job_ids import job_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ class Plan:
 
     jobs: Mapping[str, Job]
 
-    def needed_by(self) -> dict[str, list[str]]:
+    def dependents(self) -> dict[str, list[str]]:
         """Return the ids of the jobs that need each job."""
         needed: dict[str, list[str]] = {job: [] for job in self.jobs}
         for job in self.jobs.values():
@@ -50,7 +50,7 @@ class Plan:
                 needed[need].append(job.id)
         return needed
 
-    def upto(self, wanted: Iterable[str]) -> Plan:
+    def subset_for(self, wanted: Iterable[str]) -> Plan:
         """Return the part of it that ends with some jobs: those, and all that they need.
 
         Args:
@@ -64,7 +64,7 @@ class Plan:
                 pending += self.jobs[job].needs
         return Plan(jobs={name: job for name, job in self.jobs.items() if name in kept})
 
-    def reached_by(self, names: Collection[str]) -> Plan:
+    def affected_by(self, names: Collection[str]) -> Plan:
         """Return the part of it that a change of some packages reaches, and all that this part needs.
 
         Args:
@@ -72,12 +72,12 @@ class Plan:
         """
         reached: set[str] = set()
         for job in self.jobs.values():
-            own = not job.id.startswith("image:") and package_of(job.id) in names
+            own = not job.id.startswith("image:") and job_package(job.id) in names
             if own or not reached.isdisjoint(job.needs):
                 reached.add(job.id)
-        return self.upto(reached)
+        return self.subset_for(reached)
 
-    def outlook(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
+    def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
         """Return the evidence that is there already, by job id; what is left out would run.
 
         Args:
@@ -85,7 +85,7 @@ class Plan:
         """
         known: dict[str, Evidence] = {}
         for job in self.jobs.values():
-            if all(need in known or need in MEANS for need in job.needs):
+            if all(need in known or need in ORDER_ONLY for need in job.needs):
                 found = lookup(
                     job, job.key({need: known[need] for need in job.needs if need in known})
                 )
@@ -94,7 +94,7 @@ class Plan:
         return known
 
 
-def make(
+def make_plan(
     matrix: Matrix,
     sources: Mapping[str, Source],
     patches: Mapping[str, tuple[str, ...]],
@@ -116,18 +116,18 @@ def make(
     native = {name: source for name, source in sources.items() if source.only_pure is None}
     jobs: dict[str, Job] = {}
     planned = [
-        *images(matrix.bases, matrix.build_on, catalog, abis),
-        *_packages(matrix, native, patches, catalog, abis, default),
+        *image_jobs(matrix.bases, matrix.build_on, catalog, abis),
+        *_package_jobs(matrix, native, patches, catalog, abis, default),
     ]
-    place = threaded(matrix, catalog)
+    place = select_thread_target(matrix, catalog)
     if effort is not None and place is not None and native:
-        planned += _threads(matrix, native, catalog, planned, *place, effort)
+        planned += _thread_jobs(matrix, native, catalog, planned, *place, effort)
     for job in planned:
         jobs.setdefault(job.id, job)
-    return Plan(jobs=_sorted(jobs))
+    return Plan(jobs=_sort_jobs(jobs))
 
 
-def _threads(
+def _thread_jobs(
     matrix: Matrix, sources: Mapping[str, Source], catalog: Catalog, planned: list[Job], base: Base, abi: Abi,
     effort: Effort,
 ) -> list[Job]:  # fmt: skip
@@ -176,7 +176,7 @@ def _threads(
                     name=build.name,
                     version=build.version,
                     base=base.name,
-                    abis=_compared(matrix, catalog, abi),
+                    abis=_speed_abis(matrix, catalog, abi),
                     seconds=effort.speed_s,
                     requires=requires,
                     pure=source.pure,
@@ -185,13 +185,13 @@ def _threads(
     return jobs
 
 
-def _compared(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
+def _speed_abis(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
     """Return the ABI without the GIL and, where the matrix has one, the first with it."""
     others = [catalog.abis[name] for name in matrix.abis if not catalog.abis[name].free_threaded]
     return (free, *others[:1])
 
 
-def images(
+def image_jobs(
     bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]
 ) -> Iterator[Job]:
     """Give the jobs that make images.
@@ -215,7 +215,7 @@ def images(
         yield PythonImage(role="verify", base=catalog.bases[name])
 
 
-def _packages(
+def _package_jobs(
     matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
     abis: tuple[Abi, ...], default: Package,
 ) -> Iterator[Job]:  # fmt: skip
@@ -223,11 +223,11 @@ def _packages(
     for name, source in sources.items():
         package = matrix.packages.get(name, default)
         for built_on in build_on:
-            system = package.apt_on(catalog.bases[built_on])
+            system = package.apt_packages(catalog.bases[built_on])
             if system:
                 yield PackagesImage(base=built_on, packages=system)
             own = tuple(need for need in source.builds_with if need in sources)
-            yield _build(source, package, patches.get(name, ()), built_on, system, abis, own)
+            yield _build_job(source, package, patches.get(name, ()), built_on, system, abis, own)
             yield Audit(name=name, base=built_on)
             yield Remedy(name=name, base=catalog.bases[built_on])
             for base in bases:
@@ -242,7 +242,7 @@ def _packages(
                 )
 
 
-def _build(
+def _build_job(
     source: Source,
     package: Package,
     patches: tuple[str, ...],
@@ -269,7 +269,7 @@ def _build(
     )
 
 
-def _sorted(jobs: Mapping[str, Job]) -> dict[str, Job]:
+def _sort_jobs(jobs: Mapping[str, Job]) -> dict[str, Job]:
     """Put every job after those it needs."""
     ordered: dict[str, Job] = {}
 

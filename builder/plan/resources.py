@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
+class Resources:
     """What there is, or what a job takes of it.
 
     Attributes:
@@ -19,11 +19,13 @@ class Room:
     memory_bytes: int
 
 
-_LENT_MEMORY = 0.9
+_MEMORY_SHARE = 0.9
 """Of this machine's memory, the part that jobs may share."""
 
 
-def room() -> Room:
+def host_resources() -> Resources:
     """Return what of this machine jobs may share: every CPU that the farm itself may use, and most of the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Room(cpus=float(len(os.sched_getaffinity(0))), memory_bytes=int(memory * _LENT_MEMORY))
+    return Resources(
+        cpus=float(len(os.sched_getaffinity(0))), memory_bytes=int(memory * _MEMORY_SHARE)
+    )

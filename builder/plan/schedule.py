@@ -12,8 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.plan.resources import Room
-from builder.store.job_ids import kind_of
+from builder.plan.resources import Resources
+from builder.store.job_ids import job_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,47 +23,49 @@ PATIENCE = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Usual:
+class DefaultCost:
     """What a job takes before it was ever measured.
 
     Attributes:
         seconds: wall time.
-        share: what of the machine.
+        resources: what of the machine.
     """
 
     seconds: float
-    share: Room
+    resources: Resources
 
 
-def _usual(seconds: float, memory_mib: int, cpus: float = 1.0) -> Usual:
-    return Usual(seconds=seconds, share=Room(cpus=cpus, memory_bytes=memory_mib << 20))
+def _default_cost(seconds: float, memory_mib: int, cpus: float = 1.0) -> DefaultCost:
+    return DefaultCost(
+        seconds=seconds, resources=Resources(cpus=cpus, memory_bytes=memory_mib << 20)
+    )
 
 
-EVERY_CPU = 1e9
+ALL_CPUS = 1e9
 """A share of CPUs that no machine has: such a job runs alone."""
 
-USUAL: Mapping[str, Usual] = {
-    "image:interpreters": _usual(
-        300.0, 1024, EVERY_CPU
+DEFAULT_COSTS: Mapping[str, DefaultCost] = {
+    "image:interpreters": _default_cost(
+        300.0, 1024, ALL_CPUS
     ),  # compiled by as many processes as there are CPUs
-    "image:race-interpreter": _usual(300.0, 2048, EVERY_CPU),
-    "image": _usual(60.0, 512),
-    "build": _usual(30.0, 1024),
-    "audit": _usual(3.0, 256),
-    "load": _usual(5.0, 512),
-    "remedy": _usual(0.1, 64),
-    "race": _usual(40.0, 1536),
-    "exercise": _usual(20.0, 1024),
-    "speed": _usual(10.0, 1024, EVERY_CPU),  # what it measures is the machine's to give
+    "image:race-interpreter": _default_cost(300.0, 2048, ALL_CPUS),
+    "image": _default_cost(60.0, 512),
+    "build": _default_cost(30.0, 1024),
+    "audit": _default_cost(3.0, 256),
+    "load": _default_cost(5.0, 512),
+    "remedy": _default_cost(0.1, 64),
+    "race": _default_cost(40.0, 1536),
+    "exercise": _default_cost(20.0, 1024),
+    "speed": _default_cost(10.0, 1024, ALL_CPUS),  # what it measures is the machine's to give
 }
 """By a job's id or, where that is not there, by its kind."""
 
 
-LAST = frozenset({"speed"})
+LAST_KINDS = frozenset({"speed"})
 """Kinds of jobs that start when nothing else is there to run."""
 
 
-def seconds(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:
+def expected_durations(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:
     """Return what each job is expected to take: what it took last, or what is usual for its kind.
 
     Args:
@@ -72,29 +74,31 @@ def seconds(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, flo
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
     for job, took in recorded.items():
-        if job not in USUAL:
-            by_kind[kind_of(job)].append(took)
+        if job not in DEFAULT_COSTS:
+            by_kind[job_kind(job)].append(took)
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
-    usual = {**{name: row.seconds for name, row in USUAL.items()}, **usual}
-    return {job: recorded.get(job, usual.get(job, usual[kind_of(job)])) for job in jobs}
+    usual = {**{name: row.seconds for name, row in DEFAULT_COSTS.items()}, **usual}
+    return {job: recorded.get(job, usual.get(job, usual[job_kind(job)])) for job in jobs}
 
 
-def shares(jobs: Iterable[str], peaks: Mapping[str, int]) -> dict[str, Room]:
+def expected_resources(jobs: Iterable[str], peaks: Mapping[str, int]) -> dict[str, Resources]:
     """Return what each job takes of the machine.
 
     Args:
         jobs: ids.
         peaks: the most memory each job was seen to use, in bytes, where that is on record.
     """
-    taken: dict[str, Room] = {}
+    taken: dict[str, Resources] = {}
     for job in jobs:
-        usual = (USUAL.get(job) or USUAL[kind_of(job)]).share
+        usual = (DEFAULT_COSTS.get(job) or DEFAULT_COSTS[job_kind(job)]).resources
         peak = peaks.get(job)
-        taken[job] = usual if peak is None else Room(cpus=usual.cpus, memory_bytes=peak)
+        taken[job] = usual if peak is None else Resources(cpus=usual.cpus, memory_bytes=peak)
     return taken
 
 
-def remaining(needs: Mapping[str, Iterable[str]], took: Mapping[str, float]) -> dict[str, float]:
+def longest_paths(
+    needs: Mapping[str, Iterable[str]], took: Mapping[str, float]
+) -> dict[str, float]:
     """Return the longest path from the start of each job to the end of all, in seconds.
 
     Args:
@@ -112,14 +116,14 @@ def remaining(needs: Mapping[str, Iterable[str]], took: Mapping[str, float]) -> 
 
 def priorities(longest: Mapping[str, float]) -> dict[str, float]:
     """Return what starts first: the longer path to the end; 0 for what waits until nothing else is there."""
-    return {job: 0.0 if kind_of(job) in LAST else left for job, left in longest.items()}
+    return {job: 0.0 if job_kind(job) in LAST_KINDS else left for job, left in longest.items()}
 
 
 class Queue:
     """Jobs whose inputs exist, and what of the machine is free for them."""
 
     def __init__(
-        self, priority: Mapping[str, float], taken: Mapping[str, Room], room: Room
+        self, priority: Mapping[str, float], taken: Mapping[str, Resources], room: Resources
     ) -> None:
         """Prepare.
 
@@ -171,9 +175,9 @@ class Queue:
         self._cpus += share.cpus
         self._memory += share.memory_bytes
 
-    def _share(self, job: str) -> Room:
+    def _share(self, job: str) -> Resources:
         share = self._taken[job]
-        return Room(
+        return Resources(
             cpus=min(share.cpus, self._all.cpus),
             memory_bytes=min(share.memory_bytes, self._all.memory_bytes),
         )
@@ -184,26 +188,26 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Forecast:
+class Simulation:
     """How long a graph takes.
 
     Attributes:
         makespan_s: from the first start to the last end, as the queue would have it.
-        bound_s: no order of jobs is faster: the longest path, or all work over all CPUs.
+        lower_bound_s: no order of jobs is faster: the longest path, or all work over all CPUs.
         starts: when each job starts, in seconds.
     """
 
     makespan_s: float
-    bound_s: float
+    lower_bound_s: float
     starts: Mapping[str, float]
 
 
 def simulate(
     needs: Mapping[str, Iterable[str]],
     took: Mapping[str, float],
-    taken: Mapping[str, Room],
-    room: Room,
-) -> Forecast:
+    taken: Mapping[str, Resources],
+    room: Resources,
+) -> Simulation:
     """Play a graph through the queue on a clock of its own.
 
     Args:
@@ -218,7 +222,7 @@ def simulate(
         for need in wanted:
             needed_by[need].append(job)
     waiting = {job: len(wanted) for job, wanted in inputs.items()}
-    longest = remaining(inputs, took)
+    longest = longest_paths(inputs, took)
     queue = Queue(priorities(longest), taken, room)
     for job, left in waiting.items():
         if not left:
@@ -238,4 +242,4 @@ def simulate(
                 queue.add(job)
     work = sum(took[job] * min(taken[job].cpus, room.cpus) for job in inputs)
     bound = max(max(longest.values(), default=0.0), work / room.cpus)
-    return Forecast(makespan_s=now, bound_s=bound, starts=starts)
+    return Simulation(makespan_s=now, lower_bound_s=bound, starts=starts)

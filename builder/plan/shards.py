@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from builder.sources import Source, Sources
 
-MOST = 256
+MAX_SHARDS = 256
 """How many shards there may be: as many jobs as a matrix of GitHub Actions takes."""
 
 
@@ -21,26 +21,28 @@ class Shard:
 
     Attributes:
         number: from 1.
-        of: how many there are.
+        total: how many there are.
     """
 
     number: int
-    of: int
+    total: int
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
+        return f"{self.number}/{self.total}"
 
 
-def parse(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
     """Read `K/N`.
 
     Raises:
         ValueError: it is not that, or there is no such shard.
     """
     match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text)
-    shard = Shard(number=int(match[1]), of=int(match[2])) if match else None
-    if shard is None or not 1 <= shard.number <= shard.of <= MOST:
-        raise ValueError(f"expected K/N with 1 <= K <= N <= {MOST}, such as 1/3, not {text!r}")
+    shard = Shard(number=int(match[1]), total=int(match[2])) if match else None
+    if shard is None or not 1 <= shard.number <= shard.total <= MAX_SHARDS:
+        raise ValueError(
+            f"expected K/N with 1 <= K <= N <= {MAX_SHARDS}, such as 1/3, not {text!r}"
+        )
     return shard
 
 
@@ -54,14 +56,14 @@ def partition(sources: Sources, count: int) -> tuple[tuple[str, ...], ...]:
         count: how many shards.
     """
     shards: list[list[str]] = [[] for _ in range(count)]
-    for group in sorted(_groups(sources), key=lambda names: (-len(names), names)):
+    for group in sorted(_connected_groups(sources), key=lambda names: (-len(names), names)):
         min(shards, key=len).extend(group)
     return tuple(tuple(sorted(names)) for names in shards)
 
 
-def part(sources: Sources, shard: Shard) -> Sources:
+def select_shard(sources: Sources, shard: Shard) -> Sources:
     """Return the sources of one shard."""
-    names = frozenset(partition(sources, shard.of)[shard.number - 1])
+    names = frozenset(partition(sources, shard.total)[shard.number - 1])
     return replace(
         sources,
         found={name: source for name, source in sources.found.items() if name in names},
@@ -69,9 +71,9 @@ def part(sources: Sources, shard: Shard) -> Sources:
     )
 
 
-def _groups(sources: Sources) -> Iterator[tuple[str, ...]]:
+def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
     """Give packages in groups: two are in one when one needs the other, directly or by others."""
-    joined = _joined(sources.found)
+    joined = _dependency_links(sources.found)
     seen = set[str]()
     for first in sorted({*sources.found, *sources.faults}):
         if first in seen:
@@ -85,7 +87,7 @@ def _groups(sources: Sources) -> Iterator[tuple[str, ...]]:
         yield tuple(sorted(group))
 
 
-def _joined(found: Mapping[str, Source]) -> dict[str, set[str]]:
+def _dependency_links(found: Mapping[str, Source]) -> dict[str, set[str]]:
     joined: dict[str, set[str]] = {}
     for name, source in found.items():
         for need in (*source.needs, *source.builds_with, *filter(None, (source.needed_by,))):

@@ -16,8 +16,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import CannotTellError
-from builder.store.files import file_sha256, no_space, written_aside
+from builder.errors import InfrastructureError
+from builder.store.files import atomic_write, file_sha256, translate_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ Entries = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
+class FetchedFile:
     """One file that a job fetched.
 
     Attributes:
@@ -76,7 +76,7 @@ class IndexCache:
             raise ValueError(f"{sha256!r} is no sha256")
         return self.folder / "files" / sha256[:2] / sha256
 
-    def add(self, fetched: Fetched, bring: Callable[[Path], object]) -> None:
+    def add(self, fetched: FetchedFile, bring: Callable[[Path], object]) -> None:
         """Keep a file and what the index said of it.
 
         Args:
@@ -84,27 +84,27 @@ class IndexCache:
             bring: writes its content to a path.
 
         Raises:
-            CannotTellError: the content is not what it should be.
+            InfrastructureError: the content is not what it should be.
             NoSpaceError: the disk is full.
         """
-        with no_space(self.folder), written_aside(self.file(fetched.sha256)) as aside:
+        with translate_disk_full(self.folder), atomic_write(self.file(fetched.sha256)) as aside:
             bring(aside)
             if file_sha256(aside) != fetched.sha256:
-                raise CannotTellError(
+                raise InfrastructureError(
                     f"{fetched.filename} was damaged on its way out of the index proxy"
                 )
-        self._list(fetched.project, fetched.entry)
+        self._add_entry(fetched.project, fetched.entry)
 
-    def _list(self, project: str, entry: dict[str, Any]) -> None:
+    def _add_entry(self, project: str, entry: dict[str, Any]) -> None:
         page = self.folder / "projects" / f"{project}.json"
         with self._mutex:
             entries: list[dict[str, Any]] = [
                 one for one in _read(page, []) if one["filename"] != entry["filename"]
             ]
-            entries.append(_offline(entry))
+            entries.append(_without_metadata_link(entry))
             _write(page, sorted(entries, key=lambda one: str(one["filename"])))
 
-    def take(self, other: IndexCache) -> None:
+    def merge_from(self, other: IndexCache) -> None:
         """Take over what another cache has; a file that is not what its name says is left behind.
 
         Raises:
@@ -113,11 +113,11 @@ class IndexCache:
         for source in sorted((other.folder / "files").glob("??/*")):
             target = self.file(source.name)
             if not target.exists() and file_sha256(source) == source.name:
-                with written_aside(target) as aside:
+                with atomic_write(target) as aside:
                     shutil.copyfile(source, aside)
         for project, entries in other.entries().items():
             for entry in entries:
-                self._list(project, entry)
+                self._add_entry(project, entry)
         for source in sorted((other.folder / "locks").glob("*/*.json")):
             _write(self.folder / source.relative_to(other.folder), _read(source, None))
 
@@ -127,11 +127,11 @@ class IndexCache:
             page.stem: _read(page, []) for page in sorted((self.folder / "projects").glob("*.json"))
         }
         return {
-            name: [entry for entry in entries if self._has(entry)]
+            name: [entry for entry in entries if self._has_file(entry)]
             for name, entries in found.items()
         }
 
-    def newest(self, limit_bytes: int) -> Iterator[str]:
+    def newest_files(self, limit_bytes: int) -> Iterator[str]:
         """Give the sha256 of files, those added last first, as many as fit into a size."""
         found = [
             (path.stat(), path.name)
@@ -143,7 +143,7 @@ class IndexCache:
             if limit_bytes >= 0:
                 yield sha256
 
-    def lock(self, job: str) -> Entries | None:
+    def read_lock(self, job: str) -> Entries | None:
         """Return the files that a job is locked to, by project, or None where nothing is recorded of it."""
         recorded = _read(self._lock_path(job), None)
         if recorded is None:
@@ -153,10 +153,10 @@ class IndexCache:
             files.setdefault(item["project"], []).append(item["entry"])
         return files
 
-    def write_lock(self, job: str, fetched: Iterable[Fetched]) -> None:
+    def write_lock(self, job: str, fetched: Iterable[FetchedFile]) -> None:
         """Record which files of the index a job fetched."""
         files: list[dict[str, Any]] = [
-            {"project": one.project, "entry": _offline(one.entry)} for one in fetched
+            {"project": one.project, "entry": _without_metadata_link(one.entry)} for one in fetched
         ]
         files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
         _write(self._lock_path(job), {"job": job, "files": files})
@@ -165,11 +165,11 @@ class IndexCache:
         kind, _, subject = job.partition(":")
         return self.folder / "locks" / kind / f"{subject.replace('/', '_')}.json"
 
-    def _has(self, entry: dict[str, Any]) -> bool:
+    def _has_file(self, entry: dict[str, Any]) -> bool:
         return self.file(entry["hashes"]["sha256"]).exists()
 
 
-def _offline(entry: dict[str, Any]) -> dict[str, Any]:
+def _without_metadata_link(entry: dict[str, Any]) -> dict[str, Any]:
     """Leave out that metadata can be had beside the file: the file itself is here, and has it."""
     return {key: value for key, value in entry.items() if key != "core-metadata"}
 
@@ -179,5 +179,5 @@ def _read(path: Path, default: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _write(path: Path, content: object) -> None:
-    with no_space(path.parent), written_aside(path) as aside:
+    with translate_disk_full(path.parent), atomic_write(path) as aside:
         aside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -1,7 +1,7 @@
 """The farm's side of its index proxy: started when the first job needs the index, asked by one session per container.
 
 Builds, and whatever else installs from the index, sit on a private network where the proxy is all there is. The
-programs of the proxy are in builder/inside/index/; what it fetched is brought into the wheelhouse before a job's
+programs of the proxy are in builder/inside/proxy/; what it fetched is brought into the wheelhouse before a job's
 evidence is recorded, so whatever evidence names can be had again.
 """
 
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from builder import ROOT, host
+from builder import host
 from builder.engine.client import Limits, Task
-from builder.engine.services import Leg
-from builder.errors import CannotTellError
-from builder.proxy.cache import Fetched, IndexCache
+from builder.engine.programs import program_files
+from builder.engine.services import NetworkAttachment
+from builder.errors import InfrastructureError
+from builder.proxy.cache import FetchedFile, IndexCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,58 +31,62 @@ if TYPE_CHECKING:
     from builder.proxy.cache import Entries
     from builder.store.store import Store
 
-FOLDER = "/opt/wheelfarm/index"
+PROGRAMS_FOLDER = "/opt/wheelfarm/index"
 """Where the index cache is installed in its image."""
 _HOME = "/farm/proxy"
-"""Where the proxy's container has its programs, and what it is given."""
+"""Where the proxy's container has its configuration, sessions and files."""
 
 _PORT = 8314
 _CACHE_PORT = 5000
-_GIVEN_BYTES = 128 << 20
+_PRELOAD_BYTES = 128 << 20
 """As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
 _FETCH_TIMEOUT_S = "600"
-_PROGRAMS = ROOT / "inside" / "index"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
+class SessionReport:
     """What a container did with the index, and what else it asked for.
 
     Attributes:
         fetched: files, in the order they were asked for.
-        asked: hosts that it asked for and that no job reaches.
-        silent: what the index did not answer for.
-        unlocked: projects it asked for that are not in its lock.
+        refused_hosts: hosts that it asked for and that no job reaches.
+        unanswered: what the index did not answer for.
+        missing_from_lock: projects it asked for that are not in its lock.
     """
 
-    fetched: tuple[Fetched, ...] = ()
-    asked: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
-    unlocked: tuple[str, ...] = ()
+    fetched: tuple[FetchedFile, ...] = ()
+    refused_hosts: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    missing_from_lock: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return what the evidence says of it."""
-        return {"fetched": [one.record() for one in self.fetched], "asked": list(self.asked)}
+        return {
+            "fetched": [one.record() for one in self.fetched],
+            "asked": list(self.refused_hosts),
+        }
 
-    def joined(self, other: Visit) -> Visit:
+    def merge(self, other: SessionReport) -> SessionReport:
         """Return both as one."""
         fetched = {one.filename: one for one in (*self.fetched, *other.fetched)}
-        return Visit(
+        return SessionReport(
             fetched=tuple(fetched.values()),
-            asked=tuple(dict.fromkeys((*self.asked, *other.asked))),
-            silent=tuple(dict.fromkeys((*self.silent, *other.silent))),
-            unlocked=tuple(dict.fromkeys((*self.unlocked, *other.unlocked))),
+            refused_hosts=tuple(dict.fromkeys((*self.refused_hosts, *other.refused_hosts))),
+            unanswered=tuple(dict.fromkeys((*self.unanswered, *other.unanswered))),
+            missing_from_lock=tuple(
+                dict.fromkeys((*self.missing_from_lock, *other.missing_from_lock))
+            ),
         )
 
-    def undetermined(self) -> CannotTellError | None:
+    def infrastructure_error(self) -> InfrastructureError | None:
         """Return why a job that failed after this tells nothing about the package, or None where it does."""
-        if self.unlocked:
-            names = ", ".join(self.unlocked)
+        if self.missing_from_lock:
+            names = ", ".join(self.missing_from_lock)
             reason = f"--locked: nothing is recorded of {names}, which is needed now; run once without --locked"
-            return CannotTellError(reason, code="WF903")
-        if self.silent:
-            return CannotTellError(
-                f"the package index did not give {', '.join(self.silent)}", code="WF106"
+            return InfrastructureError(reason, code="WF903")
+        if self.unanswered:
+            return InfrastructureError(
+                f"the package index did not give {', '.join(self.unanswered)}", code="WF106"
             )
         return None
 
@@ -113,12 +118,12 @@ class IndexProxy:
             stop: set when the farm is asked to stop.
 
         Raises:
-            CannotTellError: the proxy could not be started, or nothing is recorded of a job that is to be locked.
+            InfrastructureError: the proxy could not be started, or nothing is recorded of a job that is to be locked.
             Interrupted: the farm was asked to stop.
         """
-        lock = self.cache.lock(job)
+        lock = self.cache.read_lock(job)
         if self.locked and lock is None:
-            raise CannotTellError(
+            raise InfrastructureError(
                 f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903"
             )
         files = {sha256: self.cache.file(sha256) for sha256 in _hashes(lock or {})}
@@ -126,24 +131,24 @@ class IndexProxy:
         described = {"locked": lock if self.locked else None}
         with self._mutex:
             try:
-                service = self._open(image, stop, files, token, described)
-            except CannotTellError:
+                service = self._open_session(image, stop, files, token, described)
+            except InfrastructureError:
                 self._service = None  # it was killed, perhaps: a second one is tried
-                service = self._open(image, stop, files, token, described)
+                service = self._open_session(image, stop, files, token, described)
         return Session(service, token, self.cache)
 
-    def _open(
+    def _open_session(
         self, image: str, stop: threading.Event, files: Mapping[str, Path], token: str, described: object
     ) -> Service:  # fmt: skip
         """Tell the proxy of a session, and start it where there is none."""
         if self._service is None:
             self._given = set()
             self._service = self._start(image, stop)
-        self._give(self._service, files)
+        self._send_files(self._service, files)
         self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(described).encode()})
         return self._service
 
-    def keep(self, job: str, visit: Visit, *, better: bool) -> None:
+    def record_lock(self, job: str, visit: SessionReport, *, better: bool) -> None:
         """Make what a job fetched its lock, unless it is locked itself.
 
         Args:
@@ -151,25 +156,25 @@ class IndexProxy:
             visit: what it did.
             better: whether it came so far that its lock is worth replacing an earlier one.
         """
-        if not self.locked and (better or self.cache.lock(job) is None):
+        if not self.locked and (better or self.cache.read_lock(job) is None):
             self.cache.write_lock(job, visit.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
-        programs = {f"{_HOME}/{path.name}": path.read_bytes() for path in _PROGRAMS.glob("*.py")}
-        config = {**_settings(host.index_settings()), "held": self.cache.entries()}
+        config = {**_proxy_configuration(host.index_settings()), "held": self.cache.entries()}
         task = Task(
             image=image,
-            command=[f"{FOLDER}/bin/python", f"{_HOME}/server.py", f"{_HOME}/config.json"],
-            files={**programs, f"{_HOME}/config.json": json.dumps(config).encode()},
+            command=[f"{PROGRAMS_FOLDER}/bin/python", "-m", "inside.proxy", f"{_HOME}/config.json"],
+            files={**program_files("proxy"), f"{_HOME}/config.json": json.dumps(config).encode()},
             limits=Limits(memory_bytes=1 << 30, processes=1024),
         )
         service = self._engine.serve(task, "/result/ready", stop)
-        self._give(
-            service, {sha256: self.cache.file(sha256) for sha256 in self.cache.newest(_GIVEN_BYTES)}
+        self._send_files(
+            service,
+            {sha256: self.cache.file(sha256) for sha256 in self.cache.newest_files(_PRELOAD_BYTES)},
         )
         return service
 
-    def _give(self, service: Service, files: Mapping[str, Path]) -> None:
+    def _send_files(self, service: Service, files: Mapping[str, Path]) -> None:
         """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
         new = {
             sha256: path
@@ -193,33 +198,35 @@ class Session:
         self._token = token
         self._cache = cache
         environment = client_environment(service.address, _PORT, token)
-        self.leg = Leg(network=service.network, names=service.address, environment=environment)
+        self.leg = NetworkAttachment(
+            network=service.network, dns_server=service.address, environment=environment
+        )
 
-    def visit(self) -> Visit:
+    def collect_report(self) -> SessionReport:
         """Return what was done so far; files that are new are in the cache afterwards.
 
         Raises:
-            CannotTellError: the proxy is gone.
+            InfrastructureError: the proxy is gone.
         """
         text = self._service.get(f"/result/records/{self._token}.jsonl") or b""
         events = [json.loads(line) for line in text.decode().splitlines()]
         files = [
-            Fetched(project=event["project"], entry=event["entry"])
+            FetchedFile(project=event["project"], entry=event["entry"])
             for event in events
             if event["kind"] == "file"
         ]
         for one in files:
             if not self._cache.file(one.sha256).exists():
                 self._cache.add(one, partial(self._service.copy, f"/result/files/{one.sha256}"))
-        return Visit(
+        return SessionReport(
             fetched=tuple(files),
-            asked=tuple(
+            refused_hosts=tuple(
                 dict.fromkeys(event["host"] for event in events if event["kind"] == "asked")
             ),
-            silent=tuple(
+            unanswered=tuple(
                 dict.fromkeys(event["what"] for event in events if event["kind"] == "silent")
             ),
-            unlocked=tuple(
+            missing_from_lock=tuple(
                 dict.fromkeys(event["project"] for event in events if event["kind"] == "unlocked")
             ),
         )
@@ -249,13 +256,13 @@ def client_environment(address: str, port: int, token: str) -> dict[str, str]:
     return environment
 
 
-def _settings(index: host.IndexSettings) -> dict[str, Any]:
+def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
     """Return the proxy's configuration: with the index's credentials, which go no further."""
     insecure = {urlsplit(url).hostname for url in index.urls} & {
         name.partition(":")[0] for name in index.trusted_hosts
     }
     bundle = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
-    proxies = host.proxies()
+    proxies = host.proxy_variables()
     here = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
     return {
         "port": _PORT,
@@ -264,9 +271,9 @@ def _settings(index: host.IndexSettings) -> dict[str, Any]:
         "cache": {
             "url": f"http://127.0.0.1:{_CACHE_PORT}/index/",
             "command": [
-                f"{FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8", "--timeout", "0",
-                "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
-                "--log-level", "warning", "--chdir", _HOME, "cache:app",
+                f"{PROGRAMS_FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8",
+                "--timeout", "0", "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
+                "--log-level", "warning", "--chdir", "/", "inside.proxy.cache:app",
             ],
             "environment": {
                 "PROXPI_INDEX_URL": index.url,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from builder.sources.markers import environment
+from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from builder.sources.model import Source
     from builder.store.store import Store
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
-def with_builds(found: Mapping[str, Source], store: Store, python: Version) -> dict[str, Source]:
+def add_build_requirements(
+    found: Mapping[str, Source], store: Store, python: Version
+) -> dict[str, Source]:
     """Return sources that know which of the farm's own packages they are built with.
 
     Args:
@@ -35,11 +37,11 @@ def with_builds(found: Mapping[str, Source], store: Store, python: Version) -> d
         python: the interpreters' version, for markers.
     """
     native = {name: source for name, source in found.items() if source.only_pure is None}
-    stated = {name: _recorded(source, store) for name, source in native.items()}
-    return {**found, **linked(native, stated, python)}
+    stated = {name: _cached_build_requirements(source, store) for name, source in native.items()}
+    return {**found, **link_build_requirements(native, stated, python)}
 
 
-def linked(
+def link_build_requirements(
     native: Mapping[str, Source], stated: Mapping[str, Iterable[str]], python: Version
 ) -> dict[str, Source]:  # fmt: skip
     """Say of each source which others it is built with, and of a circle, who is in it. Pure.
@@ -52,9 +54,11 @@ def linked(
         stated: each one's build requirements (PEP 508).
         python: the interpreters' version, for markers.
     """
-    needs = {name: _own(requirements, native, python) for name, requirements in stated.items()}
+    needs = {
+        name: _farm_built(requirements, native, python) for name, requirements in stated.items()
+    }
     circles: dict[str, tuple[str, ...]] = {}
-    while (circle := _circle(needs)) is not None:
+    while (circle := _find_cycle(needs)) is not None:
         for name in circle:
             circles.setdefault(name, circle)
             needs[name] = tuple(need for need in needs[name] if need not in circle)
@@ -64,7 +68,7 @@ def linked(
     }
 
 
-def _circle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
+def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
     """Return a circle, each package needing the next and the last being the first; None where there is none."""
     try:
         TopologicalSorter(needs).prepare()
@@ -74,7 +78,7 @@ def _circle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
     return None
 
 
-def _own(
+def _farm_built(
     requirements: Iterable[str], native: Mapping[str, Source], python: Version
 ) -> tuple[str, ...]:
     """Return what of some requirements the farm builds, with what that needs at run time, sorted."""
@@ -86,7 +90,7 @@ def _own(
             continue  # the frontend refuses it too, and says so
         source = native.get(canonicalize_name(requirement.name))
         if source is None or (
-            requirement.marker and not requirement.marker.evaluate(environment(python))
+            requirement.marker and not requirement.marker.evaluate(marker_environment(python))
         ):
             continue
         if requirement.url is None and requirement.specifier.contains(
@@ -96,17 +100,17 @@ def _own(
     return tuple(sorted(own))
 
 
-def _recorded(source: Source, store: Store) -> tuple[str, ...]:
+def _cached_build_requirements(source: Source, store: Store) -> tuple[str, ...]:
     """Return an sdist's build requirements, read once ever: a large archive takes a second."""
     query = f"build-requires:{source.sha256}"
-    known = store.resolution(query, None)
+    known = store.get_resolution(query, None)
     if known is None:
-        known = list(stated(store.file(source.sha256), source.filename))
+        known = list(read_build_requirements(store.file(source.sha256), source.filename))
         store.record_resolution(query, known)
     return tuple(known)
 
 
-def stated(sdist: Path, filename: str) -> tuple[str, ...]:
+def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
     """Return the build requirements an sdist states in pyproject.toml; none where it states none that can be read.
 
     Args:
@@ -114,32 +118,32 @@ def stated(sdist: Path, filename: str) -> tuple[str, ...]:
         filename: what it is called, which tells its format.
     """
     try:
-        text = next(_projects(sdist, filename), b"").decode()
+        text = next(_pyproject_files(sdist, filename), b"").decode()
         requires = tomllib.loads(text).get("build-system", {}).get("requires", [])
     except (OSError, ValueError, AttributeError, EOFError, tarfile.TarError, zipfile.BadZipFile):
         return ()
-    return tuple(item for item in _listed(requires) if isinstance(item, str))
+    return tuple(item for item in _as_list(requires) if isinstance(item, str))
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - TOML
+def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 - TOML
     return value if isinstance(value, list) else []
 
 
-def _projects(sdist: Path, filename: str) -> Iterator[bytes]:
+def _pyproject_files(sdist: Path, filename: str) -> Iterator[bytes]:
     """Give the pyproject.toml of the top folder."""
     if filename.endswith(".zip"):
         with zipfile.ZipFile(sdist) as archive:
             for info in archive.infolist():
-                if _is_project(info.filename) and info.file_size < _MOST_BYTES:
+                if _is_pyproject(info.filename) and info.file_size < _MAX_BYTES:
                     yield archive.read(info)
         return
     with tarfile.open(sdist) as archive:
         for member in archive:
-            if _is_project(member.name) and member.isfile() and member.size < _MOST_BYTES:
+            if _is_pyproject(member.name) and member.isfile() and member.size < _MAX_BYTES:
                 file = archive.extractfile(member)
                 assert file is not None, "it is a file"
                 yield file.read()
 
 
-def _is_project(name: str) -> bool:
+def _is_pyproject(name: str) -> bool:
     return name.removeprefix("./").count("/") == 1 and name.endswith("/pyproject.toml")

@@ -22,9 +22,9 @@ from builder.distributions.metadata import (
     sdist_metadata,
     wheel_metadata,
 )
-from builder.sources.page_cache import Page, Pages
-from builder.sources.ranges import RangesRefusedError, WheelHead, wheel_head
-from builder.store.files import written_aside
+from builder.sources.page_cache import Page, PageCache
+from builder.sources.ranges import NoRangeSupportError, WheelHead, read_wheel_head
+from builder.store.files import atomic_write
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _TIMEOUT_S = (15, 120)
-_TRIES = 3
-_FOREIGN = re.compile(r"-(win|macosx|ios|android)[a-z0-9_]*(\.[a-z0-9_.]+)?\.whl$")
+_MAX_TRIES = 3
+_FOREIGN_PLATFORM = re.compile(r"-(win|macosx|ios|android)[a-z0-9_]*(\.[a-z0-9_.]+)?\.whl$")
 
 
-class IndexSilentError(Exception):
+class NoIndexAnswerError(Exception):
     """The index does not answer: the farm cannot tell what it has."""
 
 
-class WrongFileError(Exception):
+class FileMismatchError(Exception):
     """A file is not what the index promises."""
 
 
@@ -92,13 +92,13 @@ class Release:
         )
 
     @property
-    def only_pure(self) -> bool:
+    def is_pure(self) -> bool:
         """Whether there is nothing native to this release: wheels there are, and none is for a platform."""
         return bool(self.wheels) and all(
             file.filename.endswith("-none-any.whl") for file in self.wheels
         )
 
-    def admits(self, python: Version) -> bool:
+    def allows_python(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
         from packaging.specifiers import SpecifierSet
 
@@ -115,7 +115,7 @@ class Index:
     def __init__(self, settings: host.IndexSettings, store: Store) -> None:
         self.settings = settings
         self._store = store
-        self._read = Pages(store.folder / "pages")
+        self._read = PageCache(store.folder / "pages")
         self._local = threading.local()
         self._pages: dict[str, tuple[Release, ...] | None] = {}
         self._metadata: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -127,18 +127,18 @@ class Index:
         The first index that has the name answers for it, so that nobody can slip in a newer release elsewhere.
 
         Raises:
-            IndexSilentError: the index does not answer.
+            NoIndexAnswerError: the index does not answer.
         """
         if name not in self._pages:
-            self._pages[name] = self._ask(name)
+            self._pages[name] = self._fetch_releases(name)
         return self._pages[name]
 
     def download(self, file: DistributionPackage) -> str:
         """Bring a file into the store and return its sha256.
 
         Raises:
-            IndexSilentError: the index does not answer.
-            WrongFileError: the file is not what the index promised.
+            NoIndexAnswerError: the index does not answer.
+            FileMismatchError: the file is not what the index promised.
         """
         promised = (file.digests or {}).get("sha256")
         if promised and self._store.file(promised).exists():
@@ -148,7 +148,7 @@ class Index:
             self._fetch(file.url, path)
             sha256 = self._store.add_file(path)
         if promised and sha256 != promised:
-            raise WrongFileError(
+            raise FileMismatchError(
                 f"{file.filename} has sha256 {sha256}; the index promised {promised}"
             )
         return sha256
@@ -157,52 +157,52 @@ class Index:
         """Return what a release requires at run time (PEP 508), from metadata alone: nothing is executed.
 
         Raises:
-            IndexSilentError: the index does not answer.
-            WrongFileError: a file is not what the index promised.
+            NoIndexAnswerError: the index does not answer.
+            FileMismatchError: a file is not what the index promised.
         """
         key = (name, str(release.version))
         if key not in self._metadata:
             try:
-                self._metadata[key] = self._recorded_requirements(release)
+                self._metadata[key] = self._cached_requirements(release)
             except NotADistributionError as error:
-                raise WrongFileError(str(error)) from None
+                raise FileMismatchError(str(error)) from None
         return self._metadata[key]
 
-    def _recorded_requirements(self, release: Release) -> tuple[str, ...]:
+    def _cached_requirements(self, release: Release) -> tuple[str, ...]:
         """Read the metadata of a release, once for the same files: a file never changes, and more of them may come."""
         hashes = sorted((file.digests or {}).get("sha256", "") for file in release.files)
         query = f"requires:{digest(hashes)}"
-        known = self._store.resolution(query, None) if all(hashes) else None
+        known = self._store.get_resolution(query, None) if all(hashes) else None
         if known is None:
             known = list(self._read_metadata(release).get("requires_dist", ()))
             if all(hashes):
                 self._store.record_resolution(query, known)
         return tuple(known)
 
-    def head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
         """Read a wheel's metadata without the rest of it; None where the server hands out whole files only.
 
         Raises:
-            IndexSilentError: the index does not answer.
-            WrongFileError: it is no wheel.
+            NoIndexAnswerError: the index does not answer.
+            FileMismatchError: it is no wheel.
         """
         if wheel.url not in self._heads:
-            self._heads[wheel.url] = self._ask_head(wheel)
+            self._heads[wheel.url] = self._fetch_head(wheel)
         return self._heads[wheel.url]
 
-    def _ask_head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def _fetch_head(self, wheel: DistributionPackage) -> WheelHead | None:
         problem: Exception | None = None
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             try:
-                return wheel_head(wheel.url, self._session)
-            except RangesRefusedError:
+                return read_wheel_head(wheel.url, self._session)
+            except NoRangeSupportError:
                 return None
             except NotADistributionError as error:
-                raise WrongFileError(f"{wheel.filename}: {error}") from None
+                raise FileMismatchError(f"{wheel.filename}: {error}") from None
             except requests.RequestException as error:
                 problem = error
         assert problem is not None
-        raise IndexSilentError(f"the index did not answer: {_short(problem)}")
+        raise NoIndexAnswerError(f"the index did not answer: {_describe_error(problem)}")
 
     def _read_metadata(self, release: Release) -> RawMetadata:
         """Take metadata from where it is surest and cheapest.
@@ -216,8 +216,8 @@ class Index:
         likely = release.pure_wheel or release.likely_wheel
         if (
             likely is not None
-            and not _FOREIGN.search(likely.filename)
-            and (head := self.head(likely)) is not None
+            and not _FOREIGN_PLATFORM.search(likely.filename)
+            and (head := self.wheel_head(likely)) is not None
         ):
             return head.metadata
         if release.pure_wheel is not None:
@@ -233,19 +233,19 @@ class Index:
             return from_sdist
         return wheel_metadata(self._store.file(self.download(release.likely_wheel)))
 
-    def _ask(self, name: str) -> tuple[Release, ...] | None:
+    def _fetch_releases(self, name: str) -> tuple[Release, ...] | None:
         for url in self.settings.urls:
             try:
-                files = self._files_of(url, name)
+                files = self._fetch_page(url, name)
             except (requests.RequestException, ValueError) as error:
-                raise IndexSilentError(
-                    f"the index did not answer for {name}: {_short(error)}"
+                raise NoIndexAnswerError(
+                    f"the index did not answer for {name}: {_describe_error(error)}"
                 ) from None
             if files is not None:
-                return _releases(files)
+                return _group_releases(files)
         return None
 
-    def _files_of(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
+    def _fetch_page(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
         """Return the files of a project page, or None where this index does not know the name."""
         from pypi_simple import (  # a sixth of a second, which most runs need not spend
             ACCEPT_ANY,
@@ -268,7 +268,7 @@ class Index:
         content = digest(response.url, kind, hashlib.sha256(response.content).hexdigest())
         if known is not None and known.content == content:
             return known.files
-        files = _listed(response, name, kind)
+        files = _parse_page(response, name, kind)
         self._read.put(
             url, Page(content=content, etag=response.headers.get("etag", ""), files=files)
         )
@@ -287,7 +287,7 @@ class Index:
 
     def _get(self, url: str) -> requests.Response:
         problem: Exception | None = None
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             try:
                 response = self._session.get(url, timeout=_TIMEOUT_S)
                 response.raise_for_status()
@@ -296,14 +296,14 @@ class Index:
             else:
                 return response
         assert problem is not None
-        raise IndexSilentError(f"the index did not answer: {_short(problem)}")
+        raise NoIndexAnswerError(f"the index did not answer: {_describe_error(problem)}")
 
     def _fetch(self, url: str, target: Path) -> None:
-        with written_aside(target) as aside:
+        with atomic_write(target) as aside:
             aside.write_bytes(self._get(url).content)
 
 
-def _listed(response: requests.Response, name: str, kind: str) -> list[DistributionPackage]:
+def _parse_page(response: requests.Response, name: str, kind: str) -> list[DistributionPackage]:
     from pypi_simple import DistributionPackage, ProjectPage, parse_links_stream
 
     if "html" not in kind:
@@ -313,13 +313,13 @@ def _listed(response: requests.Response, name: str, kind: str) -> list[Distribut
     return [DistributionPackage.from_link(link, name) for link in links]
 
 
-def _short(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Name a network error without its address, which may carry credentials."""
     response = getattr(error, "response", None)
     return f"status {response.status_code}" if response is not None else type(error).__name__
 
 
-def _releases(files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
+def _group_releases(files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
     grouped: dict[Version, list[DistributionPackage]] = {}
     for file in files:
         try:

@@ -14,7 +14,7 @@ from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
-from builder.sources.markers import environment
+from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
     from builder.sources.client import Index, Release
@@ -37,11 +37,11 @@ class Candidate:
     requires: tuple[str, ...] | None = None
 
 
-class NoSetError(Exception):
+class NoSolutionError(Exception):
     """No set of releases satisfies every requirement."""
 
 
-def closure(
+def resolve_closure(
     root: Candidate,
     pinned: Mapping[str, Candidate],
     index: Index,
@@ -58,8 +58,8 @@ def closure(
         constraints: which releases of a package will do, should anything require it.
 
     Raises:
-        NoSetError: there is no consistent set.
-        IndexSilentError: the index does not answer.
+        NoSolutionError: there is no consistent set.
+        NoIndexAnswerError: the index does not answer.
     """
     provider = _Provider({**pinned, root.name: root}, index, python, constraints or {})
     start = Requirement(f"{root.name}=={root.version}")
@@ -67,9 +67,9 @@ def closure(
         result = Resolver(provider, BaseReporter()).resolve([start], max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible as error:
         causes = sorted({f"{cause.requirement}" for cause in error.causes})
-        raise NoSetError(f"nothing satisfies {', '.join(causes)}") from None
+        raise NoSolutionError(f"nothing satisfies {', '.join(causes)}") from None
     except ResolutionTooDeep:
-        raise NoSetError("the search for a consistent set was given up") from None
+        raise NoSolutionError("the search for a consistent set was given up") from None
     found = {candidate.name: candidate for candidate in result.mapping.values()}
     return [candidate for name, candidate in sorted(found.items()) if name != root.name]
 
@@ -125,9 +125,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         for requirement in requirements[identifier]:
             wanted &= requirement.specifier
         refused = {candidate.version for candidate in incompatibilities[identifier]}
-        return partial(self._matches, name, extras, wanted, refused)
+        return partial(self._iter_candidates, name, extras, wanted, refused)
 
-    def _matches(
+    def _iter_candidates(
         self, name: str, extras: frozenset[str], wanted: SpecifierSet, refused: Container[Version]
     ) -> Iterator[Candidate]:  # fmt: skip
         first = self._pinned.get(name)
@@ -158,21 +158,26 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
             try:
                 requirement = Requirement(text)
                 requirement.specifier.contains("0")  # its versions are parsed when they are needed
-                applies = self._applies(requirement, candidate.extras)
+                applies = self._marker_applies(requirement, candidate.extras)
             except ValueError:
                 continue  # pip refuses such metadata too, and says so when the wheel is installed
             if applies:
                 yield requirement
 
-    def _applies(self, requirement: Requirement, extras: frozenset[str]) -> bool:
+    def _marker_applies(self, requirement: Requirement, extras: frozenset[str]) -> bool:
         marker = requirement.marker
         if marker is None:
             return True
         return any(
-            marker.evaluate(environment(self._python, extra)) for extra in ("", *sorted(extras))
+            marker.evaluate(marker_environment(self._python, extra))
+            for extra in ("", *sorted(extras))
         )
 
     def _releases(self, name: str) -> list[Release]:
         """Return the releases of a package that can be had."""
         known = self._index.releases(name) or ()
-        return [release for release in known if release.admits(self._python) and not release.yanked]
+        return [
+            release
+            for release in known
+            if release.allows_python(self._python) and not release.yanked
+        ]

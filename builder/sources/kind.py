@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from builder.sources.client import WrongFileError
+from builder.sources.client import FileMismatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _NATIVE_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".cu", ".zig", ".go")
 _NATIVE_BUILDS = frozenset({"Cargo.toml", "CMakeLists.txt", "meson.build", "binding.gyp"})
-_ASIDE = frozenset({"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks"})
+_IGNORED_FOLDERS = frozenset(
+    {"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks"}
+)
 
 
 class Kind(StrEnum):
@@ -47,23 +49,23 @@ def wheel_tags(filename: str) -> frozenset[Tag]:
         return frozenset()
 
 
-def kind_of(release: Release, index: Index, store: Store) -> Kind:
+def classify_release(release: Release, index: Index, store: Store) -> Kind:
     """Tell what a release brings: from its wheels' names, else from its sdist's list of files.
 
     Raises:
-        IndexSilentError: the index does not answer.
-        WrongFileError: the sdist is not what the index promised, or is no archive.
+        NoIndexAnswerError: the index does not answer.
+        FileMismatchError: the sdist is not what the index promised, or is no archive.
     """
     tags = frozenset(tag for wheel in release.wheels for tag in wheel_tags(wheel.filename))
     if tags:
-        return _kind_of_wheels(tags, has_pure=release.pure_wheel is not None)
+        return _classify_wheels(tags, has_pure=release.pure_wheel is not None)
     if release.sdist is None:
         return Kind.EMPTY
     path = store.file(index.download(release.sdist))
     return Kind.NATIVE if holds_native_sources(path, release.sdist.filename) else Kind.PURE
 
 
-def _kind_of_wheels(tags: frozenset[Tag], *, has_pure: bool) -> Kind:
+def _classify_wheels(tags: frozenset[Tag], *, has_pure: bool) -> Kind:
     if all(tag.platform == "any" for tag in tags):
         return Kind.PURE
     extensions = any(tag.platform != "any" and tag.abi != "none" for tag in tags)
@@ -84,7 +86,7 @@ def holds_native_sources(path: Path, filename: str) -> bool:
         filename: what it is called, which tells its format.
 
     Raises:
-        WrongFileError: it is no archive.
+        FileMismatchError: it is no archive.
     """
     try:
         if filename.endswith(".zip"):
@@ -93,11 +95,11 @@ def holds_native_sources(path: Path, filename: str) -> bool:
         with tarfile.open(path) as archive:
             return any(_is_native(member.name) for member in archive)
     except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
-        raise WrongFileError(f"{filename} is no sdist: {error}") from None
+        raise FileMismatchError(f"{filename} is no sdist: {error}") from None
 
 
 def _is_native(member: str) -> bool:
     *folders, name = member.split("/")
-    return not _ASIDE.intersection(folders) and (
+    return not _IGNORED_FOLDERS.intersection(folders) and (
         name.endswith(_NATIVE_SOURCES) or name in _NATIVE_BUILDS
     )

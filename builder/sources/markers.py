@@ -5,7 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 
-def environment(python: Version, extra: str = "") -> dict[str, str]:
+def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
     """Return the markers' environment (PEP 508) of CPython on x86-64 Linux."""
     return {
         "extra": extra,

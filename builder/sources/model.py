@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.finding_codes import FindingCode
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,7 +62,7 @@ class Source:
         return asdict(self)
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Source:
+    def from_record(cls, record: Mapping[str, Any]) -> Source:
         """Make one from `record()`."""
         only = record["only_pure"]
         return cls(
@@ -68,15 +70,15 @@ class Source:
                 **record,
                 "requires": tuple(record["requires"]),
                 "needs": tuple(record["needs"]),
-                "pure": tuple(_pure(item) for item in record["pure"]),
-                "only_pure": _pure(only) if only else None,
+                "pure": tuple(_pure_from_record(item) for item in record["pure"]),
+                "only_pure": _pure_from_record(only) if only else None,
                 "builds_with": tuple(record.get("builds_with", ())),
                 "circle": tuple(record.get("circle", ())),
             }
         )
 
 
-def _pure(record: Mapping[str, Any]) -> Pure:
+def _pure_from_record(record: Mapping[str, Any]) -> Pure:
     return Pure(**{**record, "requires": tuple(record["requires"])})
 
 
@@ -85,13 +87,13 @@ class Fault:
     """Why a package has no usable sdist.
 
     Attributes:
-        code: the finding's code (builder/judge/findings.py).
+        code: the finding's code (builder/judge/codes.toml).
         detail: what happened, for a person.
         version: the release that was meant, if it is known.
     """
 
     name: str
-    code: str
+    code: FindingCode
     detail: str
     version: str = ""
 

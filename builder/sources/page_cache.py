@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from builder.store.files import no_space, written_aside
+from builder.store.files import atomic_write, translate_disk_full
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Page:
     files: Sequence[DistributionPackage]
 
 
-class Pages:
+class PageCache:
     """A folder of them. Safe to use from several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Pages:
             "etag": page.etag,
             "files": [_row(file) for file in page.files],
         }
-        with no_space(self._folder), written_aside(self._path(url)) as aside:
+        with translate_disk_full(self._folder), atomic_write(self._path(url)) as aside:
             aside.write_bytes(zlib.compress(json.dumps(kept).encode(), 1))
 
     def _path(self, url: str) -> Path:

@@ -25,7 +25,7 @@ _REPRODUCIBLE_DATES = frozenset({datetime.date(2016, 1, 1), datetime.date(2020, 
 """Dates that build backends write into every wheel so that it can be built again alike: flit's and hatchling's."""
 
 
-class RangesRefusedError(Exception):
+class NoRangeSupportError(Exception):
     """The server hands out whole files only."""
 
 
@@ -34,14 +34,14 @@ class WheelHead:
     """What the metadata folder of a wheel tells.
 
     Attributes:
-        built: the day the wheel was packed; None where it carries a constant date.
+        build_date: the day the wheel was packed; None where it carries a constant date.
     """
 
     metadata: RawMetadata
-    built: datetime.date | None
+    build_date: datetime.date | None
 
 
-def wheel_head(url: str, session: requests.Session) -> WheelHead:
+def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
     """Read METADATA from a wheel by range requests: its directory at the end, then the one file.
 
     Args:
@@ -49,7 +49,7 @@ def wheel_head(url: str, session: requests.Session) -> WheelHead:
         session: carries the CA bundle.
 
     Raises:
-        RangesRefusedError: the server does not answer range requests.
+        NoRangeSupportError: the server does not answer range requests.
         NotADistributionError: it is no wheel.
         requests.RequestException: the server does not answer.
     """
@@ -61,18 +61,20 @@ def wheel_head(url: str, session: requests.Session) -> WheelHead:
             )
             if entry is None or entry.file_size > _LIMIT_BYTES:
                 raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
-            return WheelHead(metadata=parse_email(archive.read(entry))[0], built=_day(entry))
+            return WheelHead(
+                metadata=parse_email(archive.read(entry))[0], build_date=_build_day(entry)
+            )
     except RemoteIOError as error:
         raise requests.ConnectionError(str(error)) from None
     except RemoteZipError as error:
-        raise RangesRefusedError(str(error)) from None
+        raise NoRangeSupportError(str(error)) from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise NotADistributionError(f"it is no wheel: {error}") from None
     except HTTPError as error:
         raise requests.ConnectionError(type(error).__name__) from None
 
 
-def _day(entry: ZipInfo) -> datetime.date | None:
+def _build_day(entry: ZipInfo) -> datetime.date | None:
     try:
         day = datetime.date(*entry.date_time[:3])
     except ValueError:

@@ -10,9 +10,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError, sdist_metadata
-from builder.sources.build_requirements import with_builds
-from builder.sources.client import Index, IndexSilentError, Release, WrongFileError, same_name
-from builder.sources.closure import Candidate, NoSetError, closure
+from builder.sources.build_requirements import add_build_requirements
+from builder.sources.client import FileMismatchError, Index, NoIndexAnswerError, Release, same_name
+from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.model import Fault, Pure, Source, Sources
 from builder.store.hashing import digest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix, Package
     from builder.store.store import Store
 
-_PARALLEL = 8
+_MAX_PARALLEL = 8
 
 
 def resolve(
@@ -44,15 +44,18 @@ def resolve(
         A source or a fault for each; nothing is raised for a package's sake.
     """
     wanted = list(names)
-    asked = query(matrix, wanted, index.settings.urls, python)
-    recorded = _recorded(store.resolution(asked, fresh_s), matrix, store)
+    asked = resolution_key(matrix, wanted, index.settings.urls, python)
+    recorded = _read_recorded(store.get_resolution(asked, fresh_s), matrix, store)
     if recorded is not None:
         return recorded
     resolver = _Resolver(matrix, store, index, python, say)
     sources = resolver.resolve(wanted)
-    sources = replace(sources, found=with_builds(sources.found, store, python))
+    sources = replace(sources, found=add_build_requirements(sources.found, store, python))
     silent = any(fault.code == "WF106" for fault in sources.faults.values())
-    if silent and (old := _recorded(store.resolution(asked, None), matrix, store)) is not None:
+    if (
+        silent
+        and (old := _read_recorded(store.get_resolution(asked, None), matrix, store)) is not None
+    ):
         say("the index does not answer: using what it said last time")
         return old
     if not silent:
@@ -67,17 +70,19 @@ def resolve(
     return sources
 
 
-def query(matrix: Matrix, names: Iterable[str], urls: Iterable[str], python: Version) -> str:
+def resolution_key(
+    matrix: Matrix, names: Iterable[str], urls: Iterable[str], python: Version
+) -> str:
     """Return what a resolution is recorded under: everything it goes by but the index's content and the time."""
     packages = matrix.model_dump(mode="json", include={"packages"})
     return digest("sources 2", packages, list(names), list(urls), str(python))
 
 
-def _recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
+def _read_recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
     """Take a recorded answer, unless a file it names is gone or a local sdist has changed."""
     if not isinstance(answer, dict):
         return None
-    found = {name: Source.of(record) for name, record in answer["found"].items()}
+    found = {name: Source.from_record(record) for name, record in answer["found"].items()}
     for name, source in found.items():
         files = [item.sha256 for item in source.pure] + (
             [] if source.only_pure else [source.sha256]
@@ -119,8 +124,8 @@ class _Resolver:
     def resolve(self, names: list[str]) -> Sources:
         found: dict[str, Source] = {}
         faults: dict[str, Fault] = {}
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            for done, answer in enumerate(pool.map(self._find, names), 1):
+        with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+            for done, answer in enumerate(pool.map(self._find_source, names), 1):
                 self._say(f"sources: {done} of {len(names)}")
                 if isinstance(answer, Fault):
                     faults[answer.name] = answer
@@ -131,7 +136,7 @@ class _Resolver:
             fresh = list(found.values())
             while fresh:
                 implied: list[Source | Fault] = []
-                for source, extra in pool.map(self._with_needs, fresh):
+                for source, extra in pool.map(self._add_needs, fresh):
                     found[source.name] = source
                     implied += extra
                 fresh = self._admit(implied, found, faults)
@@ -170,16 +175,20 @@ class _Resolver:
 
     # --- which release ---------------------------------------------------------------------------------------------
 
-    def _find(self, name: str) -> Source | Fault:
+    def _find_source(self, name: str) -> Source | Fault:
         package = self._matrix.packages[name]
         try:
-            return self._local(name, package) if package.sdist else self._from_index(name, package)
-        except IndexSilentError as error:
+            return (
+                self._local_source(name, package)
+                if package.sdist
+                else self._index_source(name, package)
+            )
+        except NoIndexAnswerError as error:
             return Fault(name=name, code="WF106", detail=str(error))
-        except WrongFileError as error:
+        except FileMismatchError as error:
             return Fault(name=name, code="WF103", detail=str(error))
 
-    def _local(self, name: str, package: Package) -> Source | Fault:
+    def _local_source(self, name: str, package: Package) -> Source | Fault:
         assert package.sdist is not None
         path = self._matrix.root / package.sdist
         if not path.is_file():
@@ -208,16 +217,18 @@ class _Resolver:
             requires=tuple(metadata.get("requires_dist", ())),
         )
 
-    def _from_index(self, name: str, package: Package) -> Source | Fault:
+    def _index_source(self, name: str, package: Package) -> Source | Fault:
         releases = self._index.releases(name)
         if releases is None:
             return Fault(name=name, code="WF101", detail="the index knows no such name")
-        release = self._choose(name, package.version, releases)
+        release = self._choose_release(name, package.version, releases)
         if isinstance(release, Fault):
             return release
-        return self._source(name, release, releases, package.sha256)
+        return self._make_source(name, release, releases, package.sha256)
 
-    def _choose(self, name: str, specifier: str, releases: tuple[Release, ...]) -> Release | Fault:
+    def _choose_release(
+        self, name: str, specifier: str, releases: tuple[Release, ...]
+    ) -> Release | Fault:
         """Choose a release as pip would: the newest that is asked for, stable, not yanked, and for this Python."""
         wanted = SpecifierSet(specifier)
         exact = any(one.operator in {"==", "==="} and "*" not in one.version for one in wanted)
@@ -231,7 +242,7 @@ class _Resolver:
                 detail=f"no release matches {specifier or 'any stable version'!r}{newest}",
             )
         chosen = [release for release in usable if release.version in matching]
-        admitting = [release for release in chosen if release.admits(self._python)]
+        admitting = [release for release in chosen if release.allows_python(self._python)]
         if not admitting:
             stated = next(
                 (file.requires_python for file in chosen[0].files if file.requires_python), ""
@@ -240,7 +251,7 @@ class _Resolver:
             return Fault(name=name, code="WF107", detail=detail, version=str(chosen[0].version))
         return admitting[0]
 
-    def _source(
+    def _make_source(
         self,
         name: str,
         release: Release,
@@ -249,8 +260,8 @@ class _Resolver:
         needed_by: str = "",
     ) -> Source | Fault:
         version = str(release.version)
-        if release.only_pure and release.pure_wheel is not None:
-            pure = self._pure(name, release)
+        if release.is_pure and release.pure_wheel is not None:
+            pure = self._make_pure(name, release)
             return Source(
                 name=name, version=version, kind="index", filename=pure.filename, sha256=pure.sha256,
                 requires=pure.requires, only_pure=pure, needed_by=needed_by,
@@ -282,16 +293,18 @@ class _Resolver:
 
     # --- what it needs ---------------------------------------------------------------------------------------------
 
-    def _with_needs(self, source: Source) -> tuple[Source, list[Source | Fault]]:
+    def _add_needs(self, source: Source) -> tuple[Source, list[Source | Fault]]:
         """Return a source with what it needs, and the native packages among that which are new to the farm."""
         try:
-            needed = closure(self._candidate(source), self._pinned, self._index, self._python)
-            native, pure, implied = self._sorted(source, needed)
-        except (NoSetError, IndexSilentError, WrongFileError) as error:
+            needed = resolve_closure(
+                self._candidate(source), self._pinned, self._index, self._python
+            )
+            native, pure, implied = self._classify_needs(source, needed)
+        except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
             return replace(source, trouble=str(error)), []
         return replace(source, needs=tuple(native), pure=tuple(pure)), implied
 
-    def _sorted(
+    def _classify_needs(
         self, source: Source, needed: list[Candidate]
     ) -> tuple[list[str], list[Pure], list[Source | Fault]]:  # fmt: skip
         native: list[str] = []
@@ -299,19 +312,19 @@ class _Resolver:
         implied: list[Source | Fault] = []
         for candidate in needed:
             release = candidate.release
-            if candidate.name in self._pinned and (release is None or not release.only_pure):
+            if candidate.name in self._pinned and (release is None or not release.is_pure):
                 native.append(candidate.name)
             elif release is not None and release.pure_wheel is not None:
-                pure.append(self._pure(candidate.name, release))
+                pure.append(self._make_pure(candidate.name, release))
             elif release is not None:
                 native.append(candidate.name)
                 releases = self._index.releases(candidate.name) or ()
                 implied.append(
-                    self._source(candidate.name, release, releases, needed_by=source.name)
+                    self._make_source(candidate.name, release, releases, needed_by=source.name)
                 )
         return native, pure, implied
 
-    def _pure(self, name: str, release: Release) -> Pure:
+    def _make_pure(self, name: str, release: Release) -> Pure:
         wheel = release.pure_wheel
         assert wheel is not None
         return Pure(

@@ -24,7 +24,7 @@ def file_sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`, and rename it there when the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -41,12 +41,12 @@ def written_aside(target: Path) -> Iterator[Path]:
 def replace_text(target: Path, text: str) -> None:
     """Make a file hold a text: replaced whole, and not touched where it holds it already."""
     if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
-        with written_aside(target) as aside:
+        with atomic_write(target) as aside:
             aside.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager
-def no_space(place: Path | str) -> Iterator[None]:
+def translate_disk_full(place: Path | str) -> Iterator[None]:
     """Say that the disk is full where that is why something failed.
 
     Args:

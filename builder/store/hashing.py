@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def digest(*parts: object) -> str:
     """Hash JSON-able values into a key, independent of the order of mappings."""
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()
+    return hashlib.sha256(_canonical_json(parts).encode()).hexdigest()
 
 
 def digest_text(text: str) -> str:

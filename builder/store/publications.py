@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-SNAPSHOTS_KEPT = 30
+MAX_SNAPSHOTS = 30
 """How many publications can be returned to."""
 
-RUNS_KEPT = 60
+MAX_RUNS = 60
 """How many runs the verdicts of are remembered."""
 
 
@@ -35,7 +35,7 @@ class Publications:
     def add_snapshot(
         self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]
     ) -> str:
-        """Keep what is published and return its id. The oldest beyond `SNAPSHOTS_KEPT` goes.
+        """Keep what is published and return its id. The oldest beyond `MAX_SNAPSHOTS` goes.
 
         Args:
             channels: digest by project, by channel.
@@ -57,7 +57,7 @@ class Publications:
             )
             database.execute(
                 "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
-                (SNAPSHOTS_KEPT,),
+                (MAX_SNAPSHOTS,),
             )
         return identity
 
@@ -116,7 +116,7 @@ class Publications:
             rows = self._database.execute("SELECT * FROM distributions").fetchall()
         return {row[0]: row[1:] for row in rows}
 
-    def first_at(self, paths: Mapping[str, str]) -> dict[str, str]:
+    def claim_paths(self, paths: Mapping[str, str]) -> dict[str, str]:
         """Return the sha256 that each path of the index had first; what is new to it is remembered.
 
         Args:
@@ -145,7 +145,7 @@ class Publications:
             )
 
     def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
-        """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `RUNS_KEPT` runs."""
+        """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `MAX_RUNS` runs."""
         with self._mutex, self._transaction() as database:
             database.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)",
@@ -154,7 +154,7 @@ class Publications:
             database.execute(
                 "DELETE FROM verdicts WHERE run NOT IN "
                 "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
-                (RUNS_KEPT,),
+                (MAX_RUNS,),
             )
 
     def verdicts(self) -> list[tuple[str, str, str, str, str, str]]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable
 
-ANSWERS_KEPT = 5
+MAX_RESOLUTIONS = 5
 """How many resolutions of a whole matrix are kept whatever their age: with them a silent index does no harm."""
 
 
@@ -30,32 +30,32 @@ class Retention:
                 "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
             ).fetchall()
 
-    def newest_evidence(self) -> int:
+    def last_evidence_number(self) -> int:
         """Return the number of the piece of evidence that was recorded last; 0 where there is none."""
         with self._mutex:
             return int(
                 self._database.execute("SELECT COALESCE(MAX(rowid), 0) FROM evidence").fetchone()[0]
             )
 
-    def kept_texts(self, since: float) -> list[str]:
+    def referencing_texts(self, since: float) -> list[str]:
         """Return every text that names files which have to stay: listings of snapshots, and resolutions that are kept.
 
         Args:
             since: resolutions before this are not kept, but for the newest of a whole matrix; since the epoch.
         """
-        kept = f"SELECT answer FROM resolutions WHERE query IN ({_KEPT})"  # noqa: S608 - a constant
+        kept = f"SELECT answer FROM resolutions WHERE query IN ({_KEPT_RESOLUTIONS})"  # noqa: S608 - a constant
         with self._mutex:
             rows = self._database.execute("SELECT content FROM listings").fetchall()
-            rows += self._database.execute(kept, (since, ANSWERS_KEPT)).fetchall()
+            rows += self._database.execute(kept, (since, MAX_RESOLUTIONS)).fetchall()
         return [text for (text,) in rows]
 
-    def forget_old(self, keys: Iterable[str], files: Iterable[str], since: float) -> None:
+    def delete_old(self, keys: Iterable[str], files: Iterable[str], since: float) -> None:
         """Forget evidence, facts about wheels that are gone, resolutions, and listings that no snapshot names.
 
         Args:
             keys: of the evidence.
             files: sha256 of wheels that are gone.
-            since: as `kept_texts` has it.
+            since: as `referencing_texts` has it.
         """
         with self._mutex, self._transaction() as database:
             database.executemany("DELETE FROM evidence WHERE key = ?", ((key,) for key in keys))
@@ -63,8 +63,8 @@ class Retention:
                 "DELETE FROM distributions WHERE sha256 = ?", ((sha256,) for sha256 in files)
             )
             database.execute(
-                f"DELETE FROM resolutions WHERE query NOT IN ({_KEPT})",  # noqa: S608 - a constant
-                (since, ANSWERS_KEPT),
+                f"DELETE FROM resolutions WHERE query NOT IN ({_KEPT_RESOLUTIONS})",  # noqa: S608 - a constant
+                (since, MAX_RESOLUTIONS),
             )
             named = "SELECT value FROM snapshots, json_tree(channels) WHERE json_tree.type = 'text'"
             database.execute(f"DELETE FROM listings WHERE digest NOT IN ({named})")  # noqa: S608 - a constant
@@ -73,7 +73,7 @@ class Retention:
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-_KEPT = (
+_KEPT_RESOLUTIONS = (
     "SELECT query FROM resolutions WHERE recorded_at >= ? OR query LIKE 'build-requires:%' UNION "
     "SELECT query FROM (SELECT query FROM resolutions WHERE answer LIKE '{\"found\"%' "
     "ORDER BY recorded_at DESC LIMIT ?)"

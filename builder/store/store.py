@@ -25,9 +25,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import WheelhouseHeldError
-from builder.store.evidence import Evidence, Outcome
-from builder.store.files import file_sha256, no_space, written_aside
+from builder.errors import WheelhouseLockedError
+from builder.store.evidence import Evidence, JobOutcome
+from builder.store.files import atomic_write, file_sha256, translate_disk_full
 from builder.store.publications import Publications
 from builder.store.retention import Retention
 
@@ -38,7 +38,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (
     key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
     facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL,
-    asked TEXT NOT NULL DEFAULT ''
+    asked TEXT NOT NULL DEFAULT '', facts_version INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
 CREATE TABLE IF NOT EXISTS resolutions (
@@ -65,8 +65,14 @@ CREATE TABLE IF NOT EXISTS verdicts (
 );
 """
 
+_LATER_COLUMNS = {
+    "asked": "TEXT NOT NULL DEFAULT ''",
+    "facts_version": "INTEGER NOT NULL DEFAULT 1",
+}
+"""Columns of `evidence` that the wheelhouse of an older farm lacks, in the order they came."""
+
 _NO_FILES = "{}"
-_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked"
+_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked, facts_version"
 
 
 class Store(Publications, Retention):
@@ -86,8 +92,10 @@ class Store(Publications, Retention):
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
         with self._transaction() as database:
-            if "asked" not in {row[1] for row in database.execute("PRAGMA table_info(evidence)")}:
-                database.execute("ALTER TABLE evidence ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
+            there = {row[1] for row in database.execute("PRAGMA table_info(evidence)")}
+            for column, kind in _LATER_COLUMNS.items():
+                if column not in there:
+                    database.execute(f"ALTER TABLE evidence ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Close the database."""
@@ -98,23 +106,23 @@ class Store(Publications, Retention):
         """An identity for this wheelhouse, which labels every container its farm starts."""
         path = self.folder / "farm-id"
         if not path.exists():
-            with written_aside(path) as aside:
+            with atomic_write(path) as aside:
                 aside.write_text(uuid.uuid4().hex)
         return path.read_text()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the wheelhouse for one farm. The lock ends with the process, however it ends.
 
         Raises:
-            WheelhouseHeldError: another farm holds it.
+            WheelhouseLockedError: another farm holds it.
         """
         with (self.folder / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                raise WheelhouseHeldError(
+                raise WheelhouseLockedError(
                     self.wheelhouse, lock.read().strip() or "unknown"
                 ) from None
             lock.truncate(0)
@@ -124,7 +132,7 @@ class Store(Publications, Retention):
             yield
 
     @contextlib.contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch_folder(self) -> Iterator[Path]:
         """Give a folder that is removed afterwards: by the next farm, should this one be killed."""
         self._scratch.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
@@ -137,21 +145,21 @@ class Store(Publications, Retention):
                 f"SELECT {_COLUMNS} FROM evidence WHERE key = ?",  # noqa: S608 - a constant
                 (key,),
             ).fetchone()
-        return None if row is None else _evidence(row)
+        return None if row is None else _evidence_from_row(row)
 
-    def settled(self, key: str) -> Evidence | None:
+    def get_complete(self, key: str) -> Evidence | None:
         """Return the evidence recorded under a key, if its files are there as well."""
         found = self.get(key)
         return found if found is not None and self.has_files(found.files) else None
 
-    def known(self) -> Callable[[str], Evidence | None]:
+    def evidence_lookup(self) -> Callable[[str], Evidence | None]:
         """Return what `settled` is, for many thousand keys: all but the facts is read at once, facts when asked for.
 
         Evidence recorded later, and files that go later, are not noticed. `asked` is left empty.
         """
         with self._mutex:
             rows = self._database.execute(
-                "SELECT key, job, files, log, seconds FROM evidence"
+                "SELECT key, job, files, log, seconds, facts_version FROM evidence"
             ).fetchall()
         by_key = {row[0]: row for row in rows}
         there = self.all_files()
@@ -166,17 +174,18 @@ class Store(Publications, Retention):
             return Evidence(
                 key=key,
                 job=row[1],
-                facts=_Facts(self, key),
+                facts=_LazyFacts(self, key),
                 files=files,
                 log=row[3],
                 seconds=row[4],
+                facts_version=row[5],
             )
 
         return lookup
 
     def put(self, evidence: Evidence) -> None:
         """Record determined evidence durably; what could not be told is not recorded."""
-        if not evidence.determined:
+        if not evidence.is_determined:
             return
         row = (
             evidence.key,
@@ -187,15 +196,18 @@ class Store(Publications, Retention):
             json.dumps(evidence.files),
             evidence.log,
             evidence.seconds,
-            time.time(),
             evidence.asked,
+            evidence.facts_version,
+            time.time(),
         )
-        with self._mutex, no_space(self.wheelhouse):
+        with self._mutex, translate_disk_full(self.wheelhouse):
             self._database.execute(
-                "INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row
+                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) "  # noqa: S608 - a constant
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                row,
             )
 
-    def newest_of(self, name: str) -> tuple[Evidence, ...]:
+    def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
         """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
         with self._mutex:
             rows = self._database.execute(
@@ -203,16 +215,16 @@ class Store(Publications, Retention):
                 "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
                 (len(name) + 1, f"{name}@"),
             ).fetchall()
-        return tuple(_evidence(row[:-1]) for row in rows)
+        return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
-    def last_asked(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+    def last_key_parts(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
         """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
         query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
         with self._mutex:
             rows = ((job, self._database.execute(query, (job,)).fetchone()) for job in jobs)
             return {job: json.loads(row[0] or "{}") for job, row in rows if row is not None}
 
-    def seconds_of(self) -> dict[str, float]:
+    def recorded_durations(self) -> dict[str, float]:
         """Return the last recorded duration of every job, by job id."""
         with self._mutex:
             rows = self._database.execute(
@@ -230,7 +242,7 @@ class Store(Publications, Retention):
             ).fetchall()
         return dict(rows)
 
-    def resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
+    def get_resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
         """Return a recorded answer of the index, if it is young enough.
 
         Args:
@@ -253,12 +265,12 @@ class Store(Publications, Retention):
                 (query, json.dumps(answer), time.time()),
             )
 
-    def remember(self, name: str, content: str) -> None:
+    def set_note(self, name: str, content: str) -> None:
         """Keep a note, in place of what was kept under its name."""
         with self._mutex:
             self._database.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, content))
 
-    def remembered(self, name: str) -> str | None:
+    def get_note(self, name: str) -> str | None:
         """Return the note kept under a name, or None."""
         with self._mutex:
             row = self._database.execute(
@@ -266,12 +278,12 @@ class Store(Publications, Retention):
             ).fetchone()
         return None if row is None else str(row[0])
 
-    def forget(self, name: str) -> None:
+    def delete_note(self, name: str) -> None:
         """Remove the note kept under a name, if there is one."""
         with self._mutex:
             self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
-    def logs(self) -> dict[str, str]:
+    def newest_logs(self) -> dict[str, str]:
         """Return the newest log of every job that is recorded, by job."""
         with self._mutex:
             return dict(
@@ -287,7 +299,7 @@ class Store(Publications, Retention):
         sha256 = file_sha256(source)
         target = self.file(sha256)
         if not target.exists():
-            with no_space(self.wheelhouse), written_aside(target) as aside:
+            with translate_disk_full(self.wheelhouse), atomic_write(target) as aside:
                 shutil.copyfile(source, aside)
         return sha256
 
@@ -316,7 +328,7 @@ class Store(Publications, Retention):
         return path
 
 
-class _Facts(Mapping[str, Any]):
+class _LazyFacts(Mapping[str, Any]):
     """Facts that are read from the ledger when somebody wants to know them."""
 
     __slots__ = ("_key", "_read", "_store")
@@ -326,7 +338,7 @@ class _Facts(Mapping[str, Any]):
         self._key = key
         self._read: Mapping[str, Any] | None = None
 
-    def _facts(self) -> Mapping[str, Any]:
+    def _load(self) -> Mapping[str, Any]:
         if self._read is None:
             found = self._store.get(self._key)
             assert found is not None, "evidence is not removed while a farm holds the wheelhouse"
@@ -334,25 +346,26 @@ class _Facts(Mapping[str, Any]):
         return self._read
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
-        return self._facts()[name]
+        return self._load()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._facts())
+        return iter(self._load())
 
     def __len__(self) -> int:
-        return len(self._facts())
+        return len(self._load())
 
 
-def _evidence(row: tuple[Any, ...]) -> Evidence:
-    key, job, outcome, reason, facts, files, log, seconds, asked = row
+def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
+    key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,
         job=job,
-        outcome=Outcome(outcome),
+        outcome=JobOutcome(outcome),
         reason=reason,
         facts=json.loads(facts),
         files=json.loads(files),
         log=log,
         seconds=seconds,
         asked=asked,
+        facts_version=facts_version,
     )

@@ -69,6 +69,8 @@ def test_garbage_in_the_engine(workshop: Workshop, images: Workshop):
 
 def _build_of(name: str, workshop: Workshop) -> Evidence:
     store = Store(workshop.wheelhouse)
-    (build,) = [one for one in store.newest_of(name) if one.job == f"build:{name}@debian-12"]
+    (build,) = [
+        one for one in store.newest_evidence_of(name) if one.job == f"build:{name}@debian-12"
+    ]
     store.close()
     return build

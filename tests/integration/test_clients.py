@@ -41,7 +41,7 @@ def tag_of(shop: Workshop, job: str) -> str | None:
     return None if row is None else str(json.loads(row[0])["tag"])
 
 
-def pure_wheel(store: Store, name: str, abi: str, platform: str) -> index.Served:
+def pure_wheel(store: Store, name: str, abi: str, platform: str) -> index.ServedFile:
     """Make a wheel whose file name claims native code; its module says which wheel it came in."""
     tag = f"cp314-{abi}-{platform}"
     path = store.wheelhouse / "incoming"
@@ -56,7 +56,7 @@ def pure_wheel(store: Store, name: str, abi: str, platform: str) -> index.Served
             archive.writestr(zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0)), text)
     sha256 = store.add_file(path)
     path.unlink()
-    return index.Served(filename=f"{name}-1.0-{tag}.whl", sha256=sha256)
+    return index.ServedFile(filename=f"{name}-1.0-{tag}.whl", sha256=sha256)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def wheelhouse(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Return an index with a built package, one to choose of, one in quarantine, and one whose file was tampered with."""
     store = Store(tmp_path_factory.mktemp("clients") / "wheelhouse")
     built = (path for path in sorted((images.wheelhouse / "simple/steady").rglob("*.whl")))
-    served = [index.Served(filename=path.name, sha256=store.add_file(path)) for path in built]
+    served = [index.ServedFile(filename=path.name, sha256=store.add_file(path)) for path in built]
     for abi in ABIS:
         served += [
             pure_wheel(store, "choosy", abi, f"manylinux_2_{minor}_x86_64") for minor in (17, 38)
@@ -72,9 +72,9 @@ def wheelhouse(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pa
         served += [pure_wheel(store, "tampered", abi, "manylinux_2_17_x86_64")]
     shaky = [pure_wheel(store, "shaky", abi, "manylinux_2_17_x86_64") for abi in ABIS]
     quarantined = [
-        index.Served(filename=one.filename, sha256=one.sha256, yanked=WHY) for one in shaky
+        index.ServedFile(filename=one.filename, sha256=one.sha256, yanked=WHY) for one in shaky
     ]
-    content, refused = index.described(served, store), index.described(quarantined, store)
+    content, refused = index.describe(served, store), index.describe(quarantined, store)
     index.publish(content, store, refused)
     constraints.write(content, ABIS, {}, store.wheelhouse)
     for path in (store.wheelhouse / "simple/tampered").glob("*.whl"):
@@ -188,11 +188,11 @@ class Tried:
     """What the clients did on a base: `code`, what was `said`, and what the installed packages printed when `tried`."""
 
     base: str
-    ended: dict[str, dict[str, Any]]
+    on_job_end: dict[str, dict[str, Any]]
 
     def of(self, what: str, *clients: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give (ABI, how it ended) of every try of a kind."""
-        for name, ended in self.ended.items():
+        for name, ended in self.on_job_end.items():
             kind, client, abi = name.split("-")
             if kind == what and (client in clients or not clients):
                 yield abi, ended
@@ -228,7 +228,7 @@ def tried(
     with container(engine, image, network, files) as started:
         code, output = started.exec_run([ABIS["cp314"], "/farm/clients.py", "/farm/cases.json"])
     assert code == 0, output.decode()
-    return Tried(base=request.param, ended=json.loads(output))
+    return Tried(base=request.param, on_job_end=json.loads(output))
 
 
 @pytest.mark.parametrize("what", ["http", "file"])

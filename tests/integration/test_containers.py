@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import Ended, Engine, Limits, Task
+from builder.engine.client import Engine, Limits, Task, TaskResult
 from tests.integration.conftest import Workshop, containers_of
 
 LOOK = """
@@ -41,7 +41,7 @@ def image(images: Workshop) -> str:
 
 def run(
     engine: Engine, tmp_path: Path, image: str, code: str, limits: Limits | None = None
-) -> Ended:
+) -> TaskResult:
     task = Task(
         image=image,
         command=["/opt/python/cp314-cp314/bin/python", "-c", code],

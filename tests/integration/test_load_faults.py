@@ -105,7 +105,9 @@ def test_what_a_build_missed_is_answered_with_the_line_to_write(
 
 def test_a_failure_that_other_rules_read_is_read_anew_without_a_build(shop: Workshop):
     store = Store(shop.wheelhouse)
-    recorded = next(one for one in store.newest_of("thirsty") if one.job.startswith("build:"))
+    recorded = next(
+        one for one in store.newest_evidence_of("thirsty") if one.job.startswith("build:")
+    )
     other = json.loads(
         json.dumps(recorded.facts).replace("a header is missing", "something happened")
     )

@@ -16,7 +16,7 @@ import pytest
 from builder.check import read
 from builder.engine.client import Engine
 from builder.errors import ExitCode
-from builder.judge.findings import CODES
+from builder.judge import codes
 from builder.report import check_document
 from tests import planted
 from tests.integration.conftest import Workshop
@@ -36,7 +36,7 @@ def test_each_fault_gets_its_code_and_no_other(objects: Mapping[str, bytes], tmp
     wrong = {}
     count = 0
     for one in planted.planted(objects):
-        found = read.check(one.write(tmp_path)).findings
+        found = read.check_wheel(one.write(tmp_path)).findings
         count += 1
         if {finding.code for finding in found} != {one.code}:
             wrong[one.fault] = (one.code, [(finding.code, finding.detail) for finding in found])
@@ -46,7 +46,7 @@ def test_each_fault_gets_its_code_and_no_other(objects: Mapping[str, bytes], tmp
 
 def test_good_wheels_have_no_finding(objects: Mapping[str, bytes], tmp_path: Path):
     for one in planted.good(objects):
-        assert read.check(one.write(tmp_path)).findings == (), one.fault
+        assert read.check_wheel(one.write(tmp_path)).findings == (), one.fault
 
 
 def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
@@ -54,13 +54,14 @@ def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
         "WF303",
         "WF333",
     }  # auditwheel's own trouble, and two builds compared: see tests/unit
-    audited = {code for code in CODES if code.startswith("WF3")} - elsewhere
+    audited = {code for code in codes.load() if code.startswith("WF3")} - elsewhere
     assert {one.code for one in planted.planted(objects)} == audited
 
 
 def test_the_culprit_is_named(objects: Mapping[str, bytes], tmp_path: Path):
     details = {
-        one.fault: read.check(one.write(tmp_path)).findings[0] for one in planted.planted(objects)
+        one.fault: read.check_wheel(one.write(tmp_path)).findings[0]
+        for one in planted.planted(objects)
     }
     assert f"arc4random@GLIBC_2.36 of libc.so.6 in {planted.SO}" in details["newer glibc"].detail
     assert "GLIBCXX_3.4.30 of libstdc++.so.6" in details["newer libstdc++"].detail
@@ -82,7 +83,7 @@ def test_a_wheel_of_500_mb_takes_little_memory(objects: Mapping[str, bytes], tmp
         fault="large", code="", filename=planted.name_of(), content=planted.pack(content)
     ).write(tmp_path)
     assert path.stat().st_size > 500 << 20
-    assert read.check(path).findings == ()
+    assert read.check_wheel(path).findings == ()
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 << 20  # KiB
 
 
@@ -91,7 +92,7 @@ def test_reading_writes_nothing(objects: Mapping[str, bytes], tmp_path: Path):
     paths = [one.write(tmp_path / "wheels") for one in hostile]
     before = sorted(tmp_path.rglob("*"))
     for path in paths:
-        read.check(path)
+        read.check_wheel(path)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -70,7 +70,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         packages = {f"package-{number}": good for number in range(40)}
         run = store.begin_run()
-        outputs.write(
+        outputs.write_report(
             document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run
         )
         store.end_run(run, "done")

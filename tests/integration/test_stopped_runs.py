@@ -73,7 +73,7 @@ def test_two_farms_do_not_share_a_wheelhouse(images: Workshop, workshop: Worksho
     try:
         until("jobs:", workshop, process)
         second = workshop.run()
-        assert second.returncode == ExitCode.HELD
+        assert second.returncode == ExitCode.LOCKED
         assert f"process {process.pid}" in second.stderr
     finally:
         process.send_signal(signal.SIGINT)

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from builder.config import matrix
-from builder.config.effort import Level
+from builder.config.effort import EffortLevel
 from builder.engine.client import Engine, Limits, Task
+from builder.engine.programs import program_files
 from builder.farm import run
 from builder.jobs.job import Tools
-from builder.jobs.programs import PROGRAMS_FOLDER, stress_files
+from builder.jobs.programs import STRESS_FOLDER
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
@@ -127,9 +128,9 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
         command=["/opt/python/cp314-cp314t/bin/python", "/farm/check.py"],
         files={
             "/farm/check.py": PREFLIGHT.encode(),
-            **stress_files(),
+            **program_files("stress", STRESS_FOLDER),
         },
-        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        environment={"PYTHONPATH": STRESS_FOLDER},
         collect="/result/answers.json",
         limits=Limits(memory_bytes=4 << 30, timeout_s=200),
     )
@@ -147,16 +148,16 @@ class Quiet:
     def say(self, text: str) -> None:
         return
 
-    def planned(self, jobs: int, known: int) -> None:
+    def on_plan(self, jobs: int, known: int) -> None:
         return
 
-    def started(self, job: str) -> None:
+    def on_job_start(self, job: str) -> None:
         return
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         return
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         return
 
 
@@ -166,11 +167,13 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     store = Store(done.wheelhouse)
     asked = matrix.load(done.root / "matrix.toml")
     plans = {
-        level: run.prepare(asked, store, run.Request(only=["spanbuf"], effort=level), Quiet()).plan
-        for level in (Level.QUICK, Level.STANDARD)
+        level: run.prepare(
+            asked, store, run.RunRequest(only=["spanbuf"], effort=level), Quiet()
+        ).plan
+        for level in (EffortLevel.QUICK, EffortLevel.STANDARD)
     }
-    known = plans[Level.QUICK].outlook(lambda _, key: store.get(key))
-    job = plans[Level.STANDARD].jobs["speed:spanbuf@debian-12"]
+    known = plans[EffortLevel.QUICK].find_evidence(lambda _, key: store.get(key))
+    job = plans[EffortLevel.STANDARD].jobs["speed:spanbuf@debian-12"]
     tools = Tools(
         engine=engine,
         store=store,
@@ -191,7 +194,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     for one in (facts["plain"], *facts["calls"]):
         assert list(one["rates"]) == ["cp314t", "cp314"]
         assert {tuple(rates) for rates in one["rates"].values()} == {("1", "2", "4")}
-    judged = speed.judge(Evidence(key="s", job=job.id, facts=facts))
+    judged = speed.judge_speed(Evidence(key="s", job=job.id, facts=facts))
     assert judged is not None
     # Throughput takes CPUs that are free; CPU time can be told on a busy machine too, if it is not too busy.
     assert (

@@ -168,9 +168,9 @@ def publish(wheelhouse: Path, seed: int) -> dict[str, str]:
             text = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
             archive.writestr(f"{name}-{version}.dist-info/METADATA", text)
             archive.writestr(f"{name}-{version}.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-        served.append(index.Served(filename=filename, sha256=store.add_file(path)))
+        served.append(index.ServedFile(filename=filename, sha256=store.add_file(path)))
         path.unlink()
-    index.publish(index.described(served, store), store)
+    index.publish(index.describe(served, store), store)
     store.close()
     return {one.filename: one.sha256 for one in served}
 
@@ -189,7 +189,7 @@ def offer(wheelhouse: Path, target: str) -> dict[str, str]:
     """Upload in this process, with credentials from its environment, and return what became of each file."""
     store = Store(wheelhouse)
     try:
-        done = upload.upload(store, upload.target(target), print, threading.Event())
+        done = upload.upload(store, upload.find_target(target), print, threading.Event())
     finally:
         store.close()
     return {one.filename: one.outcome.value for one in done}
@@ -213,7 +213,7 @@ def test_files_arrive_whole_and_once_though_connections_are_cut(
         store = Store(wheelhouse)
         wanted = {
             entry.filename: entry.sha256
-            for files in index.current(store)["simple"].values()
+            for files in index.current_manifests(store)["simple"].values()
             for entry in files
         }
         store.close()

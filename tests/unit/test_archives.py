@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.engine import archives
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 
 
 def test_files_come_out_as_they_went_in(tmp_path: Path):
@@ -46,5 +46,5 @@ def test_links_and_devices_stay_behind():
 
 
 def test_an_answer_without_end_is_cut():
-    with pytest.raises(CannotTellError, match="/result is larger than 512 MiB"):
+    with pytest.raises(InfrastructureError, match="/result is larger than 512 MiB"):
         archives.unpack((bytes(64 << 20) for _ in range(100)), "/result")

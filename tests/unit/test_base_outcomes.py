@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from builder.judge.bases import Outcome, outcomes
+from builder.judge.bases import BaseOutcome, judge_bases
 from builder.store.evidence import Evidence
-from builder.store.evidence import Outcome as Told
+from builder.store.evidence import JobOutcome as Told
 
 MODULE = {
     "module": "foo",
@@ -24,20 +24,20 @@ def load(**abis: dict[str, Any]) -> Evidence:
 @pytest.mark.parametrize(
     ("evidence", "outcome"),
     [
-        (load(cp314=GOOD), Outcome.IMPORTS),
-        (load(cp314={**GOOD, "install": "no"}), Outcome.FAILS),
+        (load(cp314=GOOD), BaseOutcome.IMPORTS),
+        (load(cp314={**GOOD, "install": "no"}), BaseOutcome.FAILS),
         (
             load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no", "gil": {}}]}),
-            Outcome.FAILS,
+            BaseOutcome.FAILS,
         ),
-        (load(cp314={**GOOD, "missing": ["bar"]}), Outcome.FAILS),
-        (load(cp314={**GOOD, "claimed": False}), Outcome.NOT_CLAIMED),
-        (load(cp314t=GOOD), Outcome.NO_WHEEL),
-        (UNTOLD, Outcome.UNDETERMINED),
+        (load(cp314={**GOOD, "missing": ["bar"]}), BaseOutcome.FAILS),
+        (load(cp314={**GOOD, "claimed": False}), BaseOutcome.NOT_CLAIMED),
+        (load(cp314t=GOOD), BaseOutcome.NO_WHEEL),
+        (UNTOLD, BaseOutcome.UNDETERMINED),
     ],
 )
-def test_what_importing_showed(evidence: Evidence, outcome: Outcome):
-    assert outcomes({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {
+def test_what_importing_showed(evidence: Evidence, outcome: BaseOutcome):
+    assert judge_bases({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {
         "debian-13": outcome
     }
 
@@ -45,7 +45,7 @@ def test_what_importing_showed(evidence: Evidence, outcome: Outcome):
 def test_of_several_wheels_the_one_that_fails_tells_and_one_that_imports_is_enough():
     good, bad = load(cp314=GOOD), load(cp314={**GOOD, "install": "no"})
     newer = load(cp314={**GOOD, "claimed": False})
-    found = outcomes(
+    found = judge_bases(
         {("a", "x"): good, ("b", "x"): bad, ("a", "y"): newer, ("b", "y"): good, ("a", "z"): load(), ("b", "z"): newer}, "cp314", "foo",
     )  # fmt: skip
-    assert found == {"x": Outcome.FAILS, "y": Outcome.IMPORTS, "z": Outcome.NOT_CLAIMED}
+    assert found == {"x": BaseOutcome.FAILS, "y": BaseOutcome.IMPORTS, "z": BaseOutcome.NOT_CLAIMED}

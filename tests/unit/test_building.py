@@ -27,7 +27,9 @@ def source(name: str, version: str = "1.0", **more) -> Source:
 
 def linked(stated: dict[str, tuple[str, ...]], *more: Source) -> dict[str, Source]:
     found = {name: source(name) for name in stated} | {one.name: one for one in more}
-    return build_requirements.linked(found, {name: stated.get(name, ()) for name in found}, PYTHON)
+    return build_requirements.link_build_requirements(
+        found, {name: stated.get(name, ()) for name in found}, PYTHON
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,13 +110,13 @@ def test_requirements_are_read_from_the_sdist(
     tmp_path: Path, files: dict[str, str], stated: tuple[str, ...], kind: str
 ):
     path = packed(tmp_path, files, kind)
-    assert build_requirements.stated(path, path.name) == stated
+    assert build_requirements.read_build_requirements(path, path.name) == stated
 
 
 def test_what_is_no_archive_states_nothing(tmp_path: Path):
     path = tmp_path / "hammer-1.0.tar.gz"
     path.write_bytes(b"no archive")
-    assert build_requirements.stated(path, path.name) == ()
+    assert build_requirements.read_build_requirements(path, path.name) == ()
 
 
 def test_an_sdist_is_read_once(tmp_path: Path):
@@ -129,14 +131,14 @@ def test_an_sdist_is_read_once(tmp_path: Path):
             "plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")
         ),
     }
-    again = build_requirements.with_builds(found, store, PYTHON)
+    again = build_requirements.add_build_requirements(found, store, PYTHON)
     assert again["hammer"].builds_with == ("anvil",)
     assert again["plain"] == found["plain"]
     store.file(sha256).unlink()
-    assert build_requirements.with_builds(found, store, PYTHON) == again
+    assert build_requirements.add_build_requirements(found, store, PYTHON) == again
     store.close()
 
 
 def test_a_source_is_recorded_with_what_it_is_built_with():
     one = source("hammer", builds_with=("anvil",), circle=("a", "b", "a"))
-    assert Source.of(one.record()) == one
+    assert Source.from_record(one.record()) == one

@@ -49,18 +49,18 @@ def facts(**more: Any) -> dict[str, Any]:
     return {"claimed": True, "missing": [], "install": None, "modules": [{**probe, **more}]}
 
 
-def loaded(path: Path) -> read.Checked:
-    one = read.check(path)
+def loaded(path: Path) -> read.CheckedWheel:
+    one = read.check_wheel(path)
     crash = Finding(
         code="WF403", detail="it dies", where="planted", bases=("debian-12",), log="logs/load/x.log"
     )
-    return read.Checked(
-        path=one.path, facts=one.facts, findings=read.ordered((*one.findings, crash)), floors=one.floors,
+    return read.CheckedWheel(
+        path=one.path, facts=one.facts, findings=read.sort_findings((*one.findings, crash)), floors=one.floors,
         abis=one.abis, bases=one.bases,
-        loaded=(read.Loaded(abi="cp314t", base="debian-12", facts=facts()),),
+        loaded=(read.LoadResult(abi="cp314t", base="debian-12", facts=facts()),),
         not_loaded=(
-            read.NotLoaded(abi="cp314t", base="debian-13", reason="the archive is silent"),
-            read.NotLoaded(abi="cp314t", base="ubuntu-24.04", reason="the archive is silent"),
+            read.SkippedLoad(abi="cp314t", base="debian-13", reason="the archive is silent"),
+            read.SkippedLoad(abi="cp314t", base="ubuntu-24.04", reason="the archive is silent"),
         ),
     )  # fmt: skip
 
@@ -76,7 +76,9 @@ def test_json_fits_the_published_schema(tmp_path: Path):
 
 def test_json_of_a_loaded_wheel_fits_the_published_schema(tmp_path: Path):
     document = json.loads(
-        check_document.make([loaded(wheel(tmp_path))], static=False).model_dump_json()
+        check_document.make_check_document(
+            [loaded(wheel(tmp_path))], static=False
+        ).model_dump_json()
     )
     jsonschema.validate(document, SCHEMA)
     (one,) = document["wheels"]
@@ -137,6 +139,6 @@ def test_a_matrix_says_for_which_bases_and_interpreters(tmp_path: Path):
 def test_a_wheel_for_another_platform_claims_no_base(tmp_path: Path, platform: str):
     path = tmp_path / planted.name_of(platform=platform)
     path.write_bytes(planted.pack(planted.members(b"\x7fELF", tags=(f"cp314-cp314-{platform}",))))
-    found = read.check(path)
+    found = read.check_wheel(path)
     assert found.bases == ()
-    assert load.not_loaded(found, BASES, tuple(TABLE.abis.values()), "why") == ()
+    assert load.skip_loads(found, BASES, tuple(TABLE.abis.values()), "why") == ()

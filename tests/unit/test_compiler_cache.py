@@ -33,5 +33,5 @@ wheelfarm-limits: processes-refused=0 memory-kills=0 memory-peak-bytes=1
 wheelfarm-compiler-cache: hits=3 misses=1
 """
 
-    assert compiler_cache.uses(printed) == {"hits": 3, "misses": 1}
-    assert compiler_cache.uses("gcc -c one.c") == {}
+    assert compiler_cache.read_statistics(printed) == {"hits": 3, "misses": 1}
+    assert compiler_cache.read_statistics("gcc -c one.c") == {}

@@ -6,7 +6,7 @@ from packaging.requirements import Requirement
 
 from builder import index
 from builder.index import constraints, policy
-from builder.judge.package import Judged, Judgement
+from builder.judge.package import JudgedPackage, Judgement
 from builder.sources import Source
 from builder.store.store import Store
 from builder.verdicts import Verdict
@@ -19,7 +19,7 @@ PURE = ("pure-3.0-py3-none-any.whl", "pure-3.1-py3-none-any.whl")
 
 
 def manifest(*filenames: str) -> index.Manifest:
-    return index.manifest(index.Entry(filename=name, sha256=name) for name in filenames)
+    return index.make_manifest(index.Entry(filename=name, sha256=name) for name in filenames)
 
 
 def rendered(*filenames: str, **remarks: dict[str, str]) -> dict[str, list[str]]:
@@ -80,8 +80,8 @@ def test_remarks_are_of_verdicts_that_are_not_plainly_good():
         "cp314": Judgement(abi="cp314", verdict=Verdict.COMPATIBLE, reason="all is well"),
         "cp314t": Judgement(abi="cp314t", verdict=Verdict.GIL_REQUIRED, reason="foo does it"),
     }
-    judged = Judged(name="foo", version="1.0", source=source, abis=abis)
-    assert policy.remarks([judged]) == {"cp314t": {"foo": "gil-required: foo does it"}}
+    judged = JudgedPackage(name="foo", version="1.0", source=source, abis=abis)
+    assert policy.collect_remarks([judged]) == {"cp314t": {"foo": "gil-required: foo does it"}}
 
 
 def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
@@ -89,7 +89,7 @@ def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
     path = tmp_path / "incoming"
     for number, served in enumerate(([GIL, FREE], [GIL])):
         path.write_text(str(number))
-        content = index.manifest(
+        content = index.make_manifest(
             index.Entry(filename=name, sha256=store.add_file(path)) for name in served
         )
         refused = [
@@ -97,7 +97,7 @@ def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
                 filename=FREE, sha256=store.add_file(path), yanked="racy on cp314t: it races"
             )
         ]
-        quarantine = index.manifest(refused if FREE not in served else [])
+        quarantine = index.make_manifest(refused if FREE not in served else [])
         index.publish(content, store, quarantine)
         constraints.write(content, ["cp314", "cp314t"], {}, store.wheelhouse)
     folder = store.wheelhouse / constraints.FOLDER

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from builder.config import catalog, matrix
 from builder.judge import remedies
-from builder.judge.apt_contents import Hit, Search, Want
-from builder.store.evidence import Evidence, Outcome
+from builder.judge.apt_contents import ContentsSearch, Hit, MissingDependency
+from builder.store.evidence import Evidence, JobOutcome
 
 INDEX = """\
 bin/zcat                                                utils/gzip
@@ -27,9 +27,9 @@ usr/share/doc/libxml2-dev/README                        libdevel/libxml2-dev
 
 
 def found(kind: str, name: str, index: str = INDEX) -> tuple[Hit, ...]:
-    search = Search([Want(kind=kind, name=name)])
+    search = ContentsSearch([MissingDependency(kind=kind, name=name)])
     search.read(index.splitlines(keepends=True))
-    return search.found().get(Want(kind=kind, name=name), ())
+    return search.results().get(MissingDependency(kind=kind, name=name), ())
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ BASES = st.sampled_from(sorted(catalog.load().bases))
 
 @given(st.dictionaries(BASES, st.lists(NAMES, max_size=3).map(tuple), min_size=1, max_size=4))
 def test_the_apt_line_means_what_was_found(wanted: dict[str, tuple[str, ...]]):
-    line = remedies.apt_line(wanted)
+    line = remedies.render_apt_line(wanted)
     package = matrix.parse(tomllib.loads(f"[packages.foo]\n{line}"), Path("matrix.toml")).packages[
         "foo"
     ]
     for name, packages in wanted.items():
-        assert package.apt_on(catalog.load().bases[name]) == tuple(sorted(set(packages)))
+        assert package.apt_packages(catalog.load().bases[name]) == tuple(sorted(set(packages)))
 
 
 def looked_up(*packages: str, unknown: tuple[str, ...] = ()) -> Evidence:
@@ -109,17 +109,17 @@ def looked_up(*packages: str, unknown: tuple[str, ...] = ()) -> Evidence:
 def test_what_the_matrix_has_already_stays_in_the_line():
     system = {"debian-12": ("libold-dev",), "ubuntu-24.04": ("libold-dev",)}
     both = {"debian-12": looked_up("libnew-dev"), "ubuntu-24.04": looked_up("libnew-dev")}
-    assert 'set apt = ["libnew-dev", "libold-dev"] in [packages.foo]' in remedies.advice(
+    assert 'set apt = ["libnew-dev", "libold-dev"] in [packages.foo]' in remedies.suggest_remedy(
         "foo", "", "debian-12", system, both
     )
     names = {"debian-12": looked_up("libnew-dev"), "ubuntu-24.04": looked_up("libnewer-dev")}
-    text = remedies.advice("foo", "", "ubuntu-24.04", system, names)
+    text = remedies.suggest_remedy("foo", "", "ubuntu-24.04", system, names)
     assert '"ubuntu-24.04" = ["libnewer-dev", "libold-dev"]' in text
     assert "libnewer-dev has /usr/include/libnewer-dev.h" in text
 
 
 def test_what_no_package_has_is_said():
-    text = remedies.advice(
+    text = remedies.suggest_remedy(
         "foo", "hint", "debian-12", {}, {"debian-12": looked_up(unknown=("made.h",))}
     )
     assert "no package of debian-12 has made.h" in text
@@ -129,9 +129,11 @@ def test_an_archive_that_does_not_answer_leaves_the_hint():
     silent = Evidence(
         key="",
         job="remedy:foo@debian-12",
-        outcome=Outcome.UNDETERMINED,
+        outcome=JobOutcome.UNDETERMINED,
         reason="the archive is silent",
     )
-    text = remedies.advice("foo", "use apt-file search x.h", "debian-12", {}, {"debian-12": silent})
+    text = remedies.suggest_remedy(
+        "foo", "use apt-file search x.h", "debian-12", {}, {"debian-12": silent}
+    )
     assert text == "use apt-file search x.h (the archive is silent)"
-    assert remedies.advice("foo", "hint", "debian-12", {}, {}) == "hint"
+    assert remedies.suggest_remedy("foo", "hint", "debian-12", {}, {}) == "hint"

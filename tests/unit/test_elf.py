@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.inside.elf import Elf, ElfError
-from builder.inside.objects import Objects
-from builder.inside.wheelfile import Wheel
+from builder.inside.audit.elf import Elf, ElfError
+from builder.inside.audit.objects import Objects
+from builder.inside.audit.wheelfile import Wheel
 
 SMALL = next(
     path

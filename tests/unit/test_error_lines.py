@@ -6,7 +6,7 @@ import pytest
 
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import explain
-from builder.judge.apt_contents import wants_of
+from builder.judge.apt_contents import parse_missing
 
 LOGS = Path(__file__).parent / "buildlogs"
 
@@ -96,7 +96,9 @@ def test_the_first_error_and_what_is_missing(name: str):
     failure = why((LOGS / f"{name}.log").read_text())
     assert failure.code == code
     assert error in failure.error
-    assert ", ".join(f"{want.kind} {want.name}" for want in wants_of(failure.missing)) == missing
+    assert (
+        ", ".join(f"{want.kind} {want.name}" for want in parse_missing(failure.missing)) == missing
+    )
 
 
 @pytest.mark.parametrize("name", ["cython-cimport", "setuptools-build-import"])

@@ -6,17 +6,17 @@ from typing import Any, cast
 
 import pytest
 
-from builder.errors import CannotTellError, Interrupted
+from builder.errors import InfrastructureError, Interrupted
 from builder.execute import LocalExecutor
-from builder.jobs.images.proxy import MEANS
+from builder.jobs.images.proxy import ORDER_ONLY
 from builder.jobs.job import Job, Result, Tools
 from builder.plan.graph import Plan
-from builder.plan.resources import Room
+from builder.plan.resources import Resources
 from builder.store.evidence import Evidence
 from builder.store.hashing import digest
 from builder.store.store import Store
 
-ROOM = Room(cpus=2, memory_bytes=8 << 30)
+ROOM = Resources(cpus=2, memory_bytes=8 << 30)
 
 
 @dataclass
@@ -32,14 +32,16 @@ class Step:
     there: bool = True
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(self.id, self.salt, self.reads(inputs))
+        return digest(self.id, self.salt, self.key_inputs(inputs))
 
     def settings(self) -> Mapping[str, object]:
         return {"salt": self.salt}
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         return {
-            name: dict(evidence.facts) for name, evidence in inputs.items() if name not in MEANS
+            name: dict(evidence.facts)
+            for name, evidence in inputs.items()
+            if name not in ORDER_ONLY
         }
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
@@ -49,7 +51,7 @@ class Step:
             raise self.fails
         return Result(facts=dict(self.facts))
 
-    def present(self, evidence: Evidence, engine: object) -> bool:
+    def is_present(self, evidence: Evidence, engine: object) -> bool:
         return self.there
 
 
@@ -60,16 +62,16 @@ class Watcher:
     def say(self, text: str) -> None:
         return
 
-    def planned(self, jobs: int, known: int) -> None:
+    def on_plan(self, jobs: int, known: int) -> None:
         self.events.append(("planned", f"{jobs} {known}"))
 
-    def started(self, job: str) -> None:
+    def on_job_start(self, job: str) -> None:
         self.events.append(("started", job))
 
-    def said(self, job: str, text: str) -> None:
+    def on_job_message(self, job: str, text: str) -> None:
         return
 
-    def ended(self, evidence: Evidence, *, known: bool) -> None:
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         self.events.append(("known" if known else "ended", evidence.job))
 
 
@@ -110,14 +112,14 @@ def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
 
 def test_what_is_known_stays_known_without_the_means_that_made_it(store: Store):
     ran: list[str] = []
-    (means,) = MEANS
+    (means,) = ORDER_ONLY
     index = Step(means, ran)
     built = Step("build:a", ran, (means,))
     run(store, index, built)
-    index.salt, index.fails = "of another day", CannotTellError("no network")
+    index.salt, index.fails = "of another day", InfrastructureError("no network")
     found = run(store, index, built, Step("build:b", ran, (means,)))
     assert ran == [means, "build:a", means]
-    assert {job: evidence.determined for job, evidence in found.items()} == {
+    assert {job: evidence.is_determined for job, evidence in found.items()} == {
         means: False, "build:a": True, "build:b": False,
     }  # fmt: skip
 
@@ -174,14 +176,14 @@ def test_a_changed_input_runs_just_what_stands_on_it(store: Store):
 def test_what_cannot_be_told_reaches_its_dependents_and_no_others(store: Store):
     ran: list[str] = []
     steps = (
-        Step("image:a", ran, fails=CannotTellError("the archive is silent")),
+        Step("image:a", ran, fails=InfrastructureError("the archive is silent")),
         Step("build:b", ran, ("image:a",)),
         Step("build:c", ran),
     )
     ended = run(store, *steps)
-    assert not ended["build:b"].determined
+    assert not ended["build:b"].is_determined
     assert ended["build:b"].reason == "the archive is silent"
-    assert ended["build:c"].determined
+    assert ended["build:c"].is_determined
     ran.clear()
     run(store, *steps)
     assert ran == ["image:a"]  # asked again, the rest is known
@@ -192,7 +194,7 @@ def test_a_mistake_in_a_job_is_no_verdict_and_stops_no_other(store: Store):
     ended = run(store, Step("build:a", ran, fails=ZeroDivisionError("oh")), Step("build:b", ran))
     assert "a mistake in the farm itself: ZeroDivisionError" in ended["build:a"].reason
     assert (store.wheelhouse / ended["build:a"].log).read_text().count("ZeroDivisionError") == 1
-    assert ended["build:b"].determined
+    assert ended["build:b"].is_determined
 
 
 def test_an_image_that_is_gone_is_made_again_only_if_something_needs_it(store: Store):

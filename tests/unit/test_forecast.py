@@ -6,16 +6,16 @@ import pytest
 
 from builder.config import catalog, matrix
 from builder.config.matrix import Package
-from builder.jobs.job import asked
+from builder.jobs.job import hash_key_parts
 from builder.plan import forecast, graph
-from builder.plan.forecast import GONE, NEVER, OLD, Expected, Forecast
-from builder.plan.resources import Room
+from builder.plan.forecast import NEVER_RAN, OLDER_FARM, OUTPUT_MISSING, Forecast, PendingJob
+from builder.plan.resources import Resources
 from builder.report.terminal import plan as report
 from builder.sources import Source
 from builder.store.evidence import Evidence
 
 MATRIX = "[farm]\nbases = ['debian-12']\n[packages.foo]\n[packages.bar]\n"
-ROOM = Room(cpus=2, memory_bytes=8 << 30)
+ROOM = Resources(cpus=2, memory_bytes=8 << 30)
 BUILD = "build:foo@debian-12"
 
 
@@ -37,7 +37,7 @@ def made(
         )
         for name in loaded.packages
     }
-    return graph.make(loaded, found, {"foo": patches}, catalog.load(), Package())
+    return graph.make_plan(loaded, found, {"foo": patches}, catalog.load(), Package())
 
 
 def ran(planned: graph.Plan) -> dict[str, Evidence]:
@@ -67,12 +67,12 @@ def forecast_of(
     ended = ran(before) if before else {}
     by_key = {one.key: one for one in ended.values() if one.job != lost}
     last = {
-        job.id: asked(job, {need: ended[need] for need in job.needs})
+        job.id: hash_key_parts(job, {need: ended[need] for need in job.needs})
         for job in (before.jobs.values() if before else ())
     }
-    return forecast.make(
+    return forecast.make_forecast(
         after,
-        after.outlook(lambda _, key: by_key.get(key)),
+        after.find_evidence(lambda _, key: by_key.get(key)),
         remembering(last),
         recorded or {},
         {},
@@ -80,24 +80,24 @@ def forecast_of(
     )
 
 
-def of(told: Forecast, job: str) -> Expected:
-    return next(one for one in told.to_run if one.job == job)
+def of(told: Forecast, job: str) -> PendingJob:
+    return next(one for one in told.pending if one.job == job)
 
 
 def test_where_nothing_changed_nothing_runs():
     told = forecast_of(made(), made("# a comment\n" + MATRIX))
-    assert told.to_run == ()
+    assert told.pending == ()
     assert told.seconds == told.work_s == 0
     assert (
-        list(report.lines(told, ROOM))[-1]
-        == f"{len(told.known)} jobs: {len(told.known)} known, 0 to run"
+        list(report.render_lines(told, ROOM))[-1]
+        == f"{len(told.up_to_date)} jobs: {len(told.up_to_date)} known, 0 to run"
     )
 
 
 def test_a_first_run_runs_everything_since_it_never_ran():
     told = forecast_of(made())
-    assert all(NEVER in one.why for one in told.to_run)
-    assert told.known == ()
+    assert all(NEVER_RAN in one.reasons for one in told.pending)
+    assert told.up_to_date == ()
     assert 0 < told.seconds <= told.work_s
 
 
@@ -119,13 +119,15 @@ def test_a_first_run_runs_everything_since_it_never_ran():
 def test_what_changed_is_named(after: graph.Plan, why: tuple[str, ...]):
     told = forecast_of(after, made())
     build = of(told, BUILD)
-    assert build.why[: len(why)] == why
+    assert build.reasons[: len(why)] == why
     assert all(
-        "foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.to_run
+        "foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.pending
     )
     audit = of(told, "audit:foo@debian-12")
-    assert (audit.why, audit.after) == ((), (BUILD,))
-    assert f"run  {BUILD}  (changed: {', '.join(build.why)}" in "\n".join(report.lines(told, ROOM))
+    assert (audit.reasons, audit.waits_for) == ((), (BUILD,))
+    assert f"run  {BUILD}  (changed: {', '.join(build.reasons)}" in "\n".join(
+        report.render_lines(told, ROOM)
+    )
 
 
 @pytest.mark.parametrize("changed", ["foo", "bar"])
@@ -133,7 +135,7 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
     before = made(chained=True)
     after = made(MATRIX.replace(f"{changed}]", f"{changed}]\nenv = {{ A = 1 }}"), chained=True)
     by_key = {one.key: one for one in ran(before).values()}
-    part = after.reached_by({changed})
+    part = after.affected_by({changed})
     assert (
         f"load:{changed}@debian-12/debian-12" in part.jobs,
         "load:bar@debian-12/debian-12" in part.jobs,
@@ -143,9 +145,9 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
     )
     assert changed == "foo" or "load:foo@debian-12/debian-12" not in part.jobs
     whole, quick = (
-        forecast.make(
+        forecast.make_forecast(
             after,
-            looked_at.outlook(lambda _, key: by_key.get(key)),
+            looked_at.find_evidence(lambda _, key: by_key.get(key)),
             remembering({}),
             {},
             {},
@@ -155,7 +157,7 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
         for looked_at in (after, part)
     )
     assert quick == whole
-    assert quick.to_run
+    assert quick.pending
 
 
 def test_code_inside_and_inputs_are_named():
@@ -163,39 +165,39 @@ def test_code_inside_and_inputs_are_named():
     job = planned.jobs["audit:foo@debian-12"]
     ended = ran(planned)
     inputs = {need: ended[need] for need in job.needs}
-    now = asked(job, inputs)
+    now = hash_key_parts(job, inputs)
     known = {known: one for known, one in ended.items() if known != job.id}
     for name in ("code inside the container", BUILD, "image:builder-debian-12"):
-        told = forecast.make(
+        told = forecast.make_forecast(
             planned, known, remembering({job.id: now | {name: "else"}}), {}, {}, ROOM
         )
-        assert [(one.job, one.why) for one in told.to_run] == [(job.id, (name,))]
+        assert [(one.job, one.reasons) for one in told.pending] == [(job.id, (name,))]
 
 
 def test_evidence_that_is_lost_or_old_is_told():
     told = forecast_of(made(), made(), lost=BUILD)
-    assert of(told, BUILD).why == (GONE,)
+    assert of(told, BUILD).reasons == (OUTPUT_MISSING,)
     planned = made()
-    told = forecast.make(planned, {}, lambda jobs: {job: {} for job in jobs}, {}, {}, ROOM)
-    assert {one.why for one in told.to_run} == {(OLD,)}
+    told = forecast.make_forecast(planned, {}, lambda jobs: {job: {} for job in jobs}, {}, {}, ROOM)
+    assert {one.reasons for one in told.pending} == {(OLDER_FARM,)}
 
 
 def test_it_takes_as_long_as_the_durations_on_record_say():
     before = made()
     after = made(foo="another")
-    pending = [one.job for one in forecast_of(after, before).to_run]
+    pending = [one.job for one in forecast_of(after, before).pending]
     recorded = {
         job: {"build": 100.0, "load": 7.0}.get(job.partition(":")[0], 1.0) for job in pending
     }
     told = forecast_of(after, before, recorded=recorded)
     assert told.seconds == 107.0
     assert told.work_s == sum(recorded.values())
-    assert report.record(told, ROOM)["expected"] == {
+    assert report.forecast_json(told, ROOM)["expected"] == {
         "seconds": 107.0,
         "work_seconds": told.work_s,
         "cpus": 2,
     }
-    assert report.record(told, ROOM)["why"] == {
+    assert report.forecast_json(told, ROOM)["why"] == {
         "sdist": 1,
         "what it needs runs first": len(pending) - 1,
     }

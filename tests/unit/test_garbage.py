@@ -8,7 +8,7 @@ import pytest
 
 from builder import index
 from builder.farm import garbage
-from builder.proxy.cache import Fetched, IndexCache
+from builder.proxy.cache import FetchedFile, IndexCache
 from builder.store.evidence import Evidence
 from builder.store.store import Store
 
@@ -54,8 +54,8 @@ def verdicts(store: Store, *names: str, findings: tuple[str, ...] = ()) -> None:
     (store.wheelhouse / "verdicts.json").write_text(json.dumps({"packages": packages}))
 
 
-def run_of(*keys: str, jobs: tuple[str, ...] = ()) -> garbage.Used:
-    return garbage.Used(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset())
+def run_of(*keys: str, jobs: tuple[str, ...] = ()) -> garbage.MatrixUsage:
+    return garbage.MatrixUsage(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset())
 
 
 def collect(
@@ -64,11 +64,11 @@ def collect(
     jobs: tuple[str, ...] = (),
     keep_days: float = 30,
     most_bytes: int | None = None,
-) -> garbage.Found:
-    found = garbage.find(
+) -> garbage.Garbage:
+    found = garbage.find_garbage(
         store, run_of(*used, jobs=jobs), now=NOW, keep_days=keep_days, most_bytes=most_bytes
     )
-    garbage.remove(found, store)
+    garbage.remove_garbage(found, store)
     return found
 
 
@@ -93,7 +93,8 @@ def test_what_snapshots_serve_stays(store: Store):
     metadata = add(store, "METADATA")
     for name, sha256 in zip(names, wheels, strict=True):
         index.publish(
-            index.manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)]), store
+            index.make_manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)]),
+            store,
         )
     loose = add(store, "nobody's")
     for path in (store.folder / "files").rglob("*"):
@@ -101,7 +102,7 @@ def test_what_snapshots_serve_stays(store: Store):
     collect(store)
     assert store.all_files() == {*wheels, metadata}
     assert loose not in store.all_files()
-    assert index.rollback(store).changed["simple"] == ("foo",)
+    assert index.rollback(store).changed_projects["simple"] == ("foo",)
 
 
 def test_sources_that_were_resolved_stay(store: Store):
@@ -112,14 +113,14 @@ def test_sources_that_were_resolved_stay(store: Store):
     store._database.execute("UPDATE resolutions SET recorded_at = 0")
     collect(store)
     assert store.all_files() == {sdist}
-    assert store.resolution("sources", None) is not None
-    assert store.resolution("page", None) is None
+    assert store.get_resolution("sources", None) is not None
+    assert store.get_resolution("page", None) is None
 
 
 def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     cache = IndexCache(store.folder / "index")
     kept, loose, young = (
-        Fetched(
+        FetchedFile(
             project="tool",
             entry={
                 "filename": name,
@@ -136,18 +137,18 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     half.write_text("half")
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
     same = add(store, loose.filename)  # the farm has this file for a reason of its own, too
-    index.publish(index.manifest([index.Entry(filename=name, sha256=same)]), store)
+    index.publish(index.make_manifest([index.Entry(filename=name, sha256=same)]), store)
     assert same == loose.sha256
     store.add_distributions([(same, "", ">=3.9")])
     cache.write_lock("build:gone@x", [loose])
     os.utime(cache.folder / "locks/build/gone@x.json", (0, 0))
     collect(store, jobs=("build:foo@x",))
-    assert cache.lock("build:gone@x") is None
+    assert cache.read_lock("build:gone@x") is None
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
         kept.filename, young.filename,
     ]  # fmt: skip
     assert not half.exists()
-    assert cache.lock("build:foo@x") == {"tool": [kept.entry]}
+    assert cache.read_lock("build:foo@x") == {"tool": [kept.entry]}
     assert store.all_files() == {same}
     assert store._database.execute(
         "SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)
@@ -179,10 +180,10 @@ def test_a_size_bounds_what_nothing_refers_to(store: Store):
     kept = record(store, "1" * 64, "build:foo@x", 90, "x" * 5000)
     older = record(store, "2" * 64, "build:gone@x", 3, "y" * 1000)
     newer = record(store, "3" * 64, "build:other@x", 2, "z" * 1000)
-    found = garbage.find(store, run_of(), now=NOW, keep_days=30, most_bytes=6500)
-    assert {piece.path.name for piece in found.pieces} >= {older}
+    found = garbage.find_garbage(store, run_of(), now=NOW, keep_days=30, most_bytes=6500)
+    assert {piece.path.name for piece in found.files} >= {older}
     assert store.all_files() == {kept, older, newer}  # nothing is removed while it is looked for
-    garbage.remove(found, store)
+    garbage.remove_garbage(found, store)
     assert store.all_files() == {kept, newer}
     assert store.get("2" * 64) is None
     assert store.get("3" * 64) is not None
@@ -203,11 +204,11 @@ def test_an_image_goes_with_its_evidence(store: Store):
     image("4" * 64, "image:verify-x", 5, "verify:same")
     image("5" * 64, "image:builder-y", 90, "nobody's")
     image("6" * 64, "image:builder-y", 5, "young")
-    found = garbage.find(
+    found = garbage.find_garbage(
         store, run_of(jobs=("image:builder-x",)), now=NOW, keep_days=30, most_bytes=None
     )
     assert found.images == {"1" * 64: "builder:old", "5" * 64: "nobody's"}
-    garbage.remove(found, store, images=False)
+    garbage.remove_garbage(found, store, images=False)
     assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [
         False,
         False,
@@ -216,7 +217,7 @@ def test_an_image_goes_with_its_evidence(store: Store):
         False,
         False,
     ]
-    garbage.remove(found, store)
+    garbage.remove_garbage(found, store)
     assert [store.get(str(number) * 64) is None for number in range(1, 7)] == [
         True,
         False,
@@ -243,7 +244,7 @@ def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
 
 def test_listings_without_a_snapshot_are_forgotten(store: Store):
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
-    index.publish(index.manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
+    index.publish(index.make_manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
     store._database.execute("INSERT INTO listings VALUES ('old', '[]')")
     collect(store)
     assert [key for (key,) in store._database.execute("SELECT digest FROM listings")] != ["old"]

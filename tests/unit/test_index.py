@@ -47,7 +47,7 @@ FREE = "foo_bar-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl"
 
 def test_pages_name_every_file_with_its_hash(store: Store):
     one = entry(store, GIL, requires_python=">=3.9")
-    index.publish(index.manifest([one, entry(store, FREE, "y")]), store)
+    index.publish(index.make_manifest([one, entry(store, FREE, "y")]), store)
     root = store.wheelhouse / "simple"
     assert [link["href"] for link in links(root / "index.html")] == ["foo-bar/"]
     found = links(root / "foo-bar" / "index.html")
@@ -62,18 +62,18 @@ def test_pages_name_every_file_with_its_hash(store: Store):
 
 def test_of_two_files_with_one_name_the_first_is_served(store: Store):
     first, second = entry(store, GIL, "first"), entry(store, GIL, "second")
-    index.publish(index.manifest([first, second]), store)
+    index.publish(index.make_manifest([first, second]), store)
     assert (store.wheelhouse / "simple/foo-bar" / GIL).read_text() == "first"
 
 
 def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
     index.publish(
-        index.manifest(
+        index.make_manifest(
             [entry(store, GIL), entry(store, FREE), entry(store, "gone-1-py3-none-any.whl")]
         ),
         store,
     )
-    index.publish(index.manifest([entry(store, GIL, "new")]), store)
+    index.publish(index.make_manifest([entry(store, GIL, "new")]), store)
     root = store.wheelhouse / "simple"
     assert sorted(path.name for path in root.iterdir()) == [
         ".published",
@@ -87,7 +87,7 @@ def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
 
 
 def test_publishing_the_same_again_writes_nothing(store: Store):
-    content = index.manifest([entry(store, GIL)])
+    content = index.make_manifest([entry(store, GIL)])
     index.publish(content, store)
     root = store.wheelhouse / "simple"
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
@@ -97,14 +97,14 @@ def test_publishing_the_same_again_writes_nothing(store: Store):
 
 def test_names_are_escaped(store: Store):
     one = entry(store, GIL, requires_python='>=3"><script>')
-    page = dict(index.pages(index.manifest([one])))["simple/foo-bar/index.html"]
+    page = dict(index.render_pages(index.make_manifest([one])))["simple/foo-bar/index.html"]
     assert "<script>" not in page
 
 
 def test_a_path_never_gets_another_content(store: Store):
     seen: dict[str, str] = {}
     for content in ("a", "b", "a", "c", "b"):
-        index.publish(index.manifest([entry(store, GIL, content)]), store)
+        index.publish(index.make_manifest([entry(store, GIL, content)]), store)
         root = store.wheelhouse / "simple/foo-bar"
         (link,) = links(root / "index.html")
         path = str(link["href"]).partition("#")[0]

@@ -9,11 +9,11 @@ import pytest
 
 from builder.engine import archives
 from builder.engine.services import Service
-from builder.errors import CannotTellError, NoSpaceError
-from builder.proxy.cache import Fetched, IndexCache
+from builder.errors import InfrastructureError, NoSpaceError
+from builder.proxy.cache import FetchedFile, IndexCache
 
 
-def fetched(filename: str, content: bytes, project: str = "tool") -> Fetched:
+def fetched(filename: str, content: bytes, project: str = "tool") -> FetchedFile:
     hashes = {"sha256": hashlib.sha256(content).hexdigest()}
     entry = {
         "filename": filename,
@@ -21,7 +21,7 @@ def fetched(filename: str, content: bytes, project: str = "tool") -> Fetched:
         "core-metadata": True,
         "requires-python": ">=3.8",
     }
-    return Fetched(project=project, entry=entry)
+    return FetchedFile(project=project, entry=entry)
 
 
 def writing(content: bytes) -> Callable[[Path], object]:
@@ -52,7 +52,7 @@ def test_files_are_kept_with_what_the_index_said_of_them(cache: IndexCache):
 
 def test_what_was_damaged_on_its_way_is_not_kept(cache: IndexCache):
     one = fetched("tool-1.0.tar.gz", b"one")
-    with pytest.raises(CannotTellError, match="damaged"):
+    with pytest.raises(InfrastructureError, match="damaged"):
         cache.add(one, writing(b"another"))
     assert not cache.file(one.sha256).exists()
     assert cache.entries() == {}
@@ -76,11 +76,11 @@ def test_a_full_disk_is_told_as_that(cache: IndexCache, tmp_path: Path):
 
 
 def test_a_lock_holds_the_files_that_were_fetched(cache: IndexCache, tmp_path: Path):
-    assert cache.lock("build:foo@debian-12") is None
+    assert cache.read_lock("build:foo@debian-12") is None
     other = fetched("other-1.0-py3-none-any.whl", b"other", "other")
     cache.write_lock("build:foo@debian-12", [fetched("tool-1.0.tar.gz", b"one"), other])
     assert (tmp_path / "index/locks/build/foo@debian-12.json").exists()
-    lock = cache.lock("build:foo@debian-12")
+    lock = cache.read_lock("build:foo@debian-12")
     assert lock is not None
     assert {
         project: [entry["filename"] for entry in entries] for project, entries in lock.items()
@@ -90,7 +90,7 @@ def test_a_lock_holds_the_files_that_were_fetched(cache: IndexCache, tmp_path: P
     }
     cache.write_lock("build:bar@debian-12", [])
     assert (
-        cache.lock("build:bar@debian-12") == {}
+        cache.read_lock("build:bar@debian-12") == {}
     )  # it needed nothing, which is not the same as not to be known
 
 
@@ -99,7 +99,7 @@ def test_the_newest_files_that_fit_are_given(cache: IndexCache):
         one = fetched(f"tool-{place}.tar.gz", content)
         cache.add(one, writing(content))
         os.utime(cache.file(one.sha256), (place, place))
-    newest = [cache.file(sha256).read_bytes()[:1] for sha256 in cache.newest(115)]
+    newest = [cache.file(sha256).read_bytes()[:1] for sha256 in cache.newest_files(115)]
     assert newest == [b"3", b"2"]
 
 
@@ -110,8 +110,8 @@ def test_a_cache_takes_over_what_another_has_and_nothing_false(cache: IndexCache
         other.add(one, writing(content))
     other.write_lock("build:foo@debian-12", [good])
     other.file(false.sha256).write_bytes(b"changed on the way")
-    cache.take(other)
+    cache.merge_from(other)
     assert cache.file(good.sha256).read_bytes() == b"good"
     assert not cache.file(false.sha256).exists()
     assert [entry["filename"] for entry in cache.entries()["tool"]] == ["tool-1.0.tar.gz"]
-    assert cache.lock("build:foo@debian-12") == other.lock("build:foo@debian-12")
+    assert cache.read_lock("build:foo@debian-12") == other.read_lock("build:foo@debian-12")

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sessions import Sessions  # as the server imports them
-from upstream import Upstream
 
-from builder.inside.index import names
-from builder.inside.index.server import Handler, Server
-from builder.proxy.proxy import Visit, client_environment
+from builder.inside.proxy import names
+from builder.inside.proxy.server import Handler, Server
+from builder.inside.proxy.sessions import Sessions
+from builder.inside.proxy.upstream import Upstream
+from builder.proxy.proxy import SessionReport, client_environment
 
 
 def wheel(project: str, version: str, marker: str = "") -> bytes:
@@ -376,11 +376,15 @@ def test_nothing_that_arrives_stops_the_name_server(packet: bytes):
 
 
 def test_a_failure_after_a_silent_index_or_a_lock_that_lacks_something_tells_nothing():
-    assert Visit(asked=("files.example",)).undetermined() is None
-    silent = Visit(silent=("tool",)).undetermined()
+    assert SessionReport(refused_hosts=("files.example",)).infrastructure_error() is None
+    silent = SessionReport(unanswered=("tool",)).infrastructure_error()
     assert silent is not None
     assert (silent.code, "did not give tool" in str(silent)) == ("WF106", True)
-    unlocked = Visit(silent=("tool",)).joined(Visit(unlocked=("another",))).undetermined()
+    unlocked = (
+        SessionReport(unanswered=("tool",))
+        .merge(SessionReport(missing_from_lock=("another",)))
+        .infrastructure_error()
+    )
     assert unlocked is not None
     assert (unlocked.code, "--locked: nothing is recorded of another" in str(unlocked)) == (
         "WF903",

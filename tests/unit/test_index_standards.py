@@ -35,8 +35,8 @@ def entries(draw: st.DrawFn) -> index.Entry:
 
 
 def pages(found: list[index.Entry]) -> tuple[index.Manifest, dict[str, str]]:
-    content = index.manifest(found)
-    return content, dict(index.pages(content))
+    content = index.make_manifest(found)
+    return content, dict(index.render_pages(content))
 
 
 @given(st.lists(entries(), max_size=8))

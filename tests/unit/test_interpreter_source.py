@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from builder.config.catalog import Release
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.images import cpython
 from tests.unit.local_index import serving
 
@@ -33,21 +33,21 @@ def release(url: str) -> Release:
 
 def test_the_cache_folder_comes_first(folders: tuple[Path, Path]):
     (folders[0] / "Python-3.99.0.tar.xz").write_bytes(CONTENT)
-    assert cpython.fetch(release("http://127.0.0.1:9/"), lambda _: None).parent == folders[0]
+    assert cpython.fetch_source(release("http://127.0.0.1:9/"), lambda _: None).parent == folders[0]
 
 
 def test_then_the_network_and_the_download_is_kept(folders: tuple[Path, Path], tmp_path: Path):
     (tmp_path / "web" / "Python-3.99.0.tar.xz").write_bytes(CONTENT)
     with serving(tmp_path / "web") as (_, settings):
-        found = cpython.fetch(release(settings.url), lambda _: None)
+        found = cpython.fetch_source(release(settings.url), lambda _: None)
     assert found == folders[1] / "Python-3.99.0.tar.xz"
-    assert cpython.fetch(release("http://127.0.0.1:9/"), lambda _: None) == found
+    assert cpython.fetch_source(release("http://127.0.0.1:9/"), lambda _: None) == found
 
 
 def test_a_wrong_hash_is_refused_wherever_it_comes_from(folders: tuple[Path, Path], tmp_path: Path):
     for folder in (folders[0], tmp_path / "web"):
         (folder / "Python-3.99.0.tar.xz").write_bytes(b"something else")
-    with serving(tmp_path / "web") as (_, settings), pytest.raises(CannotTellError) as caught:
-        cpython.fetch(release(settings.url), lambda _: None)
+    with serving(tmp_path / "web") as (_, settings), pytest.raises(InfrastructureError) as caught:
+        cpython.fetch_source(release(settings.url), lambda _: None)
     assert str(caught.value).count("is refused: its sha256 is") == 2
     assert not (folders[1] / "Python-3.99.0.tar.xz").exists()

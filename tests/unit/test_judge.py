@@ -71,11 +71,13 @@ def test_a_good_wheel_has_no_finding():
     ],
 )
 def test_which_interpreters_take_a_wheel(filename: str, abis: tuple[str, ...]):
-    assert Subject.of(filename, {}, BASES, interfaces.load()).abis == abis
+    assert Subject.from_filename(filename, {}, BASES, interfaces.load()).abis == abis
 
 
 def test_only_bases_with_the_c_library_are_claimed():
-    subject = Subject.of("x-1-cp314-cp314-manylinux_2_39_x86_64.whl", {}, BASES, interfaces.load())
+    subject = Subject.from_filename(
+        "x-1-cp314-cp314-manylinux_2_39_x86_64.whl", {}, BASES, interfaces.load()
+    )
     assert [base.name for base in subject.bases] == ["debian-13", "ubuntu-24.04"]
 
 
@@ -115,7 +117,7 @@ def test_private_c_api_is_what_no_documentation_offers():
 def test_two_builds_are_compared():
     def subject(size: int, **more: Any) -> Subject:
         found = facts(f"cp314-cp314-{planted.PLATFORM}", size=size, **more)
-        return Subject.of(planted.name_of(), found, BASES, interfaces.load())
+        return Subject.from_filename(planted.name_of(), found, BASES, interfaces.load())
 
     old = subject(1000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}})
     new = subject(
@@ -179,7 +181,9 @@ def test_components_are_read_from_sboms(tmp_path: Path):
         ]
     }
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": json.dumps(document).encode()})
-    assert read.check(path).facts["components"] == [["libz", "1.3", "pkg:deb/debian/libz@1.3"]]
+    assert read.check_wheel(path).facts["components"] == [
+        ["libz", "1.3", "pkg:deb/debian/libz@1.3"]
+    ]
     assert "libz 1.3" in run(path).output
 
 
@@ -188,7 +192,7 @@ def test_components_are_read_from_sboms(tmp_path: Path):
 )
 def test_sboms_of_another_format_are_left_alone(tmp_path: Path, document: bytes):
     path = wheel(tmp_path, **{f"{planted.DIST_INFO}__sboms__a.json": document})
-    assert read.check(path).facts["components"] == []
+    assert read.check_wheel(path).facts["components"] == []
 
 
 def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
@@ -208,20 +212,20 @@ def test_abi3audit_is_asked_about_a_file_by_its_name_as_a_wheel(tmp_path: Path):
         )
     )
     name = "planted-1.0-cp39-abi3-manylinux_2_36_x86_64.whl"
-    assert abi3audit.claims(name)
-    assert abi3audit.objections(kept, name) == []
-    (broken,) = abi3audit.objections(tmp_path / "missing", name)
+    assert abi3audit.claims_stable_abi(name)
+    assert abi3audit.run_abi3audit(kept, name) == []
+    (broken,) = abi3audit.run_abi3audit(tmp_path / "missing", name)
     assert broken[:2] == ("WF303", name)
 
 
 def test_check_of_what_is_no_wheel(tmp_path: Path):
     named = tmp_path / "planted.whl"
     named.write_bytes(b"")
-    assert [finding.code for finding in read.check(named).findings] == ["WF305"]
+    assert [finding.code for finding in read.check_wheel(named).findings] == ["WF305"]
     with pytest.raises(read.NoWheelError, match="no such file"):
-        read.check(tmp_path / "missing.whl")
+        read.check_wheel(tmp_path / "missing.whl")
     with pytest.raises(read.NoWheelError, match="NAME==VERSION"):
-        read.upstream("../x", tmp_path, Store(tmp_path / "wheelhouse"))
+        read.download_upstream_wheels("../x", tmp_path, Store(tmp_path / "wheelhouse"))
 
 
 def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
@@ -236,5 +240,5 @@ def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
         + struct.pack("<II", len(directory), start)
         + b"\0\0"
     )
-    (finding,) = read.check(path).findings
+    (finding,) = read.check_wheel(path).findings
     assert (finding.code, "300000 members" in finding.detail) == ("WF306", True)

@@ -15,9 +15,9 @@ import pytest
 
 from builder.config import catalog, matrix
 from builder.config.catalog import Catalog
-from builder.config.effort import EFFORTS, Level
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
-from builder.jobs.job import asked
+from builder.jobs.job import hash_key_parts
 from builder.plan import graph as plan
 from builder.sources import Pure, Source
 from builder.store.evidence import Evidence
@@ -57,7 +57,7 @@ class Case:
     patches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: Catalog = field(default_factory=catalog.load)
     changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    effort: Level = Level.QUICK
+    effort: EffortLevel = EffortLevel.QUICK
     contents: Mapping[str, str] = field(default_factory=dict)
 
     def play(self) -> dict[str, tuple[str, dict[str, str]]]:
@@ -70,13 +70,15 @@ class Case:
             name: source(name, **{**links.get(name, {}), **self.changed.get(name, {})})
             for name in loaded.packages
         }
-        graph = plan.make(loaded, found, self.patches, self.tables, Package(), EFFORTS[self.effort])
+        graph = plan.make_plan(
+            loaded, found, self.patches, self.tables, Package(), EFFORTS[self.effort]
+        )
         ended: dict[str, Evidence] = {}
         played: dict[str, tuple[str, dict[str, str]]] = {}
         for job in graph.jobs.values():
             inputs = {need: ended[need] for need in job.needs}
             key = job.key(inputs)
-            played[job.id] = key, asked(job, inputs)
+            played[job.id] = key, hash_key_parts(job, inputs)
             wheels = (
                 {abi: f"{job.id}-{abi}.whl" for abi in loaded.abis}
                 if job.id.startswith("build:")
@@ -221,7 +223,7 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         Case(tables=rebased("debian-12", sanitizer=("clang-20",))),
         RACE | everything("race", "exercise"),
     ),
-    "the effort": (Case(effort=Level.STANDARD), everything("race", "exercise")),
+    "the effort": (Case(effort=EffortLevel.STANDARD), everything("race", "exercise")),
     "recipes": (
         Case(text=configured("recipes = ['user.Table(16)']")),
         of("user", "race", "exercise"),
@@ -259,10 +261,10 @@ FILES: dict[str, Callable[[], set[str]]] = {
     "matrix.toml": set,
     "images/policies.toml": set,
     "builder/report/terminal/verdicts.py": set,
-    "builder/inside/audit.py": lambda: everything("audit"),
-    "builder/inside/elf.py": lambda: everything("audit"),
-    "builder/inside/load.py": lambda: everything("load"),
-    "builder/inside/probe.py": lambda: everything("load"),
+    "builder/inside/audit/audit.py": lambda: everything("audit"),
+    "builder/inside/audit/elf.py": lambda: everything("audit"),
+    "builder/inside/load/load.py": lambda: everything("load"),
+    "builder/inside/load/probe.py": lambda: everything("load"),
     STRESS: lambda: everything("race", "exercise"),
     "images/canary.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
@@ -270,7 +272,7 @@ FILES: dict[str, Callable[[], set[str]]] = {
         {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")
     ),
     "images/index-tools.txt": lambda: INDEX,
-    "builder/inside/index/server.py": set,
+    "builder/inside/proxy/server.py": set,
     "images/limits.sh": lambda: IMAGES | INDEX | {"image:race-debian-12"} | everything(),
     "images/build-interpreter.sh": lambda: (
         IMAGES | INDEX | {"image:interpreters", "image:race-debian-12"} | everything()

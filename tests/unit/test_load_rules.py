@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from builder.judge.findings import CODES
+from builder.judge import codes as finding_codes
 from builder.judge.loads import findings
 from builder.verdicts import Severity, Verdict
 
@@ -81,8 +81,9 @@ def test_what_a_plain_import_raises_too_is_no_matter_of_the_condition(condition:
 
 def test_only_a_crash_that_an_ordinary_import_shares_or_that_needs_threads_forces_a_verdict():
     forced = {
-        code: CODES[code].verdict
-        for code in ("WF409", "WF410", "WF412", "WF413", "WF414", "WF415", "WF416", "WF507")
+        code: row.verdict
+        for code, row in finding_codes.load().items()
+        if code in {"WF409", "WF410", "WF412", "WF413", "WF414", "WF415", "WF416", "WF507"}
     }
     assert forced.pop("WF409") is Verdict.IMPORT_FAILURE
     assert forced.pop("WF413") is Verdict.THREAD_UNSAFE

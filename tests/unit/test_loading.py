@@ -13,7 +13,7 @@ from builder import host
 from builder.check import load as loading
 from builder.check import read as check
 from builder.config import catalog
-from builder.plan.resources import Room
+from builder.plan.resources import Resources
 from builder.store.store import Store
 from tests import planted
 from tests.unit.local_index import LocalIndex, serving
@@ -32,30 +32,34 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalInde
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[loading.Place]:
+def place(tmp_path: Path) -> Iterator[loading.LoadEnvironment]:
     store = Store(tmp_path / "wheelhouse")
     # Whatever asks this engine for anything fails: there is none.
-    yield loading.Place(
-        bases=BASES, abis=tuple(TABLE.abis.values()), engine=cast("Any", None), store=store, room=Room(cpus=1, memory_bytes=8 << 30)
+    yield loading.LoadEnvironment(
+        bases=BASES, abis=tuple(TABLE.abis.values()), engine=cast("Any", None), store=store, resources=Resources(cpus=1, memory_bytes=8 << 30)
     )  # fmt: skip
     store.close()
 
 
-def read(folder: Path, content: planted.Members, recorded: bytes | None = None) -> check.Checked:
+def read(
+    folder: Path, content: planted.Members, recorded: bytes | None = None
+) -> check.CheckedWheel:
     path = folder / planted.name_of()
     path.write_bytes(planted.pack(content, recorded))
-    return check.check(path)
+    return check.check_wheel(path)
 
 
-def load(one: check.Checked, place: loading.Place) -> check.Checked:
-    (told,) = loading.load([one], place, Watcher(), threading.Event())
+def load(one: check.CheckedWheel, place: loading.LoadEnvironment) -> check.CheckedWheel:
+    (told,) = loading.load_wheels([one], place, Watcher(), threading.Event())
     assert told.findings == one.findings
     assert told.loaded == ()
     return told
 
 
 @pytest.mark.usefixtures("index")
-def test_a_file_that_is_no_whole_wheel_is_never_loaded(tmp_path: Path, place: loading.Place):
+def test_a_file_that_is_no_whole_wheel_is_never_loaded(
+    tmp_path: Path, place: loading.LoadEnvironment
+):
     told = load(read(tmp_path, planted.members(b"text"), recorded=b""), place)
     assert {(one.abi, one.base) for one in told.not_loaded} == {
         ("cp314", "debian-12"),
@@ -66,7 +70,7 @@ def test_a_file_that_is_no_whole_wheel_is_never_loaded(tmp_path: Path, place: lo
 
 @pytest.mark.usefixtures("index")
 def test_a_wheel_without_what_it_requires_is_not_loaded_and_that_is_no_finding(
-    tmp_path: Path, place: loading.Place
+    tmp_path: Path, place: loading.LoadEnvironment
 ):
     content = planted.members(b"text")
     content[f"{planted.DIST_INFO}/METADATA"] += b"Requires-Dist: nobody-has-this>=3\n"
@@ -75,7 +79,7 @@ def test_a_wheel_without_what_it_requires_is_not_loaded_and_that_is_no_finding(
     assert "nothing satisfies nobody-has-this>=3" in told.not_loaded[0].reason
 
 
-def test_a_name_that_is_no_wheels_is_left_alone(tmp_path: Path, place: loading.Place):
+def test_a_name_that_is_no_wheels_is_left_alone(tmp_path: Path, place: loading.LoadEnvironment):
     path = tmp_path / "planted.whl"
     path.write_bytes(b"")
-    assert load(check.check(path), place).not_loaded == ()
+    assert load(check.check_wheel(path), place).not_loaded == ()

@@ -35,7 +35,7 @@ def refused(tmp_path: Path, name: str, content: str | bytes, selection: Selectio
 
 
 def wanted(file: DependencyFile) -> dict[str, str]:
-    return {one.name: one.specifier for one in file.wanted}
+    return {one.name: one.specifier for one in file.dependencies}
 
 
 def left_out(file: DependencyFile) -> dict[str, str]:
@@ -62,7 +62,7 @@ def own_tests_with_hashes_markers_includes_and_constraints(tmp_path: Path):
         "direct @ git+https://example.invalid/x.git\n",
     )
     assert wanted(file) == {"foo-bar": "==1.0", "base-package": ">=2"}
-    first, second = file.wanted
+    first, second = file.dependencies
     assert first.hashes == (f"sha256:{A}", f"sha256:{B}")
     assert first.extras == {"extra-one"}
     assert first.version == Version("1.0")
@@ -71,16 +71,16 @@ def own_tests_with_hashes_markers_includes_and_constraints(tmp_path: Path):
     assert [(one.name, one.specifier) for one in file.constraints] == [("urllib3", "<2")]
     assert set(left_out(file)) == {"old", "./here", "./wheels/local-1.0-py3-none-any.whl", "direct"}
     assert "python_version" in left_out(file)["old"]
-    assert not file.complete
+    assert not file.is_complete
     assert any("index of its own" in note for note in file.notes)
 
 
 def test_hashes_everywhere_make_requirements_complete(tmp_path: Path):
     line = f" --hash=sha256:{A}\n"
-    assert read(tmp_path, "requirements.txt", f"a==1{line}b==2{line}").complete
-    assert not read(tmp_path, "requirements.txt", f"a==1{line}b==2\n").complete
-    assert not read(tmp_path, "requirements.txt", f"a==1{line}b>=2{line}").complete
-    assert not read(tmp_path, "requirements.txt", "").complete
+    assert read(tmp_path, "requirements.txt", f"a==1{line}b==2{line}").is_complete
+    assert not read(tmp_path, "requirements.txt", f"a==1{line}b==2\n").is_complete
+    assert not read(tmp_path, "requirements.txt", f"a==1{line}b>=2{line}").is_complete
+    assert not read(tmp_path, "requirements.txt", "").is_complete
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ vcs = {{ type = "git", url = "https://example.invalid/x.git", commit-id = "{A}" 
 
 def test_a_pylock_is_complete_and_keeps_the_sdists_hash(tmp_path: Path):
     file = read(tmp_path, "pylock.toml", PYLOCK)
-    assert file.complete
+    assert file.is_complete
     assert wanted(file) == {"native": "==1.2", "wheel-only": "==2.0"}
-    assert {one.name: one.hashes for one in file.wanted} == {
+    assert {one.name: one.hashes for one in file.dependencies} == {
         "native": (f"sha256:{A}",),
         "wheel-only": (f"sha256:{B}",),
     }
     assert set(left_out(file)) == {"windows", "sped", "cloned"}
-    assert file.wanted[0].where == "packages[0]"
+    assert file.dependencies[0].where == "packages[0]"
     assert file.notes == ("extras and groups that are not taken: dev, fast",)
     for selection in (
         Selection(python=HERE.python, extras=frozenset({"fast"})),
@@ -268,15 +268,15 @@ UV_LOCK: dict[str, Any] = {
 
 def test_a_uv_lock_is_walked_from_the_project(tmp_path: Path):
     file = read(tmp_path, "uv.lock", tomli_w.dumps(UV_LOCK))
-    assert file.complete
+    assert file.is_complete
     assert wanted(file) == {
         "native": "==1.2",
         "deep": "==3.0",
         "deeper": "==4.0",
         "forked": "==2.0",
     }
-    assert file.wanted[0].hashes == (f"sha256:{A}",)
-    assert file.wanted[0].where == "package[1]"
+    assert file.dependencies[0].hashes == (f"sha256:{A}",)
+    assert file.dependencies[0].where == "package[1]"
     assert {"old", "sped", "tool", "cloned", "forked"} == set(left_out(file))
     assert "git" in left_out(file)["cloned"]
     everything = Selection(
@@ -350,11 +350,11 @@ def test_a_pyproject_with_extras_of_itself_and_groups(tmp_path: Path):
     file = read(tmp_path, "pyproject.toml", PYPROJECT)
     assert wanted(file) == {"native": "<2,>=1"}
     assert set(left_out(file)) == {"old", "cloned"}
-    assert not file.complete
+    assert not file.is_complete
     chosen = Selection(python=HERE.python, extras=frozenset({"all"}), groups=frozenset({"dev"}))
     file = read(tmp_path, "pyproject.toml", PYPROJECT, chosen)
     assert set(wanted(file)) == {"native", "sped", "more", "pytest", "ruff"}
-    assert {one.name: one.where for one in file.wanted}[
+    assert {one.name: one.where for one in file.dependencies}[
         "sped"
     ] == "project.optional-dependencies.fast[0]"
 
@@ -562,10 +562,10 @@ def test_every_format_says_the_same_of_the_same_pins(
         read(tmp_path, "pylock.toml", tomli_w.dumps(pylock)),
         read(tmp_path, "uv.lock", tomli_w.dumps(uv)),
     ]
-    said = [{one.name: (one.version, one.hashes) for one in file.wanted} for file in files]
+    said = [{one.name: (one.version, one.hashes) for one in file.dependencies} for file in files]
     assert said[0] == {
         name: (Version(version), (f"sha256:{sha256}",))
         for name, (version, sha256) in listed.items()
     }
     assert said[0] == said[1] == said[2]
-    assert all(file.complete for file in files)
+    assert all(file.is_complete for file in files)

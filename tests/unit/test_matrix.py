@@ -112,8 +112,8 @@ def test_values_take_their_forms():
         """
     ).packages["x"]
     bases = catalog.load().bases
-    assert package.apt_on(bases["debian-13"]) == ("libfoo-dev",)
-    assert package.apt_on(bases["ubuntu-24.04"]) == ("libfoo2-dev",)
+    assert package.apt_packages(bases["debian-13"]) == ("libfoo-dev",)
+    assert package.apt_packages(bases["ubuntu-24.04"]) == ("libfoo2-dev",)
     assert package.env == {"CFLAGS": "-O1", "JOBS": "2", "FAST": "true"}
     assert package.config_settings == {"setup-args": ("-Da=b", "-Dc=d"), "flag": ("true",)}
     assert package.memory == 512 << 20

@@ -28,13 +28,13 @@ sdist = "local-1.0.tar.gz"
 A, B = "a" * 64, "b" * 64
 
 
-def edit(path: Path, *entries: Entry, update: bool = False) -> matrix_file.Edit:
-    edited = matrix_file.edit(path, entries, "from requirements.txt", update=update)
-    matrix_file.write(path, edited)
+def edit(path: Path, *entries: Entry, update: bool = False) -> matrix_file.MatrixEdit:
+    edited = matrix_file.plan_edit(path, entries, "from requirements.txt", update=update)
+    matrix_file.write_edit(path, edited)
     return edited
 
 
-def actions(edited: matrix_file.Edit) -> dict[str, Action]:
+def actions(edited: matrix_file.MatrixEdit) -> dict[str, Action]:
     return {change.name: change.action for change in edited.changes}
 
 
@@ -120,10 +120,12 @@ def test_a_matrix_that_is_wrong_or_closed_stays_as_it_is(tmp_path: Path, text: s
 def test_a_matrix_that_changed_meanwhile_is_not_written_over(tmp_path: Path):
     path = tmp_path / "matrix.toml"
     path.write_text("[packages.x]\n")
-    edited = matrix_file.edit(path, [Entry(name="y", version="==1")], "from a file", update=False)
+    edited = matrix_file.plan_edit(
+        path, [Entry(name="y", version="==1")], "from a file", update=False
+    )
     path.write_text("[packages.z]\n")
     with pytest.raises(MatrixError, match="meanwhile"):
-        matrix_file.write(path, edited)
+        matrix_file.write_edit(path, edited)
     assert path.read_text() == "[packages.z]\n"
 
 

@@ -9,7 +9,7 @@ from builder.errors import MergeError
 from builder.farm import merge
 from builder.plan import shards
 from builder.sources import Fault, Pure, Source, Sources
-from builder.store.evidence import Evidence, Outcome
+from builder.store.evidence import Evidence, JobOutcome
 from builder.store.store import Store
 
 TEXT = "[packages.foo]\n[packages.bar]\n[packages.lost]\n"
@@ -42,7 +42,7 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
             key=f"key-{name}", job=f"build:{name}@debian-12", facts={"abis": {}}, files={f"{name}.whl": wheel}, log=log, seconds=2.0
         ),
         f"audit:{name}@debian-12": Evidence(
-            key=f"no-{name}", job=f"audit:{name}@debian-12", outcome=Outcome.UNDETERMINED, reason="it could not", facts={"code": "WF902"}
+            key=f"no-{name}", job=f"audit:{name}@debian-12", outcome=JobOutcome.UNDETERMINED, reason="it could not", facts={"code": "WF902"}
         ),
     }  # fmt: skip
     found = {
@@ -59,16 +59,16 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
         fault: Fault(name=fault, code="WF101", detail="no such name", version="")
         for fault in faults
     }
-    part = shards.Shard(number=number, of=2)
-    merge.write(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
+    part = shards.Shard(number=number, total=2)
+    merge.write_record(part, matrix, Sources(found=found, faults=lost), evidence, store.wheelhouse)
     store.close()
     return folder
 
 
 def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices.Matrix):
-    part, other = shards.Shard(number=1, of=1), Evidence(key="same", job="remedy:bar@debian-12")
-    merge.write(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
-    (found,) = json.loads((tmp_path / merge.RECORD).read_text())["evidence"]
+    part, other = shards.Shard(number=1, total=1), Evidence(key="same", job="remedy:bar@debian-12")
+    merge.write_record(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
+    (found,) = json.loads((tmp_path / merge.RECORD_FILE).read_text())["evidence"]
     assert found["job"] == "remedy:foo@debian-12"
 
 
@@ -88,14 +88,14 @@ def store(tmp_path: Path):
 
 
 def edit(wheelhouse: Path, **values: Any) -> None:
-    record = json.loads((wheelhouse / merge.RECORD).read_text())
-    (wheelhouse / merge.RECORD).write_text(json.dumps(record | values))
+    record = json.loads((wheelhouse / merge.RECORD_FILE).read_text())
+    (wheelhouse / merge.RECORD_FILE).write_text(json.dumps(record | values))
 
 
 def test_all_that_was_found_out_is_taken_in(
     pair: list[Path], matrix: matrices.Matrix, store: Store
 ):
-    merged = merge.merge(reversed(pair), matrix, store)
+    merged = merge.merge_shards(reversed(pair), matrix, store)
     assert set(merged.sources.found) == {"foo", "bar"}
     assert merged.sources.faults["lost"].code == "WF101"
     assert merged.sources.found["foo"].pure[0].name == "pure"
@@ -109,14 +109,14 @@ def test_all_that_was_found_out_is_taken_in(
 def test_what_could_not_be_told_is_merged_and_not_recorded(
     pair: list[Path], matrix: matrices.Matrix, store: Store
 ):
-    merged = merge.merge(pair, matrix, store)
-    assert merged.evidence["audit:foo@debian-12"].outcome is Outcome.UNDETERMINED
+    merged = merge.merge_shards(pair, matrix, store)
+    assert merged.evidence["audit:foo@debian-12"].outcome is JobOutcome.UNDETERMINED
     assert store.get("no-foo") is None
 
 
 def test_a_missing_shard_is_named(pair: list[Path], matrix: matrices.Matrix, store: Store):
     with pytest.raises(MergeError, match="2/2 is missing"):
-        merge.merge(pair[:1], matrix, store)
+        merge.merge_shards(pair[:1], matrix, store)
 
 
 def test_shards_that_do_not_go_together_are_refused(
@@ -124,10 +124,10 @@ def test_shards_that_do_not_go_together_are_refused(
 ):
     edit(pair[1], number=1)
     with pytest.raises(MergeError, match="does not go with"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
     edit(pair[1], number=2, matrix="another")
     with pytest.raises(MergeError, match="another matrix"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
 
 
 def test_shards_that_saw_different_releases_are_refused(
@@ -135,17 +135,17 @@ def test_shards_that_saw_different_releases_are_refused(
 ):
     edit(pair[1], faults={})
     with pytest.raises(MergeError, match="lost is in 0 shards"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
     edit(pair[1], faults={"foo": ["WF101", "", ""], "lost": ["WF101", "", ""]})
     with pytest.raises(MergeError, match="foo is in 2 shards"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
 
 
 def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, store: Store):
-    wheel = json.loads((pair[0] / merge.RECORD).read_text())["evidence"][0]["files"]["foo.whl"]
+    wheel = json.loads((pair[0] / merge.RECORD_FILE).read_text())["evidence"][0]["files"]["foo.whl"]
     (pair[0] / "store/files" / wheel[:2] / wheel).write_text("other")
     with pytest.raises(MergeError, match=f"{wheel} is missing or damaged"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
 
 
 @pytest.mark.parametrize(
@@ -161,19 +161,35 @@ def test_a_damaged_file_is_refused(pair: list[Path], matrix: matrices.Matrix, st
 def test_a_hostile_record_is_refused(
     pair: list[Path], matrix: matrices.Matrix, store: Store, field: str, value: Any
 ):
-    evidence = json.loads((pair[0] / merge.RECORD).read_text())["evidence"]
+    evidence = json.loads((pair[0] / merge.RECORD_FILE).read_text())["evidence"]
     edit(pair[0], evidence=[evidence[0] | {field: value}])
     with pytest.raises(MergeError, match=field):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"facts": {"abis": {"cp314": {"wheel": 1}}}}, "abis.cp314.wheel: expected a valid string"),
+        ({"facts_version": 2}, "the facts of build:foo@debian-12 are of version 2"),
+    ],
+)
+def test_facts_that_this_farm_does_not_understand_are_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store, changed: dict[str, Any], fault: str
+):
+    evidence = json.loads((pair[0] / merge.RECORD_FILE).read_text())["evidence"]
+    edit(pair[0], evidence=[evidence[0] | changed])
+    with pytest.raises(MergeError, match=fault):
+        merge.merge_shards(pair, matrix, store)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
 def test_what_is_no_record_is_refused(
     pair: list[Path], matrix: matrices.Matrix, store: Store, text: str
 ):
-    (pair[0] / merge.RECORD).write_text(text)
+    (pair[0] / merge.RECORD_FILE).write_text(text)
     with pytest.raises(MergeError, match=r"shard\.json"):
-        merge.merge(pair, matrix, store)
-    (pair[0] / merge.RECORD).unlink()
+        merge.merge_shards(pair, matrix, store)
+    (pair[0] / merge.RECORD_FILE).unlink()
     with pytest.raises(MergeError, match="wheelfarm run --shard"):
-        merge.merge(pair, matrix, store)
+        merge.merge_shards(pair, matrix, store)

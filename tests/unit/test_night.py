@@ -38,11 +38,11 @@ def released(made: Document, **versions: str) -> Document:
     ],
 )
 def test_a_verdict_that_got_worse_is_a_failure(before, after, code: ExitCode):
-    assert night.exit_code(night.compare(document(before), document(after))) is code
+    assert night.exit_code(night.compare_documents(document(before), document(after))) is code
 
 
 def test_the_first_night_has_nothing_to_compare_with():
-    first = night.compare(None, document({"a": bad()}))
+    first = night.compare_documents(None, document({"a": bad()}))
     assert night.exit_code(first) is ExitCode.ADMISSIBLE
     text = night.render(first, document({"a": bad()}))
     assert "first night" in text
@@ -52,7 +52,7 @@ def test_the_first_night_has_nothing_to_compare_with():
 def test_releases_verdicts_and_findings_are_told():
     before = document({"a": GOOD, "b": bad(), "gone": GOOD})
     after = released(document({"a": bad(), "b": bad(), "new": bad()}), a="2.0", b="1.5")
-    text = night.render(night.compare(before, after), after)
+    text = night.render(night.compare_documents(before, after), after)
     assert "Verdicts: 1 worse, 1 new, 1 gone." in text
     for row in ("| a | 1.0 | 2.0 |", "| b | 1.0 | 1.5 |", "| gone | 1.0 | — |", "| new | — | 1.0 |",
                 "| worse | a | cp314 | compatible | racy | why |"):  # fmt: skip
@@ -65,7 +65,7 @@ def test_releases_verdicts_and_findings_are_told():
 
 def test_a_quiet_night_says_so():
     text = night.render(
-        night.compare(document({"a": GOOD}), document({"a": GOOD})), document({"a": GOOD})
+        night.compare_documents(document({"a": GOOD}), document({"a": GOOD})), document({"a": GOOD})
     )
     assert "No verdict changed." in text
     assert "## " not in text
@@ -76,7 +76,7 @@ def test_hostile_text_stays_in_its_cell():
         document({"a": GOOD}),
         document({"a": {"cp314": abi("racy", HOSTILE, finding(detail=HOSTILE))}}),
     )
-    text = night.render(night.compare(before, after), after)
+    text = night.render(night.compare_documents(before, after), after)
     assert "<script>" not in text
     assert all(
         line.count("|") - line.count("\\|") in {0, 6, 7}

@@ -6,7 +6,7 @@ import pytest
 
 from builder.jobs.build import network
 from builder.jobs.build.failure import Failure
-from builder.jobs.build.log import Call, reread
+from builder.jobs.build.log import FailedCall, reread_failure
 
 FAILURE = Failure(
     code="WF201", stage="building wheel", error="HTTP Error 403: Forbidden", remedy="see the log"
@@ -31,15 +31,15 @@ FAILURE = Failure(
             "downloading http://10.9.8.7:8080/a.tar.gz\nurlopen error [Errno 101] Network is unreachable\n",
             ("10.9.8.7:8080",),
         ),
-        ("index at http://172.19.0.2:8314/token/simple/\nOSError: [Errno 113] No route to host\n", (network.UNNAMED,)),
+        ("index at http://172.19.0.2:8314/token/simple/\nOSError: [Errno 113] No route to host\n", (network.UNKNOWN_HOST,)),
     ],
 )  # fmt: skip
 def test_hosts_are_read_from_a_log_where_nobody_was_asked(log: str, hosts: tuple[str, ...]):
-    assert network.hosts_in(log, "172.19.0.2") == hosts
+    assert network.find_unreachable_hosts(log, "172.19.0.2") == hosts
 
 
 def test_a_failure_of_a_build_that_asked_for_more_is_told_apart():
-    told = network.told(FAILURE, ["files.example:443"], "foo")
+    told = network.add_blocked_hosts(FAILURE, ["files.example:443"], "foo")
     assert told.code == "WF213"
     assert "asked for files.example:443" in told.error
     assert "HTTP Error 403" in told.error
@@ -47,11 +47,11 @@ def test_a_failure_of_a_build_that_asked_for_more_is_told_apart():
 
 
 def test_a_certain_cause_stands_whatever_else_was_asked_for():
-    assert network.told(FAILURE, [], "foo") is FAILURE
+    assert network.add_blocked_hosts(FAILURE, [], "foo") is FAILURE
     slow = Failure(code="WF203", stage="building wheel", error="did not end", remedy="")
-    assert network.told(slow, ["files.example"], "foo") is slow
-    assert network.decides(slow)
-    assert not network.decides(FAILURE)
+    assert network.add_blocked_hosts(slow, ["files.example"], "foo") is slow
+    assert network.is_certain(slow)
+    assert not network.is_certain(FAILURE)
 
 
 def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
@@ -59,11 +59,11 @@ def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
     log.write_text(
         "Building cp314-manylinux_x86_64 wheel\nurllib.error.HTTPError: HTTP Error 403: Forbidden\n"
     )
-    call = Call(
+    call = FailedCall(
         abis=("cp314",), exit_code=1, log=(0, log.stat().st_size), timeout_s=None, memory_bytes=None, processes=None,
         asked=("files.example",), index="172.19.0.2",
     )  # fmt: skip
     recorded = json.loads(json.dumps({"failure": asdict(FAILURE), "call": asdict(call)}))
-    failure = reread(recorded, log, "foo")["failure"]
+    failure = reread_failure(recorded, log, "foo")["failure"]
     assert failure["code"] == "WF213"
     assert "asked for files.example" in failure["error"]

@@ -9,7 +9,7 @@ from pypi_simple import DistributionPackage
 from builder.host import IndexSettings
 from builder.sources import client as index
 from builder.sources.client import Index
-from builder.sources.page_cache import Page, Pages
+from builder.sources.page_cache import Page, PageCache
 from builder.store.store import Store
 
 URL = "http://index/simple/foo/"
@@ -24,17 +24,17 @@ def file(version: str) -> DistributionPackage:
 
 
 def test_a_page_comes_back_as_it_was(tmp_path: Path):
-    pages = Pages(tmp_path)
+    pages = PageCache(tmp_path)
     assert pages.get(URL) is None
     page = Page(content="abc", etag='"1"', files=[file("1.0"), file("2.0")])
     pages.put(URL, page)
-    assert Pages(tmp_path).get(URL) == page
+    assert PageCache(tmp_path).get(URL) == page
     assert pages.get(f"{URL}?") is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"no zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
 def test_a_damaged_page_is_read_anew(tmp_path: Path, damage: bytes):
-    pages = Pages(tmp_path)
+    pages = PageCache(tmp_path)
     pages.put(URL, Page(content="abc", etag="", files=[file("1.0")]))
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage)
@@ -49,13 +49,13 @@ class Server:
         self.etag = etag
         self.sent: list[int] = []
         self.read = 0
-        listed = index._listed
+        listed = index._parse_page
 
         def count(*arguments):
             self.read += 1
             return listed(*arguments)
 
-        monkeypatch.setattr(index, "_listed", count)
+        monkeypatch.setattr(index, "_parse_page", count)
         monkeypatch.setattr(requests.Session, "get", self.get)
 
     def get(self, url: str, headers: dict[str, str], **_) -> requests.Response:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builder.config import catalog, matrix
-from builder.config.effort import EFFORTS, Effort, Level
+from builder.config.effort import EFFORTS, Effort, EffortLevel
 from builder.config.matrix import Package
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
@@ -41,7 +41,9 @@ def made(
 ) -> graph.Plan:
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
     found = {name: source(name) for name in loaded.packages} | sources
-    return graph.make(loaded, found, patches or {}, tables or catalog.load(), Package(), effort)
+    return graph.make_plan(
+        loaded, found, patches or {}, tables or catalog.load(), Package(), effort
+    )
 
 
 def keys(planned: graph.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
@@ -158,13 +160,13 @@ def test_the_outlook_tells_what_would_run():
     planned = made()
     known = keys(planned)
     by_key = {key: Evidence(key=key, job=job, facts={"content": job, "abis": {}}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
-    assert planned.outlook(lambda _, key: by_key.get(key)).keys() == planned.jobs.keys()
+    assert planned.find_evidence(lambda _, key: by_key.get(key)).keys() == planned.jobs.keys()
     del by_key[known["image:index"]]  # what was built with it stays built
-    assert planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys() == {
+    assert planned.jobs.keys() - planned.find_evidence(lambda _, key: by_key.get(key)).keys() == {
         "image:index"
     }
     del by_key[known["build:foo@debian-12"]]
-    missing = planned.jobs.keys() - planned.outlook(lambda _, key: by_key.get(key)).keys()
+    missing = planned.jobs.keys() - planned.find_evidence(lambda _, key: by_key.get(key)).keys()
     assert missing == {
         "image:index",
         "build:foo@debian-12",
@@ -173,7 +175,7 @@ def test_the_outlook_tells_what_would_run():
     } | {f"load:foo@debian-12/{base}" for base in ("debian-12", "debian-13", "ubuntu-24.04")}
 
 
-STANDARD = EFFORTS[Level.STANDARD]
+STANDARD = EFFORTS[EffortLevel.STANDARD]
 THREADS = {"image:race-interpreter", "image:race-debian-12"} | {
     f"{kind}:{name}@debian-12" for kind in ("race", "exercise") for name in ("foo", "bar")
 }
@@ -270,16 +272,16 @@ def test_with_the_gil_alone_no_threads_are_tried():
     assert threads(made(text, effort=STANDARD)) == set()
 
 
-@pytest.mark.parametrize("level", [Level.QUICK, Level.DEEP])
-def test_another_effort_changes_what_threads_do_alone(level: Level):
+@pytest.mark.parametrize("level", [EffortLevel.QUICK, EffortLevel.DEEP])
+def test_another_effort_changes_what_threads_do_alone(level: EffortLevel):
     difference = changed(keys(made(effort=STANDARD)), keys(made(effort=EFFORTS[level])))
     assert difference - SPEEDS == {job for job in THREADS if not job.startswith("image:")}
 
 
 def test_speed_is_measured_of_every_native_package_by_the_efforts_that_have_time_for_it():
-    for level in Level:
+    for level in EffortLevel:
         jobs = made(effort=EFFORTS.get(level)).jobs
-        wanted = SPEEDS if level in {Level.STANDARD, Level.DEEP} else set()
+        wanted = SPEEDS if level in {EffortLevel.STANDARD, EffortLevel.DEEP} else set()
         assert {job for job in jobs if job.startswith("speed:")} == wanted
     measured = made(effort=STANDARD, foo=source("foo", needs=("bar",))).jobs["speed:foo@debian-12"]
     assert isinstance(measured, Speed)

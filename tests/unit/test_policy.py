@@ -1,8 +1,9 @@
 import pytest
 
+from builder.finding_codes import FindingCode
 from builder.index import policy
 from builder.judge.findings import Finding
-from builder.judge.package import Judged, Judgement, Wheel
+from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.sources import Source
 from builder.verdicts import Verdict
 
@@ -23,9 +24,9 @@ def wheel(filename: str) -> Wheel:
     )
 
 
-def judged(**abis: Judgement) -> Judged:
+def judged(**abis: Judgement) -> JudgedPackage:
     source = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0")
-    return Judged(name="foo", version="1.0", source=source, abis=abis)
+    return JudgedPackage(name="foo", version="1.0", source=source, abis=abis)
 
 
 def judgement(abi: str, verdict: Verdict, filename: str, **more: object) -> Judgement:
@@ -37,7 +38,7 @@ def test_each_abi_is_served_by_its_own_verdict():
         cp314=judgement("cp314", Verdict.COMPATIBLE, GIL),
         cp314t=judgement("cp314t", Verdict.THREAD_UNSAFE, FREE),
     )
-    served, quarantined = policy.channels([package], DEFAULT)
+    served, quarantined = policy.assign_channels([package], DEFAULT)
     assert [file.filename for file in served] == [GIL]
     assert [(file.filename, file.yanked) for file in quarantined] == [
         (FREE, "thread-unsafe on cp314t: why")
@@ -49,7 +50,7 @@ def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
         cp314=judgement("cp314", Verdict.COMPATIBLE, ANY),
         cp314t=judgement("cp314t", Verdict.RACY, ANY),
     )
-    served, quarantined = policy.channels([package], DEFAULT)
+    served, quarantined = policy.assign_channels([package], DEFAULT)
     assert not served
     assert {file.filename for file in quarantined} == {ANY}
 
@@ -64,9 +65,9 @@ def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
     ],
 )
 def test_only_a_missing_base_is_forgiven(
-    codes: list[str], loaded: tuple[str, ...], *, admitted: bool
+    codes: list[FindingCode], loaded: tuple[str, ...], *, admitted: bool
 ):
     findings = tuple(Finding(code=code, detail="x") for code in codes)
     one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)
-    assert policy.admits(one, DEFAULT) is admitted
-    assert policy.admits(one, (*DEFAULT, "undetermined"))
+    assert policy.is_admitted(one, DEFAULT) is admitted
+    assert policy.is_admitted(one, (*DEFAULT, "undetermined"))

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from builder import index
-from builder.errors import ExitCode, NoSpaceError, WheelhouseHeldError
+from builder.errors import ExitCode, NoSpaceError, WheelhouseLockedError
 from builder.execute import LocalExecutor
-from builder.jobs.build.log import broken
+from builder.jobs.build.log import find_infrastructure_problem
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
 from builder.store.store import Store
@@ -31,7 +31,7 @@ LIMITS = "wheelfarm-limits: processes-refused=0 memory-kills=0 memory-peak-bytes
     ],
 )
 def test_what_is_no_fault_of_the_package_is_told(log: str, why: str | None):
-    found = broken(log)
+    found = find_infrastructure_problem(log)
     assert found is None if why is None else found is not None and why in found
 
 
@@ -69,7 +69,7 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
     ended = LocalExecutor(
         plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
     ).run()
-    assert all(evidence.determined for evidence in ended.values())
+    assert all(evidence.is_determined for evidence in ended.values())
     assert ran == ["build:a", "build:a", "build:b"]
 
 
@@ -78,16 +78,16 @@ def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
     program = (
         "import sys, os, pathlib; from builder.store.store import Store\n"
         "store = Store(pathlib.Path(sys.argv[1]))\n"
-        "with store.held(), store.scratch() as folder:\n"
+        "with store.lock(), store.scratch_folder() as folder:\n"
         "    (folder / 'half').write_text('x')\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(wheelhouse)], check=False)
     assert list((wheelhouse / "store/scratch").rglob("half"))
     store = Store(wheelhouse)
-    with store.held():
+    with store.lock():
         assert not (wheelhouse / "store/scratch").exists()
-        with pytest.raises(WheelhouseHeldError, match="process"), Store(wheelhouse).held():
+        with pytest.raises(WheelhouseLockedError, match="process"), Store(wheelhouse).lock():
             pass
     store.close()
 
@@ -96,7 +96,7 @@ def test_what_a_killed_publication_left_goes_with_the_next(store: Store):
     path = store.wheelhouse / "incoming"
     path.write_text("x")
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
-    content = index.manifest([index.Entry(filename=name, sha256=store.add_file(path))])
+    content = index.make_manifest([index.Entry(filename=name, sha256=store.add_file(path))])
     index.publish(content, store)
     root = store.wheelhouse / "simple"
     before = {path.relative_to(root) for path in root.rglob("*")}

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from builder.distributions.metadata import NotADistributionError
-from builder.sources.client import Index, WrongFileError
-from builder.sources.ranges import RangesRefusedError, wheel_head
+from builder.sources.client import FileMismatchError, Index
+from builder.sources.ranges import NoRangeSupportError, read_wheel_head
 from builder.store.store import Store
 from tests.unit.local_index import serving
 
@@ -62,10 +62,10 @@ def test_metadata_is_read_without_the_rest(ranged: tuple[str, dict[str, bytes], 
     address, files, sent = ranged
     files["/big.whl"] = make_wheel((2026, 5, 4, 3, 2, 1))
     with requests.Session() as session:
-        head = wheel_head(f"{address}/big.whl", session)
+        head = read_wheel_head(f"{address}/big.whl", session)
     assert head.metadata["name"] == "big"
     assert head.metadata["classifiers"] == ["Programming Language :: Python :: 3"]
-    assert str(head.built) == "2026-05-04"
+    assert str(head.build_date) == "2026-05-04"
     assert sum(sent) < 100_000 < len(files["/big.whl"])
 
 
@@ -78,7 +78,7 @@ def test_a_date_that_every_wheel_of_a_backend_has_tells_nothing(
             ((1980, 1, 1, 0, 0, 0), (2020, 2, 2, 0, 0, 0), (2026, 13, 45, 0, 0, 0))
         ):
             files[f"/{number}.whl"] = make_wheel(date)
-            assert wheel_head(f"{address}/{number}.whl", session).built is None
+            assert read_wheel_head(f"{address}/{number}.whl", session).build_date is None
 
 
 def test_what_is_no_wheel_is_said(ranged: tuple[str, dict[str, bytes], list[int]]):
@@ -88,7 +88,7 @@ def test_what_is_no_wheel_is_said(ranged: tuple[str, dict[str, bytes], list[int]
     with requests.Session() as session:
         for name in ("text", "empty"):
             with pytest.raises(NotADistributionError):
-                wheel_head(f"{address}/{name}.whl", session)
+                read_wheel_head(f"{address}/{name}.whl", session)
 
 
 def test_whole_files_only_and_silence_are_told_apart(tmp_path: Path):
@@ -97,18 +97,18 @@ def test_whole_files_only_and_silence_are_told_apart(tmp_path: Path):
     with serving(tmp_path / "index") as (index, settings), requests.Session() as session:
         index.add("big", "big-1-py3-none-any.whl", make_wheel((2026, 1, 1, 0, 0, 0)))
         index.add("bad", "bad-1-py3-none-any.whl", b"no archive")
-        with pytest.raises(RangesRefusedError):
-            wheel_head(f"{settings.url}big/big-1-py3-none-any.whl", session)
+        with pytest.raises(NoRangeSupportError):
+            read_wheel_head(f"{settings.url}big/big-1-py3-none-any.whl", session)
         client = Index(settings, store)
         releases = client.releases("big")
         assert releases is not None
         wheel = releases[0].wheels[0]
-        assert client.head(wheel) is None
+        assert client.wheel_head(wheel) is None
         assert client.requirements("big", releases[0]) == ()
         bad = client.releases("bad")
         assert bad is not None
-        with pytest.raises(WrongFileError):
+        with pytest.raises(FileMismatchError):
             client.requirements("bad", bad[0])
     store.close()
     with requests.Session() as session, pytest.raises(requests.RequestException):
-        wheel_head("http://127.0.0.1:9/big.whl", session)
+        read_wheel_head("http://127.0.0.1:9/big.whl", session)

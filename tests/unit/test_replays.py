@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from builder.config import catalog, matrix
-from builder.config.effort import EFFORTS, Level
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.errors import ExitCode, ReplayError
 from builder.farm import replay as replays
 from builder.farm.replay import Replay
 from builder.judge.findings import Finding
-from builder.judge.package import Judged, Judgement
+from builder.judge.package import JudgedPackage, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
 from builder.store.evidence import Evidence
@@ -42,9 +42,11 @@ def source(name: str, **more: Any) -> Source:
     )
 
 
-def judged(*findings: Finding) -> Judged:
+def judged(*findings: Finding) -> JudgedPackage:
     judgement = Judgement(abi="cp314t", verdict=Verdict.RACY, reason="", findings=findings)
-    return Judged(name="foo", version="1.0", source=source("foo"), abis={"cp314t": judgement})
+    return JudgedPackage(
+        name="foo", version="1.0", source=source("foo"), abis={"cp314t": judgement}
+    )
 
 
 def finding(where: str = "get (foo.c)", script: str = "print('é')") -> Finding:
@@ -61,29 +63,31 @@ def finding(where: str = "get (foo.c)", script: str = "print('é')") -> Finding:
 def graph() -> plan.Plan:
     loaded = matrix.parse(tomllib.loads(MATRIX), Path("matrix.toml"))
     found = {"foo": source("foo", needs=("bar",)), "bar": source("bar")}
-    return plan.make(loaded, found, {}, catalog.load(), Package(), EFFORTS[Level.STANDARD])
+    return plan.make_plan(
+        loaded, found, {}, catalog.load(), Package(), EFFORTS[EffortLevel.STANDARD]
+    )
 
 
 def test_what_is_written_is_loaded_again(tmp_path: Path):
     one = finding()
-    replays.write([judged(one)], "quick", tmp_path)
-    identity = one.identity("foo", "1.0", "cp314t")
-    assert replays.load(identity, tmp_path) == Replay(
+    replays.write_replays([judged(one)], "quick", tmp_path)
+    identity = one.make_id("foo", "1.0", "cp314t")
+    assert replays.load_replay(identity, tmp_path) == Replay(
         id=identity, name="foo", version="1.0", abi="cp314t", code="WF605", where="get (foo.c)", detail="data race", race=True,
         base="debian-12", script="print('é')", effort="quick",
     )  # fmt: skip
-    assert replays.load(identity[:4], tmp_path) == replays.load(identity, tmp_path)
+    assert replays.load_replay(identity[:4], tmp_path) == replays.load_replay(identity, tmp_path)
 
 
 def test_findings_without_a_program_have_no_replay(tmp_path: Path):
-    replays.write([judged(finding(script=""))], "quick", tmp_path)
+    replays.write_replays([judged(finding(script=""))], "quick", tmp_path)
     with pytest.raises(ReplayError, match="known here: none"):
-        replays.load("a", tmp_path)
+        replays.load_replay("a", tmp_path)
 
 
 def test_writing_again_leaves_one_of_each(tmp_path: Path):
     for _ in range(2):
-        replays.write([judged(finding(), finding("put (foo.c)"))], "quick", tmp_path)
+        replays.write_replays([judged(finding(), finding("put (foo.c)"))], "quick", tmp_path)
     assert len(list((tmp_path / "replays").iterdir())) == 2
 
 
@@ -104,7 +108,7 @@ def test_what_is_not_one_replay_is_refused_with_those_there_are(
 ):
     kept(tmp_path, "abc111", "abc222", "def333")
     with pytest.raises(ReplayError) as caught:
-        replays.load(asked, tmp_path)
+        replays.load_replay(asked, tmp_path)
     assert f"{count} replays begin with it; known here: abc111, abc222, def333" in str(caught.value)
     assert "wheelfarm show" in str(caught.value)
     assert caught.value.exit_code is ExitCode.USAGE
@@ -112,8 +116,8 @@ def test_what_is_not_one_replay_is_refused_with_those_there_are(
 
 def test_a_beginning_is_enough(tmp_path: Path):
     kept(tmp_path, "abc111", "abc222", "def333")
-    assert replays.load("d", tmp_path).id == "def333"
-    assert replays.load("abc2", tmp_path).id == "abc222"
+    assert replays.load_replay("d", tmp_path).id == "def333"
+    assert replays.load_replay("abc2", tmp_path).id == "abc222"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"id": "abc111", "more": 1}'])
@@ -121,11 +125,11 @@ def test_a_file_that_is_no_replay_is_named(tmp_path: Path, text: str):
     kept(tmp_path, "abc111")
     (tmp_path / "replays/abc111.json").write_text(text)
     with pytest.raises(ReplayError, match=r"abc111\.json cannot be read"):
-        replays.load("abc111", tmp_path)
+        replays.load_replay("abc111", tmp_path)
 
 
 def test_a_race_needs_the_detector_and_what_the_package_needs():
-    jobs = replays.needed(REPLAY, graph()).jobs
+    jobs = replays.plan_for_replay(REPLAY, graph()).jobs
     (packages,) = [job for job in jobs if job.startswith("image:race-debian-12+")]
     assert packages in jobs["race:foo@debian-12"].needs
     assert {job for job in jobs if not job.startswith("image:")} == {
@@ -138,7 +142,7 @@ def test_a_race_needs_the_detector_and_what_the_package_needs():
 
 
 def test_a_harm_needs_no_detector():
-    jobs = replays.needed(PLAIN, graph()).jobs
+    jobs = replays.plan_for_replay(PLAIN, graph()).jobs
     assert "image:verify-debian-12" in jobs
     assert not any("race" in job for job in jobs)
     assert {job for job in jobs if job.startswith("build:")} == {
@@ -153,31 +157,31 @@ def test_a_harm_needs_no_detector():
 )
 def test_what_the_matrix_lost_is_told(lost: Replay):
     with pytest.raises(ReplayError, match=r"does not put (gone|foo) under threads on"):
-        replays.needed(lost, graph())
+        replays.plan_for_replay(lost, graph())
 
 
 def images(replay: Replay) -> dict[str, Evidence]:
     return {
         name: Evidence(key=name, job=name, facts={"tag": name})
-        for name in replays.needed(replay, graph()).jobs
+        for name in replays.plan_for_replay(replay, graph()).jobs
         if name.startswith("image:")
     }
 
 
 def test_it_runs_where_its_system_packages_are():
-    assert replays.image_of(REPLAY, images(REPLAY)).startswith("image:race-debian-12+")
+    assert replays.replay_image(REPLAY, images(REPLAY)).startswith("image:race-debian-12+")
     assert (
-        replays.image_of(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar")))
+        replays.replay_image(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar")))
         == "image:race-debian-12"
     )
-    assert replays.image_of(PLAIN, images(PLAIN)) == "image:verify-debian-12"
+    assert replays.replay_image(PLAIN, images(PLAIN)) == "image:verify-debian-12"
 
 
 def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
-        replays.image_of(REPLAY, {})
+        replays.replay_image(REPLAY, {})
     with pytest.raises(ReplayError, match="could not be had"):
-        replays.image_of(
+        replays.replay_image(
             PLAIN, {"image:verify-debian-12": Evidence(key="", job="", facts={"code": "WF901"})}
         )
 
@@ -191,7 +195,7 @@ def run(*what: str, races: tuple[tuple[str, ...], ...] = ()) -> dict[str, Any]:
 
 
 def test_a_harm_is_shown_by_its_own_kind_alone():
-    told = replays._told(
+    told = replays._read_result(
         PLAIN, {"install": None, "runs": [run("crash"), run(), run("wrong"), run("hang", "crash")]}
     )
     assert (told.shown, told.runs, told.what) == (
@@ -204,7 +208,7 @@ def test_a_harm_is_shown_by_its_own_kind_alone():
 
 def test_a_race_is_shown_by_one_between_the_same_functions():
     same, other = ("get (foo.c)", "put (foo.c)"), ("get (foo.c)",)
-    told = replays._told(
+    told = replays._read_result(
         REPLAY,
         {
             "install": None,
@@ -217,4 +221,4 @@ def test_a_race_is_shown_by_one_between_the_same_functions():
 
 def test_what_cannot_be_installed_is_told():
     with pytest.raises(ReplayError, match="could not be installed: no matching distribution"):
-        replays._told(REPLAY, {"install": "no matching distribution", "runs": []})
+        replays._read_result(REPLAY, {"install": "no matching distribution", "runs": []})

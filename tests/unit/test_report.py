@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from requests_cache.backends.sqlite import SQLiteCache
 
+from builder.judge.bases import BaseOutcome
 from builder.report import outputs
 from builder.report.document import AbiPart, RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
-from builder.report.history import history
+from builder.report.history import make_history
 from builder.report.site import site, speeds
 from builder.report.site.site import slug
 from builder.store.store import Store
@@ -46,7 +47,7 @@ def published_schema(ending: str) -> dict[str, Any]:
 def write(store: Store, packages: dict[str, dict[str, AbiPart]], **measured: SpeedPart) -> Path:
     run = store.begin_run()
     store.end_run(run, "done")
-    outputs.write(document(packages, **measured), store, run)
+    outputs.write_report(document(packages, **measured), store, run)
     return store.wheelhouse / "report"
 
 
@@ -64,14 +65,18 @@ def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
 def test_the_overview_tells_the_outcome_on_each_base(store: Store):
     mixed = abi().model_copy(
         update={
-            "on": {"debian-12": "imports", "debian-13": "no-wheel", "ubuntu-24.04": "undetermined"}
+            "on": {
+                "debian-12": BaseOutcome.IMPORTS,
+                "debian-13": BaseOutcome.NO_WHEEL,
+                "ubuntu-24.04": BaseOutcome.UNDETERMINED,
+            }
         }
     )
     folder = write(
         store,
         {
             "foo": {"cp314": mixed},
-            "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": "imports"}})},
+            "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": BaseOutcome.IMPORTS}})},
         },
     )
     rows = re.findall(
@@ -155,10 +160,14 @@ def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
     }
     run = store.begin_run()
     store.add_verdicts(run, [(name, "1.0", "cp314", "compatible", "") for name in packages])
-    material = site.Material(
-        document=document(packages), history=history(store.verdicts()), run=run, runs={}, logs={}
+    material = site.SiteData(
+        document=document(packages),
+        history=make_history(store.verdicts()),
+        run=run,
+        runs={},
+        logs={},
     )
-    *_, (path, text) = site.pages(material)
+    *_, (path, text) = site.render_pages(material)
     assert path == "index.html"
     assert len(text.encode()) < 2_000_000
 
@@ -174,8 +183,8 @@ def test_what_changed_since_the_last_run_is_said(store: Store):
         },
     )
     folder = write(store, {"up": {"cp314": abi()}, "down": {"cp314": abi("racy")}, "same": {"cp314": abi()}, "young": {"cp314": abi()}})  # fmt: skip
-    past = history(store.verdicts())
-    found = {one.package: one.direction for one in past.changes(list(past.runs)[-1])}
+    past = make_history(store.verdicts())
+    found = {one.package: one.direction for one in past.changes_in(list(past.runs)[-1])}
     assert found == {"up": "better", "down": "worse", "young": "new", "old": "gone"}
     assert "## Since the last run" in (folder / "summary.md").read_text()
     assert not (folder / "packages/old.html").exists()
@@ -207,7 +216,7 @@ def test_hostile_text_is_escaped_everywhere(store: Store):
     )
     written.packages[0].version = written.packages[0].source.filename = HOSTILE
     run = store.begin_run()
-    outputs.write(written, store, run)
+    outputs.write_report(written, store, run)
     folder = store.wheelhouse / "report"
     for path in folder.rglob("*"):
         if path.suffix in {".html", ".svg", ".md", ".xml"}:

@@ -53,7 +53,7 @@ def test_wheels_of_one_content_are_one(
         tmp_path / "other.whl", {name: MEMBERS[name] for name in order}, year, mode, method
     )
     for wheel in (one, other):
-        reproducible.put_in_order(wheel)
+        reproducible.normalize_wheel(wheel)
     assert one.read_bytes() == other.read_bytes()
     with zipfile.ZipFile(one) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == MEMBERS
@@ -63,7 +63,7 @@ def test_wheels_of_one_content_are_one(
 
 def test_a_program_stays_executable(tmp_path: Path):
     wheel = packed(tmp_path / "one.whl", MEMBERS, mode=0o711)
-    reproducible.put_in_order(wheel)
+    reproducible.normalize_wheel(wheel)
     with zipfile.ZipFile(wheel) as archive:
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100755}
 
@@ -94,7 +94,7 @@ def odd(path: Path, kind: str) -> Path:
 def test_what_is_odd_is_left_for_the_audit_to_see(tmp_path: Path, kind: str):
     wheel = odd(tmp_path / "one.whl", kind)
     before = wheel.read_bytes()
-    reproducible.put_in_order(wheel)
+    reproducible.normalize_wheel(wheel)
     assert wheel.read_bytes() == before
     assert list(tmp_path.iterdir()) == [wheel]
 
@@ -111,7 +111,7 @@ def test_what_is_odd_is_left_for_the_audit_to_see(tmp_path: Path, kind: str):
 def test_members_that_differ_are_named(tmp_path: Path, change: dict[str, bytes], names: list[str]):
     before = packed(tmp_path / "one.whl", MEMBERS)
     after = packed(tmp_path / "two.whl", MEMBERS | change, year=2002)
-    assert reproducible.differences(before, after) == names
+    assert reproducible.compare_wheels(before, after) == names
 
 
 @dataclass

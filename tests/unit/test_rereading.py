@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from builder.jobs.build.build import Build
-from builder.jobs.build.log import rules
-from builder.jobs.job import Rereading, recorded
+from builder.jobs.build.log import rules_digest
+from builder.jobs.job import RereadableJob, get_recorded, recorded_lookup
 from builder.store.evidence import Evidence
 from builder.store.store import Store
 
@@ -55,24 +55,24 @@ def put(store: Store, **more: Any) -> None:
 
 
 def read(store: Store) -> dict[str, Any]:
-    found = recorded(BUILD, "k", store)
+    found = get_recorded(BUILD, "k", store)
     assert found is not None
     return dict(found.facts)
 
 
 def test_a_recorded_failure_is_read_by_todays_rules(store: Store):
-    assert isinstance(BUILD, Rereading)
+    assert isinstance(BUILD, RereadableJob)
     put(store)
     read_anew = read(store)
     failure = read_anew["abis"]["cp314"]["failure"]
     assert (failure["code"], failure["error"]) == ("WF202", "a header is missing: ffi.h")
     assert failure["missing"] == (("header", "ffi.h"),)
     assert read_anew["abis"]["cp314t"] == {"wheel": "foo.whl", "requires_python": ""}
-    assert read_anew["rules"] == rules()
+    assert read_anew["rules"] == rules_digest()
 
 
 def test_under_the_same_rules_what_was_recorded_stands(store: Store):
-    put(store, rules=rules())
+    put(store, rules=rules_digest())
     assert read(store)["abis"]["cp314"]["failure"] == OLD
 
 
@@ -87,4 +87,20 @@ def test_what_no_log_tells_stands(store: Store):
         Evidence(key="k", job=BUILD.id, facts={"abis": {"cp314": {"failure": OLD}}, "limits": {}})
     )
     assert read(store)["abis"]["cp314"] == {"failure": OLD}
-    assert recorded(BUILD, "unknown", store) is None
+    assert get_recorded(BUILD, "unknown", store) is None
+
+
+def test_facts_of_a_newer_version_count_as_not_recorded(store: Store):
+    newer = Evidence(key="k", job=BUILD.id, facts={"wheels": []}, facts_version=2)
+    store.put(newer)
+
+    assert store.get("k") == newer, "they stay for the farm that wrote them"
+    assert get_recorded(BUILD, "k", store) is None
+    assert recorded_lookup(store)(BUILD, "k") is None
+
+
+def test_facts_of_a_known_version_are_recorded(store: Store):
+    store.put(Evidence(key="k", job=BUILD.id, facts=facts(1), facts_version=1))
+
+    assert get_recorded(BUILD, "k", store) is not None
+    assert recorded_lookup(store)(BUILD, "k") is not None

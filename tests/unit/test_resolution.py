@@ -74,7 +74,7 @@ def test_what_has_no_release_is_left_out_and_the_rest_stands(
     index.add("bound", "bound-1.0.tar.gz", sdist("bound", "1.0"), 'data-requires-python="&lt;3.13"')
     found = ask(tmp_path, "good\nunheard-of\ngone==9\nbound==1.0\ngood<2\n", settings, store)
     assert pins(found) == {"good": "1.0", "bound": "1.0"}
-    assert {pin.name: pin.refused for pin in found.pins}["bound"] == "<3.13"
+    assert {pin.name: pin.refusal for pin in found.pins}["bound"] == "<3.13"
     assert {item.name for item in found.left_out} == {"unheard-of", "gone"}
 
 

@@ -27,7 +27,9 @@ def told(
         "components": components,
         "sboms": sboms,
     }
-    subject = Subject.of("x-1-cp314-cp314-manylinux_2_17_x86_64.whl", facts, (), interfaces.load())
+    subject = Subject.from_filename(
+        "x-1-cp314-cp314-manylinux_2_17_x86_64.whl", facts, (), interfaces.load()
+    )
     found = list(sbom.findings(subject))
     assert {finding.code for finding in found} <= {"WF329"}
     return [finding.detail for finding in found]
@@ -85,5 +87,5 @@ NAMES = st.lists(st.text("abcdxz-+_.0123456789", max_size=12), max_size=6)
 def test_every_library_and_every_component_is_counted_once(
     libraries: list[str], components: list[str]
 ):
-    unnamed, left = sbom.pair(libraries, components)
+    unnamed, left = sbom.match_components(libraries, components)
     assert len(libraries) - len(unnamed) == len(components) - left

@@ -3,17 +3,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.plan import schedule
-from builder.plan.resources import Room
+from builder.plan.resources import Resources
 
-MACHINE = Room(cpus=2, memory_bytes=100)
-
-
-def taken(*jobs: str, **more: Room) -> dict[str, Room]:
-    return {job: more.get(job, Room(cpus=1, memory_bytes=10)) for job in jobs}
+MACHINE = Resources(cpus=2, memory_bytes=100)
 
 
-def play(needs: dict[str, tuple[str, ...]], took: dict[str, float], cpus: int = 2, **more: Room):
-    return schedule.simulate(needs, took, taken(*needs, **more), Room(cpus=cpus, memory_bytes=100))
+def taken(*jobs: str, **more: Resources) -> dict[str, Resources]:
+    return {job: more.get(job, Resources(cpus=1, memory_bytes=10)) for job in jobs}
+
+
+def play(
+    needs: dict[str, tuple[str, ...]], took: dict[str, float], cpus: int = 2, **more: Resources
+):
+    return schedule.simulate(
+        needs, took, taken(*needs, **more), Resources(cpus=cpus, memory_bytes=100)
+    )
 
 
 def test_the_longest_path_goes_first():
@@ -26,19 +30,19 @@ def test_there_are_no_rounds():
     needs = {"long": (), "a": (), "b": ("a",), "c": ("b",)}
     played = play(needs, {"long": 10, "a": 1, "b": 1, "c": 1})
     assert played.starts == {"long": 0, "a": 0, "b": 1, "c": 2}
-    assert played.makespan_s == played.bound_s == 10
+    assert played.makespan_s == played.lower_bound_s == 10
 
 
 def test_a_job_waits_for_its_share_of_memory():
     needs: dict[str, tuple[str, ...]] = {"a": (), "b": (), "small": ()}
-    big = Room(cpus=1, memory_bytes=60)
+    big = Resources(cpus=1, memory_bytes=60)
     played = play(needs, {"a": 3, "b": 2, "small": 1}, a=big, b=big)
     assert played.starts == {"a": 0, "small": 0, "b": 3}
 
 
 def test_what_wants_more_than_there_is_runs_alone():
     needs: dict[str, tuple[str, ...]] = {"all": (), "a": (), "b": ()}
-    everything = Room(cpus=schedule.EVERY_CPU, memory_bytes=1 << 60)
+    everything = Resources(cpus=schedule.ALL_CPUS, memory_bytes=1 << 60)
     played = play(needs, {"all": 5, "a": 1, "b": 1}, all=everything)
     assert played.starts["all"] == 0
     assert played.starts["a"] == played.starts["b"] == 5
@@ -48,7 +52,7 @@ def test_a_large_job_is_not_overtaken_for_ever():
     small = [f"small-{number:02}" for number in range(40)]
     needs: dict[str, tuple[str, ...]] = {"first": (), "large": (), **dict.fromkeys(small, ())}
     took = {"first": 3.0, "large": 2.5, **dict.fromkeys(small, 1.0)}
-    played = play(needs, took, large=Room(cpus=2, memory_bytes=10))
+    played = play(needs, took, large=Resources(cpus=2, memory_bytes=10))
     assert played.starts["large"] <= 3 + schedule.PATIENCE
 
 
@@ -58,31 +62,33 @@ def test_what_is_there_already_is_not_waited_for():
 
 def test_a_duration_is_the_last_recorded_one_or_what_is_usual():
     recorded = {"build:a@x": 5.0, "build:b@x": 7.0, "build:c@x": 99.0, "image:interpreters": 400.0}
-    expected = schedule.seconds(
+    expected = schedule.expected_durations(
         ["build:a@x", "build:new@x", "audit:a@x", "image:builder-x", "image:interpreters"], recorded
     )
     assert expected == {
         "build:a@x": 5.0,
         "build:new@x": 7.0,
-        "audit:a@x": schedule.USUAL["audit"].seconds,
-        "image:builder-x": schedule.USUAL["image"].seconds,
+        "audit:a@x": schedule.DEFAULT_COSTS["audit"].seconds,
+        "image:builder-x": schedule.DEFAULT_COSTS["image"].seconds,
         "image:interpreters": 400.0,
     }
 
 
 def test_a_share_is_what_was_measured_or_what_is_usual():
-    found = schedule.shares(["build:a@x", "build:b@x", "image:interpreters"], {"build:a@x": 123})
-    assert found["build:a@x"] == Room(cpus=1, memory_bytes=123)
-    assert found["build:b@x"] == schedule.USUAL["build"].share
-    assert found["image:interpreters"].cpus == schedule.EVERY_CPU
+    found = schedule.expected_resources(
+        ["build:a@x", "build:b@x", "image:interpreters"], {"build:a@x": 123}
+    )
+    assert found["build:a@x"] == Resources(cpus=1, memory_bytes=123)
+    assert found["build:b@x"] == schedule.DEFAULT_COSTS["build"].resources
+    assert found["image:interpreters"].cpus == schedule.ALL_CPUS
 
 
 @pytest.mark.parametrize(
     "kind", ["image", "build", "audit", "load", "remedy", "race", "exercise", "speed"]
 )
 def test_every_kind_of_job_has_something_usual(kind: str):
-    assert schedule.seconds([f"{kind}:any@x"], {})
-    assert schedule.shares([f"{kind}:any@x"], {})
+    assert schedule.expected_durations([f"{kind}:any@x"], {})
+    assert schedule.expected_resources([f"{kind}:any@x"], {})
 
 
 GRAPHS = st.lists(
@@ -101,9 +107,9 @@ def test_every_job_runs_once_after_its_inputs_within_the_machine(graph, cpus: in
     }
     took = {str(number): float(row[0]) for number, row in enumerate(graph)}
     rooms = {
-        str(number): Room(cpus=row[1], memory_bytes=row[2]) for number, row in enumerate(graph)
+        str(number): Resources(cpus=row[1], memory_bytes=row[2]) for number, row in enumerate(graph)
     }
-    machine = Room(cpus=cpus, memory_bytes=100)
+    machine = Resources(cpus=cpus, memory_bytes=100)
     played = schedule.simulate(needs, took, rooms, machine)
     ends = {job: start + took[job] for job, start in played.starts.items()}
     assert played.starts.keys() == needs.keys()
@@ -112,4 +118,4 @@ def test_every_job_runs_once_after_its_inputs_within_the_machine(graph, cpus: in
         running = [job for job in needs if played.starts[job] <= moment < ends[job]]
         assert sum(min(rooms[job].cpus, cpus) for job in running) <= cpus
         assert sum(rooms[job].memory_bytes for job in running) <= 100
-    assert played.bound_s <= played.makespan_s == max(ends.values(), default=0)
+    assert played.lower_bound_s <= played.makespan_s == max(ends.values(), default=0)

@@ -5,10 +5,10 @@ import pytest
 from builder import index
 from builder.config import matrix
 from builder.farm import unchanged
-from builder.farm.unchanged import Ground
-from builder.judge.package import Judged, Judgement
+from builder.farm.unchanged import RunInputs
+from builder.judge.package import JudgedPackage, Judgement
 from builder.sources import Source, Sources
-from builder.store.evidence import Evidence, Outcome
+from builder.store.evidence import Evidence, JobOutcome
 from builder.store.store import Store
 from builder.verdicts import Verdict
 
@@ -28,30 +28,30 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def sealed(store: Store, *, outcome: Outcome = Outcome.DONE) -> Ground:
+def sealed(store: Store, *, outcome: JobOutcome = JobOutcome.DONE) -> RunInputs:
     """Leave what a whole run leaves, seal it, and return what it went by."""
     wheel = store.wheelhouse / "incoming"
     wheel.write_text("wheel")
     sha256 = store.add_file(wheel)
     wheel.unlink()
-    index.publish(index.manifest([index.Entry(filename=NAME, sha256=sha256)]), store)
+    index.publish(index.make_manifest([index.Entry(filename=NAME, sha256=sha256)]), store)
     for name in ("verdicts.json", "report/index.html"):
         path = store.wheelhouse / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
-    of = unchanged.ground(made(), SOURCES, {}, "quick")
+    of = unchanged.fingerprint_inputs(made(), SOURCES, {}, "quick")
     evidence = {
         "build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)
     }
     judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
-    judged = Judged(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
-    unchanged.set_on(store, of, "run", evidence, [judged])
+    judged = JudgedPackage(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
+    unchanged.record_run(store, of, "run", evidence, [judged])
     return of
 
 
 def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
     of = sealed(store)
-    found = unchanged.unbroken(store, of)
+    found = unchanged.find_unchanged_run(store, of)
     assert found is not None
     assert (found.run, found.jobs, found.verdicts) == ("run", 1, {"racy": 1})
 
@@ -59,10 +59,10 @@ def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
 @pytest.mark.parametrize(
     "of",
     [
-        unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
-        unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
-        unchanged.ground(made(), SOURCES, {}, "standard"),
-        unchanged.ground(
+        unchanged.fingerprint_inputs(made({"env": {"A": "1"}}), SOURCES, {}, "quick"),
+        unchanged.fingerprint_inputs(made(), SOURCES, {"foo": ("--- a",)}, "quick"),
+        unchanged.fingerprint_inputs(made(), SOURCES, {}, "standard"),
+        unchanged.fingerprint_inputs(
             made(),
             Sources(found={"foo": Source(**{**SOURCE.record(), "sha256": "1" * 64})}),
             {},
@@ -70,77 +70,88 @@ def test_what_changed_nothing_is_told_with_its_verdicts(store: Store):
         ),
     ],
 )
-def test_anything_else_breaks_it(store: Store, of: Ground):
-    assert unchanged.unbroken(store, of) is None
+def test_anything_else_breaks_it(store: Store, of: RunInputs):
+    assert unchanged.find_unchanged_run(store, of) is None
     sealed(store)
-    assert unchanged.unbroken(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
 
 
 def test_what_could_not_be_told_is_never_sealed(store: Store):
-    assert unchanged.unbroken(store, sealed(store)) is not None
-    assert unchanged.unbroken(store, sealed(store, outcome=Outcome.UNDETERMINED)) is None
+    assert unchanged.find_unchanged_run(store, sealed(store)) is not None
+    assert (
+        unchanged.find_unchanged_run(store, sealed(store, outcome=JobOutcome.UNDETERMINED)) is None
+    )
 
 
 @pytest.mark.parametrize("name", ["verdicts.json", "report/index.html", "simple/.published"])
 def test_what_is_no_longer_there_or_another_breaks_it(store: Store, name: str):
     of = sealed(store)
     (store.wheelhouse / name).write_text("something else")
-    assert unchanged.unbroken(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
     (store.wheelhouse / name).unlink()
-    assert unchanged.unbroken(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
 
 
 def test_what_a_run_of_a_part_found_out_since_breaks_it(store: Store):
     of = sealed(store)
     store.put(Evidence(key="another", job="load:foo@x/y"))
-    assert unchanged.unbroken(store, of) is None
-    assert unchanged.changed(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
+    assert unchanged.changed_packages(store, of) is None
 
 
 def test_packages_that_changed_are_named(store: Store):
     of = sealed(store)
-    assert unchanged.changed(store, of) == frozenset()
-    assert unchanged.changed(
-        store, unchanged.ground(made({"env": {"A": "1"}}), SOURCES, {}, "quick")
+    assert unchanged.changed_packages(store, of) == frozenset()
+    assert unchanged.changed_packages(
+        store, unchanged.fingerprint_inputs(made({"env": {"A": "1"}}), SOURCES, {}, "quick")
     ) == frozenset({"foo"})
-    assert unchanged.changed(
-        store, unchanged.ground(made(), SOURCES, {"foo": ("--- a",)}, "quick")
+    assert unchanged.changed_packages(
+        store, unchanged.fingerprint_inputs(made(), SOURCES, {"foo": ("--- a",)}, "quick")
     ) == frozenset({"foo"})
     more = matrix.parse({"packages": {"foo": {}, "bar": {}}}, Path("matrix.toml"))
     bar = Source(**{**SOURCE.record(), "name": "bar"})
-    assert unchanged.changed(
-        store, unchanged.ground(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick")
+    assert unchanged.changed_packages(
+        store,
+        unchanged.fingerprint_inputs(more, Sources(found={"foo": SOURCE, "bar": bar}), {}, "quick"),
     ) == frozenset({"bar"})
     other = matrix.parse(
         {"farm": {"publish": ["compatible"]}, "packages": {"foo": {}}}, Path("matrix.toml")
     )
-    assert unchanged.changed(store, unchanged.ground(other, SOURCES, {}, "quick")) is None
-    assert unchanged.changed(store, unchanged.ground(made(), SOURCES, {}, "standard")) is None
+    assert (
+        unchanged.changed_packages(store, unchanged.fingerprint_inputs(other, SOURCES, {}, "quick"))
+        is None
+    )
+    assert (
+        unchanged.changed_packages(
+            store, unchanged.fingerprint_inputs(made(), SOURCES, {}, "standard")
+        )
+        is None
+    )
 
 
 def test_a_file_that_is_gone_from_the_store_breaks_it(store: Store):
     of = sealed(store)
     (sha256,) = store.all_files()
     store.file(sha256).unlink()
-    assert unchanged.unbroken(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
 
 
 def test_another_publication_breaks_it(store: Store):
     of = sealed(store)
     index.publish({}, store)
     (store.wheelhouse / "simple/.published").unlink()
-    assert unchanged.unbroken(store, of) is None
+    assert unchanged.find_unchanged_run(store, of) is None
     index.rollback(store)
     assert store.current_snapshot() is not None
 
 
 def test_facts_are_read_when_they_are_wanted(store: Store):
     store.put(Evidence(key="k", job="build:foo@x", facts={"a": 1, "b": [2]}, log="l", seconds=3.0))
-    known = store.known()
+    known = store.evidence_lookup()
     found = known("k")
     assert found is not None
     assert dict(found.facts) == {"a": 1, "b": [2]}
     assert (found.job, found.log, found.seconds, found.files) == ("build:foo@x", "l", 3.0, {})
     assert known("else") is None
     store.put(Evidence(key="lost", job="build:bar@x", files={"w": "f" * 64}))
-    assert store.known()("lost") is None
+    assert store.evidence_lookup()("lost") is None

@@ -19,7 +19,7 @@ def client(tmp_path: Path):
     incoming = tmp_path / "incoming"
     incoming.write_text("0123456789")
     index.publish(
-        index.manifest([index.Entry(filename=GIL, sha256=store.add_file(incoming))]), store
+        index.make_manifest([index.Entry(filename=GIL, sha256=store.add_file(incoming))]), store
     )
     (tmp_path / "secret").write_text("secret")
     (store.wheelhouse / "report").mkdir()
@@ -28,7 +28,7 @@ def client(tmp_path: Path):
     (store.wheelhouse / "constraints").mkdir()
     (store.wheelhouse / "constraints/cp314.txt").write_text("foo-bar==1.0\n")
     store.close()
-    with TestClient(serve.application(store.wheelhouse)) as opened:
+    with TestClient(serve.make_application(store.wheelhouse)) as opened:
         yield opened
 
 
@@ -101,4 +101,4 @@ def test_the_root_leads_to_the_report(client: TestClient):
 
 @given(st.text())
 def test_any_header_is_understood_or_refused(accept: str):
-    assert serve.negotiated(accept) in {None, "text/html", serve.HTML_V1, serve.JSON_V1}
+    assert serve.negotiate_content_type(accept) in {None, "text/html", serve.HTML_V1, serve.JSON_V1}

@@ -53,7 +53,10 @@ def test_the_order_of_the_sources_changes_nothing(needs: dict[str, set[str]], co
 @given(st.dictionaries(NAMES, st.sets(NAMES)), st.sets(NAMES), st.integers(1, 6))
 def test_the_parts_make_the_whole(needs: dict[str, set[str]], faults: set[str], count: int):
     whole = sources(needs, faults)
-    parts = [shards.part(whole, Shard(number=number, of=count)) for number in range(1, count + 1)]
+    parts = [
+        shards.select_shard(whole, Shard(number=number, total=count))
+        for number in range(1, count + 1)
+    ]
     assert {name: one for part in parts for name, one in part.found.items()} == whole.found
     assert {name: one for part in parts for name, one in part.faults.items()} == whole.faults
 
@@ -69,10 +72,10 @@ def test_what_is_built_for_another_s_sake_stays_with_it():
 
 
 def test_a_shard_is_written_as_it_is_read():
-    assert str(shards.parse("2/3")) == "2/3"
+    assert str(shards.parse_shard("2/3")) == "2/3"
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/257", "a/b", "-1/3", "1/3/5", "1/3\n"])
 def test_what_is_no_shard_is_refused(text: str):
     with pytest.raises(ValueError, match="expected K/N"):
-        shards.parse(text)
+        shards.parse_shard(text)

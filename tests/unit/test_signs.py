@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from builder.check.read import Checked, with_changes
-from builder.inside import signals
-from builder.inside.elf import Elf
+from builder.check.read import CheckedWheel, add_thread_changes
+from builder.inside.audit import signals
+from builder.inside.audit.elf import Elf
 from builder.judge.wheel import thread_signs
 from tests.unit.test_elf import ELF
 
@@ -15,7 +15,7 @@ SILENT = {"locks": [], "types": False, "borrowed": [], "libc": [], "writable": 0
 WHEEL = "foo-1.0-cp314-cp314t-manylinux_2_28_x86_64.whl"
 
 
-def wheel(gil: int | None = thread_signs.NOT_USED, **shown: Any) -> dict[str, Any]:
+def wheel(gil: int | None = thread_signs.GIL_NOT_USED, **shown: Any) -> dict[str, Any]:
     slots = {} if gil is None else {"gil": gil}
     one = {
         "kind": "extension",
@@ -59,27 +59,27 @@ def test_what_an_object_imports_is_sorted_by_what_it_means():
     ],
 )
 def test_signs_steer_the_search(facts: dict[str, Any], signs: tuple[str, ...]):
-    assert thread_signs.signs({WHEEL: facts}, WHEEL) == signs
+    assert thread_signs.thread_signs({WHEEL: facts}, WHEEL) == signs
 
 
 def test_without_a_wheel_there_are_no_signs():
-    assert thread_signs.signs({}, None) == ()
+    assert thread_signs.thread_signs({}, None) == ()
 
 
 def test_what_changed_between_two_releases_is_told():
     old = wheel(gil=None, borrowed=["PyDict_GetItem"])
     new = wheel(locks=["PyMutex_Lock"])
-    assert [*thread_signs.changed(old, new)] == [
+    assert [*thread_signs.describe_changes(old, new)] == [
         "takes locks by PyMutex_Lock",
         "no longer borrows references by PyDict_GetItem",
         "says that it needs no GIL of foo._speed",
     ]
-    assert [*thread_signs.changed(new, new)] == []
+    assert [*thread_signs.describe_changes(new, new)] == []
 
 
-def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> Checked:
+def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> CheckedWheel:
     path = Path(f"foo-{version}-cp314-{abi}-manylinux_2_28_x86_64.whl")
-    return Checked(
+    return CheckedWheel(
         path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",)
     )
 
@@ -94,7 +94,7 @@ def test_of_releases_that_are_checked_together_the_newer_is_told_what_changed():
     ]
     told = {
         one.filename.split("-")[1]: [finding.detail for finding in one.findings]
-        for one in with_changes(given)
+        for one in add_thread_changes(given)
     }
     assert told == {
         "2.0": ["since 1.10 it takes locks by PyMutex_Lock; no longer calls rand"],

@@ -7,7 +7,7 @@ import pytest
 
 from builder import index
 from builder.errors import UnknownSnapshotError
-from builder.index import Served
+from builder.index import ServedFile
 from builder.store.store import Store
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
@@ -20,12 +20,14 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def wheel(store: Store, note: str = "", requires_python: str = ">=3.9", yanked: str = "") -> Served:
+def wheel(
+    store: Store, note: str = "", requires_python: str = ">=3.9", yanked: str = ""
+) -> ServedFile:
     path = store.wheelhouse / "incoming"
     with zipfile.ZipFile(path, "w") as archive:
         metadata = f"Metadata-Version: 2.1\nName: foo-bar\nVersion: 1.0\nRequires-Python: {requires_python}\n\n{note}"
         archive.writestr("foo_bar-1.0.dist-info/METADATA", metadata)
-    return Served(filename=GIL, sha256=store.add_file(path), yanked=yanked)
+    return ServedFile(filename=GIL, sha256=store.add_file(path), yanked=yanked)
 
 
 def page(store: Store, channel: str = "simple") -> dict[str, Any]:
@@ -36,7 +38,7 @@ def page(store: Store, channel: str = "simple") -> dict[str, Any]:
 
 
 def test_a_file_comes_with_its_metadata_size_and_time(store: Store):
-    index.publish(index.described([wheel(store)], store), store)
+    index.publish(index.describe([wheel(store)], store), store)
     (file,) = page(store)["files"]
     served = store.wheelhouse / "simple/foo-bar" / f"{GIL}.metadata"
     assert b"Name: foo-bar" in served.read_bytes()
@@ -58,33 +60,34 @@ def index_sha(path: Path) -> str:
 
 def test_quarantine_is_yanked_with_the_reason_escaped(store: Store):
     refused = wheel(store, yanked='racy: "><script>alert(1)</script>')
-    index.publish({}, store, index.described([refused], store))
-    assert page(store, index.QUARANTINE)["files"][0]["yanked"] == refused.yanked
+    index.publish({}, store, index.describe([refused], store))
+    assert page(store, index.QUARANTINE_CHANNEL)["files"][0]["yanked"] == refused.yanked
     assert (
-        "<script>" not in (store.wheelhouse / index.QUARANTINE / "foo-bar/index.html").read_text()
+        "<script>"
+        not in (store.wheelhouse / index.QUARANTINE_CHANNEL / "foo-bar/index.html").read_text()
     )
     assert not (store.wheelhouse / "simple/foo-bar").exists()
 
 
 def test_metadata_of_absurd_size_is_not_served(store: Store):
-    index.publish(index.described([wheel(store, note="x" * (9 << 20))], store), store)
+    index.publish(index.describe([wheel(store, note="x" * (9 << 20))], store), store)
     assert "core-metadata" not in page(store)["files"][0]
 
 
 def test_rolling_back_returns_to_what_was_published(store: Store):
-    first = index.publish(index.described([wheel(store, "first")], store), store)
+    first = index.publish(index.describe([wheel(store, "first")], store), store)
     before = page(store)
-    index.publish(index.described([wheel(store, "second")], store), store)
+    index.publish(index.describe([wheel(store, "second")], store), store)
     assert page(store) != before
     assert index.rollback(store).snapshot == first.snapshot
     assert page(store) == before
-    assert [one.current for one in index.snapshots(store)] == [True, False]
+    assert [one.is_current for one in index.list_snapshots(store)] == [True, False]
 
 
 def test_rolling_back_to_what_is_not_there_says_so(store: Store):
     with pytest.raises(UnknownSnapshotError, match="no snapshot before"):
         index.rollback(store)
-    first = index.publish(index.described([one := wheel(store)], store), store)
+    first = index.publish(index.describe([one := wheel(store)], store), store)
     index.publish({}, store)
     with pytest.raises(UnknownSnapshotError, match="begins so"):
         index.rollback(store, "zz")
@@ -94,7 +97,7 @@ def test_rolling_back_to_what_is_not_there_says_so(store: Store):
 
 
 def test_an_interrupted_publication_is_completed(store: Store):
-    content = index.described([wheel(store)], store)
+    content = index.describe([wheel(store)], store)
     index.publish(content, store)
     (store.wheelhouse / "simple/.published").unlink()
     (store.wheelhouse / "simple/foo-bar/index.html").unlink()
@@ -105,8 +108,8 @@ def test_an_interrupted_publication_is_completed(store: Store):
 
 
 def test_only_what_changed_is_reported_and_written(store: Store):
-    content = dict(index.described([wheel(store)], store))
+    content = dict(index.describe([wheel(store)], store))
     index.publish(content, store)
     other = index.Entry(filename="other-1-py3-none-any.whl", sha256=content["foo-bar"][0].sha256)
-    published = index.publish({**content, **index.manifest([other])}, store)
-    assert published.changed["simple"] == ("other",)
+    published = index.publish({**content, **index.make_manifest([other])}, store)
+    assert published.changed_projects["simple"] == ("other",)

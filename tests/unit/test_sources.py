@@ -241,7 +241,7 @@ def test_sources_come_back_from_json_as_they_were(
     index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
     source = ask("[packages.app]", store, settings).found["app"]
     record: dict[str, Any] = source.record()
-    assert type(source).of(record) == source
+    assert type(source).from_record(record) == source
 
 
 def test_downloads_are_what_was_promised(served: tuple[LocalIndex, IndexSettings], store: Store):

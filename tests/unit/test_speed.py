@@ -5,10 +5,10 @@ import pytest
 
 from builder.config.matrix import Matrix
 from builder.judge import interfaces, speed
-from builder.judge.package import Case, judge
+from builder.judge.package import PackageEvidence, judge_package
 from builder.judge.speed import Ratio, Speed
 from builder.report import document
-from builder.store.evidence import Evidence, Outcome
+from builder.store.evidence import Evidence, JobOutcome
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load
 
 GIL = {"1": 1.0, "2": 1.0, "4": 0.9}
@@ -46,7 +46,9 @@ def facts(*calls: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def judged(*calls: dict[str, Any], **more: Any) -> Speed:
-    found = speed.judge(Evidence(key="s", job="speed:foo@debian-12", facts=facts(*calls, **more)))
+    found = speed.judge_speed(
+        Evidence(key="s", job="speed:foo@debian-12", facts=facts(*calls, **more))
+    )
     assert found is not None
     return found
 
@@ -73,19 +75,22 @@ def test_ratios_are_of_the_same_round_and_of_all_calls():
 
 
 def test_nobody_asked_or_there_is_no_wheel():
-    assert speed.judge(None) is None
-    assert speed.judge(Evidence(key="s", job="speed:foo@debian-12", facts={"wheel": None})) is None
+    assert speed.judge_speed(None) is None
+    assert (
+        speed.judge_speed(Evidence(key="s", job="speed:foo@debian-12", facts={"wheel": None}))
+        is None
+    )
 
 
 def test_what_the_farm_could_not_tell_is_said():
     untold = Evidence(
         key="",
         job="speed:foo@debian-12",
-        outcome=Outcome.UNDETERMINED,
+        outcome=JobOutcome.UNDETERMINED,
         reason="no archive",
         facts={"code": "WF901"},
     )
-    assert speed.judge(untold) == Speed(why="not measured: no archive")
+    assert speed.judge_speed(untold) == Speed(why="not measured: no archive")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_without_a_wheel_for_the_gil_one_thread_of_its_own_is_the_measure():
 
 
 def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()},
         loads={("debian-12", base): load(install=why) for base, why in (("debian-12", None), ("debian-13", "no"))}, skip={}, bases=BASES,
         interfaces=interfaces.load(),
@@ -166,7 +171,9 @@ def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
     measured = replace(
         case, speed=Evidence(key="s", job="speed:foo@debian-12", facts=facts(call()))
     )
-    without, package = document.make([judge(case, ABIS), judge(measured, ABIS)], Matrix()).packages
+    without, package = document.make_document(
+        [judge_package(case, ABIS), judge_package(measured, ABIS)], Matrix()
+    ).packages
     assert without.speed is None
     assert package.speed is not None
     assert package.speed.throughput["cp314t"]["2"].median == 1.6

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import WheelhouseHeldError
-from builder.store.evidence import Evidence, Outcome
-from builder.store.files import written_aside
+from builder.errors import WheelhouseLockedError
+from builder.store.evidence import Evidence, JobOutcome
+from builder.store.files import atomic_write
 from builder.store.hashing import digest
 from builder.store.store import Store
 
@@ -31,11 +31,13 @@ def test_evidence_comes_back_as_it_was_recorded(store: Store):
     store.put(evidence)
     assert store.get("k") == evidence
     assert store.get("other") is None
-    assert store.seconds_of() == {"build:x@y": 1.5}
+    assert store.recorded_durations() == {"build:x@y": 1.5}
 
 
 def test_what_could_not_be_told_is_asked_again(store: Store):
-    store.put(Evidence(key="k", job="build:x@y", outcome=Outcome.UNDETERMINED, reason="no network"))
+    store.put(
+        Evidence(key="k", job="build:x@y", outcome=JobOutcome.UNDETERMINED, reason="no network")
+    )
     assert store.get("k") is None
 
 
@@ -45,6 +47,27 @@ def test_evidence_survives_the_process(store: Store, tmp_path: Path):
     assert again.get("k") is not None
     assert again.farm_id == store.farm_id
     again.close()
+
+
+def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
+    folder = tmp_path / "older"
+    Store(folder).close()
+    database = sqlite3.connect(folder / "store" / "ledger.sqlite", isolation_level=None)
+    for column in ("asked", "facts_version"):
+        database.execute(f"ALTER TABLE evidence DROP COLUMN {column}")
+    database.execute(
+        "INSERT INTO evidence VALUES ('k', 'j:x', 'done', '', '{}', '{}', '', 1.0, 2.0)"
+    )
+    database.close()
+
+    for _ in range(2):
+        store = Store(folder)
+        assert store.get("k") == Evidence(key="k", job="j:x", seconds=1.0, facts_version=1)
+        store.put(Evidence(key="n", job="j:y", asked="{}", facts_version=3))
+        newer = store.evidence_lookup()("n")
+        assert newer is not None
+        assert newer.facts_version == 3
+        store.close()
 
 
 def test_files_are_kept_by_content(store: Store, tmp_path: Path):
@@ -59,25 +82,25 @@ def test_files_are_kept_by_content(store: Store, tmp_path: Path):
 def test_one_farm_at_a_time(store: Store, tmp_path: Path):
     other = Store(tmp_path / "wheelhouse")
     with (
-        store.held(),
-        pytest.raises(WheelhouseHeldError, match=r"process \d+, since"),
-        other.held(),
+        store.lock(),
+        pytest.raises(WheelhouseLockedError, match=r"process \d+, since"),
+        other.lock(),
     ):
         pass
-    with other.held():
+    with other.lock():
         pass
     other.close()
 
 
 def test_nothing_half_written_is_seen(tmp_path: Path):
     target = tmp_path / "folder" / "file"
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         aside.write_text("whole")
         assert not target.exists()
     assert target.read_text() == "whole"
 
     def fail() -> None:
-        with written_aside(target) as aside:
+        with atomic_write(target) as aside:
             aside.write_text("half")
             raise RuntimeError
 
@@ -89,12 +112,12 @@ def test_nothing_half_written_is_seen(tmp_path: Path):
 
 def test_resolutions_age(store: Store, tmp_path: Path):
     store.record_resolution("q", {"a": 1})
-    assert store.resolution("q", 60) == {"a": 1}
+    assert store.get_resolution("q", 60) == {"a": 1}
     with sqlite3.connect(tmp_path / "wheelhouse/store/ledger.sqlite") as database:
         database.execute("UPDATE resolutions SET recorded_at = recorded_at - 100")
     database.close()
-    assert store.resolution("q", 60) is None
-    assert store.resolution("q", None) == {"a": 1}
+    assert store.get_resolution("q", 60) is None
+    assert store.get_resolution("q", None) == {"a": 1}
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text()))

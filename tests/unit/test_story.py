@@ -7,7 +7,7 @@ from rich.console import Console
 
 from builder.config import catalog
 from builder.config.matrix import Matrix
-from builder.errors import NothingKnownError
+from builder.errors import NoRecordError
 from builder.judge.package import judge_fault
 from builder.report import document
 from builder.report.terminal import story
@@ -107,5 +107,5 @@ def test_speed_and_the_outcome_on_each_base_are_told():
 
 
 def test_an_unknown_package_is_an_error_that_says_what_is_known(store: Store):
-    with pytest.raises(NothingKnownError, match="knows nothing of nix"):
+    with pytest.raises(NoRecordError, match="knows nothing of nix"):
         story.read("nix", store)

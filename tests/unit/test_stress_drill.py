@@ -61,7 +61,7 @@ def drilled(
         "argument": lambda: None,
         **more,
     }
-    found: tuple[dict[str, int], list[str]] = harness.drill(
+    found: tuple[dict[str, int], list[str]] = harness.run_rounds(
         make, settings.pop("argument"), rows, observers, **settings
     )
     return found
@@ -192,7 +192,7 @@ class TestAlone:
     def alone(
         self, *calls: Call, make: Any = Counter, observers: Any = (total,)
     ) -> list[str] | None:
-        found: list[str] | None = harness.alone(
+        found: list[str] | None = harness.run_alone(
             make, lambda: None, [[call] for call in calls], observers, 4, 10, float("inf")
         )
         return found
@@ -218,16 +218,16 @@ class TestAlone:
 
 
 def test_what_is_shown_has_no_address_and_no_order_of_its_own():
-    assert harness.shown({"b", "a", "c"}) == "['a', 'b', 'c']"
-    assert harness.shown([1, {"a": None}]) == "[1, {'a': None}]"
-    assert harness.shown(object()) is None
-    assert harness.shown([object()]) is None
-    assert harness.shown("x" * 30_000) is None
+    assert harness.show({"b", "a", "c"}) == "['a', 'b', 'c']"
+    assert harness.show([1, {"a": None}]) == "[1, {'a': None}]"
+    assert harness.show(object()) is None
+    assert harness.show([object()]) is None
+    assert harness.show("x" * 30_000) is None
 
 
 def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
     kept: list[Any] = []
-    harness.drill(
+    harness.run_rounds(
         Counter,
         list,
         [[ADD]],
@@ -236,11 +236,11 @@ def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
         iterations=3,
         rounds=2,
         sharing="shared",
-        keep=kept.append,
+        make_immortal=kept.append,
     )
     assert [type(one) for one in kept] == [Counter, list] * 2
     kept.clear()
-    harness.drill(
+    harness.run_rounds(
         Counter,
         list,
         [[ADD]],
@@ -249,6 +249,6 @@ def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
         iterations=3,
         rounds=1,
         sharing="series",
-        keep=kept.append,
+        make_immortal=kept.append,
     )
     assert [type(one) for one in kept].count(Counter) == 4

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from builder.judge import interfaces, threads
-from builder.judge.package import Case, Judgement, judge
-from builder.judge.threads import Exercised
-from builder.store.evidence import Evidence, Outcome
+from builder.judge.package import Judgement, PackageEvidence, judge_package
+from builder.judge.threads import ThreadCoverage
+from builder.store.evidence import Evidence, JobOutcome
 from builder.verdicts import Verdict
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
 
@@ -44,7 +44,7 @@ def untold(job: str) -> Evidence:
     return Evidence(
         key="",
         job=job,
-        outcome=Outcome.UNDETERMINED,
+        outcome=JobOutcome.UNDETERMINED,
         reason="the container gave no answer",
         facts={"code": "WF902"},
     )
@@ -65,11 +65,11 @@ ALARMED = {"racy_seen": True, "clean_silent": False}
 def judged(
     raced: Evidence | None, exercised: Evidence | None, *, abi: str = "cp314t", **more: Any
 ) -> Judgement:
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()}, loads={("debian-12", "debian-13"): load()}, skip={},
         bases=BASES, interfaces=interfaces.load(), race=raced, exercise=exercised, **more,
     )  # fmt: skip
-    return judge(case, ABIS).abis[abi]
+    return judge_package(case, ABIS).abis[abi]
 
 
 def codes(judgement: Judgement) -> list[str]:
@@ -161,29 +161,29 @@ def test_threads_say_nothing_of_the_interpreter_with_the_gil():
     judgement = judged(race(races=[event()]), exercise(harms=[event("crash")]), abi="cp314")
     assert judgement.verdict is Verdict.COMPATIBLE
     assert judgement.findings == ()
-    assert judgement.exercised == Exercised()
+    assert judgement.coverage == ThreadCoverage()
 
 
 def test_without_a_wheel_there_is_nothing_to_say():
     nothing = Evidence(key="r", job="race:foo@debian-12", facts={"wheel": None})
     assert list(threads.race_findings(nothing.facts, "")) == []
     assert list(threads.exercise_findings({"wheel": None}, "")) == []
-    assert threads.exercised(nothing, nothing) == Exercised()
+    assert threads.measure_coverage(nothing, nothing) == ThreadCoverage()
 
 
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
     failed = Evidence(
         key="",
         job="build:foo@debian-12",
-        outcome=Outcome.UNDETERMINED,
+        outcome=JobOutcome.UNDETERMINED,
         reason="no archive",
         facts={"code": "WF901"},
     )
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE, builds={"debian-12": failed}, audits={}, loads={}, skip={}, bases=BASES, interfaces=interfaces.load(),
         race=untold("race:foo@debian-12"), exercise=untold("exercise:foo@debian-12"),
     )  # fmt: skip
-    assert codes(judge(case, ABIS).abis["cp314t"]) == ["WF901"]
+    assert codes(judge_package(case, ABIS).abis["cp314t"]) == ["WF901"]
 
 
 def test_a_race_is_told_with_its_places_its_calls_and_how_often_it_was_shown():
@@ -236,7 +236,7 @@ def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
     assert finding.detail.startswith("src/foo.c:7, ")
     seen = judged(race(harms=[event("crash")]), exercise(harms=[event("crash"), event("hang")]))
     assert sorted(codes(seen)) == ["WF601", "WF602"]
-    assert len({one.identity("foo", "1.0", "cp314t") for one in seen.findings}) == 2
+    assert len({one.make_id("foo", "1.0", "cp314t") for one in seen.findings}) == 2
 
 
 def test_what_was_not_reached_is_named():
@@ -260,15 +260,18 @@ def test_what_was_not_reached_is_named():
 def test_enough_is_half_with_a_detector_that_works(
     callables: int, under: int, *, detector: bool, enough: bool
 ):
-    assert Exercised(callables=callables, under_threads=under, detector=detector).enough is enough
+    assert (
+        ThreadCoverage(callables=callables, under_threads=under, detector=detector).is_sufficient
+        is enough
+    )
 
 
 def test_what_threads_call_beside_the_package_does_not_count():
-    told = threads.exercised(
+    told = threads.measure_coverage(
         race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]),
         exercise(),
     )
-    assert (told.callables, told.under_threads, told.enough) == (10, 2, False)
+    assert (told.callables, told.under_threads, told.is_sufficient) == (10, 2, False)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +290,7 @@ def test_the_reason_says_how_much_was_put_under_threads(raced: Evidence | None, 
 
 
 def test_the_odds_of_missing_a_race_follow_from_the_trials():
-    assert Exercised(side_by_side=0).missed(100) == 1
-    assert Exercised(side_by_side=100).missed(100) == pytest.approx(0.366, abs=0.001)
-    told = threads.exercised(race(), exercise())
+    assert ThreadCoverage(side_by_side=0).miss_probability(100) == 1
+    assert ThreadCoverage(side_by_side=100).miss_probability(100) == pytest.approx(0.366, abs=0.001)
+    told = threads.measure_coverage(race(), exercise())
     assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)

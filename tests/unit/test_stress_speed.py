@@ -57,9 +57,9 @@ def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():
         made.append([])
         return made[-1]
 
-    told = bench_worker.measured(
+    told = bench_worker.measure_calls(
         make,
-        bench_worker.loop("s.append(1)", {}),
+        bench_worker.compile_loop("s.append(1)", {}),
         4,
         4 * bench_worker.UNROLLED * 5,
         forkserver.Crew(),
@@ -70,12 +70,12 @@ def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():
 
 
 def test_a_call_that_fails_in_any_thread_is_told():
-    told = bench_worker.measured(
-        lambda: [1] * 12, bench_worker.loop("s.pop()", {}), 2, 64, forkserver.Crew()
+    told = bench_worker.measure_calls(
+        lambda: [1] * 12, bench_worker.compile_loop("s.pop()", {}), 2, 64, forkserver.Crew()
     )
     assert told == {"error": "IndexError: pop from empty list"}
-    assert "error" in bench_worker.measured(
-        lambda: 1 / 0, bench_worker.loop("s", {}), 2, 64, forkserver.Crew()
+    assert "error" in bench_worker.measure_calls(
+        lambda: 1 / 0, bench_worker.compile_loop("s", {}), 2, 64, forkserver.Crew()
     )
 
 
@@ -91,8 +91,8 @@ def test_a_call_that_fails_in_any_thread_is_told():
     ],
 )
 def test_what_cannot_be_measured_is_told_why(text: str, why: str | None):
-    one = bench_worker.Pace(["time"], [{"make": "None", "text": text}])
-    assert one.unfit(0, 0.001) == why
+    one = bench_worker.Bench(["time"], [{"make": "None", "text": text}])
+    assert one.find_obstacle(0, 0.001) == why
 
 
 CALLS = [
@@ -106,9 +106,9 @@ CALLS = [
 
 def played(calls: list[dict[str, Any]], *abis: str) -> dict[str, Any]:
     interpreter = Interpreter(sys.executable, "/nowhere")
-    with speed.Turns(dict.fromkeys(abis, interpreter), ["os"], calls) as turns:
-        turns.play(time.monotonic() + 30)
-    told: dict[str, Any] = turns.told()
+    with speed.Benchmark(dict.fromkeys(abis, interpreter), ["os"], calls) as benchmark:
+        benchmark.run(time.monotonic() + 30)
+    told: dict[str, Any] = benchmark.describe()
     return told
 
 
@@ -128,9 +128,9 @@ def test_interpreters_and_threads_take_turns_and_what_cannot_be_measured_is_coun
 
 def test_an_interpreter_that_does_not_begin_measures_nothing():
     nothing = Interpreter("/bin/false", "/nowhere")
-    with speed.Turns({"cp314t": nothing}, [], CALLS) as turns:
-        turns.play(time.monotonic() + 30)
-    assert turns.told() == {
+    with speed.Benchmark({"cp314t": nothing}, [], CALLS) as benchmark:
+        benchmark.run(time.monotonic() + 30)
+    assert benchmark.describe() == {
         "gil": False,
         "tried": 4,
         "left_out": {"ends": 4},
@@ -141,5 +141,9 @@ def test_an_interpreter_that_does_not_begin_measures_nothing():
 
 
 def test_a_call_that_takes_longer_the_more_often_it_is_made_does_not_count():
-    growing = {"make": "[]", "text": "s.insert(0, 1) or s.count(2)", "native": "list.insert"}
+    growing = {
+        "make": "[]",
+        "text": "s.append(1) or [s.count(2) for _ in s]",
+        "native": "list.append",
+    }
     assert played([speed.PLAIN, growing], "cp314t")["left_out"] == {"uneven": 1}

@@ -10,16 +10,23 @@ from packaging.version import Version
 from pypi_simple import DistributionPackage
 from rich.console import Console
 
-from builder.dependencies.files.model import DependencyFile, LeftOut
+from builder.dependencies.files.model import DependencyFile, SkippedDependency
 from builder.dependencies.gather import Survey
-from builder.dependencies.survey import Described, Status, Surveyed, summary, surveyed, wheel_floors
+from builder.dependencies.survey import (
+    ReleaseMetadata,
+    Status,
+    SurveyRow,
+    summarize,
+    survey_release,
+    wheel_floors,
+)
 from builder.report.terminal import dependencies as report
 from builder.sources.client import Release
 from builder.sources.kind import Kind, holds_native_sources
 
 PYTHON = Version("3.14.5")
 LINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"
-NONE = Described()
+NONE = ReleaseMetadata()
 
 
 def release(version: str, *files: str, python: str | None = None, yanked: bool = False) -> Release:
@@ -45,15 +52,15 @@ ABI3 = f"x-{{v}}-cp39-abi3-{LINUX}.whl"
 PURE = "x-{v}-py3-none-any.whl"
 
 
-def judged(asked: Release, *others: Release, kind: Kind = Kind.NATIVE) -> Surveyed:
+def judged(asked: Release, *others: Release, kind: Kind = Kind.NATIVE) -> SurveyRow:
     releases = sorted((asked, *others), key=lambda one: one.version, reverse=True)
-    return surveyed(
+    return survey_release(
         name="x", where="requirements.txt:1", release=asked, releases=releases, kind=kind, python=PYTHON,
         described=NONE, newest_described=NONE,
     )  # fmt: skip
 
 
-def statuses(row: Surveyed) -> list[tuple[Status, str]]:
+def statuses(row: SurveyRow) -> list[tuple[Status, str]]:
     return [(outlook.status, outlook.upgrade) for outlook in row.outlooks.values()]
 
 
@@ -157,10 +164,12 @@ def test_the_newest_release_with_each_abi():
 def test_the_free_threading_classifier():
     prefix = "Programming Language :: Python :: "
     assert (
-        Described(classifiers=(f"{prefix}3", f"{prefix}Free Threading :: 2 - Beta")).free_threading
+        ReleaseMetadata(
+            classifiers=(f"{prefix}3", f"{prefix}Free Threading :: 2 - Beta")
+        ).free_threading
         == "2 - Beta"
     )
-    assert Described(classifiers=(f"{prefix}Free Threading",)).free_threading == "stated"
+    assert ReleaseMetadata(classifiers=(f"{prefix}Free Threading",)).free_threading == "stated"
     assert NONE.free_threading == ""
 
 
@@ -169,11 +178,11 @@ def test_the_sentence_the_table_and_the_json(tmp_path: Path):
         judged(release("1.0", SDIST, CP314), kind=Kind.NATIVE),
         judged(release("1.0", PURE), kind=Kind.PURE),
     )
-    assert summary(rows) == (
+    assert summarize(rows) == (
         "2 dependencies, 1 pure and 1 native: for 3.14 2 ready as pinned; "
         "for 3.14t 1 ready as pinned, 1 to be built from source."
     )
-    hostile = LeftOut(name="[red]x\x1b[2J", why="<b>[bold]\x1b]0;title\x07", where="r:1")
+    hostile = SkippedDependency(name="[red]x\x1b[2J", why="<b>[bold]\x1b]0;title\x07", where="r:1")
     found = Survey(rows=rows, left_out=(hostile,), notes=("a [link] \x1b[31m",))
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     report.print_survey(console, found, datetime.date(2026, 1, 1))
@@ -184,7 +193,9 @@ def test_the_sentence_the_table_and_the_json(tmp_path: Path):
     assert "\x1b[2J" not in text
     assert "\x1b]0" not in text
     assert "\x1b[31m" not in text
-    file = DependencyFile(path=tmp_path / "requirements.txt", format="requirements.txt", wanted=())
+    file = DependencyFile(
+        path=tmp_path / "requirements.txt", format="requirements.txt", dependencies=()
+    )
     record = json.loads(json.dumps(report.survey_json(file, found)))
     assert record["schema_version"] == 1
     assert record["counts"]["3.14t"] == {"ready": 1, "upgrade": 0, "build": 1, "blocked": 0}

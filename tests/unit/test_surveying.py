@@ -52,10 +52,10 @@ def survey(settings: IndexSettings, tmp_path: Path, *specifiers: str) -> gather.
         Dependency(name="lib", specifier=specifier, where="r:1") for specifier in specifiers
     )
     file = DependencyFile(
-        path=tmp_path / "r", format="requirements.txt", wanted=wanted, complete=True
+        path=tmp_path / "r", format="requirements.txt", dependencies=wanted, is_complete=True
     )
     resolved = resolve.resolve(file, index, PYTHON, lambda _: None)
-    found = gather.survey(resolved, index, store, PYTHON, lambda _: None)
+    found = gather.survey_dependencies(resolved, index, store, PYTHON, lambda _: None)
     store.close()
     return found
 
@@ -78,8 +78,8 @@ def test_upload_times_of_an_index_that_has_them(tmp_path: Path):
     with json_index(page, source) as settings:
         found = survey(settings, tmp_path, "")
     row = found.rows[0]
-    assert (row.newest, row.newest_described.day_from) == ("2.0", "index")
-    assert row.newest_described.day == datetime.date(2025, 3, 4)
+    assert (row.newest, row.newest_metadata.day_from) == ("2.0", "index")
+    assert row.newest_metadata.day == datetime.date(2025, 3, 4)
     assert found.notes == ()
 
 
@@ -90,5 +90,5 @@ def test_an_index_without_upload_times_is_said_and_whole_files_are_no_reason_to_
     with serving(tmp_path / "index") as (index, settings):
         index.add("lib", "lib-1.0-py3-none-any.whl", wheel("lib", "1.0"))
         found = survey(settings, tmp_path, "==1.0")
-    assert found.rows[0].newest_described.day is None
+    assert found.rows[0].newest_metadata.day is None
     assert any("no upload times" in note for note in found.notes)

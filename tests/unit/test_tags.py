@@ -1,7 +1,7 @@
 import pytest
 
 from builder.config import catalog
-from builder.distributions.tags import floor_name, glibc_floors, runs_on, serves
+from builder.distributions.tags import accepts_wheel, floor_name, glibc_floors, runs_on
 
 
 @pytest.mark.parametrize(
@@ -32,5 +32,5 @@ def test_a_wheel_claims_the_bases_whose_glibc_is_new_enough():
 
 def test_abi3_never_serves_a_free_threaded_interpreter():
     stable = "foo-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
-    assert serves(stable, "cp314")
-    assert not serves(stable, "cp314t")
+    assert accepts_wheel(stable, "cp314")
+    assert not accepts_wheel(stable, "cp314t")

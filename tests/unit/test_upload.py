@@ -27,42 +27,42 @@ def published(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("foo_bar-1.0.dist-info/METADATA", metadata)
     sha256 = store.add_file(path)
-    index.publish(index.described([index.Served(filename=WHEEL, sha256=sha256)], store), store)
+    index.publish(index.describe([index.ServedFile(filename=WHEEL, sha256=sha256)], store), store)
     return sha256
 
 
 def test_a_target_is_known_by_its_address_without_credentials():
-    assert upload.target(NOWHERE).url == "http://127.0.0.1:9/up/"
+    assert upload.find_target(NOWHERE).url == "http://127.0.0.1:9/up/"
 
 
 @pytest.mark.parametrize("name", ["ftp://farm:secret@there/", "there-is-no-such-section"])
 def test_what_is_no_target_is_refused_without_its_credentials(name: str):
     with pytest.raises(TargetError) as caught:
-        upload.target(name)
+        upload.find_target(name)
     assert "secret" not in str(caught.value)
     assert "pypirc" in str(caught.value)
 
 
 def test_what_is_there_is_not_sent(store: Store):
-    to = upload.target(NOWHERE)
+    to = upload.find_target(NOWHERE)
     store.add_upload(to.url, WHEEL, published(store))
     (done,) = upload.upload(store, to, print, threading.Event())
-    assert (done.filename, done.outcome) == (WHEEL, upload.Outcome.THERE)
+    assert (done.filename, done.outcome) == (WHEEL, upload.UploadOutcome.PRESENT)
 
 
 def test_a_damaged_file_is_not_sent(store: Store):
     path = store.file(published(store))
     for damage in (lambda: path.write_bytes(b"x"), path.unlink):
         damage()
-        (done,) = upload.upload(store, upload.target(NOWHERE), print, threading.Event())
-        assert (done.outcome, "damaged" in done.detail) == (upload.Outcome.REFUSED, True)
+        (done,) = upload.upload(store, upload.find_target(NOWHERE), print, threading.Event())
+        assert (done.outcome, "damaged" in done.detail) == (upload.UploadOutcome.REFUSED, True)
 
 
 def test_what_twine_does_not_take_is_refused(store: Store):
     published(store, "Metadata-Version: 2.1\nName: foo-bar\n")
-    (done,) = upload.upload(store, upload.target(NOWHERE), print, threading.Event())
+    (done,) = upload.upload(store, upload.find_target(NOWHERE), print, threading.Event())
     assert (done.outcome, "Version" in done.detail or "version" in done.detail) == (
-        upload.Outcome.REFUSED,
+        upload.UploadOutcome.REFUSED,
         True,
     )
 
@@ -72,8 +72,8 @@ def test_it_stops_when_asked_to(store: Store):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Interrupted):
-        upload.upload(store, upload.target(NOWHERE), print, stop)
+        upload.upload(store, upload.find_target(NOWHERE), print, stop)
 
 
 def test_an_empty_index_uploads_nothing(store: Store):
-    assert upload.upload(store, upload.target(NOWHERE), print, threading.Event()) == ()
+    assert upload.upload(store, upload.find_target(NOWHERE), print, threading.Event()) == ()

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from builder.config import catalog
+from builder.finding_codes import FindingCode
 from builder.judge import interfaces
-from builder.judge.findings import CODES
-from builder.judge.package import Case, Judgement, judge, judge_fault
+from builder.judge.package import Judgement, PackageEvidence, judge_fault, judge_package
 from builder.sources import Fault, Source
-from builder.store.evidence import Evidence, Outcome
-from builder.verdicts import Severity, Verdict
+from builder.store.evidence import Evidence, JobOutcome
+from builder.verdicts import Verdict
 
 ABIS = tuple(catalog.load().abis.values())
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
@@ -71,7 +71,7 @@ def judged(
     loaded: Evidence | None = None,
     abi: str = "cp314t",
 ) -> Judgement:
-    evidence = Case(
+    evidence = PackageEvidence(
         source=SOURCE,
         builds={"debian-12": built},
         audits={"debian-12": audited or audit()},
@@ -80,13 +80,13 @@ def judged(
         bases=BASES,
         interfaces=interfaces.load(),
     )
-    return judge(evidence, ABIS).abis[abi]
+    return judge_package(evidence, ABIS).abis[abi]
 
 
 UNTOLD = Evidence(
     key="",
     job="x",
-    outcome=Outcome.UNDETERMINED,
+    outcome=JobOutcome.UNDETERMINED,
     reason="base debian-13 could not be had: no archive",
     facts={"code": "WF901"},
 )
@@ -159,7 +159,7 @@ def test_a_build_that_went_on_without_what_it_asked_for_is_remarked_on():
 def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():
     assert judged(build(), loaded=UNTOLD, abi="cp314").verdict is Verdict.UNDETERMINED
     gil = {"before": False, "after": True, "enabled_by": "foo"}
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE,
         builds={"debian-12": build()},
         audits={"debian-12": audit()},
@@ -171,11 +171,11 @@ def test_an_unknown_replaces_good_verdicts_and_leaves_shown_faults_standing():
         bases=BASES,
         interfaces=interfaces.load(),
     )
-    assert judge(case, ABIS).abis["cp314t"].verdict is Verdict.GIL_REQUIRED
+    assert judge_package(case, ABIS).abis["cp314t"].verdict is Verdict.GIL_REQUIRED
 
 
 def test_a_failure_on_one_base_does_not_hide_the_wheel_of_another():
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE,
         builds={"debian-12": build(), "ubuntu-24.04": build(cp314t=FAILURE)},
         audits={"debian-12": audit(), "ubuntu-24.04": audit()},
@@ -184,7 +184,7 @@ def test_a_failure_on_one_base_does_not_hide_the_wheel_of_another():
         bases=BASES,
         interfaces=interfaces.load(),
     )
-    result = judge(case, ABIS).abis["cp314t"]
+    result = judge_package(case, ABIS).abis["cp314t"]
     assert result.verdict is Verdict.UNPROVEN
     assert [finding.code for finding in result.findings] == ["WF202"]
 
@@ -202,7 +202,7 @@ def test_a_module_that_needs_an_optional_package_is_no_failure():
 
 def test_what_is_seen_on_several_bases_is_one_finding():
     broken = load(module("foo", error="ImportError: no"))
-    case = Case(
+    case = PackageEvidence(
         source=SOURCE,
         builds={"debian-12": build()},
         audits={"debian-12": audit()},
@@ -211,35 +211,23 @@ def test_what_is_seen_on_several_bases_is_one_finding():
         bases=BASES,
         interfaces=interfaces.load(),
     )
-    (finding,) = judge(case, ABIS).abis["cp314"].findings
+    (finding,) = judge_package(case, ABIS).abis["cp314"].findings
     assert finding.bases == ("debian-12", "debian-13")
 
 
 @pytest.mark.parametrize(
     ("code", "verdict"), [("WF101", Verdict.BUILD_FAILURE), ("WF106", Verdict.UNDETERMINED)]
 )
-def test_a_package_without_a_source_has_a_verdict(code: str, verdict: Verdict):
+def test_a_package_without_a_source_has_a_verdict(code: FindingCode, verdict: Verdict):
     result = judge_fault(Fault(name="foo", code=code, detail="why"), ABIS).abis["cp314"]
     assert result.verdict is verdict
     assert "why" in result.reason
 
 
-def test_the_table_of_codes_is_whole():
-    for code, row in CODES.items():
-        assert code == row.code
-        assert row.meaning.endswith(".")
-        assert row.remedy
-        assert row.severity is Severity.ERROR or row.verdict in {
-            None,
-            Verdict.UNDETERMINED,
-            Verdict.UNPROVEN,
-        }
-
-
 def test_a_finding_keeps_its_id_from_run_to_run():
     one = judged(build(), loaded=load(module("foo", error="x"))).findings[0]
-    assert one.identity("foo", "1.0", "cp314t") == one.identity("foo", "1.0", "cp314t")
-    assert one.identity("foo", "1.0", "cp314t") != one.identity("foo", "1.0", "cp314")
+    assert one.make_id("foo", "1.0", "cp314t") == one.make_id("foo", "1.0", "cp314t")
+    assert one.make_id("foo", "1.0", "cp314t") != one.make_id("foo", "1.0", "cp314")
 
 
 def test_a_wheel_that_comes_out_otherwise_is_told_and_no_worse():

@@ -1,6 +1,11 @@
 """Files that state what a project depends on: one module per format, one model for all of them."""
 
-from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut, Selection
+from builder.dependencies.files.model import (
+    Dependency,
+    DependencyFile,
+    Selection,
+    SkippedDependency,
+)
 from builder.dependencies.files.reading import read
 
-__all__ = ["Dependency", "DependencyFile", "LeftOut", "Selection", "read"]
+__all__ = ["Dependency", "DependencyFile", "Selection", "SkippedDependency", "read"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from builder.sources.markers import environment
+from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,15 +32,16 @@ class Selection:
     extras: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
-    def holds(self, marker: Marker | None) -> bool:
+    def matches_marker(self, marker: Marker | None) -> bool:
         """Return whether a requirement's marker (PEP 508) holds, for the project itself or one of its extras."""
         if marker is None:
             return True
         return any(
-            marker.evaluate(environment(self.python, extra)) for extra in ("", *sorted(self.extras))
+            marker.evaluate(marker_environment(self.python, extra))
+            for extra in ("", *sorted(self.extras))
         )
 
-    def misses(self, marker: Marker | None) -> str:
+    def explain_mismatch(self, marker: Marker | None) -> str:
         """Say why a dependency with this marker is left out."""
         return f"its marker does not hold on Python {self.python.major}.{self.python.minor}, x86-64 Linux: {marker}"
 
@@ -79,7 +80,7 @@ class Dependency:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
+class SkippedDependency:
     """Something that a file names, or needs, and that is not taken on.
 
     Attributes:
@@ -97,17 +98,17 @@ class DependencyFile:
     """A whole file, the parts that are not meant left out.
 
     Attributes:
-        wanted: what it asks for; a name may come more than once.
+        dependencies: what it asks for; a name may come more than once.
         constraints: what holds for a package only where something asks for it.
-        complete: the file promises that `wanted` is everything, each with its one release.
+        is_complete: the file promises that `wanted` is everything, each with its one release.
         left_out: what it names beside that.
         notes: what else a person should know.
     """
 
     path: Path
     format: Format
-    wanted: tuple[Dependency, ...]
+    dependencies: tuple[Dependency, ...]
     constraints: tuple[Dependency, ...] = ()
-    complete: bool = False
-    left_out: tuple[LeftOut, ...] = ()
+    is_complete: bool = False
+    left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
 
-from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
-from builder.dependencies.files.text import read_toml, shown
+from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.text import read_toml, shorten
 from builder.errors import DependencyFileError
-from builder.sources.markers import environment
+from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,46 +27,46 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     Raises:
         DependencyFileError: it cannot be read or is wrong.
     """
-    lock = _parsed(path)
+    lock = _parse_lock(path)
     wanted: dict[str, Dependency] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedDependency] = []
     for number, package in enumerate(lock.packages):
         where = f"packages[{number}]"
-        reason = _reason(package, lock, selection)
+        reason = _skip_reason(package, lock, selection)
         if reason:
-            left_out.append(LeftOut(name=package.name, where=where, why=reason))
+            left_out.append(SkippedDependency(name=package.name, where=where, why=reason))
         elif package.name in wanted:
             text = f"{package.name!r} once more, beside {wanted[package.name].where}: both are meant for this Python"
             raise DependencyFileError(path, [(where, text)])
         else:
-            wanted[package.name] = _dependency(package, where)
+            wanted[package.name] = _make_dependency(package, where)
     return DependencyFile(
         path=path,
         format="pylock.toml",
-        wanted=tuple(wanted.values()),
-        complete=True,
+        dependencies=tuple(wanted.values()),
+        is_complete=True,
         left_out=tuple(left_out),
         notes=_notes(lock, selection),
     )
 
 
-def _parsed(path: Path) -> Pylock:
+def _parse_lock(path: Path) -> Pylock:
     try:
         return Pylock.from_dict(read_toml(path))
     except PylockUnsupportedVersionError as error:
-        raise DependencyFileError(path, [("lock-version", shown(error))]) from None
+        raise DependencyFileError(path, [("lock-version", shorten(error))]) from None
     except PylockValidationError as error:
         raise DependencyFileError(
-            path, [(shown(error.context or ""), shown(error.message))]
+            path, [(shorten(error.context or ""), shorten(error.message))]
         ) from None
 
 
-def _reason(package: Package, lock: Pylock, selection: Selection) -> str:
+def _skip_reason(package: Package, lock: Pylock, selection: Selection) -> str:
     """Say why a package is not taken; nothing where it is."""
     if package.marker is not None and not package.marker.evaluate(
         cast("dict[str, Any]", _environment(lock, selection)), context="lock_file"
     ):
-        return selection.misses(package.marker)
+        return selection.explain_mismatch(package.marker)
     if package.vcs is not None:
         return "comes from a repository, not from the index"
     if package.directory is not None:
@@ -79,13 +79,13 @@ def _reason(package: Package, lock: Pylock, selection: Selection) -> str:
 def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozenset[str]]:
     groups = selection.groups or frozenset(lock.default_groups or ())
     return {
-        **environment(selection.python),
+        **marker_environment(selection.python),
         "extras": selection.extras,
         "dependency_groups": groups,
     }
 
 
-def _dependency(package: Package, where: str) -> Dependency:
+def _make_dependency(package: Package, where: str) -> Dependency:
     files = [package.sdist] if package.sdist is not None else list(package.wheels or ())
     return Dependency(
         name=str(package.name),

@@ -9,8 +9,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
-from builder.dependencies.files.text import package_name, read_toml, requirement, shown
+from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.text import parse_name, parse_requirement, read_toml, shorten
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -49,14 +49,20 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     data = read_toml(path)
     project = _project(path, data)
     wanted: list[Dependency] = []
-    left_out: list[LeftOut] = []
-    for where, parsed in _requirements(path, data, project, selection):
+    left_out: list[SkippedDependency] = []
+    for where, parsed in _iter_requirements(path, data, project, selection):
         name = str(canonicalize_name(parsed.name))
-        if not selection.holds(parsed.marker):
-            left_out.append(LeftOut(name=name, where=where, why=selection.misses(parsed.marker)))
+        if not selection.matches_marker(parsed.marker):
+            left_out.append(
+                SkippedDependency(
+                    name=name, where=where, why=selection.explain_mismatch(parsed.marker)
+                )
+            )
         elif parsed.url:
             left_out.append(
-                LeftOut(name=name, where=where, why="comes from an address, not from the index")
+                SkippedDependency(
+                    name=name, where=where, why="comes from an address, not from the index"
+                )
             )
         else:
             extras = frozenset(str(canonicalize_name(extra)) for extra in parsed.extras)
@@ -66,7 +72,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     return DependencyFile(
         path=path,
         format="pyproject.toml",
-        wanted=tuple(wanted),
+        dependencies=tuple(wanted),
         left_out=tuple(left_out),
         notes=_notes(path, data, project, selection),
     )
@@ -84,7 +90,7 @@ def _project(path: Path, data: dict[str, Any]) -> _Project:
     try:
         project = _Project.model_validate({} if table is None else table)
     except ValidationError as error:
-        mistakes = [(_dotted(item["loc"]), shown(item["msg"])) for item in error.errors()]
+        mistakes = [(_dotted_path(item["loc"]), shorten(item["msg"])) for item in error.errors()]
         raise DependencyFileError(path, mistakes) from None
     if "dependencies" in project.dynamic:
         text = "dependencies are computed by the build backend, which the farm does not run; give a lock file instead"
@@ -92,17 +98,17 @@ def _project(path: Path, data: dict[str, Any]) -> _Project:
     return project
 
 
-def _dotted(location: tuple[str | int, ...]) -> str:
+def _dotted_path(location: tuple[str | int, ...]) -> str:
     return "project" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in location
+        f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in location
     )
 
 
-def _requirements(
+def _iter_requirements(
     path: Path, data: dict[str, Any], project: _Project, selection: Selection
 ) -> Iterator[tuple[str, Requirement]]:
     """Yield what is meant: the project's requirements, those of the extras, and those of the groups."""
-    yield from _expanded(path, project, "", frozenset())
+    yield from _expand_extra(path, project, "", frozenset())
     canonical = {str(canonicalize_name(name)) for name in project.optional}
     groups = _groups(path, data)
     known = {str(canonicalize_name(name)) for name in groups}
@@ -114,26 +120,29 @@ def _requirements(
             text = f"there is no {option} {', '.join(unknown)}; there is {', '.join(sorted(there)) or 'none'}"
             raise DependencyFileError(path, [("", text)])
     for extra in sorted(selection.extras):
-        yield from _expanded(path, project, extra, frozenset())
+        yield from _expand_extra(path, project, extra, frozenset())
     for group in sorted(selection.groups):
         where = f"dependency-groups.{group}"
         yield from (
-            (where, requirement(path, where, text)) for text in _members(path, groups, group)
+            (where, parse_requirement(path, where, text))
+            for text in _expand_group(path, groups, group)
         )
 
 
-def _members(path: Path, groups: dict[str, Any], group: str) -> list[str]:
+def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
     """Return a group's requirements, those of the groups it includes among them (PEP 735)."""
     where = f"dependency-groups.{group}"
     try:
         return [str(parsed) for parsed in DependencyGroupResolver(groups).resolve(group)]
     except ExceptionGroup as error:
-        raise DependencyFileError(path, [(where, shown(one)) for one in error.exceptions]) from None
+        raise DependencyFileError(
+            path, [(where, shorten(one)) for one in error.exceptions]
+        ) from None
     except RecursionError:
         raise DependencyFileError(path, [(where, "includes groups too deeply")]) from None
 
 
-def _expanded(
+def _expand_extra(
     path: Path, project: _Project, extra: str, inside: frozenset[str]
 ) -> Iterator[tuple[str, Requirement]]:
     """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead."""
@@ -141,14 +150,14 @@ def _expanded(
         str(canonicalize_name(name)): (name, texts) for name, texts in project.optional.items()
     }
     written, texts = by_name.get(extra, (extra, ())) if extra else ("", project.dependencies)
-    key = f"project.optional-dependencies.{shown(written)}" if extra else "project.dependencies"
+    key = f"project.optional-dependencies.{shorten(written)}" if extra else "project.dependencies"
     for number, text in enumerate(texts):
         where = f"{key}[{number}]"
-        parsed = requirement(path, where, text)
+        parsed = parse_requirement(path, where, text)
         if project.name and canonicalize_name(parsed.name) == canonicalize_name(project.name):
             for other in sorted(str(canonicalize_name(name)) for name in parsed.extras):
                 if other not in inside:
-                    yield from _expanded(path, project, other, inside | {extra, other})
+                    yield from _expand_extra(path, project, other, inside | {extra, other})
         else:
             yield where, parsed
 
@@ -158,7 +167,7 @@ def _groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(groups, dict):
         raise DependencyFileError(path, [("dependency-groups", "expected a table")])
     for name in groups:
-        package_name(path, "dependency-groups", name)
+        parse_name(path, "dependency-groups", name)
     return groups
 
 
@@ -169,7 +178,7 @@ def _notes(
     try:
         allowed = SpecifierSet(project.requires_python)
     except InvalidSpecifier:
-        text = f"{shown(project.requires_python)!r} is no version specifier (PEP 440)"
+        text = f"{shorten(project.requires_python)!r} is no version specifier (PEP 440)"
         raise DependencyFileError(path, [("project.requires-python", text)]) from None
     if not allowed.contains(selection.python, prereleases=True):
         notes.append(

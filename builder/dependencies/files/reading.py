@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from builder.dependencies.files.model import DependencyFile, Selection
 
-_EXPORTED = {
+_EXPORT_COMMANDS = {
     "poetry.lock": "poetry export -o requirements.txt (plugin poetry-plugin-export)",
     "pdm.lock": "pdm export -o requirements.txt",
     "pipfile.lock": "pipenv requirements --hash > requirements.txt",
@@ -34,8 +34,8 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         DependencyFileError: it cannot be read, is wrong, or of no known format.
     """
     name = path.name.lower()
-    if name in _EXPORTED:
-        text = f"is of a format the farm does not read; write one that it does: {_EXPORTED[name]}"
+    if name in _EXPORT_COMMANDS:
+        text = f"is of a format the farm does not read; write one that it does: {_EXPORT_COMMANDS[name]}"
         raise DependencyFileError(path, [("", text)])
     if is_valid_pylock_path(path):
         return pylock.read(path, selection)

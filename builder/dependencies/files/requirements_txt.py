@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from pip._internal.req.req_file import get_line_parser, ignore_comments, join_lines
 
-from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
-from builder.dependencies.files.text import read_text, requirement, shown
+from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.text import parse_requirement, read_text, shorten
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from builder.dependencies.files.model import Selection
 
 _INDEX_OPTIONS = ("index_url", "extra_index_urls", "find_links", "no_index")
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +39,10 @@ class _Line:
 
 
 @dataclass(slots=True)
-class _Gathered:
-    wanted: list[Dependency] = field(default_factory=list)
+class _Requirements:
+    dependencies: list[Dependency] = field(default_factory=list)
     constraints: list[Dependency] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[SkippedDependency] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
 
 
@@ -56,46 +56,48 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     Raises:
         DependencyFileError: one of the files cannot be read or is wrong.
     """
-    gathered = _Gathered()
-    for line in _lines(path, constraint=False, chain=()):
-        _take(line, path, selection, gathered)
-    wanted = tuple(gathered.wanted)
+    gathered = _Requirements()
+    for line in _iter_lines(path, constraint=False, chain=()):
+        _add_line(line, path, selection, gathered)
+    wanted = tuple(gathered.dependencies)
     return DependencyFile(
         path=path,
         format="requirements.txt",
-        wanted=wanted,
+        dependencies=wanted,
         constraints=tuple(gathered.constraints),
         # pip asks for hashes of everything as soon as one requirement has one.
-        complete=bool(wanted) and all(one.hashes and one.version for one in wanted),
+        is_complete=bool(wanted) and all(one.hashes and one.version for one in wanted),
         left_out=tuple(gathered.left_out),
         notes=tuple(gathered.notes),
     )
 
 
-def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> None:
-    where = _where(line.path, line.number, top)
+def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requirements) -> None:
+    where = _line_location(line.path, line.number, top)
     if line.options.editables:
-        text = shown(line.options.editables[0])
+        text = shorten(line.options.editables[0])
         gathered.left_out.append(
-            LeftOut(name=text, where=where, why="is a local folder, not a release on the index")
+            SkippedDependency(
+                name=text, where=where, why="is a local folder, not a release on the index"
+            )
         )
         return
     if not line.text:
-        _note(line.options, where, gathered)
+        _note_index_options(line.options, where, gathered)
         return
     if _is_local_or_remote(line.text):
         why = "is a file or an address, not a release on the index"
-        gathered.left_out.append(LeftOut(name=shown(line.text), where=where, why=why))
+        gathered.left_out.append(SkippedDependency(name=shorten(line.text), where=where, why=why))
         return
-    parsed = requirement(line.path, f"line {line.number}", line.text)
+    parsed = parse_requirement(line.path, f"line {line.number}", line.text)
     name = str(canonicalize_name(parsed.name))
-    if not selection.holds(parsed.marker):
+    if not selection.matches_marker(parsed.marker):
         gathered.left_out.append(
-            LeftOut(name=name, where=where, why=selection.misses(parsed.marker))
+            SkippedDependency(name=name, where=where, why=selection.explain_mismatch(parsed.marker))
         )
     elif parsed.url:
-        why = f"comes from {shown(parsed.url.partition('@')[0])}, not from the index"
-        gathered.left_out.append(LeftOut(name=name, where=where, why=why))
+        why = f"comes from {shorten(parsed.url.partition('@')[0])}, not from the index"
+        gathered.left_out.append(SkippedDependency(name=name, where=where, why=why))
     else:
         hashes = line.options.hashes or {}
         dependency = Dependency(
@@ -107,10 +109,10 @@ def _take(line: _Line, top: Path, selection: Selection, gathered: _Gathered) -> 
             ),
             where=where,
         )
-        (gathered.constraints if line.constraint else gathered.wanted).append(dependency)
+        (gathered.constraints if line.constraint else gathered.dependencies).append(dependency)
 
 
-def _note(options: Any, where: str, gathered: _Gathered) -> None:  # noqa: ANN401 - optparse's values
+def _note_index_options(options: Any, where: str, gathered: _Requirements) -> None:  # noqa: ANN401 - optparse's values
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
         gathered.notes[
             f"{where} names an index of its own; the farm asks the one that pip here is configured with"
@@ -128,7 +130,7 @@ def _is_local_or_remote(text: str) -> bool:
     )
 
 
-def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
+def _iter_lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
     """Yield the lines of a file and of those it includes, in pip's order."""
     parse = get_line_parser(None)
     numbered = enumerate(read_text(path).splitlines(), start=1)
@@ -138,14 +140,14 @@ def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator
         except Exception as error:  # optparse, shlex and pip each raise their own
             mistake = (
                 f"line {number}",
-                f"{shown(text)!r} cannot be read: {shown(getattr(error, 'msg', error))}",
+                f"{shorten(text)!r} cannot be read: {shorten(getattr(error, 'msg', error))}",
             )
             raise DependencyFileError(path, [mistake]) from None
         included = [(name, False) for name in options.requirements or ()]
         included += [(name, True) for name in options.constraints or ()]
         for name, only_constrains in included:
-            target = _included(path, number, name, chain)
-            yield from _lines(
+            target = _resolve_include(path, number, name, chain)
+            yield from _iter_lines(
                 target, constraint=constraint or only_constrains, chain=(*chain, path.resolve())
             )
         if not included:
@@ -158,22 +160,22 @@ def _lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator
             )
 
 
-def _included(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Path:
+def _resolve_include(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Path:
     if "://" in name:
-        text = f"includes {shown(name)!r}; fetch it and include the file"
+        text = f"includes {shorten(name)!r}; fetch it and include the file"
         raise DependencyFileError(path, [(f"line {number}", text)])
     target = Path(os.path.normpath(path.parent / name))
-    if target.resolve() in (*chain, path.resolve()) or len(chain) >= _DEEPEST:
+    if target.resolve() in (*chain, path.resolve()) or len(chain) >= _MAX_DEPTH:
         raise DependencyFileError(
-            path, [(f"line {number}", f"includes {shown(name)!r}, which includes this file")]
+            path, [(f"line {number}", f"includes {shorten(name)!r}, which includes this file")]
         )
     if not target.is_file():
         raise DependencyFileError(
-            path, [(f"line {number}", f"includes {shown(name)!r}, and there is no such file")]
+            path, [(f"line {number}", f"includes {shorten(name)!r}, and there is no such file")]
         )
     return target
 
 
-def _where(path: Path, number: int, top: Path) -> str:
+def _line_location(path: Path, number: int, top: Path) -> str:
     """Name a line; the file too, as seen from the one that was asked for."""
     return f"{os.path.relpath(path, top.parent)}:{number}"

@@ -21,7 +21,7 @@ LIMIT_BYTES = 32 << 20
 LIMIT_DIGITS = 1000
 """Longest number that is read: Python refuses to parse larger ones, with an error that `packaging` lets through."""
 
-_SHOWN = 120
+_MAX_SHOWN_CHARS = 120
 _TOO_LONG = re.compile(rf"[0-9]{{{LIMIT_DIGITS + 1}}}")
 
 
@@ -68,11 +68,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise DependencyFileError(path, [("", f"is not TOML: {error}")]) from None
     except (RecursionError, ValueError, OverflowError) as error:
         raise DependencyFileError(
-            path, [("", f"is no TOML that can be read: {shown(error)}")]
+            path, [("", f"is no TOML that can be read: {shorten(error)}")]
         ) from None
 
 
-def requirement(path: Path, where: str, text: str) -> Requirement:
+def parse_requirement(path: Path, where: str, text: str) -> Requirement:
     """Parse a requirement (PEP 508).
 
     Raises:
@@ -86,14 +86,14 @@ def requirement(path: Path, where: str, text: str) -> Requirement:
                 one.version.removesuffix(".*")
             )  # `===` takes any text (PEP 440), which no index can sort
     except (InvalidRequirement, InvalidName, InvalidVersion, RecursionError) as error:
-        reason = shown(str(error).partition("\n")[0])
+        reason = shorten(str(error).partition("\n")[0])
         raise DependencyFileError(
-            path, [(where, f"{shown(text)!r} is no requirement: {reason}")]
+            path, [(where, f"{shorten(text)!r} is no requirement: {reason}")]
         ) from None
     return parsed
 
 
-def package_name(path: Path, where: str, text: str) -> str:
+def parse_name(path: Path, where: str, text: str) -> str:
     """Return a package's canonical name (PEP 503).
 
     Raises:
@@ -103,7 +103,7 @@ def package_name(path: Path, where: str, text: str) -> str:
         return str(canonicalize_name(text, validate=True))
     except InvalidName:
         raise DependencyFileError(
-            path, [(where, f"{shown(text)!r} is no valid name for a package")]
+            path, [(where, f"{shorten(text)!r} is no valid name for a package")]
         ) from None
 
 
@@ -117,18 +117,18 @@ def package_version(path: Path, where: str, text: str) -> Version:
         return Version(text)
     except InvalidVersion:
         raise DependencyFileError(
-            path, [(where, f"{shown(text)!r} is no version (PEP 440)")]
+            path, [(where, f"{shorten(text)!r} is no version (PEP 440)")]
         ) from None
 
 
-def printable(text: object) -> str:
+def escape_control_characters(text: object) -> str:
     """Replace what would steer a terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text)
     )
 
 
-def shown(text: object) -> str:
+def shorten(text: object) -> str:
     """Shorten text from a file for a message, and replace what would steer a terminal."""
-    clean = printable(text)
-    return clean if len(clean) <= _SHOWN else clean[: _SHOWN - 1] + "…"
+    clean = escape_control_characters(text)
+    return clean if len(clean) <= _MAX_SHOWN_CHARS else clean[: _MAX_SHOWN_CHARS - 1] + "…"

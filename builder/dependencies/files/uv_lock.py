@@ -11,8 +11,8 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from builder.dependencies.files.model import Dependency, DependencyFile, LeftOut
-from builder.dependencies.files.text import read_toml, shown
+from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.text import read_toml, shorten
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from builder.dependencies.files.model import Selection
 
 _VERSION = 1
-_LOCAL = ("virtual", "editable", "directory")
+_LOCAL_SOURCES = ("virtual", "editable", "directory")
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     try:
         return str(canonicalize_name(value, validate=True))
     except InvalidName:
-        raise ValueError(f"{shown(value)!r} is no valid name for a package") from None
+        raise ValueError(f"{shorten(value)!r} is no valid name for a package") from None
 
 
-def _version(value: str) -> str:
+def _check_version(value: str) -> str:
     try:
         return str(Version(value))
     except InvalidVersion:
-        raise ValueError(f"{shown(value)!r} is no version (PEP 440)") from None
+        raise ValueError(f"{shorten(value)!r} is no version (PEP 440)") from None
 
 
-def _marker(value: str) -> str:
+def _check_marker(value: str) -> str:
     try:
         return str(Marker(value)) if value else ""
     except (InvalidMarker, RecursionError):
-        raise ValueError(f"{shown(value)!r} is no marker (PEP 508)") from None
+        raise ValueError(f"{shorten(value)!r} is no marker (PEP 508)") from None
 
 
-def _specifier(value: str) -> str:
+def _check_specifier(value: str) -> str:
     try:
         return str(SpecifierSet(value))
     except InvalidSpecifier:
-        raise ValueError(f"{shown(value)!r} is no version specifier (PEP 440)") from None
+        raise ValueError(f"{shorten(value)!r} is no version specifier (PEP 440)") from None
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Release = Annotated[str, AfterValidator(_version)]
-MarkerText = Annotated[str, AfterValidator(_marker)]
+NameText = Annotated[str, AfterValidator(_check_name)]
+VersionText = Annotated[str, AfterValidator(_check_version)]
+MarkerText = Annotated[str, AfterValidator(_check_marker)]
 
 
 class _Part(BaseModel):
@@ -69,37 +69,39 @@ class _File(_Part):
 
 
 class _Edge(_Part):
-    name: Name
-    version: Release | None = None
+    name: NameText
+    version: VersionText | None = None
     marker: MarkerText = ""
-    extra: tuple[Name, ...] = ()
+    extra: tuple[NameText, ...] = ()
 
 
 class _Package(_Part):
-    name: Name
-    version: Release | None = None
+    name: NameText
+    version: VersionText | None = None
     source: dict[str, Any] = Field(default_factory=dict)
     dependencies: tuple[_Edge, ...] = ()
-    optional: dict[Name, tuple[_Edge, ...]] = Field(
+    optional: dict[NameText, tuple[_Edge, ...]] = Field(
         default_factory=dict, alias="optional-dependencies"
     )
-    groups: dict[Name, tuple[_Edge, ...]] = Field(default_factory=dict, alias="dev-dependencies")
+    groups: dict[NameText, tuple[_Edge, ...]] = Field(
+        default_factory=dict, alias="dev-dependencies"
+    )
     markers: tuple[MarkerText, ...] = Field(default=(), alias="resolution-markers")
     sdist: _File | None = None
     wheels: tuple[_File, ...] = ()
 
     @property
     def is_local(self) -> bool:
-        return any(kind in self.source for kind in _LOCAL)
+        return any(kind in self.source for kind in _LOCAL_SOURCES)
 
     @property
     def is_root(self) -> bool:
-        return any(self.source.get(kind) == "." for kind in _LOCAL)
+        return any(self.source.get(kind) == "." for kind in _LOCAL_SOURCES)
 
 
 class _Lock(_Part):
     version: int
-    requires_python: Annotated[str, AfterValidator(_specifier)] = Field(
+    requires_python: Annotated[str, AfterValidator(_check_specifier)] = Field(
         default="", alias="requires-python"
     )
     packages: tuple[_Package, ...] = Field(default=(), alias="package")
@@ -115,38 +117,38 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     Raises:
         DependencyFileError: it cannot be read or is wrong.
     """
-    lock = _parsed(path)
+    lock = _parse_lock(path)
     walk = _Walk(path, lock, selection)
     walk.run()
     return DependencyFile(
         path=path,
         format="uv.lock",
-        wanted=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
-        complete=True,
+        dependencies=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
+        is_complete=True,
         left_out=tuple(_left_out(lock, walk)),
         notes=_notes(lock, selection),
     )
 
 
-def _parsed(path: Path) -> _Lock:
+def _parse_lock(path: Path) -> _Lock:
     data = read_toml(path)
     if data.get("version") != _VERSION:
-        text = f"expected {_VERSION}, the version of the format the farm reads, not {shown(data.get('version'))!r}"
+        text = f"expected {_VERSION}, the version of the format the farm reads, not {shorten(data.get('version'))!r}"
         raise DependencyFileError(path, [("version", text)])
     try:
         return _Lock.model_validate(data)
     except ValidationError as error:
         mistakes = [
-            (_dotted(item["loc"]), shown(item["msg"].removeprefix("Value error, ")))
+            (_dotted_path(item["loc"]), shorten(item["msg"].removeprefix("Value error, ")))
             for item in error.errors()
         ]
         raise DependencyFileError(path, mistakes) from None
 
 
-def _dotted(location: tuple[str | int, ...]) -> str:
+def _dotted_path(location: tuple[str | int, ...]) -> str:
     dotted = ""
     for part in location:
-        dotted += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
+        dotted += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}"
     return dotted.removeprefix(".")
 
 
@@ -180,9 +182,9 @@ class _Walk:
                 continue
             self.seen.add((number, extra))
             package = self._lock.packages[number]
-            self._take(number, package)
+            self._add_package(number, package)
             for where, edge in self._edges(number, package, extra):
-                if self._selection.holds(Marker(edge.marker) if edge.marker else None):
+                if self._selection.matches_marker(Marker(edge.marker) if edge.marker else None):
                     target = self._target(where, edge)
                     queue.extend((target, wanted) for wanted in ("", *edge.extra))
 
@@ -206,7 +208,7 @@ class _Walk:
             ]
         if len(found) > 1:
             found = [
-                number for number in found if self._is_for_here(self._lock.packages[number])
+                number for number in found if self._matches_python(self._lock.packages[number])
             ] or found
         if not found:
             release = f" {edge.version}" if edge.version else ""
@@ -215,10 +217,10 @@ class _Walk:
             )
         return found[0]
 
-    def _is_for_here(self, package: _Package) -> bool:
-        return any(self._selection.holds(Marker(text)) for text in package.markers if text)
+    def _matches_python(self, package: _Package) -> bool:
+        return any(self._selection.matches_marker(Marker(text)) for text in package.markers if text)
 
-    def _take(self, number: int, package: _Package) -> None:
+    def _add_package(self, number: int, package: _Package) -> None:
         if package.is_local or "registry" not in package.source or package.version is None:
             return
         files = [package.sdist] if package.sdist is not None else list(package.wheels)
@@ -230,7 +232,7 @@ class _Walk:
         )
 
 
-def _left_out(lock: _Lock, walk: _Walk) -> Iterator[LeftOut]:
+def _left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:
     reached = {number for number, _ in walk.seen}
     for number, package in enumerate(lock.packages):
         where = f"package[{number}]"
@@ -241,8 +243,10 @@ def _left_out(lock: _Lock, walk: _Walk) -> Iterator[LeftOut]:
         elif package.version is None:
             why = "the lock file gives it no version"
         else:
-            why = f"comes from {shown(next(iter(package.source), 'nowhere'))!r}, not from the index"
-        yield LeftOut(name=package.name, where=where, why=why)
+            why = (
+                f"comes from {shorten(next(iter(package.source), 'nowhere'))!r}, not from the index"
+            )
+        yield SkippedDependency(name=package.name, where=where, why=why)
 
 
 def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:

@@ -239,7 +239,7 @@ def _is_about_value(error: BaseException, message: str) -> bool:
 def _iter_seeds(
     parameters: Sequence[Parameter] | None, arities: Iterable[int]
 ) -> Iterator[ArgumentVector]:
-    """Give the argument lists to begin with: likely values where parameters are known, the same value everywhere else."""
+    """Give the argument lists to begin with: likely values where parameters are known, and one value elsewhere."""
     for arity in arities:
         if arity > _MOST_ARGUMENTS:
             continue

@@ -2,11 +2,16 @@
 
 Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
-The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them), `suspects`
-(scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
+The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them),
+`suspects` (scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
 
-Facts: `install`, `played`, `late`, `gil`, `errors`, `harms` (crashes, hangs, wrong results; each with `steered`: whether a race pointed
-there; those that were shown again have `script`, `shown`, `ran`, `arms`, `malloc`), `own_tests` (what owntests.py answers).
+Facts:
+
+- `install`: what went wrong, or null;
+- `played`, `late`: how many scenarios came to their end, and had no time; `gil`, `errors`;
+- `harms`: crashes, hangs and wrong results, each with `steered` (whether a race pointed there); what was shown again
+  has `script`, `shown`, `ran` and `arms`; what was found by steering has `malloc`;
+- `own_tests`: what owntests.py answers.
 """
 
 import json

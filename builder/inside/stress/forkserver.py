@@ -1,10 +1,15 @@
 """Import a distribution once, then run lists of scenarios, each in a process forked from this one.
 
-Usage: python -m inside.stress.forkserver PRELUDE.json, which has `modules` and `keep` (whether shared objects live for ever: see immortal.py), with requests on standard input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`,
-`output` (a file), `first`, `rounds`, `seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status` when it ended.
+Usage: python -m inside.stress.forkserver PRELUDE.json
 
-A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil` and,
-where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes).
+The file has `modules` and `immortal` (whether shared objects live for ever: see immortal.py). Requests come on standard
+input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`, `output` (a file), `first`, `rounds`,
+`seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status`
+when it ended.
+
+A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil`
+and, where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes). Where there
+is no time for a scenario, a line has `late`, and is the last one.
 """
 
 import copy
@@ -26,62 +31,77 @@ from pathlib import Path
 from typing import Any
 
 from . import memory, values
-from .harness import drill, gil_enabled
-from .immortal import keep, keep_callables
+from .harness import is_gil_enabled, run_rounds
+from .immortal import make_callables_immortal, make_immortal
+
+_SWITCH_S = 0.0005  # with the GIL, a tenth of the usual time between two threads' turns: they meet more often
+_LONGEST_ERROR = 200  # characters
+
+MakeImmortal = Callable[[Any], Any]
 
 
 def main() -> None:
     """Fork for every request."""
     asked = json.loads(Path(sys.argv[1]).read_text())
-    if not asked["keep"]:
+    is_immortal = asked["immortal"]
+    if not is_immortal:  # only the sanitizer's interpreter asks for it, and that takes no limit
         memory.limit_address_space()
-    namespace = environment(asked["modules"])
-    if asked["keep"]:
-        keep_callables(asked["modules"])
+    namespace = build_namespace(asked["modules"])
+    if is_immortal:
+        make_callables_immortal(asked["modules"])
+
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            perform(json.loads(line), namespace, keep if asked["keep"] else None)
+            run_scenarios(json.loads(line), namespace, make_immortal if is_immortal else None)
         print(json.dumps({"pid": pid}), flush=True)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
 
 
-def perform(
-    request: dict[str, Any], namespace: dict[str, Any], keep: Callable[[Any], Any] | None
+def run_scenarios(
+    request: dict[str, Any], namespace: dict[str, Any], make_immortal: MakeImmortal | None
 ) -> None:
     """Run a list of scenarios until it is done or its time is up, and end the process."""
-    os.setpgid(0, 0)
-    sink = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for number in (1, 2):
-        os.dup2(sink, number)
+    os.setpgid(0, 0)  # so that what a scenario starts can be ended with it
+    _redirect_output(request["output"])
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(_SWITCH_S)
+
     crew = Crew()
     reports = Path(f"{request['prefix']}.{os.getpid()}")
     deadline = time.monotonic() + request["seconds"]
-    with Path(request["progress"]).open("a", buffering=1) as lines:
-        for scenario in json.loads(Path(request["scenarios"]).read_text())[request["first"] :]:
+    scenarios = json.loads(Path(request["scenarios"]).read_text())
+    with Path(request["progress"]).open("a", buffering=1) as progress:
+        for scenario in scenarios[request["first"] :]:
             if time.monotonic() > deadline:
-                lines.write(json.dumps({"late": scenario["id"]}) + "\n")
+                progress.write(json.dumps({"late": scenario["id"]}) + "\n")
                 break
-            lines.write(json.dumps({"begin": scenario["id"]}) + "\n")
+            progress.write(json.dumps({"begin": scenario["id"]}) + "\n")
+
             before, began = _size(reports), time.monotonic()
-            errors, wrong = play(scenario, namespace, request, crew, keep)
+            errors, wrong = play(scenario, namespace, request, crew, make_immortal)
             line = {
                 "end": scenario["id"],
                 "seconds": round(time.monotonic() - began, 3),
                 "errors": errors,
                 "wrong": wrong,
+                "reports": [before, _size(reports)],
+                "gil": is_gil_enabled(),
             }
-            lines.write(
-                json.dumps({**line, "reports": [before, _size(reports)], "gil": gil_enabled()})
-                + "\n"
-            )
+            progress.write(json.dumps(line) + "\n")
+
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(0)  # what was called may have left threads and handlers that end badly
+
+
+def _redirect_output(path: str) -> None:
+    """Have standard output and standard error go to a file, and what Python code prints to nowhere."""
+    sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in (1, 2):
+        os.dup2(sink, number)
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
 
 
 class Crew:
@@ -94,10 +114,10 @@ class Crew:
     def __call__(self, work: Callable[[int], None], count: int) -> None:
         """Run a function of a thread's number in that many threads, and wait for them."""
         while len(self._inboxes) < count:
+            number = len(self._inboxes)
             self._inboxes.append(queue.SimpleQueue())
-            threading.Thread(
-                target=self._serve, args=(len(self._inboxes) - 1,), daemon=True
-            ).start()
+            threading.Thread(target=self._serve, args=(number,), daemon=True).start()
+
         for inbox in self._inboxes[:count]:
             inbox.put(work)
         for _ in range(count):
@@ -109,7 +129,7 @@ class Crew:
             try:
                 work(number)
             finally:
-                del work
+                del work  # it holds the subject, which is to end with its round
                 self._done.put(None)
 
 
@@ -117,17 +137,25 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def environment(prelude: list[str]) -> dict[str, Any]:
+def build_namespace(prelude: list[str]) -> dict[str, Any]:
     """Return what expressions may name: the modules of the prelude, and those every script imports."""
-    namespace: dict[str, Any] = {
-        **{name: importlib.import_module(name) for name in values.STANDARD}, "values": values, "operator": operator, "itertools": itertools, "copy": copy, "pickle": pickle, "gc": gc,
-    }  # fmt: skip
+    namespace: dict[str, Any] = {name: importlib.import_module(name) for name in values.STANDARD}
+    namespace |= {
+        "values": values,
+        "operator": operator,
+        "itertools": itertools,
+        "copy": copy,
+        "pickle": pickle,
+        "gc": gc,
+    }
     for name in prelude:
         try:
             importlib.import_module(name)
-        except BaseException:
+        except BaseException:  # a module may exit
             continue
-        namespace[name.partition(".")[0]] = sys.modules[name.partition(".")[0]]
+        root = name.partition(".")[0]
+        namespace[root] = sys.modules[root]
+
     return namespace
 
 
@@ -136,26 +164,39 @@ def play(
     namespace: dict[str, Any],
     request: dict[str, Any],
     crew: Crew,
-    keep: Callable[[Any], Any] | None,
+    make_immortal: MakeImmortal | None,
 ) -> tuple[dict[str, int], list[str]]:
-    """Run one scenario."""
+    """Run one scenario; return exceptions by text with how often they were met, and sentences about wrong results."""
 
-    def function(text: str) -> Any:  # noqa: ANN401 - a function of subject and argument
-        return eval(f"lambda s, a: {text}", namespace)
+    def compile_call(text: str) -> Callable[[Any, Any], Any]:
+        call: Callable[[Any, Any], Any] = eval(f"lambda s, a: {text}", namespace)
+        return call
 
-    def maker(text: str | None) -> Any:  # noqa: ANN401 - a function without arguments
-        return eval(f"lambda: {text}", namespace)
+    def compile_maker(text: str | None) -> Callable[[], Any]:
+        maker: Callable[[], Any] = eval(f"lambda: {text}", namespace)
+        return maker
 
-    rows = [[(text, function(text), result) for text, result in row] for row in scenario["rows"]]
+    rows = []
+    for row in scenario["rows"]:
+        rows.append([(text, compile_call(text), result) for text, result in row])
+
     try:
-        errors, wrong = drill(
-            maker(scenario["make"]), maker(scenario["argument"]), rows, [function(text) for text in scenario["observe"]],
-            threads=scenario["threads"], iterations=scenario["iterations"],
-            rounds=1 if scenario.get("once") else request["rounds"], sharing=scenario["sharing"], crew=crew, keep=keep,
+        errors, wrong = run_rounds(
+            compile_maker(scenario["make"]),
+            compile_maker(scenario["argument"]),
+            rows,
+            [compile_call(text) for text in scenario["observe"]],
+            threads=scenario["threads"],
+            iterations=scenario["iterations"],
+            rounds=1 if scenario.get("once") else request["rounds"],
+            sharing=scenario["sharing"],
+            crew=crew,
+            make_immortal=make_immortal,
             longest_s=request["longest"],
-        )  # fmt: skip
+        )
     except Exception as error:
-        return {f"setup: {type(error).__name__}: {error}"[:200]: 1}, []
+        return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, []
+
     return errors, wrong
 
 

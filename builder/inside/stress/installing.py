@@ -60,7 +60,7 @@ def install_beside(site: str, wheel: str, python: str, target: str) -> str | Non
 
 
 def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
-    """Return the import names of a distribution's modules, its tests left out, and the file names of its extension modules.
+    """Return the import names of a distribution's modules, and the file names of its extension modules; tests left out.
 
     Args:
         name: of the distribution.

@@ -1,21 +1,43 @@
-"""What is in progress, where another process can read it after this one's end."""
+"""The call in progress, noted where another process can read it after the end of the one that makes it."""
 
+import contextlib
 import json
 import mmap
 import os
+from pathlib import Path
+
+_MAPPED_BYTES = 4096  # one page of the file: what is in it outlives the process
+_ENTRY_BYTES = 4000  # a longer call is cut, and then cannot be read back
 
 
 class Journal:
-    """The text of the call in progress, where another process can read it after this one's end."""
+    """A file that has the text of the call in progress.
+
+    It is mapped into memory: a write is no system call, and nothing is lost when the process crashes.
+    """
 
     def __init__(self, path: str) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT)
-        os.truncate(handle, 4096)
-        self._map = mmap.mmap(handle, 4096)
+        os.truncate(handle, _MAPPED_BYTES)
+        self._map = mmap.mmap(handle, _MAPPED_BYTES)
         self._count = 0
 
     def write(self, text: str) -> None:
         """Note a call before it is made."""
-        self._count += 1
-        line = json.dumps([self._count, text])[:4000].encode().ljust(4000)
-        self._map[:4000] = line
+        self._count += 1  # so that the same call, made again, makes another entry
+        entry = json.dumps([self._count, text])[:_ENTRY_BYTES]
+        self._map[:_ENTRY_BYTES] = entry.encode().ljust(_ENTRY_BYTES)
+
+
+def read_entry(path: Path) -> bytes:
+    """Return what a journal has now; empty where there is none yet."""
+    if not path.exists():
+        return b""
+    return path.read_bytes()[:_ENTRY_BYTES]
+
+
+def read_last_call(path: Path) -> str | None:
+    """Return the call that was in progress last; None where that cannot be read."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return str(json.loads(read_entry(path).rstrip(b"\0 "))[1])
+    return None

@@ -5,7 +5,9 @@ Not for an interpreter with a sanitizer, which maps terabytes of addresses for i
 
 import resource
 
-LIMIT_BYTES = 3 << 30
+LIMIT_BYTES = (
+    3 << 30
+)  # below the least any container has (4 GiB): Python is to notice before the kernel kills
 
 
 def limit_address_space() -> None:

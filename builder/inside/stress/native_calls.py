@@ -7,7 +7,7 @@ from typing import Any
 from .surface import Surface, is_native_function
 
 _TOOL = 4
-"""One of the tool numbers of PEP 669 that are reserved for nobody; what is called may use those of debuggers and profilers."""
+"""A tool number that PEP 669 reserves for nobody: what is called may use those of debuggers and profilers."""
 
 
 def find_native_calls(

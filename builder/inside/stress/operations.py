@@ -1,4 +1,4 @@
-"""Find out what an operation does, by making it alone a few times: what it reaches, how long it takes, what it gives."""
+"""Find out what an operation reaches, how long it takes and what it gives, by making it alone a few times."""
 
 import re
 import time

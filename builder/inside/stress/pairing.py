@@ -70,7 +70,8 @@ def _count_changing(couple: Pair) -> int:
 def _choose_variants(left: Sequence[Operation], right: Sequence[Operation]) -> Pair:
     """Choose a variant of each of two operations that begin with the same argument, such as a key.
 
-    Where there are several, the one with the most new objects: those can be freed. Where there is none, the first of each.
+    Where there are several, the one with the most new objects: those can be freed. Where there is none, the first
+    of each.
     """
     alike: list[Pair] = []
     for one, other in itertools.product(left, right):

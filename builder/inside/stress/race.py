@@ -2,14 +2,23 @@
 
 Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
-The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
-`signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
+The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`,
+`recipes`, `seed`, `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort`
+(`threads`, `pairs`, `learn_s`,
+`race_s`, `proofs`, `times`).
 
-Facts: `pairs`, pairs of operations that were tried on one object, `side_by_side`, calls each thread made beside the others' in such
-a trial (the median); `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
-`scenarios`, `played`, `under_threads` (native callables), `late`, `gil`, `races` (by place), `advisory` (races that are not the
-package's own, or lock-free by design), `harms` (crashes and hangs under the sanitizer). A race or harm that was shown again has
-`script`, `shown`, `ran`. `own_tests`: what its own tests came to under the sanitizer; a race that they alone showed has no script.
+Facts:
+
+- `preflight` (`racy_seen`, `clean_silent`): whether the detector works here; `install`: what went wrong, or null;
+- `surface`: what learn.py wrote, without what only it needs; `plan`;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
+- `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
+- `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
+  in such a trial (the median);
+- `own_tests`: what its own tests came to under the sanitizer;
+- `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
+  hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
+  no script.
 """
 
 import json
@@ -33,7 +42,7 @@ _CANARIES = "/opt/race/canaries"
 """Where the image has two extension modules: one is known to race, and one is known not to."""
 
 _PATIENCE_S = 12.0
-"""How long a scenario may go on without a sign of life: longer than exercise.py's, for the sanitizer slows everything down."""
+"""How long a scenario may go on without a sign of life: longer than in exercise.py, for the sanitizer is slow."""
 
 _CANARY_ITERATIONS = 6000
 _CANARY_ROUNDS = 3
@@ -68,7 +77,7 @@ def main() -> None:
 
 
 def install_both(request: dict[str, Any]) -> str | None:
-    """Install the distribution as it is, and beside it the wheel with the sanitizer; return what went wrong, or None."""
+    """Install the distribution, and beside it the wheel with the sanitizer; return what went wrong, or None."""
     python, requirements = request["python"], [request["requirement"]]
     fault = installing.install(python, requirements, request["wheels"], _SITE)
     if fault is not None:

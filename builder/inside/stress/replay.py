@@ -2,8 +2,10 @@
 
 Usage: python -m inside.stress.replay REQUEST.json OUTPUT.json
 
-The request has `python` (what runs it), `plain_python` (what installs), `race` (whether it is the sanitizer's), `name`, `requirement`, `wheels` (a folder),
-`race_wheel` (or null), `script` and `times`. Facts: `install`, `runs`, each with `what`, `races` (places), `signal` and `output`.
+The request has `python` (what runs it), `plain_python` (what installs), `race` (whether it is the sanitizer's), `name`,
+`requirement`, `wheels` (a folder), `race_wheel` (or null), `script` and `times`.
+
+Facts: `install`, `runs`, each with `what`, `races` (places), their `locations`, `signal` and `output`.
 """
 
 import json
@@ -13,34 +15,56 @@ from typing import Any
 
 from . import installing, runner
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
+_KEPT_OUTPUT = 6000  # characters, the last ones
+_SITE = "/tmp/site"
+_RACE_SITE = "/tmp/race-site"
 
 
 def main() -> None:
     """Answer for one script."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    site = "/tmp/site"
-    facts: dict[str, Any] = {"runs": []}
-    facts["install"] = installing.install(
-        request["plain_python"], [request["requirement"]], request["wheels"], site
-    )
-    if facts["install"] is None and request["race_wheel"]:
-        site = "/tmp/race-site"
-        facts["install"] = installing.install_beside(
-            "/tmp/site", request["race_wheel"], request["plain_python"], site
-        )
-    if facts["install"] is None:
-        _, native = installing.find_modules(request["name"], site)
-        interpreter = runner.Interpreter(
-            request["python"], site, race=request["race"], patience_s=_PATIENCE_S
-        )
-        for number in range(request["times"]):
-            run = runner.run_script(interpreter, request["script"], native)
-            print(f"run {number + 1}: {', '.join(sorted(run.what)) or 'nothing'}", flush=True)
-            facts["runs"].append({
-                "what": sorted(run.what), "races": sorted(run.races), "signal": run.signal, "output": run.output[-6000:],
-            })  # fmt: skip
+    site, fault = install(request)
+    facts: dict[str, Any] = {"runs": [], "install": fault}
+    if fault is None:
+        facts["runs"] = run_all(request, site)
+
     runner.write_answer(sys.argv[2], facts)
+
+
+def install(request: dict[str, Any]) -> tuple[str, str | None]:
+    """Install what is asked for; return where it is, and what went wrong, or None."""
+    python = request["plain_python"]
+    fault = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
+    if fault is not None or not request["race_wheel"]:
+        return _SITE, fault
+
+    return _RACE_SITE, installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
+
+
+def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:
+    """Run the script as often as asked for, and return what each run showed."""
+    _, native = installing.find_modules(request["name"], site)
+    interpreter = runner.Interpreter(
+        request["python"], site, race=request["race"], patience_s=_PATIENCE_S
+    )
+    runs = []
+    for number in range(request["times"]):
+        run = runner.run_script(interpreter, request["script"], native)
+        what = sorted(run.what)
+        races = sorted(run.races)
+        print(f"run {number + 1}: {', '.join(what) or 'nothing'}", flush=True)
+        runs.append(
+            {
+                "what": what,
+                "races": races,
+                "locations": [run.races[places] for places in races],
+                "signal": run.signal,
+                "output": run.output[-_KEPT_OUTPUT:],
+            }
+        )
+
+    return runs
 
 
 if __name__ == "__main__":

@@ -1,15 +1,23 @@
 """What ThreadSanitizer prints -> races, each with the places it is between."""
 
+import posixpath
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypedDict
 
+_RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
+_HEADER_LINES = 3  # the header is among the first lines of its block
+
 _ACCESS = re.compile(
     r"^  (?:Previous )?((?:atomic )?(?:[Rr]ead|[Ww]rite)) of size (\d+)|^  (?:Mutex|Cycle)",
     re.IGNORECASE,
 )
 _FRAME = re.compile(r"^    #\d+ (.+?) (\S+|<null>) \((.+?)\+0x[0-9a-f]+\)")
+_FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
+_SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
+
 _FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
 _GENERATED = (
     "__Pyx_",
@@ -21,114 +29,224 @@ _GENERATED = (
     "Py_XDECREF",
     "_Py_NewRef",
 )
-_MOST_FRAMES = 14
+"""Beginnings of functions that are compiled into a package and that nobody wrote for it: see docs/decisions/0009."""
 
-Report = dict[str, Any]
-"""`kind`; `stacks`, each with `access` and `frames` of `function`, `place`, `module`; `text`."""
+_SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
+_MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
+MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
+
+
+class Frame(TypedDict):
+    """A line of a stack: a function, `path:line:column` (or `<null>`) and the file name of its module."""
+
+    function: str
+    place: str
+    module: str
+
+
+class Stack(TypedDict):
+    """One access to memory, or one taking of a lock, and how the program came there."""
+
+    access: str
+    frames: list[Frame]
+
+
+class Report(TypedDict):
+    """One warning of the sanitizer."""
+
+    kind: str
+    stacks: list[Stack]
+    text: str
+
+
+Location = tuple[str, int, str]
+"""Path in the sdist (else the last folder and file), line (0 where it is not known) and function of a frame."""
+
+
+class Attribution(TypedDict):
+    """Whose race a report is.
+
+    Attributes:
+        owner: package, generator or interpreter.
+        places: the functions that race, sorted: of the nearest frame of the package in each stack, else of the top one.
+        lines: where in them, sorted.
+        locations: which line is in which function, the later access first.
+        freed: whether one access gives memory back.
+        lock_free: whether one access is an atomic operation that the package itself wrote.
+    """
+
+    owner: str
+    places: list[str]
+    lines: list[str]
+    locations: list[Location]
+    freed: bool
+    lock_free: bool
+
+
+def read(paths: Iterable[Path]) -> str:
+    """Return what a sanitizer wrote into files, as far as it is of use."""
+    return "".join(path.read_text(errors="replace")[:MOST_BYTES] for path in paths)
 
 
 def parse(text: str) -> Iterator[Report]:
     """Give every report in what a sanitizer wrote."""
-    for block in text.split("=================="):
+    for block in text.split(_RULE):
         lines = block.strip("\n").splitlines()
-        header = next((match for line in lines[:3] if (match := _HEADER.match(line))), None)
-        if header is not None:
-            yield {"kind": header[1], "stacks": _stacks(lines), "text": block.strip()}
+        for line in lines[:_HEADER_LINES]:
+            if header := _HEADER.match(line):
+                yield {"kind": header[1], "stacks": _read_stacks(lines), "text": block.strip()}
+                break
 
 
-def _stacks(lines: list[str]) -> list[dict[str, Any]]:
+def _read_stacks(lines: list[str]) -> list[Stack]:
     """Return the stacks of the accesses; those that tell where threads and memory come from are left out."""
-    stacks: list[dict[str, Any]] = []
-    open_ = False
+    stacks: list[Stack] = []
+    is_access = False
     for line in lines:
-        if line.startswith("  ") and not line.startswith("   "):
-            open_ = bool(_ACCESS.match(line)) or ("Thread" not in line and "acquired" in line)
-            if open_:
-                stacks.append(
-                    {"access": line.strip().split(" by ")[0].split(" at ")[0].lower(), "frames": []}
-                )
-        elif open_ and stacks and (match := _FRAME.match(line)):
-            stacks[-1]["frames"].append(
-                {"function": match[1], "place": match[2], "module": match[3].rpartition("/")[2]}
-            )
+        is_title = line.startswith("  ") and not line.startswith("   ")
+        if is_title:
+            is_lock_taken = "acquired" in line and "Thread" not in line
+            is_access = bool(_ACCESS.match(line)) or is_lock_taken
+            if is_access:
+                stacks.append({"access": _describe_access(line), "frames": []})
+        elif is_access and (match := _FRAME.match(line)):
+            module = match[3].rpartition("/")[2]
+            frame = Frame(function=match[1], place=match[2], module=module)
+            stacks[-1]["frames"].append(frame)
+
     return [stack for stack in stacks if stack["frames"]]
 
 
-def attribute(report: Report, modules: set[str]) -> dict[str, Any]:
+def _describe_access(title: str) -> str:
+    """Return what was done, without by whom and at which address."""
+    return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
+
+
+def attribute(report: Report, modules: set[str]) -> Attribution:
     """Say whose race a report is.
 
     Args:
         report: what `parse` gave.
         modules: file names of the package's extension modules.
-
-    Returns:
-        `owner`: package, generator or interpreter; `places`, the two functions that race, sorted: of the nearest frame of the
-        package in each stack, else of the top one; `lines`, where in them; `freed`, whether one access gives memory back; `lock_free`, whether one is an
-        atomic operation that the package itself wrote.
     """
-    places: list[str] = []
-    lines: list[str] = []
+    stacks = report["stacks"][:2]  # a race is between two; further ones tell of the memory
+    culprits: list[Frame] = []
     owners: set[str] = set()
-    for stack in report["stacks"][:2]:
-        ours = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
-        written = [frame for frame in ours if not _is_generated(frame)]
-        frame = (written or ours or stack["frames"])[0]
-        owners.add("package" if written else "generator" if ours else "interpreter")
-        places.append(_place(frame))
-        lines.append(_line(frame))
+    for stack in stacks:
+        frame, owner = _find_culprit(stack, modules)
+        culprits.append(frame)
+        owners.add(owner)
+
+    lines = {_name_line(frame) for frame in culprits}
     if "mutex" in report["kind"] or "lock" in report["kind"]:
-        frames = [
-            frame
-            for stack in report["stacks"]
-            for frame in stack["frames"]
-            if frame["module"] in modules
-        ]
-        places = sorted({_place(frame) for frame in frames}) or places
-        owners = {"package"} if frames else owners
-    owner = next(
-        (name for name in ("package", "generator", "interpreter") if name in owners), "interpreter"
-    )
-    tops = [stack["frames"][0]["function"].partition("(")[0] for stack in report["stacks"][:2]]
-    # Lock-free code pairs an atomic access of its own with a plain one that something else orders, which cannot be seen here.
-    lock_free = any(
-        "atomic" in stack["access"] and _is_own_atomic(stack["frames"][0], modules)
-        for stack in report["stacks"][:2]
-    )
-    freed = any(top in _FREEING for top in tops) or "use-after-free" in report["kind"]
+        # Locks in two orders: every place where the package takes one is part of it.
+        own_frames = _find_own_frames(report["stacks"], modules)
+        if own_frames:
+            culprits = own_frames
+            owners = {"package"}
+
+    places = {_name_place(frame) for frame in culprits}
+    locations = dict.fromkeys(_locate(frame) for frame in culprits)
+
     return {
-        "owner": owner,
-        "places": sorted(set(places)),
-        "lines": sorted(set(lines)),
-        "freed": freed,
-        "lock_free": lock_free,
+        "owner": _choose_owner(owners),
+        "places": sorted(places),
+        "lines": sorted(lines),
+        "locations": list(locations),
+        "freed": _frees_memory(report),
+        "lock_free": any(_is_own_atomic(stack, modules) for stack in stacks),
     }
 
 
-def _is_own_atomic(frame: dict[str, str], modules: set[str]) -> bool:
-    return (
-        frame["module"] in modules
-        and "/include/python" not in frame["place"]
-        and not frame["function"].startswith(("Py", "_Py"))
-    )
+def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
+    """Return the frame that stands for an access, and whose it is."""
+    ours = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
+    for frame in ours:
+        if not _is_generated(frame):
+            return frame, "package"
+
+    if ours:
+        return ours[0], "generator"
+    return stack["frames"][0], "interpreter"
 
 
-def _is_generated(frame: dict[str, str]) -> bool:
+def _choose_owner(owners: set[str]) -> str:
+    """Return the one to whom a race belongs when each access has an owner: the package where one is its own."""
+    if "package" in owners:
+        return "package"
+    if "generator" in owners:
+        return "generator"
+    return "interpreter"
+
+
+def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
+    frames = []
+    for stack in stacks:
+        for frame in stack["frames"]:
+            if frame["module"] in modules:
+                frames.append(frame)
+
+    return frames
+
+
+def _frees_memory(report: Report) -> bool:
+    if "use-after-free" in report["kind"]:
+        return True
+    tops = [stack["frames"][0]["function"] for stack in report["stacks"][:2]]
+    return any(function.partition("(")[0] in _FREEING for function in tops)
+
+
+def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
+    """Return whether an access is an atomic operation that the package wrote.
+
+    Lock-free code pairs such a one with a plain access that something else orders, which cannot be seen here.
+    """
+    frame = stack["frames"][0]
+    is_inlined = "/include/python" in frame["place"] or frame["function"].startswith(("Py", "_Py"))
+
+    return "atomic" in stack["access"] and frame["module"] in modules and not is_inlined
+
+
+def _is_generated(frame: Frame) -> bool:
     """Return whether nobody wrote a frame's code for this package: a code generator's runtime, or a system header."""
-    return frame["function"].startswith(_GENERATED) or frame["place"].startswith(
-        ("/usr/", "/opt/python/")
-    )
+    if frame["function"].startswith(_GENERATED):
+        return True
+    return frame["place"].startswith(_SYSTEM_FOLDERS)
 
 
-def _line(frame: dict[str, str]) -> str:
+def _name_line(frame: Frame) -> str:
     """Return the last folder, file and line of a frame."""
-    return re.sub(r"^.*/(?=[^/]+/[^/]+$)", "", ":".join(frame["place"].split(":")[:2]))
+    path_and_line = ":".join(frame["place"].split(":")[:2])
+    return _FOLDERS_ABOVE.sub("", path_and_line)
 
 
-def _place(frame: dict[str, str]) -> str:
+def _name_place(frame: Frame) -> str:
     """Return a frame's function and file: lines move from release to release, and one fault has many."""
-    file = (
-        _line(frame).split(":")[0].rpartition("/")[2]
-        if frame["place"] != "<null>"
-        else frame["module"]
-    )
-    return f"{frame['function'].replace('(anonymous namespace)::', '').partition('(')[0]} ({file})"
+    path, _, function = _locate(frame)
+    file = path.rpartition("/")[2]
+
+    return f"{function} ({file})"
+
+
+def _locate(frame: Frame) -> Location:
+    """Return where a frame is; without debug information only its module is known."""
+    named = frame["function"].replace("(anonymous namespace)::", "")
+    function = named.partition("(")[0]  # without its parameters
+
+    if frame["place"] == "<null>":
+        return frame["module"], 0, function
+
+    path, _, line_and_column = frame["place"].partition(":")
+    line = line_and_column.partition(":")[0]
+
+    return _shorten_path(path), int(line) if line.isdecimal() else 0, function
+
+
+def _shorten_path(path: str) -> str:
+    """Return the path of a source file in the sdist; of what is not in it, the last folder and file."""
+    path = posixpath.normpath(path)  # who compiles in a folder of its own leaves `build/../src`
+    in_sdist = _SDIST_FOLDER.sub("", path)
+    if in_sdist != path:
+        return in_sdist
+
+    return _FOLDERS_ABOVE.sub("", path)

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from . import memory, reports
+from . import journal, memory, reports
 from .dialogue import Dialogue
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -23,18 +24,62 @@ _PACKAGE = __name__.rpartition(".")[0]
 _PROGRAMS = Path(__file__).parents[_PACKAGE.count(".") + 1]
 """The folder it is imported from."""
 
-_POLL_S = 0.05
-_STALL_S = 3.0
-_MOST_ENDS = 25
-_MOST_DEATHS = 3
-_MOST_REPORTS_BYTES = 8 << 20
-_STACK_LINES = 40
+_PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+"""Variables of the container that what runs native code sees as well."""
+
+# Times that are not derived from anything were not measured: they are long beside what they wait for, and short beside
+# the time a package has.
+_POLL_S = 0.05  # how often a process is looked at
+_STALL_S = 3.0  # learn.py interrupts a call after a tenth of that; what goes on cannot be
+_LEARN_LEAST_S = 2.0  # less than this is not worth an attempt to learn
+_LEARN_EXTRA_S = 10.0  # to import the distribution, beside calling it
+_GROUP_LEAST_S = 3.0  # for a group of scenarios, though its share of the time is less
+_IMPORT_S = 60.0  # the fork server answers its first request once it has imported the distribution
+_DUMP_S = 0.5  # to write down where all threads stand
+_REAP_S = 10.0  # for the kernel to end a process that was killed
+
+_CUT_SHARE = 0.7
+"""What of the patience a scenario has whose calls come to an end: only a call without one is taken for a hang."""
+
+_IDLE_SHARE = 0.15
+"""A process that hangs and used less than this of one CPU waits for something; it does not compute without end."""
+
+_MOST_ENDS = 25  # calls that end the process while learning: each costs an attempt
+_MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
+_KEPT_REPORT = 6000  # characters of a report that go into the evidence: both stacks, and more
+_KEPT_OUTPUT = 8000  # characters of what a script printed, and of what a sanitizer said of it
+_KEPT_SENTENCES = 3  # about wrong results of one scenario
+_TAIL_LINES = 160  # of the output: the fault handler writes last
+_STACK_LINES = 80  # of these, the first ones
+
+_ITERATIONS_DIVISOR = 3  # a sanitizer takes ten times as long, and sees a race that happened once
+_LEAST_ITERATIONS = 10
+
 _ENDED_BY_OTHERS = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit statuses of what did not end by its own fault: the kernel kills what takes too much memory."""
 
+_TSAN_OPTIONS = (
+    "suppressions=/opt/race/suppressions.txt",  # CPython's own
+    "external_symbolizer_path=/usr/local/bin/llvm-symbolizer",
+    "exitcode=0",  # a report is no failure of the program
+    # A sanitizer that handles a crash itself may print without end: the kernel is to end the process.
+    "handle_segv=0",
+    "handle_sigbus=0",
+    "handle_abort=0",
+    "handle_sigill=0",
+    "handle_sigfpe=0",
+    "detect_deadlocks=1",
+    "second_deadlock_stack=1",  # both places of locks that are taken in two orders
+    "history_size=4",  # further back than the default: a report needs the stack of the earlier access too
+    "atexit_sleep_ms=0",  # processes are many, and each would wait a second for races at its end
+)
+
+Scenario = dict[str, Any]
+"""One of scenarios.py."""
+
 Event = dict[str, Any]
-"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `places`, `owner`, `freed`, `report`; `signal`,
-`stack`; `idle`, `stack`; `sentences`."""
+"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what reports.Attribution has and
+`report`; `signal`, `stack`; `idle`, `stack`; `sentences`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +100,8 @@ class Interpreter:
 
     @property
     def longest_s(self) -> float:
-        """What of that a scenario has whose calls come to an end, so that only a call without one is taken for a hang."""
-        return 0.7 * self.patience_s
+        """Time of a scenario whose calls come to an end."""
+        return _CUT_SHARE * self.patience_s
 
     def program(self, name: str, *arguments: str) -> list[str]:
         """Return the command that runs a program of this package.
@@ -82,13 +127,8 @@ class Interpreter:
             prefix: where a sanitizer writes its reports; empty for standard error.
             more: further variables.
         """
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
-            if name in os.environ
-        }
-        found = {
-            **kept,
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {
             "PYTHONPATH": self.site,
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONFAULTHANDLER": "1",
@@ -97,14 +137,12 @@ class Interpreter:
             **more,
         }
         if self.race:
-            # A sanitizer that handles a crash itself may print without end: the kernel is to end the process.
-            options = ["suppressions=/opt/race/suppressions.txt", "external_symbolizer_path=/usr/local/bin/llvm-symbolizer",
-                       "exitcode=0", "handle_segv=0", "handle_sigbus=0", "handle_abort=0", "handle_sigill=0", "handle_sigfpe=0",
-                       "detect_deadlocks=1", "second_deadlock_stack=1", "history_size=4", "atexit_sleep_ms=0"]  # fmt: skip
-            found["TSAN_OPTIONS"] = " ".join(
-                [*options, *([f"log_path={prefix}"] if prefix else [])]
-            )
-        return found
+            options = list(_TSAN_OPTIONS)
+            if prefix:
+                options.append(f"log_path={prefix}")
+            environment["TSAN_OPTIONS"] = " ".join(options)
+
+        return environment
 
 
 @dataclass(slots=True)
@@ -122,10 +160,13 @@ class PlayResult:
 
     events: list[Event] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
-    errors: dict[str, int] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     gil: bool = False
     late: int = 0
+
+
+# --- learning --------------------------------------------------------------------------------------------------------
 
 
 def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -134,52 +175,53 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
     Returns:
         What learn.py wrote, with `fatal`, the calls that ended an attempt; None where it never learnt anything.
     """
-    never: list[str] = []
-    deadline = time.monotonic() + request["seconds"] * 2 + 10
+    fatal: list[str] = []
+    deadline = time.monotonic() + 2 * request["seconds"] + _LEARN_EXTRA_S
     with tempfile.TemporaryDirectory() as scratch:
-        output, journal, asked = (
-            Path(scratch) / name for name in ("surface.json", "journal", "request.json")
-        )
-        while len(never) < _MOST_ENDS and time.monotonic() < deadline:
-            seconds = max(2.0, min(request["seconds"], deadline - time.monotonic()))
-            asked.write_text(
-                json.dumps(
-                    {**request, "seconds": seconds, "never": never, "site": interpreter.site}
-                )
-            )
-            command = interpreter.program("learn", str(asked), str(output), str(journal))
-            with _process(command, interpreter.program_environment(), scratch) as process:
-                _watch_journal(process, journal, time.monotonic() + 2 * seconds + 5)
+        asked = Path(scratch) / "request.json"
+        output = Path(scratch) / "surface.json"
+        noted = Path(scratch) / "journal"
+        command = interpreter.program("learn", str(asked), str(output), str(noted))
+
+        while len(fatal) < _MOST_ENDS and time.monotonic() < deadline:
+            left = deadline - time.monotonic()
+            seconds = max(_LEARN_LEAST_S, min(request["seconds"], left))
+            attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
+            asked.write_text(json.dumps(attempt))
+            with _start(command, interpreter.program_environment(), scratch) as process:
+                # learn.py ends by itself when its time is up; this is for one that does not.
+                _watch_journal(process, noted, time.monotonic() + 2 * seconds + 5)
             if output.exists():
-                return {**json.loads(output.read_text()), "fatal": never}
-            if (text := _last_call(journal)) is None or text in never:
+                return {**json.loads(output.read_text()), "fatal": fatal}
+
+            call = journal.read_last_call(noted)
+            if call is None or call in fatal:
                 break
-            never.append(text)
+            fatal.append(call)
+
+        # What was known before the process ended is better than nothing.
         part = Path(f"{output}.part")
-        return {**json.loads(part.read_text()), "fatal": never} if part.exists() else None
+        if not part.exists():
+            return None
+        return {**json.loads(part.read_text()), "fatal": fatal}
 
 
-def _watch_journal(process: subprocess.Popen[bytes], journal: Path, deadline: float) -> None:
-    """Wait for a process to end; kill it when it is with one call for too long."""
-    seen, since = b"", time.monotonic()
+def _watch_journal(process: subprocess.Popen[bytes], noted: Path, deadline: float) -> None:
+    """Wait for a process to end, until it is with one call for too long."""
+    entry, since = b"", time.monotonic()
     while process.poll() is None:
         now = time.monotonic()
-        current = journal.read_bytes()[:4000] if journal.exists() else b""
-        if current != seen:
-            seen, since = current, now
+        current = journal.read_entry(noted)
+        if current != entry:
+            entry, since = current, now
+
         if now - since > _STALL_S or now > deadline:
             return
         time.sleep(_POLL_S)
 
 
-def _last_call(journal: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return str(json.loads(journal.read_bytes()[:4000].rstrip(b"\0 "))[1])
-    return None
-
-
 @contextlib.contextmanager
-def _process(
+def _start(
     command: list[str],
     environment: dict[str, str],
     folder: str,
@@ -188,15 +230,29 @@ def _process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process in a group of its own and see to it that none of the group is left."""
     process = subprocess.Popen(
-        command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output or subprocess.DEVNULL,
-        stderr=output or subprocess.DEVNULL, start_new_session=True, preexec_fn=begin,  # noqa: PLW1509 - of a process with one thread
-    )  # fmt: skip
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
+        stderr=output or subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=begin,  # noqa: PLW1509 - of a process with one thread
+    )
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _signal_group(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all it started, where there is any of them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+# --- playing scenarios -----------------------------------------------------------------------------------------------
 
 
 class Player:
@@ -211,215 +267,285 @@ class Player:
         rounds: int,
         seconds: float,
     ) -> None:
-        self.interpreter = interpreter
-        self.modules = modules
-        self.rounds = rounds
-        self.deadline = time.monotonic() + seconds
-        self.played = PlayResult()
+        self._interpreter = interpreter
+        self._modules = modules
+        self._rounds = rounds
+        self._deadline = time.monotonic() + seconds
+        self._result = PlayResult()
         self._folder = tempfile.TemporaryDirectory()
-        self.prefix = f"{self._folder.name}/reports"
-        self.stage = ForkServer(interpreter, prelude, self._folder.name, self.prefix)
+        self._prefix = f"{self._folder.name}/reports"
+        self._server = ForkServer(interpreter, prelude, self._folder.name, self._prefix)
 
     def close(self) -> None:
         """End the process that others were forked from."""
-        self.stage.close()
+        self._server.close()
         self._folder.cleanup()
 
-    def play(self, scenarios: list[dict[str, Any]]) -> PlayResult:
+    def play(self, scenarios: list[Scenario]) -> PlayResult:
         """Play scenarios, process by process, until all are done or the time is up."""
-        groups: dict[str, list[dict[str, Any]]] = {}
+        groups: dict[str, list[Scenario]] = {}
         for scenario in scenarios:
             groups.setdefault(scenario["process"], []).append(scenario)
-        begun, waiting = time.monotonic(), len(scenarios)
-        for place, group in enumerate(groups.values()):
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                self.played.late += len(group)
-                continue
-            # No group may take what the others need: each has twice its share of what is left.
-            self._group(group, max(3.0, 2 * left * len(group) / waiting))
-            waiting -= len(group)
-            print(
-                f"{place + 1} of {len(groups)} groups, {time.monotonic() - begun:.0f} s, {len(self.played.events)} events",
-                flush=True,
-            )
-        return self.played
 
-    def _group(self, group: list[dict[str, Any]], seconds: float) -> None:
+        began = time.monotonic()
+        waiting = len(scenarios)
+        for number, group in enumerate(groups.values(), 1):
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self._result.late += len(group)
+                continue
+
+            # No group may take what the others need: each has twice its share of what is left.
+            share = 2 * left * len(group) / waiting
+            self._play_group(group, max(_GROUP_LEAST_S, share))
+            waiting -= len(group)
+
+            elapsed = time.monotonic() - began
+            seen = len(self._result.events)
+            print(f"{number} of {len(groups)} groups, {elapsed:.0f} s, {seen} events", flush=True)
+
+        return self._result
+
+    def _play_group(self, group: list[Scenario], seconds: float) -> None:
+        """Play the scenarios of one process, in further processes where one ended early."""
         first, deaths = 0, 0
-        deadline = min(self.deadline, time.monotonic() + seconds)
-        while (
-            first < len(group)
-            and deaths < _MOST_DEATHS
-            and (left := deadline - time.monotonic()) > 0
-        ):
+        deadline = min(self._deadline, time.monotonic() + seconds)
+        while first < len(group) and deaths < _MOST_DEATHS:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
             with tempfile.TemporaryDirectory() as scratch:
-                reached, died = self._once(group, first, left, Path(scratch))
+                reached, died = self._play_once(group, first, left, Path(scratch))
             first = reached + 1
             deaths += died
-        self.played.late += max(0, len(group) - first)
 
-    def _once(
-        self, group: list[dict[str, Any]], first: int, seconds: float, scratch: Path
+        self._result.late += max(0, len(group) - first)
+
+    def _play_once(
+        self, group: list[Scenario], first: int, seconds: float, scratch: Path
     ) -> tuple[int, bool]:
         """Run one process; return the place of the last scenario it began, and whether it ended there."""
-        scenarios = (
-            [adapt_for_sanitizer(scenario) for scenario in group]
-            if self.interpreter.race
-            else group
-        )
-        (scratch / "scenarios.json").write_text(json.dumps(scenarios))
         progress, output = scratch / "progress.jsonl", scratch / "output"
         request = {
-            "scenarios": str(scratch / "scenarios.json"), "progress": str(progress), "prefix": self.prefix,
-            "output": str(output), "first": first, "rounds": self.rounds, "seconds": seconds,
-            "longest": self.interpreter.longest_s,
-        }  # fmt: skip
-        pid = self.stage.begin(request)
+            "scenarios": str(self._write_scenarios(group, scratch)),
+            "progress": str(progress),
+            "prefix": self._prefix,
+            "output": str(output),
+            "first": first,
+            "rounds": self._rounds,
+            "seconds": seconds,
+            "longest": self._interpreter.longest_s,
+        }
+        pid = self._server.begin(request)
         if pid is None:
             return len(group), True
-        reports_file = Path(f"{self.prefix}.{pid}")
-        status, idle = _watch(self.stage, pid, progress, self.interpreter, reports_file)
-        lines = (
-            [json.loads(line) for line in progress.read_text().splitlines()]
-            if progress.exists()
-            else []
-        )
-        text = (
-            reports_file.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
-            if reports_file.exists()
-            else ""
-        )
-        reports_file.unlink(missing_ok=True)
-        reached = self._note(lines, text)
+
+        written = Path(f"{self._prefix}.{pid}")
+        status, idle = _watch(self._server, pid, progress, self._interpreter, written)
+        lines = _read_lines(progress)
+        reached = self._note(lines, _read_reports(written))
         if reached is None:  # it did not even begin: nothing of the group can be played
             return len(group), True
+
         place = next(place for place, scenario in enumerate(group) if scenario["id"] == reached)
-        if "begin" in lines[-1]:
-            self.played.events.append(
-                _end(status, idle, reached, output.read_text(errors="replace"))
-            )
-            if self.interpreter.race and idle is False:
-                self.played.events.pop()  # slow, as everything is under a sanitizer
+        last = lines[-1]
+        if "begin" in last:
+            # What is busy under a sanitizer is slow, as everything is, and does not hang.
+            is_slow = self._interpreter.race and idle is False
+            if not is_slow:
+                text = output.read_text(errors="replace")
+                self._result.events.append(_describe_end(status, idle, reached, text))
             return place, True
-        return (len(group), False) if "late" in lines[-1] else (place, place != len(group) - 1)
+        if "late" in last:
+            return len(group), False
+
+        is_complete = place == len(group) - 1
+        return place, not is_complete
+
+    def _write_scenarios(self, group: list[Scenario], scratch: Path) -> Path:
+        path = scratch / "scenarios.json"
+        if self._interpreter.race:
+            group = [adapt_for_sanitizer(scenario) for scenario in group]
+        path.write_text(json.dumps(group))
+
+        return path
 
     def _note(self, lines: list[dict[str, Any]], text: str) -> str | None:
-        """Take in what a process told; return the id of the last scenario it began."""
+        """Take in what a process told; return the id of the last scenario it began.
+
+        Args:
+            lines: its progress, as forkserver.py writes it.
+            text: the sanitizer's reports.
+        """
         begun = None
         read = 0
         for line in lines:
             if "begin" in line:
                 begun = line["begin"]
             elif "end" in line:
-                self.played.ended.append(line["end"])
-                self.played.gil |= line["gil"]
-                self.played.seconds[line["end"]] = line["seconds"]
-                for error, count in line["errors"].items():
-                    self.played.errors[error] = self.played.errors.get(error, 0) + count
-                if line["wrong"]:
-                    self.played.events.append(
-                        {"what": "wrong", "scenario": line["end"], "sentences": line["wrong"][:3]}
-                    )
-                read = self._races(text, line["reports"][0], line["reports"][1], line["end"])
+                self._note_scenario(line)
+                start, end = line["reports"]
+                self._note_races(text[start:end], line["end"])
+                read = end
+
         if begun is not None:
-            self._races(text, read, len(text), begun)
+            # Reports that came after the last scenario that ended are of the one that did not.
+            self._note_races(text[read:], begun)
         return begun
 
-    def _races(self, text: str, start: int, end: int, scenario: str) -> int:
-        for report in reports.parse(text[start:end]):
-            found = reports.attribute(report, self.modules)
-            self.played.events.append(
+    def _note_scenario(self, line: dict[str, Any]) -> None:
+        """Take in a scenario that came to its end."""
+        result = self._result
+        result.ended.append(line["end"])
+        result.gil |= line["gil"]
+        result.seconds[line["end"]] = line["seconds"]
+        result.errors.update(line["errors"])  # a counter adds
+
+        if line["wrong"]:
+            sentences = line["wrong"][:_KEPT_SENTENCES]
+            result.events.append({"what": "wrong", "scenario": line["end"], "sentences": sentences})
+
+    def _note_races(self, text: str, scenario: str) -> None:
+        for report in reports.parse(text):
+            self._result.events.append(
                 {
                     "what": "race",
                     "scenario": scenario,
                     "kind": report["kind"],
-                    **found,
-                    "report": report["text"][:6000],
+                    **reports.attribute(report, self._modules),
+                    "report": report["text"][:_KEPT_REPORT],
                 }
             )
-        return end
 
 
-def adapt_for_sanitizer(scenario: dict[str, Any]) -> dict[str, Any]:
+def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
     """Return a scenario for an interpreter that takes ten times as long and sees races without comparing results."""
-    iterations = (
-        scenario["iterations"] if scenario.get("once") else max(10, scenario["iterations"] // 3)
-    )
+    iterations = scenario["iterations"]
+    if not scenario.get("once"):
+        iterations = max(_LEAST_ITERATIONS, iterations // _ITERATIONS_DIVISOR)
+
     return {**scenario, "iterations": iterations, "observe": []}
 
 
-def _watch(
-    stage: "ForkServer", pid: int, progress: Path, interpreter: Interpreter, written: Path
-) -> tuple[int, bool | None]:
-    """Wait for a process to end or to hang; return its exit status and, of a hang, whether it was idle."""
-    seen, since, used = (-1, -1), time.monotonic(), 0.0
-    idle: bool | None = None
-    while (status := stage.ended(_POLL_S)) is None:
-        sizes = (_size(progress), _size(written))
-        if sizes != seen:
-            seen, since, used = sizes, time.monotonic(), _cpu_seconds(pid)
-        elapsed = time.monotonic() - since
-        if elapsed > interpreter.patience_s or sizes[1] > _MOST_REPORTS_BYTES:
-            idle = (
-                _cpu_seconds(pid) - used < 0.15 * elapsed
-                if elapsed > interpreter.patience_s
-                else None
-            )
-            if not interpreter.race:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGUSR1)
-                time.sleep(0.5)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-            return stage.ended(10.0) or 0, idle
-    return status, None
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 class ForkServer:
-    """A process that has imported the distribution and forks for every list of scenarios."""
+    """A process that has imported the distribution and forks for every list of scenarios: forkserver.py."""
 
     def __init__(
         self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str
     ) -> None:
         asked = Path(folder) / "prelude.json"
-        asked.write_text(json.dumps({"modules": prelude, "keep": interpreter.race}))
+        asked.write_text(json.dumps({"modules": prelude, "immortal": interpreter.race}))
         command = interpreter.program("forkserver", str(asked))
         self._dialogue = Dialogue(command, interpreter.program_environment(prefix), folder)
 
     def begin(self, request: dict[str, Any]) -> int | None:
         """Have a list of scenarios run; return the id of its process, or None where there is none to fork from."""
-        answer = self._dialogue.answer(60.0) if self._dialogue.ask(request) else None
-        return None if answer is None else int(answer["pid"])
+        if not self._dialogue.ask(request):
+            return None
+        answer = self._dialogue.read_answer(_IMPORT_S)
+        if answer is None:
+            return None
 
-    def ended(self, seconds: float) -> int | None:
+        return int(answer["pid"])
+
+    def wait(self, seconds: float) -> int | None:
         """Wait for the process in progress to end, for a while; return its exit status, negative for a signal."""
-        answer = self._dialogue.answer(seconds)
-        return None if answer is None else int(answer["status"])
+        answer = self._dialogue.read_answer(seconds)
+        if answer is None:
+            return None
+
+        return int(answer["status"])
 
     def close(self) -> None:
         """End it."""
         self._dialogue.close()
 
 
+def _watch(
+    server: ForkServer, pid: int, progress: Path, interpreter: Interpreter, written: Path
+) -> tuple[int, bool | None]:
+    """Wait for a process to end or to hang; return its exit status and, of a hang, whether it was idle.
+
+    Args:
+        server: what forked it.
+        pid: its id.
+        progress: the file it writes a line to for each scenario.
+        interpreter: what runs it.
+        written: the file of its sanitizer's reports.
+    """
+    sizes, since, used_s = (-1, -1), time.monotonic(), 0.0
+    while True:
+        status = server.wait(_POLL_S)
+        if status is not None:
+            return status, None
+
+        current = (_size(progress), _size(written))
+        if current != sizes:
+            sizes, since, used_s = current, time.monotonic(), _cpu_seconds(pid)
+        elapsed = time.monotonic() - since
+        is_silent = elapsed > interpreter.patience_s
+        if is_silent or sizes[1] > reports.MOST_BYTES:
+            break
+
+    idle: bool | None = None
+    if is_silent:
+        idle = _cpu_seconds(pid) - used_s < _IDLE_SHARE * elapsed
+    if not interpreter.race:  # there, the fault handler itself would be reported
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+        time.sleep(_DUMP_S)
+    _signal_group(pid, signal.SIGKILL)
+
+    return server.wait(_REAP_S) or 0, idle
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, user and system; nothing where it is gone."""
     with contextlib.suppress(OSError, IndexError, ValueError):
+        # proc(5): the name, in brackets, may hold anything; fields 14 and 15, in clock ticks.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
-def _end(returncode: int, idle: bool | None, scenario: str, output: str) -> Event:  # noqa: FBT001 - None for no hang
-    stack = "\n".join(output.splitlines()[-_STACK_LINES * 4 :][: _STACK_LINES * 2])
+def _read_lines(progress: Path) -> list[dict[str, Any]]:
+    if not progress.exists():
+        return []
+    return [json.loads(line) for line in progress.read_text().splitlines()]
+
+
+def _read_reports(written: Path) -> str:
+    """Return what a sanitizer wrote into a file, and remove the file."""
+    if not written.exists():
+        return ""
+    text = reports.read([written])
+    written.unlink()
+
+    return text
+
+
+def _describe_end(
+    returncode: int,
+    idle: bool | None,  # noqa: FBT001 - None for no hang
+    scenario: str,
+    output: str,
+) -> Event:
+    """Return the event that is a process's end within a scenario."""
+    tail = output.splitlines()[-_TAIL_LINES:]
+    stack = "\n".join(tail[:_STACK_LINES])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if died := _fault(returncode):
-        return {"what": "crash", "scenario": scenario, "signal": died, "stack": stack}
+    if name := _name_fault(returncode):
+        return {"what": "crash", "scenario": scenario, "signal": name, "stack": stack}
+
     return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
+
+
+# --- running replay scripts ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,84 +554,108 @@ class Run:
 
     Attributes:
         what: what was seen: crash, hang, wrong, race; and `gil` where the GIL was on.
-        races: places of the races, as sorted texts.
+        races: places of the races, as sorted texts, and their locations.
         output: what it printed.
+        signal: the name of the signal it crashed by, or nothing.
     """
 
     what: frozenset[str]
-    races: frozenset[tuple[str, ...]]
+    races: dict[tuple[str, ...], list[reports.Location]]
     output: str
     signal: str = ""
 
 
-def run_script(
-    interpreter: Interpreter, script: str, modules: set[str], *options: str, **more: str
-) -> Run:
+def run_script(interpreter: Interpreter, script: str, modules: set[str], **more: str) -> Run:
     """Run a replay script once.
 
     Args:
         interpreter: what runs it.
         script: its text.
         modules: file names of the package's extension modules.
-        options: its arguments.
         more: further environment variables.
     """
     with tempfile.TemporaryDirectory() as scratch:
         path, output = Path(scratch) / "replay.py", Path(scratch) / "output"
         path.write_text(script)
-        prefix = str(Path(scratch) / "reports")
-        timed_out = False
+        environment = interpreter.environment(f"{scratch}/reports", **more)
+        command = [interpreter.python, str(path)]
+        limit = None if interpreter.race else memory.limit_address_space
         with (
             output.open("wb") as sink,
-            _process(
-                [interpreter.python, str(path), *options],
-                interpreter.environment(prefix, **more),
-                scratch,
-                sink,
-                None if interpreter.race else memory.limit_address_space,
-            ) as process,
+            _start(command, environment, scratch, sink, limit) as process,
         ):
-            deadline = time.monotonic() + interpreter.patience_s
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(_POLL_S)
-            timed_out = process.poll() is None
+            timed_out = not _wait(process, interpreter.patience_s)
             if timed_out and not interpreter.race:
-                process.send_signal(signal.SIGABRT)
-                time.sleep(0.5)
-        text = output.read_text(errors="replace")[-8000:]
-        told = "".join(
-            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
-            for found in Path(scratch).glob("reports.*")
-        )
-    races = {
-        tuple(found["places"]) for report in reports.parse(told)
-        if (found := reports.attribute(report, modules))["owner"] == "package"
-    }  # fmt: skip
-    died = "" if timed_out else _fault(process.returncode)
-    what = {"hang"} if timed_out else {"crash"} if died else set()
-    what |= {"wrong"} if re.search(r"^WRONG:", text, re.MULTILINE) else set()
-    what |= {"race"} if races else set()
-    what |= {"gil"} if re.search(r"^GIL: on", text, re.MULTILINE) else set()
-    return Run(frozenset(what), frozenset(races), text + told[:8000], died)
+                process.send_signal(
+                    signal.SIGABRT
+                )  # the fault handler shows where all threads stand
+                time.sleep(_DUMP_S)
+
+        printed = output.read_text(errors="replace")[-_KEPT_OUTPUT:]
+        reported = reports.read(Path(scratch).glob("reports.*"))
+
+    fault = "" if timed_out else _name_fault(process.returncode)
+    races = _find_own_races(reported, modules)
+
+    what = set()
+    if timed_out:
+        what.add("hang")
+    if fault:
+        what.add("crash")
+    if re.search(r"^WRONG:", printed, re.MULTILINE):
+        what.add("wrong")
+    if races:
+        what.add("race")
+    if re.search(r"^GIL: on", printed, re.MULTILINE):
+        what.add("gil")
+
+    return Run(frozenset(what), races, printed + reported[:_KEPT_OUTPUT], fault)
 
 
-def _fault(returncode: int) -> str:
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process to end, for a while; return whether it did."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+    return process.poll() is not None
+
+
+def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
+    """Return the races that are the package's own, by their places; of those at the same places, the first."""
+    races: dict[tuple[str, ...], list[reports.Location]] = {}
+    for report in reports.parse(text):
+        attribution = reports.attribute(report, modules)
+        if attribution["owner"] == "package":
+            races.setdefault(tuple(attribution["places"]), attribution["locations"])
+
+    return races
+
+
+def _name_fault(returncode: int) -> str:
     """Return the signal by which a process died of its own fault; empty where it did not."""
     if returncode >= 0 or returncode in _ENDED_BY_OTHERS:
         return ""
-    known = {one.value for one in signal.Signals}
-    return signal.Signals(-returncode).name if -returncode in known else f"signal {-returncode}"
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal has a number only
+        return f"signal {-returncode}"
+
+
+# --- what every program does -----------------------------------------------------------------------------------------
 
 
 def deduplicate(events: Iterable[Event]) -> list[Event]:
-    """Return one event of each kind and place, the one of the smallest scenario; the others are counted in `times`."""
+    """Return one event of each kind and place, the one seen first; the others are counted in `times`."""
     found: dict[tuple[Any, ...], Event] = {}
     for event in events:
-        key = (event["what"], *(event.get("places") or [event["scenario"]]))
+        places = event.get("places") or [event["scenario"]]
+        key = (event["what"], *places)
         if key in found:
             found[key]["times"] += 1
         else:
             found[key] = {**event, "times": 1}
+
     return list(found.values())
 
 

@@ -13,12 +13,12 @@ Scenario = dict[str, Any]
 None), `natives` (native callables it reaches), `rows` (calls by kind of thread: text and result alone), `observe`,
 `sharing`, `iterations`, `threads`; and `once` where it can be played only once in a process."""
 
-# A thread makes its calls over and over for about this long, so that threads which begin together overlap for most of it.
+# A thread makes its calls over and over for about this long: threads that begin together overlap for most of it.
 _WINDOW_US = 3000
 _FEWEST_ITERATIONS = 12  # of calls that take long
 _MOST_ITERATIONS = 600  # of short calls: below 5 us a call is too short to be measured well
 
-# How much of what was learnt goes into one scenario. None of this is measured: more would take time from other scenarios.
+# How much of what was learnt goes into one scenario. Not measured: more would take time from other scenarios.
 _MOST_CALLS = 240  # in one row
 _MOST_FIRST_TOGETHER = 80  # first calls in one process
 _MOST_VARIANTS = 4  # of one function, each in a thread of its own
@@ -52,8 +52,8 @@ def plan(
         threads: how many threads each has.
         seed: of the order of what has no natural order.
         pairs: most pairs of operations on one subject.
-        signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that share
-            state), `writable` (static data). What they make likely comes first: there may not be time for all.
+        signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that
+            share state), `writable` (static data). What they make likely comes first: there may not be time for all.
     """
     functions: list[Function] = surface["functions"]
     subjects: list[Subject] = surface["subjects"]

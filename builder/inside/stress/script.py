@@ -39,26 +39,26 @@ OBSERVERS = [
 {observers}]
 
 {values}
-{drill}
-{keeping}
+{harness}
+{immortal}
 
 if __name__ == "__main__":
     faulthandler.enable()
     sys.setswitchinterval(0.0005)
-{kept}{once}    errors, wrong = drill(
+{prepare}{fork}    errors, wrong = run_rounds(
         make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING,
-        longest_s=LONGEST_S{keep}
+        longest_s=LONGEST_S{more}
     )
     for sentence in wrong:
         print("WRONG:", sentence)
     for text, count in errors.items():
         print("EXCEPTION:", text, f"({{count}} times)")
-    print("GIL:", "on" if gil_enabled() else "off")
+    print("GIL:", "on" if is_gil_enabled() else "off")
     sys.stdout.flush()
     os._exit(1 if wrong else 0)
 '''
 
-_ONCE = """    # What is done once in a process is tried in many, forked from this one, which makes no call.
+_FORK = """    # What is done once in a process is tried in many, forked from this one, which makes no call.
     for _ in range(ROUNDS):
         if (child := os.fork()) == 0:
             break
@@ -72,16 +72,36 @@ _ONCE = """    # What is done once in a process is tried in many, forked from th
     ROUNDS = 1
 """
 
-_KEPT = """    keep_callables({packages!r})
-"""
-
 _EXPLAINED = {
     "shared": "one object for all of them",
     "private": "nothing, each has an object of its own",
     "series": "one object for all of them at every step",
     "fresh": "nothing, each call has an object of its own",
 }
-_USUAL = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
+
+_ALWAYS_IMPORTED = ("faulthandler", "os", "sys", "threading", "time")
+_IMPORTED_IF_NAMED = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
+
+_VALUES: tuple[type | Callable[..., Any], ...] = (
+    values.Slow,
+    values.SlowIndex,
+    values.SlowEnd,
+    values.SlowBuffer,
+    values.Meeting,
+    values.join,
+    values.Collecting,
+)
+"""What calls may name of values.py, in an order in which each stands after what it needs."""
+
+_HARNESS = (
+    harness.run_rounds,
+    harness.run_round,
+    harness.run_in_threads,
+    harness.run_alone,
+    harness.observe,
+    harness.show,
+    harness.is_gil_enabled,
+)
 
 
 def render(
@@ -103,100 +123,113 @@ def render(
         rounds: how many rounds it does when not told.
         race: whether it is for a race detector: then what threads share lives for ever.
     """
-    texts = [
-        scenario["make"] or "",
-        scenario["argument"] or "",
-        *scenario["observe"],
-        *(text for row in scenario["rows"] for text, _ in row),
-    ]
-    body = "\n".join(texts)
-    usual = [module for module in _USUAL if re.search(rf"\b{module}\.", body)]
-    packages = [module for module in prelude if re.search(rf"\b{re.escape(module)}\b", body)]
-    # A module reached as an attribute of its parent is there only once it was imported.
-    roots = {module.partition(".")[0] for module in packages}
-    packages = sorted(roots | set(packages))
-    needed = sorted(
-        {
-            "faulthandler",
-            "os",
-            "sys",
-            "threading",
-            "time",
-            *usual,
-            *(["gc"] if "values." in body else []),
-            *(["ctypes"] if race else []),
-        }
-    )
-    imports = "\n".join(
-        [
-            *(f"import {module}" for module in needed),
-            "",
-            *(f"import {module}" for module in packages),
-        ]
-    )
+    body = "\n".join(_collect_expressions(scenario))
+    packages = _find_packages(prelude, body)
+
+    rows = [_render_row(row) for row in scenario["rows"]]
+    observers = [f"    lambda s, a: {_unqualify(text)},\n" for text in scenario["observe"]]
+    # A callback waits for another thread: it goes on, or it does not, and further rounds show no more.
+    is_meeting = scenario["kind"] == "meeting"
+    is_forked = scenario.get("once") and not is_meeting
+
     return _TEMPLATE.format(
-        title=title.replace("\\", "\\\\").replace('"', "'"), name=name, imports=imports, threads=scenario["threads"], iterations=scenario["iterations"],
-        rounds=1 if scenario["kind"] == "meeting" else rounds, sharing=scenario["sharing"], explained=_EXPLAINED[scenario["sharing"]],
-        make=_own(scenario["make"]), argument=_own(scenario["argument"]),
-        rows="".join(f"    [\n{''.join(_row(text, result) for text, result in row)}    ],\n" for row in scenario["rows"]),
-        observers="".join(f"    lambda s, a: {_own(text)},\n" for text in scenario["observe"]),
-        values=_classes(body), drill=_functions(), keeping=_keeping() if race else "", kept=_KEPT.format(packages=packages) if race else "",
-        keep=", keep=keep" if race else "", once=_ONCE if scenario.get("once") and scenario["kind"] != "meeting" else "",
-    )  # fmt: skip
+        title=title.replace("\\", "\\\\").replace('"', "'"),
+        name=name,
+        imports=_render_imports(body, packages, race=race),
+        threads=scenario["threads"],
+        iterations=scenario["iterations"],
+        rounds=1 if is_meeting else rounds,
+        sharing=scenario["sharing"],
+        explained=_EXPLAINED[scenario["sharing"]],
+        make=_unqualify(scenario["make"] or "None"),
+        argument=_unqualify(scenario["argument"] or "None"),
+        rows="".join(rows),
+        observers="".join(observers),
+        values=_render_values(body),
+        harness=_render_harness(),
+        immortal=_render_immortal() if race else "",
+        prepare=f"    make_callables_immortal({packages!r})\n" if race else "",
+        fork=_FORK if is_forked else "",
+        more=", make_immortal=make_immortal" if race else "",
+    )
 
 
-def _row(text: str, result: str | None) -> str:
-    return f"        ({text!r}, lambda s, a: {_own(text)}, {result!r}),\n"
+def _collect_expressions(scenario: dict[str, Any]) -> list[str]:
+    """Return every expression of a scenario."""
+    texts = [scenario["make"] or "", scenario["argument"] or "", *scenario["observe"]]
+    for row in scenario["rows"]:
+        texts += [text for text, _ in row]
+
+    return texts
 
 
-def _own(text: str | None) -> str:
-    return re.sub(r"(?<![\w.])values\.", "", text or "None")
+def _find_packages(prelude: list[str], body: str) -> list[str]:
+    """Return the modules of the package that expressions name, each with its root.
+
+    A module reached as an attribute of its parent is there only once it was imported.
+    """
+    named = {module for module in prelude if re.search(rf"\b{re.escape(module)}\b", body)}
+    roots = {module.partition(".")[0] for module in named}
+
+    return sorted(roots | named)
 
 
-def _classes(body: str) -> str:
-    wanted: list[type | Callable[..., Any]] = [
-        values.Slow,
-        values.SlowIndex,
-        values.SlowEnd,
-        values.SlowBuffer,
-        values.Meeting,
-        values.join,
-        values.Collecting,
+def _render_imports(body: str, packages: list[str], *, race: bool) -> str:
+    modules = set(_ALWAYS_IMPORTED)
+    for module in _IMPORTED_IF_NAMED:
+        if re.search(rf"\b{module}\.", body):
+            modules.add(module)
+    if "values." in body:
+        modules.add("gc")
+    if race:
+        modules.add("ctypes")
+
+    standard = [f"import {module}" for module in sorted(modules)]
+    own = [f"import {module}" for module in packages]
+    return "\n".join([*standard, "", *own])
+
+
+def _render_row(row: list[tuple[str, str | None]]) -> str:
+    calls = []
+    for text, result in row:
+        calls.append(f"        ({text!r}, lambda s, a: {_unqualify(text)}, {result!r}),\n")
+
+    return f"    [\n{''.join(calls)}    ],\n"
+
+
+def _unqualify(text: str) -> str:
+    """Return an expression in which the classes of values.py, whose source the program has, stand by themselves."""
+    return re.sub(r"(?<![\w.])values\.", "", text)
+
+
+def _render_values(body: str) -> str:
+    """Return the source of what calls name of values.py."""
+    used = [value for value in _VALUES if f"values.{value.__name__}" in body]
+    if not used:
+        return ""
+
+    sources = "\n\n".join(inspect.getsource(value) for value in used)
+    head = f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}"
+    return f"{head}\n\n\n{sources}\n"
+
+
+def _render_harness() -> str:
+    constants = [
+        f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
+        f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
+        f"LONGEST_TEXT = {harness.LONGEST_TEXT}  # characters of a value that is compared",
     ]
-    used = [one for one in wanted if f"values.{one.__name__}" in body]
-    text = "\n\n".join(inspect.getsource(one) for one in used)
-    return (
-        f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}\n\n\n{text}\n"
-        if used
-        else ""
-    )
+    sources = "\n\n".join(inspect.getsource(function) for function in _HARNESS)
+    return "\n".join(constants) + "\n\n\n" + sources
 
 
-def _keeping() -> str:
-    constants = (
-        f"WITHOUT_GIL = {immortal.WITHOUT_GIL}\nLOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}"
-    )
-    return "\n\n".join(
-        [
-            "",
-            constants,
-            "",
-            inspect.getsource(immortal.keep),
-            inspect.getsource(immortal.keep_callables),
-        ]
-    )
-
-
-def _functions() -> str:
-    return f"TICK_S = {harness.TICK_S}\nLOOK_EVERY = {harness.LOOK_EVERY}\n\n\n" + "\n\n".join(
-        inspect.getsource(one)
-        for one in (
-            harness.drill,
-            harness.one_round,
-            harness.in_threads,
-            harness.alone,
-            harness.observed,
-            harness.shown,
-            harness.gil_enabled,
-        )
-    )
+def _render_immortal() -> str:
+    constants = [
+        f"WITHOUT_GIL = {immortal.WITHOUT_GIL}  # bytes of an object's head where there is no GIL",
+        f"LOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}  # where its two counts of references are",
+    ]
+    sources = [
+        inspect.getsource(immortal.make_immortal),
+        inspect.getsource(immortal.make_callables_immortal),
+    ]
+    return "\n\n".join(["", "\n".join(constants), "", *sources])

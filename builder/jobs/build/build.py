@@ -21,19 +21,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.distributions.metadata import wheel_metadata
-from builder.distributions.reproducible import SOURCE_DATE_EPOCH, put_in_order
+from builder.distributions.reproducible import SOURCE_DATE_EPOCH, normalize_wheel
 from builder.distributions.unpack import unpack
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
 from builder.jobs.build import network
 from builder.jobs.build.cibuildwheel import CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
-from builder.jobs.build.log import Call, reread, rules
-from builder.jobs.build.own_wheels import TAKE_LOAN, constraints_of, lending, lent
-from builder.jobs.images.packages import packages_id
+from builder.jobs.build.log import FailedCall, reread_failure, rules_digest
+from builder.jobs.build.own_wheels import (
+    MOVE_WHEELS_COMMAND,
+    collect_own_wheels,
+    constraints_path,
+    wheel_hashes,
+)
+from builder.jobs.images.packages import packages_image_id
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.proxy.proxy import Visit
+from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _PATCHES = "_wheelfarm_patches"
-_APPLY = (
+_APPLY_PATCHES = (
     f"for patch in {_PATCHES}/*; do "
     f'patch -p1 --batch --forward -i "$patch" || {{ echo "wheelfarm: patch $patch does not apply"; exit 1; }}; done; '
     f"rm -rf {_PATCHES}"
@@ -89,10 +94,10 @@ class Build:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (packages_id(self.base, self.packages), *self.lenders, INDEX_IMAGE)
+        return (packages_image_id(self.base, self.packages), *self.requirement_builds, INDEX_IMAGE)
 
     @property
-    def lenders(self) -> tuple[str, ...]:
+    def requirement_builds(self) -> tuple[str, ...]:
         """Ids of the builds whose wheels it is built with."""
         return tuple(f"build:{name}@{self.base}" for name in self.requires)
 
@@ -103,24 +108,24 @@ class Build:
             "flags": (self.environment, self.config_settings),
             "apt list": self.packages,
             "limits": (self.timeout_s, self.memory_bytes),
-            "ABIs": self._building,
+            "ABIs": self._selected_abis,
             "cibuildwheel": _cibuildwheel_version(),
             "compiler cache": compiler_cache.SETTINGS,
             "time of every file": SOURCE_DATE_EPOCH,
         }
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, *lenders, _ = self.needs
         return {
             image: inputs[image].facts["content"],
-            **{name: lent(inputs[name], self._building) for name in lenders},
+            **{name: wheel_hashes(inputs[name], self._selected_abis) for name in lenders},
         }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("build", 3, self.settings(), list(self.reads(inputs).values()))
+        return digest("build", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
     @property
-    def _building(self) -> tuple[str, ...]:
+    def _selected_abis(self) -> tuple[str, ...]:
         return tuple(abi for abi in self.abis if abi not in self.skip)
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
@@ -132,16 +137,20 @@ class Build:
                 error=f"{self.base} has no system package {', '.join(missing)}",
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
-            return self._result(
-                dict.fromkeys(self._building, failure), {}, {}, {"limits": {}}, tools
+            return self._make_result(
+                dict.fromkeys(self._selected_abis, failure), {}, {}, {"limits": {}}, tools
             )
         index = partial(tools.index.session, inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
-        with tools.store.scratch() as scratch:
-            return self._build(
-                image["tag"], index, [inputs[name] for name in self.lenders], scratch, tools
+        with tools.store.scratch_folder() as scratch:
+            return self._build_wheels(
+                image["tag"],
+                index,
+                [inputs[name] for name in self.requirement_builds],
+                scratch,
+                tools,
             )
 
-    def _build(
+    def _build_wheels(
         self,
         image: str,
         index: Callable[[], Session],
@@ -149,12 +158,12 @@ class Build:
         scratch: Path,
         tools: Tools,
     ) -> Result:
-        project = self._project(scratch / "sdist", tools)
+        project = self._unpack_project(scratch / "sdist", tools)
         if isinstance(project, Failure):
-            return self._result(
-                dict.fromkeys(self._building, project), {}, {}, {"limits": {}}, tools
+            return self._make_result(
+                dict.fromkeys(self._selected_abis, project), {}, {}, {"limits": {}}, tools
             )
-        for path, content in lending(lenders, self._building, tools.store).items():
+        for path, content in collect_own_wheels(lenders, self._selected_abis, tools.store).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
                 shutil.copyfile(content, project / path)
@@ -162,12 +171,12 @@ class Build:
                 (project / path).write_bytes(content)
         wheels: dict[str, Path] = {}
         failures: dict[str, Failure] = {}
-        calls: dict[str, Call] = {}
+        calls: dict[str, FailedCall] = {}
         usage: dict[str, int] = {}
         compiled: Counter[str] = Counter()
-        visit = Visit()
+        visit = SessionReport()
         # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
-        waiting: list[tuple[str, ...]] = [self._building] if self._building else []
+        waiting: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
         while waiting:
             abis = waiting.pop(0)
             request = CallRequest(
@@ -176,21 +185,21 @@ class Build:
                 cache=CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256),
                 memory_bytes=self.memory_bytes,
                 timeout_s=self.timeout_s,
-                configure=partial(self.config, abis, image),
+                configure=partial(self.make_config, abis, image),
             )
             call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
             ended = call.run(index())
-            visit = visit.joined(ended.visit)
+            visit = visit.merge(ended.visit)
             usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
-            compiled.update(ended.compiled)
+            compiled.update(ended.cache_statistics)
             wheels |= ended.wheels
-            if ended.call is not None:
-                failure, failed = ended.call.explain(tools.log, self.name)
-                if (untold := ended.visit.undetermined()) is not None and not network.decides(
-                    failure
-                ):
+            if ended.failed_call is not None:
+                failure, failed = ended.failed_call.explain(tools.log, self.name)
+                if (
+                    untold := ended.visit.infrastructure_error()
+                ) is not None and not network.is_certain(failure):
                     raise untold
-                failures[failed], calls[failed] = failure, ended.call
+                failures[failed], calls[failed] = failure, ended.failed_call
                 rest = [abi for abi in abis if abi != failed and abi not in wheels]
                 waiting += [(abi,) for abi in rest]
             failures |= {
@@ -201,10 +210,10 @@ class Build:
                     remedy="see the log",
                 )
                 for abi in abis
-                if ended.call is None and abi not in wheels
+                if ended.failed_call is None and abi not in wheels
             }
-        tools.index.keep(self.id, visit, better=bool(wheels))
-        return self._result(
+        tools.index.record_lock(self.id, visit, better=bool(wheels))
+        return self._make_result(
             failures,
             calls,
             wheels,
@@ -214,18 +223,18 @@ class Build:
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Read a log anew whose failure other rules told: nothing has to be built for that."""
-        if evidence.facts.get("rules") == rules():
+        if evidence.facts.get("rules") == rules_digest():
             return evidence
         log = store.wheelhouse / evidence.log
         abis = {
-            abi: reread(made, log, self.name) if "failure" in made else made
+            abi: reread_failure(made, log, self.name) if "failure" in made else made
             for abi, made in evidence.facts["abis"].items()
         }
-        return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules()})
+        return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules_digest()})
 
     @staticmethod
-    def _result(
-        failures: Mapping[str, Failure], calls: Mapping[str, Call], wheels: Mapping[str, Path],
+    def _make_result(
+        failures: Mapping[str, Failure], calls: Mapping[str, FailedCall], wheels: Mapping[str, Path],
         facts: Mapping[str, Any], tools: Tools,
     ) -> Result:  # fmt: skip
         abis: dict[str, Any] = {
@@ -243,11 +252,11 @@ class Build:
             for abi, path in wheels.items()
         }
         for path in wheels.values():
-            put_in_order(path)
+            normalize_wheel(path)
         files = {path.name: tools.store.add_file(path) for path in wheels.values()}
-        return Result(facts={"abis": abis, "rules": rules(), **facts}, files=files)
+        return Result(facts={"abis": abis, "rules": rules_digest(), **facts}, files=files)
 
-    def _project(self, folder: Path, tools: Tools) -> Path | Failure:
+    def _unpack_project(self, folder: Path, tools: Tools) -> Path | Failure:
         """Unpack the sdist, with the patches beside its files."""
         try:
             project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
@@ -260,7 +269,7 @@ class Build:
             (project / _PATCHES / f"{number:03}.patch").write_text(patch)
         return project
 
-    def config(
+    def make_config(
         self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
     ) -> dict[str, Any]:
         """Return cibuildwheel's whole configuration; the project's own is not read."""
@@ -289,7 +298,10 @@ class Build:
                 name: list(values) if len(values) > 1 else values[0]
                 for name, values in self.config_settings.items()
             }
-        prepare = [*([_APPLY] if self.patches else []), *([TAKE_LOAN] if self.requires else [])]
+        prepare = [
+            *([_APPLY_PATCHES] if self.patches else []),
+            *([MOVE_WHEELS_COMMAND] if self.requires else []),
+        ]
         if prepare:
             config["before-all"] = "; ".join(prepare)
         if self.requires:
@@ -297,7 +309,7 @@ class Build:
                 {
                     "select": f"{abi}-*",
                     "inherit": {"environment": "append"},
-                    "environment": {"UV_BUILD_CONSTRAINT": constraints_of(abi)},
+                    "environment": {"UV_BUILD_CONSTRAINT": constraints_path(abi)},
                 }
                 for abi in abis
             ]

@@ -19,9 +19,9 @@ from builder import host
 from builder.engine import compiler_cache
 from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
-from builder.errors import CannotTellError, Interrupted
-from builder.jobs.build.log import Call, broken
-from builder.proxy.proxy import Visit
+from builder.errors import InfrastructureError, Interrupted
+from builder.jobs.build.log import FailedCall, find_infrastructure_problem
+from builder.proxy.proxy import SessionReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from builder.proxy.proxy import Session
 
 _LOG_LIMIT_BYTES = 64 << 20
-_PROCESSES = 512
+_MAX_PROCESSES = 512
 _POLL_S = 0.1
-_LOOK_EVERY_S = 2.0
-_CROWDED_LOOKS = 3
+_PROCESS_CHECK_S = 2.0
+_MAX_CROWDED_CHECKS = 3
 """A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
 
 
@@ -43,9 +43,9 @@ class CallOutcome:
 
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
-    compiled: Counter[str]
-    visit: Visit
-    call: Call | None = None
+    cache_statistics: Counter[str]
+    visit: SessionReport
+    failed_call: FailedCall | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,13 +94,13 @@ class CibuildwheelCall:
         """Call cibuildwheel with this session's way to the package index.
 
         Raises:
-            CannotTellError: the infrastructure failed.
+            InfrastructureError: the infrastructure failed.
             Interrupted: the farm was asked to stop.
         """
         (self._folder / "wheels").mkdir(parents=True)
         limits = Limits(
             memory_bytes=self._request.memory_bytes,
-            processes=_PROCESSES,
+            processes=_MAX_PROCESSES,
             timeout_s=float(self._request.timeout_s),
         )
         arguments = self._tools.engine.create_arguments(
@@ -115,28 +115,39 @@ class CibuildwheelCall:
             read = file.read()
         printed = read.decode(errors="replace")
         wheels = {
-            _abi_of(path, self._abis): path
+            _match_abi(path, self._abis): path
             for path in sorted((self._folder / "wheels").glob("*.whl"))
         }
-        usage, compiled, visit = _usage(printed), compiler_cache.uses(printed), session.visit()
+        usage, compiled, visit = (
+            _parse_usage(printed),
+            compiler_cache.read_statistics(printed),
+            session.collect_report(),
+        )
         if exit_code == 0:
-            return CallOutcome(wheels=wheels, usage=usage, compiled=compiled, visit=visit)
+            return CallOutcome(wheels=wheels, usage=usage, cache_statistics=compiled, visit=visit)
         limited = (
             self._cut
             or self._crowded
             or usage.get("memory-kills")
             or usage.get("processes-refused")
         )
-        if not limited and (why := broken(printed)):
-            raise CannotTellError(f"{why} (log: {self._tools.log})")
-        call = Call(
-            abis=self._abis, exit_code=exit_code, log=(start, start + len(read)),
+        if not limited and (why := find_infrastructure_problem(printed)):
+            raise InfrastructureError(f"{why} (log: {self._tools.log})")
+        call = FailedCall(
+            abis=self._abis,
+            exit_code=exit_code,
+            log=(start, start + len(read)),
             timeout_s=self._request.timeout_s if timed_out else None,
             memory_bytes=self._request.memory_bytes if usage.get("memory-kills") else None,
-            processes=_PROCESSES if usage.get("processes-refused") or self._crowded >= _CROWDED_LOOKS else None,
-            asked=visit.asked, index=session.leg.names,
-        )  # fmt: skip
-        return CallOutcome(wheels=wheels, usage=usage, compiled=compiled, visit=visit, call=call)
+            processes=_MAX_PROCESSES
+            if usage.get("processes-refused") or self._crowded >= _MAX_CROWDED_CHECKS
+            else None,
+            asked=visit.refused_hosts,
+            index=session.leg.dns_server,
+        )
+        return CallOutcome(
+            wheels=wheels, usage=usage, cache_statistics=compiled, visit=visit, failed_call=call
+        )
 
     def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
         """Run cibuildwheel; return whether its time was up, and its exit code."""
@@ -157,9 +168,9 @@ class CibuildwheelCall:
                 start_new_session=True,
             )
             try:
-                timed_out = self._await(process, timeout_s)
+                timed_out = self._wait_for_end(process, timeout_s)
             finally:
-                self._end(process)
+                self._stop_call(process)
         return timed_out, process.returncode
 
     def _host_environment(self) -> dict[str, str]:
@@ -171,15 +182,15 @@ class CibuildwheelCall:
         }
         scratch = str(self._folder)
         return {
-            **kept, **host.proxies(), **self._tools.engine.command_environment(),
+            **kept, **host.proxy_variables(), **self._tools.engine.command_environment(),
             "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
             # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
             "CIBW_PROJECT_REQUIRES_PYTHON": ">=3.8",
         }  # fmt: skip
 
-    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    def _wait_for_end(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        look = time.monotonic() + _LOOK_EVERY_S
+        look = time.monotonic() + _PROCESS_CHECK_S
         while process.poll() is None:
             now = time.monotonic()
             if self._tools.stop.wait(_POLL_S):
@@ -187,21 +198,21 @@ class CibuildwheelCall:
             if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
                 return False
             if now > look:
-                self._look()
-                look = now + _LOOK_EVERY_S
-            if self._crowded >= _CROWDED_LOOKS:
+                self._check_processes()
+                look = now + _PROCESS_CHECK_S
+            if self._crowded >= _MAX_CROWDED_CHECKS:
                 return False
             if now > deadline:
                 return True
         return False
 
-    def _look(self) -> None:
+    def _check_processes(self) -> None:
         """Notice a container at its limit on processes: once it is killed nothing tells."""
-        counted = self._tools.engine.processes_of(self._label)
+        counted = self._tools.engine.count_processes(self._label)
         crowded = counted is not None and counted[0] >= counted[1] * 0.9
         self._crowded = self._crowded + 1 if crowded else 0
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
+    def _stop_call(self, process: subprocess.Popen[bytes]) -> None:
         """End cibuildwheel, if it is still there, and its container."""
         self._cut = process.poll() is None
         if self._cut:
@@ -215,14 +226,14 @@ class CibuildwheelCall:
         self._tools.engine.remove_labelled(self._label)
 
 
-def _abi_of(wheel: Path, abis: Sequence[str]) -> str:
+def _match_abi(wheel: Path, abis: Sequence[str]) -> str:
     """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
     tags = parse_wheel_filename(wheel.name)[3]
     named = {tag.abi for tag in tags}
     return next((abi for abi in abis if abi in named), abis[0])
 
 
-def _usage(text: str) -> dict[str, int]:
+def _parse_usage(text: str) -> dict[str, int]:
     """Read what images/limits.sh printed last."""
     lines = [line for line in text.splitlines() if line.startswith("wheelfarm-limits: ")]
     if not lines:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
 
 ERROR = 0
 """The line is the error: nothing prints it and goes on."""
@@ -30,7 +34,7 @@ class Pattern:
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
 
-    code: str
+    code: FindingCode
     regex: re.Pattern[str]
     error: str
     remedy: str
@@ -40,7 +44,7 @@ class Pattern:
 
 
 def _pattern(
-    code: str, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
+    code: FindingCode, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
 ) -> Pattern:  # fmt: skip
     compiled = re.compile(regex, re.MULTILINE)
     return Pattern(
@@ -54,7 +58,7 @@ def _pattern(
     )
 
 
-def _absent(
+def _missing_pattern(
     regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR
 ) -> Pattern:
     remedy = f"find the package with `apt-file search {sought}` on the base and add it to `apt` in [packages.{{package}}]"
@@ -67,28 +71,28 @@ PATTERNS = (
     _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",
              "make it anew against this release's sdist, or remove it from `patches` in [packages.{package}]"),
     # --- compilers and linkers; what is under /tmp or called conftest is a question that a configure step asks
-    _absent(r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header", "a header is missing: {0}"),
+    _missing_pattern(r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header", "a header is missing: {0}"),
     _pattern("WF201", r"^(?:cc1\w*|\S*g?cc|\S*[gc]\+\+|clang\S*): (?:fatal )?error: (\S+): No such file or directory",
              "a source file is missing: {0}", "the sdist does not have it: take another release, or make the sdist anew"),
-    _absent(r"ld(?:\.\w+)?: cannot find -l([\w.+-]+)", "library", "a library is missing: lib{0}", "lib{0}.so"),
+    _missing_pattern(r"ld(?:\.\w+)?: cannot find -l([\w.+-]+)", "library", "a library is missing: lib{0}", "lib{0}.so"),
     _pattern("WF201", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: (?:fatal )?error: .+)$", "{0}"),
     _pattern("WF201", r"^(?:\S*ld\S*: )?((?!/tmp/)\S+: undefined reference to .+)$", "{0}"),
     _pattern("WF201", r"^(error\[E\d+\]: .+)$", "Rust: {0}"),
     # --- Meson
-    _absent(r"ERROR: Dependency \"?([\w.+-]+)\"? not found", "dependency", "a library is missing: {0}", "{0}.pc"),
-    _absent(r"ERROR: Dependency lookup for ([\w.+-]+) with method", "dependency", "a library is missing: {0}", "{0}.pc"),
-    _absent(r"ERROR: \S+ (?:shared or static |shared |static )?library '([^']+)' not found", "library", "a library is missing: lib{0}", "lib{0}.so"),
-    _absent(r"ERROR: Program '?([\w.+-]+)'? not found", "program", "a program is missing: {0}", "bin/{0}"),
-    _absent(r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
-    _absent(r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
+    _missing_pattern(r"ERROR: Dependency \"?([\w.+-]+)\"? not found", "dependency", "a library is missing: {0}", "{0}.pc"),
+    _missing_pattern(r"ERROR: Dependency lookup for ([\w.+-]+) with method", "dependency", "a library is missing: {0}", "{0}.pc"),
+    _missing_pattern(r"ERROR: \S+ (?:shared or static |shared |static )?library '([^']+)' not found", "library", "a library is missing: lib{0}", "lib{0}.so"),
+    _missing_pattern(r"ERROR: Program '?([\w.+-]+)'? not found", "program", "a program is missing: {0}", "bin/{0}"),
+    _missing_pattern(r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
+    _missing_pattern(r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
     _pattern("WF201", r"^(\S*meson\.build:\d+:\d+: ERROR: .+)$", "Meson: {0}"),
     # --- CMake
-    _absent(r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
-    _absent(r"^CMake Error at .+\n(?:.*\n){0,4}?\s+(?:.*\s)?package\s+configuration\s+file\s+provided\s+by\s+\"([\w.+-]+)\"", "cmake",
+    _missing_pattern(r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
+    _missing_pattern(r"^CMake Error at .+\n(?:.*\n){0,4}?\s+(?:.*\s)?package\s+configuration\s+file\s+provided\s+by\s+\"([\w.+-]+)\"", "cmake",
             "a library is missing: {0}", "{0}Config.cmake"),
-    _absent(r"^CMake Error at .+\n\s+The following required packages were not found:\s+- ([^\s<>=]+)", "pkg-config",
+    _missing_pattern(r"^CMake Error at .+\n\s+The following required packages were not found:\s+- ([^\s<>=]+)", "pkg-config",
             "a library is missing: {0}", "{0}.pc"),
-    _absent(r"^CMake Error at .+\n\s+Could not find \S+ using the following names: ([\w.+-]+)", "library", "a library is missing: {0}", "lib{0}.so"),
+    _missing_pattern(r"^CMake Error at .+\n\s+Could not find \S+ using the following names: ([\w.+-]+)", "library", "a library is missing: {0}", "lib{0}.so"),
     _pattern("WF201", r"^CMake Error at (\S+ \([^)]*\)):\s*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
     _pattern("WF201", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
     # --- Cython
@@ -101,13 +105,13 @@ PATTERNS = (
     _pattern("WF211", r"No solution found when resolving.*\n\s*(?:cause: |╰─▶ )?(.+)", "build requirements cannot be had: {0}"),
     _pattern("WF211", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had", certainty=SOFT),
     # --- setuptools, and what setup.py calls
-    _absent(r"error: (?:command|unable to execute) '([\w.+-]+)'(?: failed)?: No such file", "program", "a program is missing: {0}", "bin/{0}"),
-    _absent(r"^/bin/sh: \d+: ([\w.+-]+): not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
-    _absent(r"_execute_child\n(?:.*\n){1,8}?FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'", "program",
+    _missing_pattern(r"error: (?:command|unable to execute) '([\w.+-]+)'(?: failed)?: No such file", "program", "a program is missing: {0}", "bin/{0}"),
+    _missing_pattern(r"^/bin/sh: \d+: ([\w.+-]+): not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
+    _missing_pattern(r"_execute_child\n(?:.*\n){1,8}?FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'", "program",
             "a program is missing: {0}", "bin/{0}", SOFT),
-    _absent(r"Package '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
-    _absent(r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
-    _absent(r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed", "development",
+    _missing_pattern(r"Package '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
+    _missing_pattern(r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
+    _missing_pattern(r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed", "development",
             "development packages are missing: {0} {1}", "{0}", SOFT),
     # --- auditwheel
     _pattern("WF210", r"^ValueError: (Cannot repair wheel, because required library \"([^\"]+)\" could not be located)", "auditwheel: {0}",

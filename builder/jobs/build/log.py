@@ -17,7 +17,7 @@ from builder.store.hashing import digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class FailedCall:
     """One call of cibuildwheel that failed: all there is to tell why, but for the log itself.
 
     Attributes:
@@ -54,11 +54,13 @@ class Call:
             text, self.exit_code, package, self.abis,
             timeout_s=self.timeout_s, memory_bytes=self.memory_bytes, processes=self.processes,
         )  # fmt: skip
-        return network.told(failure, self.asked or network.hosts_in(text, self.index), package), abi
+        return network.add_blocked_hosts(
+            failure, self.asked or network.find_unreachable_hosts(text, self.index), package
+        ), abi
 
 
 @cache
-def rules() -> str:
+def rules_digest() -> str:
     """Return a hash of the rules by which logs are read, so that what other rules made of one can be told."""
     folder = ROOT / "jobs" / "build"
     return digest(
@@ -66,7 +68,7 @@ def rules() -> str:
     )[:16]
 
 
-def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
+def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
     """Return the facts of a failure as today's rules read its log.
 
     Args:
@@ -78,22 +80,22 @@ def reread(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]
     if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
         return dict(failed)
     lists = {name: tuple(value) for name, value in call.items() if isinstance(value, list)}
-    again = Call(**{**call, **lists})
+    again = FailedCall(**{**call, **lists})
     return {**failed, "failure": asdict(again.explain(log, package)[0])}
 
 
-_LIMIT = 300
+_MAX_ERROR_CHARS = 300
 _PURE_WHEEL_EXIT_CODE = 5
-_BUILDING = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
+_BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
 _STAGES = re.compile(
     r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel"
     r"|Copying project into container)\.\.\.",
     re.MULTILINE,
 )
 
-_FULL = "No space left on device"
-_CONTAINER = "Starting container image"
-_LIMITS = "wheelfarm-limits: "
+_DISK_FULL = "No space left on device"
+_CONTAINER_STARTED = "Starting container image"
+_LIMITS_PREFIX = "wheelfarm-limits: "
 
 
 def explain(
@@ -114,35 +116,35 @@ def explain(
     Returns:
         The failure, and the ABI that was being built.
     """
-    started = list(_BUILDING.finditer(log))
+    started = list(_BUILD_START.finditer(log))
     abi = started[-1][1] if started and started[-1][1] in abis else abis[0]
     stages = _STAGES.findall(log)
     stage = stages[-1][0].lower() + stages[-1][1:] if stages else "starting the container"
-    limit = _limit(package, stage, timeout_s, memory_bytes, processes)
+    limit = _explain_limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
         return limit, abi
     text = log[started[-1].start() :] if started else log
     if exit_code == _PURE_WHEEL_EXIT_CODE:
-        return _pure(text, package), abi
+        return _explain_pure_wheel(text, package), abi
     return _first_error(text, package, stage), abi
 
 
-def broken(log: str) -> str | None:
+def find_infrastructure_problem(log: str) -> str | None:
     """Tell what kept a build from its end that is no fault of the package, or return None.
 
     Args:
         log: what a call of cibuildwheel printed that made no wheel, and that nobody ended for its limits.
     """
-    if _FULL in log:
+    if _DISK_FULL in log:
         return "the disk is full"
     if (
-        _CONTAINER in log and _LIMITS not in log
+        _CONTAINER_STARTED in log and _LIMITS_PREFIX not in log
     ):  # the image's entry point prints them whatever the build does
         return "the build's container ended before the build did: it, or its engine, was killed"
     return None
 
 
-def _limit(
+def _explain_limit(
     package: str, stage: str, timeout_s: int | None, memory_bytes: int | None, processes: int | None
 ) -> Failure | None:
     where = f"[packages.{package}]"
@@ -170,9 +172,9 @@ def _limit(
     return None
 
 
-def _pure(text: str, package: str) -> Failure:
+def _explain_pure_wheel(text: str, package: str) -> Failure:
     """The extension is optional and did not compile, or there never was one."""
-    cause = _match(text, package)
+    cause = _match_patterns(text, package)
     because = f": {cause.error}" if cause is not None and cause.code != "WF210" else ""
     return Failure(
         code="WF206",
@@ -185,7 +187,7 @@ def _pure(text: str, package: str) -> Failure:
 
 
 def _first_error(text: str, package: str, stage: str) -> Failure:
-    found = _match(text, package)
+    found = _match_patterns(text, package)
     if found is not None:
         code = "WF210" if stage == "repairing wheel" and found.code == "WF201" else found.code
         return replace(found, code=code, stage=stage)
@@ -197,12 +199,12 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
     return Failure(
         code="WF201",
         stage=stage,
-        error=lines[-1][:_LIMIT] if lines else "no output",
+        error=lines[-1][:_MAX_ERROR_CHARS] if lines else "no output",
         remedy="see the log",
     )
 
 
-def _match(text: str, package: str) -> Failure | None:
+def _match_patterns(text: str, package: str) -> Failure | None:
     """Find the first error: of the surest kind there is, the earliest."""
     hits = [
         (pattern.certainty, text.rfind("\n", 0, match.start()), order, match)
@@ -218,13 +220,13 @@ def _match(text: str, package: str) -> Failure | None:
     return Failure(
         code=pattern.code,
         stage="",
-        error=(pattern.error.format(*groups) + _caller(text, match))[:_LIMIT],
+        error=(pattern.error.format(*groups) + _find_caller(text, match))[:_MAX_ERROR_CHARS],
         remedy=pattern.remedy.format(*groups, package=package),
         missing=tuple((pattern.missing, name) for name in names) if pattern.missing else (),
     )
 
 
-def _caller(text: str, match: re.Match[str]) -> str:
+def _find_caller(text: str, match: re.Match[str]) -> str:
     """Say which line of the package an error inside a header of the system comes from, as the compiler tells it."""
     if not match[0].startswith("/usr/"):
         return ""

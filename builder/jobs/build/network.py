@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from builder.finding_codes import FindingCode
     from builder.jobs.build.failure import Failure
 
-UNNAMED = "an address that the log does not name"
+UNKNOWN_HOST = "an address that the log does not name"
 
-_LIMITS = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
+_CERTAIN_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
 """Failures whose cause is certain, whatever else the build did."""
-_CUT_OFF = re.compile(
+_NETWORK_ERROR = re.compile(
     r"Network is unreachable|No route to host|Temporary failure in name resolution|Name or service not known"
     r"|nodename nor servname provided|Could not resolve (?:host|proxy)"
 )
@@ -33,7 +34,7 @@ _HOST = re.compile(
 _BEFORE, _AFTER = 2000, 300
 
 
-def hosts_in(log: str, own: str) -> tuple[str, ...]:
+def find_unreachable_hosts(log: str, own: str) -> tuple[str, ...]:
     """Return the hosts that a log says could not be reached.
 
     Args:
@@ -41,22 +42,22 @@ def hosts_in(log: str, own: str) -> tuple[str, ...]:
         own: the index proxy's address, which is no such host.
     """
     found: dict[str, None] = {}
-    for error in _CUT_OFF.finditer(log):
+    for error in _NETWORK_ERROR.finditer(log):
         before = log[max(0, error.start() - _BEFORE) : error.start()]
         near = [
-            *_names(log[error.start() : error.end() + _AFTER], own)[:1],
-            *_names(before, own)[-1:],
+            *_find_hosts(log[error.start() : error.end() + _AFTER], own)[:1],
+            *_find_hosts(before, own)[-1:],
         ]
-        found[near[-1] if near else UNNAMED] = None
+        found[near[-1] if near else UNKNOWN_HOST] = None
     return tuple(found)
 
 
-def _names(text: str, own: str) -> list[str]:
+def _find_hosts(text: str, own: str) -> list[str]:
     names = (next(filter(None, match.groups())) for match in _HOST.finditer(text))
     return [name for name in names if name.partition(":")[0] not in {own, "localhost", "127.0.0.1"}]
 
 
-def told(failure: Failure, asked: Sequence[str], package: str) -> Failure:
+def add_blocked_hosts(failure: Failure, asked: Sequence[str], package: str) -> Failure:
     """Say of a failure that the build asked for hosts which it does not reach.
 
     Args:
@@ -64,7 +65,7 @@ def told(failure: Failure, asked: Sequence[str], package: str) -> Failure:
         asked: the hosts.
         package: the package's name, for the remedy.
     """
-    if not asked or failure.code in _LIMITS:
+    if not asked or failure.code in _CERTAIN_CODES:
         return failure
     hosts = ", ".join(asked[:5]) + (f" and {len(asked) - 5} more" if len(asked) > 5 else "")  # noqa: PLR2004
     remedy = (
@@ -79,6 +80,6 @@ def told(failure: Failure, asked: Sequence[str], package: str) -> Failure:
     )
 
 
-def decides(failure: Failure) -> bool:
+def is_certain(failure: Failure) -> bool:
     """Return whether a failure stands even if the package index did not answer."""
-    return failure.code in _LIMITS
+    return failure.code in _CERTAIN_CODES

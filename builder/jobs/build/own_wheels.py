@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.jobs.wheels import wheel_of
+from builder.jobs.wheels import wheel_for_abi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_CARRIED = "_wheelfarm_loan"
-_PLACE = "/opt/wheelfarm/loan"
+_PROJECT_FOLDER = "_wheelfarm_loan"
+_CONTAINER_FOLDER = "/opt/wheelfarm/loan"
 
-TAKE_LOAN = f"mv {_CARRIED} {_PLACE}"
+MOVE_WHEELS_COMMAND = f"mv {_PROJECT_FOLDER} {_CONTAINER_FOLDER}"
 """A command that takes the wheels out of the project, where the build backend might pack them."""
 
 
-def lent(build: Evidence, abis: Sequence[str]) -> list[str | None]:
+def wheel_hashes(build: Evidence, abis: Sequence[str]) -> list[str | None]:
     """Return the sha256 of the wheels that a build lends, by ABI; None where it has none."""
-    return [build.files.get(wheel_of(build, abi) or "") for abi in abis]
+    return [build.files.get(wheel_for_abi(build, abi) or "") for abi in abis]
 
 
-def constraints_of(abi: str) -> str:
+def constraints_path(abi: str) -> str:
     """Return where the constraints for an ABI are in the container."""
-    return f"{_PLACE}/{abi}.txt"
+    return f"{_CONTAINER_FOLDER}/{abi}.txt"
 
 
-def lending(
+def collect_own_wheels(
     builds: Sequence[Evidence], abis: Sequence[str], store: Store
 ) -> dict[str, bytes | Path]:
     """Return the files of a loan, by path relative to the project; none where nothing is lent.
@@ -46,17 +46,20 @@ def lending(
     for abi in abis if builds else ():
         lines: list[str] = []
         for build in builds:
-            wheel = wheel_of(build, abi)
+            wheel = wheel_for_abi(build, abi)
             if wheel is not None:
-                files[f"{_CARRIED}/{abi}/{wheel}"] = store.file(build.files[wheel])
+                files[f"{_PROJECT_FOLDER}/{abi}/{wheel}"] = store.file(build.files[wheel])
                 # A direct reference (PEP 508): of a version that the index has as well, this very file is installed.
-                lines.append(f"{wheel.partition('-')[0]} @ file://{_PLACE}/{abi}/{wheel}\n")
-        files[f"{_CARRIED}/{abi}.txt"] = "".join(lines).encode()
+                lines.append(
+                    f"{wheel.partition('-')[0]} @ file://{_CONTAINER_FOLDER}/{abi}/{wheel}\n"
+                )
+        files[f"{_PROJECT_FOLDER}/{abi}.txt"] = "".join(lines).encode()
     return files
 
 
-def in_place(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
+def to_container_paths(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
     """Return the files of a loan by their absolute paths in the container."""
     return {
-        f"{_PLACE}/{path.removeprefix(f'{_CARRIED}/')}": content for path, content in files.items()
+        f"{_CONTAINER_FOLDER}/{path.removeprefix(f'{_PROJECT_FOLDER}/')}": content
+        for path, content in files.items()
     }

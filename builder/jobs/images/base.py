@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.images import bootstrap
-from builder.jobs.images.image import Image, facts, installed_packages, tag_of
+from builder.jobs.images.image import Image, image_facts, image_tag, list_packages
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 
@@ -42,26 +42,26 @@ class BaseImage(Image):
         return digest("base", *self.settings().values())
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        tag = tag_of(self.base.name, self.key(inputs))
+        tag = image_tag(self.base.name, self.key(inputs))
         if tools.engine.image_labels(tag) is None:
-            self._obtain(tag, tools)
-        return facts(tag, digest("base", installed_packages(tag, tools)), tools)
+            self._pull_or_bootstrap(tag, tools)
+        return image_facts(tag, digest("base", list_packages(tag, tools)), tools)
 
-    def _obtain(self, tag: str, tools: Tools) -> None:
+    def _pull_or_bootstrap(self, tag: str, tools: Tools) -> None:
         """Take the base from the registry or, where none answers, from the distribution's archive."""
         tools.say(f"asking the container registry for {self.base.registry}")
         try:
             tools.engine.pull(self.base.registry, tag)
-        except CannotTellError as no_registry:
+        except InfrastructureError as no_registry:
             tools.say(f"no registry: bootstrapping {self.base.suite} from its signed archive")
             try:
                 self._bootstrap(tag, tools)
-            except CannotTellError as no_archive:
+            except InfrastructureError as no_archive:
                 reason = f"base {self.base.name} could not be had: {no_archive}; {no_registry}"
-                raise CannotTellError(reason, code="WF901") from None
+                raise InfrastructureError(reason, code="WF901") from None
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
-        with tools.store.scratch() as scratch:
+        with tools.store.scratch_folder() as scratch:
             root = scratch / "root.tar"
             bootstrap.make_root(
                 self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder import host
 from builder.engine import provision
-from builder.errors import CannotTellError, EngineMissingError, Interrupted
+from builder.errors import EngineMissingError, InfrastructureError, Interrupted
 
 if TYPE_CHECKING:
     import threading
@@ -47,19 +47,19 @@ def make_root(
         say: told what is installed on the host, if anything.
 
     Raises:
-        CannotTellError: mmdebstrap is not to be had, or the archive did not answer.
+        InfrastructureError: mmdebstrap is not to be had, or the archive did not answer.
         Interrupted: the farm was asked to stop.
     """
     if shutil.which("mmdebstrap") is None:
         try:
-            provision.install(
+            provision.install_packages(
                 provision.BOOTSTRAP_PACKAGES, "mmdebstrap, which makes base images", say
             )
         except EngineMissingError as error:
-            raise CannotTellError(f"mmdebstrap is not installed: {error}") from None
+            raise InfrastructureError(f"mmdebstrap is not installed: {error}") from None
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         Path(scratch).chmod(0o755)  # apt reads the keyring as a user of its own
-        keyring = _keyring(distribution, Path(scratch), log, stop)
+        keyring = _find_keyring(distribution, Path(scratch), log, stop)
         options = [
             f"--variant={distribution.variant}",
             f"--components={','.join(distribution.components)}",
@@ -67,12 +67,14 @@ def make_root(
             "--include=ca-certificates",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _DOCUMENTATION),
         ]
-        _mmdebstrap([*options, base.suite, str(target), *_sources(base, distribution)], log, stop)
+        _run_mmdebstrap(
+            [*options, base.suite, str(target), *_apt_sources(base, distribution)], log, stop
+        )
 
 
-def _sources(base: Base, distribution: Distribution) -> list[str]:
+def _apt_sources(base: Base, distribution: Distribution) -> list[str]:
     """Return apt lines from this host's own mirror; none lets mmdebstrap use its built-in one for the suite."""
-    archive = host.archive(base.distribution)
+    archive = host.host_archive(base.distribution)
     if archive is None:
         return []
     components = " ".join(distribution.components)
@@ -83,17 +85,19 @@ def _sources(base: Base, distribution: Distribution) -> list[str]:
     return lines
 
 
-def _keyring(distribution: Distribution, scratch: Path, log: Path, stop: threading.Event) -> Path:
+def _find_keyring(
+    distribution: Distribution, scratch: Path, log: Path, stop: threading.Event
+) -> Path:
     """Return the archive's keyring: this host's, or one taken from a signed archive that packages it."""
     installed = Path(distribution.keyring)
     if installed.is_file():
         return installed
     if distribution.keyring_suite is None:
-        raise CannotTellError(
+        raise InfrastructureError(
             f"{installed} is missing; install the package {distribution.keyring_package}"
         )
     root = scratch / "keyring"
-    _mmdebstrap(
+    _run_mmdebstrap(
         [
             "--variant=extract",
             f"--include={distribution.keyring_package}",
@@ -106,7 +110,7 @@ def _keyring(distribution: Distribution, scratch: Path, log: Path, stop: threadi
     return root / distribution.keyring.lstrip("/")
 
 
-def _mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
+def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
     with log.open("ab") as output:
         process = subprocess.Popen(
             ["mmdebstrap", *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL
@@ -118,7 +122,7 @@ def _mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
                     raise Interrupted
                 waited += 0.2
                 if waited > _TIMEOUT_S:
-                    raise CannotTellError(f"mmdebstrap did not end within {_TIMEOUT_S:.0f} s")
+                    raise InfrastructureError(f"mmdebstrap did not end within {_TIMEOUT_S:.0f} s")
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -126,6 +130,6 @@ def _mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
     if process.returncode != 0:
         lines = log.read_text(errors="replace").splitlines()
         errors = [line for line in lines if line.startswith("E:")] or lines[-1:]
-        raise CannotTellError(
+        raise InfrastructureError(
             f"the archive did not give {arguments[-1]}: {errors[0] if errors else 'no output'}"
         )

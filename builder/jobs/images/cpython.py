@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import requests
 
 from builder import host
-from builder.errors import CannotTellError
-from builder.store.files import file_sha256, written_aside
+from builder.errors import InfrastructureError
+from builder.store.files import atomic_write, file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,12 @@ def default_cache() -> Path:
     )
 
 
-def cached(release: Release) -> list[Path]:
+def cached_files(release: Release) -> list[Path]:
     """Return the files of a release in the cache folders, whatever they hash to."""
     return [path for folder in _cache_folders() if (path := folder / release.filename).is_file()]
 
 
-def fetch(release: Release, say: Callable[[str], None]) -> Path:
+def fetch_source(release: Release, say: Callable[[str], None]) -> Path:
     """Return a file with the source of a release, its hash checked.
 
     Args:
@@ -43,7 +43,7 @@ def fetch(release: Release, say: Callable[[str], None]) -> Path:
         say: told where it is looked for.
 
     Raises:
-        CannotTellError: no place has it; the text names each and why.
+        InfrastructureError: no place has it; the text names each and why.
     """
     refusals: list[str] = []
     for folder in _cache_folders():
@@ -60,7 +60,7 @@ def fetch(release: Release, say: Callable[[str], None]) -> Path:
         if (refusal := _download(url, target, release.sha256)) is None:
             return target
         refusals.append(refusal)
-    raise CannotTellError("; ".join((f"no source of CPython {release.version}", *refusals)))
+    raise InfrastructureError("; ".join((f"no source of CPython {release.version}", *refusals)))
 
 
 def _cache_folders() -> list[Path]:
@@ -69,7 +69,7 @@ def _cache_folders() -> list[Path]:
 
 
 def _urls(release: Release) -> list[str]:
-    archive = host.archive("debian")
+    archive = host.host_archive("debian")
     pool = [archive.main.rstrip("/") + "/" + release.pool] if archive else []
     return [release.upstream, *pool]
 
@@ -81,7 +81,7 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
             requests.get(
                 url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())
             ) as response,
-            written_aside(target) as aside,
+            atomic_write(target) as aside,
         ):
             response.raise_for_status()
             with aside.open("wb") as file:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from builder import host
 from builder.config import catalog
 from builder.engine.client import LABEL, Limits, Task
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.job import Result
 from builder.store.files import file_sha256
 
@@ -28,12 +28,12 @@ CA_LABEL = "wheelfarm.ca"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def recipe(name: str) -> str:
+def read_recipe(name: str) -> str:
     """Return the text of a file of images/."""
     return (catalog.images_dir() / name).read_text()
 
 
-def tag_of(name: str, key: str) -> str:
+def image_tag(name: str, key: str) -> str:
     """Return what an image is called in the engine."""
     return f"wheelfarm/{name}:{key[:16]}"
 
@@ -43,7 +43,7 @@ def ca_digest() -> str:
     return file_sha256(host.ca_bundle())[:16]
 
 
-def installed_packages(tag: str, tools: Tools) -> str:
+def list_packages(tag: str, tools: Tools) -> str:
     """List an image's system packages with their versions; the list is what a base's content is."""
     target = "/tmp/list"  # noqa: S108 - inside a throw-away container
     script = (
@@ -55,11 +55,11 @@ def installed_packages(tag: str, tools: Tools) -> str:
     )
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if ended.exit_code != 0 or not ended.output:
-        raise CannotTellError(f"{tag} does not run: exit code {ended.exit_code}")
+        raise InfrastructureError(f"{tag} does not run: exit code {ended.exit_code}")
     return next(iter(ended.output.values())).decode()
 
 
-def build(
+def build_image(
     tag: str, dockerfile: str, files: tuple[str, ...], arguments: Mapping[str, str], tools: Tools,
     extra: Mapping[str, bytes | Path] | None = None,
 ) -> str | None:  # fmt: skip
@@ -67,7 +67,7 @@ def build(
     context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
     # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
     labelled = re.sub(
-        r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", recipe(dockerfile), flags=re.MULTILINE
+        r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", read_recipe(dockerfile), flags=re.MULTILINE
     )
     context |= {"Dockerfile": labelled.encode(), **(extra or {})}
 
@@ -87,7 +87,7 @@ def build(
     )
 
 
-def facts(tag: str, content: str, tools: Tools) -> Result:
+def image_facts(tag: str, content: str, tools: Tools) -> Result:
     """Return the facts of an image that is there."""
     return Result(facts={"tag": tag, "content": content, "bytes": tools.engine.image_bytes(tag)})
 
@@ -99,8 +99,8 @@ class Image:
     def needs(self) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         return {need: inputs[need].facts["content"] for need in self.needs}
 
-    def present(self, evidence: Evidence, engine: Engine) -> bool:
+    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
         return "tag" not in evidence.facts or engine.image_labels(evidence.facts["tag"]) is not None

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.images import cpython
-from builder.jobs.images.image import Image, build, facts, recipe, tag_of
+from builder.jobs.images.image import Image, build_image, image_facts, image_tag, read_recipe
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 
@@ -44,7 +44,7 @@ class InterpretersImage(Image):
         ]
         return {
             "interpreter": builds,
-            "recipe": [recipe("interpreters.Dockerfile"), recipe("build-interpreter.sh")],
+            "recipe": [read_recipe("interpreters.Dockerfile"), read_recipe("build-interpreter.sh")],
         }
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -54,17 +54,18 @@ class InterpretersImage(Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = tag_of("interpreters", key)
+        tag = image_tag("interpreters", key)
         if tools.engine.image_labels(tag) is None:
             self._compile(tag, inputs[self.needs[0]].facts["tag"], tools)
-        return facts(tag, key, tools)
+        return image_facts(tag, key, tools)
 
     def _compile(self, tag: str, base_tag: str, tools: Tools) -> None:
         sources = {
-            abi.release: cpython.fetch(self.releases[abi.release], tools.say) for abi in self.abis
+            abi.release: cpython.fetch_source(self.releases[abi.release], tools.say)
+            for abi in self.abis
         }
         lines = (" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis)
-        failure = build(
+        failure = build_image(
             tag,
             "interpreters.Dockerfile",
             ("build-interpreter.sh",),
@@ -73,7 +74,9 @@ class InterpretersImage(Image):
             extra={f"sources/{release}.tar.xz": path for release, path in sources.items()},
         )
         if failure:
-            raise CannotTellError(f"the interpreters did not build: {failure} (log: {tools.log})")
+            raise InfrastructureError(
+                f"the interpreters did not build: {failure} (log: {tools.log})"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +97,10 @@ class RaceInterpreter(Image):
 
     def settings(self) -> Mapping[str, object]:
         built = (self.abi.configure, self.release.sha256, self.base.sanitizer)
-        recipes = [recipe("race-interpreter.Dockerfile"), recipe("build-race-interpreter.sh")]
+        recipes = [
+            read_recipe("race-interpreter.Dockerfile"),
+            read_recipe("build-race-interpreter.sh"),
+        ]
         return {"interpreter": built, "recipe": recipes}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -104,19 +110,19 @@ class RaceInterpreter(Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = tag_of("race-interpreter", key)
+        tag = image_tag("race-interpreter", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {
                 "BASE": inputs[self.needs[0]].facts["tag"],
                 "COMPILER": " ".join(self.base.sanitizer),
                 "OPTIONS": " ".join(self.abi.configure),
             }
-            source = {"source.tar.xz": cpython.fetch(self.release, tools.say)}
+            source = {"source.tar.xz": cpython.fetch_source(self.release, tools.say)}
             recipe = "race-interpreter.Dockerfile"
-            if failure := build(
+            if failure := build_image(
                 tag, recipe, ("build-race-interpreter.sh",), arguments, tools, extra=source
             ):
-                raise CannotTellError(
+                raise InfrastructureError(
                     f"the interpreter with ThreadSanitizer did not build: {failure} (log: {tools.log})"
                 )
-        return facts(tag, key, tools)
+        return image_facts(tag, key, tools)

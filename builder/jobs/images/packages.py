@@ -6,8 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.errors import CannotTellError
-from builder.jobs.images.image import Image, build, facts, installed_packages, recipe, tag_of
+from builder.errors import InfrastructureError
+from builder.jobs.images.image import (
+    Image,
+    build_image,
+    image_facts,
+    image_tag,
+    list_packages,
+    read_recipe,
+)
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 
-def packages_id(base: str, packages: tuple[str, ...], role: str = "builder") -> str:
+def packages_image_id(base: str, packages: tuple[str, ...], role: str = "builder") -> str:
     """Return the id of the image job for an image with system packages; without any, the image's own.
 
     Args:
@@ -39,36 +46,36 @@ class PackagesImage(Image):
 
     @property
     def id(self) -> str:
-        return packages_id(self.base, self.packages, self.role)
+        return packages_image_id(self.base, self.packages, self.role)
 
     @property
     def needs(self) -> tuple[str, ...]:
         return (f"image:{self.role}-{self.base}",)
 
     def settings(self) -> Mapping[str, object]:
-        return {"recipe": recipe("packages.Dockerfile"), "apt list": self.packages}
+        return {"recipe": read_recipe("packages.Dockerfile"), "apt list": self.packages}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
         return digest("packages", *self.settings().values(), inputs[self.needs[0]].facts["content"])
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = tag_of(f"{self.role}-{self.base}", key)
+        tag = image_tag(f"{self.role}-{self.base}", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {
                 "BUILDER": inputs[self.needs[0]].facts["tag"],
                 "PACKAGES": " ".join(self.packages),
             }
-            if failure := build(tag, "packages.Dockerfile", (), arguments, tools):
-                return self._without_image(failure, tools)
-        return facts(tag, digest(key, installed_packages(tag, tools)), tools)
+            if failure := build_image(tag, "packages.Dockerfile", (), arguments, tools):
+                return self._explain_failure(failure, tools)
+        return image_facts(tag, digest(key, list_packages(tag, tools)), tools)
 
-    def _without_image(self, failure: str, tools: Tools) -> Result:
+    def _explain_failure(self, failure: str, tools: Tools) -> Result:
         """Tell a name the base does not have, which is the matrix's affair, from an archive that did not answer."""
         text = tools.log.read_text(errors="replace")
         missing = re.findall(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)", text)
         if not missing:
-            raise CannotTellError(
+            raise InfrastructureError(
                 f"system packages could not be installed on {self.base}: {failure} (log: {tools.log})"
             )
         return Result(facts={"missing": sorted(set(missing)), "content": "none"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder import host
 from builder.config import catalog
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.images import image
 from builder.store.hashing import digest
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 INDEX_IMAGE = "image:index"
-MEANS = frozenset({INDEX_IMAGE})
+ORDER_ONLY = frozenset({INDEX_IMAGE})
 """Jobs that others need to run, and that no key counts: what is known of those stays known without them."""
 _DOCKERFILE = "index.Dockerfile"
 _TOOLS = "index-tools.txt"
@@ -49,7 +49,7 @@ class IndexImage(image.Image):
 
     def settings(self) -> Mapping[str, object]:
         return {
-            "recipe": [image.recipe(name) for name in (_DOCKERFILE, _TOOLS)],
+            "recipe": [image.read_recipe(name) for name in (_DOCKERFILE, _TOOLS)],
             "ABIs": self.abi.directory,
         }
 
@@ -58,15 +58,15 @@ class IndexImage(image.Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = image.tag_of("index", key)
+        tag = image.image_tag("index", key)
         if tools.engine.image_labels(tag) is None:
             arguments = {
                 "VERIFY": inputs[self.needs[0]].facts["tag"],
                 "PYTHON": f"/opt/python/{self.abi.directory}/bin/python",
                 "HOST_ENVIRONMENT": host.container_assignments(),
             }
-            if failure := image.build(tag, _DOCKERFILE, (_TOOLS,), arguments, tools):
-                raise CannotTellError(
+            if failure := image.build_image(tag, _DOCKERFILE, (_TOOLS,), arguments, tools):
+                raise InfrastructureError(
                     f"the image of the index proxy did not build: {failure} (log: {tools.log})"
                 )
-        return image.facts(tag, key, tools)
+        return image.image_facts(tag, key, tools)

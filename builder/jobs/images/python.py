@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from builder import host
 from builder.config import catalog
-from builder.errors import CannotTellError
+from builder.errors import InfrastructureError
 from builder.jobs.images.image import (
     CA_LABEL,
     Image,
-    build,
+    build_image,
     ca_digest,
-    facts,
-    installed_packages,
-    recipe,
-    tag_of,
+    image_facts,
+    image_tag,
+    list_packages,
+    read_recipe,
 )
 from builder.jobs.images.interpreters import INTERPRETERS
 from builder.jobs.job import Result
@@ -51,7 +51,7 @@ class PythonImage(Image):
         return (*shared, "install-tools.sh", "compiler.sh") if self.role == "builder" else shared
 
     def settings(self) -> Mapping[str, object]:
-        recipes = [recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
+        recipes = [read_recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
         return {"recipe": recipes, "runtime packages": self.base.runtime}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -61,17 +61,17 @@ class PythonImage(Image):
             [inputs[need].facts["content"] for need in self.needs],
         )
 
-    def present(self, evidence: Evidence, engine: Engine) -> bool:
+    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
         labels = engine.image_labels(evidence.facts["tag"])
         return labels is not None and labels.get(CA_LABEL) == ca_digest()
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = tag_of(f"{self.role}-{self.base.name}", key)
+        tag = image_tag(f"{self.role}-{self.base.name}", key)
         labels = tools.engine.image_labels(tag)
         if labels is None or labels.get(CA_LABEL) != ca_digest():
             self._assemble(tag, inputs, tools)
-        return facts(tag, digest(key, installed_packages(tag, tools)), tools)
+        return image_facts(tag, digest(key, list_packages(tag, tools)), tools)
 
     def _assemble(self, tag: str, inputs: Mapping[str, Evidence], tools: Tools) -> None:
         base, interpreters = (inputs[need].facts["tag"] for need in self.needs)
@@ -82,9 +82,9 @@ class PythonImage(Image):
             "HOST_ENVIRONMENT": host.container_assignments(),
         }
         bundle = {"ca-certificates.crt": host.ca_bundle()}
-        if failure := build(
+        if failure := build_image(
             tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle
         ):
-            raise CannotTellError(
+            raise InfrastructureError(
                 f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})"
             )

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
-from builder.errors import CannotTellError
-from builder.jobs.images.image import Image, build, facts, installed_packages, recipe, tag_of
+from builder.errors import InfrastructureError
+from builder.jobs.images.image import (
+    Image,
+    build_image,
+    image_facts,
+    image_tag,
+    list_packages,
+    read_recipe,
+)
 from builder.jobs.images.interpreters import RACE_INTERPRETER
 from builder.jobs.job import Result
 from builder.store.hashing import digest
@@ -37,7 +44,7 @@ class RaceImage(Image):
         return (f"image:builder-{self.base.name}", RACE_INTERPRETER)
 
     def settings(self) -> Mapping[str, object]:
-        recipes = [recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
+        recipes = [read_recipe(name) for name in ("race.Dockerfile", *_RACE_FILES)]
         return {"recipe": recipes, "sanitizer": self.base.sanitizer, "ABIs": self.abi.directory}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -49,7 +56,7 @@ class RaceImage(Image):
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         key = self.key(inputs)
-        tag = tag_of(f"race-{self.base.name}", key)
+        tag = image_tag(f"race-{self.base.name}", key)
         if tools.engine.image_labels(tag) is None:
             builder, interpreter = (inputs[need].facts["tag"] for need in self.needs)
             arguments = {
@@ -58,8 +65,8 @@ class RaceImage(Image):
                 "COMPILER": " ".join(self.base.sanitizer),
                 "PLAIN": self.abi.directory,
             }
-            if failure := build(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
-                raise CannotTellError(
+            if failure := build_image(tag, "race.Dockerfile", _RACE_FILES, arguments, tools):
+                raise InfrastructureError(
                     f"the race detector's image did not build: {failure} (log: {tools.log})"
                 )
-        return facts(tag, digest(key, installed_packages(tag, tools)), tools)
+        return image_facts(tag, digest(key, list_packages(tag, tools)), tools)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from builder.engine.client import Limits
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
-from builder.jobs.threads.race import PLAN
-from builder.jobs.wheels import served_wheels, wheel_of
-from builder.proxy.proxy import Visit
+from builder.jobs.threads.race import PLAN_FILE
+from builder.jobs.wheels import required_wheels, wheel_for_abi
+from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Exercise:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CODE_INSIDE: (stress_digest(), test_wheels.FETCH),
+            CONTAINER_CODE: (programs_digest("stress"), test_wheels.FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
             "effort": self.effort.record(),
             "own tests": self.tests.model_dump(),
@@ -71,26 +71,26 @@ class Exercise:
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, race, *builds, _ = self.needs
         wheels = {
-            name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "")
+            name: inputs[name].files.get(wheel_for_abi(inputs[name], self.abi.name) or "")
             for name in builds
         }
         return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("exercise", 2, self.settings(), list(self.reads(inputs).values()))
+        return digest("exercise", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, race, build, *others, index = (inputs[need] for need in self.needs)
-        wheel = wheel_of(build, self.abi.name)
+        wheel = wheel_for_abi(build, self.abi.name)
         if wheel is None:
             return Result(facts={"wheel": None})
-        served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
+        served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
         planned: dict[str, Any] = {"surface": None, "plan": []}
-        if PLAN in race.files:
-            planned = json.loads(tools.store.file(race.files[PLAN]).read_text())
+        if PLAN_FILE in race.files:
+            planned = json.loads(tools.store.file(race.files[PLAN_FILE]).read_text())
         python = f"/opt/python/{self.abi.directory}/bin/python"
         request = {
             "python": python,
@@ -98,22 +98,22 @@ class Exercise:
             "requirement": f"{self.name}=={self.version}",
             "wheels": "/farm/wheels",
             **planned,
-            "suspects": _suspects(race.facts.get("races", ())),
+            "suspects": _select_suspects(race.facts.get("races", ())),
             "effort": self.effort.record(),
         }
         sdist = f"/farm/{self.sdist_filename}"
-        needed, visit = test_wheels.kept(race, tools), Visit()
+        needed, visit = test_wheels.load_test_wheels(race, tools), SessionReport()
         if "kit" not in race.facts:  # there was nothing to look for races with
             path = tools.store.file(self.sdist_sha256)
             session = tools.index.session(index.facts["tag"], self.id, tools.stop)
-            needed = test_wheels.fetched(
+            needed = test_wheels.fetch_test_wheels(
                 path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools
             )
-            visit = session.visit()
-            if needed.missing and (untold := visit.undetermined()) is not None:
+            visit = session.collect_report()
+            if needed.is_unavailable and (untold := visit.infrastructure_error()) is not None:
                 raise untold
-            tools.index.keep(self.id, visit, better=bool(needed.wheels))
-        request["tests"] = needed.request(self.effort, self.tests, sdist)
+            tools.index.record_lock(self.id, visit, better=bool(needed.wheels))
+        request["tests"] = needed.make_request(self.effort, self.tests, sdist)
         tools.say("calling it by threads")
         task = stress_task(
             "exercise",
@@ -134,11 +134,11 @@ class Exercise:
             ),
         )
         return Result(
-            facts={"wheel": wheel, **visit.record(), **answered(task, "exercising it", tools)}
+            facts={"wheel": wheel, **visit.record(), **run_json_task(task, "exercising it", tools)}
         )
 
 
-def _suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _select_suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the scenarios that race: first those in which a function races with itself, for both then write."""
     ordered = sorted(races, key=lambda event: len(event["places"]))
     return [event["calls"] for event in ordered if event["calls"] is not None]

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
 from builder.jobs.build.log import explain
-from builder.jobs.build.own_wheels import constraints_of, in_place, lending
-from builder.jobs.images.packages import packages_id
+from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
+from builder.jobs.images.packages import packages_image_id
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
-from builder.jobs.wheels import served_wheels, wheel_of
+from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.judge.wheel import thread_signs
 from builder.store.hashing import digest
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
-    from builder.engine.services import Leg
+    from builder.engine.services import NetworkAttachment
     from builder.jobs.build.build import Build
     from builder.jobs.job import Tools
-    from builder.jobs.threads.test_wheels import Kit
+    from builder.jobs.threads.test_wheels import OwnTestWheels
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
-PLAN = "plan.json"
-_BUILT = "/result/wheel"
+PLAN_FILE = "plan.json"
+_WHEEL_FOLDER = "/result/wheel"
 _MEMORY_BYTES = 6 << 30
 _NO_LIMITS: dict[str, Any] = {"timeout_s": None, "memory_bytes": None, "processes": None}
-_COMPILE = """
+_COMPILE_SCRIPT = """
 set -eu
 export CC=wheelfarm-clang CXX=wheelfarm-clang++ UV_PYTHON_DOWNLOADS=never SOURCE_DATE_EPOCH=946684800
 export CFLAGS="-fsanitize=thread -g -O1 ${CFLAGS:-}" CXXFLAGS="-fsanitize=thread -g -O1 ${CXXFLAGS:-}"
@@ -88,14 +88,19 @@ class Race:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        image = packages_id(self.build.base, self.build.packages, "race")
+        image = packages_image_id(self.build.base, self.build.packages, "race")
         builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
-        needs = (image, f"audit:{self.build.name}@{self.build.base}", *builds, *self.build.lenders)
+        needs = (
+            image,
+            f"audit:{self.build.name}@{self.build.base}",
+            *builds,
+            *self.build.requirement_builds,
+        )
         return (*dict.fromkeys(needs), INDEX_IMAGE)
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CODE_INSIDE: (stress_digest(), _COMPILE, test_wheels.FETCH),
+            CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, test_wheels.FETCH_SCRIPT),
             "sdist": self.build.sdist_sha256,
             "patches": self.build.patches,
             "flags": (self.build.environment, self.build.config_settings),
@@ -106,47 +111,51 @@ class Race:
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         image, audit, *builds, _ = self.needs  # those it is built with among them
         wheels = {
-            name: inputs[name].files.get(wheel_of(inputs[name], self.abi.name) or "")
+            name: inputs[name].files.get(wheel_for_abi(inputs[name], self.abi.name) or "")
             for name in builds
         }
-        signs = thread_signs.signs(
-            inputs[audit].facts["wheels"], wheel_of(inputs[builds[0]], self.abi.name)
+        signs = thread_signs.thread_signs(
+            inputs[audit].facts["wheels"], wheel_for_abi(inputs[builds[0]], self.abi.name)
         )
         return {image: inputs[image].facts["content"], audit: signs, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("race", 2, self.settings(), list(self.reads(inputs).values()))
+        return digest("race", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, audit, build, *others = (
             inputs[need] for need in self.needs[: 3 + len(self.requires)]
         )
-        wheel = wheel_of(build, self.abi.name)
-        signs = thread_signs.signs(audit.facts["wheels"], wheel)
+        wheel = wheel_for_abi(build, self.abi.name)
+        signs = thread_signs.thread_signs(audit.facts["wheels"], wheel)
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
-        served = dict(served_wheels(self.abi.name, (build, *others), self.pure))
+        served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
         session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
-        needed = test_wheels.fetched(
+        needed = test_wheels.fetch_test_wheels(
             sdist, self.tests, self.effort, tag, self._python, session.leg, tools
         )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
-        loan = lending([inputs[name] for name in self.build.lenders], (self.abi.name,), tools.store)
+        loan = collect_own_wheels(
+            [inputs[name] for name in self.build.requirement_builds], (self.abi.name,), tools.store
+        )
         made, failure = self._compile(tag, loan, session.leg, tools)
-        visit = session.visit()
-        if (made is None or needed.missing) and (untold := visit.undetermined()) is not None:
+        visit = session.collect_report()
+        if (made is None or needed.is_unavailable) and (
+            untold := visit.infrastructure_error()
+        ) is not None:
             raise untold
-        tools.index.keep(self.id, visit, better=made is not None)
-        facts = self._hunt(tag, made, served, needed, signs, tools) if made else {}
+        tools.index.record_lock(self.id, visit, better=made is not None)
+        facts = self._search_races(tag, made, served, needed, signs, tools) if made else {}
         plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
         files = {}
-        with tools.store.scratch() as scratch:
+        with tools.store.scratch_folder() as scratch:
             found = {
-                PLAN: json.dumps(plan).encode(),
+                PLAN_FILE: json.dumps(plan).encode(),
                 **needed.wheels,
                 **dict([made] if made else []),
             }
@@ -169,7 +178,7 @@ class Race:
         return f"/opt/python/{self.abi.directory}/bin/python"
 
     def _compile(
-        self, image: str, loan: Mapping[str, bytes | Path], index: Leg, tools: Tools
+        self, image: str, loan: Mapping[str, bytes | Path], index: NetworkAttachment, tools: Tools
     ) -> tuple[tuple[str, bytes] | None, str]:
         """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
         tools.say("compiling with ThreadSanitizer")
@@ -185,13 +194,17 @@ class Race:
         ]
         task = Task(
             image=image,
-            command=["sh", "-c", _COMPILE, "sh", self._python, sdist, *settings],
-            files={sdist: tools.store.file(self.build.sdist_sha256), **patches, **in_place(loan)},
-            collect=_BUILT,
+            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self._python, sdist, *settings],
+            files={
+                sdist: tools.store.file(self.build.sdist_sha256),
+                **patches,
+                **to_container_paths(loan),
+            },
+            collect=_WHEEL_FOLDER,
             network=index,
             environment={
                 **self.build.environment,
-                **({"UV_CONSTRAINT": constraints_of(self.abi.name)} if loan else {}),
+                **({"UV_CONSTRAINT": constraints_path(self.abi.name)} if loan else {}),
             },
             limits=Limits(
                 memory_bytes=max(self.build.memory_bytes, 4 << 30),
@@ -216,10 +229,15 @@ class Race:
             text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS
         )[0].error
 
-    def _hunt(
-        self, image: str, made: tuple[str, bytes], served: Mapping[str, str], needed: Kit, signs: tuple[str, ...],
+    def _search_races(
+        self,
+        image: str,
+        made: tuple[str, bytes],
+        served: Mapping[str, str],
+        needed: OwnTestWheels,
+        signs: tuple[str, ...],
         tools: Tools,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         tools.say("looking for data races")
         filename, content = made
         sdist = f"/farm/{self.build.sdist_filename}"
@@ -234,7 +252,7 @@ class Race:
             "recipes": list(self.recipes),
             "seed": self.seed,
             "signs": signs,
-            "tests": needed.request(self.effort, self.tests, sdist),
+            "tests": needed.make_request(self.effort, self.tests, sdist),
             "effort": self.effort.record(),
         }
         task = stress_task(
@@ -258,4 +276,4 @@ class Race:
                 + 2 * self.effort.tests_s,
             ),
         )
-        return answered(task, "looking for races", tools)
+        return run_json_task(task, "looking for races", tools)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
 from builder.jobs.job import Result
-from builder.jobs.programs import CODE_INSIDE, answered, stress_digest, stress_task
-from builder.jobs.wheels import served_wheels, wheel_of
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
+from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -60,40 +60,41 @@ class Speed:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result beside its inputs, by a name that a person understands."""
         return {
-            CODE_INSIDE: stress_digest(),
+            CONTAINER_CODE: programs_digest("stress"),
             "effort": self.seconds,
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def reads(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
         """Return what of its inputs can change the result, by job id."""
         image, race, *builds = self.needs
         wheels = {
             name: [
-                inputs[name].files.get(wheel_of(inputs[name], abi.name) or "") for abi in self.abis
+                inputs[name].files.get(wheel_for_abi(inputs[name], abi.name) or "")
+                for abi in self.abis
             ]
             for name in builds
         }
-        return {image: inputs[image].facts["content"], race: _known(inputs[race]), **wheels}
+        return {image: inputs[image].facts["content"], race: _select_calls(inputs[race]), **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("speed", 1, self.settings(), list(self.reads(inputs).values()))
+        return digest("speed", 1, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
         image, race, *builds = (inputs[need] for need in self.needs)
         free = self.abis[0]
-        wheel = wheel_of(builds[0], free.name)
+        wheel = wheel_for_abi(builds[0], free.name)
         if wheel is None:
             return Result(facts={"wheel": None})
-        known = _known(race)
+        known = _select_calls(race)
         if known is None:
             return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
-        abis = [abi for abi in self.abis if wheel_of(builds[0], abi.name) is not None]
+        abis = [abi for abi in self.abis if wheel_for_abi(builds[0], abi.name) is not None]
         served = {
             name: sha256
             for abi in abis
-            for name, sha256 in served_wheels(abi.name, tuple(builds), self.pure)
+            for name, sha256 in required_wheels(abi.name, tuple(builds), self.pure)
         }
         interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
         request = {
@@ -116,11 +117,15 @@ class Speed:
             limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
         )
         return Result(
-            facts={"wheel": wheel, "unknown": None, **answered(task, "measuring its speed", tools)}
+            facts={
+                "wheel": wheel,
+                "unknown": None,
+                **run_json_task(task, "measuring its speed", tools),
+            }
         )
 
 
-def _known(race: Evidence) -> dict[str, Any] | None:
+def _select_calls(race: Evidence) -> dict[str, Any] | None:
     """Return which modules to import and which calls to measure, or None where calling it was never learnt."""
     surface = race.facts.get("surface")
     return None if not surface else {name: surface[name] for name in ("prelude", "calls")}

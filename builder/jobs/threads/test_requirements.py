@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_NAMES = frozenset({"test", "tests", "testing", "pytest", "dev"})
+_TEST_NAMES = frozenset({"test", "tests", "testing", "pytest", "dev"})
 _FILES = re.compile(
     r"^[^/]+/(?:(?:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$"
 )
@@ -25,10 +25,10 @@ _DRIVERS = frozenset({
     "flake8",
     "isort", "pre-commit", "sphinx", "build", "twine", "wheel", "setuptools", "cython", "pip-tools", "pytest-codspeed",
 })  # fmt: skip
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
-def of(sdist: Path, more: Iterable[str] = ()) -> tuple[str, ...] | None:
+def find_test_requirements(sdist: Path, more: Iterable[str] = ()) -> tuple[str, ...] | None:
     """Return the requirements of an sdist's tests (PEP 508), or None where it has no tests.
 
     Args:
@@ -40,27 +40,29 @@ def of(sdist: Path, more: Iterable[str] = ()) -> tuple[str, ...] | None:
             members = {
                 member.name: member
                 for member in archive
-                if member.isfile() and member.size < _MOST_BYTES
+                if member.isfile() and member.size < _MAX_BYTES
             }
             if not any(_TESTS.match(name) for name in members):
                 return None
             texts = {
                 name: _text(archive, member)
                 for name, member in members.items()
-                if _is_told_by(name)
+                if _is_test_name(name)
             }
     except (OSError, tarfile.TarError, EOFError):
         return None
     found: dict[str, str] = {}
     for name, text in texts.items():
-        listed = _of_project(text) if name.endswith("pyproject.toml") else _of_lines(text)
+        listed = (
+            _pyproject_requirements(text) if name.endswith("pyproject.toml") else _parse_lines(text)
+        )
         for requirement in listed:
             found.setdefault(canonicalize_name(requirement.name), str(requirement))
     kept = [text for name, text in found.items() if name not in _DRIVERS]
     return tuple(dict.fromkeys((*kept, *more)))
 
 
-def _is_told_by(name: str) -> bool:
+def _is_test_name(name: str) -> bool:
     return bool(_FILES.match(name)) or re.fullmatch(r"[^/]+/pyproject\.toml", name) is not None
 
 
@@ -69,7 +71,7 @@ def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return "" if file is None else file.read().decode(errors="replace")
 
 
-def _of_project(text: str) -> Iterator[Requirement]:
+def _pyproject_requirements(text: str) -> Iterator[Requirement]:
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -77,15 +79,15 @@ def _of_project(text: str) -> Iterator[Requirement]:
     project = data.get("project")
     extras = project.get("optional-dependencies") if isinstance(project, dict) else None
     for name, listed in (*_items(extras), *_items(data.get("dependency-groups"))):
-        if name.lower() in _NAMES and isinstance(listed, list):
-            yield from _of_lines("\n".join(item for item in listed if isinstance(item, str)))
+        if name.lower() in _TEST_NAMES and isinstance(listed, list):
+            yield from _parse_lines("\n".join(item for item in listed if isinstance(item, str)))
 
 
 def _items(table: object) -> list[tuple[str, object]]:
     return [(str(name), value) for name, value in table.items()] if isinstance(table, dict) else []
 
 
-def _of_lines(text: str) -> Iterator[Requirement]:
+def _parse_lines(text: str) -> Iterator[Requirement]:
     """Give the requirements among lines; options and references to other files are left out."""
     for line in text.splitlines():
         plain = line.split(" #")[0].strip()

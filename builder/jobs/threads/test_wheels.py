@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
-    from builder.engine.services import Leg
+    from builder.engine.services import NetworkAttachment
     from builder.jobs.job import Tools
     from builder.store.evidence import Evidence
 
-_KIT = "/result/kit"
+_OUTPUT_FOLDER = "/result/kit"
 _PYTEST = ("pytest", "pytest-run-parallel")
 # What cannot be had must not take the rest along: then one at a time.
-FETCH = """
+FETCH_SCRIPT = """
 python=$1; shift; mkdir -p /result/kit
 fetch() { "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: --dest /result/kit "$@"; }
 fetch "$@" || for requirement in "$@"; do fetch "$requirement" || true; done
@@ -29,7 +29,7 @@ fetch "$@" || for requirement in "$@"; do fetch "$requirement" || true; done
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kit:
+class OwnTestWheels:
     """What own tests need.
 
     Attributes:
@@ -41,11 +41,11 @@ class Kit:
     requirements: tuple[str, ...] = ()
 
     @property
-    def missing(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether something is needed and nothing could be had."""
         return bool(self.requirements) and not self.wheels
 
-    def request(self, effort: Effort, tests: OwnTests, sdist: str) -> dict[str, Any] | None:
+    def make_request(self, effort: Effort, tests: OwnTests, sdist: str) -> dict[str, Any] | None:
         """Return what builder/inside/stress/owntests.py is asked, or None where there is nothing to run.
 
         Args:
@@ -66,9 +66,15 @@ class Kit:
         }
 
 
-def fetched(
-    sdist: Path, tests: OwnTests, effort: Effort, image: str, python: str, index: Leg, tools: Tools
-) -> Kit:
+def fetch_test_wheels(
+    sdist: Path,
+    tests: OwnTests,
+    effort: Effort,
+    image: str,
+    python: str,
+    index: NetworkAttachment,
+    tools: Tools,
+) -> OwnTestWheels:
     """Fetch what the tests of an sdist need, in a container that reaches the package index.
 
     Args:
@@ -80,14 +86,14 @@ def fetched(
         index: the container's way to the index.
         tools: of the job.
     """
-    wanted = test_requirements.of(sdist, tests.requires)
+    wanted = test_requirements.find_test_requirements(sdist, tests.requires)
     if not effort.tests_s or wanted is None:
-        return Kit()
+        return OwnTestWheels()
     tools.say("fetching what its own tests need")
     task = Task(
         image=image,
-        command=["sh", "-c", FETCH, "sh", python, *_PYTEST, *wanted],
-        collect=_KIT,
+        command=["sh", "-c", FETCH_SCRIPT, "sh", python, *_PYTEST, *wanted],
+        collect=_OUTPUT_FOLDER,
         network=index,
         limits=Limits(timeout_s=300),
     )
@@ -96,11 +102,11 @@ def fetched(
         Path(path).name: content for path, content in ended.output.items() if path.endswith(".whl")
     }
     whole = any(name.startswith("pytest-") for name in found)
-    return Kit(wheels=found if whole else {}, requirements=wanted)
+    return OwnTestWheels(wheels=found if whole else {}, requirements=wanted)
 
 
-def kept(race: Evidence, tools: Tools) -> Kit:
+def load_test_wheels(race: Evidence, tools: Tools) -> OwnTestWheels:
     """Return what the job that looked for races had fetched."""
     noted = race.facts.get("kit") or {"wheels": [], "requirements": []}
     wheels = {name: tools.store.file(race.files[name]).read_bytes() for name in noted["wheels"]}
-    return Kit(wheels=wheels, requirements=tuple(noted["requirements"]))
+    return OwnTestWheels(wheels=wheels, requirements=tuple(noted["requirements"]))

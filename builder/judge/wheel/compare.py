@@ -49,14 +49,14 @@ def _differences(one: Subject, two: Subject, first: str, second: str) -> Iterato
 
 
 def _floors(one: Subject, two: Subject, first: str, second: str) -> Iterator[str]:
-    mine, theirs = floors.worst(one), floors.worst(two)
+    mine, theirs = floors.newest_needed(one), floors.newest_needed(two)
     for family in sorted({*mine, *theirs}):
         left, right = mine.get(family), theirs.get(family)
         if (left and left[0]) != (right and right[0]):
-            yield f"{_named(left, first)}, {_named(right, second)}"
+            yield f"{_describe_need(left, first)}, {_describe_need(right, second)}"
 
 
-def _named(need: tuple[str, str, str] | None, base: str) -> str:
+def _describe_need(need: tuple[str, str, str] | None, base: str) -> str:
     return f"{need[0]} for {need[1]} on {base}" if need else f"none on {base}"
 
 

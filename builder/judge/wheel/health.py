@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from builder.judge.wheel.subject import together
+from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from builder.judge.findings import Finding
     from builder.judge.wheel.subject import Subject
 
-_COMMON = {
+_COMMON_NAMES = {
     "benchmark", "benchmarks", "bin", "build", "config", "conftest.py", "data", "dist", "doc", "docs", "example",
     "examples", "include", "lib", "main.py", "script", "scripts", "setup.py", "src", "test", "testing",
     "tests", "tool", "tools", "utils",
@@ -28,19 +28,19 @@ def findings(subject: Subject) -> Iterator[Finding]:
         for path, facts in subject.objects
         if facts["isa"] > 1
     ]
-    yield from together("WF323", isa)
+    yield from group_finding("WF323", isa)
     stack = [
         (path, f"{path} wants an executable stack") for path, facts in objects if facts["stack"]
     ]
-    yield from together("WF324", stack)
+    yield from group_finding("WF324", stack)
     text = [
         (path, f"{path} has text relocations")
         for path, facts in objects
         if facts["text_relocations"]
     ]
-    yield from together("WF325", text)
-    yield from together("WF326", list(_search_paths(subject)))
-    yield from together(
+    yield from group_finding("WF325", text)
+    yield from group_finding("WF326", list(_search_paths(subject)))
+    yield from group_finding(
         "WF327", [(path, f"{path} has no RELRO") for path, facts in objects if not facts["relro"]]
     )
     paths = [
@@ -48,9 +48,9 @@ def findings(subject: Subject) -> Iterator[Finding]:
         for path, facts in subject.objects
         if facts["paths"]
     ]
-    yield from together("WF328", paths)
-    yield from together("WF330", list(_loose(subject)))
-    yield from together("WF331", [(path, path) for path in subject.facts["bytecode"]])
+    yield from group_finding("WF328", paths)
+    yield from group_finding("WF330", list(_loose_files(subject)))
+    yield from group_finding("WF331", [(path, path) for path in subject.facts["bytecode"]])
 
 
 def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -67,12 +67,12 @@ def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _loose(subject: Subject) -> Iterator[tuple[str, str]]:
+def _loose_files(subject: Subject) -> Iterator[tuple[str, str]]:
     top = subject.facts["top_level"]
     for name, kind in top.items():
         if name.endswith(".pth"):
             yield name, f"{name} is run by every interpreter that starts in this environment"
         elif kind in {"file", "folder"}:
             yield name, f"{name} is installed beside other packages, and is not Python"
-        elif name in _COMMON and len(top) > 1:
+        elif name in _COMMON_NAMES and len(top) > 1:
             yield name, f"{name} is installed beside other packages under a name that many use"

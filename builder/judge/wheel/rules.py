@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 def findings(
     filename: str, facts: Mapping[str, Any], bases: Iterable[Base], interfaces: Interfaces
 ) -> tuple[Finding, ...]:
-    """Judge one wheel by what builder/inside/audit.py found in it.
+    """Judge one wheel by what builder/inside/audit/ found in it.
 
     Args:
         filename: the wheel's name, which is what it promises.
-        facts: see builder/inside/audit.py.
+        facts: see builder/inside/audit/.
         bases: where it is meant to run.
         interfaces: what interpreters and bases offer.
     """
     try:
-        subject = Subject.of(filename, facts, tuple(bases), interfaces)
+        subject = Subject.from_filename(filename, facts, tuple(bases), interfaces)
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
     broken = tuple(archive.findings(subject))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _LANGUAGES = ("pkg:pypi/", "pkg:cargo/", "pkg:npm/", "pkg:golang/", "pkg:gem/", "pkg:maven/")
 """Packages of a language: no library of a system is one."""
 _HASH = re.compile(r"-[0-9a-f]{8,}$")
-_LEAST_COMMON = 3
-_MOST_NAMED = 4
+_MIN_COMMON_CHARS = 3
+_MAX_LISTED = 4
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
@@ -40,20 +40,22 @@ def findings(subject: Subject) -> Iterator[Finding]:
         what = "no SBOM says what they are"
         if subject.facts["sboms"]:
             what = f"its SBOM ({posixpath.basename(subject.facts['sboms'][0])}) names none of them"
-        yield Finding(code="WF329", detail=f"it brings {_listed(grafted)}, and {what}", where=where)
+        yield Finding(
+            code="WF329", detail=f"it brings {_join_names(grafted)}, and {what}", where=where
+        )
         return
-    unnamed, left = pair(grafted, components)
+    unnamed, left = match_components(grafted, components)
     missing = len(unnamed) - left
     by_file = all(
         posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"]
     )
     if missing > 0 and by_file:
-        which = _listed(unnamed) if not left else f"{missing} of {_listed(unnamed)}"
+        which = _join_names(unnamed) if not left else f"{missing} of {_join_names(unnamed)}"
         detail = f"it brings {len(grafted)} libraries, and its SBOM does not name {which}"
         yield Finding(code="WF329", detail=detail, where=where)
 
 
-def pair(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str], int]:
+def match_components(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str], int]:
     """Put libraries and components of an SBOM together.
 
     Args:
@@ -63,13 +65,13 @@ def pair(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str]
     Returns:
         The libraries that no component has the name of, and how many components have the name of no library.
     """
-    left = [_simple(name) for name in components]
+    left = [_normalize(name) for name in components]
     unnamed = []
     # Those whose name is the very same go first: `z` would take `zstd` otherwise.
     for library in sorted(libraries, key=lambda name: (_stem(name) not in left, name)):
         stem = _stem(library)
         match = next((name for name in left if name == stem), None) or next(
-            (name for name in left if _akin(name, stem)), None
+            (name for name in left if _is_similar(name, stem)), None
         )
         if match is None:
             unnamed.append(library)
@@ -80,18 +82,18 @@ def pair(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str]
 
 def _stem(library: str) -> str:
     """Return the part of a library's file name that is its own: `xml2` of `libxml2-1a2b3c4d.so.2.9.14`."""
-    return _simple(_HASH.sub("", library.partition(".so")[0]))
+    return _normalize(_HASH.sub("", library.partition(".so")[0]))
 
 
-def _simple(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub(r"[^a-z0-9+]", "", name.lower().removeprefix("lib"))
 
 
-def _akin(one: str, other: str) -> bool:
+def _is_similar(one: str, other: str) -> bool:
     shorter, longer = sorted((one, other), key=len)
-    return len(shorter) >= _LEAST_COMMON and longer.startswith(shorter)
+    return len(shorter) >= _MIN_COMMON_CHARS and longer.startswith(shorter)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
+def _join_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return f"{', '.join(names[:_MAX_LISTED])}{more}"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from builder.distributions.tags import glibc_floors, runs_on
+from builder.distributions.tags import accepts_tag, glibc_floors, runs_on
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
     from builder.judge.interfaces import Interfaces, Policy
 
-_MOST_NAMED = 3
+_MAX_LISTED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +29,7 @@ class Subject:
 
     Attributes:
         bases: those it claims to run on.
-        promised: what its platform tag promises to be content with; None where it names no policy.
+        policy: what its platform tag promises to be content with; None where it names no policy.
     """
 
     filename: str
@@ -37,11 +38,11 @@ class Subject:
     tags: frozenset[Tag]
     facts: Mapping[str, Any]
     bases: tuple[Base, ...]
-    promised: Policy | None
+    policy: Policy | None
     interfaces: Interfaces
 
     @classmethod
-    def of(
+    def from_filename(
         cls, filename: str, facts: Mapping[str, Any], bases: Sequence[Base], interfaces: Interfaces
     ) -> Subject:
         """Take a wheel's name apart.
@@ -54,7 +55,7 @@ class Subject:
         return cls(
             filename=filename, name=str(name), version=version, tags=tags, facts=facts, interfaces=interfaces,
             bases=tuple(base for base in bases if runs_on(filename, base)),
-            promised=interfaces.policy(floors[0]) if floors else None,
+            policy=interfaces.policy(floors[0]) if floors else None,
         )  # fmt: skip
 
     @property
@@ -88,26 +89,12 @@ class Subject:
     @property
     def abis(self) -> tuple[str, ...]:
         """The interpreters the farm knows that would take it."""
-        return tuple(
-            abi for abi in self.interfaces.exports if any(_takes(abi, tag) for tag in self.tags)
-        )
+        known = self.interfaces.exports
+        return tuple(abi for abi in known if any(accepts_tag(tag, abi) for tag in self.tags))
 
 
-def _takes(abi: str, tag: Tag) -> bool:
-    """Return whether an interpreter of an ABI takes a wheel with a tag (PEP 425)."""
-    minor = int(abi.removeprefix("cp3").removesuffix("t"))
-    interpreter = re.fullmatch(r"(?:cp|py)3(\d*)", tag.interpreter)
-    if interpreter is None:
-        return False
-    if tag.abi == "abi3":
-        return not abi.endswith("t") and int(interpreter[1] or 0) <= minor
-    return tag.abi == abi or (
-        tag.abi == "none" and (not interpreter[1] or int(interpreter[1]) <= minor)
-    )
-
-
-def together(
-    code: str, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
+def group_finding(
+    code: FindingCode, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
 ) -> Iterator[Finding]:
     """Make one finding of what was seen in several places.
 
@@ -118,10 +105,10 @@ def together(
     """
     if seen:
         details = list(dict.fromkeys(detail for _, detail in seen))
-        more = f"; and {len(details) - _MOST_NAMED} more" if len(details) > _MOST_NAMED else ""
+        more = f"; and {len(details) - _MAX_LISTED} more" if len(details) > _MAX_LISTED else ""
         yield Finding(
             code=code,
-            detail="; ".join(details[:_MOST_NAMED]) + more,
+            detail="; ".join(details[:_MAX_LISTED]) + more,
             where=seen[0][0],
             bases=tuple(bases),
         )

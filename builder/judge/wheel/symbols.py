@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from builder.judge.findings import Finding
-from builder.judge.wheel.subject import together
+from builder.judge.wheel.subject import group_finding
 from builder.judge.wheel.tags import is_other_build
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ _COMPILER = {
     "libatomic.so.1": ("__atomic_",),
     "libgfortran.so.5": ("_gfortran",),
 }
-_MOST_NAMED = 6
+_MAX_LISTED = 6
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge undefined symbols and init functions of the extension modules."""
-    yield from together("WF318", list(_unresolved(subject)))
-    yield from together("WF320", list(_unstable(subject)))
-    yield from together("WF332", list(_without_init(subject)))
-    yield from _private(subject)
+    yield from group_finding("WF318", list(_find_unresolved(subject)))
+    yield from group_finding("WF320", list(_find_unstable(subject)))
+    yield from group_finding("WF332", list(_find_missing_init(subject)))
+    yield from _check_private(subject)
 
 
-def _unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
+def _find_unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
     """Predict what the dynamic linker will not find. CPython loads with RTLD_NOW: each such symbol fails the import."""
     for abi in subject.abis:
         wanted = "free-threaded" if abi.endswith("t") else "gil"
@@ -53,12 +53,12 @@ def _unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
                 if (
                     name not in exports
                     and name not in subject.interfaces.c_library
-                    and not _elsewhere(name, facts)
+                    and not _may_be_outside(name, facts)
                 ):
-                    yield needer, _explained(name, needer, abi, subject)
+                    yield needer, _explain_missing(name, needer, abi, subject)
 
 
-def _elsewhere(name: str, facts: Mapping[str, Any]) -> bool:
+def _may_be_outside(name: str, facts: Mapping[str, Any]) -> bool:
     """Return whether a library that is not in the wheel may have a symbol. CPython's names come from CPython alone."""
     if name.startswith(_PYTHON):
         return any(soname.startswith("libpython") for soname in facts["outside"])
@@ -71,7 +71,7 @@ def _elsewhere(name: str, facts: Mapping[str, Any]) -> bool:
     return False
 
 
-def _explained(name: str, needer: str, abi: str, subject: Subject) -> str:
+def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
     known = subject.interfaces.removed.get(name)
     if known is not None:
         return f"{needer} needs {name}, which CPython {known[0]} removed: use {known[1]}"
@@ -85,7 +85,7 @@ def _explained(name: str, needer: str, abi: str, subject: Subject) -> str:
     return f"{needer} needs {name}, which nothing that it loads has"
 
 
-def _unstable(subject: Subject) -> Iterator[tuple[str, str]]:
+def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
     since = subject.stable_since
     if since is None:
         return
@@ -104,14 +104,14 @@ def _unstable(subject: Subject) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _without_init(subject: Subject) -> Iterator[tuple[str, str]]:
+def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
     for path, facts in subject.extensions:
         if not facts["init"]["function"] and subject.facts["extensions"].get(path):
             module = path.rpartition("/")[2].partition(".")[0]
             yield path, f"{path} exports no PyInit_{module}, so it cannot be imported"
 
 
-def _private(subject: Subject) -> Iterator[Finding]:
+def _check_private(subject: Subject) -> Iterator[Finding]:
     used: dict[str, str] = {}
     public = {*subject.interfaces.stable, *subject.interfaces.documented}
     for abi in subject.abis:
@@ -122,6 +122,6 @@ def _private(subject: Subject) -> Iterator[Finding]:
                     used.setdefault(name, path)
     if used:
         named = sorted(used)
-        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-        detail = f"it uses {', '.join(named[:_MOST_NAMED])}{more}"
+        more = f" and {len(named) - _MAX_LISTED} more" if len(named) > _MAX_LISTED else ""
+        detail = f"it uses {', '.join(named[:_MAX_LISTED])}{more}"
         yield Finding(code="WF319", detail=detail, where=used[named[0]])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.tags import parse_tag
 
 from builder.judge.findings import Finding
-from builder.judge.wheel.subject import together
+from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,18 +21,18 @@ _NAMES = {"free-threaded": "CPython without the GIL", "gil": "CPython with the G
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge the tags against everything else."""
-    yield from _stated(subject)
-    yield from _root(subject)
-    yield from _stable(subject)
-    yield from _foreign(subject)
+    yield from _check_stated_tags(subject)
+    yield from _check_root_is_purelib(subject)
+    yield from _check_stable_abi(subject)
+    yield from _check_machine(subject)
     for path, tag in subject.facts["extensions"].items():
-        yield from _suffix(subject, path, tag)
-    yield from together("WF304", list(_other_build(subject)))
+        yield from _check_suffix(subject, path, tag)
+    yield from group_finding("WF304", list(_find_other_builds(subject)))
 
 
-def _stated(subject: Subject) -> Iterator[Finding]:
+def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
     """Compare WHEEL's Tag fields with the file name."""
-    stated = {tag for text in subject.facts["wheel"].get("tag", ()) for tag in _parsed(text)}
+    stated = {tag for text in subject.facts["wheel"].get("tag", ()) for tag in _parse_tag(text)}
     if stated == subject.tags or not subject.facts["wheel"]:
         return
     parts = []
@@ -43,11 +43,11 @@ def _stated(subject: Subject) -> Iterator[Finding]:
     yield Finding(code="WF309", detail="; ".join(parts), where="WHEEL")
 
 
-def _parsed(text: str) -> frozenset[Any]:
+def _parse_tag(text: str) -> frozenset[Any]:
     return parse_tag(text) if text.count("-") == 2 else frozenset({text})  # noqa: PLR2004 - PEP 425: three parts
 
 
-def _root(subject: Subject) -> Iterator[Finding]:
+def _check_root_is_purelib(subject: Subject) -> Iterator[Finding]:
     native = [path for path, _ in subject.objects]
     pure = next(iter(subject.facts["wheel"].get("root-is-purelib", ())), "").lower() == "true"
     anywhere = any(tag.platform == "any" for tag in subject.tags)
@@ -73,7 +73,7 @@ def _root(subject: Subject) -> Iterator[Finding]:
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
 
-def _stable(subject: Subject) -> Iterator[Finding]:
+def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
     """Check that nothing of the stable ABI claims to serve a free-threaded build of 3.14 (PEP 703, PEP 803)."""
     for tag in sorted(subject.tags, key=str):
         if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
@@ -90,7 +90,7 @@ def _stable(subject: Subject) -> Iterator[Finding]:
             return
 
 
-def _foreign(subject: Subject) -> Iterator[Finding]:
+def _check_machine(subject: Subject) -> Iterator[Finding]:
     """Find native files that are for another machine, or none at all."""
     libraries = re.compile(r"\.so(\.[\w.]+)?$")
     found = [
@@ -108,7 +108,7 @@ def _foreign(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
+def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
     """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`."""
     if tag == "abi3" and subject.free_threaded:
         detail = (
@@ -136,7 +136,7 @@ def _suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
         )
 
 
-def _other_build(subject: Subject) -> Iterator[tuple[str, str]]:
+def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
     wanted = _BUILDS[subject.free_threaded]
     if not subject.free_threaded and any(
         abi.endswith("t") or abi == "none" for abi in subject.abi_tags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from builder.judge.wheel.subject import together
+from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from builder.judge.findings import Finding
     from builder.judge.wheel.subject import Subject
 
-NOT_USED = 1
+GIL_NOT_USED = 1
 """`Py_MOD_GIL_NOT_USED`, the value of `Py_mod_gil` by which a module says that it needs no GIL (PEP 703)."""
 
 
@@ -27,21 +27,24 @@ def findings(subject: Subject) -> Iterator[Finding]:
             f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock",
         )
         for path, facts in subject.extensions
-        if path in known and _is_bare(facts)
+        if path in known and _lacks_locks(facts)
     ]
-    yield from together("WF617", bare)
-    for code, what in (("WF618", "borrowed"), ("WF619", "libc")):
-        yield from together(
-            code,
-            [
-                (path, f"{path}: {', '.join(told[what])}")
-                for path, told in known.items()
-                if told[what]
-            ],
-        )
+    yield from group_finding("WF617", bare)
+    yield from group_finding("WF618", _list_functions(known, "borrowed"))
+    yield from group_finding("WF619", _list_functions(known, "libc"))
 
 
-def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
+def _list_functions(known: Mapping[str, Any], what: str) -> list[tuple[str, str]]:
+    """Return each module with the functions of one kind that it uses, of those that use any."""
+    listed = []
+    for path, facts in known.items():
+        if facts[what]:
+            listed.append((path, f"{path}: {', '.join(facts[what])}"))
+
+    return listed
+
+
+def thread_signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
     """Return what an audited wheel shows, for those who look for races to begin with what is likely.
 
     Args:
@@ -57,15 +60,15 @@ def signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
         for facts in objects.values()
         if facts.get("kind") == "extension" and "threads" in facts
     ]
-    found = {"bare": any(_is_bare(facts) for facts in extensions)}
+    found = {"bare": any(_lacks_locks(facts) for facts in extensions)}
     for what in ("borrowed", "libc", "writable"):
         found[what] = any(facts["threads"][what] for facts in extensions)
     return tuple(what for what, shown in found.items() if shown)
 
 
-def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit.py)."""
-    before, after = _whole(old), _whole(new)
+def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit/)."""
+    before, after = _collect_signs(old), _collect_signs(new)
     for what, words in (
         ("locks", "takes locks by"),
         ("borrowed", "borrows references by"),
@@ -79,7 +82,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         yield f"says that it needs no GIL of {', '.join(sorted(after['declared'])) or 'no module'}"
 
 
-def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+def _collect_signs(facts: Mapping[str, Any]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {
         "locks": set(),
         "borrowed": set(),
@@ -90,14 +93,14 @@ def _whole(facts: Mapping[str, Any]) -> dict[str, set[str]]:
         if one.get("kind") == "extension" and "threads" in one:
             for what in ("locks", "borrowed", "libc"):
                 found[what] |= set(one["threads"][what])
-            if _declares(one):
+            if _declares_no_gil(one):
                 found["declared"].add(path.partition(".")[0].replace("/", "."))
     return found
 
 
-def _declares(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["init"] and facts["init"]["slots"].get("gil") == NOT_USED)
+def _declares_no_gil(facts: Mapping[str, Any]) -> bool:
+    return bool(facts["init"] and facts["init"]["slots"].get("gil") == GIL_NOT_USED)
 
 
-def _is_bare(facts: Mapping[str, Any]) -> bool:
-    return facts["threads"]["types"] and not facts["threads"]["locks"] and _declares(facts)
+def _lacks_locks(facts: Mapping[str, Any]) -> bool:
+    return facts["threads"]["types"] and not facts["threads"]["locks"] and _declares_no_gil(facts)

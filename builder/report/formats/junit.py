@@ -11,7 +11,7 @@ from builder.verdicts import Verdict
 if TYPE_CHECKING:
     from builder.report.document import AbiPart, Document, PackagePart
 
-_GOOD = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.GIL_REQUIRED})
+_PASSING_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.GIL_REQUIRED})
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot carry, escaped or not."""
 
@@ -29,7 +29,10 @@ def render(document: Document) -> str:
             name=f"wheelfarm.{abi}",
             tests=str(len(judged)),
             failures=str(
-                sum(one not in _GOOD and one is not Verdict.UNDETERMINED for one in verdicts)
+                sum(
+                    one not in _PASSING_VERDICTS and one is not Verdict.UNDETERMINED
+                    for one in verdicts
+                )
             ),
             errors="0",
             skipped=str(verdicts.count(Verdict.UNDETERMINED)),
@@ -37,28 +40,30 @@ def render(document: Document) -> str:
             time="0",
         )
         for package in judged:
-            _case(suite, package, abi, package.abis[abi])
+            _add_case(suite, package, abi, package.abis[abi])
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
+def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
     case = ET.SubElement(
-        suite, "testcase", classname=f"wheelfarm.{abi}", name=_xml(package.name), time="0"
+        suite, "testcase", classname=f"wheelfarm.{abi}", name=_escape(package.name), time="0"
     )
     verdict = Verdict(part.verdict)
     if verdict is Verdict.UNDETERMINED:
-        ET.SubElement(case, "skipped", type=verdict.value, message=_xml(part.reason))
-    elif verdict not in _GOOD:
-        failure = ET.SubElement(case, "failure", type=verdict.value, message=_xml(part.reason))
-        failure.text = _xml(
+        ET.SubElement(case, "skipped", type=verdict.value, message=_escape(part.reason))
+    elif verdict not in _PASSING_VERDICTS:
+        failure = ET.SubElement(case, "failure", type=verdict.value, message=_escape(part.reason))
+        failure.text = _escape(
             "\n".join(
                 f"{one.code} {one.title}: {one.detail} [{one.where}]\n  {one.remedy}\n  {one.replay}"
                 for one in part.findings
             )
         )
     output = ET.SubElement(case, "system-out")
-    output.text = _xml(f"{package.name} {package.version} on {abi}: {part.verdict}. {part.reason}")
+    output.text = _escape(
+        f"{package.name} {package.version} on {abi}: {part.verdict}. {part.reason}"
+    )
 
 
-def _xml(text: str) -> str:
+def _escape(text: str) -> str:
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from builder import __version__
-from builder.judge.findings import CODES
+from builder.judge import codes
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
+    from builder.finding_codes import FindingCode
     from builder.report.document import Document, FindingPart, PackagePart
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_PLACE = re.compile(r"(?P<path>[^:\s][^:\n]*\.[A-Za-z0-9_+]+):(?P<line>[1-9]\d{0,8})\b")
+_LOCATION = re.compile(r"(?P<path>[^:\s][^:\n]*\.[A-Za-z0-9_+]+):(?P<line>[1-9]\d{0,8})\b")
 
 
 def render(document: Document) -> str:
@@ -25,7 +26,7 @@ def render(document: Document) -> str:
         for package in document.packages
         for abi, part in package.abis.items()
         for finding in part.findings
-        if (place := _PLACE.match(finding.where))
+        if (place := _LOCATION.match(finding.where))
     ]
     rules = [_rule(code) for code in sorted({result["ruleId"] for result in results})]
     driver = {"name": "wheelfarm", "version": __version__, "rules": rules}
@@ -39,8 +40,8 @@ def render(document: Document) -> str:
     return json.dumps(log, indent=1) + "\n"
 
 
-def _rule(code: str) -> dict[str, Any]:
-    kind = CODES[code]
+def _rule(code: FindingCode) -> dict[str, Any]:
+    kind = codes.load()[code]
     return {
         "id": code,
         "shortDescription": {"text": kind.title},

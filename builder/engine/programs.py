@@ -1,0 +1,23 @@
+"""Programs of builder/inside/ as files of a container."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import PurePosixPath
+
+from builder import ROOT
+
+
+@cache
+def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
+    """Return the programs of a package of builder/inside/, by their paths in a container.
+
+    Args:
+        package: its name.
+        folder: where `inside` goes. Containers start in the root folder: there, `python -m inside.PACKAGE` finds it.
+    """
+    inside = ROOT / "inside"
+    target = PurePosixPath(folder, "inside")
+    paths = [inside / "__init__.py", *sorted((inside / package).glob("*.py"))]
+
+    return {str(target / path.relative_to(inside)): path.read_bytes() for path in paths}

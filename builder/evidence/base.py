@@ -1,0 +1,200 @@
+"""What all models of facts share: how they are checked, read from evidence, and turned into JSON data.
+
+A model describes JSON that a program in a container wrote, so nothing about it is certain: the program may have been
+changed without its model, or the package under test may have overwritten the answer. `parse` checks an answer when it
+is read; `read` gives the facts that are on record.
+"""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
+
+from builder.errors import ExitCode, FarmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic_core import ErrorDetails
+
+    from builder.store.evidence import Evidence
+
+Item = TypeVar("Item")
+
+ARRAY = Strict(strict=False)
+"""Marks a tuple that is an array in JSON: strictness would ask for a tuple. Its items stay strict."""
+
+Many = Annotated[tuple[Item, ...], ARRAY]
+"""A JSON array of any length."""
+
+Pair = Annotated[tuple[str, str], ARRAY]
+"""A JSON array of two texts."""
+
+Count = Annotated[int, Strict(strict=False)]
+"""A whole number that is the key of a JSON object, and therefore a text there."""
+
+_MOST_SHOWN = 60
+"""Characters of a wrong value that an error shows: enough to recognise it, and an error stays one line."""
+
+_SURROGATE = b"\\ud"
+"""How the escape of a UTF-16 surrogate begins. Without its partner it is no text that could be printed or stored."""
+
+
+class MalformedFactsError(ValueError):
+    """JSON data is not what its model describes. The text has the dotted path and what was found there."""
+
+
+class EvidenceError(FarmError):
+    """Recorded evidence is not what its model describes: the ledger is damaged.
+
+    Attributes:
+        job: the job whose evidence it is.
+    """
+
+    exit_code = ExitCode.UNDETERMINED
+
+    def __init__(self, job: str, why: str) -> None:
+        self.job = job
+        super().__init__(
+            f"the recorded evidence of {job} cannot be read: {why}; `wheelfarm run --again` records it anew"
+        )
+
+
+class Model(BaseModel):
+    """A part of some facts: frozen, and nothing is taken for something else."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,  # JSON has neither, and no figure here may be one
+        validate_by_name=True,  # tests and producers use the Python name, JSON has the alias
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    def require(self, names: Iterable[str], beside: str) -> None:
+        """See that fields were set: where a program has said A, the default of B must not stand for what it lost.
+
+        Args:
+            names: of the fields.
+            beside: what they come with.
+
+        Raises:
+            ValueError: some were not.
+        """
+        lost = [name for name in names if name not in self.model_fields_set]
+        if lost:
+            raise ValueError(f"expected {', '.join(lost)} beside {beside}")
+
+
+class Facts(Model):
+    """What one job found out.
+
+    Attributes:
+        schema_version: raised by the first change of a field after a release, be it new, renamed, gone or of another
+            meaning: a farm reads no field that it does not know. It is stored beside the facts, and evidence of a newer
+            version than this farm knows counts as not recorded (builder/evidence/kinds.py).
+    """
+
+    schema_version: ClassVar[int] = 1
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Self:
+        """Return the facts that a program answered, in JSON.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check(decode(answer))
+
+    @classmethod
+    def check(cls, value: object) -> Self:
+        """Return JSON data as a model.
+
+        Raises:
+            MalformedFactsError: it is not what the model describes.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise MalformedFactsError(describe_error(error)) from None
+
+    @classmethod
+    def read(cls, evidence: Evidence) -> Self:
+        """Return the facts of determined evidence: `BuildFacts.read(evidence).abis`.
+
+        The data is checked again each time; who needs it more than once keeps the model.
+
+        Raises:
+            EvidenceError: what is recorded is not what the model describes.
+        """
+        try:
+            return cls.check(dict(evidence.facts))
+        except MalformedFactsError as error:
+            raise EvidenceError(evidence.job, str(error)) from error
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the facts as JSON data, for `Evidence.facts`; what was never set is left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class UndeterminedFacts(Facts):
+    """What is recorded where a job could not find out what it was asked."""
+
+    code: str
+    """Code of the finding it becomes (builder/judge/findings.py)."""
+
+
+def decode(answer: bytes) -> JsonValue:
+    """Return what a program answered.
+
+    Raises:
+        MalformedFactsError: it is not JSON.
+    """
+    try:
+        value: JsonValue = json.loads(answer)
+        if _SURROGATE in answer.lower():
+            text = json.dumps(value, ensure_ascii=False)
+            value = json.loads(text.encode("utf-8", "replace"))
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # bytes that are no text, and numbers without end, among them
+        raise MalformedFactsError(f"it is not JSON: {error}") from None
+
+    return value
+
+
+def describe_error(error: ValidationError) -> str:
+    """Return in one line where the first mistake is, what was found there, and how many more there are."""
+    first, *others = error.errors(include_url=False, include_context=False)
+    more = f" (and {len(others)} more)" if others else ""
+
+    return f"{_describe_mistake(first)}{more}"
+
+
+def _describe_mistake(mistake: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in mistake["loc"]) or "the answer"
+
+    if mistake["type"] == "missing":
+        return f"{path}: is missing"
+    if mistake["type"] == "extra_forbidden":
+        return f"{path}: is not known"
+
+    expected = mistake["msg"].replace("Input should be", "expected", 1)
+    found = _SHORT.repr(mistake["input"])
+    return f"{path}: {expected}, found {found}"
+
+
+def _short_repr() -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = _MOST_SHOWN
+    short.maxdict = short.maxlist = short.maxlevel = 2
+    return short
+
+
+_SHORT = _short_repr()

@@ -1,0 +1,51 @@
+"""Which model describes the facts of which kind of job, and in which version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.evidence.audit import AuditFacts
+from builder.evidence.build import BuildFacts
+from builder.evidence.exercise import ExerciseFacts
+from builder.evidence.image import ImageFacts
+from builder.evidence.load import LoadFacts
+from builder.evidence.race import RaceFacts
+from builder.evidence.remedy import RemedyFacts
+from builder.evidence.speed import SpeedFacts
+from builder.store.job_ids import job_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.evidence.base import Facts
+    from builder.store.evidence import Evidence
+
+MODELS: Mapping[str, type[Facts]] = {
+    "audit": AuditFacts,
+    "build": BuildFacts,
+    "exercise": ExerciseFacts,
+    "image": ImageFacts,
+    "load": LoadFacts,
+    "race": RaceFacts,
+    "remedy": RemedyFacts,
+    "speed": SpeedFacts,
+}
+"""By the kind in a job's id."""
+
+
+def is_readable(evidence: Evidence) -> bool:
+    """Return whether this farm knows the version of recorded facts.
+
+    A newer farm may have recorded more than this one understands. Such evidence counts as not recorded.
+    """
+    return evidence.facts_version <= schema_version(job_kind(evidence.job))
+
+
+def schema_version(kind: str) -> int:
+    """Return the newest version of the facts of a kind of job that this farm knows.
+
+    Args:
+        kind: of a job. One that has no model, such as a test's, has version 1.
+    """
+    model = MODELS.get(kind)
+    return 1 if model is None else model.schema_version

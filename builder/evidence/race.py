@@ -1,0 +1,352 @@
+"""Facts of a race job: data races and other harm that the race detector showed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from builder.evidence.base import ARRAY, Facts, Many, Model
+from builder.evidence.build import FetchedFile
+from builder.evidence.speed import Call
+
+Step = Annotated[tuple[str, str | None], ARRAY]
+"""A call, as an expression of the subject `s` and the argument `a`, and its result alone where that is compared."""
+
+Ran = Annotated[tuple[int, int], ARRAY]
+"""How often a program showed what it is to show, and how often it ran."""
+
+SourceLine = Annotated[tuple[str, int, str], ARRAY]
+"""(path in the sdist, line, function): the last folder and file of what is not in it, 0 where the line is not known."""
+
+Sign = Literal["bare", "borrowed", "libc", "writable"]
+"""What compiled code shows of how it was made for threads: judge/wheel/thread_signs.py."""
+
+
+_SEARCHED = (
+    "scenarios", "played", "late", "gil", "under_threads", "natives", "pairs", "side_by_side", "errors", "own_tests",
+    "races", "advisory", "harms",
+)  # fmt: skip
+"""Fields of what comes with a surface."""
+
+
+class Scenario(Model):
+    """What threads do at the same time."""
+
+    id: str
+    """Unique in a plan."""
+
+    kind: str
+    """What is tried, such as `pair` or `meeting`: builder/inside/stress/scenarios.py has the kinds."""
+
+    process: str
+    """Scenarios of one process follow one another in it."""
+
+    make: str | None
+    """The expression that makes the subject; None where there is none."""
+
+    argument: str | None
+    """The expression that makes the argument all threads share; None where there is none."""
+
+    rows: Many[Many[Step]]
+    """The calls of each kind of thread."""
+
+    observe: Many[str]
+    """Expressions that show the subject's state."""
+
+    sharing: Literal["shared", "private", "fresh", "series"]
+    """Who gets which subject: builder/inside/stress/harness.py says what each means."""
+
+    iterations: int
+    """Calls that each thread makes in a round."""
+
+    threads: int
+    """How many threads there are."""
+
+    natives: Many[str]
+    """Native callables that it reaches."""
+
+    once: bool = False
+    """Whether it shows something only the first time in a process."""
+
+
+class Variants(Model):
+    """How often variants of a program showed the harm; None where a variant makes no sense."""
+
+    shared: Ran | None = None
+    """The program as it is."""
+
+    reading: Ran | None = None
+    """With only those calls that tell the subject's state."""
+
+    private: Ran | None = None
+    """With a subject for each thread."""
+
+    alone: Ran | None = None
+    """In one thread."""
+
+    gil: Ran | None = None
+    """With the GIL on."""
+
+
+class Proof(Model):
+    """A small program that shows an event again; all are None where there was no time to try."""
+
+    script: str | None = None
+    """The program; None where it did not show the event again."""
+
+    shown: int | None = None
+    """How often it showed it."""
+
+    ran: int | None = None
+    """How often it ran."""
+
+    output: str | None = None
+    """What it printed one of the times that it showed it."""
+
+
+class Race(Model):
+    """A report of ThreadSanitizer."""
+
+    what: Literal["race"]
+    """What kind of event it is."""
+
+    scenario: str | None = None
+    """Id of the scenario it was seen in; None where the package's own tests showed it."""
+
+    kind: str
+    """ThreadSanitizer's words for it, such as `data race`."""
+
+    owner: Literal["package", "generator", "interpreter"]
+    """Whose code it is in."""
+
+    places: Many[str]
+    """`FUNCTION (FILE)` of the two accesses, sorted; one where both are in the same function."""
+
+    lines: Many[str]
+    """`FILE:LINE` of the two accesses, sorted."""
+
+    locations: Many[SourceLine] = ()
+    """The two accesses, the later first, or every place where locks are taken; empty in older evidence."""
+
+    freed: bool
+    """Whether one of them gives memory back."""
+
+    lock_free: bool
+    """Whether one of them is an atomic operation that the package itself wrote."""
+
+    report: str
+    """The beginning of the report."""
+
+    times: int = 1
+    """How often it was seen."""
+
+
+class ShownRace(Race, Proof):
+    """A race that counts against the package."""
+
+    calls: Scenario | None
+    """The smallest scenario that shows it; None where the package's own tests showed it."""
+
+
+class Harm(Proof):
+    """A crash, a hang or wrong results."""
+
+    what: Literal["crash", "hang", "wrong"]
+    """Which of them."""
+
+    scenario: str
+    """Id of the scenario it was seen in."""
+
+    calls: Scenario
+    """The smallest scenario that shows it."""
+
+    times: int = 1
+    """How often it was seen."""
+
+    signal: str = ""
+    """The signal that the process died of; empty where it did not, or that is not known."""
+
+    idle: bool | None = None
+    """Of a hang, whether the process waited, rather than being at work."""
+
+    stack: str = ""
+    """The end of what the process printed, the fault handler's stacks among it."""
+
+    sentences: Many[str] = ()
+    """Of wrong results, which were met and which are right."""
+
+    arms: Variants | None = None
+    """What variants of the program showed."""
+
+    steered: bool | None = None
+    """Whether it was looked for where a race had been seen; None under the race detector."""
+
+    malloc: str = ""
+    """`PYTHONMALLOC` where that was needed to see it."""
+
+
+class Preflight(Model):
+    """Whether the race detector works in this container, tried on two modules that come with it."""
+
+    racy_seen: bool
+    """Whether it saw a race that is there."""
+
+    clean_silent: bool
+    """Whether it saw none that is not there."""
+
+
+class Surface(Model):
+    """What was learnt of how the package is called."""
+
+    prelude: Many[str]
+    """Modules to import."""
+
+    failed: dict[str, str]
+    """Modules that could not be imported, each with the exception."""
+
+    callables: Many[str]
+    """Its native callables."""
+
+    reached: Many[str]
+    """Those that could be called alone."""
+
+    fatal: Many[str]
+    """Calls that ended an attempt to learn, alone and in one thread."""
+
+    complete: bool
+    """Whether there was time to try everything."""
+
+    calls: Many[Call]
+    """Calls whose speed can be measured."""
+
+
+class OwnTestsRace(Model):
+    """What the package's own tests came to under the race detector."""
+
+    ran: bool
+    """Whether they could be run."""
+
+    why: str = ""
+    """Why they could not."""
+
+    seconds: float | None = None
+    """How long they took."""
+
+    passed: int | None = None
+    """How many passed."""
+
+    ended: str | None = None
+    """How they ended: `by itself`, at which limit, or by which signal."""
+
+
+class Kit(Model):
+    """What the package's own tests need."""
+
+    wheels: Many[str]
+    """File names of wheels; the evidence's files have their sha256."""
+
+    requirements: Many[str]
+    """What the tests ask for (PEP 508)."""
+
+
+class RaceResult(Facts):
+    """What builder/inside/stress/race.py finds out, its plan left out."""
+
+    preflight: Preflight | None = None
+    """Whether the race detector works; None where nothing was compiled for it."""
+
+    install: str | None = None
+    """What went wrong when it was installed: then there is nothing more."""
+
+    surface: Surface | None = None
+    """What was learnt; None where calling it alone ended every attempt to learn: then there is nothing more."""
+
+    scenarios: int = 0
+    """How many scenarios there are."""
+
+    played: int = 0
+    """How many came to their end."""
+
+    late: int = 0
+    """How many there was no time for."""
+
+    gil: bool = False
+    """Whether the GIL was on at any time."""
+
+    under_threads: Many[str] = ()
+    """Native callables that several threads called."""
+
+    natives: Many[str] = ()
+    """File names of its extension modules."""
+
+    pairs: int = 0
+    """Pairs of operations that were tried on one object."""
+
+    side_by_side: int = 0
+    """Calls that each thread made beside the others' in a trial, the median."""
+
+    errors: dict[str, int] = Field(default_factory=dict)
+    """Exceptions that were met, and how often."""
+
+    own_tests: OwnTestsRace | None = None
+    """What its own tests came to; None where they were not run."""
+
+    races: Many[ShownRace] = ()
+    """Races that count against the package."""
+
+    advisory: Many[Race] = ()
+    """Races that are not the package's own, or lock-free by design."""
+
+    harms: Many[Harm] = ()
+    """Crashes and hangs."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.surface is not None:
+            self.require(_SEARCHED, "the surface")
+        return self
+
+
+class RaceAnswer(RaceResult):
+    """What builder/inside/stress/race.py answers."""
+
+    preflight: Preflight
+    install: str | None
+    plan: Many[Scenario] = ()
+    """Every scenario, in the order they are worth running."""
+
+
+class RacePlan(Facts):
+    """What the exercise job is handed, as the file `plan.json` of the race job's evidence."""
+
+    surface: Surface | None
+    """What was learnt."""
+
+    plan: Many[Scenario]
+    """Every scenario."""
+
+
+class RaceFacts(RaceResult):
+    """What a race job found out. Its evidence's files are the plan, the kit's wheels and the race detector's wheel."""
+
+    wheel: str | None
+    """File name of the free-threaded wheel; None where there is none: then there is nothing else."""
+
+    failure: str | None = None
+    """Why it could not be compiled with ThreadSanitizer."""
+
+    kit: Kit | None = None
+    """What its own tests need; None where there is no wheel."""
+
+    signs: Many[Sign] = ()
+    """What of the wheel the search is steered by."""
+
+    fetched: Many[FetchedFile] = ()
+    """Files it took from the package index."""
+
+    asked: Many[str] = ()
+    """Hosts it asked for that no build reaches."""
+
+    race_wheel: str | None = None
+    """File name of the wheel that was compiled with ThreadSanitizer."""

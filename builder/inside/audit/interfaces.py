@@ -1,0 +1,82 @@
+"""What this system offers to native wheels, as JSON: what its interpreters export and which library versions it has.
+
+Usage: python -m inside.audit.interfaces OUTPUT
+
+The answer: `interpreters`, by folder of /opt/python, each exported name -> whether a public header reaches it in a
+macro or inline function; `libraries`, soname -> the versions it provides; `c_library`, the names the C library exports.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from .elf import Elf, ElfError
+
+PYTHONS = Path("/opt/python")
+FOLDERS = (Path("/lib/x86_64-linux-gnu"), Path("/usr/lib/x86_64-linux-gnu"), Path("/lib64"))
+C_LIBRARY = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+    "ld-linux-x86-64.so.2",
+)
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_DECLARATION = re.compile(r"\b(?:PyAPI_(?:FUNC|DATA)\([^)]*\)|extern\b(?! *\"C\" *{))[^;{]*;")
+
+
+def interpreter(prefix: Path) -> dict[str, bool]:
+    """Return what one interpreter exports, and which of it its public headers use on a caller's behalf."""
+    headers = next(prefix.glob("include/python3*"))
+    text = "\n".join(
+        path.read_text() for path in sorted((*headers.glob("*.h"), *headers.glob("cpython/*.h")))
+    )
+    used = set(re.findall(r"\b_?Py\w+", _DECLARATION.sub("", _COMMENT.sub("", text))))
+    elf = Elf((prefix / "bin" / "python").read_bytes())
+    return {
+        symbol.name: symbol.name in used for symbol in elf.symbols if symbol.defined and symbol.name
+    }
+
+
+def libraries() -> dict[str, Elf]:
+    """Return the shared libraries in the folders the dynamic linker looks in, by soname."""
+    found = {}
+    for folder in FOLDERS:
+        for path in sorted(folder.glob("*.so*")):
+            try:
+                elf = Elf(path.read_bytes())
+                found[elf.soname or path.name] = elf
+            except (ElfError, OSError):
+                continue  # a linker script, or a link to nowhere
+    return found
+
+
+def main() -> None:
+    """Write the answer."""
+    found = libraries()
+    c_library = {
+        symbol.name
+        for name in C_LIBRARY
+        if name in found
+        for symbol in found[name].symbols
+        if symbol.defined
+    }
+    answer = {
+        "interpreters": {
+            path.name: interpreter(path)
+            for path in PYTHONS.glob("cp3*-cp3*")
+            if (path / "include").exists()
+        },
+        "libraries": {soname: sorted(elf.provided_versions) for soname, elf in found.items()},
+        "c_library": sorted(c_library - {""}),
+    }
+    Path(sys.argv[1]).write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Programs that install and import wheels, under plain and stricter conditions."""

@@ -1,0 +1,65 @@
+"""What a loaded extension module declares of itself, read from its `PyModuleDef` (PEP 489)."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MULTIPLE_INTERPRETERS = 3  # Include/moduleobject.h: Py_mod_multiple_interpreters
+_GIL = 4  # Py_mod_gil
+_INTERPRETERS_VALUES = {0: "no", 1: "shared-gil", 2: "own-gil"}
+_GIL_VALUES = {0: "used", 1: "not-used"}
+
+
+class _Definition(ctypes.Structure):
+    """`PyModuleDef`. The object's header is larger without the GIL; `object` knows by how much."""
+
+    _fields_ = (
+        ("header", ctypes.c_byte * object.__basicsize__),
+        ("base", ctypes.c_void_p * 3),
+        ("name", ctypes.c_char_p),
+        ("doc", ctypes.c_void_p),
+        ("size", ctypes.c_ssize_t),
+        ("methods", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+    )
+
+
+class _Slot(ctypes.Structure):
+    _fields_ = (("kind", ctypes.c_int), ("value", ctypes.c_void_p))
+
+
+def declared(module: object) -> dict[str, str | None]:
+    """Return what an extension module declares.
+
+    Returns:
+        `init`: `single-phase`, `multi-phase`, or None where that cannot be told; and the values of the slots `gil`
+        (PEP 703) and `interpreters` (PEP 684), None where it has no such slot.
+    """
+    definition = ctypes.pythonapi.PyModule_GetDef
+    definition.restype, definition.argtypes = ctypes.c_void_p, (ctypes.py_object,)
+    try:
+        address = definition(module)
+    except (TypeError, SystemError):  # the module made an object of another type of itself
+        address = None
+    if not address:
+        return {"init": None, "gil": None, "interpreters": None}
+    first = _Definition.from_address(address).slots
+    if not first:
+        return {"init": "single-phase", "gil": None, "interpreters": None}
+    slots = dict(_walk(first))
+    return {
+        "init": "multi-phase",
+        "gil": _GIL_VALUES.get(slots.get(_GIL, -1)),
+        "interpreters": _INTERPRETERS_VALUES.get(slots.get(_MULTIPLE_INTERPRETERS, -1)),
+    }
+
+
+def _walk(address: int) -> Iterator[tuple[int, int]]:
+    """Give (kind, value) of each slot of an array that a zero ends."""
+    while (slot := _Slot.from_address(address)).kind:
+        yield slot.kind, slot.value or 0
+        address += ctypes.sizeof(_Slot)

@@ -1,0 +1,116 @@
+"""Making a program smaller, and finding out what it needs, with runs that are made up."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builder.inside.stress.reproducer import Prover
+from builder.inside.stress.runner import Interpreter, Run, Scenario
+
+NOTHING = Run(frozenset(), {}, "")
+CRASH = Run(frozenset({"crash"}), {}, "", "SIGSEGV")
+
+
+class MadeUp(Prover):
+    """A prover whose runs crash where a function of the scenario and its environment says so."""
+
+    def __init__(self, crashes: Callable[[Scenario, dict[str, str]], bool], **more: Any) -> None:
+        settings = {"rounds": 1, "deadline": time.monotonic() + 60, **more}
+        super().__init__(Interpreter(sys.executable, "."), [], set(), **settings)
+        self.crashes = crashes
+        self.ran: list[Scenario] = []
+
+    def run(self, scenario: Scenario, **environment: str) -> Run:
+        self.ran.append(scenario)
+        return CRASH if self.crashes(scenario, environment) else NOTHING
+
+
+def scenario(*rows: str, **more: Any) -> Scenario:
+    return {
+        "kind": "pair",
+        "make": "[]",
+        "argument": None,
+        "rows": [[[text, None] for text in row.split()] for row in rows],
+        "observe": ["len(s)"],
+        "sharing": "shared",
+        "threads": 4,
+        "iterations": 10,
+        **more,
+    }
+
+
+def texts(scenario: Scenario) -> list[str]:
+    return [" ".join(text for text, _ in row) for row in scenario["rows"]]
+
+
+def crashed(run: Run) -> bool:
+    return "crash" in run.what
+
+
+def test_calls_that_are_not_needed_go():
+    prover = MadeUp(lambda trial, _: "c" in " ".join(texts(trial)))
+    assert texts(prover.shrink(scenario("a b c d", "e f"), crashed)) == ["c"]
+
+
+def test_two_rows_that_are_both_needed_stay():
+    prover = MadeUp(lambda trial, _: {"a", "d"} <= set(" ".join(texts(trial)).split()))
+    assert texts(prover.shrink(scenario("a b", "c d"), crashed)) == ["a", "d"]
+
+
+def test_what_cannot_be_smaller_stays_as_it_is():
+    whole = scenario("a", "b")
+    prover = MadeUp(lambda trial, _: True)
+    assert prover.shrink(whole, crashed) is whole
+    assert prover.ran == []
+
+
+def test_smaller_programs_are_tried_ten_times_at_most():
+    prover = MadeUp(lambda trial, _: False)
+    whole = scenario(" ".join("abcdefgh"), *["x y"] * 8)
+    assert prover.shrink(whole, crashed) is whole
+    assert len(prover.ran) == 10
+
+
+def test_what_is_late_is_not_made_smaller_and_is_counted_once():
+    prover = MadeUp(lambda trial, _: True, deadline=time.monotonic() - 1)
+    whole = scenario("a b", "c d")
+    assert prover.shrink(whole, crashed) is whole
+    assert prover.count(whole, crashed, 5) == (1, 1, CRASH)
+
+
+def test_how_often_it_showed_and_ran():
+    turns = iter([True, False, True])
+    prover = MadeUp(lambda trial, _: next(turns))
+    assert prover.count(scenario("a"), crashed, 3) == (2, 3, CRASH)
+
+
+def test_variants_tell_what_it_needs():
+    prover = MadeUp(lambda trial, environment: trial["threads"] > 1 and not environment)
+    assert prover.variants(scenario("a b", "c"), crashed, 2) == {
+        "shared": [2, 2],
+        "reading": [2, 2],
+        "private": [2, 2],
+        "alone": [0, 2],
+        "gil": [0, 2],
+    }
+    shared, reading, private, alone, gil = prover.ran[::2]
+    assert texts(reading) == ["len(s)"]
+    assert (private["sharing"], private["observe"]) == ("private", [])
+    assert (alone["threads"], texts(alone)) == (1, ["a b c"])
+    assert shared is gil
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ({"kind": "meeting"}, ["shared", "reading", "gil"]),
+        ({"observe": []}, ["shared", "private", "alone", "gil"]),
+        ({"sharing": "fresh", "observe": []}, ["shared", "alone", "gil"]),
+    ],
+)
+def test_variants_that_would_tell_nothing_are_left_out(more: dict[str, Any], names: list[str]):
+    prover = MadeUp(lambda trial, _: False)
+    assert list(prover.variants(scenario("a", **more), crashed, 1)) == names
