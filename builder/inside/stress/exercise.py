@@ -69,14 +69,19 @@ def main() -> None:
 
     facts: dict[str, Any] = {"install": fault}
     if fault is None:
-        facts |= look_for_harm(request)
+        facts |= look_for_harm(request, _SITE)
     runner.write_answer(sys.argv[2], facts)
 
 
-def look_for_harm(request: dict[str, Any]) -> dict[str, Any]:
-    """Play the plan, look harder where races were seen, and run the package's own tests."""
-    _, native = installing.find_modules(request["name"], _SITE)
-    plain = Interpreter(request["python"], _SITE, patience_s=_PATIENCE_S)
+def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
+    """Play the plan, look harder where races were seen, and run the package's own tests.
+
+    Args:
+        request: what this program was asked.
+        site: where the distribution is installed.
+    """
+    _, native = installing.find_modules(request["name"], site)
+    plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
 
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     if request["surface"] is not None:

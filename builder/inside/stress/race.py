@@ -3,9 +3,8 @@
 Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`,
-`recipes`, `seed`, `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort`
-(`threads`, `pairs`, `learn_s`,
-`race_s`, `proofs`, `times`).
+`recipes`, `seed`, `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`,
+`learn_s`, `race_s`, `proofs`, `times`).
 
 Facts:
 
@@ -72,7 +71,7 @@ def main() -> None:
 
     facts["install"] = install_both(request)
     if facts["install"] is None:
-        facts |= hunt_races(request)
+        facts |= hunt_races(request, _SITE, _RACE_SITE)
     runner.write_answer(sys.argv[2], facts)
 
 
@@ -128,12 +127,18 @@ def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]
     return seen
 
 
-def hunt_races(request: dict[str, Any]) -> dict[str, Any]:
-    """Learn, play, and show again what was found."""
+def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
+    """Learn, play, and show again what was found.
+
+    Args:
+        request: what this program was asked.
+        site: where the distribution is installed as it is.
+        race_site: where it is installed with the sanitizer.
+    """
     effort: Effort = request["effort"]
-    names, native = installing.find_modules(request["name"], _RACE_SITE)
-    plain = Interpreter(request["python"], _SITE)
-    race = Interpreter(request["race_python"], _RACE_SITE, race=True, patience_s=_PATIENCE_S)
+    names, native = installing.find_modules(request["name"], race_site)
+    plain = Interpreter(request["python"], site)
+    race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
 
     surface = learn_surface(plain, names, request)
     if surface is None:
