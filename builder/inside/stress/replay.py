@@ -23,13 +23,14 @@ _RACE_SITE = "/tmp/race-site"
 
 def main() -> None:
     """Answer for one script."""
-    request = json.loads(Path(sys.argv[1]).read_text())
+    asked, answer = sys.argv[1:]
+    request = json.loads(Path(asked).read_text())
     site, fault = install(request)
     facts: dict[str, Any] = {"runs": [], "install": fault}
     if fault is None:
         facts["runs"] = run_all(request, site)
 
-    runner.write_answer(sys.argv[2], facts)
+    runner.write_answer(answer, facts)
 
 
 def install(request: dict[str, Any]) -> tuple[str, str | None]:
