@@ -185,7 +185,7 @@ def _lose(wheelhouse: Path, chance: random.Random) -> tuple[list[JobId], float]:
     took = store.recorded_durations()
     lost = [job for job in sorted(took) if chance.random() < LOST.get(job.kind, 0.0)]
     for job in lost:
-        store._database.execute("DELETE FROM evidence WHERE job = ?", (str(job),))
+        store.database.execute("DELETE FROM evidence WHERE job = ?", (str(job),))
     store.delete_note("seal")
     store.close()
     if chance.random() < 0.5:

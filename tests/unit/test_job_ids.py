@@ -69,7 +69,7 @@ def test_the_ledger_holds_the_text_and_finds_what_is_about_a_package(tmp_path: P
     texts = ("build:foo@debian-12", "load:foo@debian-12/debian-13", "build:foo-bar@debian-12")
     for text in (*texts, "image:foo"):
         store.put(Evidence(key=text, job=job_id(text), seconds=1.0))
-    rows = store._database.execute("SELECT job FROM evidence ORDER BY rowid").fetchall()
+    rows = store.database.fetch_all("SELECT job FROM evidence ORDER BY rowid")
     assert [job for (job,) in rows] == [*texts, "image:foo"]
     assert [str(one.job) for one in store.newest_evidence_of("foo")] == list(texts[:2])
     store.close()
