@@ -13,11 +13,12 @@ from builder import host
 from builder.check.companions import LocalWheel, MissingRequirementError, RuntimeRequirements
 from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, sort_findings
 from builder.config import catalog
+from builder.evidence.load import LoadFacts
 from builder.execute import LocalExecutor
 from builder.execute.guardian import guard_containers
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
-from builder.judge import loads as load_rules
+from builder.judge.loads import judge_load
 from builder.judge.package import merge_findings
 from builder.plan import graph as plan
 from builder.sources.client import Index
@@ -245,8 +246,9 @@ def _add_results(
                 missed.append(SkippedLoad(abi=abi.name, base=base, reason=known.reason))
                 continue
             facts = known.facts["loads"][abi.name]
+            abi_load = LoadFacts.read(known).loads[abi.name]
             loaded.append(LoadResult(abi=abi.name, base=base, facts=facts))
-            findings = load_rules.findings(facts, load.name)
+            findings = judge_load(abi_load, load.name)
             found += (replace(finding, bases=(base,), log=known.log) for finding in findings)
     return replace(
         checked,

@@ -6,7 +6,6 @@ come from anywhere.
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import subprocess
@@ -21,7 +20,10 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from builder import ROOT
 from builder.config import catalog
 from builder.distributions import abi3audit
+from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.errors import ExitCode, FarmError
+from builder.evidence.audit import WheelFacts
+from builder.evidence.base import decode
 from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
@@ -41,7 +43,6 @@ _READER_PROGRAM = (
 )
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
 
-_SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 class NoWheelError(FarmError):
@@ -109,7 +110,7 @@ class CheckedWheel:
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Put findings in the order they are shown in: the worst first."""
-    return tuple(sorted(findings, key=lambda one: (_SEVERITY_ORDER[one.kind.severity], one.code)))
+    return tuple(sorted(findings, key=lambda one: (-one.kind.severity.rank, one.code)))
 
 
 def check_wheel(
@@ -137,9 +138,10 @@ def check_wheel(
         return CheckedWheel(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
     if not static and not facts["faults"] and abi3audit.claims_stable_abi(path.name):
         facts["abi3audit"] = abi3audit.run_abi3audit(path, path.name)
-    found = sort_findings(rules.findings(path.name, facts, wanted, tables))
+    wheel_facts = WheelFacts.check(facts)
+    found = sort_findings(rules.judge_wheel(path.name, wheel_facts, wanted, tables))
     try:
-        subject = Subject.from_filename(path.name, facts, wanted, tables)
+        subject = Subject.from_filename(path.name, wheel_facts, wanted, tables)
     except InvalidWheelFilename:
         return CheckedWheel(path=path, facts=facts, findings=found, floors={}, abis=(), bases=())
     return CheckedWheel(
@@ -164,7 +166,10 @@ def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, .
         ]  # fmt: skip
         if older:
             before, other = max(older, key=lambda pair: pair[0])
-            if told := "; ".join(thread_signs.describe_changes(other.facts, one.facts)):
+            changes = thread_signs.describe_changes(
+                WheelFacts.check(other.facts), WheelFacts.check(one.facts)
+            )
+            if told := "; ".join(changes):
                 change = Finding(
                     code="WF620", detail=f"since {before} it {told}", where=one.filename
                 )
@@ -210,7 +215,8 @@ def _read_facts(path: Path) -> dict[str, Any] | str:
         if done.returncode or not output.exists():
             last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             return f"reading it failed: {last[0]} (it may use {_MEMORY_BYTES >> 20} MiB)"
-        facts: dict[str, Any] = json.loads(output.read_text())[path.name]
+        answer: Any = decode(output.read_bytes())
+        facts: dict[str, Any] = answer[path.name]
         return facts
 
 
@@ -251,9 +257,9 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
 
 
 def _is_for_farm(filename: str) -> bool:
-    tables = interfaces.load()
     try:
-        subject = Subject.from_filename(filename, {}, (), tables)
+        names_glibc = bool(glibc_floors(filename))
     except InvalidWheelFilename:
         return False
-    return bool(subject.abis) and subject.policy is not None
+
+    return names_glibc and any(accepts_wheel(filename, abi) for abi in catalog.load().abis)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
+from builder.evidence.audit import WheelFacts
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.packages import packages_image_id
@@ -23,7 +24,7 @@ from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.wheels import required_wheels, wheel_for_abi
-from builder.judge.wheel import thread_signs
+from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
     from builder.engine.services import NetworkAttachment
+    from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Tools
     from builder.jobs.threads.test_wheels import OwnTestWheels
@@ -117,9 +119,7 @@ class Race:
             name: inputs[name].files.get(wheel_for_abi(inputs[name], self.abi.name) or "")
             for name in builds
         }
-        signs = thread_signs.thread_signs(
-            inputs[audit].facts["wheels"], wheel_for_abi(inputs[builds[0]], self.abi.name)
-        )
+        signs = _list_signs(inputs[audit], wheel_for_abi(inputs[builds[0]], self.abi.name))
         return {image: inputs[image].facts["content"], audit: signs, **wheels}
 
     def key(self, inputs: Mapping[str, Evidence]) -> str:
@@ -130,7 +130,7 @@ class Race:
             inputs[need] for need in self.needs[: 3 + len(self.requires)]
         )
         wheel = wheel_for_abi(build, self.abi.name)
-        signs = thread_signs.thread_signs(audit.facts["wheels"], wheel)
+        signs = _list_signs(audit, wheel)
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
         served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
@@ -277,3 +277,9 @@ class Race:
             ),
         )
         return run_json_task(task, "looking for races", tools)
+
+
+def _list_signs(audit: Evidence, filename: str | None) -> tuple[Sign, ...]:
+    """Return what the wheel that is searched shows; only its own facts are checked, since each key asks for them."""
+    wheel = audit.facts["wheels"].get(filename)
+    return () if wheel is None else list_signs(WheelFacts.check(wheel))

@@ -2,7 +2,7 @@
 
 archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
 needs of the interpreter · health.py how its native code is made · sbom.py what is told of libraries it brings ·
-compare.py one package built on two bases · threads.py what it shows of how it was made for threads.
+compare.py one package built on two bases · thread_signs.py what it shows of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from builder.judge.wheel import archive, floors, health, sbom, symbols, tags, th
 from builder.judge.wheel.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable
 
     from builder.config.catalog import Base
+    from builder.evidence.audit import WheelFacts
     from builder.judge.interfaces import Interfaces
 
 
-def findings(
-    filename: str, facts: Mapping[str, Any], bases: Iterable[Base], interfaces: Interfaces
+def judge_wheel(
+    filename: str, facts: WheelFacts, bases: Iterable[Base], interfaces: Interfaces
 ) -> tuple[Finding, ...]:
-    """Judge one wheel by what builder/inside/audit/ found in it.
+    """Judge one wheel by what was read in it.
 
     Args:
         filename: the wheel's name, which is what it promises.
-        facts: see builder/inside/audit/.
+        facts: what was read.
         bases: where it is meant to run.
         interfaces: what interpreters and bases offer.
     """
@@ -38,10 +38,12 @@ def findings(
         subject = Subject.from_filename(filename, facts, tuple(bases), interfaces)
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
+
     broken = tuple(archive.findings(subject))
-    if not facts["members"]:
+    if not facts.members:
         return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
-    found = (
+
+    own = (
         *broken,
         *tags.findings(subject),
         *floors.findings(subject),
@@ -50,13 +52,16 @@ def findings(
         *sbom.findings(subject),
         *thread_signs.findings(subject),
     )
-    known = {finding.code for finding in found}
-    objected = facts.get("abi3audit", ())
-    return (
-        *found,
-        *(
-            Finding(code=code, detail=detail, where=where)
-            for code, where, detail in objected
-            if code not in known
-        ),
-    )
+    return (*own, *_abi3audit_findings(facts, own))
+
+
+def _abi3audit_findings(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
+    """Take what abi3audit says beside the farm's own reading; what that found already is not said twice."""
+    known = {finding.code for finding in own}
+
+    findings = []
+    for code, where, detail in facts.abi3audit:
+        if code not in known:
+            findings.append(Finding(code=code, detail=detail, where=where))
+
+    return findings
