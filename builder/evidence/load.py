@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
-from builder.evidence.base import ARRAY, Facts, Many, Model
+from builder.evidence.base import ARRAY, Facts, Many, Model, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,7 +167,7 @@ class Condition(Ending):
 
 
 class WheelLoad(Model):
-    """What builder/inside/load.py finds out about one wheel."""
+    """What builder/inside/load/ finds out about one wheel."""
 
     install: str | None = None
     """What went wrong when it was installed."""
@@ -201,7 +201,7 @@ class WheelLoad(Model):
 
 
 class LoadAnswer(WheelLoad):
-    """One item of what builder/inside/load.py answers: the request's item, and what was found out."""
+    """One item of what builder/inside/load/ answers: the request's item, and what was found out."""
 
     abi: str
     """The ABI."""
@@ -214,6 +214,22 @@ class LoadAnswer(WheelLoad):
 
     index: str
     """Address of the index it was installed from."""
+
+
+class LoadAnswers(Facts):
+    """What builder/inside/load/ answers: an array."""
+
+    answers: Many[LoadAnswer]
+    """One for each item of the request, in its order."""
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Self:
+        """Return the array that the program answered.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check({"answers": decode(answer)})
 
 
 class AbiLoad(WheelLoad):

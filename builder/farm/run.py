@@ -24,7 +24,8 @@ from builder.farm import unchanged
 from builder.index import constraints, policy
 from builder.jobs.job import Tools, recorded_lookup
 from builder.judge import interfaces
-from builder.judge import package as verdict
+from builder.judge.package import judge_fault, judge_package
+from builder.judge.stages import PackageEvidence
 from builder.plan import forecast as forecasts
 from builder.plan import graph as plan
 from builder.plan import resources, shards
@@ -428,9 +429,9 @@ def _judge_packages(
     table = catalog.load()
     abis = [table.abis[name] for name in matrix.abis]
     order = {name: place for place, name in enumerate(matrix.packages)}
-    judged = [verdict.judge_fault(fault, abis) for fault in found.faults.values()]
+    judged = [judge_fault(fault, abis) for fault in found.faults.values()]
     judged += [
-        verdict.judge_package(_collect_evidence(matrix, source, evidence), abis)
+        judge_package(_collect_evidence(matrix, source, evidence), abis)
         for source in found.found.values()
     ]
     return tuple(
@@ -440,13 +441,13 @@ def _judge_packages(
 
 def _collect_evidence(
     matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]
-) -> verdict.PackageEvidence:
+) -> PackageEvidence:
     name = source.name
     bases = matrix.build_on if source.only_pure is None else ()
     package = matrix.packages.get(name)
     place = select_thread_target(matrix, catalog.load())
     base = place[0].name if place else ""
-    return verdict.PackageEvidence(
+    return PackageEvidence(
         source=source,
         builds={base: evidence[f"build:{name}@{base}"] for base in bases},
         audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
