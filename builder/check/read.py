@@ -44,7 +44,6 @@ _READER_PROGRAM = (
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
 
 
-
 class NoWheelError(FarmError):
     """What `check` was given is no wheel, or the index has none."""
 

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from builder.finding_codes import FindingCode
 from builder.evidence.base import ARRAY, Facts, Many, Model, Pair
+from builder.finding_codes import FindingCode
 
 
 class Failure(Model):

@@ -59,11 +59,6 @@ INDEX_MAX_AGE_S = 3600.0
 SHARD_INDEX_MAX_AGE_S = 86_400.0
 """The same for a shard: all shards of a run go by what was resolved when it was planned."""
 
-NO_FAULT_VERDICTS = frozenset(
-    {Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED}
-)
-"""Verdicts in which no fault was shown that keeps a wheel from working."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRequest:
@@ -385,10 +380,12 @@ def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> No
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     """Return the class of outcome of a run."""
-    worst = set(verdicts)
-    if worst - NO_FAULT_VERDICTS:
+    seen = set(verdicts)
+    if any(verdict.is_fault for verdict in seen):
         return ExitCode.FAULTS
-    return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in worst else ExitCode.ADMISSIBLE
+    if Verdict.UNDETERMINED in seen:
+        return ExitCode.UNDETERMINED
+    return ExitCode.ADMISSIBLE
 
 
 def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from builder.judge.package import JudgedPackage, Judgement
 
-_GOOD_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
-
 BASE_MISSING: FindingCode = "WF901"
 """The finding that says nothing about a package: a base could not be had."""
 
@@ -63,7 +61,7 @@ def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]
     found: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
-            if judgement.verdict not in _GOOD_VERDICTS:
+            if not judgement.verdict.is_good:
                 remark = f"{judgement.verdict.value}: {judgement.reason}"
                 found.setdefault(judgement.abi, {})[package.name] = remark
     return found

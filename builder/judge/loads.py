@@ -113,7 +113,7 @@ def _choose_import_code(
 ) -> FindingCode | None:
     """Return what an exception means, or None where it means nothing.
 
-    Only a submodule may fail without harm: somebody else's package may be missing, or it may want others imported first.
+    Only a submodule may fail without harm: it may need a package of somebody else, or others to be imported first.
     """
     is_submodule = "." in probe.module
     missing = (probe.missing or "").partition(".")[0]

@@ -145,9 +145,7 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
     )
 
 
-def _built_wheels(
-    evidence: PackageEvidence, facts: PackageFacts, abi: str
-) -> Iterator[Wheel]:
+def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Wheel]:
     for base, build in evidence.builds.items():
         build_facts = facts.builds[base]
         outcome = None if build_facts is None else build_facts.abis.get(abi)

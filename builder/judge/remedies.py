@@ -88,5 +88,7 @@ def render_apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
     if len(set(lists.values())) == 1:
         return f"apt = {next(iter(lists.values()))}"
 
-    rows = [f'"{base}" = {packages}' for base, packages in sorted(lists.items()) if packages != "[]"]
+    rows = [
+        f'"{base}" = {packages}' for base, packages in sorted(lists.items()) if packages != "[]"
+    ]
     return f"apt = {{ {', '.join(rows)} }}"

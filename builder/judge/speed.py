@@ -148,7 +148,7 @@ def _judge_measurements(facts: SpeedFacts, plain: MeasuredCall, cpus: int) -> Sp
 def _explain_too_few(facts: SpeedFacts) -> str:
     if not facts.tried:
         return "no call is known that could be measured"
-    if facts.calls:
+    if facts.calls or not facts.left_out:
         return f"there was time for {facts.rounds} rounds only"
 
     counts = [f"{count} {_REASONS[reason]}" for reason, count in sorted(facts.left_out.items())]

@@ -207,9 +207,7 @@ def audit_findings(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> 
         if filename is None:
             continue
         wheel = audit_facts.wheels[filename]
-        subjects[base] = Subject.from_filename(
-            filename, wheel, evidence.bases, evidence.interfaces
-        )
+        subjects[base] = Subject.from_filename(filename, wheel, evidence.bases, evidence.interfaces)
         for finding in _judge_audited(filename, wheel, evidence):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
 
@@ -238,7 +236,9 @@ def _auditwheel_findings(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
         return
 
     major, minor = needed
-    detail = f"it is tagged {floor_name(filename)}; auditwheel says that it needs glibc {major}.{minor}"
+    detail = (
+        f"it is tagged {floor_name(filename)}; auditwheel says that it needs glibc {major}.{minor}"
+    )
     yield Finding(code="WF302", detail=detail, where=filename)
 
 

@@ -151,8 +151,8 @@ def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
         for finding in _judge_harm(harm, log, race=True):
             yield _ignore_if_gil(finding, gil=facts.gil)
 
-    for race in facts.advisory[:_MAX_FINDINGS]:
-        yield _advisory_finding(race, log)
+    for advisory in facts.advisory[:_MAX_FINDINGS]:
+        yield _advisory_finding(advisory, log)
 
 
 def _race_finding(race: ShownRace, log: str) -> Finding:

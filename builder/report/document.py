@@ -31,6 +31,17 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class LocationPart(Part):
+    """A line of source code."""
+
+    path: str
+    """In the sdist or as installed; of an extension module where only that is known."""
+    line: int | None
+    """From 1; null where it is not known."""
+    function: str
+    """Empty where it is not known."""
+
+
 class FindingPart(Part):
     """One judged fact."""
 
@@ -42,7 +53,9 @@ class FindingPart(Part):
     title: str
     detail: str
     where: str
-    """The module, file or stage it is about."""
+    """The module, file, functions or stage it is about."""
+    locations: list[LocationPart] = []
+    """The lines of source code it is about, where they are known: of a race, both accesses."""
     bases: list[str]
     """Where it was seen."""
     remedy: str
@@ -214,7 +227,7 @@ def _package_part(package: JudgedPackage) -> PackagePart:
         name=package.name,
         version=package.version,
         source=_source_part(package),
-        abis={abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()},
+        abis={abi: _abi_part(judgement) for abi, judgement in package.abis.items()},
         speed=None if package.speed is None else _speed_part(package.speed),
     )
 
@@ -228,7 +241,7 @@ def _source_part(package: JudgedPackage) -> SourcePart:
     )
 
 
-def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
+def _abi_part(judgement: Judgement) -> AbiPart:
     return AbiPart(
         verdict=judgement.verdict.value,
         reason=judgement.reason,
@@ -252,7 +265,7 @@ def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
             missed=round(judgement.coverage.miss_probability(_RARITY), 4),
             race_detector=judgement.coverage.detector,
         ),
-        findings=[_finding_part(package, judgement.abi, finding) for finding in judgement.findings],
+        findings=[_finding_part(finding) for finding in judgement.findings],
     )
 
 
@@ -277,22 +290,29 @@ def _ratio_part(ratio: Ratio) -> RatioPart:
     return RatioPart(low=ratio.low, median=ratio.median, high=ratio.high)
 
 
-def _finding_part(package: JudgedPackage, abi: str, finding: Finding) -> FindingPart:
-    identity = finding.make_id(package.name, package.version, abi)
-    again = (
-        f"wheelfarm replay {identity}"
-        if finding.script
-        else f"wheelfarm run --only {package.name} --again"
-    )
+def location_parts(finding: Finding) -> list[LocationPart]:
+    """Return where a finding is, in a document's form."""
+    return [
+        LocationPart(path=location.path, line=location.line, function=location.function)
+        for location in finding.locations
+    ]
+
+
+def _finding_part(finding: Finding) -> FindingPart:
+    replay = f"wheelfarm run --only {finding.package} --again"
+    if finding.script:
+        replay = f"wheelfarm replay {finding.id}"
+
     return FindingPart(
-        id=identity,
+        id=finding.id,
         code=finding.code,
         severity=finding.kind.severity.value,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
+        locations=location_parts(finding),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,
-        replay=again,
+        replay=replay,
     )

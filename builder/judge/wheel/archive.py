@@ -47,8 +47,8 @@ def findings(subject: Subject) -> Iterator[Finding]:
 
 def _check_identity(subject: Subject) -> Iterator[str]:
     """Compare name and version in the file name, the folder's name and METADATA; and read WHEEL's version."""
-    folder_name, _, folder_version = (
-        subject.facts.dist_info.removesuffix(".dist-info").rpartition("-")
+    folder_name, _, folder_version = subject.facts.dist_info.removesuffix(".dist-info").rpartition(
+        "-"
     )
     metadata_name = _first_value(subject.facts.metadata, "name")
     metadata_version = _first_value(subject.facts.metadata, "version")

@@ -63,9 +63,7 @@ def _lists_each_library(sboms: Sequence[str]) -> bool:
     return all(posixpath.basename(path).startswith("auditwheel.") for path in sboms)
 
 
-def match_components(
-    libraries: Sequence[str], components: Sequence[str]
-) -> tuple[list[str], int]:
+def match_components(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str], int]:
     """Put libraries and components of an SBOM together.
 
     Args:

@@ -123,7 +123,9 @@ def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
 
 def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
     for path, native in subject.extensions:
-        is_tagged = bool(subject.facts.extensions.get(path))  # a plain `.so` may be no module at all
+        is_tagged = bool(
+            subject.facts.extensions.get(path)
+        )  # a plain `.so` may be no module at all
         if is_tagged and native.init is not None and not native.init.function:
             module = path.rpartition("/")[2].partition(".")[0]
             yield path, f"{path} exports no PyInit_{module}, so it cannot be imported"

@@ -102,9 +102,7 @@ def _explain_stable_abi(tag: Tag) -> str | None:
 
     release = re.fullmatch(r"cp3(\d+)", tag.interpreter)
     if tag.abi == "abi3t" and release is not None and int(release[1]) < _FIRST_ABI3T_MINOR:
-        return (
-            f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
-        )
+        return f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
 
     return None
 

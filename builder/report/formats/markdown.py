@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from builder.report.history import VerdictChange
 
 _MAX_ROWS = 200
-_QUIET_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
 
 
 def render(document: Document, changes: Sequence[VerdictChange]) -> str:
@@ -44,7 +43,7 @@ def render(document: Document, changes: Sequence[VerdictChange]) -> str:
         f"| {escape(f'{package.name} {package.version}')} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |"
         for package in document.packages
         for abi, part in package.abis.items()
-        if Verdict(part.verdict) not in _QUIET_VERDICTS
+        if not Verdict(part.verdict).is_good
     ]
     if rows:
         lines += [
