@@ -109,7 +109,7 @@ def find_garbage(
     verdicts = store.wheelhouse / "verdicts.json"
     document = json.loads(verdicts.read_text()) if verdicts.exists() else {"packages": []}
     names = {package["name"] for package in document["packages"]}
-    rows = store.evidence_rows()
+    rows = store.retention.evidence_rows()
 
     def living(job: str) -> bool:
         return job in used.jobs or job_package(job) in names
@@ -125,7 +125,7 @@ def find_garbage(
         if key in wanted:
             named |= set(json.loads(files).values())
             logs.add(store.wheelhouse / log)
-    for text in (*store.referencing_texts(since), json.dumps(document)):
+    for text in (*store.retention.referencing_texts(since), json.dumps(document)):
         named |= set(_SHA256.findall(text))
     findings = _finding_ids(document)
     pieces = list(_list_files(store, named, logs, findings, ages, living))
@@ -158,7 +158,7 @@ def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None
         images: whether the images that go are gone: what is not known to be there is never removed.
     """
     keys = found.keys if images else [key for key in found.keys if key not in found.images]
-    store.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
+    store.retention.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
     for piece in found.files:
         piece.path.unlink(missing_ok=True)
 

@@ -360,12 +360,12 @@ def merge(
 @contextlib.contextmanager
 def _record_run(store: Store) -> Iterator[str]:
     """Enter a run into the ledger, and how it ended."""
-    entry, outcome = store.begin_run(), "interrupted"
+    entry, outcome = store.publications.begin_run(), "interrupted"
     try:
         yield entry
         outcome = "done"
     finally:
-        store.end_run(entry, outcome)
+        store.publications.end_run(entry, outcome)
 
 
 def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
