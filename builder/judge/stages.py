@@ -310,4 +310,4 @@ def _add_base(findings: Iterable[Finding], evidence: Evidence) -> Iterator[Findi
 
 def _base_of(evidence: Evidence) -> str:
     """Return the base that a job ran on."""
-    return evidence.job.rpartition("@")[2]
+    return evidence.job.base

@@ -39,9 +39,14 @@ def judge_wheel(
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
 
+    return judge_subject(subject)
+
+
+def judge_subject(subject: Subject) -> tuple[Finding, ...]:
+    """Judge one wheel whose name is taken apart already."""
     broken = tuple(archive.findings(subject))
-    if not facts.members:
-        return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
+    if not subject.facts.members:
+        return broken or (Finding(code="WF305", detail="it is empty", where=subject.filename),)
 
     own = (
         *broken,
@@ -52,7 +57,7 @@ def judge_wheel(
         *sbom.findings(subject),
         *thread_signs.findings(subject),
     )
-    return (*own, *_abi3audit_findings(facts, own))
+    return (*own, *_abi3audit_findings(subject.facts, own))
 
 
 def _abi3audit_findings(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
