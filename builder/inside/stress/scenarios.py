@@ -108,17 +108,9 @@ def _describe_scenario(
         sharing: what the threads share, as harness.py knows it.
         answers: whether results are compared with those of the same call alone.
     """
-    operations = [operation for row in rows for operation in row]
+    operations = _flatten(rows)
     mean_us = sum(operation["us"] for operation in operations) / max(1, len(operations))
     iterations = int(_WINDOW_US / max(1.0, mean_us))
-
-    natives: set[str] = set()
-    for operation in operations:
-        natives.update(operation["native"])
-
-    calls: list[list[list[str | None]]] = []
-    for row in rows:
-        calls.append([[one["text"], one["result"] if answers else None] for one in row])
 
     return {
         "kind": kind,
@@ -128,9 +120,19 @@ def _describe_scenario(
         "observe": list(observe),
         "sharing": sharing,
         "iterations": max(_FEWEST_ITERATIONS, min(_MOST_ITERATIONS, iterations)),
-        "natives": sorted(natives),
-        "rows": calls,
+        "natives": sorted(_collect_natives(operations)),
+        "rows": [_write_row(row, answers=answers) for row in rows],
     }
+
+
+def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | None]]:
+    """Return the calls of a row as text, each with its result alone if answers are compared."""
+    calls: list[list[str | None]] = []
+    for operation in row:
+        result = operation["result"] if answers else None
+        calls.append([operation["text"], result])
+
+    return calls
 
 
 def _describe_call(text: str, us: float = 1.0) -> Operation:
@@ -156,7 +158,16 @@ def _without_argument(function: Function) -> list[Operation]:
 
 
 def _flatten(rows: Sequence[Sequence[Operation]]) -> list[Operation]:
-    return [operation for row in rows for operation in row]
+    return list(itertools.chain.from_iterable(rows))
+
+
+def _collect_natives(operations: Sequence[Operation]) -> set[str]:
+    """Return the native callables that operations reach."""
+    natives: set[str] = set()
+    for operation in operations:
+        natives.update(operation["native"])
+
+    return natives
 
 
 # --- first use ----------------------------------------------------------------
@@ -284,11 +295,7 @@ def _plan_subjects(
 
 def _count_natives(subject: Subject) -> int:
     """Return how many native callables the operations on a subject reach."""
-    natives: set[str] = set()
-    for operation in subject["operations"]:
-        natives.update(operation["native"])
-
-    return len(natives)
+    return len(_collect_natives(subject["operations"]))
 
 
 def _plan_private(subject: Subject, process: str) -> Scenario:
