@@ -25,15 +25,15 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3
-    """No fault was shown, but for at least one package the farm could not tell."""
+    """No fault was shown, but at least one package is undetermined: the infrastructure failed."""
     ENGINE = 4
     """No container engine answers. Nothing ran."""
     LOCKED = 5
-    """Another farm holds this wheelhouse. Nothing ran."""
+    """Another process has locked this wheelhouse. Nothing ran."""
     WARNINGS = 6
     """`check` found warnings, and nothing worse."""
     INTERNAL = 70
-    """A mistake in the farm itself (sysexits.h: EX_SOFTWARE)."""
+    """A bug in wheelfarm (sysexits.h: EX_SOFTWARE)."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C or a termination signal; the next run goes on from here."""
 
@@ -185,14 +185,15 @@ class EngineMissingError(FarmError):
 
 
 class WheelhouseLockedError(FarmError):
-    """Another farm is at work in this wheelhouse."""
+    """Another process works in this wheelhouse and has locked it."""
 
     exit_code = ExitCode.LOCKED
 
     def __init__(self, wheelhouse: Path, holder: str) -> None:
         self.holder = holder
         super().__init__(
-            f"{wheelhouse} is held by another farm ({holder}). Wait for it, stop it, or use --wheelhouse DIR."
+            f"{wheelhouse} is locked by another wheelfarm process ({holder}). "
+            "Wait for it, stop it, or use --wheelhouse DIR."
         )
 
 
@@ -207,14 +208,16 @@ class NoSpaceError(FarmError):
         )
 
 
-class InfrastructureError(Exception):
-    """A job could not find out what it was asked: the infrastructure failed, not the package.
+class InfrastructureError(FarmError):
+    """The infrastructure failed, so that nothing can be said about a package.
 
-    The job's evidence becomes `undetermined` with this text as the reason; nothing else stops.
+    Inside a job it stops nothing else: the job's evidence becomes `undetermined` with this text as the reason.
 
     Attributes:
         code: the finding it becomes (builder/judge/codes.toml).
     """
+
+    exit_code = ExitCode.UNDETERMINED
 
     def __init__(self, reason: str, *, code: FindingCode = "WF902") -> None:
         self.code = code

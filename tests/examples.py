@@ -35,7 +35,9 @@ def write_sdist(source: Path, path: Path) -> None:
     root = f"{project['name']}-{project['version']}"
     metadata = f"Metadata-Version: 2.2\nName: {project['name']}\nVersion: {project['version']}\n"
     files = {
-        file.relative_to(source).as_posix(): file.read_bytes() for file in sorted(source.rglob("*")) if file.is_file()
+        file.relative_to(source).as_posix(): file.read_bytes()
+        for file in sorted(source.rglob("*"))
+        if file.is_file()
     }
     with tarfile.open(path, "w:gz") as archive:
         for name, content in {**files, "PKG-INFO": metadata.encode()}.items():

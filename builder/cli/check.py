@@ -1,16 +1,18 @@
-"""The command `wheelfarm check`: judge wheels built elsewhere."""
+"""The command `wheelfarm check`."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from builder.cli.options import MATRIX, JsonOption
+from builder.cli.output import console, error_console
 from builder.cli.signals import stop_on_signals
 from builder.errors import EngineMissingError, ExitCode
 
@@ -21,146 +23,194 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.store.store import Store
 
-_console = Console(emoji=False)
-_error_console = Console(stderr=True, emoji=False)
+EXAMPLES = (
+    "Examples: [bold]wheelfarm check dist/*.whl[/bold] · "
+    "[bold]wheelfarm check numpy==2.5.5 --upstream --load[/bold]"
+)
 
 
 def check(
     wheels: Annotated[
-        list[str], typer.Argument(help="Wheel files, or NAME==VERSION with --upstream.")
+        list[str],
+        typer.Argument(metavar="WHEEL...", help="Wheel files; with --upstream, NAME==VERSION."),
     ],
     upstream: Annotated[
-        bool, typer.Option("--upstream", help="Take the release's own wheels from the index.")
+        bool, typer.Option("--upstream", help="Download the release's own wheels from the index.")
     ] = False,
     load: Annotated[
         bool | None,
         typer.Option(
             "--load/--static",
-            help="Insist on loading them in containers, or only read them, in under a second each. "
-            "Default: load them if a container engine answers.",
+            help="--load: require that the wheels are loaded in containers. "
+            "--static: only read the files, in under a second each.",
+            show_default="load if a container engine answers",
         ),
     ] = None,
     matrix: Annotated[
         Path,
         typer.Option(
             "--matrix",
-            help="Whose bases and ABIs to judge for; where there is no such file, for all.",
+            metavar="FILE",
+            help="Check for the bases and ABIs of this matrix (default: all).",
         ),
-    ] = Path("matrix.toml"),
+    ] = MATRIX,
     logs: Annotated[
         Path | None,
-        typer.Option("--logs", metavar="DIR", help="Keep the logs of loading in this folder."),
+        typer.Option(
+            "--logs",
+            metavar="DIR",
+            help="Keep the logs of loading in this folder.",
+            show_default="not kept",
+        ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON (docs/check.schema.json).")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Judge wheels built elsewhere: read them, and import them in containers on every base they claim.
+    """Judge wheels built elsewhere: read them, and import them on every base they claim to support.
 
-    The exit code is of the worst finding: 0 none or info, 6 a warning, 1 an error; 3 where --load could not be done.
+    Ends with the code of the worst finding: 0 none or info, 6 a warning, 1 an error; with 3 if --load was not possible.
     """
-    from builder.check import read as checks
+    from builder.check.read import worst_exit_code
     from builder.store.store import Store
 
     bases, abis = _select_targets(matrix)
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
-        store = Store(Path(folder) / "wheelhouse")
-        try:
-            paths = (
-                [
-                    path
-                    for name in wheels
-                    for path in checks.download_upstream_wheels(name, Path(folder), store)
-                ]
-                if upstream
-                else [Path(name) for name in wheels]
-            )
-            found = [checks.check_wheel(path, bases, static=load is False) for path in paths]
-            if load is not False:
-                found = _load_wheels(found, bases, abis, store, insist=load is True)
-            found = list(checks.add_thread_changes(found))
-            if logs is not None and (store.wheelhouse / "logs").is_dir():
-                shutil.copytree(store.wheelhouse / "logs", logs / "logs", dirs_exist_ok=True)
-            if logs is None:  # they go with the folder
-                found = [
-                    replace(
-                        one, findings=tuple(replace(finding, log="") for finding in one.findings)
-                    )
-                    for one in found
-                ]
-        finally:
-            store.close()
-    if as_json:
-        from builder.report import check_document
+    with (
+        tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder,
+        closing(Store(Path(folder) / "wheelhouse")) as store,
+    ):
+        paths = _find_wheels(wheels, Path(folder), store, upstream=upstream)
+        checked = _check_wheels(paths, bases, abis, store, load=load)
+        checked = _keep_logs(checked, store, logs)
 
-        typer.echo(
-            check_document.make_check_document(found, static=load is False).model_dump_json(
-                indent=1
-            )
-        )
-    else:
-        from builder.report.terminal import checked as report
+    _print_checked(checked, is_static=load is False, as_json=as_json)
 
-        report.render(found, _console)
-    code = checks.worst_exit_code(found)
-    if load and code is not ExitCode.FAULTS and any(one.not_loaded for one in found):
+    code = worst_exit_code(checked)
+    is_unloaded = any(wheel.not_loaded for wheel in checked)
+    if load and is_unloaded and code is not ExitCode.FAULTS:
         code = ExitCode.UNDETERMINED
     raise typer.Exit(code)
 
 
 def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
-    """Return the bases and interpreters of a matrix, or all enabled ones where there is none."""
+    """Return the bases and ABIs of a matrix, or all that are enabled where there is no such file."""
     from builder.config import catalog
     from builder.config import matrix as matrices
 
     known = catalog.load()
     if not matrix.is_file():
-        return tuple(base for base in known.bases.values() if base.enabled), tuple(
-            known.abis.values()
-        )
+        enabled = tuple(base for base in known.bases.values() if base.enabled)
+        return enabled, tuple(known.abis.values())
+
     loaded = matrices.load(matrix)
-    return tuple(known.bases[name] for name in loaded.bases), tuple(
-        known.abis[name] for name in loaded.abis
-    )
+    bases = tuple(known.bases[name] for name in loaded.bases)
+    abis = tuple(known.abis[name] for name in loaded.abis)
+    return bases, abis
+
+
+def _find_wheels(names: Sequence[str], folder: Path, store: Store, *, upstream: bool) -> list[Path]:
+    """Return the files that are named, or download the wheels of the releases that are named."""
+    from builder.check.read import download_upstream_wheels
+
+    if not upstream:
+        return [Path(name) for name in names]
+
+    paths: list[Path] = []
+    for release in names:
+        paths.extend(download_upstream_wheels(release, folder, store))
+
+    return paths
+
+
+def _check_wheels(
+    paths: Sequence[Path],
+    bases: Sequence[Base],
+    abis: Sequence[Abi],
+    store: Store,
+    *,
+    load: bool | None,
+) -> list[CheckedWheel]:
+    from builder.check import read as checks
+
+    is_static = load is False
+    checked = [checks.check_wheel(path, bases, static=is_static) for path in paths]
+    if not is_static:
+        checked = _load_wheels(checked, bases, abis, store, insist=load is True)
+
+    return list(checks.add_thread_changes(checked))
 
 
 def _load_wheels(
-    found: list[CheckedWheel],
+    checked: list[CheckedWheel],
     bases: Sequence[Base],
     abis: Sequence[Abi],
     store: Store,
     *,
     insist: bool,
 ) -> list[CheckedWheel]:
-    """Load what was read, or say why it was not."""
+    """Load the wheels that were read, or say why they were not.
+
+    Raises:
+        EngineMissingError: no container engine answers, and `insist` is set.
+    """
     from builder.check import load as loading
     from builder.engine import client
     from builder.plan import resources
     from builder.report.terminal import progress
 
     try:
-        connected = client.connect(store.farm_id)
+        engine = client.connect(store.farm_id)
     except EngineMissingError as error:
         if insist:
             raise
-        reason = (
-            "no container engine answers: run `make engine`, or use --static to leave loading out"
-        )
-        _error_console.print(
+        error_console.print(
             f"wheelfarm: the wheels are only read, not loaded: {error}",
             markup=False,
             highlight=False,
         )
+        reason = (
+            "no container engine answers: run `make engine`, or use --static to leave loading out"
+        )
         return [
-            replace(one, not_loaded=loading.skip_loads(one, bases, abis, reason)) for one in found
+            replace(wheel, not_loaded=loading.skip_loads(wheel, bases, abis, reason))
+            for wheel in checked
         ]
-    place = loading.LoadEnvironment(
+
+    environment = loading.LoadEnvironment(
         bases=tuple(bases),
         abis=tuple(abis),
-        engine=connected,
+        engine=engine,
         store=store,
         resources=resources.host_resources(),
     )
-    stop = stop_on_signals(_error_console)
-    with progress.make_observer(_error_console) as observer:
-        return loading.load_wheels(found, place, observer, stop)
+    stop = stop_on_signals(error_console)
+    with progress.make_observer(error_console) as observer:
+        return loading.load_wheels(checked, environment, observer, stop)
+
+
+def _keep_logs(
+    checked: Sequence[CheckedWheel], store: Store, folder: Path | None
+) -> list[CheckedWheel]:
+    """Copy the logs into a folder; without one they are deleted with the store, and no finding names them."""
+    if folder is not None:
+        logs = store.wheelhouse / "logs"
+        if logs.is_dir():
+            shutil.copytree(logs, folder / "logs", dirs_exist_ok=True)
+        return list(checked)
+
+    unlogged = []
+    for wheel in checked:
+        findings = tuple(replace(finding, log="") for finding in wheel.findings)
+        unlogged.append(replace(wheel, findings=findings))
+
+    return unlogged
+
+
+def _print_checked(checked: list[CheckedWheel], *, is_static: bool, as_json: bool) -> None:
+    from builder.report import check_document
+    from builder.report.terminal import checked as report
+
+    if not as_json:
+        report.render(checked, console)
+        return
+
+    document = check_document.make_check_document(checked, static=is_static)
+    typer.echo(document.model_dump_json(indent=1))

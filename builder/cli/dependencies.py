@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import datetime
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
-from rich.console import Console
+
+from builder.cli.options import (
+    MATRIX,
+    WHEELHOUSE,
+    JsonOption,
+    MatrixOption,
+    WheelhouseOption,
+)
+from builder.cli.output import console, error_console, print_json, print_line
 
 if TYPE_CHECKING:
     from builder.dependencies.files import Selection
+
+ADD_EXAMPLES = (
+    "Examples: [bold]wheelfarm add uv.lock[/bold] · "
+    "[bold]wheelfarm add pyproject.toml --extra postgres --dry-run[/bold]"
+)
+SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
 
 FileArgument = Annotated[
     Path,
@@ -21,46 +36,51 @@ FileArgument = Annotated[
     ),
 ]
 ExtraOption = Annotated[
-    list[str] | None, typer.Option("--extra", help="Optional dependencies to take. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--extra",
+        metavar="NAME",
+        help="Include this extra (optional dependencies). Repeatable.",
+        show_default="none",
+    ),
 ]
 GroupOption = Annotated[
-    list[str] | None, typer.Option("--group", help="A dependency group to take. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="NAME",
+        help="Include this dependency group. Repeatable.",
+        show_default="none",
+    ),
 ]
-WheelhouseOption = Annotated[
-    Path, typer.Option("--wheelhouse", help="Where sdists that must be read are kept.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-_console = Console(emoji=False)
-_error_console = Console(stderr=True, emoji=False)
 
 
 def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     file: FileArgument,
-    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix to write to.")] = Path(
-        "matrix.toml"
-    ),
-    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
     extra: ExtraOption = None,
     group: GroupOption = None,
     speedups: Annotated[
         bool,
         typer.Option(
-            "--speedups", help="Also take packages that have a pure wheel beside native ones."
+            "--speedups", help="Also add packages that have a pure wheel beside native ones."
         ),
     ] = False,
     update: Annotated[
         bool,
-        typer.Option("--update", help="Give packages that are there already the file's release."),
+        typer.Option(
+            "--update", help="Set packages that the matrix already has to the file's release."
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take the native dependencies of a project into the matrix, pinned, and with the file's hashes where it has any.
+    """Add the native dependencies of a project to the matrix, pinned, with the hashes that the file states.
 
-    What the file leaves open is resolved for CPython 3.14 from metadata alone: nothing of a package is run.
+    What the file leaves open is resolved for CPython 3.14 from metadata alone; no code of a package is run.
     """
     from builder import host
     from builder.config import edit
@@ -71,44 +91,45 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     selection = _parse_selection(extra, group)
     read = files.read(file, selection)
-    edit.plan_edit(
-        matrix, (), "", update=False
-    )  # a matrix that is wrong is found before anything is fetched
-    store = Store(wheelhouse)
-    index = Index(host.index_settings(), store)
-    with _error_console.status("reading") as status:
-        resolved = resolve.resolve(read, index, selection.python, status.update)
-        taken = select.select_packages(resolved, index, store, status.update, speedups=speedups)
-    taken = select.SelectedPackages(
-        entries=taken.entries, left_out=(*read.left_out, *taken.left_out)
+    # A matrix that is wrong is reported before anything is downloaded.
+    edit.plan_edit(matrix, (), "", update=False)
+
+    with closing(Store(wheelhouse)) as store:
+        index = Index(host.index_settings(), store)
+        with error_console.status("reading") as status:
+            resolved = resolve.resolve(read, index, selection.python, status.update)
+            native = select.select_packages(
+                resolved, index, store, status.update, speedups=speedups
+            )
+
+    selected = select.SelectedPackages(
+        entries=native.entries, left_out=(*read.left_out, *native.left_out)
     )
-    edited = edit.plan_edit(matrix, taken.entries, f"from {file.name}", update=update)
+    edited = edit.plan_edit(matrix, selected.entries, f"from {file.name}", update=update)
     if not dry_run:
         edit.write_edit(matrix, edited)
+
     notes = (*read.notes, *resolved.notes)
     if as_json:
-        typer.echo(json.dumps(report.selection_json(read, edited, taken, notes), indent=1))
+        print_json(report.selection_json(read, edited, selected, notes))
         return
-    report.print_selection(_console, edited, taken, notes)
-    done = f"{matrix} would change" if dry_run else f"{matrix}"
-    _console.print(
-        f"{done}: {report.count_changes(edited, taken)}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+
+    report.print_selection(console, edited, selected, notes)
+    subject = f"{matrix} would change" if dry_run else f"{matrix}"
+    print_line(f"{subject}: {report.count_changes(edited, selected)}")
 
 
 def survey(
     file: FileArgument,
-    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
     extra: ExtraOption = None,
     group: GroupOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which dependencies upstream supports on 3.14 and 3.14t, and what is in the way. Builds nothing."""
-    import datetime
+    """Show which dependencies upstream supports on 3.14 and 3.14t, and what blocks the others.
 
+    Reads the package index; builds nothing.
+    """
     from builder import host
     from builder.dependencies import files, gather, resolve
     from builder.report.terminal import dependencies as report
@@ -117,37 +138,48 @@ def survey(
 
     selection = _parse_selection(extra, group)
     read = files.read(file, selection)
-    store = Store(wheelhouse)
-    index = Index(host.index_settings(), store)
-    with _error_console.status("reading") as status:
-        resolved = resolve.resolve(read, index, selection.python, status.update)
-        found = gather.survey_dependencies(resolved, index, store, selection.python, status.update)
-    found = gather.Survey(
-        rows=found.rows,
-        left_out=(*read.left_out, *found.left_out),
-        notes=(*read.notes, *found.notes),
+    with closing(Store(wheelhouse)) as store:
+        index = Index(host.index_settings(), store)
+        with error_console.status("reading") as status:
+            resolved = resolve.resolve(read, index, selection.python, status.update)
+            gathered = gather.survey_dependencies(
+                resolved, index, store, selection.python, status.update
+            )
+
+    result = gather.Survey(
+        rows=gathered.rows,
+        left_out=(*read.left_out, *gathered.left_out),
+        notes=(*read.notes, *gathered.notes),
     )
     if as_json:
-        typer.echo(json.dumps(report.survey_json(read, found), indent=1))
-    else:
-        report.print_survey(_console, found, datetime.datetime.now(tz=datetime.UTC).date())
+        print_json(report.survey_json(read, result))
+        return
+
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    report.print_survey(console, result, today)
 
 
 def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
+    """Return what of a file is asked for, with the CPython release it is resolved for."""
     from builder.config import catalog
     from builder.dependencies.files import Selection
 
-    table = catalog.load()
-    python = Version(next(iter(table.releases.values())).version)
+    releases = catalog.load().releases.values()
+    newest = next(iter(releases))
     return Selection(
-        python=python,
+        python=Version(newest.version),
         extras=_parse_names("--extra", extras),
         groups=_parse_names("--group", groups),
     )
 
 
-def _parse_names(option: str, given: list[str] | None) -> frozenset[str]:
+def _parse_names(option: str, names: list[str] | None) -> frozenset[str]:
+    """Return normalized names (PEP 685, PEP 735).
+
+    Raises:
+        typer.BadParameter: one is no valid name.
+    """
     try:
-        return frozenset(str(canonicalize_name(name, validate=True)) for name in given or ())
+        return frozenset(str(canonicalize_name(name, validate=True)) for name in names or ())
     except InvalidName as error:
         raise typer.BadParameter(f"{option}: {error}") from None

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
-from typing import Annotated
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-MatrixOption = Annotated[Path, typer.Option("--matrix", help="What it asks for stays.")]
-WheelhouseOption = Annotated[Path, typer.Option("--wheelhouse", help="What to tidy up.")]
+from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
+from builder.cli.output import error_console, print_json, print_line
 
-_console = Console(emoji=False)
-_error_console = Console(stderr=True, emoji=False)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.farm.garbage import Garbage
+
+EXAMPLES = "Example: [bold]wheelfarm gc --keep-days 7 --max-size 20g --dry-run[/bold]"
 
 
 def gc(
-    matrix: MatrixOption = Path("matrix.toml"),
-    wheelhouse: WheelhouseOption = Path("wheelhouse"),
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
     keep_days: Annotated[
         float,
         typer.Option(
-            "--keep-days", min=0, help="What is younger stays, though nothing refers to it."
+            "--keep-days",
+            metavar="DAYS",
+            min=0,
+            help="Keep unreferenced files younger than this many days.",
         ),
     ] = 30.0,
     max_size: Annotated[
         str,
         typer.Option(
-            "--max-size", metavar="SIZE", help="As far as all fits into this, such as 20g."
+            "--max-size",
+            metavar="SIZE",
+            help="Remove unreferenced files, oldest first, until the wheelhouse fits into SIZE (e.g. 20g).",
+            show_default="no limit",
         ),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Remove what nothing refers to: old evidence, its files and logs; in the engine, compiler caches and leftovers.
+    """Remove unreferenced evidence, files and logs; in the engine, old images, compiler caches and leftovers.
 
-    What a run of the matrix would use, what snapshots and the index serve, sources, and replays of findings stay.
+    What a run of the matrix would use, what the index and its snapshots serve, sources and replays are kept.
     """
     from builder.config import matrix as matrices
     from builder.farm import garbage, sweep
@@ -45,37 +55,58 @@ def gc(
     from builder.store.store import Store
 
     loaded = matrices.load(matrix)
-    try:
-        most = matrices.parse_size(max_size) if max_size else None
-    except ValueError as error:
-        raise typer.BadParameter(f"--max-size: {error}") from None
-    store = Store(wheelhouse)
-    with store.lock(), progress.make_observer(_error_console) as observer:
-        used = sweep.find_usage(loaded, store, observer)
+    limit_bytes = _parse_limit(max_size)
+    swept: Mapping[str, int] | None = None
+    with (
+        closing(Store(wheelhouse)) as store,
+        store.lock(),
+        progress.make_observer(error_console) as observer,
+    ):
+        usage = sweep.find_usage(loaded, store, observer)
         found = garbage.find_garbage(
-            store, used, now=time.time(), keep_days=keep_days, most_bytes=most
+            store, usage, now=time.time(), keep_days=keep_days, most_bytes=limit_bytes
         )
-        swept = None
         if not dry_run:
-            room = None if most is None else max(0, most - found.kept_bytes)
-            swept = sweep.sweep_engine(store, used, found.images.values(), room)
+            left_bytes = None if limit_bytes is None else max(0, limit_bytes - found.kept_bytes)
+            swept = sweep.sweep_engine(store, usage, found.images.values(), left_bytes)
             garbage.remove_garbage(found, store, images=swept is not None)
+
     if as_json:
         record = {"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept or {}}
-        typer.echo(json.dumps(record, indent=1))
+        print_json(record)
         return
-    verb = "would remove" if dry_run else "removed"
-    also = f" with {len(found.images)} images" if dry_run and found.images else ""
-    files = f"{len(found.files)} files ({found.freed_bytes / 1e6:.1f} MB)"
-    text = f"{verb} {files} and {len(found.keys)} pieces of evidence{also}"
-    _console.print(f"{text}; {found.kept_bytes / 1e6:.1f} MB stay", highlight=False, soft_wrap=True)
+
+    _print_garbage(found, is_dry_run=dry_run)
     if swept:
-        _console.print(
-            f"engine: {', '.join(f'{count} {what}' for what, count in swept.items())} removed",
-            highlight=False,
+        counts = ", ".join(f"{count} {kind}" for kind, count in swept.items())
+        print_line(f"engine: {counts} removed")
+    if limit_bytes is not None and found.kept_bytes > limit_bytes:
+        print_line(
+            f"{_megabytes(found.referenced_bytes)} are referred to, which is more than --max-size"
         )
-    if most is not None and found.kept_bytes > most:
-        _console.print(
-            f"{found.referenced_bytes / 1e6:.1f} MB are referred to, which is more than --max-size",
-            highlight=False,
-        )
+
+
+def _parse_limit(max_size: str) -> int | None:
+    """Return the bytes that --max-size names; None where it was not given."""
+    from builder.config import matrix as matrices
+
+    if not max_size:
+        return None
+
+    try:
+        return matrices.parse_size(max_size)
+    except ValueError as error:
+        raise typer.BadParameter(f"--max-size: {error}") from None
+
+
+def _print_garbage(found: Garbage, *, is_dry_run: bool) -> None:
+    verb = "would remove" if is_dry_run else "removed"
+    files = f"{len(found.files)} files ({_megabytes(found.freed_bytes)})"
+    evidence = f"{len(found.keys)} pieces of evidence"
+    if is_dry_run and found.images:
+        evidence += f" with {len(found.images)} images"
+    print_line(f"{verb} {files} and {evidence}; {_megabytes(found.kept_bytes)} stay")
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"

@@ -1,55 +1,61 @@
-"""The command `wheelfarm replay`: see a finding with one's own eyes."""
+"""The command `wheelfarm replay`."""
 
 from __future__ import annotations
 
-import json
+from contextlib import closing
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
+from builder.cli.output import error_console, print_json, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
 
-_console = Console(emoji=False)
-_error_console = Console(stderr=True, emoji=False)
+EXAMPLES = (
+    "Examples: [bold]wheelfarm replay 55c50fda[/bold] · "
+    "[bold]wheelfarm replay 55c50fda --version 2.5.2 --times 3[/bold] · "
+    "[bold]wheelfarm replay 55c50fda --script > report.py[/bold]"
+)
 
 
 def replay(
     finding: Annotated[
-        str, typer.Argument(metavar="FINDING", help="A finding's id, or the beginning of it.")
+        str,
+        typer.Argument(
+            metavar="FINDING",
+            help="Id of a finding in verdicts.json, or the beginning of one.",
+        ),
     ],
-    matrix: Annotated[Path, typer.Option("--matrix", help="The matrix it was found with.")] = Path(
-        "matrix.toml"
-    ),
-    wheelhouse: Annotated[
-        Path, typer.Option("--wheelhouse", help="Where the verdicts are.")
-    ] = Path("wheelhouse"),
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
     version: Annotated[
         str,
         typer.Option(
-            "--version", metavar="VERSION", help="Run it on this release of the package instead."
+            "--version",
+            metavar="VERSION",
+            help="Release of the package to run it on.",
+            show_default="the one it was found in",
         ),
     ] = "",
     times: Annotated[
-        int, typer.Option("--times", min=1, max=1000, help="How often to run it.")
+        int, typer.Option("--times", metavar="N", min=1, max=1000, help="How often to run it.")
     ] = 10,
     sanitizer: Annotated[
         bool,
         typer.Option(
-            "--sanitizer", help="Run it with the race detector, though it was found without."
+            "--sanitizer", help="Use the race detector even if the finding was made without it."
         ),
     ] = False,
     script: Annotated[
-        bool, typer.Option("--script", help="Print the program, for the maintainers; run nothing.")
+        bool, typer.Option("--script", help="Print the program for a bug report; run nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Run the program that shows a finding, in the right container, and say how often it did.
+    """Run the program that reproduces a finding, in the container it was found in.
 
-    The exit code is 1 when it was shown, 0 when it never was.
+    Ends with 1 if the finding was reproduced, with 0 if it never was.
     """
     from builder.config import matrix as matrices
     from builder.farm import replay as replays
@@ -57,23 +63,27 @@ def replay(
     from builder.report.terminal import progress
     from builder.store.store import Store
 
-    wanted = replays.load_replay(finding, wheelhouse)
+    recorded = replays.load_replay(finding, wheelhouse)
     if script:
-        typer.echo(wanted.script)
+        typer.echo(recorded.script)
         return
-    wanted = replace(wanted, race=wanted.race or sanitizer)
-    stop = stop_on_signals(_error_console)
+
+    wanted = replace(recorded, race=recorded.race or sanitizer)
+    stop = stop_on_signals(error_console)
     loaded = matrices.load(matrix)
-    store = Store(wheelhouse)
-    with store.lock(), progress.make_observer(_error_console) as observer:
-        done = run.replay(wanted, version, times, loaded, store, observer, stop)
+    with (
+        closing(Store(wheelhouse)) as store,
+        store.lock(),
+        progress.make_observer(error_console) as observer,
+    ):
+        result = run.replay(wanted, version, times, loaded, store, observer, stop)
+
     if as_json:
-        typer.echo(json.dumps({**asdict(done), "finding": wanted.id}, indent=1))
+        print_json({**asdict(result), "finding": wanted.id})
     else:
-        for number, what in enumerate(done.what, 1):
-            _console.print(f"run {number:3}  {what}", markup=False, highlight=False)
-        _console.print(done.output, markup=False, highlight=False)
-        _console.print(
-            f"{wanted.code} {wanted.where}: shown {done.shown} of {done.runs} times", markup=False
-        )
-    raise typer.Exit(ExitCode.FAULTS if done.shown else ExitCode.ADMISSIBLE)
+        for number, outcome in enumerate(result.what, 1):
+            print_line(f"run {number:3}  {outcome}")
+        print_line(result.output)
+        print_line(f"{wanted.code} {wanted.where}: shown {result.shown} of {result.runs} times")
+
+    raise typer.Exit(ExitCode.FAULTS if result.shown else ExitCode.ADMISSIBLE)

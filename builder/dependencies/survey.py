@@ -5,19 +5,20 @@ Only wheels for x86-64 Linux with glibc count: that is what the farm builds for.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from builder.distributions.tags import glibc_floors
+from builder.distributions.tags import accepts_tag, glibc_floors
 from builder.sources.kind import Kind, wheel_tags
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.tags import Tag
 
     from builder.sources.client import Release
 
@@ -30,7 +31,9 @@ MOVES = {"3.14": ("cp314", "abi3"), "3.14t": ("cp314t",)}
 PURE = "pure"
 """Stands among the ABIs for a wheel that serves every Python."""
 
-_MINOR = 14
+_INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
+"""What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
+
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
 
@@ -205,9 +208,10 @@ def wheel_floors(release: Release) -> dict[str, str]:
         if platforms & {"any", "linux_x86_64"}:
             floor = floor or (0, 0)
         if floor is not None:
-            for abi in {
-                abi for tag in tags for abi in _abis_for_tag(tag.interpreter, tag.abi, tag.platform)
-            }:
+            abis: set[str] = set()
+            for tag in tags:
+                abis |= _abis_for_tag(tag)
+            for abi in abis:
                 found.setdefault(abi, []).append(floor)
     return {abi: _floor(min(found[abi])) for abi in (*ABIS, PURE) if abi in found}
 
@@ -216,29 +220,16 @@ def _floor(glibc: tuple[int, int]) -> str:
     return f"manylinux_{glibc[0]}_{glibc[1]}" if any(glibc) else _ANY_FLOOR
 
 
-def _abis_for_tag(interpreter: str, abi: str, platform: str) -> tuple[str, ...]:
+def _abis_for_tag(tag: Tag) -> set[str]:
     """Return which of the ABIs one tag serves."""
-    if abi == "none" and platform == "any":
-        return (PURE,) if interpreter.startswith("py3") else ()
-    if abi == "none":
-        return _abis_without_tag(interpreter)
-    minor = re.fullmatch(r"cp3(\d+)", interpreter)
-    if minor is None:
-        return ()
-    if abi == "abi3":
-        return ("abi3",) if int(minor[1]) <= _MINOR else ()
-    return ("cp315",) if abi in {"cp315", "cp315t"} else (abi,) if abi in ABIS else ()
+    if tag.platform == "any" and tag.interpreter.startswith("py"):
+        return {PURE} if accepts_tag(tag, "cp314") else set()
+    if tag.abi == "abi3":
+        return {"abi3"} if accepts_tag(tag, "cp314") else set()
+    if tag.abi == "abi3t":
+        return {"abi3t"} if accepts_tag(tag, "cp315t") else set()
 
-
-def _abis_without_tag(interpreter: str) -> tuple[str, ...]:
-    """A tag without an ABI: `py3` serves every Python, `py310` later ones too, `cp314` only its own (PEP 425)."""
-    match = re.fullmatch(r"(py|cp)3(\d*)", interpreter)
-    if match is None:
-        return ()
-    minor = int(match[2] or 0)
-    if match[1] == "cp":
-        return {14: ("cp314", "cp314t"), 15: ("cp315",)}.get(minor, ())
-    return tuple(abi for abi, own in (("cp314", 14), ("cp314t", 14), ("cp315", 15)) if minor <= own)
+    return {abi for abi, interpreter in _INTERPRETERS if accepts_tag(tag, interpreter)}
 
 
 def _outlook(

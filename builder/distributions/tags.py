@@ -1,8 +1,12 @@
-"""What a wheel's file name claims: interpreters, ABI, and the C library it is content with (PEP 425, 600)."""
+"""What a wheel's file name claims: interpreters, ABI, and the minimum glibc it declares (PEP 425, 600).
+
+Whether an interpreter takes a tag is asked of `packaging.tags` alone, as pip does.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
 
 _LEGACY_TAGS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_OLDEST_GLIBC_MINOR = 5  # of manylinux1: no tag names an older one (PEP 513)
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
 
 
@@ -28,6 +33,7 @@ def glibc_floors(filename: str) -> list[tuple[int, int]]:
             floors.add(legacy)
         elif (match := _MANYLINUX.fullmatch(tag.platform)) is not None:
             floors.add((int(match[1]), int(match[2])))
+
     return sorted(floors)
 
 
@@ -35,43 +41,67 @@ def floor_name(filename: str) -> str:
     """Return the oldest platform a wheel claims, as `manylinux_2_17`; `any` where it is pure."""
     floors = glibc_floors(filename)
     if floors:
-        return f"manylinux_{floors[0][0]}_{floors[0][1]}"
+        major, minor = floors[0]
+        return f"manylinux_{major}_{minor}"
+
     platforms = sorted(tag.platform for tag in parse_wheel_filename(filename)[3])
     return platforms[0]
 
 
 def runs_on(filename: str, base: Base) -> bool:
     """Return whether a wheel claims to run on a base."""
-    floors = glibc_floors(filename)
-    if floors:
-        return floors[0] <= base.glibc_version
-    return any(tag.platform in {"any", "linux_x86_64"} for tag in parse_wheel_filename(filename)[3])
+    platforms = {"any", *platforms_of_glibc(base.glibc_version)}
+    return any(tag.platform in platforms for tag in parse_wheel_filename(filename)[3])
 
 
 def accepts_wheel(filename: str, abi: str) -> bool:
-    """Return whether an interpreter of an ABI would take a wheel (PEP 425); the platform is not looked at.
+    """Return whether an interpreter of an ABI takes a wheel; which platform it is for is not looked at."""
+    return any(accepts_tag(tag, abi) for tag in parse_wheel_filename(filename)[3])
 
-    An `abi3` wheel serves every build with the GIL from its version on, and never a free-threaded one.
+
+def accepts_tag(tag: Tag, abi: str) -> bool:
+    """Return whether an interpreter of an ABI takes a tag, on a machine of the tag's platform.
+
+    An `abi3` tag serves every build with the GIL from its version on, and never a free-threaded one.
+
+    Args:
+        tag: of a wheel.
+        abi: such as `cp314t`; the interpreter need not be one of the farm's.
     """
-    free_threaded = abi.endswith("t")
-    return any(
-        tag.abi in {abi, "none"} or (tag.abi == "abi3" and not free_threaded)
-        for tag in parse_wheel_filename(filename)[3]
+    return (tag.interpreter, tag.abi, tag.platform == "any") in _accepted_tags(abi)
+
+
+@cache
+def _accepted_tags(abi: str) -> frozenset[tuple[str, str, bool]]:
+    """Return (interpreter, ABI, whether the platform is `any`) of each tag that an interpreter takes."""
+    one_platform = ["linux_x86_64"]  # stands for every platform: the others do not depend on it
+    return frozenset(
+        (tag.interpreter, tag.abi, tag.platform == "any") for tag in _iter_tags(abi, one_platform)
     )
 
 
 def supported_tags(abi: str, base: Base) -> tuple[Tag, ...]:
     """Return the tags that pip takes for an interpreter on a base, the most specific first (PEP 425, 600)."""
-    version = (3, int(abi.removeprefix("cp3").removesuffix("t")))
-    platforms = list(_platforms(base.glibc_version))
-    plain = f"cp3{version[1]}"
-    return (*cpython_tags(version, [abi], platforms), *compatible_tags(version, plain, platforms))
+    return tuple(_iter_tags(abi, list(platforms_of_glibc(base.glibc_version))))
 
 
-def _platforms(glibc: tuple[int, int]) -> Iterator[str]:
+def _iter_tags(abi: str, platforms: list[str]) -> Iterator[Tag]:
+    """Yield what an interpreter takes, in pip's order."""
+    interpreter = abi.removesuffix("t")
+    version = (3, int(interpreter.removeprefix("cp3")))
+
+    yield from cpython_tags(version, [abi], platforms)
+    yield from compatible_tags(version, interpreter, platforms)
+
+
+def platforms_of_glibc(glibc: tuple[int, int]) -> Iterator[str]:
+    """Yield the platform tags that a machine with a glibc takes, in pip's order: its own, then the newest manylinux."""
     aliases = {floor: name for name, floor in _LEGACY_TAGS.items()}
-    for minor in range(glibc[1], _LEGACY_TAGS["manylinux1"][1] - 1, -1):
-        yield f"manylinux_{glibc[0]}_{minor}_x86_64"
-        if alias := aliases.get((glibc[0], minor)):
-            yield f"{alias}_x86_64"
+    major, newest_minor = glibc
+
     yield "linux_x86_64"
+
+    for minor in range(newest_minor, _OLDEST_GLIBC_MINOR - 1, -1):
+        yield f"manylinux_{major}_{minor}_x86_64"
+        if alias := aliases.get((major, minor)):
+            yield f"{alias}_x86_64"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import PurePosixPath
 
 from builder import ROOT
 
 
 @cache
-def program_files(package: str) -> dict[str, bytes]:
+def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
     """Return the programs of a package of builder/inside/, by their paths in a container.
 
-    Containers start in the root folder, so `python -m inside.PACKAGE` finds them there.
+    Args:
+        package: its name.
+        folder: where `inside` goes. Containers start in the root folder: there, `python -m inside.PACKAGE` finds it.
     """
     inside = ROOT / "inside"
+    target = PurePosixPath(folder, "inside")
     paths = [inside / "__init__.py", *sorted((inside / package).glob("*.py"))]
 
-    return {f"/inside/{path.relative_to(inside)}": path.read_bytes() for path in paths}
+    return {str(target / path.relative_to(inside)): path.read_bytes() for path in paths}

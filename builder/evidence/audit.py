@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, JsonValue, Tag, model_validator
 
-from builder.evidence.base import ARRAY, Facts, Many, Model
+from builder.evidence.base import ARRAY, Facts, Many, Model, decode
 
 FaultKind = Literal[
     "unreadable", "bomb", "unsafe", "duplicate", "encrypted", "damaged", "metadata", "record"
 ]
-"""What is wrong with an archive: builder/inside/wheelfile.py finds them."""
+"""What is wrong with an archive: builder/inside/audit/wheelfile.py finds them."""
 
 Fault = Annotated[tuple[FaultKind, str, str], ARRAY]
 """What is wrong, where, and in what way."""
@@ -164,7 +164,7 @@ class AuditwheelReport(Model):
 
 
 class WheelFacts(Facts):
-    """What builder/inside/audit.py answers of one wheel."""
+    """What builder/inside/audit/ answers of one wheel."""
 
     faults: Many[Fault]
     """What is wrong with the archive, its metadata or RECORD."""
@@ -231,3 +231,12 @@ class AuditFacts(Facts):
 
     wheels: dict[str, WheelFacts]
     """By file name."""
+
+    @classmethod
+    def parse_wheels(cls, answer: bytes) -> Self:
+        """Return what builder/inside/audit/ answered, which is `wheels` alone.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check({"wheels": decode(answer)})

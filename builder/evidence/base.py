@@ -95,8 +95,9 @@ class Facts(Model):
     """What one job found out.
 
     Attributes:
-        schema_version: raised whenever a field is renamed, removed, or changes its meaning. It is stored beside the
-            facts (builder/evidence/kinds.py); evidence of a newer version than this farm knows counts as not recorded.
+        schema_version: raised by the first change of a field after a release, be it new, renamed, gone or of another
+            meaning: a farm reads no field that it does not know. It is stored beside the facts, and evidence of a newer
+            version than this farm knows counts as not recorded (builder/evidence/kinds.py).
     """
 
     schema_version: ClassVar[int] = 1

@@ -12,11 +12,13 @@ from builder.evidence.load import LoadFacts
 from builder.evidence.race import RaceFacts
 from builder.evidence.remedy import RemedyFacts
 from builder.evidence.speed import SpeedFacts
+from builder.store.job_ids import job_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.evidence.base import Facts
+    from builder.store.evidence import Evidence
 
 MODELS: Mapping[str, type[Facts]] = {
     "audit": AuditFacts,
@@ -29,6 +31,14 @@ MODELS: Mapping[str, type[Facts]] = {
     "speed": SpeedFacts,
 }
 """By the kind in a job's id."""
+
+
+def is_readable(evidence: Evidence) -> bool:
+    """Return whether this farm knows the version of recorded facts.
+
+    A newer farm may have recorded more than this one understands. Such evidence counts as not recorded.
+    """
+    return evidence.facts_version <= schema_version(job_kind(evidence.job))
 
 
 def schema_version(kind: str) -> int:

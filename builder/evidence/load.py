@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
-from builder.evidence.base import ARRAY, Facts, Many, Model
+from builder.evidence.base import ARRAY, Facts, Many, Model, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,8 +166,8 @@ class Condition(Ending):
         return {line.module: line.error for line in self.lines if line.error is not None}
 
 
-class LoadResult(Model):
-    """What builder/inside/load.py finds out about one wheel."""
+class WheelLoad(Model):
+    """What builder/inside/load/ finds out about one wheel."""
 
     install: str | None = None
     """What went wrong when it was installed."""
@@ -200,8 +200,8 @@ class LoadResult(Model):
     """The same in two subinterpreters with a GIL of their own, one after the other."""
 
 
-class LoadAnswer(LoadResult):
-    """One item of what builder/inside/load.py answers: the request's item, and what was found out."""
+class LoadAnswer(WheelLoad):
+    """One item of what builder/inside/load/ answers: the request's item, and what was found out."""
 
     abi: str
     """The ABI."""
@@ -216,7 +216,23 @@ class LoadAnswer(LoadResult):
     """Address of the index it was installed from."""
 
 
-class AbiLoad(LoadResult):
+class LoadAnswers(Facts):
+    """What builder/inside/load/ answers: an array."""
+
+    answers: Many[LoadAnswer]
+    """One for each item of the request, in its order."""
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Self:
+        """Return the array that the program answered.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check({"answers": decode(answer)})
+
+
+class AbiLoad(WheelLoad):
     """What loading the wheel for one ABI showed; nothing more is known where it was not tried."""
 
     wheel: str

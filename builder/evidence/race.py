@@ -16,6 +16,9 @@ Step = Annotated[tuple[str, str | None], ARRAY]
 Ran = Annotated[tuple[int, int], ARRAY]
 """How often a program showed what it is to show, and how often it ran."""
 
+SourceLine = Annotated[tuple[str, int, str], ARRAY]
+"""(path in the sdist, line, function): the last folder and file of what is not in it, 0 where the line is not known."""
+
 Sign = Literal["bare", "borrowed", "libc", "writable"]
 """What compiled code shows of how it was made for threads: judge/wheel/thread_signs.py."""
 
@@ -122,6 +125,9 @@ class Race(Model):
 
     lines: Many[str]
     """`FILE:LINE` of the two accesses, sorted."""
+
+    locations: Many[SourceLine] = ()
+    """The two accesses, the later first, or every place where locks are taken; empty in older evidence."""
 
     freed: bool
     """Whether one of them gives memory back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from builder.evidence.base import Facts, Many, Model
+from builder.evidence.race import SourceLine
 
 Seen = Literal["crash", "hang", "wrong", "race", "gil"]
 """What a run of a replay script showed; `gil` where the GIL was on."""
@@ -18,6 +19,9 @@ class ReplayRun(Model):
 
     races: Many[Many[str]]
     """The places of each race."""
+
+    locations: Many[Many[SourceLine]]
+    """The accesses of each race, in the same order."""
 
     signal: str
     """The signal that it died of; empty where it did not."""

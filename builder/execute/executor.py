@@ -233,10 +233,10 @@ class LocalExecutor:
             result = job.run(inputs, tools)
         except Interrupted:
             return None
-        except FarmError:
-            raise  # such as a full disk: nothing else could be recorded either
         except InfrastructureError as error:
             reason, code = str(error), error.code
+        except FarmError:
+            raise  # such as a full disk: nothing else could be recorded either
         except Exception as error:
             if self._stop.is_set():
                 return None

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder.errors import MergeError
+from builder.evidence.base import MalformedFactsError
+from builder.evidence.kinds import MODELS, schema_version
 from builder.finding_codes import FindingCode
 from builder.proxy.cache import IndexCache
 from builder.sources import Fault, Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256
 from builder.store.hashing import digest
+from builder.store.job_ids import job_kind
 
 if TYPE_CHECKING:
     from builder.config.matrix import Matrix
@@ -51,6 +54,7 @@ class _Evidence(_Strict):
     log: Annotated[str, AfterValidator(_check_log_path)]
     seconds: float
     asked: str = ""
+    facts_version: int = 1
 
 
 class _ShardRecord(_Strict):
@@ -139,6 +143,7 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
         found |= sources.found
         faults |= sources.faults
         for one in record.evidence:
+            _check_facts(one, wheelhouse)
             taken = Evidence(**{name: getattr(one, name) for name in _Evidence.model_fields})
             evidence[one.job] = taken
             store.put(taken)
@@ -157,6 +162,24 @@ def _read(wheelhouse: Path) -> _ShardRecord:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise MergeError(wheelhouse, f"{RECORD_FILE}: {where or 'it'}: {first['msg']}") from None
+
+
+def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
+    """Refuse facts that this farm does not understand: the judge takes nothing else."""
+    kind = job_kind(evidence.job)
+    if evidence.outcome is JobOutcome.UNDETERMINED or kind not in MODELS:
+        return
+
+    known = schema_version(kind)
+    if evidence.facts_version > known:
+        raise MergeError(
+            wheelhouse,
+            f"the facts of {evidence.job} are of version {evidence.facts_version}, and this farm knows {known}",
+        )
+    try:
+        MODELS[kind].check(evidence.facts)
+    except MalformedFactsError as error:
+        raise MergeError(wheelhouse, f"the facts of {evidence.job}: {error}") from None
 
 
 def _check_shards(records: Mapping[Path, _ShardRecord], matrix: Matrix) -> None:

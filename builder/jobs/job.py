@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from builder.evidence.kinds import is_readable
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ def recorded_lookup(store: Store) -> Callable[[Job, str], Evidence | None]:
 
 
 def _reread(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
-    return (
-        job.reread(found, store) if found is not None and isinstance(job, RereadableJob) else found
-    )
+    if found is None or not is_readable(found):
+        return None
+    if isinstance(job, RereadableJob):
+        return job.reread(found, store)
+
+    return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -13,24 +14,30 @@ from builder import ROOT
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
+from builder.evidence.base import Facts, MalformedFactsError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pydantic import JsonValue
+
     from builder.jobs.job import Tools
 
 CONTAINER_CODE = "code inside the container"
 """The setting of a job that is the programs of builder/inside/ it runs."""
 
-PROGRAMS_FOLDER = "/farm/programs"
-"""Where the package `inside` is put in containers: what they import it by, and nothing else."""
+STRESS_FOLDER = "/farm/programs"
+"""Where `inside` goes for programs that import the package under test, which sees no other name of this folder."""
 
 VERSIONS = ROOT / "jobs" / "program_versions.toml"
 """Which changes of programs changed no answer."""
 
 _REQUEST = "/farm/request.json"
+"""Where programs find what they are asked."""
+
+Answer = TypeVar("Answer", bound=Facts)
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -73,22 +80,104 @@ def programs_digest(package: str) -> str:
     return version.answers_like
 
 
-@cache
-def stress_programs() -> dict[str, str]:
-    """Return the modules of the package `inside.stress` by path, such as `inside/stress/race.py`: all go together."""
-    modules = [ROOT / "inside" / "__init__.py", *sorted((ROOT / "inside" / "stress").glob("*.py"))]
-    return {module.relative_to(ROOT).as_posix(): module.read_text() for module in modules}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program(Generic[Answer]):
+    """A program of builder/inside/ that reads a request and writes an answer, both JSON.
+
+    Attributes:
+        package: the package of builder/inside/ that goes into the container.
+        module: the program's module in it; empty where the package itself is the program.
+        answer: the model of what it answers.
+        activity: what it does, as an error begins: `looking for races`.
+        folder: where `inside` goes. In the root folder, where containers start, `python -m` finds it; anywhere else it
+            is out of the way of the package under test, and on PYTHONPATH.
+    """
+
+    package: str
+    module: str = ""
+    answer: type[Answer]
+    activity: str
+    folder: str = "/"
+
+    @property
+    def name(self) -> str:
+        """What `python -m` calls it."""
+        return ".".join(filter(None, ("inside", self.package, self.module)))
 
 
-@cache
-def stress_digest() -> str:
-    """Return a hash of `stress_programs`."""
-    return digest(stress_programs())
+def ask(
+    program: Program[Answer],
+    request: JsonValue,
+    *,
+    image: str,
+    python: str,
+    files: Mapping[str, bytes | Path],
+    limits: Limits,
+    tools: Tools,
+) -> Answer:
+    """Run a program in a container and return what it answers.
+
+    Args:
+        program: the program.
+        request: what it is asked.
+        image: what it runs in.
+        python: the interpreter that runs it.
+        files: what the request names, by absolute path.
+        limits: what it may use.
+        tools: of the job.
+
+    Raises:
+        InfrastructureError: it did not answer, or its answer is not what the model describes.
+        Interrupted: the farm was asked to stop.
+    """
+    output = f"/result/{program.module or program.package}.json"
+    command = [python, "-m", program.name, _REQUEST, output]
+    environment = {}
+    if program.folder != "/":
+        # -P: the container's working directory, its root, is not to be imported from.
+        command.insert(1, "-P")
+        environment["PYTHONPATH"] = program.folder
+
+    task = Task(
+        image=image,
+        command=command,
+        files={
+            **files,
+            **program_files(program.package, program.folder),
+            _REQUEST: json.dumps(request).encode(),
+        },
+        environment=environment,
+        collect=output,
+        limits=limits,
+    )
+    return read_answer(task, program.answer, program.activity, tools)
 
 
-def stress_files() -> dict[str, bytes]:
-    """Return the files of `stress_programs` by their absolute path in a container."""
-    return {f"{PROGRAMS_FOLDER}/{name}": text.encode() for name, text in stress_programs().items()}
+def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) -> Answer:
+    """Run a task and return the answer it leaves.
+
+    Args:
+        task: what to run; it leaves one file.
+        model: describes the answer.
+        activity: what the task does, as an error begins.
+        tools: of the job.
+
+    Raises:
+        InfrastructureError: it did not answer, or its answer is not what the model describes.
+        Interrupted: the farm was asked to stop.
+    """
+    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    if not ended.output:
+        why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
+        raise InfrastructureError(f"{activity} {why} (log: {tools.log})")
+
+    try:
+        return model.parse(next(iter(ended.output.values())))
+    except MalformedFactsError as error:
+        # Most likely the package overwrote the answer, so nothing it says counts.
+        raise InfrastructureError(
+            f"{activity}: the answer is not what it should be, {error} (log: {tools.log})"
+        ) from error
 
 
 def stress_task(
@@ -116,8 +205,12 @@ def stress_task(
         image=image,
         # -P: the container's working directory, its root, is not to be imported from.
         command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
-        files={**files, **stress_files(), _REQUEST: json.dumps(request).encode()},
-        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        files={
+            **files,
+            **program_files("stress", STRESS_FOLDER),
+            _REQUEST: json.dumps(request).encode(),
+        },
+        environment={"PYTHONPATH": STRESS_FOLDER},
         collect=output,
         limits=limits,
     )

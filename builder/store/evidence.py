@@ -24,7 +24,9 @@ class Evidence:
     Attributes:
         key: hash of everything that could change it.
         job: the job's id, such as `build:lxml@debian-12`.
-        facts: JSON data; each kind of job documents its own. Of what is undetermined, the finding's `code`.
+        facts: JSON data, which builder/evidence/ has a model of for each kind of job. Of what is undetermined, the
+            finding's `code`.
+        facts_version: version of that model; what was recorded before there were versions is of version 1.
         files: sha256 by file name.
         log: the job's log, relative to the wheelhouse, or empty.
         seconds: how long the job took.
@@ -36,6 +38,7 @@ class Evidence:
     outcome: JobOutcome = JobOutcome.DONE
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    facts_version: int = 1
     files: dict[str, str] = field(default_factory=dict)
     log: str = ""
     seconds: float = 0.0

@@ -38,7 +38,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evidence (
     key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
     facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL,
-    asked TEXT NOT NULL DEFAULT ''
+    asked TEXT NOT NULL DEFAULT '', facts_version INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
 CREATE TABLE IF NOT EXISTS resolutions (
@@ -65,8 +65,14 @@ CREATE TABLE IF NOT EXISTS verdicts (
 );
 """
 
+_LATER_COLUMNS = {
+    "asked": "TEXT NOT NULL DEFAULT ''",
+    "facts_version": "INTEGER NOT NULL DEFAULT 1",
+}
+"""Columns of `evidence` that the wheelhouse of an older farm lacks, in the order they came."""
+
 _NO_FILES = "{}"
-_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked"
+_COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked, facts_version"
 
 
 class Store(Publications, Retention):
@@ -86,8 +92,10 @@ class Store(Publications, Retention):
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
         with self._transaction() as database:
-            if "asked" not in {row[1] for row in database.execute("PRAGMA table_info(evidence)")}:
-                database.execute("ALTER TABLE evidence ADD COLUMN asked TEXT NOT NULL DEFAULT ''")
+            there = {row[1] for row in database.execute("PRAGMA table_info(evidence)")}
+            for column, kind in _LATER_COLUMNS.items():
+                if column not in there:
+                    database.execute(f"ALTER TABLE evidence ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Close the database."""
@@ -151,7 +159,7 @@ class Store(Publications, Retention):
         """
         with self._mutex:
             rows = self._database.execute(
-                "SELECT key, job, files, log, seconds FROM evidence"
+                "SELECT key, job, files, log, seconds, facts_version FROM evidence"
             ).fetchall()
         by_key = {row[0]: row for row in rows}
         there = self.all_files()
@@ -170,6 +178,7 @@ class Store(Publications, Retention):
                 files=files,
                 log=row[3],
                 seconds=row[4],
+                facts_version=row[5],
             )
 
         return lookup
@@ -187,12 +196,15 @@ class Store(Publications, Retention):
             json.dumps(evidence.files),
             evidence.log,
             evidence.seconds,
-            time.time(),
             evidence.asked,
+            evidence.facts_version,
+            time.time(),
         )
         with self._mutex, translate_disk_full(self.wheelhouse):
             self._database.execute(
-                "INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)", row
+                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) "  # noqa: S608 - a constant
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                row,
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
@@ -344,7 +356,7 @@ class _LazyFacts(Mapping[str, Any]):
 
 
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
-    key, job, outcome, reason, facts, files, log, seconds, asked = row
+    key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,
         job=job,
@@ -355,4 +367,5 @@ def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
         log=log,
         seconds=seconds,
         asked=asked,
+        facts_version=facts_version,
     )

@@ -14,7 +14,9 @@ FARM = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
     ("name", "verdicts"),
     [("local-sdist", ["compatible", "gil-required"]), ("patch", ["compatible", "unproven"])],
 )
-def test_a_local_example_is_built_and_judged(images: Workshop, workshop: Workshop, name: str, verdicts: list[str]):
+def test_a_local_example_is_built_and_judged(
+    images: Workshop, workshop: Workshop, name: str, verdicts: list[str]
+):
     assert images
     matrix = copy_example(name, workshop.root)
     matrix.write_text(FARM + matrix.read_text())  # one base is enough to see that it works

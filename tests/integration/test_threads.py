@@ -14,9 +14,10 @@ import pytest
 from builder.config import matrix
 from builder.config.effort import EffortLevel
 from builder.engine.client import Engine, Limits, Task
+from builder.engine.programs import program_files
 from builder.farm import run
 from builder.jobs.job import Tools
-from builder.jobs.programs import PROGRAMS_FOLDER, stress_files
+from builder.jobs.programs import STRESS_FOLDER
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
@@ -127,9 +128,9 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
         command=["/opt/python/cp314-cp314t/bin/python", "/farm/check.py"],
         files={
             "/farm/check.py": PREFLIGHT.encode(),
-            **stress_files(),
+            **program_files("stress", STRESS_FOLDER),
         },
-        environment={"PYTHONPATH": PROGRAMS_FOLDER},
+        environment={"PYTHONPATH": STRESS_FOLDER},
         collect="/result/answers.json",
         limits=Limits(memory_bytes=4 << 30, timeout_s=200),
     )

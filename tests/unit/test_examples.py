@@ -12,14 +12,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import catalog, matrix, plan, sources
-from builder.effort import EFFORTS, Level
+from builder import sources
+from builder.config import catalog, matrix
+from builder.config.effort import EFFORTS, EffortLevel
+from builder.config.matrix import Matrix, Package
+from builder.distributions.unpack import unpack
 from builder.host import IndexSettings
-from builder.matrix import Matrix, Package
+from builder.plan import graph
 from builder.sources import Source
-from builder.sources.index import Index
-from builder.store import Store
-from builder.unpack import unpack
+from builder.sources.client import Index
+from builder.store.store import Store
 from tests.examples import EXAMPLES, NAMES, SOURCES, copy_example
 
 SITUATIONS = {
@@ -34,18 +36,26 @@ SITUATIONS = {
 """By example, the keys of a package that it is there to show."""
 
 
-def planned(loaded: Matrix, patches: dict[str, tuple[str, ...]]) -> plan.Plan:
+def planned(loaded: Matrix, patches: dict[str, tuple[str, ...]]) -> graph.Plan:
     """Plan a matrix as if the index had version 1.0 of everything."""
     found = {
-        name: Source(name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0" * 64)
+        name: Source(
+            name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0" * 64
+        )
         for name in loaded.packages
     }
-    return plan.make(loaded, found, patches, catalog.load(), Package(), EFFORTS[Level.STANDARD])
+    return graph.make_plan(
+        loaded, found, patches, catalog.load(), Package(), EFFORTS[EffortLevel.STANDARD]
+    )
 
 
 def test_each_situation_has_an_example_and_a_line():
     assert sorted(SITUATIONS) == NAMES
-    lines = re.findall(r"^\| \[([\w-]+)\]\(([\w./-]+)\) \| .+ \|$", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    lines = re.findall(
+        r"^\| \[([\w-]+)\]\(([\w./-]+)\) \| .+ \|$",
+        (EXAMPLES / "README.md").read_text(),
+        re.MULTILINE,
+    )
     assert sorted(lines) == [(name, f"{name}/matrix.toml") for name in NAMES]
 
 
@@ -55,7 +65,8 @@ def test_it_loads_shows_its_keys_and_is_planned(name: str, tmp_path: Path):
     shown = {key for package in loaded.packages.values() for key in package.model_fields_set}
     assert shown == SITUATIONS[name]
     patches = {
-        package: tuple(read(loaded, path) for path in table.patches) for package, table in loaded.packages.items()
+        package: tuple(read(loaded, path) for path in table.patches)
+        for package, table in loaded.packages.items()
     }
     jobs = planned(loaded, patches).jobs
     for package in loaded.packages:
@@ -73,7 +84,9 @@ def test_a_local_example_is_resolved_without_an_index(name: str, tmp_path: Path)
     with contextlib.closing(Store(tmp_path / "wheelhouse")) as store:
         nowhere = Index(IndexSettings(url="http://index.invalid/simple/"), store)
         names = loaded.packages
-        answer = sources.resolve(loaded, store, nowhere, Version("3.14"), names=names, fresh_s=0, say=lambda _: None)
+        answer = sources.resolve(
+            loaded, store, nowhere, Version("3.14"), names=names, fresh_s=0, say=lambda _: None
+        )
         assert answer.faults == {}
         assert {source.kind for source in answer.found.values()} == {"local"}
         patches, faults = sources.read_patches(loaded, answer.found)
@@ -98,7 +111,10 @@ def test_the_matrix_of_the_dependency_file_has_its_pins():
     lines = (folder / "requirements.txt").read_text().splitlines()
     stated = [Requirement(line) for line in lines if line and not line.startswith("#")]
     pins = {str(canonicalize_name(one.name)): str(one.specifier) for one in stated}
-    taken = {name: package.version for name, package in matrix.load(folder / "matrix.toml").packages.items()}
+    taken = {
+        name: package.version
+        for name, package in matrix.load(folder / "matrix.toml").packages.items()
+    }
     assert taken
     assert taken.items() <= pins.items()
     assert pins.keys() - taken.keys() == {"requests", "yarl"}, (
@@ -112,5 +128,9 @@ def test_limits_and_bases_are_what_they_say():
     assert limits.packages["regex"].timeout_s == 300
     assert list(limits.packages["simplejson"].skip) == ["cp314t"]
     bases = matrix.load(EXAMPLES / "bases/matrix.toml")
-    assert (bases.bases, bases.build_on, bases.abis) == (("debian-13", "ubuntu-26.04"), ("debian-13",), ("cp314t",))
+    assert (bases.bases, bases.build_on, bases.abis) == (
+        ("debian-13", "ubuntu-26.04"),
+        ("debian-13",),
+        ("cp314t",),
+    )
     assert "gil-required" not in bases.farm.publish

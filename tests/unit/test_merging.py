@@ -167,6 +167,22 @@ def test_a_hostile_record_is_refused(
         merge.merge_shards(pair, matrix, store)
 
 
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"facts": {"abis": {"cp314": {"wheel": 1}}}}, "abis.cp314.wheel: expected a valid string"),
+        ({"facts_version": 2}, "the facts of build:foo@debian-12 are of version 2"),
+    ],
+)
+def test_facts_that_this_farm_does_not_understand_are_refused(
+    pair: list[Path], matrix: matrices.Matrix, store: Store, changed: dict[str, Any], fault: str
+):
+    evidence = json.loads((pair[0] / merge.RECORD_FILE).read_text())["evidence"]
+    edit(pair[0], evidence=[evidence[0] | changed])
+    with pytest.raises(MergeError, match=fault):
+        merge.merge_shards(pair, matrix, store)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
 def test_what_is_no_record_is_refused(
     pair: list[Path], matrix: matrices.Matrix, store: Store, text: str

@@ -9,7 +9,7 @@ import pytest
 
 from builder.jobs.build.build import Build
 from builder.jobs.build.log import rules_digest
-from builder.jobs.job import RereadableJob, get_recorded
+from builder.jobs.job import RereadableJob, get_recorded, recorded_lookup
 from builder.store.evidence import Evidence
 from builder.store.store import Store
 
@@ -88,3 +88,19 @@ def test_what_no_log_tells_stands(store: Store):
     )
     assert read(store)["abis"]["cp314"] == {"failure": OLD}
     assert get_recorded(BUILD, "unknown", store) is None
+
+
+def test_facts_of_a_newer_version_count_as_not_recorded(store: Store):
+    newer = Evidence(key="k", job=BUILD.id, facts={"wheels": []}, facts_version=2)
+    store.put(newer)
+
+    assert store.get("k") == newer, "they stay for the farm that wrote them"
+    assert get_recorded(BUILD, "k", store) is None
+    assert recorded_lookup(store)(BUILD, "k") is None
+
+
+def test_facts_of_a_known_version_are_recorded(store: Store):
+    store.put(Evidence(key="k", job=BUILD.id, facts=facts(1), facts_version=1))
+
+    assert get_recorded(BUILD, "k", store) is not None
+    assert recorded_lookup(store)(BUILD, "k") is not None

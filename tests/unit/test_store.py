@@ -49,6 +49,27 @@ def test_evidence_survives_the_process(store: Store, tmp_path: Path):
     again.close()
 
 
+def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
+    folder = tmp_path / "older"
+    Store(folder).close()
+    database = sqlite3.connect(folder / "store" / "ledger.sqlite", isolation_level=None)
+    for column in ("asked", "facts_version"):
+        database.execute(f"ALTER TABLE evidence DROP COLUMN {column}")
+    database.execute(
+        "INSERT INTO evidence VALUES ('k', 'j:x', 'done', '', '{}', '{}', '', 1.0, 2.0)"
+    )
+    database.close()
+
+    for _ in range(2):
+        store = Store(folder)
+        assert store.get("k") == Evidence(key="k", job="j:x", seconds=1.0, facts_version=1)
+        store.put(Evidence(key="n", job="j:y", asked="{}", facts_version=3))
+        newer = store.evidence_lookup()("n")
+        assert newer is not None
+        assert newer.facts_version == 3
+        store.close()
+
+
 def test_files_are_kept_by_content(store: Store, tmp_path: Path):
     source = tmp_path / "file"
     source.write_text("content")

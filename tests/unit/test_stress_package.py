@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from builder.engine.client import Limits
-from builder.jobs.programs import PROGRAMS_FOLDER, stress_files, stress_programs, stress_task
+from builder.engine.programs import program_files
+from builder.jobs.programs import STRESS_FOLDER, stress_task
 
-MODULES = sorted(Path(name).stem for name in stress_programs() if name.count("/") > 1)
+FILES = program_files("stress", STRESS_FOLDER)
+MODULES = sorted(Path(name).stem for name in FILES if "/stress/" in name)
 
 PLAY = """
 import json, sys
@@ -37,12 +39,12 @@ worker.close()
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs, as a container has it."""
     root = tmp_path_factory.mktemp("container")
-    for name, content in stress_files().items():
+    for name, content in FILES.items():
         path = root / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    return root / PROGRAMS_FOLDER.lstrip("/")
+    return root / STRESS_FOLDER.lstrip("/")
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,38 @@ def test_a_race_between_two_functions_of_the_package():
     assert report["text"].startswith("WARNING: ThreadSanitizer")
     assert reports.attribute(report, MODULES) == {
         "owner": "package", "places": ["bump (fast.c)", "peek (fast.c)"], "lines": ["src/fast.c:41", "src/fast.c:58"],
-        "freed": False, "lock_free": False,
+        "locations": [("src/fast.c", 41, "bump"), ("src/fast.c", 58, "peek")], "freed": False, "lock_free": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "location"),
+    [
+        (BUMP, ("src/fast.c", 41, "bump")),
+        (f"f(int) /tmp/project/fast-1.0/a/b/c.cc:7 (/opt/site/{OURS}+0x1)", ("a/b/c.cc", 7, "f")),
+        (
+            f"f /tmp/project/fast-1.0/build/../src/c.c:7:1 (/opt/site/{OURS}+0x1)",
+            ("src/c.c", 7, "f"),
+        ),
+        (f"f /usr/include/c++/12/bits/c.h:7:1 (/opt/site/{OURS}+0x1)", ("bits/c.h", 7, "f")),
+        (f"f <null> (/opt/site/{OURS}+0x1)", (OURS, 0, "f")),
+    ],
+)
+def test_where_an_access_is(frame: str, location: tuple[str, int, str]):
+    attribution = only(race((frame, CALL), (PEEK,)))
+    assert attribution["locations"] == [location, ("src/fast.c", 58, "peek")]
+
+
+def test_each_line_keeps_its_function():
+    """Places and lines are sorted apart: `a` is in line 9, `b` in line 2."""
+    frames = [
+        f"{name} /tmp/project/fast-1.0/fast.c:{line}:1 (/opt/site/{OURS}+0x1)"
+        for name, line in (("b", 2), ("a", 9))
+    ]
+    attribution = only(race((frames[0],), (frames[1],)))
+    assert attribution["places"] == ["a (fast.c)", "b (fast.c)"]
+    assert attribution["lines"] == ["fast-1.0/fast.c:2", "fast-1.0/fast.c:9"]
+    assert attribution["locations"] == [("fast.c", 2, "b"), ("fast.c", 9, "a")]
 
 
 def test_whose_a_race_is():
@@ -144,6 +174,7 @@ def test_locks_taken_in_two_orders():
     told = only(report)
     assert told["owner"] == "package"
     assert told["places"] == ["give (locks.c)", "take (locks.c)"]
+    assert told["locations"] == [("src/locks.c", 9, "take"), ("src/locks.c", 19, "give")]
     assert only(report.replace(OURS, "_other.so"))["owner"] == "interpreter"
 
 

@@ -10,8 +10,8 @@ import pytest
 from builder.inside.stress.reproducer import Prover
 from builder.inside.stress.runner import Interpreter, Run, Scenario
 
-NOTHING = Run(frozenset(), frozenset(), "")
-CRASH = Run(frozenset({"crash"}), frozenset(), "", "SIGSEGV")
+NOTHING = Run(frozenset(), {}, "")
+CRASH = Run(frozenset({"crash"}), {}, "", "SIGSEGV")
 
 
 class MadeUp(Prover):

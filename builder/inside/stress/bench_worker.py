@@ -34,16 +34,12 @@ Run = Callable[[Any, int], None]
 Make = Callable[[], Any]
 
 _CAN_DO_WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-_PATIENCE_S = (
-    1.0  # for the sixteen calls of a trial, of which the slowest that is measured takes 1.5 ms
-)
+_PATIENCE_S = 1.0  # for the 16 calls of a trial; the slowest call that is measured takes 1.5 ms
 _LONGEST_ERROR = 200  # characters
 
 # How long a call takes that does nothing, and what is too near to it: docs/decisions/0012-speed-alone.md.
 _EMPTY_COUNT = 8000  # calls of a measurement
-_EMPTY_REPEATS = (
-    5  # the least of them counts: whatever else the machine does only adds to the others
-)
+_EMPTY_REPEATS = 5  # the least counts: whatever else the machine does only adds to the others
 _SHORTEST = 3.0  # times an empty call: what is shorter cannot be told from nothing
 _SURELY_LONG = 30.0  # times an empty call: one look is enough, however noisy the machine
 

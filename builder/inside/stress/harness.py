@@ -79,9 +79,8 @@ def run_rounds(
         if expected is not None:
             state = observe(observers, subject)
             if state != expected:
-                text = (
-                    f"afterwards the subject shows {state}, after the same calls alone {expected}"
-                )
+                text = f"afterwards the subject shows {state}, "
+                text += f"after the same calls alone {expected}"
                 wrong[text[:600]] = None
         del subject  # before the next one is made
 

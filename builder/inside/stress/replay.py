@@ -5,7 +5,7 @@ Usage: python -m inside.stress.replay REQUEST.json OUTPUT.json
 The request has `python` (what runs it), `plain_python` (what installs), `race` (whether it is the sanitizer's), `name`,
 `requirement`, `wheels` (a folder), `race_wheel` (or null), `script` and `times`.
 
-Facts: `install`, `runs`, each with `what`, `races` (places), `signal` and `output`.
+Facts: `install`, `runs`, each with `what`, `races` (places), their `locations`, `signal` and `output`.
 """
 
 import json
@@ -52,11 +52,13 @@ def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:
     for number in range(request["times"]):
         run = runner.run_script(interpreter, request["script"], native)
         what = sorted(run.what)
+        races = sorted(run.races)
         print(f"run {number + 1}: {', '.join(what) or 'nothing'}", flush=True)
         runs.append(
             {
                 "what": what,
-                "races": sorted(run.races),
+                "races": races,
+                "locations": [run.races[places] for places in races],
                 "signal": run.signal,
                 "output": run.output[-_KEPT_OUTPUT:],
             }

@@ -1,5 +1,6 @@
 """What ThreadSanitizer prints -> races, each with the places it is between."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ _ACCESS = re.compile(
 )
 _FRAME = re.compile(r"^    #\d+ (.+?) (\S+|<null>) \((.+?)\+0x[0-9a-f]+\)")
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
+_SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
 _FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
 _GENERATED = (
@@ -57,6 +59,10 @@ class Report(TypedDict):
     text: str
 
 
+Location = tuple[str, int, str]
+"""Path in the sdist (else the last folder and file), line (0 where it is not known) and function of a frame."""
+
+
 class Attribution(TypedDict):
     """Whose race a report is.
 
@@ -64,6 +70,7 @@ class Attribution(TypedDict):
         owner: package, generator or interpreter.
         places: the functions that race, sorted: of the nearest frame of the package in each stack, else of the top one.
         lines: where in them, sorted.
+        locations: which line is in which function, the later access first.
         freed: whether one access gives memory back.
         lock_free: whether one access is an atomic operation that the package itself wrote.
     """
@@ -71,6 +78,7 @@ class Attribution(TypedDict):
     owner: str
     places: list[str]
     lines: list[str]
+    locations: list[Location]
     freed: bool
     lock_free: bool
 
@@ -122,26 +130,29 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
         modules: file names of the package's extension modules.
     """
     stacks = report["stacks"][:2]  # a race is between two; further ones tell of the memory
-    places: list[str] = []
-    lines: list[str] = []
+    culprits: list[Frame] = []
     owners: set[str] = set()
     for stack in stacks:
         frame, owner = _find_culprit(stack, modules)
-        places.append(_name_place(frame))
-        lines.append(_name_line(frame))
+        culprits.append(frame)
         owners.add(owner)
 
+    lines = {_name_line(frame) for frame in culprits}
     if "mutex" in report["kind"] or "lock" in report["kind"]:
         # Locks in two orders: every place where the package takes one is part of it.
-        own_places = _find_own_places(report["stacks"], modules)
-        if own_places:
-            places = sorted(own_places)
+        own_frames = _find_own_frames(report["stacks"], modules)
+        if own_frames:
+            culprits = own_frames
             owners = {"package"}
+
+    places = {_name_place(frame) for frame in culprits}
+    locations = dict.fromkeys(_locate(frame) for frame in culprits)
 
     return {
         "owner": _choose_owner(owners),
-        "places": sorted(set(places)),
-        "lines": sorted(set(lines)),
+        "places": sorted(places),
+        "lines": sorted(lines),
+        "locations": list(locations),
         "freed": _frees_memory(report),
         "lock_free": any(_is_own_atomic(stack, modules) for stack in stacks),
     }
@@ -168,14 +179,14 @@ def _choose_owner(owners: set[str]) -> str:
     return "interpreter"
 
 
-def _find_own_places(stacks: list[Stack], modules: set[str]) -> set[str]:
-    places = set()
+def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
+    frames = []
     for stack in stacks:
         for frame in stack["frames"]:
             if frame["module"] in modules:
-                places.add(_name_place(frame))
+                frames.append(frame)
 
-    return places
+    return frames
 
 
 def _frees_memory(report: Report) -> bool:
@@ -211,12 +222,31 @@ def _name_line(frame: Frame) -> str:
 
 def _name_place(frame: Frame) -> str:
     """Return a frame's function and file: lines move from release to release, and one fault has many."""
-    file = frame["module"]
-    if frame["place"] != "<null>":
-        path = _name_line(frame).partition(":")[0]
-        file = path.rpartition("/")[2]
+    path, _, function = _locate(frame)
+    file = path.rpartition("/")[2]
 
+    return f"{function} ({file})"
+
+
+def _locate(frame: Frame) -> Location:
+    """Return where a frame is; without debug information only its module is known."""
     named = frame["function"].replace("(anonymous namespace)::", "")
     function = named.partition("(")[0]  # without its parameters
 
-    return f"{function} ({file})"
+    if frame["place"] == "<null>":
+        return frame["module"], 0, function
+
+    path, _, line_and_column = frame["place"].partition(":")
+    line = line_and_column.partition(":")[0]
+
+    return _shorten_path(path), int(line) if line.isdecimal() else 0, function
+
+
+def _shorten_path(path: str) -> str:
+    """Return the path of a source file in the sdist; of what is not in it, the last folder and file."""
+    path = posixpath.normpath(path)  # who compiles in a folder of its own leaves `build/../src`
+    in_sdist = _SDIST_FOLDER.sub("", path)
+    if in_sdist != path:
+        return in_sdist
+
+    return _FOLDERS_ABOVE.sub("", path)

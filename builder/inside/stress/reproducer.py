@@ -7,9 +7,7 @@ from typing import Any
 from . import script
 from .runner import Interpreter, Run, Scenario, run_script
 
-_MOST_ATTEMPTS = (
-    10  # to make a scenario smaller; each is a process of up to the interpreter's patience
-)
+_MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
 
 Sign = Callable[[Run], bool]
 """Tells whether a run showed what is looked for."""

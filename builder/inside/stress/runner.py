@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +30,7 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
 # Times that are not derived from anything were not measured: they are long beside what they wait for, and short beside
 # the time a package has.
 _POLL_S = 0.05  # how often a process is looked at
-_STALL_S = (
-    3.0  # learn.py interrupts a call after a tenth of that; what goes on cannot be interrupted
-)
+_STALL_S = 3.0  # learn.py interrupts a call after a tenth of that; what goes on cannot be
 _LEARN_LEAST_S = 2.0  # less than this is not worth an attempt to learn
 _LEARN_EXTRA_S = 10.0  # to import the distribution, beside calling it
 _GROUP_LEAST_S = 3.0  # for a group of scenarios, though its share of the time is less
@@ -47,15 +46,11 @@ _IDLE_SHARE = 0.15
 
 _MOST_ENDS = 25  # calls that end the process while learning: each costs an attempt
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
-_KEPT_REPORT = (
-    6000  # characters of a report that go into the evidence: both stacks of an access, and more
-)
+_KEPT_REPORT = 6000  # characters of a report that go into the evidence: both stacks, and more
 _KEPT_OUTPUT = 8000  # characters of what a script printed, and of what a sanitizer said of it
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
-_TAIL_LINES, _STACK_LINES = (
-    160,
-    80,
-)  # the fault handler writes last; the first threads of its dump are kept
+_TAIL_LINES = 160  # of the output: the fault handler writes last
+_STACK_LINES = 80  # of these, the first ones
 
 _ITERATIONS_DIVISOR = 3  # a sanitizer takes ten times as long, and sees a race that happened once
 _LEAST_ITERATIONS = 10
@@ -165,7 +160,7 @@ class PlayResult:
 
     events: list[Event] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
-    errors: dict[str, int] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     gil: bool = False
     late: int = 0
@@ -404,8 +399,7 @@ class Player:
         result.ended.append(line["end"])
         result.gil |= line["gil"]
         result.seconds[line["end"]] = line["seconds"]
-        for error, count in line["errors"].items():
-            result.errors[error] = result.errors.get(error, 0) + count
+        result.errors.update(line["errors"])  # a counter adds
 
         if line["wrong"]:
             sentences = line["wrong"][:_KEPT_SENTENCES]
@@ -560,13 +554,13 @@ class Run:
 
     Attributes:
         what: what was seen: crash, hang, wrong, race; and `gil` where the GIL was on.
-        races: places of the races, as sorted texts.
+        races: places of the races, as sorted texts, and their locations.
         output: what it printed.
         signal: the name of the signal it crashed by, or nothing.
     """
 
     what: frozenset[str]
-    races: frozenset[tuple[str, ...]]
+    races: dict[tuple[str, ...], list[reports.Location]]
     output: str
     signal: str = ""
 
@@ -627,15 +621,15 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.poll() is not None
 
 
-def _find_own_races(text: str, modules: set[str]) -> frozenset[tuple[str, ...]]:
-    """Return the places of the races that are the package's own."""
-    races = set()
+def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
+    """Return the races that are the package's own, by their places; of those at the same places, the first."""
+    races: dict[tuple[str, ...], list[reports.Location]] = {}
     for report in reports.parse(text):
         attribution = reports.attribute(report, modules)
         if attribution["owner"] == "package":
-            races.add(tuple(attribution["places"]))
+            races.setdefault(tuple(attribution["places"]), attribution["locations"])
 
-    return frozenset(races)
+    return races
 
 
 def _name_fault(returncode: int) -> str:

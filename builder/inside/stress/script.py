@@ -215,9 +215,9 @@ def _render_values(body: str) -> str:
 
 def _render_harness() -> str:
     constants = [
-        f"TICK_S = {harness.TICK_S}",
-        f"LOOK_EVERY = {harness.LOOK_EVERY}",
-        f"LONGEST_TEXT = {harness.LONGEST_TEXT}",
+        f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
+        f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
+        f"LONGEST_TEXT = {harness.LONGEST_TEXT}  # characters of a value that is compared",
     ]
     sources = "\n\n".join(inspect.getsource(function) for function in _HARNESS)
     return "\n".join(constants) + "\n\n\n" + sources
@@ -225,8 +225,8 @@ def _render_harness() -> str:
 
 def _render_immortal() -> str:
     constants = [
-        f"WITHOUT_GIL = {immortal.WITHOUT_GIL}",
-        f"LOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}",
+        f"WITHOUT_GIL = {immortal.WITHOUT_GIL}  # bytes of an object's head where there is no GIL",
+        f"LOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}  # where its two counts of references are",
     ]
     sources = [
         inspect.getsource(immortal.make_immortal),

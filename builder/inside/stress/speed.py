@@ -42,9 +42,7 @@ _MEASURED = 8  # calls: a throughput has a least, a median and a greatest
 _TRIED = 24  # calls, until so many of them can be measured
 _ROUNDS = 8  # a figure is the median of so many ratios
 _SLICE_S = 0.012  # of a measurement on one thread: eight rounds of everything take about the 4 s a package has
-_SLOWEST_S = (
-    _SLICE_S / UNROLLED
-)  # a call that takes longer cannot be made UNROLLED times in a slice
+_SLOWEST_S = _SLICE_S / UNROLLED  # a longer call cannot be made UNROLLED times in a slice
 _TRYING_SHARE = 1 / 3  # of the time, for finding out what can be measured
 
 _STEP = 4  # how often a call is made grows by this until it takes long enough to be timed
@@ -54,9 +52,7 @@ _UNEVEN_REPEATS = 3  # the least of them counts
 
 _BEGIN_S = 20.0  # to start an interpreter and import the distribution
 _PATIENCE_S = 3.0  # for an answer, which takes a slice, or a trial of up to 1 s
-_MOST_ENDS = (
-    2  # of a process: each costs another import; after one more, this interpreter is asked nothing
-)
+_MOST_ENDS = 2  # of a process: each costs another import; after one more, it is asked nothing
 
 Call = dict[str, Any]
 

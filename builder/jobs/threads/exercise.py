@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from builder.engine.client import Limits
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, run_json_task, stress_digest, stress_task
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.threads.race import PLAN_FILE
 from builder.jobs.wheels import required_wheels, wheel_for_abi
@@ -63,7 +63,7 @@ class Exercise:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: (stress_digest(), test_wheels.FETCH_SCRIPT),
+            CONTAINER_CODE: (programs_digest("stress"), test_wheels.FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
             "effort": self.effort.record(),
             "own tests": self.tests.model_dump(),

@@ -20,7 +20,7 @@ from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, 
 from builder.jobs.images.packages import packages_image_id
 from builder.jobs.images.proxy import INDEX_IMAGE
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, run_json_task, stress_digest, stress_task
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.judge.wheel import thread_signs
@@ -100,7 +100,7 @@ class Race:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: (stress_digest(), _COMPILE_SCRIPT, test_wheels.FETCH_SCRIPT),
+            CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, test_wheels.FETCH_SCRIPT),
             "sdist": self.build.sdist_sha256,
             "patches": self.build.patches,
             "flags": (self.build.environment, self.build.config_settings),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, run_json_task, stress_digest, stress_task
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
 
@@ -60,7 +60,7 @@ class Speed:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result beside its inputs, by a name that a person understands."""
         return {
-            CONTAINER_CODE: stress_digest(),
+            CONTAINER_CODE: programs_digest("stress"),
             "effort": self.seconds,
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "pure wheels": [wheel.sha256 for wheel in self.pure],

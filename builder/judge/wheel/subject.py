@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from builder.distributions.tags import glibc_floors, runs_on
+from builder.distributions.tags import accepts_tag, glibc_floors, runs_on
 from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
@@ -89,24 +89,8 @@ class Subject:
     @property
     def abis(self) -> tuple[str, ...]:
         """The interpreters the farm knows that would take it."""
-        return tuple(
-            abi
-            for abi in self.interfaces.exports
-            if any(_accepts_tag(abi, tag) for tag in self.tags)
-        )
-
-
-def _accepts_tag(abi: str, tag: Tag) -> bool:
-    """Return whether an interpreter of an ABI takes a wheel with a tag (PEP 425)."""
-    minor = int(abi.removeprefix("cp3").removesuffix("t"))
-    interpreter = re.fullmatch(r"(?:cp|py)3(\d*)", tag.interpreter)
-    if interpreter is None:
-        return False
-    if tag.abi == "abi3":
-        return not abi.endswith("t") and int(interpreter[1] or 0) <= minor
-    return tag.abi == abi or (
-        tag.abi == "none" and (not interpreter[1] or int(interpreter[1]) <= minor)
-    )
+        known = self.interfaces.exports
+        return tuple(abi for abi in known if any(accepts_tag(tag, abi) for tag in self.tags))
 
 
 def group_finding(

@@ -1,0 +1,135 @@
+"""The commands about the index that a run published: `wheelfarm serve`, `rollback` and `publish`."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
+from builder.cli.output import error_console, print_json, print_line
+from builder.cli.signals import stop_on_signals
+from builder.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from builder.index.snapshots import Snapshot
+    from builder.index.upload import UploadResult
+
+SERVE_EXAMPLES = "Example: [bold]wheelfarm serve --port 8080[/bold]"
+ROLLBACK_EXAMPLES = (
+    "Examples: [bold]wheelfarm rollback --list[/bold] · [bold]wheelfarm rollback 3f2a[/bold]"
+)
+PUBLISH_EXAMPLES = "Example: [bold]wheelfarm publish internal[/bold] (a repository of ~/.pypirc)"
+
+
+def serve(
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", help="Port to listen on; 0 for any free port.")
+    ] = 8314,
+) -> None:
+    """Serve the index and the report over HTTP, read-only.
+
+    Only this machine reaches it, unless --host says otherwise.
+    """
+    from builder.index import serve as server
+
+    server.serve(wheelhouse.resolve(), host, port)
+
+
+def rollback(
+    snapshot: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SNAPSHOT]",
+            help="Id of a snapshot, or the beginning of one.",
+            show_default="the one before the current",
+        ),
+    ] = "",
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    listing: Annotated[
+        bool, typer.Option("--list", help="List the snapshots and change nothing.")
+    ] = False,
+) -> None:
+    """Return the index to an earlier snapshot.
+
+    Verdicts and report stay as they are; the next run publishes the index again.
+    """
+    from builder import index
+    from builder.store.store import Store
+
+    with closing(Store(wheelhouse)) as store:
+        if listing:
+            for known in index.list_snapshots(store):
+                print_line(_describe_snapshot(known))
+            return
+
+        with store.lock():
+            published = index.rollback(store, snapshot)
+
+    print_line(f"the index holds snapshot {published.snapshot}")
+
+
+def _describe_snapshot(snapshot: Snapshot) -> str:
+    published_at = datetime.datetime.fromtimestamp(snapshot.published_at, datetime.UTC)
+    mark = "*" if snapshot.is_current else " "
+    time = published_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{mark} {snapshot.id}  {time}  {snapshot.projects} projects"
+
+
+def publish(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="Upload URL, or a repository name from ~/.pypirc."),
+    ],
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    as_json: JsonOption = False,
+) -> None:
+    """Upload the wheels of `simple/` to another package index.
+
+    Files that the index already has are not sent again. Ends with 1 if the index refused a file.
+    Credentials are read where twine reads them: TWINE_USERNAME and TWINE_PASSWORD, ~/.pypirc, the keyring.
+    """
+    from builder.index import upload
+    from builder.store.store import Store
+
+    stop = stop_on_signals(error_console)
+    to = upload.find_target(target)
+    with (
+        closing(Store(wheelhouse)) as store,
+        store.lock(),
+        error_console.status("uploading") as status,
+    ):
+        uploads = upload.upload(store, to, status.update, stop)
+
+    if as_json:
+        files = [one.record() for one in uploads]
+        print_json({"schema_version": 1, "target": to.url, "files": files})
+    else:
+        _print_uploads(to.url, uploads)
+
+    has_refusal = any(one.outcome is upload.UploadOutcome.REFUSED for one in uploads)
+    raise typer.Exit(ExitCode.FAULTS if has_refusal else ExitCode.ADMISSIBLE)
+
+
+def _print_uploads(url: str, uploads: Sequence[UploadResult]) -> None:
+    """Print a line for each file that was sent or refused, and how many of each there are."""
+    from builder.index.upload import UploadOutcome
+
+    for file in uploads:
+        if file.outcome is UploadOutcome.PRESENT:
+            continue
+        detail = f": {file.detail}" if file.detail else ""
+        print_line(f"{file.outcome.value:7}  {file.filename}{detail}")
+
+    counts = Counter(file.outcome for file in uploads)
+    summary = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in UploadOutcome)
+    print_line(f"{url}: {summary}")

@@ -1,0 +1,101 @@
+"""The commands of a scheduled CI job: `wheelfarm nightly` and `wheelfarm merge`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.cli.options import (
+    MATRIX,
+    WHEELHOUSE,
+    EffortOption,
+    MatrixOption,
+    WheelhouseOption,
+)
+from builder.cli.output import error_console
+from builder.cli.signals import stop_on_signals
+from builder.config.effort import EffortLevel
+
+if TYPE_CHECKING:
+    from builder.report.document import Document
+
+NIGHTLY_EXAMPLES = "Example: [bold]wheelfarm nightly --effort standard[/bold]"
+MERGE_EXAMPLES = "Example: [bold]wheelfarm merge shards/shard-*[/bold]"
+
+
+def nightly(
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    effort: EffortOption = EffortLevel.QUICK,
+) -> None:
+    """Query new releases, run what changed, publish the index, and print the differences to the last run.
+
+    Ends with 1 if a verdict got worse, with 3 if one became undetermined, with 0 otherwise.
+    """
+    from builder.config import matrix as matrices
+    from builder.farm import run
+    from builder.report import document
+    from builder.report.terminal import progress
+    from builder.store.store import Store
+
+    stop = stop_on_signals(error_console)
+    loaded = matrices.load(matrix)
+    request = run.RunRequest(max_age_s=0.0, effort=effort)
+    with (
+        closing(Store(wheelhouse)) as store,
+        store.lock(),
+        progress.make_observer(error_console) as observer,
+    ):
+        before = document.read(store.wheelhouse)
+        run.run(loaded, store, request, observer, stop)
+
+    _report_changes(before, wheelhouse)
+
+
+def merge(
+    wheelhouses: Annotated[
+        list[Path],
+        typer.Argument(metavar="SHARD...", help="Wheelhouses of all the shards of one run."),
+    ],
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+) -> None:
+    """Merge the wheelhouses of `run --shard`, publish the index, and print the differences to the last run.
+
+    Builds nothing. Exit codes are those of `nightly`.
+    """
+    from builder.config import matrix as matrices
+    from builder.farm import run
+    from builder.report import document
+    from builder.report.terminal import progress
+    from builder.store.store import Store
+
+    loaded = matrices.load(matrix)
+    with (
+        closing(Store(wheelhouse)) as store,
+        store.lock(),
+        progress.make_observer(error_console) as observer,
+    ):
+        before = document.read(store.wheelhouse)
+        run.merge(loaded, store, wheelhouses, observer)
+
+    _report_changes(before, wheelhouse)
+
+
+def _report_changes(before: Document | None, wheelhouse: Path) -> None:
+    """Print the differences to the last run, keep them as report/night.md, and exit with their code."""
+    from builder.report import document
+    from builder.report.formats import night
+    from builder.store.files import replace_text
+
+    after = document.read(wheelhouse)
+    assert after is not None, "a whole run leaves verdicts.json"
+
+    changes = night.compare_documents(before, after)
+    text = night.render(changes, after)
+    replace_text(wheelhouse / "report/night.md", text)
+    typer.echo(text, nl=False)
+    raise typer.Exit(night.exit_code(changes))

@@ -1,0 +1,224 @@
+"""The commands `wheelfarm run` and `wheelfarm plan`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from builder.cli.options import (
+    MATRIX,
+    WHEELHOUSE,
+    EffortOption,
+    JsonOption,
+    MatrixOption,
+    OnlyOption,
+    RefreshOption,
+    WheelhouseOption,
+)
+from builder.cli.output import console, error_console, print_line
+from builder.cli.signals import stop_on_signals
+from builder.config.effort import EffortLevel
+from builder.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from builder.config.matrix import Matrix
+    from builder.farm.run import RunRequest, RunResult
+    from builder.plan.shards import Shard
+    from builder.sources import Sources
+
+RUN_EXAMPLES = (
+    "Examples: [bold]wheelfarm run[/bold] · [bold]wheelfarm run --only lxml --effort deep[/bold] · "
+    "[bold]wheelfarm run --shard 2/4[/bold]"
+)
+PLAN_EXAMPLES = (
+    "Examples: [bold]wheelfarm plan[/bold] · [bold]wheelfarm plan --shards 4 --json[/bold]"
+)
+
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    only: OnlyOption = None,
+    refresh: RefreshOption = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ignore recorded results and run the jobs again.")
+    ] = False,
+    locked: Annotated[
+        bool,
+        typer.Option("--locked", help="Rebuild offline from the files recorded by an earlier run."),
+    ] = False,
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            metavar="K/N",
+            help="Only part K of N of the matrix; `merge` joins the parts.",
+        ),
+    ] = "",
+    effort: EffortOption = EffortLevel.QUICK,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, audit, import and judge the packages of a matrix, and publish the index.
+
+    Results of earlier runs are reused. Ctrl-C stops a run; the next one resumes it.
+    A shard publishes nothing and ends with 0 whatever its verdicts are: `wheelfarm merge` judges them.
+    """
+    from builder.config import matrix as matrices
+    from builder.farm import run as farm
+    from builder.report.terminal import progress
+    from builder.store.store import Store
+
+    part = parse_shard_option(shard)
+    loaded = matrices.load(matrix)
+    default_age_s = farm.INDEX_MAX_AGE_S if part is None else farm.SHARD_INDEX_MAX_AGE_S
+    request = farm.RunRequest(
+        only=only or (),
+        again=again,
+        max_age_s=0.0 if refresh else default_age_s,
+        shard=part,
+        effort=effort,
+        locked=locked,
+    )
+
+    stop = stop_on_signals(error_console)
+    store = Store(wheelhouse)
+    progress_console = error_console if as_json else console
+    with store.lock(), progress.make_observer(progress_console) as observer:
+        result = farm.run(loaded, store, request, observer, stop)
+
+    if as_json:
+        _print_document(result, loaded, wheelhouse)
+    else:
+        _print_result(result, loaded, wheelhouse, observer.times.seconds, request)
+
+    if part is not None:
+        raise typer.Exit(ExitCode.ADMISSIBLE)
+    raise typer.Exit(farm.exit_code(result.verdicts))
+
+
+def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None:
+    """Print verdicts.json, or what it would be of a run of a part."""
+    from builder.report import document
+
+    if result.unchanged_run is not None:
+        typer.echo((wheelhouse / "verdicts.json").read_text(), nl=False)
+        return
+
+    typer.echo(document.make_document(result.judged, matrix).model_dump_json(indent=1))
+
+
+def _print_result(
+    result: RunResult,
+    matrix: Matrix,
+    wheelhouse: Path,
+    thread_seconds: Mapping[str, float],
+    request: RunRequest,
+) -> None:
+    """Print the table of verdicts and what to do, as of this run or of the last one if nothing changed."""
+    from builder.report import document
+    from builder.report.terminal import verdicts
+
+    unchanged = result.unchanged_run
+    if unchanged is None:
+        verdicts.print_verdicts(
+            console,
+            document.make_document(result.judged, matrix),
+            verdicts.collect_remedies(result.judged),
+            wheelhouse,
+            thread_seconds,
+            whole=request.is_whole_matrix,
+        )
+        return
+
+    fits_a_table = sum(unchanged.verdicts.values()) <= verdicts.MAX_ROWS
+    verdicts.print_unchanged(
+        console,
+        document.read(wheelhouse) if fits_a_table else None,
+        wheelhouse,
+        run=unchanged.run,
+        jobs=unchanged.jobs,
+        verdicts=unchanged.verdicts,
+    )
+
+
+def plan(
+    matrix: MatrixOption = MATRIX,
+    wheelhouse: WheelhouseOption = WHEELHOUSE,
+    only: OnlyOption = None,
+    refresh: RefreshOption = False,
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            min=1,
+            max=256,
+            help="Split the matrix into N parts for `run --shard`.",
+        ),
+    ] = 1,
+    effort: EffortOption = EffortLevel.QUICK,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what `run` would do, which input changed, and how long it should take.
+
+    Reads the package index; starts no job.
+    """
+    from builder.config import matrix as matrices
+    from builder.farm import run as farm
+    from builder.report.terminal import plan as report
+    from builder.report.terminal import progress
+    from builder.store.store import Store
+
+    loaded = matrices.load(matrix)
+    max_age_s = 0.0 if refresh else farm.INDEX_MAX_AGE_S
+    request = farm.RunRequest(only=only or (), max_age_s=max_age_s, effort=effort)
+    store = Store(wheelhouse)
+    with progress.make_observer(error_console) as observer:
+        planned = farm.forecast_run(loaded, store, request, observer, listed=as_json)
+
+    parts = describe_shards(planned.sources, shards)
+    if as_json:
+        record = report.forecast_json(planned.forecast, request.resources)
+        record["faults"] = {name: fault.detail for name, fault in planned.sources.faults.items()}
+        record["shards"] = parts
+        typer.echo(json.dumps(record))  # on one line: a plan of thousands of jobs is for programs
+        return
+
+    if shards > 1:
+        for part in parts:
+            print_line(f"shard {part['shard']}: {', '.join(part['packages'])}")
+    for line in report.render_lines(planned.forecast, request.resources):
+        typer.echo(line)
+
+
+def parse_shard_option(text: str) -> Shard | None:
+    """Return the shard that --shard names; None where it was not given.
+
+    Raises:
+        typer.BadParameter: it is not K/N with 1 <= K <= N.
+    """
+    from builder.plan import shards
+
+    if not text:
+        return None
+
+    try:
+        return shards.parse_shard(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--shard: {error}") from None
+
+
+def describe_shards(sources: Sources, count: int) -> list[dict[str, Any]]:
+    """Return the shards of a plan as JSON data: the name of each, and its packages."""
+    from builder.plan import shards
+
+    parts = []
+    for number, names in enumerate(shards.partition(sources, count), 1):
+        parts.append({"shard": f"{number}/{count}", "packages": list(names)})
+
+    return parts
