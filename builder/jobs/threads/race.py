@@ -137,13 +137,13 @@ class Race:
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
         session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
         needed = test_wheels.fetch_test_wheels(
-            sdist, self.tests, self.effort, tag, self._python, session.leg, tools
+            sdist, self.tests, self.effort, tag, self._python, session.network, tools
         )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         loan = collect_own_wheels(
             [inputs[name] for name in self.build.requirement_builds], (self.abi.name,), tools.store
         )
-        made, failure = self._compile(tag, loan, session.leg, tools)
+        made, failure = self._compile(tag, loan, session.network, tools)
         visit = session.collect_report()
         if (made is None or needed.is_unavailable) and (
             untold := visit.infrastructure_error()
