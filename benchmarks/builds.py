@@ -144,8 +144,10 @@ class Farm:
         self._sdists = {name: shutil.copy(path, folder) for name, path in sdists.items()}
         shutil.copytree(ready / "wheelhouse", folder / "wheelhouse")
         store = Store(folder / "wheelhouse")
-        keys = [key for key, job, *_ in store.evidence_rows() if not job.startswith("image:")]
-        store.delete_old(keys, [], 0.0)
+        keys = [
+            key for key, job, *_ in store.retention.evidence_rows() if not job.startswith("image:")
+        ]
+        store.retention.delete_old(keys, [], 0.0)
         self._farm_id = store.farm_id
         shutil.rmtree(store.folder / "index", ignore_errors=True)
         store.close()
@@ -254,7 +256,9 @@ def _ready(folder: Path, sdist: Path, say: Callable[[str], None]) -> Path:
 def _builder(ready: Path) -> str:
     store = Store(ready / "wheelhouse")
     made = [
-        store.get(key) for key, job, *_ in store.evidence_rows() if job == f"image:builder-{BASE}"
+        store.get(key)
+        for key, job, *_ in store.retention.evidence_rows()
+        if job == f"image:builder-{BASE}"
     ]
     store.close()
     if not made or made[-1] is None:

@@ -184,7 +184,7 @@ def _lose(wheelhouse: Path, chance: random.Random) -> tuple[list[str], float]:
     took = store.recorded_durations()
     lost = [job for job in sorted(took) if chance.random() < LOST.get(job.partition(":")[0], 0.0)]
     for job in lost:
-        store._database.execute("DELETE FROM evidence WHERE job = ?", (job,))
+        store.database.execute("DELETE FROM evidence WHERE job = ?", (job,))
     store.delete_note("seal")
     store.close()
     if chance.random() < 0.5:

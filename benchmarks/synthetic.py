@@ -61,7 +61,7 @@ def write(count: int, seeded: Path, folder: Path) -> None:
     table = catalog.load()
     python = Version(table.releases[table.abis[loaded.abis[0]].release].version)
     asked = resolution_key(loaded, names, host.index_settings().urls, python)
-    with store._transaction():
+    with store.database.transaction():
         store.record_resolution(
             asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}}
         )
@@ -93,7 +93,7 @@ def _file(content: str, store: Store) -> str:
 
 def _templates(seeded: Path) -> dict[str, Evidence]:
     store = Store(seeded / "wheelhouse")
-    rows = store._database.execute("SELECT key FROM evidence").fetchall()
+    rows = store.database.fetch_all("SELECT key FROM evidence")
     found = {one.job: one for (key,) in rows if (one := store.get(key)) is not None}
     store.close()
     # Where two jobs asked the same question, one of them answered for both.
@@ -137,5 +137,5 @@ def _files(template: Evidence, own: str, job: str, store: Store) -> Iterator[tup
         sha256 = _file(f"{filename} of {job}", store)
         if filename.endswith(".whl"):
             row = (sha256, "", ">=3.9", store.file(sha256).stat().st_size, 0.0)
-            store._database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
+            store.database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
         yield filename.replace(SEED, own.replace("-", "_")), sha256

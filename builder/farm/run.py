@@ -17,7 +17,7 @@ from builder.config.matrix import Package, select_thread_target
 from builder.engine import provision
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
-from builder.execute.guardian import guard_containers
+from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
 from builder.farm import replay as replays
 from builder.farm import unchanged
@@ -364,12 +364,12 @@ def merge(
 @contextlib.contextmanager
 def _record_run(store: Store) -> Iterator[str]:
     """Enter a run into the ledger, and how it ended."""
-    entry, outcome = store.begin_run(), "interrupted"
+    entry, outcome = store.publications.begin_run(), "interrupted"
     try:
         yield entry
         outcome = "done"
     finally:
-        store.end_run(entry, outcome)
+        store.publications.end_run(entry, outcome)
 
 
 def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
@@ -412,8 +412,7 @@ def _execute(
             found = provision.ensure_engine(observer.say, store.farm_id)
             if leftovers := found.reap():
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
-            guards.callback(found.reap)
-            guards.enter_context(guard_containers(found.address, found.run_id))
+            guards.enter_context(clean_up_containers(found))
             return found
 
         executor = LocalExecutor(

@@ -26,9 +26,9 @@ def write_report(document: Document, store: Store, run: str) -> None:
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
         rows.append((package.name, package.version, abi, part.verdict.value, part.reason))
-    store.add_verdicts(run, rows)
+    store.publications.add_verdicts(run, rows)
 
-    history = make_history(store.verdicts())
+    history = make_history(store.publications.verdicts())
     data = site.SiteData(
         document=document,
         history=history,
@@ -47,7 +47,7 @@ def write_report(document: Document, store: Store, run: str) -> None:
 
 def _run_entries(store: Store) -> dict[str, site.RunEntry]:
     entries: dict[str, site.RunEntry] = {}
-    for run, started_at, ended_at, outcome in store.runs():
+    for run, started_at, ended_at, outcome in store.publications.runs():
         entries[run] = site.RunEntry(
             id=run,
             started_at=started_at,

@@ -41,7 +41,7 @@ def record(store: Store, key: str, job: str, days_ago: float, content: str = "")
         Evidence(key=key, job=job, files={"f": sha256}, log=str(log.relative_to(store.wheelhouse)))
     )
     at = NOW - days_ago * DAY
-    store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+    store.database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
     os.utime(log, (at, at))
     return sha256
 
@@ -110,7 +110,7 @@ def test_sources_that_were_resolved_stay(store: Store):
     os.utime(store.file(sdist), (0, 0))
     store.record_resolution("sources", {"found": {"foo": {"sha256": sdist}}, "faults": {}})
     store.record_resolution("page", ["anything"])
-    store._database.execute("UPDATE resolutions SET recorded_at = 0")
+    store.database.execute("UPDATE resolutions SET recorded_at = 0")
     collect(store)
     assert store.all_files() == {sdist}
     assert store.get_resolution("sources", None) is not None
@@ -139,7 +139,7 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     same = add(store, loose.filename)  # the farm has this file for a reason of its own, too
     index.publish(index.make_manifest([index.Entry(filename=name, sha256=same)]), store)
     assert same == loose.sha256
-    store.add_distributions([(same, "", ">=3.9")])
+    store.publications.add_distributions([(same, "", ">=3.9", 1)])
     cache.write_lock("build:gone@x", [loose])
     os.utime(cache.folder / "locks/build/gone@x.json", (0, 0))
     collect(store, jobs=("build:foo@x",))
@@ -150,9 +150,9 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     assert not half.exists()
     assert cache.read_lock("build:foo@x") == {"tool": [kept.entry]}
     assert store.all_files() == {same}
-    assert store._database.execute(
+    assert store.database.fetch_one(
         "SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)
-    ).fetchone() == (1,)
+    ) == (1,)
     collect(store, jobs=("build:foo@x",), keep_days=10_000, most_bytes=0)
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
         kept.filename
@@ -196,7 +196,7 @@ def test_an_image_goes_with_its_evidence(store: Store):
     def image(key: str, job: str, days_ago: float, tag: str) -> None:
         store.put(Evidence(key=key, job=job, facts={"tag": tag}))
         at = NOW - days_ago * DAY
-        store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+        store.database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
 
     image("1" * 64, "image:builder-x", 90, "builder:old")
     image("2" * 64, "image:builder-x", 80, "builder:new")
@@ -245,7 +245,7 @@ def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
 def test_listings_without_a_snapshot_are_forgotten(store: Store):
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
     index.publish(index.make_manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
-    store._database.execute("INSERT INTO listings VALUES ('old', '[]')")
+    store.database.execute("INSERT INTO listings VALUES ('old', '[]')")
     collect(store)
-    assert [key for (key,) in store._database.execute("SELECT digest FROM listings")] != ["old"]
-    assert store._database.execute("SELECT COUNT(*) FROM listings").fetchone() == (1,)
+    assert [key for (key,) in store.database.fetch_all("SELECT digest FROM listings")] != ["old"]
+    assert store.database.fetch_one("SELECT COUNT(*) FROM listings") == (1,)

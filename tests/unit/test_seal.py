@@ -142,7 +142,7 @@ def test_another_publication_breaks_it(store: Store):
     (store.wheelhouse / "simple/.published").unlink()
     assert unchanged.find_unchanged_run(store, of) is None
     index.rollback(store)
-    assert store.current_snapshot() is not None
+    assert store.publications.current_snapshot() is not None
 
 
 def test_facts_are_read_when_they_are_wanted(store: Store):

@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -5,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import WheelhouseLockedError
+from builder.errors import NewerLedgerError, WheelhouseLockedError
+from builder.store.database import SCHEMA_VERSION
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
@@ -58,6 +60,7 @@ def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
     database.execute(
         "INSERT INTO evidence VALUES ('k', 'j:x', 'done', '', '{}', '{}', '', 1.0, 2.0)"
     )
+    database.execute("PRAGMA user_version = 0")  # it knew of no version
     database.close()
 
     for _ in range(2):
@@ -68,6 +71,34 @@ def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
         assert newer is not None
         assert newer.facts_version == 3
         store.close()
+
+
+def test_the_ledger_of_a_newer_farm_is_refused_and_left_alone(tmp_path: Path):
+    folder = tmp_path / "newer"
+    with Store(folder) as store:
+        store.put(Evidence(key="k", job="j:x"))
+    path = folder / "store" / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+    with pytest.raises(NewerLedgerError, match=r"a newer one wrote it.*--wheelhouse DIR"):
+        Store(folder)
+
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT key FROM evidence").fetchall() == [("k",)]
+
+
+def test_what_a_transaction_did_is_undone_where_it_fails(store: Store):
+    def fail_midway() -> None:
+        with store.database.transaction() as connection:
+            connection.execute("INSERT INTO notes VALUES ('a', 'b')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_midway()
+    assert store.get_note("a") is None
+    store.set_note("a", "c")
+    assert store.get_note("a") == "c"
 
 
 def test_files_are_kept_by_content(store: Store, tmp_path: Path):
