@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from builder.engine.client import Engine
     from builder.engine.services import Service
     from builder.proxy.cache import Entries
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 CACHE_FOLDER = "/opt/wheelfarm/index"
@@ -116,7 +117,7 @@ class IndexProxy:
         self._sent: set[str] = set()
         self._mutex = threading.Lock()
 
-    def session(self, image: str, job: str, stop: threading.Event) -> Session:
+    def session(self, image: str, job: JobId, stop: threading.Event) -> Session:
         """Open a session for a container.
 
         Args:
@@ -164,7 +165,7 @@ class IndexProxy:
         self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(description).encode()})
         return self._service
 
-    def record_lock(self, job: str, visit: SessionReport, *, better: bool) -> None:
+    def record_lock(self, job: JobId, visit: SessionReport, *, better: bool) -> None:
         """Make what a job fetched its lock, unless it is locked itself.
 
         Args:
