@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Job
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
@@ -79,7 +80,7 @@ def load_wheels(
         Interrupted: the farm was asked to stop.
     """
     plans = _plan_wheels(checked, environment, observer)
-    evidence: Mapping[str, Evidence] = {}
+    evidence: Mapping[JobId, Evidence] = {}
     if any(plan.loads for plan in plans):
         evidence = _run_loads(plans, environment, observer, stop)
 
@@ -135,7 +136,7 @@ class _WheelPlan:
     """
 
     loads: tuple[Load, ...] = ()
-    prebuilt: Mapping[str, Prebuilt] = field(default_factory=dict)
+    prebuilt: Mapping[JobId, Prebuilt] = field(default_factory=dict)
     skipped: tuple[SkippedLoad, ...] = ()
 
 
@@ -185,7 +186,7 @@ def _plan_wheel(
         environment: where wheels are loaded.
     """
     loads: list[Load] = []
-    prebuilt_by_id: dict[str, Prebuilt] = {}
+    prebuilt_by_id: dict[JobId, Prebuilt] = {}
     skipped: list[SkippedLoad] = []
     for base in _claimed_bases(checked, environment.bases):
         needed: dict[Abi, WheelFiles] = {}
@@ -237,11 +238,11 @@ def _run_loads(
     environment: LoadEnvironment,
     observer: Observer,
     stop: threading.Event,
-) -> Mapping[str, Evidence]:
+) -> Mapping[JobId, Evidence]:
     bases = tuple(base.name for base in environment.bases)
     images = graph.image_jobs(bases, (), catalog.load(), environment.abis)
-    jobs: dict[str, Job] = {job.id: job for job in images}
-    load_ids: list[str] = []
+    jobs: dict[JobId, Job] = {job.id: job for job in images}
+    load_ids: list[JobId] = []
     for plan in plans:
         jobs |= plan.prebuilt
         for load in plan.loads:
@@ -262,7 +263,7 @@ def _run_loads(
 
 
 def _add_results(
-    checked: CheckedWheel, plan: _WheelPlan, evidence: Mapping[str, Evidence]
+    checked: CheckedWheel, plan: _WheelPlan, evidence: Mapping[JobId, Evidence]
 ) -> CheckedWheel:
     """Add to a wheel what loading it showed."""
     loaded: list[LoadResult] = []

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder.store.job_ids import job_package
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 _DAY_S = 86_400.0
 
-_Row = tuple[str, str, str, str, float]
+_Row = tuple[str, JobId, str, str, float]
 """Key, job, files as JSON, log, when: a row of `Retention.evidence_rows`."""
 
 
@@ -39,7 +39,7 @@ class MatrixUsage:
         sdists: sha256 of what it would build.
     """
 
-    jobs: frozenset[str]
+    jobs: frozenset[JobId]
     keys: frozenset[str]
     sdists: frozenset[str]
 
@@ -128,8 +128,8 @@ def find_garbage(
     judged_packages = {package["name"] for package in document["packages"]}
     rows = store.retention.evidence_rows()
 
-    def is_current(job: str) -> bool:
-        return job in used.jobs or job_package(job) in judged_packages
+    def is_current(job: JobId) -> bool:
+        return job in used.jobs or job.name in judged_packages
 
     wanted_keys = used.keys | _find_newest_keys(rows, is_current)
     references = _collect_references(store, rows, wanted_keys, document, cutoff)
@@ -180,9 +180,9 @@ def _read_verdicts(store: Store) -> dict[str, Any]:
     return document
 
 
-def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[str], bool]) -> set[str]:
+def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[JobId], bool]) -> set[str]:
     """Return the key of the newest evidence of each current job."""
-    newest: dict[str, str] = {}
+    newest: dict[JobId, str] = {}
     for key, job, *_ in rows:  # the oldest first
         if is_current(job):
             newest[job] = key
@@ -248,7 +248,7 @@ def _image_tags(
     """Return the tags of images whose evidence is removed, by its key, unless other evidence names them as well."""
     tags: dict[str, str] = {}
     for key, job, *_ in rows:
-        if not job.startswith("image:"):
+        if job.kind != JobKind.IMAGE:
             continue
         evidence = store.get(key)
         if evidence is not None and "tag" in evidence.facts:
@@ -278,7 +278,7 @@ def _list_files(
     store: Store,
     references: _References,
     dates: Mapping[str, float],
-    is_current: Callable[[str], bool],
+    is_current: Callable[[JobId], bool],
 ) -> Iterator[tuple[StoredFile, bool]]:
     """Give every file that is the garbage collector's business, and whether something refers to it."""
     for path in _iter_files(store.folder / "files"):
@@ -301,7 +301,7 @@ def _list_files(
 
 
 def _list_index_files(
-    folder: Path, is_current: Callable[[str], bool]
+    folder: Path, is_current: Callable[[JobId], bool]
 ) -> Iterator[tuple[StoredFile, bool]]:
     """Give what the index proxy keeps: locks of current jobs are referred to, and the files that these name."""
     locks: dict[Path, str] = {}
@@ -312,7 +312,7 @@ def _list_index_files(
     current_locks: set[Path] = set()
     locked_files: set[str] = set()
     for path, text in locks.items():
-        if is_current(json.loads(text)["job"]):
+        if is_current(JobId.parse(json.loads(text)["job"])):
             current_locks.add(path)
             locked_files.update(_SHA256.findall(text))
 

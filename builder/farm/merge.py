@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 
 from builder.errors import MergeError
 from builder.evidence.base import MalformedFactsError
@@ -19,7 +27,7 @@ from builder.sources import Fault, Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256
 from builder.store.hashing import digest
-from builder.store.job_ids import job_kind
+from builder.store.job_ids import JobId
 
 if TYPE_CHECKING:
     from builder.config.matrix import Matrix
@@ -38,6 +46,11 @@ def _check_log_path(value: str) -> str:
     return value
 
 
+def _job_id(value: object) -> JobId:
+    """Read the text of a job's id."""
+    return value if isinstance(value, JobId) else JobId.parse(str(value))
+
+
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -47,7 +60,7 @@ class _Strict(BaseModel):
 
 class _Evidence(_Strict):
     key: str
-    job: str
+    job: Annotated[JobId, PlainValidator(_job_id), PlainSerializer(str)]
     outcome: JobOutcome
     reason: str
     facts: dict[str, Any]
@@ -75,7 +88,7 @@ class MergedShards:
     """Sources and evidence of all shards together."""
 
     sources: Sources
-    evidence: Mapping[str, Evidence]
+    evidence: Mapping[JobId, Evidence]
 
 
 def matrix_digest(matrix: Matrix) -> str:
@@ -87,7 +100,7 @@ def write_record(
     shard: Shard,
     matrix: Matrix,
     sources: Sources,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[JobId, Evidence],
     wheelhouse: Path,
 ) -> None:
     """Leave a shard's record in its wheelhouse."""
@@ -109,7 +122,7 @@ def write_record(
         aside.write_text(record.model_dump_json(indent=1) + "\n")
 
 
-def _make_record(job: str, evidence: Evidence) -> _Evidence:
+def _make_record(job: JobId, evidence: Evidence) -> _Evidence:
     """Return evidence as the record has it, of this job: another job with the same key may have recorded it."""
     fields = {name: getattr(evidence, name) for name in _Evidence.model_fields}
     fields["job"] = job
@@ -132,7 +145,7 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
 
     found: dict[str, Source] = {}
     faults: dict[str, Fault] = {}
-    evidence: dict[str, Evidence] = {}
+    evidence: dict[JobId, Evidence] = {}
     for wheelhouse, record in sorted(records.items(), key=lambda item: item[1].number):
         sources = _read_sources(record, wheelhouse)
         found |= sources.found
@@ -168,7 +181,7 @@ def _read(wheelhouse: Path) -> _ShardRecord:
 
 def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
     """Refuse facts that this farm does not understand: the judge takes nothing else."""
-    kind = job_kind(evidence.job)
+    kind = evidence.job.kind
     if evidence.outcome is JobOutcome.UNDETERMINED or kind not in MODELS:
         return
 

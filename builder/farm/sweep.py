@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from builder.config.matrix import Matrix
     from builder.execute import Observer
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 
@@ -29,7 +30,7 @@ def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
         store: the wheelhouse; the caller holds its lock.
         observer: is shown the progress of resolving.
     """
-    jobs: set[str] = set()
+    jobs: set[JobId] = set()
     keys: set[str] = set()
     sdists: set[str] = set()
     lookup = recorded_lookup(store)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from builder.judge.package import JudgedPackage
     from builder.sources import Sources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _RUN_NOTE = "seal"
@@ -125,7 +126,7 @@ def record_run(
     store: Store,
     inputs: RunInputs,
     run: str,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[JobId, Evidence],
     judged: Iterable[JudgedPackage],
 ) -> None:
     """Remember a whole run that is published and written; forget the last one if a job of this was undetermined."""

@@ -8,7 +8,6 @@ from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site
 from builder.store.files import replace_text
-from builder.store.job_ids import job_package
 
 if TYPE_CHECKING:
     from builder.report.document import Document
@@ -62,6 +61,6 @@ def _logs_by_package(store: Store) -> dict[str, list[tuple[str, str]]]:
     """Return (job, log) of every job of a package, by package."""
     logs: dict[str, list[tuple[str, str]]] = {}
     for job, log in sorted(store.newest_logs().items()):
-        logs.setdefault(job_package(job), []).append((job, log))
+        logs.setdefault(job.name, []).append((str(job), log))
 
     return logs

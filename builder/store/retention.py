@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.store.job_ids import JobId
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,12 +30,15 @@ class Retention:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def evidence_rows(self) -> list[tuple[str, str, str, str, float]]:
+    def evidence_rows(self) -> list[tuple[str, JobId, str, str, float]]:
         """Return (key, job, files as JSON, log, when) of all evidence, the oldest first; times since the epoch."""
         rows = self._database.fetch_all(
             "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
         )
-        return [(key, job, files, log, recorded_at) for key, job, files, log, recorded_at in rows]
+        return [
+            (key, JobId.parse(job), files, log, recorded_at)
+            for key, job, files, log, recorded_at in rows
+        ]
 
     def last_evidence_number(self) -> int:
         """Return the number of the piece of evidence that was recorded last; 0 where there is none."""

@@ -21,17 +21,20 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from builder.errors import WheelhouseLockedError
 from builder.store.database import Database
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256, translate_disk_full
+from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+_Value = TypeVar("_Value")
 
 _NO_FILES = "{}"
 """The files of evidence that has none, as the ledger has them."""
@@ -157,7 +160,7 @@ class Store:
 
             return Evidence(
                 key=key,
-                job=job,
+                job=JobId.parse(job),
                 facts=_LazyFacts(self, key),
                 files=files,
                 log=log,
@@ -174,7 +177,7 @@ class Store:
 
         row = (
             evidence.key,
-            evidence.job,
+            str(evidence.job),
             evidence.outcome.value,
             evidence.reason,
             json.dumps(dict(evidence.facts)),
@@ -193,45 +196,48 @@ class Store:
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
-        """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
+        """Return the newest evidence of every job about a package, in the order it was recorded."""
+        jobs = str(JobId("*", name, "*"))
         rows = self.database.fetch_all(
             f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
-            "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
-            (len(name) + 1, f"{name}@"),
+            "WHERE job GLOB ? GROUP BY job ORDER BY newest",
+            (jobs,),
         )
         return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
-    def last_key_parts(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+    def last_key_parts(self, jobs: Iterable[JobId]) -> dict[JobId, dict[str, str]]:
         """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
         query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
-        parts = {}
+        parts: dict[JobId, dict[str, str]] = {}
         for job in jobs:
-            row = self.database.fetch_one(query, (job,))
+            row = self.database.fetch_one(query, (str(job),))
             if row is not None:
                 parts[job] = json.loads(row[0] or "{}")
 
         return parts
 
-    def recorded_durations(self) -> dict[str, float]:
+    def recorded_durations(self) -> dict[JobId, float]:
         """Return the last recorded duration of every job, in seconds, by job id."""
         rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY recorded_at")
-        return dict(rows)
+        return _by_job_id(rows)
 
-    def memory_peaks(self) -> dict[str, int]:
+    def memory_peaks(self) -> dict[JobId, int]:
         """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
+        builds = str(JobId(JobKind.BUILD, "*", "*"))
         peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
         rows = self.database.fetch_all(
             f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
-            "WHERE job LIKE 'build:%' AND peak > 0 ORDER BY recorded_at"
+            "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
+            (builds,),
         )
-        return dict(rows)
+        return _by_job_id(rows)
 
-    def newest_logs(self) -> dict[str, str]:
+    def newest_logs(self) -> dict[JobId, str]:
         """Return the newest log of every job that is recorded, by job."""
         rows = self.database.fetch_all(
             "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
         )
-        return dict(rows)
+        return _by_job_id(rows)
 
     # --- answers of the index, and notes ------------------------------------------------------------------------------
 
@@ -300,10 +306,9 @@ class Store:
 
         return names
 
-    def log_path(self, job: str, key: str) -> Path:
+    def log_path(self, job: JobId, key: str) -> Path:
         """Return where a job writes its log; the folder exists afterwards."""
-        kind, _, subject = job.partition(":")
-        path = self.wheelhouse / "logs" / kind / f"{subject.replace('/', '_')}.{key[:8]}.log"
+        path = self.wheelhouse / "logs" / job.kind / f"{job.filename}.{key[:8]}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -335,11 +340,16 @@ class _LazyFacts(Mapping[str, Any]):
         return len(self._load())
 
 
+def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
+    """Return the value of the last row of each job."""
+    return {JobId.parse(job): value for job, value in dict(rows).items()}
+
+
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
     key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,
-        job=job,
+        job=JobId.parse(job),
         outcome=JobOutcome(outcome),
         reason=reason,
         facts=json.loads(facts),

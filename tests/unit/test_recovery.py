@@ -14,6 +14,7 @@ from builder.execute import LocalExecutor
 from builder.jobs.build.log import find_infrastructure_problem
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
@@ -50,7 +51,7 @@ def fill(store: Store) -> None:
 
 def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(store: Store):
     ran: list[str] = []
-    store.put(Evidence(key="kept", job="build:kept"))
+    store.put(Evidence(key="kept", job=JobId.parse("build:kept")))
     fill(store)
     steps = (
         Step("build:a", ran, facts={"much": "x" * 1_000_000}),
