@@ -150,7 +150,7 @@ class Race:
             self.effort,
             tag,
             self._python,
-            session.leg,
+            session.network,
             tools,
         )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
@@ -159,7 +159,7 @@ class Race:
             (self.abi.name,),
             tools.store,
         )
-        made, failure = self._compile(tag, loan, session.leg, tools)
+        made, failure = self._compile(tag, loan, session.network, tools)
         visit = session.collect_report()
         if (made is None or needed.is_unavailable) and (
             untold := visit.infrastructure_error()
