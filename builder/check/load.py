@@ -12,11 +12,12 @@ from builder import host
 from builder.check.companions import LocalWheel, MissingRequirementError, RuntimeRequirements
 from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, sort_findings
 from builder.config import catalog
+from builder.evidence.load import LoadFacts
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
-from builder.judge import loads as load_rules
+from builder.judge.loads import judge_load
 from builder.judge.package import merge_findings
 from builder.plan import graph
 from builder.sources.client import Index
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
-"""The file is no whole and safe wheel: nobody should install it, and neither does the farm."""
+"""The wheel is damaged or unsafe: nobody should install it, and neither does the farm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,7 @@ def load_wheels(
     Args:
         checked: wheels that were read.
         environment: where.
-        observer: told what happens.
+        observer: shows progress.
         stop: set when the farm is asked to stop.
 
     Returns:
@@ -158,7 +159,7 @@ def _plan_wheels(
         observer.say(f"sources: {number + 1} of {len(checked)}")
         local = local_wheels.get(number)
         if local is None:
-            reason = "it is no whole and safe wheel"
+            reason = "the wheel is damaged or unsafe"
             skipped = skip_loads(wheel, environment.bases, environment.abis, reason)
             plans.append(_WheelPlan(skipped=skipped))
         else:
@@ -176,7 +177,7 @@ def _plan_wheel(
     requirements: RuntimeRequirements,
     environment: LoadEnvironment,
 ) -> _WheelPlan:
-    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be had.
+    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be satisfied.
 
     Args:
         checked: the wheel.
@@ -278,8 +279,9 @@ def _add_results(
                 continue
 
             facts = result.facts["loads"][abi.name]
+            abi_load = LoadFacts.read(result).loads[abi.name]
             loaded.append(LoadResult(abi=abi.name, base=base, facts=facts))
-            for finding in load_rules.findings(facts, load.name):
+            for finding in judge_load(abi_load, load.name):
                 findings.append(replace(finding, bases=(base,), log=result.log))
 
     return replace(

@@ -39,36 +39,63 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class LocationPart(Part):
+    """A line of source code."""
+
+    path: str
+    """In the sdist or as installed; of an extension module where only that is known."""
+
+    line: int | None
+    """From 1; null where it is not known."""
+
+    function: str
+    """Empty where it is not known."""
+
+
 class FindingPart(Part):
     """One judged fact."""
 
     id: str
     """Stays the same from run to run."""
+
     code: str
     """See docs/findings.md."""
+
     severity: Severity
     title: str
     detail: str
+
     where: str
-    """The module, file or stage it is about."""
+    """The module, file, functions or stage it is about."""
+
+    locations: list[LocationPart] = []
+    """The lines of source code it is about, where they are known: of a race, both accesses."""
+
     bases: list[str]
     """Where it was seen."""
+
     remedy: str
+
     log: str
     """The job's log, relative to this file; empty where there is none."""
+
     replay: str
     """A command that reproduces it."""
 
 
 class WheelPart(Part):
-    """A wheel the farm made."""
+    """A wheel that was built."""
 
     filename: str
+
     base: str
-    """What it was built on."""
+    """The base it was built on."""
+
     sha256: str
+
     floor: str
     """The oldest platform it claims, such as `manylinux_2_17`."""
+
     log: str
     """The log of its build, relative to this file."""
 
@@ -77,18 +104,23 @@ class ExercisedPart(Part):
     """How much native code was exercised under threads."""
 
     native_callables: int
+
     called_alone: int
-    """Those that could be called at all."""
+    """How many of them could be called at all."""
+
     under_threads: int
+
     pairs: int
     """Pairs of operations that threads ran on one object."""
+
     missed: float
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
+
     race_detector: bool
 
 
 class RatioPart(Part):
-    """Of the ratios of several calls."""
+    """A ratio of several calls: the lowest, the median, the highest."""
 
     low: float
     median: float
@@ -100,20 +132,28 @@ class SpeedPart(Part):
 
     calls: int
     """How many were measured."""
+
     tried: int
     """How many the farm tried to measure."""
+
     cpus: int
     """How many CPUs they could use."""
+
     baseline: str
     """The ABI whose throughput on one thread counts as 1."""
+
     throughput: dict[str, dict[str, RatioPart]]
     """By ABI and number of threads; empty where it was not measured."""
+
     machine: dict[str, float]
     """Throughput of pure Python without the GIL on the same machine, by number of threads; one thread counts as 1."""
+
     cost: RatioPart | None
     """CPU time of a call on one thread without the GIL, by that with it."""
+
     plain_cost: float | None
     """The same for a loop of pure Python."""
+
     why: str
     """What was not measured, and why; empty where everything was."""
 
@@ -122,23 +162,29 @@ class AbiPart(Part):
     """The verdict for one ABI."""
 
     verdict: Verdict
+
     reason: str
     """One sentence for a person."""
+
     wheels: list[WheelPart]
+
     loaded_on: list[str]
     """Bases it was imported on."""
+
     on: dict[str, BaseOutcome] = {}
-    """What importing its wheels showed, by base; empty where nothing native was to be imported."""
+    """Result of importing its wheels, by base; empty where there is no native module to import."""
+
     exercised: ExercisedPart
     findings: list[FindingPart]
 
 
 class SourcePart(Part):
-    """What it was built from."""
+    """The source that it was built from."""
 
     kind: Literal["index", "local", "none"]
     filename: str
     sha256: str
+
     needed_by: str
     """The package that requires it, where the matrix does not name it."""
 
@@ -150,12 +196,13 @@ class PackagePart(Part):
     version: str
     source: SourcePart
     abis: dict[str, AbiPart]
+
     speed: SpeedPart | None = None
     """Measured at the efforts `standard` and `deep`."""
 
 
 class FarmPart(Part):
-    """What made this file."""
+    """The farm that wrote this file."""
 
     version: str
     bases: list[str]
@@ -166,8 +213,10 @@ class Document(Part):
     """The verdicts of a run."""
 
     schema_version: Literal[1]
+
     generated_at: str
     """UTC, ISO 8601."""
+
     farm: FarmPart
     packages: list[PackagePart]
 
@@ -238,7 +287,7 @@ def schema_of(model: type[Part]) -> str:
 
 def _package_part(package: JudgedPackage) -> PackagePart:
     speed = None if package.speed is None else _speed_part(package.speed)
-    abis = {abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()}
+    abis = {abi: _abi_part(judgement) for abi, judgement in package.abis.items()}
 
     return PackagePart(
         name=package.name,
@@ -262,8 +311,8 @@ def _source_part(package: JudgedPackage) -> SourcePart:
     )
 
 
-def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
-    findings = [_finding_part(package, judgement.abi, finding) for finding in judgement.findings]
+def _abi_part(judgement: Judgement) -> AbiPart:
+    findings = [_finding_part(finding) for finding in judgement.findings]
 
     return AbiPart(
         verdict=judgement.verdict,
@@ -319,21 +368,29 @@ def _ratio_part(ratio: Ratio) -> RatioPart:
     return RatioPart(low=ratio.low, median=ratio.median, high=ratio.high)
 
 
-def _finding_part(package: JudgedPackage, abi: str, finding: Finding) -> FindingPart:
-    finding_id = finding.make_id(package.name, package.version, abi)
+def location_parts(finding: Finding) -> list[LocationPart]:
+    """Return where a finding is, in a document's form."""
+    return [
+        LocationPart(path=location.path, line=location.line, function=location.function)
+        for location in finding.locations
+    ]
+
+
+def _finding_part(finding: Finding) -> FindingPart:
     # Only a finding with a program of its own can be shown alone; any other takes the package's jobs once more.
     if finding.script:
-        command = f"wheelfarm replay {finding_id}"
+        command = f"wheelfarm replay {finding.id}"
     else:
-        command = f"wheelfarm run --only {package.name} --again"
+        command = f"wheelfarm run --only {finding.package} --again"
 
     return FindingPart(
-        id=finding_id,
+        id=finding.id,
         code=finding.code,
         severity=finding.kind.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
+        locations=location_parts(finding),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

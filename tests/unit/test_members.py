@@ -180,7 +180,7 @@ def test_an_encrypted_member_is_damage_and_no_crash(tmp_path: Path):
         sdist_metadata(path, path.name)
 
 
-PARTS = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("Cs",)), min_size=1)
+PARTS = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1)
 NAMES = st.lists(PARTS.filter(lambda part: part not in {".", ".."}), min_size=1, max_size=4)
 ONCE_PER_FOLDER = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60

@@ -13,7 +13,7 @@ from requests_cache.backends.sqlite import SQLiteCache
 
 from builder.judge.bases import BaseOutcome
 from builder.report import outputs
-from builder.report.document import AbiPart, RatioPart, SpeedPart
+from builder.report.document import AbiPart, LocationPart, RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site, speeds
@@ -122,7 +122,7 @@ def test_a_packages_page_has_a_chart_of_its_speed_with_the_same_in_words(store: 
         "On one thread without the GIL a call takes 1.12 times its CPU time with the GIL (0.98 to 1.43, by call; a loop of pure Python 1.15)."
         in page
     )
-    assert "8 of 11 calls, objects of its own for each thread, 2 CPUs" in page
+    assert "8 of 11 calls, separate objects for each thread, 2 CPUs" in page
     unknown = (folder / "packages/bar.html").read_text()
     assert "Not measured: no call is known." in unknown
     assert "speedup" not in unknown
@@ -149,8 +149,8 @@ def test_no_bar_leaves_its_chart(one: float, two: float, three: float, gave: flo
 
 
 def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
-    on = dict.fromkeys((*BASES, "ubuntu-24.04"), "imports")
-    worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, "fails")})
+    on = dict.fromkeys((*BASES, "ubuntu-24.04"), BaseOutcome.IMPORTS)
+    worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, BaseOutcome.FAILS)})
     packages = {
         f"a-name-of-usual-length-{number}": {
             "cp314": abi().model_copy(update={"on": on}),
@@ -209,7 +209,9 @@ def test_hostile_text_is_escaped_everywhere(store: Store):
     hostile = {
         HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
         "../../up": {
-            "cp314": abi().model_copy(update={"on": {HOSTILE: "fails"}, "loaded_on": [HOSTILE]})
+            "cp314": abi().model_copy(
+                update={"on": {HOSTILE: BaseOutcome.FAILS}, "loaded_on": [HOSTILE]}
+            )
         },
         "plain": {"cp314": abi()},
     }
@@ -264,9 +266,13 @@ def test_junit_counts_and_explains():
 
 
 def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
-    placed = finding(where="foo/src/hash table.c:398 (probe)")
+    probe = LocationPart(path="foo/src/hash table.c", line=398, function="probe")
+    unknown = LocationPart(path="foo.so", line=None, function="probe")
+    placed = finding(where="probe (hash table.c)", locations=[unknown, probe])
     log = json.loads(
-        sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}}))
+        sarif.render(
+            document({"foo": {"cp314": abi("racy", "r", placed, finding(locations=[unknown]))}})
+        )
     )
     schema = published_schema("/sarif-2.1.0.json")
     checker = validator_for(schema)

@@ -126,7 +126,7 @@ class Exercise:
                 self.effort,
                 image.facts["tag"],
                 python,
-                session.leg,
+                session.network,
                 tools,
             )
             visit = session.collect_report()
