@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Discriminator, JsonValue, Tag, model_validator
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, decode
+from builder.finding_codes import FindingCode
 
 FaultKind = Literal[
     "unreadable", "bomb", "unsafe", "duplicate", "encrypted", "damaged", "metadata", "record"
@@ -19,7 +20,7 @@ Fault = Annotated[tuple[FaultKind, str, str], ARRAY]
 Component = Annotated[tuple[str, str, str], ARRAY]
 """Name, version and package URL of something that a wheel brings along."""
 
-Objection = Annotated[tuple[str, str, str], ARRAY]
+Objection = Annotated[tuple[FindingCode, str, str], ARRAY]
 """Code of a finding, where it is, and what it says."""
 
 Content = Literal["package", "module", "folder", "libraries", "file"]

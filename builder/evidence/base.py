@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
 
 from builder.errors import ExitCode, FarmError
+from builder.finding_codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,8 +147,8 @@ class Facts(Model):
 class UndeterminedFacts(Facts):
     """What is recorded where a job could not find out what it was asked."""
 
-    code: str
-    """Code of the finding it becomes (builder/judge/findings.py)."""
+    code: FindingCode
+    """Code of the finding it becomes (builder/judge/codes.toml)."""
 
 
 def decode(answer: bytes) -> JsonValue:

@@ -7,13 +7,14 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, Pair
+from builder.finding_codes import FindingCode
 
 
 class Failure(Model):
     """Why there is no wheel, as the rules of jobs/build/log.py read it from the log."""
 
-    code: str
-    """Code of the finding it becomes (builder/judge/findings.py)."""
+    code: FindingCode
+    """Code of the finding it becomes (builder/judge/codes.toml)."""
 
     stage: str
     """Where it happened, in cibuildwheel's words."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder.config import catalog
 from builder.engine.client import Limits
 from builder.errors import ReplayError
+from builder.evidence.replay import ReplayAnswer
 from builder.jobs.images.ids import role_image_id
-from builder.jobs.programs import run_json_task, stress_task
+from builder.jobs.programs import read_answer, stress_task
 from builder.jobs.wheels import required_wheels
+from builder.judge.location import Location, read_locations
 from builder.store.files import atomic_write
 from builder.store.job_ids import JobId, JobKind
 
@@ -19,14 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from builder.evidence.replay import ReplayRun
     from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
+    from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
 _FOLDER = "replays"
+_HARMS: Mapping[FindingCode, frozenset[str]] = {
+    "WF601": frozenset({"crash"}),
+    "WF602": frozenset({"hang"}),
+    "WF603": frozenset({"wrong"}),
+    "WF608": frozenset({"crash", "hang", "wrong"}),
+}
+"""What a run has to show for a finding to be shown again; findings that are not here are races."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +50,7 @@ class Replay:
         race: whether the program needs the race detector's interpreter.
         base: where it was seen.
         effort: how hard was looked.
+        locations: the accesses of a race; empty in replays of an older farm.
     """
 
     id: str
@@ -52,6 +64,7 @@ class Replay:
     base: str
     script: str
     effort: str
+    locations: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,16 +95,27 @@ def write_replays(judged: Iterable[JudgedPackage], effort: str, wheelhouse: Path
     for package in judged:
         for judgement in package.abis.values():
             for finding in judgement.findings:
-                if not finding.script:
-                    continue
-                identity = finding.make_id(package.name, package.version, judgement.abi)
-                replay = Replay(
-                    id=identity, name=package.name, version=package.version, abi=judgement.abi, code=finding.code,
-                    where=finding.where, detail=finding.detail, race=finding.race,
-                    base=finding.bases[0] if finding.bases else "", script=finding.script, effort=effort,
-                )  # fmt: skip
-                with atomic_write(wheelhouse / _FOLDER / f"{identity}.json") as aside:
-                    aside.write_text(json.dumps(asdict(replay), indent=1))
+                if finding.script:
+                    _write_replay(finding, effort, wheelhouse / _FOLDER)
+
+
+def _write_replay(finding: Finding, effort: str, folder: Path) -> None:
+    replay = Replay(
+        id=finding.id,
+        name=finding.package,
+        version=finding.version,
+        abi=finding.abi,
+        code=finding.code,
+        where=finding.where,
+        detail=finding.detail,
+        race=finding.race,
+        base=finding.bases[0] if finding.bases else "",
+        script=finding.script,
+        effort=effort,
+        locations=finding.locations,
+    )
+    with atomic_write(folder / f"{replay.id}.json") as aside:
+        aside.write_text(json.dumps(asdict(replay), indent=1))
 
 
 def load_replay(identity: str, wheelhouse: Path) -> Replay:
@@ -112,7 +136,9 @@ def load_replay(identity: str, wheelhouse: Path) -> Replay:
         )
         raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
     try:
-        return Replay(**json.loads(found[0].read_text()))
+        content = json.loads(found[0].read_text())
+        locations = tuple(Location(**location) for location in content.pop("locations", ()))
+        return Replay(**content, locations=locations)
     except (ValueError, TypeError) as error:
         raise ReplayError(
             identity, f"{found[0]} cannot be read ({error}), run the farm again to write it anew"
@@ -218,26 +244,36 @@ def run_replay(
     task = stress_task(
         "replay", image=image, python=python, request=request, files=files, limits=limits
     )
-    return _read_result(replay, run_json_task(task, "replaying", tools))
+    answer = read_answer(task, ReplayAnswer, "replaying", tools)
+    return _read_result(replay, answer)
 
 
-def _read_result(replay: Replay, facts: Mapping[str, Any]) -> ReplayResult:
-    if facts["install"] is not None:
-        raise ReplayError(replay.id, f"it could not be installed: {facts['install']}")
-    signs = {"WF601": "crash", "WF602": "hang", "WF603": "wrong"}
-    shown = [
-        one for one in facts["runs"] if _shows_finding(replay, one, signs.get(replay.code, ""))
-    ]
+def _read_result(replay: Replay, answer: ReplayAnswer) -> ReplayResult:
+    if answer.install is not None:
+        raise ReplayError(replay.id, f"it could not be installed: {answer.install}")
+
+    showing = [run for run in answer.runs if _shows_finding(replay, run)]
     return ReplayResult(
-        shown=len(shown),
-        runs=len(facts["runs"]),
-        what=tuple(", ".join(one["what"]) or "nothing" for one in facts["runs"]),
-        output=shown[-1]["output"] if shown else "",
+        shown=len(showing),
+        runs=len(answer.runs),
+        what=tuple(", ".join(run.what) or "nothing" for run in answer.runs),
+        output=showing[-1].output if showing else "",
     )
 
 
-def _shows_finding(replay: Replay, run: Mapping[str, Any], sign: str) -> bool:
+def _shows_finding(replay: Replay, run: ReplayRun) -> bool:
     """Return whether a run showed the very finding: of a race, between the same functions."""
-    if sign:
-        return sign in run["what"]
-    return replay.where in {" and ".join(places) for places in run["races"]}
+    harms = _HARMS.get(replay.code)
+    if harms is not None:
+        return not harms.isdisjoint(run.what)
+
+    if not replay.locations:
+        return replay.where in {" and ".join(places) for places in run.races}
+
+    races = [_places(read_locations(race)) for race in run.locations]
+    return _places(replay.locations) in races
+
+
+def _places(locations: Iterable[Location]) -> set[Location]:
+    """Return the functions that race: their lines may be others in another release."""
+    return {location.place for location in locations}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits, Task
+from builder.evidence.audit import WheelFacts
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
@@ -22,7 +23,7 @@ from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.wheels import required_wheels, wheel_for_abi
-from builder.judge.wheel import thread_signs
+from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
     from builder.engine.services import NetworkAttachment
+    from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import OwnTestWheels
     from builder.sources import Pure
+    from builder.store.evidence import Evidence
 
 PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
@@ -117,7 +120,7 @@ class Race:
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
-        signs = thread_signs.thread_signs(inputs["audit"].facts["wheels"], wheel)
+        signs = _list_signs(inputs["audit"], wheel)
         found: dict[str, object] = {
             str(needs["image"]): inputs["image"].facts["content"],
             str(needs["audit"]): signs,
@@ -137,7 +140,7 @@ class Race:
         image, build = inputs["image"], inputs["build"]
         others = [inputs[run_requirement(name)] for name in self.requires]
         wheel = wheel_for_abi(build, self.abi.name)
-        signs = thread_signs.thread_signs(inputs["audit"].facts["wheels"], wheel)
+        signs = _list_signs(inputs["audit"], wheel)
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
         served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
@@ -293,3 +296,9 @@ class Race:
             ),
         )
         return run_json_task(task, "looking for races", tools)
+
+
+def _list_signs(audit: Evidence, filename: str | None) -> tuple[Sign, ...]:
+    """Return what the wheel that is searched shows; only its own facts are checked, since each key asks for them."""
+    wheel = audit.facts["wheels"].get(filename)
+    return () if wheel is None else list_signs(WheelFacts.check(wheel))
