@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Discriminator, JsonValue, Tag, model_validator
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, decode
+from builder.finding_codes import FindingCode
 
 FaultKind = Literal[
     "unreadable", "bomb", "unsafe", "duplicate", "encrypted", "damaged", "metadata", "record"
@@ -19,7 +20,7 @@ Fault = Annotated[tuple[FaultKind, str, str], ARRAY]
 Component = Annotated[tuple[str, str, str], ARRAY]
 """Name, version and package URL of something that a wheel brings along."""
 
-Objection = Annotated[tuple[str, str, str], ARRAY]
+Objection = Annotated[tuple[FindingCode, str, str], ARRAY]
 """Code of a finding, where it is, and what it says."""
 
 Content = Literal["package", "module", "folder", "libraries", "file"]
@@ -232,9 +233,13 @@ class AuditFacts(Facts):
     wheels: dict[str, WheelFacts]
     """By file name."""
 
+
+class AuditAnswer(AuditFacts):
+    """What builder/inside/audit/ answers: an object of wheels."""
+
     @classmethod
-    def parse_wheels(cls, answer: bytes) -> Self:
-        """Return what builder/inside/audit/ answered, which is `wheels` alone.
+    def parse(cls, answer: bytes) -> Self:
+        """Return the wheels that the program answered.
 
         Raises:
             MalformedFactsError: it is not JSON, or not what the model describes.

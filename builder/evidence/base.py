@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
 
 from builder.errors import ExitCode, FarmError
+from builder.finding_codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +77,15 @@ class Model(BaseModel):
         serialize_by_alias=True,
     )
 
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return it as JSON data; what was never set is left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def fields_for(self, model: type[Model]) -> dict[str, object]:
+        """Return the fields that were set and that another model has as well, by name."""
+        common = [name for name in model.model_fields if name in self.model_fields_set]
+        return {name: getattr(self, name) for name in common}
+
     def require(self, names: Iterable[str], beside: str) -> None:
         """See that fields were set: where a program has said A, the default of B must not stand for what it lost.
 
@@ -137,15 +147,11 @@ class Facts(Model):
         except MalformedFactsError as error:
             raise EvidenceError(evidence.job, str(error)) from error
 
-    def to_json(self) -> dict[str, JsonValue]:
-        """Return the facts as JSON data, for `Evidence.facts`; what was never set is left out."""
-        return self.model_dump(mode="json", exclude_unset=True)
-
 
 class UndeterminedFacts(Facts):
     """What is recorded where a job could not find out what it was asked."""
 
-    code: str
+    code: FindingCode
     """Code of the finding it becomes (builder/judge/findings.py)."""
 
 

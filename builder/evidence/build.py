@@ -7,12 +7,13 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, Pair
+from builder.finding_codes import FindingCode
 
 
 class Failure(Model):
     """Why there is no wheel, as the rules of jobs/build/log.py read it from the log."""
 
-    code: str
+    code: FindingCode
     """Code of the finding it becomes (builder/judge/findings.py)."""
 
     stage: str
