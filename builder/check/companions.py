@@ -10,8 +10,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from builder.distributions.tags import supported_tags
-from builder.sources.client import FileMismatchError, NoIndexAnswerError
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.errors import FileMismatchError, NoIndexAnswerError
 
 if TYPE_CHECKING:
     from builder.config.catalog import Base

@@ -226,7 +226,8 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
         NoWheelError: it is no such requirement, or the index has no such wheel.
     """
     from builder import host
-    from builder.sources.client import FileMismatchError, Index, NoIndexAnswerError
+    from builder.sources.client import Index
+    from builder.sources.errors import FileMismatchError, NoIndexAnswerError
 
     name, _, version = requirement.partition("==")
     if not re.fullmatch(r"[\w.-]+", name) or not version:

@@ -7,9 +7,7 @@ import json
 import typer
 from rich.console import Console
 
-_PIPE_WIDTH = (
-    160  # columns of a table in a pipe or a log, where nothing tells how wide the reader is
-)
+from builder.report.terminal.consoles import make_wide_console
 
 console = Console(emoji=False)
 error_console = Console(stderr=True, emoji=False)
@@ -33,7 +31,4 @@ def print_json(value: object) -> None:
 
 def table_console() -> Console:
     """Return the console for a table: the terminal's width, and a wide one in a pipe."""
-    if console.is_terminal:
-        return console
-
-    return Console(width=max(console.width, _PIPE_WIDTH), emoji=False)
+    return make_wide_console(console)

@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     if as_json:
         _print_document(result, loaded, wheelhouse)
     else:
-        _print_result(result, wheelhouse, observer.times.seconds, request)
+        _print_result(result, loaded, wheelhouse, observer.times.seconds, request)
 
     if part is not None:
         raise typer.Exit(ExitCode.ADMISSIBLE)
@@ -113,7 +113,11 @@ def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None
 
 
 def _print_result(
-    result: RunResult, wheelhouse: Path, thread_seconds: Mapping[str, float], request: RunRequest
+    result: RunResult,
+    matrix: Matrix,
+    wheelhouse: Path,
+    thread_seconds: Mapping[str, float],
+    request: RunRequest,
 ) -> None:
     """Print the table of verdicts and what to do, as of this run or of the last one if nothing changed."""
     from builder.report import document
@@ -123,7 +127,8 @@ def _print_result(
     if unchanged is None:
         verdicts.print_verdicts(
             console,
-            result.judged,
+            document.make_document(result.judged, matrix),
+            verdicts.collect_remedies(result.judged),
             wheelhouse,
             thread_seconds,
             whole=request.is_whole_matrix,

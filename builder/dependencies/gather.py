@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.dependencies.files.model import SkippedDependency
-from builder.dependencies.resolve import MAX_PARALLEL, Pin
-from builder.dependencies.survey import ReleaseMetadata, SurveyRow, newest_release, survey_release
-from builder.errors import IndexUnreachableError
-from builder.sources.client import FileMismatchError, NoIndexAnswerError, Release
+from builder.dependencies.parallel import process_pins
+from builder.dependencies.survey import ReleaseMetadata, newest_release, survey_release
 from builder.sources.kind import classify_release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from packaging.version import Version
 
-    from builder.dependencies.resolve import Resolution
+    from builder.dependencies.files.model import SkippedDependency
+    from builder.dependencies.resolve import Pin, Resolution
+    from builder.dependencies.survey import SurveyRow
     from builder.sources.client import Index
+    from builder.sources.releases import Release
     from builder.store.store import Store
 
 _CLASSIFIERS = (
     "Programming Language :: Python ::",
     "Programming Language :: Python :: Free Threading",
 )
+"""Beginnings of the classifiers a survey shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,29 +59,24 @@ def survey_dependencies(
         IndexUnreachableError: the index does not answer.
     """
 
-    def one(pin: Pin) -> SurveyRow | SkippedDependency:
-        try:
-            return _survey_pin(pin, index, store, python)
-        except FileMismatchError as error:
-            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
+    def survey(pin: Pin) -> SurveyRow:
+        return _survey_pin(pin, index, store, python)
 
-    rows: list[SurveyRow] = []
-    left_out = list(resolution.left_out)
-    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-        try:
-            for done, answer in enumerate(pool.map(one, resolution.pins), 1):
-                say(f"survey: {done} of {len(resolution.pins)}")
-                (left_out if isinstance(answer, SkippedDependency) else rows).append(answer)  # type: ignore[arg-type]
-        except NoIndexAnswerError as error:
-            raise IndexUnreachableError(str(error)) from None
-    notes = (*resolution.notes, *_describe_gaps(rows))
-    return Survey(rows=tuple(rows), left_out=tuple(left_out), notes=notes)
+    rows, left_out = process_pins(resolution.pins, survey, say, title="survey")
+
+    return Survey(
+        rows=tuple(rows),
+        left_out=(*resolution.left_out, *left_out),
+        notes=(*resolution.notes, *_describe_gaps(rows)),
+    )
 
 
 def _survey_pin(pin: Pin, index: Index, store: Store, python: Version) -> SurveyRow:
     releases = index.releases(pin.name) or ()
     newest = newest_release(pin.release, releases)
-    described = _read_metadata(pin.release, index)
+    metadata = _read_metadata(pin.release, index)
+    newest_metadata = metadata if newest is pin.release else _read_metadata(newest, index)
+
     return survey_release(
         name=pin.name,
         where=pin.where,
@@ -89,31 +84,32 @@ def _survey_pin(pin: Pin, index: Index, store: Store, python: Version) -> Survey
         releases=releases,
         kind=classify_release(pin.release, index, store),
         python=python,
-        described=described,
-        newest_described=described if newest is pin.release else _read_metadata(newest, index),
+        described=metadata,
+        newest_described=newest_metadata,
     )
 
 
 def _read_metadata(release: Release, index: Index) -> ReleaseMetadata:
     """Read classifiers and the day from one wheel, as far as that costs no download of the whole."""
-    uploaded = min((file.upload_time for file in release.files if file.upload_time), default=None)
     wheel = release.likely_wheel
     head = index.wheel_head(wheel) if wheel is not None else None
-    classifiers = tuple(
-        text
-        for text in (head.metadata.get("classifiers", ()) if head else ())
-        if text.startswith(_CLASSIFIERS)
-    )
-    if uploaded is not None:
-        return ReleaseMetadata(classifiers=classifiers, day=uploaded.date(), day_from="index")
-    built = head.build_date if head else None
-    return ReleaseMetadata(classifiers=classifiers, day=built, day_from="wheel" if built else "")
+    stated = head.metadata.get("classifiers", []) if head is not None else []
+    classifiers = tuple(text for text in stated if text.startswith(_CLASSIFIERS))
+
+    upload_times = [file.upload_time for file in release.files if file.upload_time]
+    if upload_times:
+        day = min(upload_times).date()
+        return ReleaseMetadata(classifiers=classifiers, day=day, day_from="index")
+
+    if head is not None and head.build_date is not None:
+        return ReleaseMetadata(classifiers=classifiers, day=head.build_date, day_from="wheel")
+    return ReleaseMetadata(classifiers=classifiers)
 
 
-def _describe_gaps(rows: Iterable[SurveyRow]) -> Iterable[str]:
+def _describe_gaps(rows: Iterable[SurveyRow]) -> Iterator[str]:
     """Say what the index did not tell."""
-    sources = [row.newest_metadata.day_from for row in rows]
-    if sources and "index" not in sources:
+    origins = [row.newest_metadata.day_from for row in rows]
+    if origins and "index" not in origins:
         yield (
             "the index gives no upload times: the age is that of the newest release's wheel by the date inside it, "
             "and unknown where its build writes a constant"

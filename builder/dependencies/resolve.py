@@ -11,19 +11,20 @@ from packaging.version import Version
 
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
-from builder.sources.client import FileMismatchError, NoIndexAnswerError, Release
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.http import MAX_PARALLEL
+from builder.sources.releases import choose_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from builder.dependencies.files.model import Dependency, DependencyFile
     from builder.sources.client import Index
-
-MAX_PARALLEL = 8
-"""Requests to the index at a time."""
+    from builder.sources.releases import Release
 
 _ROOT = "what-the-file-asks-for"
+"""Name of the package that requires everything: no project, and it is never shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,102 +103,110 @@ class _DependencyResolver:
         for dependency in self.file.dependencies:
             wanted.setdefault(dependency.name, []).append(dependency)
         self._fetch_pages(wanted)
-        usable = {
-            name: asked for name, asked in wanted.items() if self._choose_release(name, asked)
-        }
+
+        usable: dict[str, list[Dependency]] = {}
+        for name, dependencies in wanted.items():
+            if self._choose_release(name, dependencies):
+                usable[name] = dependencies
         if not self.file.is_complete:
             self._add_requirements(usable)
+
         pins = tuple(self.pins[name] for name in sorted(self.pins))
         return Resolution(pins=pins, left_out=tuple(self.left_out), notes=tuple(self.notes))
 
     def _fetch_pages(self, names: Iterable[str]) -> None:
+        """Ask for all pages at once; whoever needs one later finds it in the index client."""
         listed = list(names)
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             for done, _ in enumerate(pool.map(self.index.releases, listed), 1):
                 self.say(f"index: {done} of {len(listed)} pages")
 
-    def _choose_release(self, name: str, asked: list[Dependency]) -> bool:
+    def _choose_release(self, name: str, dependencies: list[Dependency]) -> bool:
         """Give a name the newest release that its own lines allow; return whether this interpreter can have it."""
-        where = asked[0].where
+        where = dependencies[0].where
         releases = self.index.releases(name)
         if releases is None:
-            self.left_out.append(
-                SkippedDependency(name=name, where=where, why="the index knows no such name")
+            self._leave_out(name, where, "the index knows no such name")
+            return False
+
+        specifier = _constraints(self.file).get(name, SpecifierSet())
+        for dependency in dependencies:
+            specifier &= SpecifierSet(dependency.specifier)
+        is_exact = any(dependency.version for dependency in dependencies)
+        choice = choose_release(specifier, releases, self.python, exact=is_exact)
+        if choice is None:
+            newest = f"; the newest is {releases[0].version}" if releases else ""
+            wanted = str(specifier) or "any stable version"
+            self._leave_out(
+                name, where, f"the index has no release that matches {wanted!r}{newest}"
             )
             return False
-        specifier = SpecifierSet(",".join(filter(None, (one.specifier for one in asked))))
-        constraint = _constraints(self.file).get(name, SpecifierSet())
-        matching = matching_releases(
-            specifier & constraint, releases, exact=any(one.version for one in asked)
-        )
-        if not matching:
-            newest = f"; the newest is {releases[0].version}" if releases else ""
-            wanted = str(specifier & constraint) or "any stable version"
-            why = f"the index has no release that matches {wanted!r}{newest}"
-            self.left_out.append(SkippedDependency(name=name, where=where, why=why))
-            return False
-        admitting = [release for release in matching if release.allows_python(self.python)]
-        chosen = (admitting or matching)[0]
-        hashes = tuple(dict.fromkeys(value for one in asked for value in one.hashes))
-        refused = "" if admitting else requires_python_of(chosen)
+
+        hashes: dict[str, None] = {}
+        for dependency in dependencies:
+            hashes |= dict.fromkeys(dependency.hashes)
         self.pins[name] = Pin(
-            name=name, release=chosen, hashes=hashes, where=where, refusal=refused
+            name=name,
+            release=choice.release,
+            hashes=tuple(hashes),
+            where=where,
+            refusal=choice.refusal,
         )
-        return bool(admitting)
+        return not choice.refusal
+
+    def _leave_out(self, name: str, where: str, why: str) -> None:
+        self.left_out.append(SkippedDependency(name=name, where=where, why=why))
 
     def _add_requirements(self, usable: Mapping[str, list[Dependency]]) -> None:
         """Replace the choice by a consistent set of everything; where there is none, keep the choice and say so."""
         self.say("resolving what the file leaves open")
+        requirements: list[str] = []
+        pinned: dict[str, Candidate] = {}
+        for name, dependencies in usable.items():
+            requirements += [dependency.requirement for dependency in dependencies]
+            if any(dependency.version for dependency in dependencies):
+                pinned[name] = _make_candidate(self.pins[name])
+
         root = Candidate(
             name=_ROOT,
             version=Version("0"),
             extras=frozenset(),
-            requires=tuple(one.requirement for asked in usable.values() for one in asked),
+            requires=tuple(requirements),
         )
-        exact = {name for name, asked in usable.items() if any(one.version for one in asked)}
-        pinned = {
-            name: Candidate(name=name, version=pin.version, extras=frozenset(), release=pin.release)
-            for name, pin in self.pins.items()
-            if name in exact
-        }
         try:
-            found = resolve_closure(root, pinned, self.index, self.python, _constraints(self.file))
+            closure = resolve_closure(
+                root, pinned, self.index, self.python, _constraints(self.file)
+            )
         except (NoSolutionError, FileMismatchError) as error:
             self.notes.append(
                 f"no consistent set for Python {self.python}: {error}; each dependency of the file stands "
                 "for itself, and what they need in turn is left out"
             )
             return
-        for candidate in found:
-            asked = self.pins.get(candidate.name)
-            assert candidate.release is not None
-            self.pins[candidate.name] = Pin(
-                name=candidate.name,
-                release=candidate.release,
-                hashes=asked.hashes if asked else (),
-                where=asked.where if asked else "",
-            )
+
+        for candidate in closure:
+            self._pin_candidate(candidate)
+
+    def _pin_candidate(self, candidate: Candidate) -> None:
+        """Pin what the consistent set has, with the hashes and the place of the file's own choice."""
+        assert candidate.release is not None, "the root alone has none, and is left out"
+        chosen = self.pins.get(candidate.name)
+
+        self.pins[candidate.name] = Pin(
+            name=candidate.name,
+            release=candidate.release,
+            hashes=chosen.hashes if chosen else (),
+            where=chosen.where if chosen else "",
+        )
 
 
-def matching_releases(
-    specifier: SpecifierSet, releases: tuple[Release, ...], *, exact: bool
-) -> list[Release]:
-    """Return the releases a specifier allows, the newest first: yanked ones only where they are asked for by version.
-
-    A pre-release is among them where one is asked for or where there is nothing else (PEP 440).
-    """
-    usable = [release for release in releases if exact or not release.yanked]
-    allowed = set(specifier.filter([release.version for release in usable]))
-    return [release for release in usable if release.version in allowed]
-
-
-def requires_python_of(release: Release) -> str:
-    """Return a release's `requires-python`; empty where it has none."""
-    return next((file.requires_python for file in release.files if file.requires_python), "")
+def _make_candidate(pin: Pin) -> Candidate:
+    return Candidate(name=pin.name, version=pin.version, extras=frozenset(), release=pin.release)
 
 
 def _constraints(file: DependencyFile) -> dict[str, SpecifierSet]:
     gathered: dict[str, SpecifierSet] = {}
-    for one in file.constraints:
-        gathered[one.name] = gathered.get(one.name, SpecifierSet()) & SpecifierSet(one.specifier)
+    for constraint in file.constraints:
+        specifier = gathered.get(constraint.name, SpecifierSet())
+        gathered[constraint.name] = specifier & SpecifierSet(constraint.specifier)
     return gathered

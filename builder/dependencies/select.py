@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.config.edit import Entry
 from builder.dependencies.files.model import SkippedDependency
-from builder.dependencies.resolve import MAX_PARALLEL, Pin
-from builder.errors import IndexUnreachableError
-from builder.sources.client import FileMismatchError, NoIndexAnswerError
+from builder.dependencies.parallel import process_pins
 from builder.sources.kind import Kind, classify_release
 
 if TYPE_CHECKING:
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
     from pypi_simple import DistributionPackage
 
-    from builder.dependencies.resolve import Resolution
+    from builder.dependencies.resolve import Pin, Resolution
     from builder.sources.client import Index
     from builder.store.store import Store
 
@@ -30,6 +27,9 @@ _REJECTION_REASONS = {
     Kind.PROGRAM: "its wheels serve every Python alike: a program, or a library that Python does not import",
     Kind.EMPTY: "the index has neither a wheel nor an sdist of this release",
 }
+
+_BROKEN_ALGORITHMS = frozenset({"md5", "sha1"})
+"""Hashes of which somebody can make another file; pip refuses them in requirements as well."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +41,13 @@ class SelectedPackages:
 
 
 def select_packages(
-    resolution: Resolution, index: Index, store: Store, say: Callable[[str], None], *, speedups: bool
-) -> SelectedPackages:  # fmt: skip
+    resolution: Resolution,
+    index: Index,
+    store: Store,
+    say: Callable[[str], None],
+    *,
+    speedups: bool,
+) -> SelectedPackages:
     """Choose what the farm builds.
 
     Args:
@@ -55,50 +60,44 @@ def select_packages(
     Raises:
         IndexUnreachableError: the index does not answer.
     """
-    entries: list[Entry] = []
-    left_out = list(resolution.left_out)
 
-    def one(pin: Pin) -> Entry | SkippedDependency:
-        try:
-            return _make_entry(pin, index, store, speedups=speedups)
-        except FileMismatchError as error:
-            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
+    def select(pin: Pin) -> Entry | SkippedDependency:
+        return _make_entry(pin, index, store, speedups=speedups)
 
-    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-        try:
-            for done, answer in enumerate(pool.map(one, resolution.pins), 1):
-                say(f"dependencies: {done} of {len(resolution.pins)}")
-                (entries if isinstance(answer, Entry) else left_out).append(answer)  # type: ignore[arg-type]
-        except NoIndexAnswerError as error:
-            raise IndexUnreachableError(str(error)) from None
-    return SelectedPackages(
-        entries=tuple(entries), left_out=tuple(sorted(left_out, key=lambda item: item.name))
-    )
+    entries, rejected = process_pins(resolution.pins, select, say, title="dependencies")
+    left_out = sorted([*resolution.left_out, *rejected], key=lambda item: item.name)
+
+    return SelectedPackages(entries=tuple(entries), left_out=tuple(left_out))
 
 
 def _make_entry(
     pin: Pin, index: Index, store: Store, *, speedups: bool
 ) -> Entry | SkippedDependency:
+    """Return a dependency as it is to stand in the matrix, or why it is not taken on."""
     if pin.refusal:
         why = f"{pin.version} has requires-python {pin.refusal}, which leaves this Python out"
-        return SkippedDependency(name=pin.name, where=pin.where, why=why)
+        return _skip(pin, why)
+
     kind = classify_release(pin.release, index, store)
-    if kind is not Kind.NATIVE and not (speedups and kind is Kind.SPEEDUPS):
-        return SkippedDependency(name=pin.name, where=pin.where, why=_REJECTION_REASONS[kind])
+    is_wanted = kind is Kind.NATIVE or (kind is Kind.SPEEDUPS and speedups)
+    if not is_wanted:
+        return _skip(pin, _REJECTION_REASONS[kind])
+
     sdist = pin.release.sdist
     if sdist is None:
-        return SkippedDependency(
-            name=pin.name,
-            where=pin.where,
-            why=f"the index has no sdist of {pin.version} to build from",
-        )
+        return _skip(pin, f"the index has no sdist of {pin.version} to build from")
     if not pin.hashes:
         return Entry(name=pin.name, version=f"=={pin.version}")
+
     sha256 = _verify_sdist(sdist, pin.hashes, index, store)
     if sha256 is None:
         why = f"none of the file's {len(pin.hashes)} hashes is that of {sdist.filename}: it must not be built from that"
-        return SkippedDependency(name=pin.name, where=pin.where, why=why)
+        return _skip(pin, why)
     return Entry(name=pin.name, version=f"=={pin.version}", sha256=sha256)
+
+
+def _skip(pin: Pin, why: str) -> SkippedDependency:
+    return SkippedDependency(name=pin.name, where=pin.where, why=why)
 
 
 def _verify_sdist(
@@ -109,20 +108,23 @@ def _verify_sdist(
     What the index promises is enough where it matches: the build checks the file itself against what is returned.
     """
     wanted = {value.lower() for value in hashes}
-    promised = (sdist.digests or {}).get("sha256", "").lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", promised):
-        promised = ""
-    if f"sha256:{promised}" in wanted:
-        return promised
     algorithms = {value.partition(":")[0] for value in wanted}
-    if promised and algorithms == {"sha256"}:
+
+    promised = (sdist.digests or {}).get("sha256", "").lower()
+    is_promised = re.fullmatch(r"[0-9a-f]{64}", promised) is not None
+    if is_promised and f"sha256:{promised}" in wanted:
+        return promised
+    if is_promised and algorithms == {"sha256"}:
         return None
+
+    # The file has hashes of another kind than the index promises: only the sdist itself can tell.
     sha256 = index.download(sdist)
-    content = store.file(sha256).read_bytes()
-    known = algorithms & hashlib.algorithms_guaranteed - {"md5", "sha1"}
-    fitting = (name for name in known if not name.startswith("shake"))
-    return (
-        sha256
-        if any(f"{name}:{hashlib.new(name, content).hexdigest()}" in wanted for name in fitting)
-        else None
-    )
+    usable = algorithms & hashlib.algorithms_guaranteed - _BROKEN_ALGORITHMS
+    for name in usable:
+        if name.startswith("shake"):
+            continue  # its length is free, and no file of dependencies has it
+        with store.file(sha256).open("rb") as file:
+            actual = hashlib.file_digest(file, name).hexdigest()
+        if f"{name}:{actual}" in wanted:
+            return sha256
+    return None

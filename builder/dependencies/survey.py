@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from builder.sources.client import Release
+    from builder.sources.releases import Release
 
 ABIS = ("cp314", "cp314t", "abi3", "cp315", "abi3t")
 """What a survey looks for among wheels."""

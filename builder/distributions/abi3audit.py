@@ -15,14 +15,20 @@ if TYPE_CHECKING:
     from builder.finding_codes import FindingCode
 
 _TIMEOUT_S = 120
+"""Longest time for one wheel, in seconds. It takes far less; this is for a machine that is busy building."""
+
+_MAX_LISTED = 3
+"""Symbols named in one finding: enough to recognise what is meant."""
 
 
 def claims_stable_abi(filename: str) -> bool:
     """Return whether a wheel claims the stable ABI."""
     try:
-        return any(tag.abi == "abi3" for tag in parse_wheel_filename(filename)[3])
+        _, _, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
         return False
+
+    return any(tag.abi == "abi3" for tag in tags)
 
 
 def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str]]:
@@ -36,30 +42,37 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
         Of each objection the code of a finding, where it is, and what it says.
     """
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
+        # The store calls files by their hashes, and abi3audit reads tags from the name.
         named = Path(folder) / filename
         named.symlink_to(path.resolve())
         command = [sys.executable, "-m", "abi3audit", "--report", str(named)]
         try:
-            done = subprocess.run(
+            ended = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
             )
-            report = json.loads(done.stdout)
+            report = json.loads(ended.stdout)
         except (subprocess.TimeoutExpired, json.JSONDecodeError):
             return [("WF303", filename, "abi3audit gave no report on it")]
-    return [
-        ("WF320", one["name"], f"{one['name']} {detail}, says abi3audit")
-        for spec in report["specs"].values()
-        for one in spec.get("wheel", ())
-        if (detail := _describe_problem(one["result"]))
-    ]
+
+    objections: list[tuple[FindingCode, str, str]] = []
+    for spec in report["specs"].values():
+        for module in spec.get("wheel", ()):
+            problem = _describe_problem(module["result"])
+            if problem:
+                name = module["name"]
+                objections.append(("WF320", name, f"{name} {problem}, says abi3audit"))
+    return objections
 
 
 def _describe_problem(result: dict[str, Any]) -> str:
-    if result["non_abi3_symbols"]:
-        return f"uses {', '.join(result['non_abi3_symbols'][:3])}, not in the stable ABI"
+    """Say what abi3audit objects to in one module; empty where it does not."""
+    foreign = result["non_abi3_symbols"]
+    if foreign:
+        return f"uses {', '.join(foreign[:_MAX_LISTED])}, not in the stable ABI"
+
     if not result["is_abi3_baseline_compatible"]:
-        newer = ", ".join(
-            f"{name} of {added}" for name, added in list(result["future_abi3_objects"].items())[:3]
-        )
-        return f"promises {result['baseline']} and uses {newer}"
+        newer = list(result["future_abi3_objects"].items())[:_MAX_LISTED]
+        listed = ", ".join(f"{name} of {added}" for name, added in newer)
+        return f"promises {result['baseline']} and uses {listed}"
+
     return ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import tarfile
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
 from packaging.metadata import RawMetadata, parse_email
 
+from builder.distributions.members import NotAnSdistError, iter_members
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LIMIT_BYTES = 8 << 20
+"""Largest METADATA or PKG-INFO that is read. A README inside makes it long, but not that long; not measured."""
+
+_STATIC_SINCE = (2, 2)
+"""The version of the metadata standard that has `Dynamic` (PEP 643)."""
 
 
 class NotADistributionError(Exception):
@@ -22,9 +27,9 @@ class NotADistributionError(Exception):
 def is_static(metadata: RawMetadata) -> bool:
     """Return whether an sdist's metadata promises that its wheels will require the same (PEP 643)."""
     version = tuple(int(part) for part in metadata.get("metadata_version", "0").split("."))
-    return version >= (2, 2) and "requires-dist" not in {
-        field.lower() for field in metadata.get("dynamic", [])
-    }
+    dynamic_fields = {field.lower() for field in metadata.get("dynamic", [])}
+
+    return version >= _STATIC_SINCE and "requires-dist" not in dynamic_fields
 
 
 def wheel_metadata(path: Path) -> RawMetadata:
@@ -33,7 +38,8 @@ def wheel_metadata(path: Path) -> RawMetadata:
     Raises:
         NotADistributionError: it is no wheel.
     """
-    return wheel_metadata_bytes(path)[1]
+    _, metadata = wheel_metadata_bytes(path)
+    return metadata
 
 
 def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
@@ -49,9 +55,11 @@ def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
                 content = file.read(_LIMIT_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, StopIteration, OSError, NotImplementedError) as error:
         raise NotADistributionError(f"it is no wheel: {error}") from None
+
     if len(content) > _LIMIT_BYTES:
         raise NotADistributionError(f"its METADATA has more than {_LIMIT_BYTES >> 20} MiB")
-    return content, parse_email(content)[0]
+    metadata, _ = parse_email(content)
+    return content, metadata
 
 
 def _is_metadata(name: str) -> bool:
@@ -69,26 +77,18 @@ def sdist_metadata(path: Path, filename: str) -> RawMetadata:
         NotADistributionError: it is no sdist.
     """
     try:
-        content = _zip_member(path) if filename.endswith(".zip") else _tar_member(path)
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        content = _read_pkg_info(path, filename)
+    except NotAnSdistError as error:
         raise NotADistributionError(f"{filename} is no sdist: {error}") from None
+
     if content is None:
         raise NotADistributionError(f"{filename} is no sdist: it has no PKG-INFO")
-    return parse_email(content)[0]
+    metadata, _ = parse_email(content)
+    return metadata
 
 
-def _is_pkg_info(name: str) -> bool:
-    return name.count("/") == 1 and name.endswith("/PKG-INFO")
-
-
-def _tar_member(path: Path) -> bytes | None:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if _is_pkg_info(member.name) and (file := archive.extractfile(member)) is not None:
-                return file.read(_LIMIT_BYTES)
+def _read_pkg_info(path: Path, filename: str) -> bytes | None:
+    for member in iter_members(path, filename):
+        if member.inner_path == "PKG-INFO":
+            return member.read(_LIMIT_BYTES)
     return None
-
-
-def _zip_member(path: Path) -> bytes | None:
-    with zipfile.ZipFile(path) as archive:
-        return next((archive.read(name) for name in archive.namelist() if _is_pkg_info(name)), None)

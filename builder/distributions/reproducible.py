@@ -23,10 +23,21 @@ SOURCE_DATE_EPOCH = 1_577_836_800
 """2020-01-01: the time of every member of every wheel."""
 
 _LEVEL = 6
+"""zlib's own default. Pinned, because the level is part of the bytes."""
+
+_UNIX = 3
+"""The system that made the archive: which one it was says nothing, and only Unix stores modes (APPNOTE.TXT, 4.4.2)."""
+
+_MODE_BITS = 16
+"""How far a file's mode is shifted in its external attributes."""
+
+_KIND_MASK, _REGULAR_FILE = 0o170000, 0o100000
 _EXECUTABLE = 0o111
 _PLAIN_MODE, _EXECUTABLE_MODE = 0o100644, 0o100755
-_MODE_BITS = 16
+_ENCRYPTED = 0x1
+
 _MAX_LISTED = 20
+"""Members named where two builds differ: a build that differs everywhere is not described by a longer list."""
 
 
 def normalize_wheel(wheel: Path) -> None:
@@ -37,10 +48,9 @@ def normalize_wheel(wheel: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = archive.infolist()
-            if not all(map(_is_plain, members)) or len({one.filename for one in members}) != len(
-                members
-            ):
+            if not all(map(_is_plain, members)) or _has_duplicates(members):
                 return
+
             with atomic_write(wheel) as aside:
                 _rewrite(archive, sorted(members, key=_sort_key), aside)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
@@ -48,38 +58,43 @@ def normalize_wheel(wheel: Path) -> None:
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
-    kind = member.external_attr >> _MODE_BITS & 0o170000
-    return (
-        kind in {0, 0o100000}
-        and not member.is_dir()
-        and not member.flag_bits & 0x1
-        and not member.comment
-    )
+    """Return whether a member is a regular file with nothing odd about it."""
+    kind = member.external_attr >> _MODE_BITS & _KIND_MASK
+    is_regular = kind in {0, _REGULAR_FILE} and not member.is_dir()
+    is_encrypted = bool(member.flag_bits & _ENCRYPTED)
+
+    return is_regular and not is_encrypted and not member.comment
+
+
+def _has_duplicates(members: list[zipfile.ZipInfo]) -> bool:
+    names = {member.filename for member in members}
+    return len(names) != len(members)
 
 
 def _sort_key(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
     """Put metadata last, as PEP 427 recommends, and RECORD at the very end."""
     top, _, rest = member.filename.partition("/")
-    return (
-        top.endswith(".dist-info"),
-        rest == "RECORD" and top.endswith(".dist-info"),
-        member.filename,
-    )
+    is_metadata = top.endswith(".dist-info")
+    is_record = is_metadata and rest == "RECORD"
+
+    return is_metadata, is_record, member.filename
 
 
 def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path) -> None:
     moment = time.gmtime(SOURCE_DATE_EPOCH)[:6]
     with zipfile.ZipFile(target, "w") as rewritten:
         for member in members:
+            is_executable = member.external_attr >> _MODE_BITS & _EXECUTABLE
+            mode = _EXECUTABLE_MODE if is_executable else _PLAIN_MODE
+
             info = zipfile.ZipInfo(member.filename, moment)
-            mode = member.external_attr >> _MODE_BITS
-            info.external_attr = (
-                _EXECUTABLE_MODE if mode & _EXECUTABLE else _PLAIN_MODE
-            ) << _MODE_BITS
+            info.external_attr = mode << _MODE_BITS
             info.compress_type = zipfile.ZIP_DEFLATED
             info._compresslevel = _LEVEL  # type: ignore[attr-defined] # noqa: SLF001 - public as of Python 3.13
-            info.create_system = 3
+            info.create_system = _UNIX
+            # zipfile decides by the size whether the member needs ZIP64, before it sees any content.
             info.file_size = member.file_size
+
             with archive.open(member) as source, rewritten.open(info, "w") as copy:
                 shutil.copyfileobj(source, copy)
 
@@ -90,13 +105,20 @@ def compare_wheels(before: Path, after: Path) -> list[str]:
     Raises:
         zipfile.BadZipFile: one is no archive.
     """
-    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
-        olds = {one.filename: (one.CRC, one.file_size) for one in old.infolist()}
-        news = {one.filename: (one.CRC, one.file_size) for one in new.infolist()}
-    names = sorted(name for name in {*olds, *news} if olds.get(name) != news.get(name))
-    # RECORD has the hashes of the others.
-    content = [name for name in names if not name.endswith(".dist-info/RECORD")]
-    return (content or names or ["(archive)"])[:_MAX_LISTED]
+    old = _read_checksums(before)
+    new = _read_checksums(after)
+    differing = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    # RECORD has the hashes of the others, so it says nothing by itself.
+    content = [name for name in differing if not name.endswith(".dist-info/RECORD")]
+    listed = content or differing or ["(archive)"]
+    return listed[:_MAX_LISTED]
+
+
+def _read_checksums(wheel: Path) -> dict[str, tuple[int, int]]:
+    """Return by member its CRC and size."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {member.filename: (member.CRC, member.file_size) for member in archive.infolist()}
 
 
 def compare_files(
@@ -112,15 +134,17 @@ def compare_files(
     Returns:
         By name of a wheel that both made, the members that differ, if any.
     """
-    found: dict[str, list[str]] = {}
+    differences: dict[str, list[str]] = {}
     for name in sorted(before.keys() & after.keys()):
         if before[name] == after[name]:
-            found[name] = []
+            differences[name] = []
         elif store.has_files({name: before[name]}):
+            old, new = store.file(before[name]), store.file(after[name])
             try:
-                found[name] = compare_wheels(store.file(before[name]), store.file(after[name]))
+                differences[name] = compare_wheels(old, new)
             except zipfile.BadZipFile:
-                found[name] = ["(archive)"]
+                differences[name] = ["(archive)"]
+
     for name in sorted(before.keys() ^ after.keys()):
-        found[name] = ["(file name)"]
-    return found
+        differences[name] = ["(file name)"]
+    return differences

@@ -1,24 +1,17 @@
-"""Unpacking an sdist, under the rules of PEP 706: nothing leaves its folder."""
+"""Unpacking an sdist to its one project folder."""
 
 from __future__ import annotations
 
-import stat
-import tarfile
-import zipfile
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from builder.distributions.members import NotAnSdistError, extract_members
 
-_UNPACKED_LIMIT_BYTES = 4 << 30
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def unpack(sdist: Path, filename: str, folder: Path) -> Path:
     """Unpack an sdist and return its only top-level folder.
-
-    Members that would leave the folder, links that point out of it and devices are refused (PEP 706).
 
     Args:
         sdist: the file.
@@ -26,41 +19,13 @@ def unpack(sdist: Path, filename: str, folder: Path) -> Path:
         folder: a folder to make.
 
     Raises:
-        ValueError: the sdist has no single top-level folder or unpacks to too much.
-        tarfile.TarError, zipfile.BadZipFile, OSError: it cannot be unpacked.
+        NotAnSdistError: the sdist cannot be unpacked safely (PEP 706), or has no single top-level folder.
+        OSError: the folder cannot be made.
     """
     folder.mkdir(parents=True)
-    if filename.endswith(".zip"):
-        _unzip(sdist, folder)
-    else:
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder, members=_bounded(archive), filter="data")
+    extract_members(sdist, filename, folder)
+
     roots = [path for path in folder.iterdir() if path.is_dir()]
     if len(roots) != 1:
-        raise ValueError(f"it has {len(roots)} top-level folders, not one")
+        raise NotAnSdistError(f"it has {len(roots)} top-level folders, not one")
     return roots[0]
-
-
-def _bounded(archive: tarfile.TarFile) -> Iterable[tarfile.TarInfo]:
-    size = 0
-    for member in archive:
-        size += member.size
-        if size > _UNPACKED_LIMIT_BYTES:
-            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
-        yield member
-
-
-def _unzip(sdist: Path, folder: Path) -> None:
-    with zipfile.ZipFile(sdist) as archive:
-        members = archive.infolist()
-        if sum(member.file_size for member in members) > _UNPACKED_LIMIT_BYTES:
-            raise ValueError(f"it unpacks to more than {_UNPACKED_LIMIT_BYTES >> 30} GiB")
-        for member in members:
-            parts = PurePosixPath(member.filename).parts
-            if (
-                member.filename.startswith("/")
-                or ".." in parts
-                or stat.S_ISLNK(member.external_attr >> 16)
-            ):
-                raise ValueError(f"member {member.filename!r} leads out of it")
-        archive.extractall(folder)  # noqa: S202 - every member was checked above

@@ -18,6 +18,7 @@ from builder.config import catalog
 from builder.engine import client
 from builder.errors import EngineMissingError
 from builder.jobs.images import cpython
+from builder.sources import http
 from builder.store.files import file_sha256
 
 if TYPE_CHECKING:
@@ -168,9 +169,8 @@ def _check_network() -> Iterator[Check]:
 
 def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
     try:
-        status = requests.head(
-            url, timeout=_TIMEOUT_S, verify=str(host.ca_bundle()), allow_redirects=True
-        ).status_code
+        with http.open_session(retries=False) as session:
+            answer = session.head(url, timeout=_TIMEOUT_S, allow_redirects=True)
     except requests.RequestException as error:
         return Check(
             name=name,
@@ -179,6 +179,7 @@ def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
             remedy=remedy,
             required=required,
         )
+    status = answer.status_code
     good = status < requests.codes.bad_request
     return Check(
         name=name,

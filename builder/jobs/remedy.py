@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from builder import host
 from builder.engine.client import Limits, Task
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.job import Result
 from builder.judge import apt_contents
+from builder.sources import http
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _ARCHITECTURES = ("amd64", "all")
 _FRESH_S = 7 * 86_400.0
-_TIMEOUT_S = (10.0, 60.0)
 _LIMIT_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
 _MAX_SHOWN = 3
@@ -175,9 +174,10 @@ def _fetch(url: str, tools: Tools) -> Path | None:
         return kept
     tools.say("fetching the archive's contents index")
     try:
-        with requests.get(
-            url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())
-        ) as answer:
+        with (
+            http.open_session() as session,
+            session.get(url, stream=True, timeout=http.TIMEOUT_S) as answer,
+        ):
             if answer.status_code == requests.codes.not_found:
                 return None
             answer.raise_for_status()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NEVER_RAN = "it never ran"
 OUTPUT_MISSING = "what it made is gone from the store"
-OLDER_FARM = "its last run is of an older farm"
+OLDER_FARM = "last run by an older wheelfarm"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,8 +26,8 @@ class PendingJob:
     """One job that would run.
 
     Attributes:
-        reasons: what changed since it ran last, each by its name, or one of `NEVER`, `GONE` and `OLD`; empty where
-            there is no reason but `after`.
+        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING`
+            and `OLDER_FARM`; empty where there is no reason but `after`.
         waits_for: jobs it needs that would run; should they come out as they were, it does not run.
         seconds: how long it should take.
     """

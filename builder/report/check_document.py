@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import JsonValue
 
 from builder.report.document import Part, schema_of
+from builder.verdicts import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.check.read import CheckedWheel
+    from builder.check.read import CheckedWheel, LoadResult, SkippedLoad
     from builder.judge.findings import Finding
 
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ class CheckedFindingPart(Part):
 
     code: str
     """See docs/findings.md."""
-    severity: Literal["info", "warning", "error"]
+    severity: Severity
     title: str
     detail: str
     where: str
@@ -46,7 +47,7 @@ class CheckedFindingPart(Part):
 
 
 class LoadedPart(Part):
-    """What loading it on one base with one interpreter showed."""
+    """The result of loading it on one base with one interpreter."""
 
     abi: str
     base: str
@@ -55,7 +56,7 @@ class LoadedPart(Part):
 
 
 class NotLoadedPart(Part):
-    """Where it claims to run and was not loaded."""
+    """A base and an interpreter that it claims to support, where it was not loaded."""
 
     abi: str
     base: str
@@ -66,7 +67,7 @@ class CheckedPart(Part):
     """One wheel."""
 
     filename: str
-    severity: Literal["info", "warning", "error"] | None
+    severity: Severity | None
     """Of the worst finding; null where there is none."""
     abis: list[str]
     """The interpreters of the farm that would take it."""
@@ -93,9 +94,8 @@ class CheckDocument(Part):
 
 def make_check_document(checked: Iterable[CheckedWheel], *, static: bool) -> CheckDocument:
     """Put what was found into the document's form."""
-    return CheckDocument(
-        schema_version=SCHEMA_VERSION, static=static, wheels=[_wheel_part(one) for one in checked]
-    )
+    wheels = [_wheel_part(wheel) for wheel in checked]
+    return CheckDocument(schema_version=SCHEMA_VERSION, static=static, wheels=wheels)
 
 
 def schema() -> str:
@@ -103,33 +103,36 @@ def schema() -> str:
     return schema_of(CheckDocument)
 
 
-def _wheel_part(one: CheckedWheel) -> CheckedPart:
+def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
+    floors: dict[str, FloorPart] = {}
+    for family, (version, symbol, path) in wheel.floors.items():
+        floors[family] = FloorPart(version=version, symbol=symbol, object=path)
+
     return CheckedPart(
-        filename=one.filename,
-        severity=None if one.severity is None else one.severity.value,
-        abis=list(one.abis),
-        bases=list(one.bases),
-        floors={
-            family: FloorPart(version=version, symbol=symbol, object=path)
-            for family, (version, symbol, path) in one.floors.items()
-        },
-        findings=[_finding_part(finding) for finding in one.findings],
-        facts=dict(one.facts),
-        loaded=[
-            LoadedPart(abi=place.abi, base=place.base, facts=dict(place.facts))
-            for place in one.loaded
-        ],
-        not_loaded=[
-            NotLoadedPart(abi=place.abi, base=place.base, reason=place.reason)
-            for place in one.not_loaded
-        ],
+        filename=wheel.filename,
+        severity=wheel.severity,
+        abis=list(wheel.abis),
+        bases=list(wheel.bases),
+        floors=floors,
+        findings=[_finding_part(finding) for finding in wheel.findings],
+        facts=dict(wheel.facts),
+        loaded=[_loaded_part(load) for load in wheel.loaded],
+        not_loaded=[_not_loaded_part(load) for load in wheel.not_loaded],
     )
+
+
+def _loaded_part(load: LoadResult) -> LoadedPart:
+    return LoadedPart(abi=load.abi, base=load.base, facts=dict(load.facts))
+
+
+def _not_loaded_part(load: SkippedLoad) -> NotLoadedPart:
+    return NotLoadedPart(abi=load.abi, base=load.base, reason=load.reason)
 
 
 def _finding_part(finding: Finding) -> CheckedFindingPart:
     return CheckedFindingPart(
         code=finding.code,
-        severity=finding.kind.severity.value,
+        severity=finding.kind.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,

@@ -9,24 +9,32 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
+from builder.judge.bases import BaseOutcome
 from builder.sources import Source
 from builder.store.files import atomic_write
+from builder.verdicts import Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
     from builder.judge.findings import Finding
-    from builder.judge.package import JudgedPackage, Judgement
+    from builder.judge.package import JudgedPackage, Judgement, Wheel
     from builder.judge.speed import Ratio, Speed
+    from builder.judge.threads import ThreadCoverage
 
 SCHEMA_VERSION = 1
+
 _RARITY = 100
+"""`ExercisedPart.missed` is given for a race that shows in one of so many calls: a round number, for people."""
+
+_MISSED_DIGITS = 4
+"""Digits behind the point of a probability: more would claim an accuracy that the estimate does not have."""
 
 
 class Part(BaseModel):
-    """A part of a document: unknown keys are a mistake."""
+    """A part of a document: unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -38,7 +46,7 @@ class FindingPart(Part):
     """Stays the same from run to run."""
     code: str
     """See docs/findings.md."""
-    severity: Literal["info", "warning", "error"]
+    severity: Severity
     title: str
     detail: str
     where: str
@@ -66,16 +74,16 @@ class WheelPart(Part):
 
 
 class ExercisedPart(Part):
-    """How much native code was put under threads."""
+    """How much native code was exercised under threads."""
 
     native_callables: int
     called_alone: int
     """Those that could be called at all."""
     under_threads: int
     pairs: int
-    """Pairs of operations that threads tried on one object."""
+    """Pairs of operations that threads ran on one object."""
     missed: float
-    """How likely one trial misses a race that shows in one of 100 calls made side by side."""
+    """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
     race_detector: bool
 
 
@@ -88,41 +96,38 @@ class RatioPart(Part):
 
 
 class SpeedPart(Part):
-    """How fast its native calls are, measured with objects of each thread's own."""
+    """How fast its native calls are, where each thread has objects of its own."""
 
     calls: int
     """How many were measured."""
     tried: int
-    """How many were meant to be."""
+    """How many the farm tried to measure."""
     cpus: int
     """How many CPUs they could use."""
     baseline: str
     """The ABI whose throughput on one thread counts as 1."""
     throughput: dict[str, dict[str, RatioPart]]
-    """By ABI and number of threads; empty where it cannot be said."""
+    """By ABI and number of threads; empty where it was not measured."""
     machine: dict[str, float]
-    """What threads of pure Python reached without the GIL meanwhile, by their number; one counts as 1."""
+    """Throughput of pure Python without the GIL on the same machine, by number of threads; one thread counts as 1."""
     cost: RatioPart | None
     """CPU time of a call on one thread without the GIL, by that with it."""
     plain_cost: float | None
     """The same for a loop of pure Python."""
     why: str
-    """What is not said, and why; empty where all is."""
+    """What was not measured, and why; empty where everything was."""
 
 
 class AbiPart(Part):
     """The verdict for one ABI."""
 
-    verdict: Literal[
-        "compatible", "unproven", "gil-required", "racy", "thread-unsafe", "abi-mismatch", "import-failure",
-        "build-failure", "undetermined",
-    ]  # fmt: skip
+    verdict: Verdict
     reason: str
     """One sentence for a person."""
     wheels: list[WheelPart]
     loaded_on: list[str]
     """Bases it was imported on."""
-    on: dict[str, Literal["imports", "fails", "not-claimed", "no-wheel", "undetermined"]] = {}
+    on: dict[str, BaseOutcome] = {}
     """What importing its wheels showed, by base; empty where nothing native was to be imported."""
     exercised: ExercisedPart
     findings: list[FindingPart]
@@ -135,7 +140,7 @@ class SourcePart(Part):
     filename: str
     sha256: str
     needed_by: str
-    """The package for whose sake it was built, where the matrix does not name it."""
+    """The package that requires it, where the matrix does not name it."""
 
 
 class PackagePart(Part):
@@ -166,14 +171,34 @@ class Document(Part):
     farm: FarmPart
     packages: list[PackagePart]
 
+    def iter_verdicts(self) -> Iterator[tuple[PackagePart, str, AbiPart]]:
+        """Iterate over (package, ABI, its part), package by package."""
+        for package in self.packages:
+            for abi, part in package.abis.items():
+                yield package, abi, part
+
+    def list_abis(self) -> list[str]:
+        """Return the ABIs that some package has a verdict for, each once."""
+        abis = dict.fromkeys(abi for _, abi, _ in self.iter_verdicts())
+        return list(abis)
+
+    def list_verdicts(self, abi: str) -> list[Verdict]:
+        """Return the verdicts of all packages on an ABI."""
+        return [part.verdict for _, name, part in self.iter_verdicts() if name == abi]
+
 
 def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
     """Put verdicts into the document's form."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    farm = FarmPart(version=__version__, bases=list(matrix.bases), build_on=list(matrix.build_on))
+    now = datetime.datetime.now(datetime.UTC)
+    farm = FarmPart(
+        version=__version__,
+        bases=list(matrix.bases),
+        build_on=list(matrix.build_on),
+    )
+
     return Document(
         schema_version=SCHEMA_VERSION,
-        generated_at=now,
+        generated_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         farm=farm,
         packages=[_package_part(package) for package in judged],
     )
@@ -181,10 +206,12 @@ def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
 
 def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> Document:
     """Write verdicts.json, which is replaced whole, and return what it says."""
-    made = make_document(judged, matrix)
-    with atomic_write(wheelhouse / "verdicts.json") as aside:
-        aside.write_text(made.model_dump_json(indent=1) + "\n")
-    return made
+    document = make_document(judged, matrix)
+    text = document.model_dump_json(indent=1) + "\n"
+    with atomic_write(wheelhouse / "verdicts.json") as draft:
+        draft.write_text(text)
+
+    return document
 
 
 def read(wheelhouse: Path) -> Document | None:
@@ -210,12 +237,15 @@ def schema_of(model: type[Part]) -> str:
 
 
 def _package_part(package: JudgedPackage) -> PackagePart:
+    speed = None if package.speed is None else _speed_part(package.speed)
+    abis = {abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()}
+
     return PackagePart(
         name=package.name,
         version=package.version,
         source=_source_part(package),
-        abis={abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()},
-        speed=None if package.speed is None else _speed_part(package.speed),
+        abis=abis,
+        speed=speed,
     )
 
 
@@ -223,49 +253,61 @@ def _source_part(package: JudgedPackage) -> SourcePart:
     source = package.source
     if not isinstance(source, Source):
         return SourcePart(kind="none", filename="", sha256="", needed_by="")
+
     return SourcePart(
-        kind=source.kind, filename=source.filename, sha256=source.sha256, needed_by=source.needed_by
+        kind=source.kind,
+        filename=source.filename,
+        sha256=source.sha256,
+        needed_by=source.needed_by,
     )
 
 
 def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
+    findings = [_finding_part(package, judgement.abi, finding) for finding in judgement.findings]
+
     return AbiPart(
-        verdict=judgement.verdict.value,
+        verdict=judgement.verdict,
         reason=judgement.reason,
-        wheels=[
-            WheelPart(
-                filename=wheel.filename,
-                base=wheel.base,
-                sha256=wheel.sha256,
-                floor=wheel.floor,
-                log=wheel.log,
-            )
-            for wheel in judgement.wheels
-        ],
+        wheels=[_wheel_part(wheel) for wheel in judgement.wheels],
         loaded_on=list(judgement.loaded_on),
-        on={base: outcome.value for base, outcome in judgement.base_outcomes.items()},
-        exercised=ExercisedPart(
-            native_callables=judgement.coverage.callables,
-            called_alone=judgement.coverage.alone,
-            under_threads=judgement.coverage.under_threads,
-            pairs=judgement.coverage.pairs,
-            missed=round(judgement.coverage.miss_probability(_RARITY), 4),
-            race_detector=judgement.coverage.detector,
-        ),
-        findings=[_finding_part(package, judgement.abi, finding) for finding in judgement.findings],
+        on=dict(judgement.base_outcomes),
+        exercised=_exercised_part(judgement.coverage),
+        findings=findings,
+    )
+
+
+def _wheel_part(wheel: Wheel) -> WheelPart:
+    return WheelPart(
+        filename=wheel.filename,
+        base=wheel.base,
+        sha256=wheel.sha256,
+        floor=wheel.floor,
+        log=wheel.log,
+    )
+
+
+def _exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
+    return ExercisedPart(
+        native_callables=coverage.callables,
+        called_alone=coverage.alone,
+        under_threads=coverage.under_threads,
+        pairs=coverage.pairs,
+        missed=round(coverage.miss_probability(_RARITY), _MISSED_DIGITS),
+        race_detector=coverage.detector,
     )
 
 
 def _speed_part(speed: Speed) -> SpeedPart:
+    throughput: dict[str, dict[str, RatioPart]] = {}
+    for abi, ratios in speed.throughput.items():
+        throughput[abi] = {str(threads): _ratio_part(ratio) for threads, ratio in ratios.items()}
+
     return SpeedPart(
         calls=speed.calls,
         tried=speed.tried,
         cpus=speed.cpus,
         baseline=speed.baseline,
-        throughput={
-            abi: {str(threads): _ratio_part(ratio) for threads, ratio in ratios.items()}
-            for abi, ratios in speed.throughput.items()
-        },
+        throughput=throughput,
         machine={str(threads): ratio for threads, ratio in speed.machine.items()},
         cost=None if speed.cost is None else _ratio_part(speed.cost),
         plain_cost=speed.plain_cost,
@@ -278,21 +320,22 @@ def _ratio_part(ratio: Ratio) -> RatioPart:
 
 
 def _finding_part(package: JudgedPackage, abi: str, finding: Finding) -> FindingPart:
-    identity = finding.make_id(package.name, package.version, abi)
-    again = (
-        f"wheelfarm replay {identity}"
-        if finding.script
-        else f"wheelfarm run --only {package.name} --again"
-    )
+    finding_id = finding.make_id(package.name, package.version, abi)
+    # Only a finding with a program of its own can be shown alone; any other takes the package's jobs once more.
+    if finding.script:
+        command = f"wheelfarm replay {finding_id}"
+    else:
+        command = f"wheelfarm run --only {package.name} --again"
+
     return FindingPart(
-        id=identity,
+        id=finding_id,
         code=finding.code,
-        severity=finding.kind.severity.value,
+        severity=finding.kind.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,
-        replay=again,
+        replay=command,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from builder.verdicts import Verdict
@@ -45,11 +44,16 @@ class VerdictChange:
             return "new"
         if self.after is None:
             return "gone"
-        return "worse" if self.after.verdict.rank > self.before.verdict.rank else "better"
+        if self.after.verdict.rank > self.before.verdict.rank:
+            return "worse"
+        return "better"
 
 
 Verdicts = dict[tuple[str, str], VerdictRecord]
-"""What one run said, by package and ABI."""
+"""The verdicts of one run, by package and ABI."""
+
+_DIRECTIONS: tuple[Direction, ...] = ("worse", "gone", "new", "better")
+"""The order in which changes are listed: what somebody has to look at comes first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,55 +63,54 @@ class History:
     runs: Mapping[str, Verdicts]
 
     def previous_run(self, run: str) -> Verdicts | None:
-        """Return what the run before one said, or None for the first."""
-        names = list(self.runs)
-        place = names.index(run)
-        return self.runs[names[place - 1]] if place else None
+        """Return the verdicts of the run before one, or None for the first."""
+        run_ids = list(self.runs)
+        position = run_ids.index(run)
+        if position == 0:
+            return None
+
+        return self.runs[run_ids[position - 1]]
 
     def changes_in(self, run: str) -> tuple[VerdictChange, ...]:
         """Return what changed in a run, the worst first; nothing for the first run, in which all is new."""
         before = self.previous_run(run)
-        return () if before is None else compare_runs(before, self.runs[run])
+        if before is None:
+            return ()
+
+        return compare_runs(before, self.runs[run])
 
     def timeline(self, package: str, abi: str) -> tuple[tuple[str, VerdictRecord | None], ...]:
-        """Return (run, what it said of a package, if anything)."""
-        return tuple((run, said.get((package, abi))) for run, said in self.runs.items())
+        """Return (run, its verdict of a package, if it has one)."""
+        return tuple((run, verdicts.get((package, abi))) for run, verdicts in self.runs.items())
 
 
 def compare_runs(before: Verdicts, after: Verdicts) -> tuple[VerdictChange, ...]:
     """Compare two runs. A new version with the same verdict is no change."""
-    order = ("worse", "gone", "new", "better")
-    found = (
-        VerdictChange(
-            package=package,
-            abi=abi,
-            before=before.get((package, abi)),
-            after=after.get((package, abi)),
-        )
-        for package, abi in {**before, **after}
+    changes: list[VerdictChange] = []
+    for package, abi in {**before, **after}:
+        old = before.get((package, abi))
+        new = after.get((package, abi))
+        is_same = old is not None and new is not None and old.verdict is new.verdict
+        if not is_same:
+            changes.append(VerdictChange(package=package, abi=abi, before=old, after=new))
+
+    changes.sort(
+        key=lambda change: (_DIRECTIONS.index(change.direction), change.package, change.abi)
     )
-    differing = (
-        one
-        for one in found
-        if one.before is None or one.after is None or one.before.verdict is not one.after.verdict
-    )
-    return tuple(
-        sorted(differing, key=lambda one: (order.index(one.direction), one.package, one.abi))
-    )
+    return tuple(changes)
 
 
 def make_history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History:
     """Make the history from rows of (run, package, version, abi, verdict, reason), the oldest run first."""
     runs: dict[str, Verdicts] = {}
-    for run, group in groupby(rows, key=itemgetter(0)):
-        runs[run] = {
-            (package, abi): VerdictRecord(version=version, verdict=Verdict(verdict), reason=reason)
-            for _, package, version, abi, verdict, reason in group
-        }
+    for run, package, version, abi, verdict, reason in rows:
+        record = VerdictRecord(version=version, verdict=Verdict(verdict), reason=reason)
+        runs.setdefault(run, {})[package, abi] = record
+
     return History(runs=runs)
 
 
 def count_verdicts(verdicts: Iterable[Verdict]) -> Sequence[tuple[Verdict, int]]:
-    """Return how often each verdict occurs, the best first, those that do not occur left out."""
-    seen = list(verdicts)
-    return [(verdict, seen.count(verdict)) for verdict in Verdict if verdict in seen]
+    """Return how often each verdict occurs, the best first; those that do not occur are left out."""
+    counts = Counter(verdicts)
+    return [(verdict, counts[verdict]) for verdict in Verdict if verdict in counts]

@@ -1,4 +1,4 @@
-"""What a run leaves beside the index: the site, and the verdicts in forms that other programs read."""
+"""What a run writes beside the index: the site, and the verdicts in formats of other programs."""
 
 from __future__ import annotations
 
@@ -23,28 +23,39 @@ def write_report(document: Document, store: Store, run: str) -> None:
         store: the wheelhouse; the caller holds its lock.
         run: the run they are of.
     """
-    store.add_verdicts(
-        run,
-        (
-            (package.name, package.version, abi, part.verdict, part.reason)
-            for package in document.packages
-            for abi, part in package.abis.items()
-        ),
+    rows: list[tuple[str, str, str, str, str]] = []
+    for package, abi, part in document.iter_verdicts():
+        rows.append((package.name, package.version, abi, part.verdict.value, part.reason))
+    store.add_verdicts(run, rows)
+
+    history = make_history(store.verdicts())
+    data = site.SiteData(
+        document=document,
+        history=history,
+        run=run,
+        runs=_run_entries(store),
+        logs=_logs_by_package(store),
     )
+
     folder = store.wheelhouse / "report"
-    past = make_history(store.verdicts())
-    runs = {
-        key: site.RunEntry(id=key, started_at=start, ended_at=end, outcome=outcome or "")
-        for key, start, end, outcome in store.runs()
-    }
-    material = site.SiteData(
-        document=document, history=past, run=run, runs=runs, logs=_logs_by_package(store)
-    )
     badge.write(document, folder / "badges")
     replace_text(folder / "junit.xml", junit.render(document))
     replace_text(folder / "findings.sarif", sarif.render(document))
-    replace_text(folder / "summary.md", markdown.render(document, past.changes_in(run)))
-    site.write_site(material, folder)
+    replace_text(folder / "summary.md", markdown.render(document, history.changes_in(run)))
+    site.write_site(data, folder)
+
+
+def _run_entries(store: Store) -> dict[str, site.RunEntry]:
+    entries: dict[str, site.RunEntry] = {}
+    for run, started_at, ended_at, outcome in store.runs():
+        entries[run] = site.RunEntry(
+            id=run,
+            started_at=started_at,
+            ended_at=ended_at,
+            outcome=outcome or "",
+        )
+
+    return entries
 
 
 def _logs_by_package(store: Store) -> dict[str, list[tuple[str, str]]]:
@@ -52,4 +63,5 @@ def _logs_by_package(store: Store) -> dict[str, list[tuple[str, str]]]:
     logs: dict[str, list[tuple[str, str]]] = {}
     for job, log in sorted(store.newest_logs().items()):
         logs.setdefault(job_package(job), []).append((job, log))
+
     return logs

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tarfile
 import tomllib
-import zipfile
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from builder.distributions.members import iter_members
 from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from packaging.version import Version
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _MAX_BYTES = 1 << 20
+"""Largest pyproject.toml that is read: it is written by hand, so far above any; not measured."""
 
 
 def add_build_requirements(
@@ -38,12 +38,15 @@ def add_build_requirements(
     """
     native = {name: source for name, source in found.items() if source.only_pure is None}
     stated = {name: _cached_build_requirements(source, store) for name, source in native.items()}
+
     return {**found, **link_build_requirements(native, stated, python)}
 
 
 def link_build_requirements(
-    native: Mapping[str, Source], stated: Mapping[str, Iterable[str]], python: Version
-) -> dict[str, Source]:  # fmt: skip
+    native: Mapping[str, Source],
+    stated: Mapping[str, Iterable[str]],
+    python: Version,
+) -> dict[str, Source]:
     """Say of each source which others it is built with, and of a circle, who is in it. Pure.
 
     What a build requirement needs at run time has to be there too. Packages in a circle are built with the index's
@@ -55,13 +58,17 @@ def link_build_requirements(
         python: the interpreters' version, for markers.
     """
     needs = {
-        name: _farm_built(requirements, native, python) for name, requirements in stated.items()
+        name: _find_farm_built(requirements, native, python)
+        for name, requirements in stated.items()
     }
+
+    # A package may be in several circles; the first that is found explains it.
     circles: dict[str, tuple[str, ...]] = {}
     while (circle := _find_cycle(needs)) is not None:
         for name in circle:
             circles.setdefault(name, circle)
             needs[name] = tuple(need for need in needs[name] if need not in circle)
+
     return {
         name: replace(source, builds_with=needs[name], circle=circles.get(name, ()))
         for name, source in native.items()
@@ -74,40 +81,53 @@ def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
         path: list[str] = error.args[1]
-        return tuple(reversed(path))
+        return tuple(reversed(path))  # graphlib names them the other way round
     return None
 
 
-def _farm_built(
+def _find_farm_built(
     requirements: Iterable[str], native: Mapping[str, Source], python: Version
 ) -> tuple[str, ...]:
     """Return what of some requirements the farm builds, with what that needs at run time, sorted."""
     own: set[str] = set()
     for text in requirements:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue  # the frontend refuses it too, and says so
-        source = native.get(canonicalize_name(requirement.name))
-        if source is None or (
-            requirement.marker and not requirement.marker.evaluate(marker_environment(python))
-        ):
-            continue
-        if requirement.url is None and requirement.specifier.contains(
-            source.version, prereleases=True
-        ):
-            own |= {source.name, *(need for need in source.needs if need in native)}
+        source = _match_own_package(text, native, python)
+        if source is not None:
+            own.add(source.name)
+            own.update(need for need in source.needs if need in native)
+
     return tuple(sorted(own))
+
+
+def _match_own_package(text: str, native: Mapping[str, Source], python: Version) -> Source | None:
+    """Return the farm's package that satisfies a requirement; None where none does or the index is to be asked."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return None  # the frontend refuses it too, and says so
+
+    source = native.get(canonicalize_name(requirement.name))
+    if source is None or requirement.url is not None:
+        return None
+
+    marker = requirement.marker
+    if marker is not None and not marker.evaluate(marker_environment(python)):
+        return None
+    if not requirement.specifier.contains(source.version, prereleases=True):
+        return None
+    return source
 
 
 def _cached_build_requirements(source: Source, store: Store) -> tuple[str, ...]:
     """Return an sdist's build requirements, read once ever: a large archive takes a second."""
     query = f"build-requires:{source.sha256}"
-    known = store.get_resolution(query, None)
-    if known is None:
-        known = list(read_build_requirements(store.file(source.sha256), source.filename))
-        store.record_resolution(query, known)
-    return tuple(known)
+    recorded = store.get_resolution(query, None)
+    if recorded is not None:
+        return tuple(recorded)
+
+    requirements = read_build_requirements(store.file(source.sha256), source.filename)
+    store.record_resolution(query, list(requirements))
+    return requirements
 
 
 def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
@@ -118,32 +138,20 @@ def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
         filename: what it is called, which tells its format.
     """
     try:
-        text = next(_pyproject_files(sdist, filename), b"").decode()
-        requires = tomllib.loads(text).get("build-system", {}).get("requires", [])
-    except (OSError, ValueError, AttributeError, EOFError, tarfile.TarError, zipfile.BadZipFile):
+        project = tomllib.loads(_read_pyproject(sdist, filename))
+    except ValueError:
+        return ()  # it is no sdist, or the file is not UTF-8 or not TOML
+
+    build_system = project.get("build-system")
+    requires = build_system.get("requires") if isinstance(build_system, dict) else None
+    if not isinstance(requires, list):
         return ()
-    return tuple(item for item in _as_list(requires) if isinstance(item, str))
+    return tuple(item for item in requires if isinstance(item, str))
 
 
-def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 - TOML
-    return value if isinstance(value, list) else []
-
-
-def _pyproject_files(sdist: Path, filename: str) -> Iterator[bytes]:
-    """Give the pyproject.toml of the top folder."""
-    if filename.endswith(".zip"):
-        with zipfile.ZipFile(sdist) as archive:
-            for info in archive.infolist():
-                if _is_pyproject(info.filename) and info.file_size < _MAX_BYTES:
-                    yield archive.read(info)
-        return
-    with tarfile.open(sdist) as archive:
-        for member in archive:
-            if _is_pyproject(member.name) and member.isfile() and member.size < _MAX_BYTES:
-                file = archive.extractfile(member)
-                assert file is not None, "it is a file"
-                yield file.read()
-
-
-def _is_pyproject(name: str) -> bool:
-    return name.removeprefix("./").count("/") == 1 and name.endswith("/pyproject.toml")
+def _read_pyproject(sdist: Path, filename: str) -> str:
+    """Return the pyproject.toml of the top-level folder; empty where there is none."""
+    for member in iter_members(sdist, filename):
+        if member.inner_path == "pyproject.toml" and member.size < _MAX_BYTES:
+            return member.read(_MAX_BYTES).decode()
+    return ""

@@ -14,12 +14,15 @@ from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
-from builder.sources.markers import marker_environment
+from builder.sources.markers import marker_applies
 
 if TYPE_CHECKING:
-    from builder.sources.client import Index, Release
+    from builder.sources.client import Index
+    from builder.sources.releases import Release
 
 _MAX_ROUNDS = 2000
+"""Rounds of resolvelib, each of which settles one package or takes one back. pip allows a hundred times as many, for
+one set that somebody waits for; here it would hold up a whole matrix. Not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,24 +65,31 @@ def resolve_closure(
         NoIndexAnswerError: the index does not answer.
     """
     provider = _Provider({**pinned, root.name: root}, index, python, constraints or {})
+    resolver = Resolver(provider, BaseReporter())
     start = Requirement(f"{root.name}=={root.version}")
     try:
-        result = Resolver(provider, BaseReporter()).resolve([start], max_rounds=_MAX_ROUNDS)
+        result = resolver.resolve([start], max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible as error:
         causes = sorted({f"{cause.requirement}" for cause in error.causes})
         raise NoSolutionError(f"nothing satisfies {', '.join(causes)}") from None
     except ResolutionTooDeep:
         raise NoSolutionError("the search for a consistent set was given up") from None
-    found = {candidate.name: candidate for candidate in result.mapping.values()}
-    return [candidate for name, candidate in sorted(found.items()) if name != root.name]
+
+    # A package is in the mapping once for every set of extras; its release is the same each time.
+    by_name = {candidate.name: candidate for candidate in result.mapping.values()}
+    return [candidate for name, candidate in sorted(by_name.items()) if name != root.name]
 
 
 class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followed as untyped
     """What resolvelib asks: who a requirement means, which releases there are, what each requires."""
 
     def __init__(
-        self, pinned: Mapping[str, Candidate], index: Index, python: Version, constraints: Mapping[str, SpecifierSet]
-    ) -> None:  # fmt: skip
+        self,
+        pinned: Mapping[str, Candidate],
+        index: Index,
+        python: Version,
+        constraints: Mapping[str, SpecifierSet],
+    ) -> None:
         self._pinned = pinned
         self._constraints = constraints
         self._index = index
@@ -101,14 +111,17 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
     ) -> tuple[bool | str | list[str], ...]:
         """Decide first on what leaves no choice, then on what was in the way, then on what is restricted at all."""
         name, extras = identifier
-        wanted = [one.requirement.specifier for one in information[identifier]]
-        causes = {self.identify(cause.requirement)[0] for cause in backtrack_causes}
-        exact = any(part.operator in {"==", "==="} for specifier in wanted for part in specifier)
+        specifiers = [part.requirement.specifier for part in information[identifier]]
+        was_in_the_way = any(
+            self.identify(cause.requirement)[0] == name for cause in backtrack_causes
+        )
+
+        # resolvelib takes the smallest: False comes before True.
         return (
             name not in self._pinned,
-            not exact,
-            name not in causes,
-            not any(map(len, wanted)),
+            not any(map(_has_equality, specifiers)),
+            not was_in_the_way,
+            not any(map(len, specifiers)),
             name,
             sorted(extras),
         )
@@ -119,65 +132,75 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         requirements: Mapping[Any, Iterator[Requirement]],
         incompatibilities: Mapping[Any, Any],
     ) -> Callable[[], Iterator[Candidate]]:
-        """Give what the matrix has chosen first; the index is asked only once that will not do."""
+        """Yield the pinned release first; query the index only if it is rejected."""
         name, extras = identifier
-        wanted = self._constraints.get(name, SpecifierSet())
+        specifier = self._constraints.get(name, SpecifierSet())
         for requirement in requirements[identifier]:
-            wanted &= requirement.specifier
-        refused = {candidate.version for candidate in incompatibilities[identifier]}
-        return partial(self._iter_candidates, name, extras, wanted, refused)
+            specifier &= requirement.specifier
+
+        rejected = {candidate.version for candidate in incompatibilities[identifier]}
+        return partial(self._iter_candidates, name, extras, specifier, rejected)
 
     def _iter_candidates(
-        self, name: str, extras: frozenset[str], wanted: SpecifierSet, refused: Container[Version]
-    ) -> Iterator[Candidate]:  # fmt: skip
-        first = self._pinned.get(name)
-        if first is not None and first.version in refused:
-            first = None
-        if first is not None and wanted.contains(first.version, prereleases=True):
-            yield replace(first, extras=extras)
-        releases = [release for release in self._releases(name) if release.version not in refused]
+        self,
+        name: str,
+        extras: frozenset[str],
+        specifier: SpecifierSet,
+        rejected: Container[Version],
+    ) -> Iterator[Candidate]:
+        pinned = self._pinned.get(name)
+        if pinned is not None and pinned.version in rejected:
+            pinned = None
+        if pinned is not None and specifier.contains(pinned.version, prereleases=True):
+            yield replace(pinned, extras=extras)
+
+        # From here on only if the caller wants more: until then the index is not asked for this name.
+        releases = [release for release in self._releases(name) if release.version not in rejected]
+        versions = [release.version for release in releases]
+        if pinned is not None:
+            versions.insert(0, pinned.version)
+
         # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
-        allowed = set(
-            wanted.filter([*([first.version] if first else []), *(one.version for one in releases)])
-        )
+        allowed = set(specifier.filter(versions))
+        if pinned is not None:
+            allowed.discard(pinned.version)
         for release in releases:
-            if release.version in allowed and (first is None or release.version != first.version):
+            if release.version in allowed:
                 yield Candidate(name=name, version=release.version, extras=extras, release=release)
 
     def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
         return bool(requirement.specifier.contains(candidate.version, prereleases=True))
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
-        stated = candidate.requires
-        if stated is None:
-            assert candidate.release is not None
-            stated = self._index.requirements(candidate.name, candidate.release)
+        # With extras it is a candidate of its own to resolvelib, which must not end up at another version.
         if candidate.extras:
             yield Requirement(f"{candidate.name}=={candidate.version}")
-        for text in stated:
+
+        for text in self._stated_requirements(candidate):
             try:
                 requirement = Requirement(text)
                 requirement.specifier.contains("0")  # its versions are parsed when they are needed
-                applies = self._marker_applies(requirement, candidate.extras)
+                applies = marker_applies(requirement.marker, self._python, candidate.extras)
             except ValueError:
                 continue  # pip refuses such metadata too, and says so when the wheel is installed
             if applies:
                 yield requirement
 
-    def _marker_applies(self, requirement: Requirement, extras: frozenset[str]) -> bool:
-        marker = requirement.marker
-        if marker is None:
-            return True
-        return any(
-            marker.evaluate(marker_environment(self._python, extra))
-            for extra in ("", *sorted(extras))
-        )
+    def _stated_requirements(self, candidate: Candidate) -> tuple[str, ...]:
+        if candidate.requires is not None:
+            return candidate.requires
+
+        assert candidate.release is not None, "only what is known beforehand has no release"
+        return self._index.requirements(candidate.name, candidate.release)
 
     def _releases(self, name: str) -> list[Release]:
         """Return the releases of a package that can be had."""
-        known = self._index.releases(name) or ()
         return [
             release
-            for release in known
+            for release in self._index.releases(name) or ()
             if release.allows_python(self._python) and not release.yanked
         ]
+
+
+def _has_equality(specifier: SpecifierSet) -> bool:
+    return any(clause.operator in {"==", "==="} for clause in specifier)

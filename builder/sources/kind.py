@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from builder.sources.client import FileMismatchError
+from builder.distributions.members import NotAnSdistError, iter_members
+from builder.sources.errors import FileMismatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.tags import Tag
 
-    from builder.sources.client import Index, Release
+    from builder.sources.client import Index
+    from builder.sources.releases import Release
     from builder.store.store import Store
 
 _NATIVE_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".cu", ".zig", ".go")
 _NATIVE_BUILDS = frozenset({"Cargo.toml", "CMakeLists.txt", "meson.build", "binding.gyp"})
+
+# Pure packages carry C files as test data and in their documentation.
 _IGNORED_FOLDERS = frozenset(
     {"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks"}
 )
@@ -44,9 +46,11 @@ class Kind(StrEnum):
 def wheel_tags(filename: str) -> frozenset[Tag]:
     """Return what a wheel says it runs on (PEP 425); nothing where its name is no wheel's."""
     try:
-        return parse_wheel_filename(filename)[3]
+        _, _, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
         return frozenset()
+
+    return tags
 
 
 def classify_release(release: Release, index: Index, store: Store) -> Kind:
@@ -56,26 +60,31 @@ def classify_release(release: Release, index: Index, store: Store) -> Kind:
         NoIndexAnswerError: the index does not answer.
         FileMismatchError: the sdist is not what the index promised, or is no archive.
     """
-    tags = frozenset(tag for wheel in release.wheels for tag in wheel_tags(wheel.filename))
+    tags: set[Tag] = set()
+    for wheel in release.wheels:
+        tags |= wheel_tags(wheel.filename)
+
     if tags:
         return _classify_wheels(tags, has_pure=release.pure_wheel is not None)
     if release.sdist is None:
         return Kind.EMPTY
-    path = store.file(index.download(release.sdist))
-    return Kind.NATIVE if holds_native_sources(path, release.sdist.filename) else Kind.PURE
+
+    sdist = store.file(index.download(release.sdist))
+    is_native = holds_native_sources(sdist, release.sdist.filename)
+    return Kind.NATIVE if is_native else Kind.PURE
 
 
-def _classify_wheels(tags: frozenset[Tag], *, has_pure: bool) -> Kind:
+def _classify_wheels(tags: set[Tag], *, has_pure: bool) -> Kind:
     if all(tag.platform == "any" for tag in tags):
         return Kind.PURE
-    extensions = any(tag.platform != "any" and tag.abi != "none" for tag in tags)
     if has_pure:
         return Kind.SPEEDUPS
-    return (
-        Kind.NATIVE
-        if extensions or any(tag.interpreter.startswith("cp") for tag in tags)
-        else Kind.PROGRAM
-    )
+
+    has_extensions = any(tag.platform != "any" and tag.abi != "none" for tag in tags)
+    is_for_cpython = any(tag.interpreter.startswith("cp") for tag in tags)
+    if has_extensions or is_for_cpython:
+        return Kind.NATIVE
+    return Kind.PROGRAM
 
 
 def holds_native_sources(path: Path, filename: str) -> bool:
@@ -89,17 +98,13 @@ def holds_native_sources(path: Path, filename: str) -> bool:
         FileMismatchError: it is no archive.
     """
     try:
-        if filename.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                return any(map(_is_native, archive.namelist()))
-        with tarfile.open(path) as archive:
-            return any(_is_native(member.name) for member in archive)
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        return any(_is_native(member.name) for member in iter_members(path, filename))
+    except NotAnSdistError as error:
         raise FileMismatchError(f"{filename} is no sdist: {error}") from None
 
 
-def _is_native(member: str) -> bool:
-    *folders, name = member.split("/")
-    return not _IGNORED_FOLDERS.intersection(folders) and (
-        name.endswith(_NATIVE_SOURCES) or name in _NATIVE_BUILDS
-    )
+def _is_native(name: str) -> bool:
+    *folders, file_name = name.split("/")
+    if _IGNORED_FOLDERS.intersection(folders):
+        return False
+    return file_name.endswith(_NATIVE_SOURCES) or file_name in _NATIVE_BUILDS

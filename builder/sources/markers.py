@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from packaging.version import Version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.markers import Marker
+    from packaging.version import Version
 
 
 def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
@@ -21,3 +27,12 @@ def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
         "python_version": f"{python.major}.{python.minor}",
         "sys_platform": "linux",
     }
+
+
+def marker_applies(marker: Marker | None, python: Version, extras: Iterable[str] = ()) -> bool:
+    """Return whether a requirement's marker holds, for the package itself or for one of its extras."""
+    if marker is None:
+        return True
+
+    environments = [marker_environment(python, extra) for extra in ("", *sorted(extras))]
+    return any(marker.evaluate(environment) for environment in environments)

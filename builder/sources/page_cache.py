@@ -1,4 +1,4 @@
-"""What the index said of projects, as it was read: to read a page of ten thousand files takes a second, every night."""
+"""Pages of projects, as they were parsed: to parse a page of ten thousand files takes a second, every night."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
     from pypi_simple import DistributionPackage
 
-_FORMAT = 1
+_FORMAT = 2
+"""Part of every file's name, so that another format is another file; raise it when `_FIELDS` change."""
+
+_LEVEL = 1  # pages are mostly hashes, which no level makes smaller
+
 _FIELDS = (
     "filename", "url", "project", "version", "package_type", "digests", "requires_python", "is_yanked", "has_metadata",
+    "metadata_digests",
 )  # fmt: skip
 
 
@@ -39,7 +44,7 @@ class Page:
 
 
 class PageCache:
-    """A folder of them. Safe to use from several threads and processes."""
+    """A folder of pages. Safe to use from several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,9 +52,10 @@ class PageCache:
     def get(self, url: str) -> Page | None:
         """Return the page that was read last at an address, or None."""
         try:
-            kept = json.loads(zlib.decompress(self._path(url).read_bytes()))
-            files = [_file(row, uploaded) for *row, uploaded in kept["files"]]
-            return Page(content=kept["content"], etag=kept["etag"], files=files)
+            content = zlib.decompress(self._path(url).read_bytes())
+            record = json.loads(content)
+            files = [_make_file(row) for row in record["files"]]
+            return Page(content=record["content"], etag=record["etag"], files=files)
         except (OSError, zlib.error, ValueError, KeyError, TypeError):
             return None  # there is none, or it is damaged
 
@@ -59,25 +65,28 @@ class PageCache:
         Raises:
             NoSpaceError: the disk is full.
         """
-        kept = {
+        record = {
             "content": page.content,
             "etag": page.etag,
-            "files": [_row(file) for file in page.files],
+            "files": [_make_row(file) for file in page.files],
         }
         with translate_disk_full(self._folder), atomic_write(self._path(url)) as aside:
-            aside.write_bytes(zlib.compress(json.dumps(kept).encode(), 1))
+            aside.write_bytes(zlib.compress(json.dumps(record).encode(), _LEVEL))
 
     def _path(self, url: str) -> Path:
         return self._folder / digest(_FORMAT, url)
 
 
-def _row(file: DistributionPackage) -> list[object]:
-    uploaded = file.upload_time and file.upload_time.isoformat()
-    return [*(getattr(file, name) for name in _FIELDS), uploaded]
+def _make_row(file: DistributionPackage) -> list[object]:
+    row = [getattr(file, name) for name in _FIELDS]
+    row.append(file.upload_time.isoformat() if file.upload_time else None)
+    return row
 
 
-def _file(row: Sequence[object], uploaded: str | None) -> DistributionPackage:
+def _make_file(row: Sequence[object]) -> DistributionPackage:
     from pypi_simple import DistributionPackage
 
-    at = None if uploaded is None else datetime.fromisoformat(uploaded)
-    return DistributionPackage(**dict(zip(_FIELDS, row, strict=True)), has_sig=None, upload_time=at)  # type: ignore[arg-type]
+    *values, uploaded = row
+    fields = dict(zip(_FIELDS, values, strict=True))
+    upload_time = datetime.fromisoformat(str(uploaded)) if uploaded is not None else None
+    return DistributionPackage(**fields, has_sig=None, upload_time=upload_time)  # type: ignore[arg-type]

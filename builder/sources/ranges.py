@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from zipfile import ZipInfo
 
 _LIMIT_BYTES = 8 << 20
+"""Largest METADATA that is read, as of a wheel that is here (builder/distributions/metadata.py)."""
+
 _TIMEOUT_S = (15, 60)
+"""Longest wait for a connection, and for the next bytes: an answer is some kilobytes, so less than for a download."""
+
 _OLDEST_DATE = datetime.date(2005, 1, 1)
+"""Older dates are what tools write for want of one, not days: the time of a zip archive begins in 1980."""
+
 _REPRODUCIBLE_DATES = frozenset({datetime.date(2016, 1, 1), datetime.date(2020, 2, 2)})
 """Dates that build backends write into every wheel so that it can be built again alike: flit's and hatchling's."""
 
@@ -55,15 +61,8 @@ def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
     """
     try:
         with RemoteZip(url, session=session, timeout=_TIMEOUT_S) as archive:
-            entry = next(
-                (one for one in archive.infolist() if one.filename.endswith(".dist-info/METADATA")),
-                None,
-            )
-            if entry is None or entry.file_size > _LIMIT_BYTES:
-                raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
-            return WheelHead(
-                metadata=parse_email(archive.read(entry))[0], build_date=_build_day(entry)
-            )
+            entry = _find_metadata(archive)
+            metadata, _ = parse_email(archive.read(entry))
     except RemoteIOError as error:
         raise requests.ConnectionError(str(error)) from None
     except RemoteZipError as error:
@@ -73,10 +72,23 @@ def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
     except HTTPError as error:
         raise requests.ConnectionError(type(error).__name__) from None
 
+    return WheelHead(metadata=metadata, build_date=_find_build_date(entry))
 
-def _build_day(entry: ZipInfo) -> datetime.date | None:
+
+def _find_metadata(archive: RemoteZip) -> ZipInfo:
+    entries: list[ZipInfo] = archive.infolist()
+    found = [entry for entry in entries if entry.filename.endswith(".dist-info/METADATA")]
+    if not found or found[0].file_size > _LIMIT_BYTES:
+        raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
+    return found[0]
+
+
+def _find_build_date(entry: ZipInfo) -> datetime.date | None:
+    year, month, day, *_ = entry.date_time
     try:
-        day = datetime.date(*entry.date_time[:3])
+        date = datetime.date(year, month, day)
     except ValueError:
         return None
-    return day if day >= _OLDEST_DATE and day not in _REPRODUCIBLE_DATES else None
+
+    is_constant = date < _OLDEST_DATE or date in _REPRODUCIBLE_DATES
+    return None if is_constant else date

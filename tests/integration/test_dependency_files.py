@@ -21,7 +21,7 @@ from builder.sources.client import Index
 from builder.store.store import Store
 
 if TYPE_CHECKING:
-    from builder.sources.client import Release
+    from builder.sources.releases import Release
 
 
 @dataclass(frozen=True, kw_only=True)

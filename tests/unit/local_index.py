@@ -13,7 +13,30 @@ from pathlib import Path
 from builder.host import IndexSettings
 
 
-def sdist(name: str, version: str, *, requires: tuple[str, ...] = (), static: bool = True) -> bytes:
+def archive(kind: str, files: dict[str, bytes]) -> bytes:
+    """Pack files as an sdist of one kind, `tar.gz` or `zip`, in the order they have."""
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, content in files.items():
+                packed.writestr(name, content)
+        return buffer.getvalue()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def sdist(
+    name: str,
+    version: str,
+    *,
+    requires: tuple[str, ...] = (),
+    static: bool = True,
+    kind: str = "tar.gz",
+) -> bytes:
     """Make an sdist that holds nothing but its metadata."""
     lines = [
         f"Metadata-Version: {'2.2' if static else '2.1'}",
@@ -21,13 +44,7 @@ def sdist(name: str, version: str, *, requires: tuple[str, ...] = (), static: bo
         f"Version: {version}",
     ]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-    text = ("\n".join(lines) + "\n").encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        info = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
-        info.size = len(text)
-        archive.addfile(info, io.BytesIO(text))
-    return buffer.getvalue()
+    return archive(kind, {f"{name}-{version}/PKG-INFO": ("\n".join(lines) + "\n").encode()})
 
 
 def wheel(name: str, version: str, *, requires: tuple[str, ...] = ()) -> bytes:
@@ -35,17 +52,26 @@ def wheel(name: str, version: str, *, requires: tuple[str, ...] = ()) -> bytes:
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
     return buffer.getvalue()
 
 
 class LocalIndex:
-    """Projects, each with files, and attributes of their links."""
+    """Projects, each with files, and attributes of their links.
+
+    Attributes:
+        asked: the paths that were asked for, in order.
+        refusals: by path, the statuses and headers that are answered before the file is.
+        cut_off: by path, how often the connection still breaks off in the middle of the file.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.links: dict[str, list[str]] = {}
+        self.asked: list[str] = []
+        self.refusals: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        self.cut_off: dict[str, int] = {}
 
     def add(
         self, project: str, filename: str, content: bytes, attributes: str = "", sha256: str = ""
@@ -66,10 +92,36 @@ class LocalIndex:
 @contextmanager
 def serving(root: Path) -> Iterator[tuple[LocalIndex, IndexSettings]]:
     """Serve a new index."""
+    index = LocalIndex(root)
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments) -> None:
             super().__init__(*arguments, directory=str(root))
+
+        def do_GET(self) -> None:
+            index.asked.append(self.path)
+            refusals = index.refusals.get(self.path)
+            if refusals:
+                self.refuse(*refusals.pop(0))
+            elif index.cut_off.get(self.path):
+                index.cut_off[self.path] -= 1
+                self.send_half()
+            else:
+                super().do_GET()
+
+        def refuse(self, status: int, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def send_half(self) -> None:
+            content = Path(self.translate_path(self.path)).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
 
         def log_message(self, *_) -> None:
             return
@@ -78,7 +130,7 @@ def serving(root: Path) -> Iterator[tuple[LocalIndex, IndexSettings]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield LocalIndex(root), IndexSettings(url=f"http://127.0.0.1:{server.server_port}/")
+        yield index, IndexSettings(url=f"http://127.0.0.1:{server.server_port}/")
     finally:
         server.shutdown()
         thread.join()

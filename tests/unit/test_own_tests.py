@@ -29,22 +29,23 @@ def sdist(folder: Path, files: dict[str, str]) -> Path:
     return path
 
 
+def find(path: Path, more: tuple[str, ...] = ()) -> tuple[str, ...] | None:
+    return test_requirements.find_test_requirements(path, path.name, more)
+
+
 def test_extras_groups_and_files_are_read(tmp_path: Path):
     files = {
         "pyproject.toml": PROJECT,
         "tests/test_a.py": "",
         "requirements/test.txt": "pytest-cov\n-r other.txt\n# nothing\nfreezegun==1.5 # pinned\n",
     }
-    found = test_requirements.find_test_requirements(sdist(tmp_path, files), ("more",))
+    found = find(sdist(tmp_path, files), ("more",))
     assert found is not None
     assert set(found) == {"hypothesis>=6", "attrs", "freezegun==1.5", "more"}
 
 
 def test_without_tests_there_is_nothing_to_fetch(tmp_path: Path):
-    assert (
-        test_requirements.find_test_requirements(sdist(tmp_path, {"pyproject.toml": PROJECT}))
-        is None
-    )
+    assert find(sdist(tmp_path, {"pyproject.toml": PROJECT})) is None
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,9 @@ def test_without_tests_there_is_nothing_to_fetch(tmp_path: Path):
     ["project = 1", "[project]\noptional-dependencies = 3", "dependency-groups = []", "not toml ="],
 )
 def test_a_project_that_is_not_in_order_says_nothing(tmp_path: Path, text: str):
-    assert (
-        test_requirements.find_test_requirements(
-            sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})
-        )
-        == ()
-    )
+    assert find(sdist(tmp_path, {"pyproject.toml": text, "tests/test_a.py": ""})) == ()
 
 
 def test_what_is_no_archive_has_no_tests(tmp_path: Path):
     (tmp_path / "x.tar.gz").write_bytes(b"nothing of the kind")
-    assert test_requirements.find_test_requirements(tmp_path / "x.tar.gz") is None
+    assert find(tmp_path / "x.tar.gz") is None

@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from builder.distributions.metadata import NotADistributionError
-from builder.sources.client import FileMismatchError, Index
+from builder.sources.client import Index
+from builder.sources.errors import FileMismatchError
 from builder.sources.ranges import NoRangeSupportError, read_wheel_head
 from builder.store.store import Store
 from tests.unit.local_index import serving

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from requests_cache.backends.sqlite import SQLiteCache
 
+from builder.judge.bases import BaseOutcome
 from builder.report import outputs
 from builder.report.document import AbiPart, RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
@@ -64,14 +65,18 @@ def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
 def test_the_overview_tells_the_outcome_on_each_base(store: Store):
     mixed = abi().model_copy(
         update={
-            "on": {"debian-12": "imports", "debian-13": "no-wheel", "ubuntu-24.04": "undetermined"}
+            "on": {
+                "debian-12": BaseOutcome.IMPORTS,
+                "debian-13": BaseOutcome.NO_WHEEL,
+                "ubuntu-24.04": BaseOutcome.UNDETERMINED,
+            }
         }
     )
     folder = write(
         store,
         {
             "foo": {"cp314": mixed},
-            "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": "imports"}})},
+            "bar": {"cp314": abi().model_copy(update={"on": {"debian-12": BaseOutcome.IMPORTS}})},
         },
     )
     rows = re.findall(

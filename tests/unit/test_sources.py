@@ -9,7 +9,8 @@ from packaging.version import Version
 from builder.config import matrix
 from builder.host import IndexSettings
 from builder.sources import Sources, resolve
-from builder.sources.client import Index, Release
+from builder.sources.client import Index
+from builder.sources.releases import Release
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 

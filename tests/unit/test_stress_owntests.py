@@ -1,8 +1,11 @@
 """What the terminal report of pytest-run-parallel says of tests that it ran in one thread."""
 
+from pathlib import Path
+
 import pytest
 
 from builder.inside.stress import owntests
+from tests.unit.local_index import archive
 
 REPORT = """\
 tests/test_put.py ·.·                                                     [100%]
@@ -23,3 +26,17 @@ def test_every_test_in_one_thread_is_named_with_its_reason():
 @pytest.mark.parametrize("text", ["", "====\nAll tests were run in parallel! \n"])
 def test_where_all_ran_in_parallel_none_is_named(text: str):
     assert owntests._single(text) == {}
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_the_tests_of_an_sdist_are_laid_out_without_the_package(tmp_path: Path, kind: str):
+    sdist = tmp_path / f"pkg-1.0.{kind}"
+    files = ("setup.cfg", "src/pkg/__init__.py", "tests/test_a.py", "test_b.py")
+    sdist.write_bytes(archive(kind, {f"pkg-1.0/{name}": b"" for name in files}))
+    folder = owntests._placed(str(sdist), tmp_path)
+    assert folder is not None
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
+        "setup.cfg",
+        "test_b.py",
+        "tests/test_a.py",
+    ]

@@ -21,8 +21,8 @@ from builder.dependencies.survey import (
     wheel_floors,
 )
 from builder.report.terminal import dependencies as report
-from builder.sources.client import Release
 from builder.sources.kind import Kind, holds_native_sources
+from builder.sources.releases import Release
 
 PYTHON = Version("3.14.5")
 LINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"

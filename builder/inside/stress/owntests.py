@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,12 @@ def _summary(outcome: dict[str, Any]) -> dict[str, Any]:
 
 def _placed(sdist: str, scratch: Path) -> Path | None:
     """Unpack the tests alone: the package's own folder would hide what is installed."""
-    with tarfile.open(sdist) as archive:
-        archive.extractall(scratch / "sdist", filter="data")
+    if sdist.endswith(".zip"):
+        with zipfile.ZipFile(sdist) as archive:
+            archive.extractall(scratch / "sdist")
+    else:
+        with tarfile.open(sdist) as tar:
+            tar.extractall(scratch / "sdist", filter="data")
     root = next(
         iter(sorted(path for path in (scratch / "sdist").iterdir() if path.is_dir())),
         scratch / "sdist",

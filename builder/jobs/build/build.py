@@ -11,8 +11,6 @@ the members that came out otherwise.
 from __future__ import annotations
 
 import shutil
-import tarfile
-import zipfile
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -20,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder.distributions.members import NotAnSdistError
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, normalize_wheel
 from builder.distributions.unpack import unpack
@@ -260,7 +259,7 @@ class Build:
         """Unpack the sdist, with the patches beside its files."""
         try:
             project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
-        except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+        except (NotAnSdistError, OSError) as error:
             return Failure(
                 code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy=""
             )

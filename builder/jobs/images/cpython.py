@@ -10,6 +10,7 @@ import requests
 
 from builder import host
 from builder.errors import InfrastructureError
+from builder.sources import http
 from builder.store.files import atomic_write, file_sha256
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "WHEELFARM_SOURCE_CACHE"
 """Environment variable: a folder with `Python-VERSION.tar.xz` files, asked before the network."""
-
-_TIMEOUT_S = (15, 120)
 
 
 def default_cache() -> Path:
@@ -77,16 +76,8 @@ def _urls(release: Release) -> list[str]:
 def _download(url: str, target: Path, sha256: str) -> str | None:
     """Download a file, and return why it is refused, or None."""
     try:
-        with (
-            requests.get(
-                url, stream=True, timeout=_TIMEOUT_S, verify=str(host.ca_bundle())
-            ) as response,
-            atomic_write(target) as aside,
-        ):
-            response.raise_for_status()
-            with aside.open("wb") as file:
-                for chunk in response.iter_content(1 << 20):
-                    file.write(chunk)
+        with http.open_session() as session, atomic_write(target) as aside:
+            http.download(session, url, aside)
             _check(aside, url, sha256)
     except _WrongHashError as error:
         return str(error)

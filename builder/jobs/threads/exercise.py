@@ -107,7 +107,14 @@ class Exercise:
             path = tools.store.file(self.sdist_sha256)
             session = tools.index.session(index.facts["tag"], self.id, tools.stop)
             needed = test_wheels.fetch_test_wheels(
-                path, self.tests, self.effort, image.facts["tag"], python, session.leg, tools
+                path,
+                self.sdist_filename,
+                self.tests,
+                self.effort,
+                image.facts["tag"],
+                python,
+                session.leg,
+                tools,
             )
             visit = session.collect_report()
             if needed.is_unavailable and (untold := visit.infrastructure_error()) is not None:

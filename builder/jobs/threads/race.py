@@ -137,7 +137,14 @@ class Race:
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
         session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
         needed = test_wheels.fetch_test_wheels(
-            sdist, self.tests, self.effort, tag, self._python, session.leg, tools
+            sdist,
+            self.build.sdist_filename,
+            self.tests,
+            self.effort,
+            tag,
+            self._python,
+            session.leg,
+            tools,
         )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         loan = collect_own_wheels(

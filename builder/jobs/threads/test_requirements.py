@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tarfile
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from builder.distributions.members import NotAnSdistError, iter_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,47 +29,50 @@ _DRIVERS = frozenset({
 _MAX_BYTES = 1 << 20
 
 
-def find_test_requirements(sdist: Path, more: Iterable[str] = ()) -> tuple[str, ...] | None:
+def find_test_requirements(
+    sdist: Path, filename: str, more: Iterable[str] = ()
+) -> tuple[str, ...] | None:
     """Return the requirements of an sdist's tests (PEP 508), or None where it has no tests.
 
     Args:
-        sdist: a tar archive.
+        sdist: the archive.
+        filename: what it is called, which tells its format.
         more: requirements of the matrix.
     """
     try:
-        with tarfile.open(sdist) as archive:
-            members = {
-                member.name: member
-                for member in archive
-                if member.isfile() and member.size < _MAX_BYTES
-            }
-            if not any(_TESTS.match(name) for name in members):
-                return None
-            texts = {
-                name: _text(archive, member)
-                for name, member in members.items()
-                if _is_test_name(name)
-            }
-    except (OSError, tarfile.TarError, EOFError):
+        texts = _read_requirement_files(sdist, filename)
+    except NotAnSdistError:
         return None
+    if texts is None:
+        return None
+
     found: dict[str, str] = {}
     for name, text in texts.items():
-        listed = (
-            _pyproject_requirements(text) if name.endswith("pyproject.toml") else _parse_lines(text)
-        )
+        is_project = name.endswith("pyproject.toml")
+        listed = _pyproject_requirements(text) if is_project else _parse_lines(text)
         for requirement in listed:
             found.setdefault(canonicalize_name(requirement.name), str(requirement))
-    kept = [text for name, text in found.items() if name not in _DRIVERS]
-    return tuple(dict.fromkeys((*kept, *more)))
+
+    needed = [text for name, text in found.items() if name not in _DRIVERS]
+    return tuple(dict.fromkeys((*needed, *more)))
+
+
+def _read_requirement_files(sdist: Path, filename: str) -> dict[str, str] | None:
+    """Return by name the text of every file that may state requirements, or None where there are no tests."""
+    has_tests = False
+    texts: dict[str, str] = {}
+    for member in iter_members(sdist, filename):
+        if member.size >= _MAX_BYTES:
+            continue
+        has_tests = has_tests or _TESTS.match(member.name) is not None
+        if _is_test_name(member.name):
+            texts[member.name] = member.read(_MAX_BYTES).decode(errors="replace")
+
+    return texts if has_tests else None
 
 
 def _is_test_name(name: str) -> bool:
     return bool(_FILES.match(name)) or re.fullmatch(r"[^/]+/pyproject\.toml", name) is not None
-
-
-def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = archive.extractfile(member)
-    return "" if file is None else file.read().decode(errors="replace")
 
 
 def _pyproject_requirements(text: str) -> Iterator[Requirement]:

@@ -68,6 +68,7 @@ class OwnTestWheels:
 
 def fetch_test_wheels(
     sdist: Path,
+    filename: str,
     tests: OwnTests,
     effort: Effort,
     image: str,
@@ -79,6 +80,7 @@ def fetch_test_wheels(
 
     Args:
         sdist: the archive.
+        filename: what it is called, which tells its format.
         tests: what the matrix says of them.
         effort: how hard to look; not every effort leaves time for them.
         image: the container's.
@@ -86,7 +88,7 @@ def fetch_test_wheels(
         index: the container's way to the index.
         tools: of the job.
     """
-    wanted = test_requirements.find_test_requirements(sdist, tests.requires)
+    wanted = test_requirements.find_test_requirements(sdist, filename, tests.requires)
     if not effort.tests_s or wanted is None:
         return OwnTestWheels()
     tools.say("fetching what its own tests need")

@@ -6,33 +6,30 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from builder.report.site.site import slug
+from builder.report.styles import verdict_style
 from builder.store.files import replace_text
-from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.report.document import Document
+    from builder.verdicts import Verdict
 
-_COLOURS = {
-    Verdict.COMPATIBLE: "#1a7f37",
-    Verdict.UNPROVEN: "#3f6b57",
-    Verdict.GIL_REQUIRED: "#8a5a00",
-    Verdict.UNDETERMINED: "#6e40a8",
-}
-_FAULT = "#b3261e"
-_WIDTH_PX = 6.6
-"""Of a letter: the text is fitted to it, whatever font there is."""
+_LETTER_PX = 6.6
+"""Width of a letter, about Verdana's at 11 px; `textLength` fits the text to it, whatever font there is."""
+
+_PADDING_PX = 6
+"""Left and right of a text."""
 
 
 def write(document: Document, folder: Path) -> None:
-    """Write the badges; those of what is gone are removed."""
+    """Write the badges, and remove those of packages and ABIs that are no longer there."""
     wanted: set[Path] = set()
-    for package in document.packages:
-        for abi, part in package.abis.items():
-            path = folder / f"{slug(package.name)}-{slug(abi)}.svg"
-            replace_text(path, render(f"{package.name} {abi}", Verdict(part.verdict)))
-            wanted.add(path)
+    for package, abi, part in document.iter_verdicts():
+        path = folder / f"{slug(package.name)}-{slug(abi)}.svg"
+        replace_text(path, render(f"{package.name} {abi}", part.verdict))
+        wanted.add(path)
+
     for path in folder.glob("*.svg"):
         if path not in wanted:
             path.unlink()
@@ -40,14 +37,22 @@ def write(document: Document, folder: Path) -> None:
 
 def render(label: str, verdict: Verdict) -> str:
     """Return a badge's SVG."""
-    left, right = (round(len(text) * _WIDTH_PX) + 12 for text in (label, verdict.value))
-    colour = _COLOURS.get(verdict, _FAULT)
+    label_px = _text_width(label)
+    verdict_px = _text_width(verdict.value)
+    left = label_px + 2 * _PADDING_PX
+    right = verdict_px + 2 * _PADDING_PX
+    colour = verdict_style(verdict).badge
     title = escape(f"{label}: {verdict.value}")
+
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}">'
         f"<title>{title}</title>"
         f'<rect width="{left}" height="20" fill="#444"/><rect x="{left}" width="{right}" height="20" fill="{colour}"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f'<text x="6" y="14" textLength="{left - 12}">{escape(label)}</text>'
-        f'<text x="{left + 6}" y="14" textLength="{right - 12}">{verdict.value}</text></g></svg>\n'
+        f'<text x="{_PADDING_PX}" y="14" textLength="{label_px}">{escape(label)}</text>'
+        f'<text x="{left + _PADDING_PX}" y="14" textLength="{verdict_px}">{verdict.value}</text></g></svg>\n'
     )
+
+
+def _text_width(text: str) -> int:
+    return round(len(text) * _LETTER_PX)

@@ -12,61 +12,80 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from builder.report.document import Document
-    from builder.report.history import VerdictChange
+    from builder.report.history import VerdictChange, VerdictRecord
 
 _MAX_ROWS = 200
+"""Of a table: CI systems cut the page of a step off at 1 MiB or less, and a reason may be long."""
+
 _QUIET_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
+
+_CHANGES_HEAD = (
+    "",
+    "## Since the last run",
+    "",
+    "| | package | ABI | before | now |",
+    "|---|---|---|---|---|",
+)
+_REST_HEAD = ("", "## To look at", "", "| package | ABI | verdict | why |", "|---|---|---|---|")
 
 
 def render(document: Document, changes: Sequence[VerdictChange]) -> str:
     """Return the summary: counts, what changed, and every package that needs a look."""
     lines = ["# Wheels for CPython 3.14 and 3.14t", ""]
-    for abi in dict.fromkeys(abi for package in document.packages for abi in package.abis):
-        found = count_verdicts(
-            Verdict(package.abis[abi].verdict)
-            for package in document.packages
-            if abi in package.abis
-        )
-        lines.append(
-            f"- **{escape(abi)}**: "
-            + ", ".join(f"{count} {verdict.value}" for verdict, count in found)
-        )
+    lines += count_lines(document)
+
     if changes:
-        lines += [
-            "",
-            "## Since the last run",
-            "",
-            "| | package | ABI | before | now |",
-            "|---|---|---|---|---|",
-        ]
-        lines += _limit_rows([_render_change(one) for one in changes])
-    rows = [
-        f"| {escape(f'{package.name} {package.version}')} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |"
-        for package in document.packages
-        for abi, part in package.abis.items()
-        if Verdict(part.verdict) not in _QUIET_VERDICTS
-    ]
+        lines += _CHANGES_HEAD
+        lines += _limit_rows([_render_change(change) for change in changes])
+
+    rows: list[str] = []
+    for package, abi, part in document.iter_verdicts():
+        if part.verdict in _QUIET_VERDICTS:
+            continue
+        title = escape(f"{package.name} {package.version}")
+        rows.append(f"| {title} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |")
     if rows:
-        lines += [
-            "",
-            "## To look at",
-            "",
-            "| package | ABI | verdict | why |",
-            "|---|---|---|---|",
-            *_limit_rows(rows),
-        ]
+        lines += _REST_HEAD
+        lines += _limit_rows(rows)
+
     return "\n".join(lines) + "\n"
 
 
-def _render_change(one: VerdictChange) -> str:
-    before, after = (said.verdict.value if said else "—" for said in (one.before, one.after))
-    return f"| {one.direction} | {escape(one.package)} | {escape(one.abi)} | {before} | {after} |"
+def count_lines(document: Document) -> list[str]:
+    """Return a line for each ABI with how many packages have each verdict."""
+    lines: list[str] = []
+    for abi in document.list_abis():
+        counts = count_verdicts(document.list_verdicts(abi))
+        texts = [f"{count} {verdict.value}" for verdict, count in counts]
+        lines.append(f"- **{escape(abi)}**: {', '.join(texts)}")
+
+    return lines
 
 
-def _limit_rows(rows: list[str]) -> list[str]:
-    """Keep a table within what CI systems show."""
-    rest = len(rows) - _MAX_ROWS
-    return [*rows[:_MAX_ROWS], *([f"| … and {rest} more | | | |"] if rest > 0 else [])]
+def verdict_cell(record: VerdictRecord | None) -> str:
+    """Return a verdict for a table, or a dash where there is none."""
+    return "—" if record is None else record.verdict.value
+
+
+def _render_change(change: VerdictChange) -> str:
+    cells = (
+        change.direction,
+        escape(change.package),
+        escape(change.abi),
+        verdict_cell(change.before),
+        verdict_cell(change.after),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _limit_rows(rows: Sequence[str]) -> list[str]:
+    """Cut a table to what CI systems show."""
+    shown = list(rows[:_MAX_ROWS])
+    hidden = len(rows) - len(shown)
+    if hidden:
+        shown.append(f"| … and {hidden} more | | | |")
+
+    return shown
 
 
 def escape(text: str) -> str:

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import ExitCode
-from builder.report.formats.markdown import escape
-from builder.report.history import (
-    VerdictChange,
-    VerdictRecord,
-    Verdicts,
-    compare_runs,
-    count_verdicts,
-)
-from builder.verdicts import Verdict
+from builder.report.formats.markdown import count_lines, escape, verdict_cell
+from builder.report.history import VerdictChange, VerdictRecord, Verdicts, compare_runs
+from builder.verdicts import Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,14 +16,15 @@ if TYPE_CHECKING:
     from builder.report.document import Document, FindingPart
 
 _MAX_ROWS = 100
+"""Of each of three tables, so that all of them fit on the page of a CI step; verdicts.json has the rest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunDiff:
-    """What is different.
+    """What is different from the run before.
 
     Attributes:
-        is_first: nothing is known of a night before.
+        is_first: there is no run before.
         releases: (package, version before, version now); a version is empty where there was none, or is none any more.
         changes: verdicts, the worst first.
         findings: (package, ABI, finding) that were not there before, of packages that were; infos are left out.
@@ -43,126 +38,148 @@ class RunDiff:
 
 def compare_documents(before: Document | None, after: Document) -> RunDiff:
     """Compare a run with the one before; None where there was none."""
-    old, new = _versions(before), _versions(after)
+    findings = () if before is None else tuple(_find_new_findings(before, after))
+
     return RunDiff(
         is_first=before is None,
-        releases=tuple(
-            (name, old.get(name, ""), new.get(name, ""))
-            for name in sorted({**old, **new})
-            if old.get(name, "") != new.get(name, "")
-        ),
-        changes=compare_runs(_verdicts(before), _verdicts(after)),
-        findings=tuple(_new_findings(before, after)) if before else (),
+        releases=_compare_releases(before, after),
+        changes=compare_runs(_collect_verdicts(before), _collect_verdicts(after)),
+        findings=findings,
     )
 
 
-def exit_code(night: RunDiff) -> ExitCode:
+def exit_code(diff: RunDiff) -> ExitCode:
     """Return 1 where a verdict got worse, 3 where a verdict can no longer be given, 0 otherwise.
 
     A package that is new has no verdict that could have got worse.
     """
-    worse = {one.after.verdict for one in night.changes if one.direction == "worse" and one.after}
+    worse: set[Verdict] = set()
+    is_undetermined = False
+    for change in diff.changes:
+        if change.after is None:
+            continue
+        if change.direction == "worse":
+            worse.add(change.after.verdict)
+        if change.after.verdict is Verdict.UNDETERMINED:
+            is_undetermined = True
+
     if worse - {Verdict.UNDETERMINED}:
         return ExitCode.FAULTS
-    lost = any(one.after and one.after.verdict is Verdict.UNDETERMINED for one in night.changes)
-    return ExitCode.UNDETERMINED if lost else ExitCode.ADMISSIBLE
+    if is_undetermined:
+        return ExitCode.UNDETERMINED
+    return ExitCode.ADMISSIBLE
 
 
-def render(night: RunDiff, after: Document) -> str:
+def render(diff: RunDiff, after: Document) -> str:
     """Return the summary as Markdown."""
-    lines = ["# Tonight", "", _headline(night), ""]
-    for abi in dict.fromkeys(abi for package in after.packages for abi in package.abis):
-        found = count_verdicts(
-            Verdict(package.abis[abi].verdict) for package in after.packages if abi in package.abis
-        )
-        lines.append(
-            f"- **{escape(abi)}**: "
-            + ", ".join(f"{count} {verdict.value}" for verdict, count in found)
-        )
-    if not night.is_first:
-        lines += _table("Releases", ("package", "before", "now"), _release_rows(night))
-        lines += _table(
-            "Verdicts", ("", "package", "ABI", "before", "now", "why"), _change_rows(night)
-        )
-        lines += _table(
-            "New findings", ("code", "package", "ABI", "what", "where"), _finding_rows(night)
-        )
+    lines = ["# Tonight", "", _headline(diff), ""]
+    lines += count_lines(after)
+    if not diff.is_first:
+        lines += _table("Releases", ("package", "before", "now"), _iter_release_rows(diff))
+        change_heads = ("", "package", "ABI", "before", "now", "why")
+        lines += _table("Verdicts", change_heads, _iter_change_rows(diff))
+        finding_heads = ("code", "package", "ABI", "what", "where")
+        lines += _table("New findings", finding_heads, _iter_finding_rows(diff))
+
     return "\n".join(lines) + "\n"
 
 
-def _headline(night: RunDiff) -> str:
-    if night.is_first:
+def _headline(diff: RunDiff) -> str:
+    if diff.is_first:
         return "The first night: there is nothing to compare with."
-    found = [one.direction for one in night.changes]
-    said = [
-        f"{found.count(word)} {word}"
-        for word in ("worse", "better", "new", "gone")
-        if word in found
-    ]
-    return f"Verdicts: {', '.join(said)}." if said else "No verdict changed."
+    if not diff.changes:
+        return "No verdict changed."
+
+    directions = [change.direction for change in diff.changes]
+    counts: list[str] = []
+    for direction in ("worse", "better", "new", "gone"):
+        if direction in directions:
+            counts.append(f"{directions.count(direction)} {direction}")
+
+    return f"Verdicts: {', '.join(counts)}."
 
 
-def _versions(document: Document | None) -> dict[str, str]:
-    return {package.name: package.version for package in document.packages} if document else {}
+def _compare_releases(before: Document | None, after: Document) -> tuple[tuple[str, str, str], ...]:
+    old = _collect_versions(before)
+    new = _collect_versions(after)
+    releases: list[tuple[str, str, str]] = []
+    for name in sorted({**old, **new}):
+        old_version = old.get(name, "")
+        new_version = new.get(name, "")
+        if old_version != new_version:
+            releases.append((name, old_version, new_version))
+
+    return tuple(releases)
 
 
-def _verdicts(document: Document | None) -> Verdicts:
-    return {
-        (package.name, abi): VerdictRecord(
-            version=package.version, verdict=Verdict(part.verdict), reason=part.reason
+def _collect_versions(document: Document | None) -> dict[str, str]:
+    if document is None:
+        return {}
+    return {package.name: package.version for package in document.packages}
+
+
+def _collect_verdicts(document: Document | None) -> Verdicts:
+    if document is None:
+        return {}
+
+    records: Verdicts = {}
+    for package, abi, part in document.iter_verdicts():
+        records[package.name, abi] = VerdictRecord(
+            version=package.version,
+            verdict=part.verdict,
+            reason=part.reason,
         )
-        for package in (document.packages if document else ())
-        for abi, part in package.abis.items()
-    }
+
+    return records
 
 
-def _new_findings(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
-    """Give findings whose code, module and ABI a package did not have before: an id changes with every release."""
-    known = {
-        (package.name, abi, finding.code, finding.where)
-        for package in before.packages
-        for abi, part in package.abis.items()
-        for finding in part.findings
-    }
-    names = {package.name for package in before.packages}
-    for package in after.packages:
-        for abi, part in package.abis.items():
-            for finding in part.findings:
-                seen = (package.name, abi, finding.code, finding.where) in known
-                if package.name in names and finding.severity != "info" and not seen:
-                    yield package.name, abi, finding
+def _find_new_findings(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
+    """Find what a package did not have before, by code, module and ABI: an id changes with every release."""
+    known: set[tuple[str, str, str, str]] = set()
+    for package, abi, part in before.iter_verdicts():
+        for finding in part.findings:
+            known.add((package.name, abi, finding.code, finding.where))
+
+    old_names = {package.name for package in before.packages}
+    for package, abi, part in after.iter_verdicts():
+        if package.name not in old_names:
+            continue
+        for finding in part.findings:
+            was_there = (package.name, abi, finding.code, finding.where) in known
+            if finding.severity is not Severity.INFO and not was_there:
+                yield package.name, abi, finding
 
 
-def _release_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
-    for name, old, new in night.releases:
+def _iter_release_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
+    for name, old, new in diff.releases:
         yield name, old or "—", new or "—"
 
 
-def _change_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
-    for one in night.changes:
-        before, after = (said.verdict.value if said else "—" for said in (one.before, one.after))
-        yield (
-            one.direction,
-            one.package,
-            one.abi,
-            before,
-            after,
-            one.after.reason if one.after else "",
-        )
+def _iter_change_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
+    for change in diff.changes:
+        before = verdict_cell(change.before)
+        after = verdict_cell(change.after)
+        reason = "" if change.after is None else change.after.reason
+        yield change.direction, change.package, change.abi, before, after, reason
 
 
-def _finding_rows(night: RunDiff) -> Iterator[tuple[str, ...]]:
-    for name, abi, finding in night.findings:
+def _iter_finding_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
+    for name, abi, finding in diff.findings:
         yield finding.code, name, abi, f"{finding.title}: {finding.detail}", finding.where
 
 
 def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Return a section with a table that fits what CI systems show, or nothing where it would be empty."""
-    listed = list(rows)
-    if not listed:
+    all_rows = list(rows)
+    if not all_rows:
         return []
+
     lines = ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join(escape(cell) for cell in row)} |" for row in listed[:_MAX_ROWS]]
-    return (
-        [*lines, "", f"… and {len(listed) - _MAX_ROWS} more"] if len(listed) > _MAX_ROWS else lines
-    )
+    for row in all_rows[:_MAX_ROWS]:
+        cells = [escape(cell) for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    hidden = len(all_rows) - _MAX_ROWS
+    if hidden > 0:
+        lines += ["", f"… and {hidden} more"]
+
+    return lines

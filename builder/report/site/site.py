@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from builder import ROOT
+from builder.judge.bases import BaseOutcome
 from builder.report.history import count_verdicts
 from builder.report.site import speeds
 from builder.store.files import replace_text
@@ -40,7 +41,7 @@ class RunEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SiteData:
-    """What the site is made from.
+    """The data of the site.
 
     Attributes:
         run: the run the document is of.
@@ -54,37 +55,41 @@ class SiteData:
     logs: Mapping[str, Sequence[tuple[str, str]]]
 
 
-def write_site(material: SiteData, folder: Path) -> None:
+def write_site(data: SiteData, folder: Path) -> None:
     """Write the site; pages that stay the same are not touched, and pages of what is gone are removed."""
-    wanted = {folder / name for name in ASSETS}
+    wanted: set[Path] = set()
     for name in ASSETS:
         replace_text(folder / name, (_TEMPLATES / name).read_text())
-    for path, text in render_pages(material):
-        replace_text(folder / path, text)
-        wanted.add(folder / path)
-    for kept in ("packages", "runs"):
-        for page in (folder / kept).glob("*.html"):
+        wanted.add(folder / name)
+    for name, text in render_pages(data):
+        replace_text(folder / name, text)
+        wanted.add(folder / name)
+
+    for subfolder in ("packages", "runs"):
+        for page in (folder / subfolder).glob("*.html"):
             if page not in wanted:
                 page.unlink()
 
 
-def render_pages(material: SiteData) -> Iterator[tuple[str, str]]:
-    """Give every page as (path in the site, text), the overview last: it links to the others."""
-    package_page = _environment().get_template("package.html")
-    for package in material.document.packages:
-        context = _package_context(package, material)
+def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
+    """Iterate over every page as (path in the site, text), the overview last: it links to the others."""
+    environment = _environment()
+    package_page = environment.get_template("package.html")
+    for package in data.document.packages:
+        context = _package_context(package, data)
         yield f"packages/{slug(package.name)}.html", package_page.render(root="../", **context)
-    run_page = _environment().get_template("run.html")
-    for run in material.history.runs:
-        yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run_context(run, material))
-    yield (
-        "index.html",
-        _environment().get_template("overview.html").render(root="", **_overview_context(material)),
-    )
+
+    run_page = environment.get_template("run.html")
+    for run in data.history.runs:
+        yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run_context(run, data))
+
+    overview = environment.get_template("overview.html")
+    yield "index.html", overview.render(root="", **_overview_context(data))
 
 
 def slug(name: str) -> str:
     """Return a file name for a page: the name itself where it is harmless."""
+    # The limit keeps name, ABI and suffix below the 255 bytes that file systems take.
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", name):
         return name
     return f"x-{digest_text(name)}"
@@ -103,73 +108,66 @@ def _environment() -> jinja2.Environment:
     environment.filters["moment"] = _format_time
     environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds
-    environment.filters["rank"] = lambda verdict: Verdict(verdict).rank
+    environment.filters["rank"] = lambda verdict: verdict.rank
     return environment
 
 
-def _failing_bases(on: Mapping[str, str]) -> str:
-    """Return the bases on which a package does not import, apart by blanks."""
-    return " ".join(base for base, said in on.items() if said != "imports")
+def _failing_bases(outcomes: Mapping[str, BaseOutcome]) -> str:
+    """Return the bases on which a package does not import, separated by blanks."""
+    bases = [base for base, outcome in outcomes.items() if outcome is not BaseOutcome.IMPORTS]
+    return " ".join(bases)
 
 
-def _format_time(at: float | None) -> str:
-    return (
-        ""
-        if at is None
-        else datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    )
+def _format_time(timestamp: float | None) -> str:
+    if timestamp is None:
+        return ""
+
+    moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _overview_context(material: SiteData) -> dict[str, Any]:
-    document = material.document
-    abis = _abis(document)
+def _overview_context(data: SiteData) -> dict[str, Any]:
+    document = data.document
+    abis = document.list_abis()
+    totals = {abi: count_verdicts(document.list_verdicts(abi)) for abi in abis}
+    newest_first = reversed(list(data.history.runs))
+    runs = [data.runs[run] for run in newest_first if run in data.runs]
+
     return {
         "document": document,
         "abis": abis,
-        "totals": {
-            abi: count_verdicts(
-                Verdict(package.abis[abi].verdict)
-                for package in document.packages
-                if abi in package.abis
-            )
-            for abi in abis
-        },
-        "verdicts": [one.value for one in Verdict],
-        "changes": material.history.changes_in(material.run),
-        "first": material.history.previous_run(material.run) is None,
-        "run": material.run,
-        "runs": [
-            material.runs[run]
-            for run in reversed(list(material.history.runs))
-            if run in material.runs
-        ],
+        "totals": totals,
+        "verdicts": [verdict.value for verdict in Verdict],
+        "changes": data.history.changes_in(data.run),
+        "first": data.history.previous_run(data.run) is None,
+        "run": data.run,
+        "runs": runs,
     }
 
 
-def _abis(document: Document) -> list[str]:
-    return list(dict.fromkeys(abi for package in document.packages for abi in package.abis))
+def _package_context(package: PackagePart, data: SiteData) -> dict[str, Any]:
+    timelines = {abi: data.history.timeline(package.name, abi) for abi in package.abis}
 
-
-def _package_context(package: PackagePart, material: SiteData) -> dict[str, Any]:
     return {
         "package": package,
-        "generated_at": material.document.generated_at,
-        "timelines": {abi: material.history.timeline(package.name, abi) for abi in package.abis},
-        "runs": material.runs,
-        "logs": material.logs.get(package.name, ()),
+        "generated_at": data.document.generated_at,
+        "timelines": timelines,
+        "runs": data.runs,
+        "logs": data.logs.get(package.name, ()),
     }
 
 
-def _run_context(run: str, material: SiteData) -> dict[str, Any]:
-    said = material.history.runs[run]
-    abis = list(dict.fromkeys(abi for _, abi in said))
+def _run_context(run: str, data: SiteData) -> dict[str, Any]:
+    verdicts_by_abi: dict[str, list[Verdict]] = {}
+    for (_, abi), record in data.history.runs[run].items():
+        verdicts_by_abi.setdefault(abi, []).append(record.verdict)
+    totals = {abi: count_verdicts(verdicts) for abi, verdicts in verdicts_by_abi.items()}
+    unknown_run = RunEntry(id=run, started_at=0.0, ended_at=None, outcome="")
+
     return {
-        "run": material.runs.get(run, RunEntry(id=run, started_at=0.0, ended_at=None, outcome="")),
-        "totals": {
-            abi: count_verdicts(one.verdict for (_, of), one in said.items() if of == abi)
-            for abi in abis
-        },
-        "changes": material.history.changes_in(run),
-        "first": material.history.previous_run(run) is None,
-        "known": {package.name for package in material.document.packages},
+        "run": data.runs.get(run, unknown_run),
+        "totals": totals,
+        "changes": data.history.changes_in(run),
+        "first": data.history.previous_run(run) is None,
+        "known": {package.name for package in data.document.packages},
     }

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from builder.report.document import RatioPart, SpeedPart
 
-_WIDTH = 78.0
-"""Of the longest bar, in percent: what is left is for its figure."""
+_MAX_LENGTH = 78.0
+"""Of the longest bar, in percent: the rest is for the figure beside it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,9 +17,9 @@ class Bar:
     """One bar; lengths are in percent of the chart's width.
 
     Attributes:
-        low: where the least of the calls is.
-        high: where the greatest is.
-        machine: how far threads of pure Python would have come; None where that is no question.
+        low: where the slowest of the calls is.
+        high: where the fastest is.
+        machine: what threads of pure Python reached on the machine; None for the ABI with the GIL.
     """
 
     threads: str
@@ -35,38 +33,54 @@ class Bar:
 
 def bars(speed: SpeedPart) -> list[Bar]:
     """Return the bars of a chart of throughput, by number of threads; none where there is nothing to show."""
-    ratios = [ratio for by_threads in speed.throughput.values() for ratio in by_threads.values()]
-    marks = dict(_machine_limits(speed))
-    scale = _WIDTH / max([1.0, *(ratio.high for ratio in ratios), *marks.values()])
-    return [
-        Bar(
-            threads=threads,
-            abi=abi,
-            ratio=speed.throughput[abi][threads],
-            length=round(scale * speed.throughput[abi][threads].median, 2),
-            low=round(scale * speed.throughput[abi][threads].low, 2),
-            high=round(scale * speed.throughput[abi][threads].high, 2),
-            machine=round(scale * marks[abi, threads], 2) if (abi, threads) in marks else None,
-        )
-        for threads in speed.machine
-        for abi in _abis(speed)
-    ]
+    limits = _machine_limits(speed)
+    longest = 1.0
+    for ratios in speed.throughput.values():
+        longest = max([longest, *(ratio.high for ratio in ratios.values())])
+    scale = _MAX_LENGTH / max([longest, *limits.values()])
+
+    bars: list[Bar] = []
+    for threads in speed.machine:
+        for abi in _sorted_abis(speed):
+            ratio = speed.throughput[abi][threads]
+            bars.append(_make_bar(threads, abi, ratio, limits.get((abi, threads)), scale))
+
+    return bars
 
 
-def _abis(speed: SpeedPart) -> list[str]:
-    """Return the ABIs, the one that the others are compared with first."""
+def _make_bar(threads: str, abi: str, ratio: RatioPart, limit: float | None, scale: float) -> Bar:
+    return Bar(
+        threads=threads,
+        abi=abi,
+        ratio=ratio,
+        length=round(scale * ratio.median, 2),
+        low=round(scale * ratio.low, 2),
+        high=round(scale * ratio.high, 2),
+        machine=None if limit is None else round(scale * limit, 2),
+    )
+
+
+def _sorted_abis(speed: SpeedPart) -> list[str]:
+    """Return the ABIs, the baseline first."""
     return sorted(speed.throughput, key=lambda abi: (abi != speed.baseline, abi))
 
 
-def _machine_limits(speed: SpeedPart) -> Iterator[tuple[tuple[str, str], float]]:
-    """Give, for each bar of the ABI without the GIL, what as many threads of pure Python did."""
-    for abi in _abis(speed)[-1:]:
-        for threads, gave in speed.machine.items():
-            yield (abi, threads), gave * speed.throughput[abi]["1"].median
+def _machine_limits(speed: SpeedPart) -> dict[tuple[str, str], float]:
+    """Return what as many threads of pure Python reached, by (ABI, threads), for the ABI without the GIL."""
+    if not speed.throughput:
+        return {}
+
+    free_threaded = _sorted_abis(speed)[-1]
+    one_thread = speed.throughput[free_threaded]["1"].median
+    limits: dict[tuple[str, str], float] = {}
+    for threads, ratio in speed.machine.items():
+        limits[free_threaded, threads] = ratio * one_thread
+
+    return limits
 
 
 def sentences(speed: SpeedPart) -> list[str]:
-    """Return what there is to say, a sentence each."""
+    """Return the whole result as sentences."""
     return [
         *_cost_sentences(speed),
         *_throughput_sentences(speed),
@@ -76,38 +90,52 @@ def sentences(speed: SpeedPart) -> list[str]:
 
 
 def chart_notes(speed: SpeedPart) -> list[str]:
-    """Return what a chart of the throughput leaves to be said."""
+    """Return the sentences that a chart of the throughput does not make needless."""
     return [*_cost_sentences(speed), *_basis_sentences(speed), *_missing_sentences(speed)]
 
 
-def _missing_sentences(speed: SpeedPart) -> Iterator[str]:
-    if speed.why:
-        yield f"{speed.why[:1].upper()}{speed.why[1:]}."
+def _cost_sentences(speed: SpeedPart) -> list[str]:
+    cost = speed.cost
+    if cost is None:
+        return []
 
-
-def _cost_sentences(speed: SpeedPart) -> Iterator[str]:
-    if speed.cost is not None:
-        yield (
-            f"On one thread without the GIL a call takes {speed.cost.median:.2f} times its CPU time with the GIL"
-            f" ({speed.cost.low:.2f} to {speed.cost.high:.2f}, by call; a loop of pure Python {speed.plain_cost:.2f})."
-        )
-
-
-def _throughput_sentences(speed: SpeedPart) -> Iterator[str]:
-    if not speed.throughput:
-        return
-    said = [
-        f"{abi} {', '.join(f'{ratio.median:.2f} on {threads}' for threads, ratio in speed.throughput[abi].items())}"
-        for abi in _abis(speed)
-    ]
-    machine = ", ".join(f"{gave:.2f} on {threads}" for threads, gave in speed.machine.items())
-    yield (
-        f"Throughput by number of threads, where one on {speed.baseline} counts as 1: {'; '.join(said)}"
-        f" (pure Python without the GIL, by its own one thread: {machine})."
+    sentence = (
+        f"On one thread without the GIL a call takes {cost.median:.2f} times its CPU time with the GIL"
+        f" ({cost.low:.2f} to {cost.high:.2f}, by call; a loop of pure Python {speed.plain_cost:.2f})."
     )
+    return [sentence]
 
 
-def _basis_sentences(speed: SpeedPart) -> Iterator[str]:
-    if speed.calls:
-        cpus = f"{speed.cpus} CPU{'' if speed.cpus == 1 else 's'}"
-        yield f"Measured: {speed.calls} of {speed.tried} calls, objects of its own for each thread, {cpus}."
+def _throughput_sentences(speed: SpeedPart) -> list[str]:
+    if not speed.throughput:
+        return []
+
+    by_abi: list[str] = []
+    for abi in _sorted_abis(speed):
+        ratios = speed.throughput[abi]
+        texts = [f"{ratio.median:.2f} on {threads}" for threads, ratio in ratios.items()]
+        by_abi.append(f"{abi} {', '.join(texts)}")
+    machine = [f"{ratio:.2f} on {threads}" for threads, ratio in speed.machine.items()]
+
+    sentence = (
+        f"Throughput by number of threads, where one on {speed.baseline} counts as 1: {'; '.join(by_abi)}"
+        f" (pure Python without the GIL, by its own one thread: {', '.join(machine)})."
+    )
+    return [sentence]
+
+
+def _basis_sentences(speed: SpeedPart) -> list[str]:
+    if not speed.calls:
+        return []
+
+    noun = "CPU" if speed.cpus == 1 else "CPUs"
+    return [
+        f"Measured: {speed.calls} of {speed.tried} calls, objects of its own for each thread, {speed.cpus} {noun}."
+    ]
+
+
+def _missing_sentences(speed: SpeedPart) -> list[str]:
+    if not speed.why:
+        return []
+
+    return [f"{speed.why[:1].upper()}{speed.why[1:]}."]

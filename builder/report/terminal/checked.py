@@ -4,146 +4,261 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from builder.report.styles import SEVERITY_STYLES
+from builder.report.terminal.consoles import make_wide_console
 from builder.verdicts import Severity
+from builder.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from builder.check.read import CheckedWheel
+    from rich.console import Console
+
+    from builder.check.read import CheckedWheel, LoadResult
     from builder.judge.findings import Finding
 
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_MAX_COMPONENTS = 10
-_MAX_ALIKE = 6
 _PLURALS = {"extension": "extensions", "library": "libraries", "program": "programs"}
 _PHASES = {"multi": "several phases", "single": "a single phase"}
 _NOT_INSTALLABLE = "no interpreter of the farm takes it"
 
+_MAX_COMPONENTS = 10
+"""Components of SBOMs that are listed: a Rust extension names all its crates, and --json has every one."""
+
+_MAX_ALIKE = 6
+"""Findings of one code that are listed: one cause often shows in every object, and --json has them all."""
+
+_GIL_NOT_USED = 1
+"""The value of the slot Py_mod_gil that is called Py_MOD_GIL_NOT_USED in CPython's moduleobject.h."""
+
+_UNDER_WHEEL = (0, 0, 0, 2)
+_UNDER_FINDING = (0, 0, 0, 16)
+
 
 def render(checked: Sequence[CheckedWheel], console: Console) -> None:
     """Print each wheel with what it is, what it needs, what is wrong and what to do."""
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 160), file=console.file, emoji=False)
-    for one in checked:
-        console.print(_render_heading(one))
-        console.print(Padding(_facts_table(one), (0, 0, 0, 2)))
-        for _, alike in groupby(one.findings, key=lambda finding: finding.code):
-            _render_findings(list(alike), console)
+    console = make_wide_console(console)
+    for wheel in checked:
+        console.print(_make_heading(wheel))
+        console.print(Padding(_make_table(wheel), _UNDER_WHEEL))
+        for _, alike in groupby(wheel.findings, key=lambda finding: finding.code):
+            _print_findings(list(alike), console)
         console.print()
-    console.print(_summary(checked))
+
+    console.print(_summarize(checked))
 
 
-def _render_findings(alike: Sequence[Finding], console: Console) -> None:
+def _print_findings(alike: Sequence[Finding], console: Console) -> None:
     """Print the findings of one code: what it means once, then each, then what to do."""
     kind = alike[0].kind
-    line = Text.assemble(
-        (f"{kind.code} {kind.severity.value:7} ", _STYLES[kind.severity]), (kind.title, "bold")
-    )
-    console.print(Padding(line, (0, 0, 0, 2)))
+    label = f"{kind.code} {kind.severity.value:7} "
+    heading = Text.assemble((label, SEVERITY_STYLES[kind.severity]), (kind.title, "bold"))
+    console.print(Padding(heading, _UNDER_WHEEL))
+
     shown = alike[:_MAX_ALIKE]
     for finding in shown:
-        console.print(Padding(Text(finding.detail), (0, 0, 0, 16)))
-    if len(alike) > len(shown):
-        console.print(
-            Padding(
-                Text(f"and {len(alike) - len(shown)} more: see --json", style="dim"), (0, 0, 0, 16)
-            )
-        )
-    if kind.severity is not Severity.INFO:
-        for remedy in dict.fromkeys(finding.remedy or kind.remedy for finding in shown):
-            console.print(Padding(Text(f"→ {remedy}", style="dim"), (0, 0, 0, 16)))
+        console.print(Padding(Text(finding.detail), _UNDER_FINDING))
+    hidden = len(alike) - len(shown)
+    if hidden:
+        console.print(Padding(Text(f"and {hidden} more: see --json", style="dim"), _UNDER_FINDING))
+
+    if kind.severity is Severity.INFO:
+        return
+    remedies = dict.fromkeys(finding.remedy or kind.remedy for finding in shown)
+    for remedy in remedies:
+        console.print(Padding(Text(f"→ {remedy}", style="dim"), _UNDER_FINDING))
 
 
-def _render_heading(one: CheckedWheel) -> Text:
-    mark, style = ("✗", "bold red") if one.severity is Severity.ERROR else ("✓", "bold green")
-    if one.severity is Severity.WARNING:
+def _make_heading(wheel: CheckedWheel) -> Text:
+    mark, style = "✓", "bold green"
+    if wheel.severity is Severity.ERROR:
+        mark, style = "✗", "bold red"
+    elif wheel.severity is Severity.WARNING:
         mark, style = "!", "bold yellow"
-    return Text.assemble((f"{mark} ", style), (one.filename, "bold"))
+
+    return Text.assemble((f"{mark} ", style), (wheel.filename, "bold"))
 
 
-def _facts_table(one: CheckedWheel) -> Table:
+def _make_table(wheel: CheckedWheel) -> Table:
+    """Make the table of what a wheel is and needs; it is empty where the wheel could not be read."""
     table = Table.grid(padding=(0, 2))
-    for label, text in _fact_rows(one):
-        table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+    if not wheel.facts:
+        return table
+
+    for label, describe in _TOPICS:
+        for text in describe(wheel):
+            table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+
     return table
 
 
-def _fact_rows(one: CheckedWheel) -> Iterator[tuple[str, str]]:
-    if not one.facts:
-        return
-    yield (
-        "installs on",
-        f"{', '.join(one.abis) or _NOT_INSTALLABLE}; {', '.join(one.bases) or 'no base'}",
+def _describe_targets(wheel: CheckedWheel) -> list[str]:
+    abis = ", ".join(wheel.abis) or _NOT_INSTALLABLE
+    bases = ", ".join(wheel.bases) or "no base"
+    return [f"{abis}; {bases}"]
+
+
+def _describe_objects(wheel: CheckedWheel) -> list[str]:
+    kinds = Counter(facts["kind"] for facts in _native_objects(wheel))
+    if not kinds:
+        return ["no native code"]
+
+    counts: list[str] = []
+    for kind, count in kinds.items():
+        noun = kind if count == 1 else _PLURALS[kind]
+        counts.append(f"{count} {noun}")
+
+    return [", ".join(counts)]
+
+
+def _describe_builds(wheel: CheckedWheel) -> list[str]:
+    """Return the kinds of interpreter that the objects were compiled for: with the GIL, without it, or both."""
+    builds = dict.fromkeys(facts["build"] for facts in _native_objects(wheel) if facts["build"])
+    if not builds:
+        return []
+
+    return [", ".join(f"{build} build" for build in builds)]
+
+
+def _describe_floors(wheel: CheckedWheel) -> list[str]:
+    """Return the newest symbol version that each library has to have, with what needs it."""
+    rows: list[str] = []
+    for version, symbol, path in wheel.floors.values():
+        cause = symbol or "packed relocations"
+        rows.append(f"{version:18} for {cause} in {path}")
+
+    return rows
+
+
+def _describe_initialisation(wheel: CheckedWheel) -> list[str]:
+    """Return how many extension modules initialise in which way, and how many declare that they need no GIL."""
+    phases: Counter[str] = Counter()
+    without_gil = 0
+    for facts in _native_objects(wheel):
+        init = facts["init"]
+        if not init:
+            continue
+        if init["phases"]:
+            phases[init["phases"]] += 1
+        if init["slots"].get("gil") == _GIL_NOT_USED:
+            without_gil += 1
+
+    if not phases:
+        return []
+
+    counts = ", ".join(f"{count} in {_PHASES[phase]}" for phase, count in phases.items())
+    return [f"{counts}; {without_gil} declare statically that they do without the GIL"]
+
+
+def _describe_libraries(wheel: CheckedWheel) -> list[str]:
+    """Return the libraries that were put into the wheel by its repair."""
+    if not wheel.facts["grafted"]:
+        return []
+
+    names = ", ".join(path.rpartition("/")[2] for path in wheel.facts["grafted"])
+    sbom = "with" if wheel.facts["sboms"] else "without"
+    return [f"{names} ({sbom} an SBOM)"]
+
+
+def _describe_components(wheel: CheckedWheel) -> list[str]:
+    """Return what the wheel's SBOMs name."""
+    components = dict.fromkeys(
+        f"{name} {version}".strip() for name, version, _ in wheel.facts["components"]
     )
-    objects = [facts for facts in one.facts["objects"].values() if "kind" in facts]
-    kinds = Counter(facts["kind"] for facts in objects)
-    counted = [f"{count} {kind if count == 1 else _PLURALS[kind]}" for kind, count in kinds.items()]
-    yield "holds", ", ".join(counted) or "no native code"
-    if built := Counter(facts["build"] for facts in objects if facts["build"]):
-        yield "compiled for", ", ".join(f"{build} build" for build in built)
-    for version, symbol, path in one.floors.values():
-        yield "needs", f"{version:18} for {symbol or 'packed relocations'} in {path}"
-    inits = [
-        (facts["init"]["phases"], tuple(sorted(facts["init"]["slots"].items())))
-        for facts in objects
-        if facts["init"]
-    ]
-    phases = Counter(phases for phases, _ in inits if phases)
-    if phases:
-        declares = sum(dict(slots).get("gil") == 1 for _, slots in inits)
-        text = ", ".join(f"{count} in {_PHASES[phase]}" for phase, count in phases.items())
-        yield "initialises", f"{text}; {declares} declare statically that they do without the GIL"
-    if one.facts["grafted"]:
-        sbom = "with" if one.facts["sboms"] else "without"
-        yield (
-            "brings",
-            f"{', '.join(path.rpartition('/')[2] for path in one.facts['grafted'])} ({sbom} an SBOM)",
-        )
-    if components := one.facts["components"]:
-        named = list(dict.fromkeys(f"{name} {version}".strip() for name, version, _ in components))
-        more = f" and {len(named) - _MAX_COMPONENTS} more" if len(named) > _MAX_COMPONENTS else ""
-        yield "made of", f"{', '.join(named[:_MAX_COMPONENTS])}{more}"
-    yield from (("loaded", text) for text in _describe_loads(one))
-    reasons: dict[str, list[str]] = {}
-    for place in one.not_loaded:
-        reasons.setdefault(place.reason, []).append(f"{place.abi} on {place.base}")
-    for reason, places in reasons.items():
-        yield "not loaded", f"{', '.join(places)}: {reason}"
+    if not components:
+        return []
+
+    return [join_names(list(components), _MAX_COMPONENTS)]
 
 
-def _describe_loads(one: CheckedWheel) -> Iterator[str]:
-    """Give by interpreter where a wheel was installed and imported, what that took, and the GIL's state after it."""
-    for abi in dict.fromkeys(place.abi for place in one.loaded):
-        places = [place for place in one.loaded if place.abi == abi]
-        probes = [probe for place in places for probe in place.facts.get("modules", ())]
-        took = [probe for probe in probes if "seconds" in probe]
-        cost = ""
-        if took:
-            slowest = max(took, key=lambda probe: probe["seconds"])
-            cost = f", {slowest['module']} in {slowest['seconds'] * 1000:.0f} ms at most"
-            cost += f" and {max(probe['rss_bytes'] for probe in took) / 1e6:.1f} MB"
-        turned = any(probe.get("gil", {}).get("after") for probe in probes)
-        gil = f", the GIL {'is turned on' if turned else 'stays off'}" if abi.endswith("t") else ""
-        yield f"{abi} on {', '.join(place.base for place in places)}{cost}{gil}"
+def _describe_loads(wheel: CheckedWheel) -> list[str]:
+    """Return by interpreter where a wheel was installed and imported, what that took, and the GIL's state after it."""
+    loads_by_abi: dict[str, list[LoadResult]] = {}
+    for load in wheel.loaded:
+        loads_by_abi.setdefault(load.abi, []).append(load)
+
+    rows: list[str] = []
+    for abi, loads in loads_by_abi.items():
+        bases = ", ".join(load.base for load in loads)
+        probes: list[Mapping[str, Any]] = []
+        for load in loads:
+            probes += load.facts.get("modules", ())
+
+        row = f"{abi} on {bases}{_describe_cost(probes)}"
+        is_free_threaded = abi.endswith("t")
+        if is_free_threaded:
+            has_gil = any(probe.get("gil", {}).get("after") for probe in probes)
+            state = "is turned on" if has_gil else "stays off"
+            row += f", the GIL {state}"
+        rows.append(row)
+
+    return rows
 
 
-def _summary(checked: Sequence[CheckedWheel]) -> Text:
-    bad = sum(one.severity is Severity.ERROR for one in checked)
-    warned = sum(one.severity is Severity.WARNING for one in checked)
-    wheels = f"{len(checked)} wheel{'s' if len(checked) != 1 else ''}"
-    verdict = f"{bad} with errors" if bad else "no errors"
-    bases = list(dict.fromkeys(place.base for one in checked for place in one.loaded))
-    how = f"read, and loaded on {', '.join(bases)}" if bases else "read, not loaded"
-    missed = sum(bool(one.not_loaded) for one in checked)
-    gaps = f", {missed} not loaded everywhere" if bases and missed else ""
-    return Text(
-        f"{wheels} {how}: {verdict}, {warned} with warnings only{gaps}",
-        style="bold red" if bad else "bold green",
-    )
+def _describe_cost(probes: Iterable[Mapping[str, Any]]) -> str:
+    """Return the most time and memory that an import took; nothing where none came to its end."""
+    measured = [probe for probe in probes if "seconds" in probe]
+    if not measured:
+        return ""
+
+    slowest = max(measured, key=lambda probe: probe["seconds"])
+    milliseconds = slowest["seconds"] * 1000
+    megabytes = max(probe["rss_bytes"] for probe in measured) / 1e6
+    return f", {slowest['module']} in {milliseconds:.0f} ms at most and {megabytes:.1f} MB"
+
+
+def _describe_gaps(wheel: CheckedWheel) -> list[str]:
+    """Return the bases it claims and was not loaded on, by reason."""
+    targets_by_reason: dict[str, list[str]] = {}
+    for gap in wheel.not_loaded:
+        targets_by_reason.setdefault(gap.reason, []).append(f"{gap.abi} on {gap.base}")
+
+    rows: list[str] = []
+    for reason, targets in targets_by_reason.items():
+        rows.append(f"{', '.join(targets)}: {reason}")
+
+    return rows
+
+
+def _native_objects(wheel: CheckedWheel) -> list[Mapping[str, Any]]:
+    """Return the facts of each ELF file in a wheel that could be read."""
+    return [facts for facts in wheel.facts["objects"].values() if "kind" in facts]
+
+
+_TOPICS: tuple[tuple[str, Callable[[CheckedWheel], list[str]]], ...] = (
+    ("installs on", _describe_targets),
+    ("holds", _describe_objects),
+    ("compiled for", _describe_builds),
+    ("needs", _describe_floors),
+    ("initialises", _describe_initialisation),
+    ("brings", _describe_libraries),
+    ("made of", _describe_components),
+    ("loaded", _describe_loads),
+    ("not loaded", _describe_gaps),
+)
+"""The rows of a wheel's table, in their order: a label, and what gives the texts beside it."""
+
+
+def _summarize(checked: Sequence[CheckedWheel]) -> Text:
+    """Return the last line: how many wheels, how they were looked at, and what was found."""
+    with_errors = sum(wheel.severity is Severity.ERROR for wheel in checked)
+    with_warnings = sum(wheel.severity is Severity.WARNING for wheel in checked)
+    with_gaps = sum(bool(wheel.not_loaded) for wheel in checked)
+
+    bases: dict[str, None] = {}
+    for wheel in checked:
+        bases.update(dict.fromkeys(load.base for load in wheel.loaded))
+
+    noun = "wheel" if len(checked) == 1 else "wheels"
+    manner = f"read, and loaded on {', '.join(bases)}" if bases else "read, not loaded"
+    errors = f"{with_errors} with errors" if with_errors else "no errors"
+    text = f"{len(checked)} {noun} {manner}: {errors}, {with_warnings} with warnings only"
+    if bases and with_gaps:
+        text += f", {with_gaps} not loaded everywhere"
+
+    return Text(text, style="bold red" if with_errors else "bold green")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.plan.forecast import NEVER_RAN, OLDER_FARM, OUTPUT_MISSING, count_reasons
 from builder.report.terminal.progress import format_duration
+from builder.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,61 +15,67 @@ if TYPE_CHECKING:
     from builder.plan.resources import Resources
 
 _MAX_WAITS_LISTED = 2
+"""Jobs that a job waits for: a line is to fit a terminal, and --json has them all."""
+
+_WHOLE_SENTENCES = frozenset({NEVER_RAN, OUTPUT_MISSING, OLDER_FARM})
+"""Reasons that say all by themselves; any other is the name of an input that changed."""
 
 
 def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
     """Return a forecast as JSON data."""
-    jobs: list[dict[str, Any]] = [
-        {"id": job, "needs": needs, "known": True} for job, needs in forecast.up_to_date
-    ]
-    jobs += [
-        {
-            "id": one.job,
-            "needs": list(one.needs),
-            "known": False,
-            "why": list(one.reasons),
-            "after": list(one.waits_for),
-            "seconds": round(one.seconds, 2),
-        }
-        for one in forecast.pending
-    ]
+    jobs: list[dict[str, Any]] = []
+    for job_id, needs in forecast.up_to_date:
+        jobs.append({"id": job_id, "needs": needs, "known": True})
+    for job in forecast.pending:
+        jobs.append(_pending_json(job))
+
     times = {
         "seconds": round(forecast.seconds, 1),
         "work_seconds": round(forecast.work_s, 1),
         "cpus": room.cpus,
     }
-    return {"jobs": jobs, "expected": times, "why": dict(count_reasons(forecast.pending))}
+    reasons = dict(count_reasons(forecast.pending))
+    return {"jobs": jobs, "expected": times, "why": reasons}
+
+
+def _pending_json(job: PendingJob) -> dict[str, Any]:
+    return {
+        "id": job.job,
+        "needs": list(job.needs),
+        "known": False,
+        "why": list(job.reasons),
+        "after": list(job.waits_for),
+        "seconds": round(job.seconds, 2),
+    }
 
 
 def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
-    """Give what a person reads: each job that would run, with its reason, then the sums."""
-    to_run = forecast.pending
-    for one in to_run:
-        yield f"run  {one.job}{_describe_reasons(one)}"
+    """Iterate over the lines for a person: each job that would run, with its reason, then the sums."""
+    pending = forecast.pending
+    for job in pending:
+        yield f"run  {job.job}{_describe_reasons(job)}"
+
     known = forecast.up_to_date_count
-    yield f"{known + len(to_run)} jobs: {known} known, {len(to_run)} to run"
-    if to_run:
-        yield "why: " + ", ".join(f"{reason} ({count})" for reason, count in count_reasons(to_run))
-        length, work = format_duration(forecast.seconds), format_duration(forecast.work_s)
-        yield f"at most {length} on {room.cpus:g} CPUs, by the durations on record: {work} of work"
+    yield f"{known + len(pending)} jobs: {known} known, {len(pending)} to run"
+    if not pending:
+        return
+
+    reasons = [f"{reason} ({count})" for reason, count in count_reasons(pending)]
+    yield f"why: {', '.join(reasons)}"
+
+    length = format_duration(forecast.seconds)
+    work = format_duration(forecast.work_s)
+    yield f"at most {length} on {room.cpus:g} CPUs, by the durations on record: {work} of work"
 
 
-def _describe_reasons(one: PendingJob) -> str:
-    changed = ", ".join(one.reasons)
-    parts = (
-        [
-            changed
-            if one.reasons[0] in {NEVER_RAN, OUTPUT_MISSING, OLDER_FARM}
-            else f"changed: {changed}"
-        ]
-        if one.reasons
-        else []
-    )
-    if one.waits_for:
-        more = (
-            f" and {len(one.waits_for) - _MAX_WAITS_LISTED} more"
-            if len(one.waits_for) > _MAX_WAITS_LISTED
-            else ""
-        )
-        parts.append(f"after {', '.join(one.waits_for[:_MAX_WAITS_LISTED])}{more}")
-    return f"  ({'; '.join(parts)}; {format_duration(one.seconds)})"
+def _describe_reasons(job: PendingJob) -> str:
+    parts: list[str] = []
+    if job.reasons:
+        reasons = ", ".join(job.reasons)
+        is_whole = job.reasons[0] in _WHOLE_SENTENCES
+        parts.append(reasons if is_whole else f"changed: {reasons}")
+    if job.waits_for:
+        parts.append(f"after {join_names(job.waits_for, _MAX_WAITS_LISTED)}")
+    parts.append(format_duration(job.seconds))
+
+    return f"  ({'; '.join(parts)})"

@@ -1,4 +1,4 @@
-"""Live progress of a run."""
+"""Progress of a run while it runs: a live display on a terminal, one line per event anywhere else."""
 
 from __future__ import annotations
 
@@ -18,36 +18,52 @@ if TYPE_CHECKING:
 
     from builder.store.evidence import Evidence
 
+_MINUTE_S = 60
 
-def format_duration(seconds: float) -> str:
-    """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
-    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def make_observer(console: Console) -> PlainObserver | LiveObserver:
-    """Return who watches: a live display on a terminal, plain lines anywhere else."""
-    live = console.is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
-    return LiveObserver(console) if live else PlainObserver(console)
-
+_REFRESHES_PER_S = 4
+"""Of the live display: seconds count up smoothly, and it takes no CPU to speak of from the builds."""
 
 _THREAD_KINDS = frozenset({"race", "exercise", "speed"})
 
+_OUTCOME_STYLES = {"ok": "green", "failed": "red", "?": "magenta"}
+_OUTCOME_WIDTH = 6
+"""Of the longest label, `failed`."""
+
+
+def format_duration(seconds: float) -> str:
+    """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}"
+
+
+def make_observer(console: Console) -> PlainObserver | LiveObserver:
+    """Return a live display on a terminal, plain lines anywhere else."""
+    is_ci = bool(os.environ.get("CI"))
+    can_redraw = console.is_terminal and os.environ.get("TERM") != "dumb"
+    if can_redraw and not is_ci:
+        return LiveObserver(console)
+    return PlainObserver(console)
+
 
 class ThreadTimes:
-    """How long each package was put under threads, in seconds, by name."""
+    """How long the thread-safety checks of each package took, in seconds, by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def add(self, evidence: Evidence) -> None:
-        """Take in a job that ended now, or what it took when it ran."""
-        if job_kind(evidence.job) in _THREAD_KINDS:
-            name = job_package(evidence.job)
-            self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
+        """Count a job that ended now, or what it took when it ran."""
+        if job_kind(evidence.job) not in _THREAD_KINDS:
+            return
+
+        name = job_package(evidence.job)
+        self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
 
 
 class PlainObserver:
@@ -56,10 +72,10 @@ class PlainObserver:
     def __init__(self, console: Console) -> None:
         self.times = ThreadTimes()
         self._console = console
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._done = 0
         self._jobs = 0
-        self._last_said = ""
+        self._last_message = ""
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +84,7 @@ class PlainObserver:
         return
 
     def say(self, text: str) -> None:
+        # One line for each of hundreds of packages would push everything else out of a log.
         if not text.startswith("sources: "):
             self._print_line(text)
 
@@ -79,21 +96,24 @@ class PlainObserver:
         self._print_line(f"start  {job}")
 
     def on_job_message(self, job: str, text: str) -> None:
-        if text != self._last_said:
+        if text != self._last_message:
             self._print_line(f"       {job}: {text}")
-        self._last_said = text
+        self._last_message = text
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
         self.times.add(evidence)
-        if not known:
-            self._print_line(
-                f"{outcome_label(evidence):6} {describe_finished(evidence)}  [{self._done}/{self._jobs}]"
-            )
+        if known:
+            return
+
+        label = f"{outcome_label(evidence):{_OUTCOME_WIDTH}}"
+        count = f"[{self._done}/{self._jobs}]"
+        self._print_line(f"{label} {describe_finished(evidence)}  {count}")
 
     def _print_line(self, text: str) -> None:
+        elapsed = format_duration(time.monotonic() - self._started_at)
         self._console.print(
-            f"{format_duration(time.monotonic() - self._began):>8}  {text}",
+            f"{elapsed:>8}  {text}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -106,12 +126,16 @@ class LiveObserver:
     def __init__(self, console: Console) -> None:
         self.times = ThreadTimes()
         self._console = console
-        self._began = time.monotonic()
-        self._running: dict[str, tuple[float, str]] = {}
-        self._jobs = self._done = 0
-        self._saying = ""
+        self._started_at = time.monotonic()
+        self._running: dict[str, tuple[float, str]] = {}  # (started at, last message), by job
+        self._jobs = 0
+        self._done = 0
+        self._message = ""
         self._live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=4, transient=True
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=_REFRESHES_PER_S,
+            transient=True,
         )
 
     def __enter__(self) -> Self:
@@ -122,61 +146,65 @@ class LiveObserver:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        self._saying = text
+        self._message = text
 
     def on_plan(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
         self._jobs = jobs
 
     def on_job_start(self, job: str) -> None:
-        self._saying = ""
+        self._message = ""
         self._running[job] = (time.monotonic(), "")
 
     def on_job_message(self, job: str, text: str) -> None:
-        if job in self._running:
-            self._running[job] = (self._running[job][0], text)
+        if job not in self._running:
+            return
+
+        started_at, _ = self._running[job]
+        self._running[job] = (started_at, text)
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
         self._done += 1
         self.times.add(evidence)
         self._running.pop(evidence.job, None)
-        if not known:
-            line = Text(f"{outcome_label(evidence):6} {describe_finished(evidence)}")
-            line.stylize(
-                {"ok": "green", "failed": "red"}.get(outcome_label(evidence), "magenta"), 0, 6
-            )
-            self._console.print(line)
+        if known:
+            return
+
+        label = outcome_label(evidence)
+        line = Text(f"{label:{_OUTCOME_WIDTH}} {describe_finished(evidence)}")
+        line.stylize(_OUTCOME_STYLES[label], 0, _OUTCOME_WIDTH)
+        self._console.print(line)
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
-        waiting = self._jobs - self._done - len(self._running)
-        head = f"{format_duration(now - self._began)}  {self._done} of {self._jobs} jobs done, "
-        head += f"{len(self._running)} running, {waiting} waiting"
+        heading = format_duration(now - self._started_at)
+        if self._jobs:
+            waiting = self._jobs - self._done - len(self._running)
+            heading += f"  {self._done} of {self._jobs} jobs done, "
+            heading += f"{len(self._running)} running, {waiting} waiting"
+
         running = Table.grid(padding=(0, 2))
-        for job, (began, text) in self._running.items():
-            running.add_row(
-                "  ",
-                job,
-                format_duration(now - began),
-                Text(text, style="dim", overflow="ellipsis", no_wrap=True),
-            )
-        return Group(
-            Text(head if self._jobs else format_duration(now - self._began), style="bold"),
-            running,
-            Text(self._saying, style="dim"),
-        )
+        for job, (started_at, message) in self._running.items():
+            detail = Text(message, style="dim", overflow="ellipsis", no_wrap=True)
+            running.add_row("  ", job, format_duration(now - started_at), detail)
+
+        return Group(Text(heading, style="bold"), running, Text(self._message, style="dim"))
 
 
 def describe_finished(evidence: Evidence) -> str:
     """Return a job with the time it took and, of an image, its size."""
-    size = f"  {evidence.facts['bytes'] / 1e6:.0f} MB" if "bytes" in evidence.facts else ""
-    return f"{evidence.job}  {format_duration(evidence.seconds)}{size}"
+    text = f"{evidence.job}  {format_duration(evidence.seconds)}"
+    if "bytes" in evidence.facts:
+        text += f"  {evidence.facts['bytes'] / 1e6:.0f} MB"
+
+    return text
 
 
 def outcome_label(evidence: Evidence) -> str:
-    """Return how a job ended in one word: `ok`, `failed` (the package is at fault) or `?` (it could not be told)."""
+    """Return how a job ended in one word: `ok`, `failed` (the package is at fault) or `?` (not determined)."""
     if not evidence.is_determined:
         return "?"
+
     abis = evidence.facts.get("abis", {}).values()
-    return (
-        "failed" if any("failure" in abi for abi in abis) or "missing" in evidence.facts else "ok"
-    )
+    has_failed_abi = any("failure" in abi for abi in abis)
+    has_failed = has_failed_abi or "missing" in evidence.facts
+    return "failed" if has_failed else "ok"

@@ -16,20 +16,35 @@ from builder.errors import NoRecordError
 from builder.evidence.kinds import is_readable
 from builder.report import document
 from builder.report.site import speeds
+from builder.report.styles import SEVERITY_STYLES, verdict_style
 from builder.report.terminal.progress import format_duration, outcome_label
-from builder.report.terminal.verdicts import verdict_style
-from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
-    from builder.report.document import AbiPart, FindingPart, PackagePart
+    from builder.report.document import AbiPart, FindingPart, PackagePart, SourcePart
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_SEVERITIES = {"error": "bold red", "warning": "yellow", "info": "dim"}
+_ORIGINS = {"index": "from the index", "local": "a local file"}
+
+_MAX_RESULT_CHARS = 60
+"""Of an error in the table of imports: its beginning names it, and the log has all of it."""
+
+_SHA256_CHARS = 16
+"""Of a hash that is shown: enough to compare by eye."""
+
+_LOAD_HEADINGS = (
+    "built on/loaded on",
+    "ABI",
+    "module",
+    "result",
+    "import",
+    "memory",
+    "native modules",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,20 +62,33 @@ class Story:
 
     def record(self) -> dict[str, Any]:
         """Return the story as JSON data."""
-        return {
-            "name": self.name,
-            "verdicts": None if self.package is None else self.package.model_dump(mode="json"),
-            "jobs": [
-                {
-                    "id": job.job,
-                    "key": job.key,
-                    "seconds": round(job.seconds, 2),
-                    "log": job.log,
-                    "facts": job.facts,
-                }
-                for job in self.jobs
-            ],
-        }
+        verdicts = None if self.package is None else self.package.model_dump(mode="json")
+        jobs = [_job_json(job) for job in self.jobs]
+        return {"name": self.name, "verdicts": verdicts, "jobs": jobs}
+
+
+def _job_json(job: Evidence) -> dict[str, Any]:
+    return {
+        "id": job.job,
+        "key": job.key,
+        "seconds": round(job.seconds, 2),
+        "log": job.log,
+        "facts": job.facts,
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ModuleLoad:
+    """What importing one module alone showed.
+
+    Attributes:
+        bases: where its wheel was built and where it was loaded, with a slash between.
+        facts: of the module; see builder/jobs/load.py.
+    """
+
+    bases: str
+    abi: str
+    facts: Mapping[str, Any]
 
 
 def read(name: str, store: Store) -> Story:
@@ -75,22 +103,26 @@ def read(name: str, store: Store) -> Story:
     """
     name = str(canonicalize_name(name))
     written = document.read(store.wheelhouse)
-    packages = {package.name: package for package in written.packages} if written else {}
+    packages: dict[str, PackagePart] = {}
+    if written is not None:
+        packages = {package.name: package for package in written.packages}
+
     jobs = [job for job in store.newest_evidence_of(name) if is_readable(job)]
     story = Story(name=name, package=packages.get(name), jobs=jobs)
     if story.package is None and not story.jobs:
         raise NoRecordError(name, store.wheelhouse, tuple(packages))
+
     return story
 
 
 def render(story: Story, console: Console) -> None:
     """Print a story for a person."""
     if story.package is None:
-        console.print(
-            Text(f"{story.name}: not judged yet; `wheelfarm run` judges it", style="bold")
-        )
+        text = f"{story.name}: not judged yet; `wheelfarm run` judges it"
+        console.print(Text(text, style="bold"))
     else:
         _render_package(story.package, console)
+
     loads = list(_iter_loads(story.jobs))
     if loads:
         console.print("\n[bold]What importing showed[/bold]")
@@ -101,118 +133,127 @@ def render(story: Story, console: Console) -> None:
 
 
 def _render_package(package: PackagePart, console: Console) -> None:
-    source = package.source
     console.print(Text(f"{package.name} {package.version}", style="bold"))
-    if source.kind != "none":
-        origin = {"index": "from the index", "local": "a local file"}[source.kind]
-        console.print(
-            Text(f"  source  {source.filename}, {origin}, sha256 {source.sha256[:16]}…"),
-            soft_wrap=True,
-        )
-    if source.needed_by:
-        console.print(Text(f"  for     {source.needed_by}, which needs it"))
+    _render_source(package.source, console)
     for abi, part in package.abis.items():
         _render_abi(abi, part, console)
-    if package.speed is not None:
-        console.print("\n[bold]How fast it is[/bold]")
-        for sentence in speeds.sentences(package.speed):
-            console.print(Text(f"  {sentence}"), soft_wrap=True)
+
+    if package.speed is None:
+        return
+    console.print("\n[bold]How fast it is[/bold]")
+    for sentence in speeds.sentences(package.speed):
+        console.print(Text(f"  {sentence}"), soft_wrap=True)
+
+
+def _render_source(source: SourcePart, console: Console) -> None:
+    if source.kind != "none":
+        origin = _ORIGINS[source.kind]
+        sha256 = source.sha256[:_SHA256_CHARS]
+        text = f"  source  {source.filename}, {origin}, sha256 {sha256}…"
+        console.print(Text(text), soft_wrap=True)
+    if source.needed_by:
+        console.print(Text(f"  for     {source.needed_by}, which needs it"))
 
 
 def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
+    heading = Text(f"{abi}  ", style="bold")
+    heading.append(part.verdict.value, style=verdict_style(part.verdict).terminal)
+    heading.append(f"  {part.reason}", style="")
     console.print()
-    head = Text(f"{abi}  ", style="bold")
-    console.print(
-        head.append(part.verdict, style=verdict_style(Verdict(part.verdict))).append(
-            f"  {part.reason}", style=""
-        )
-    )
+    console.print(heading)
+
     for wheel in part.wheels:
-        console.print(
-            Text(f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"),
-            soft_wrap=True,
-        )
+        text = f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"
+        console.print(Text(text), soft_wrap=True)
     if part.on:
-        console.print(
-            Text(f"  bases   {', '.join(f'{base} {said}' for base, said in part.on.items())}"),
-            soft_wrap=True,
-        )
+        outcomes = [f"{base} {outcome}" for base, outcome in part.on.items()]
+        console.print(Text(f"  bases   {', '.join(outcomes)}"), soft_wrap=True)
     for finding in part.findings:
         _render_finding(finding, console)
 
 
 def _render_finding(finding: FindingPart, console: Console) -> None:
-    line = Text(f"  {finding.code}   ", style=_SEVERITIES[finding.severity])
-    bases = f" [{', '.join(finding.bases)}]" if finding.bases else ""
-    console.print(
-        line.append(f"{finding.title}: {finding.detail}{bases}", style=""), soft_wrap=True
-    )
+    text = f"{finding.title}: {finding.detail}"
+    if finding.bases:
+        text += f" [{', '.join(finding.bases)}]"
+    line = Text(f"  {finding.code}   ", style=SEVERITY_STYLES[finding.severity])
+    line.append(text, style="")
+
+    console.print(line, soft_wrap=True)
     console.print(Text(f"          {finding.remedy}", style="italic"), soft_wrap=True)
     if finding.log:
         console.print(Text(f"          log: {finding.log}", style="dim"), soft_wrap=True)
 
 
-def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Give (builds and base, ABI, module facts) of every module that was imported alone."""
+def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[_ModuleLoad]:
+    """Iterate over the modules that were imported alone."""
     for job in jobs:
+        bases = job.job.partition("@")[2]
         for abi, facts in job.facts.get("loads", {}).items():
             for module in facts.get("modules", ()):
-                yield job.job.partition("@")[2], abi, module
+                yield _ModuleLoad(bases=bases, abi=abi, facts=module)
 
 
-def _load_table(loads: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table:
+def _load_table(loads: Sequence[_ModuleLoad]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for title in (
-        "built on/loaded on",
-        "ABI",
-        "module",
-        "result",
-        "import",
-        "memory",
-        "native modules",
-    ):
-        table.add_column(title, no_wrap=title != "native modules", overflow="fold")
-    for place, abi, module in loads:
-        seconds, rss = module.get("seconds"), module.get("rss_bytes")
-        table.add_row(
-            place,
-            abi,
-            module["module"],
-            _result_text(module),
-            "" if seconds is None else f"{seconds * 1000:.0f} ms",
-            "" if rss is None else f"{rss / (1 << 20):.1f} MiB",
-            "; ".join(
-                _describe_native(name, declared)
-                for name, declared in module.get("natives", {}).items()
-            ),
-        )
+    for heading in _LOAD_HEADINGS:
+        table.add_column(heading, no_wrap=heading != "native modules", overflow="fold")
+    for load in loads:
+        table.add_row(*_load_cells(load))
+
     return table
+
+
+def _load_cells(load: _ModuleLoad) -> tuple[str | Text, ...]:
+    facts = load.facts
+    seconds = facts.get("seconds")
+    rss_bytes = facts.get("rss_bytes")
+    duration = "" if seconds is None else f"{seconds * 1000:.0f} ms"
+    memory = "" if rss_bytes is None else f"{rss_bytes / (1 << 20):.1f} MiB"
+
+    natives: list[str] = []
+    for name, declared in facts.get("natives", {}).items():
+        natives.append(_describe_native(name, declared))
+
+    return (
+        load.bases,
+        load.abi,
+        facts["module"],
+        _result_text(facts),
+        duration,
+        memory,
+        "; ".join(natives),
+    )
 
 
 def _result_text(module: Mapping[str, Any]) -> Text:
     for key in ("signal", "hang", "error"):
         if key in module:
-            return Text(str(module[key])[:60], style="bold red")
+            return Text(str(module[key])[:_MAX_RESULT_CHARS], style="bold red")
+
     gil = module.get("gil", {})
-    if gil.get("before") is False:
-        return (
-            Text("GIL on", style="yellow")
-            if gil.get("after")
-            else Text("GIL stays off", style="green")
-        )
-    return Text("imports", style="green")
+    is_free_threaded = gil.get("before") is False
+    if not is_free_threaded:
+        return Text("imports", style="green")
+    if gil.get("after"):
+        return Text("GIL on", style="yellow")
+    return Text("GIL stays off", style="green")
 
 
 def _describe_native(name: str, declared: Mapping[str, Any]) -> str:
-    slots = [f"GIL {declared['gil']}"] if declared["gil"] else []
-    slots += [f"interpreters {declared['interpreters']}"] if declared["interpreters"] else []
-    return f"{name} ({', '.join((declared['init'] or 'init unknown', *slots))})"
+    details = [declared["init"] or "init unknown"]
+    if declared["gil"]:
+        details.append(f"GIL {declared['gil']}")
+    if declared["interpreters"]:
+        details.append(f"interpreters {declared['interpreters']}")
+
+    return f"{name} ({', '.join(details)})"
 
 
 def _job_table(jobs: Sequence[Evidence]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
     for job in jobs:
-        table.add_row(
-            outcome_label(job), job.job, format_duration(job.seconds), Text(job.log, style="dim")
-        )
+        log = Text(job.log, style="dim")
+        table.add_row(outcome_label(job), job.job, format_duration(job.seconds), log)
+
     return table

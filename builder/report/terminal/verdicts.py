@@ -1,68 +1,90 @@
-"""What a person watching sees: live progress, and a table of verdicts. Piped or in CI: plain lines."""
+"""What a run prints when it ends: a table of verdicts, what to do about them, and where the results are."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from builder.report.styles import verdict_style
+from builder.report.terminal.consoles import make_wide_console
 from builder.report.terminal.progress import format_duration
 from builder.verdicts import Verdict
+from builder.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from rich.console import Console
+
+    from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage
     from builder.report.document import Document
 
-_STYLES = {
-    Verdict.COMPATIBLE: "bold green",
-    Verdict.UNPROVEN: "green",
-    Verdict.GIL_REQUIRED: "yellow",
-    Verdict.UNDETERMINED: "bold magenta",
-}
-_FAULT_STYLE = "bold red"
 MAX_ROWS = 400
-"""A longer table is not shown again where nothing changed."""
-
-
-def verdict_style(verdict: Verdict) -> str:
-    """Return how a verdict is shown."""
-    return _STYLES.get(verdict, _FAULT_STYLE)
-
+"""A longer table is not shown again where nothing changed: it would scroll the line that says so out of sight."""
 
 _MAX_TIMES = 40
+"""Packages whose time is listed, the slowest first: about a screenful, and the others hardly count."""
+
+_RESULTS = (
+    ("index", "simple/"),
+    ("report", "report/index.html"),
+    ("verdicts", "verdicts.json"),
+    ("logs", "logs/"),
+)
+"""(label, path in the wheelhouse) of what a run leaves."""
 
 
-def verdict_table(judged: Sequence[JudgedPackage]) -> Table:
-    """Return the table of verdicts by package and ABI, one reason each."""
-    return _table(
-        (f"{package.name} {package.version}".strip(), abi, judgement.verdict, judgement.reason)
-        for package in judged
-        for abi, judgement in package.abis.items()
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remedy:
+    """What to do about a finding.
+
+    Attributes:
+        subject: the package, or the part of the farm, that it is about.
+        log: the log to read, relative to the wheelhouse; empty where there is none.
+    """
+
+    code: str
+    subject: str
+    text: str
+    log: str
 
 
-def _table(rows: Iterable[tuple[str, str, Verdict, str]]) -> Table:
-    """Return a table of (package, ABI, verdict, reason); a package's name is shown once."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("package", no_wrap=True)
-    table.add_column("ABI", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    shown = ""
-    for title, abi, verdict, reason in rows:
-        table.add_row(
-            "" if title == shown else title,
-            abi,
-            Text(verdict.value, style=verdict_style(verdict)),
-            Text(reason),
+def print_verdicts(
+    console: Console,
+    document: Document,
+    remedies: Sequence[Remedy],
+    wheelhouse: Path,
+    times: Mapping[str, float],
+    *,
+    whole: bool,
+) -> None:
+    """Print the end of a run: the table, what to do about what is wrong, and where the results are.
+
+    Args:
+        console: where to print.
+        document: verdicts of the packages that were asked for.
+        remedies: see `collect_remedies`.
+        wheelhouse: the paths of its results are printed.
+        times: how long the thread-safety checks of each package took, in seconds, by name.
+        whole: whether that is all of the matrix; else index, report and verdicts.json stay as they were.
+    """
+    console.print()
+    wide = make_wide_console(console)
+    wide.print(_make_table(document))
+    _print_remedies(wide, remedies)
+    _print_times(wide, times)
+    if not whole:
+        wide.print(
+            "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
+            highlight=False,
+            soft_wrap=True,
         )
-        shown = title
-    return table
+    _print_results(wide, wheelhouse)
 
 
 def print_unchanged(
@@ -79,107 +101,90 @@ def print_unchanged(
     Args:
         console: where to print.
         document: verdicts of the last whole run; None prints the sums alone.
-        wheelhouse: the places of its results are printed.
+        wheelhouse: the paths of its results are printed.
         run: id of the last whole run.
         jobs: how many jobs it had.
         verdicts: how many packages have each verdict.
     """
     if document is not None:
-        wide = (
-            console
-            if console.is_terminal
-            else Console(width=max(console.width, 160), file=console.file)
-        )
-        wide.print(
-            _table(
-                (
-                    f"{package.name} {package.version}".strip(),
-                    abi,
-                    Verdict(part.verdict),
-                    part.reason,
-                )
-                for package in document.packages
-                for abi, part in package.abis.items()
-            )
-        )
-    sums = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts)
-    text = f"nothing changed since run {run}: {jobs} jobs known; {sums}"
+        make_wide_console(console).print(_make_table(document))
+
+    counts = [f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts]
+    text = f"nothing changed since run {run}: {jobs} jobs known; {', '.join(counts)}"
     console.print(f"\n{text}", highlight=False, soft_wrap=True)
-    _print_paths(console, wheelhouse)
+    _print_results(console, wheelhouse)
 
 
-def print_verdicts(
-    console: Console,
-    judged: Sequence[JudgedPackage],
-    wheelhouse: Path,
-    times: Mapping[str, float],
-    *,
-    whole: bool,
-) -> None:
-    """End a run: the table, what to do about what is wrong, and where things are.
+def collect_remedies(judged: Sequence[JudgedPackage]) -> list[Remedy]:
+    """Return what to do about the findings that decided a verdict, each once."""
+    remedies: dict[tuple[str, str], Remedy] = {}
+    for package in judged:
+        for judgement in package.abis.values():
+            for finding in judgement.findings:
+                if finding.verdict is judgement.verdict:
+                    remedy = _make_remedy(package.name, finding)
+                    remedies.setdefault((remedy.subject, remedy.code), remedy)
 
-    Args:
-        console: where to.
-        judged: what was asked for.
-        wheelhouse: where things are.
-        times: how long packages were put under threads, in seconds, by name.
-        whole: whether that is all of the matrix; else index, report and verdicts.json stay as they were.
-    """
-    console.print()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 160), file=console.file)
-    console.print(verdict_table(judged))
-    _print_remedies(console, judged)
-    _print_times(console, times)
-    if not whole:
-        console.print(
-            "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
-    _print_paths(console, wheelhouse)
+    return list(remedies.values())
+
+
+def _make_remedy(name: str, finding: Finding) -> Remedy:
+    # Where nothing could be determined, the farm is at fault: that is said once, not for every package.
+    subject = finding.where if finding.verdict is Verdict.UNDETERMINED else name
+    return Remedy(
+        code=finding.code,
+        subject=subject,
+        text=finding.remedy or finding.kind.remedy,
+        log=finding.log,
+    )
+
+
+def _make_table(document: Document) -> Table:
+    """Return the table of verdicts by package and ABI, one reason each; a package's name is shown once."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("package", no_wrap=True)
+    table.add_column("ABI", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+
+    last_title = ""
+    for package, abi, part in document.iter_verdicts():
+        title = f"{package.name} {package.version}".strip()
+        shown_title = "" if title == last_title else title
+        verdict = Text(part.verdict.value, style=verdict_style(part.verdict).terminal)
+        table.add_row(shown_title, abi, verdict, Text(part.reason))
+        last_title = title
+
+    return table
+
+
+def _print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
+    if not remedies:
+        return
+
+    console.print("\n[bold]What to do[/bold]")
+    for remedy in remedies:
+        console.print(Text(f"  {remedy.code} {remedy.subject}: {remedy.text}"))
+        if remedy.log:
+            console.print(Text(f"        log: {remedy.log}", style="dim"))
 
 
 def _print_times(console: Console, times: Mapping[str, float]) -> None:
     if not times:
         return
-    longest = sorted(times.items(), key=lambda pair: -pair[1])
-    listed = ", ".join(
-        f"{name} {format_duration(seconds)}" for name, seconds in longest[:_MAX_TIMES]
-    )
-    more = f" and {len(longest) - _MAX_TIMES} more" if len(longest) > _MAX_TIMES else ""
+
+    longest_first = sorted(times.items(), key=lambda pair: -pair[1])
+    packages = [f"{name} {format_duration(seconds)}" for name, seconds in longest_first]
     mean = format_duration(sum(times.values()) / len(times))
-    console.print("\n[bold]Time that threads add[/bold]")
-    console.print(Text(f"  {mean} a package on average: {listed}{more}"), soft_wrap=True)
+
+    console.print("\n[bold]Time spent on thread-safety checks[/bold]")
+    text = f"  {mean} a package on average: {join_names(packages, _MAX_TIMES)}"
+    console.print(Text(text), soft_wrap=True)
 
 
-def _print_paths(console: Console, wheelhouse: Path) -> None:
+def _print_results(console: Console, wheelhouse: Path) -> None:
     console.print()
-    places = (
-        ("index", "simple/"),
-        ("report", "report/index.html"),
-        ("verdicts", "verdicts.json"),
-        ("logs", "logs/"),
-    )
-    for label, path in ((label, path) for label, path in places if (wheelhouse / path).exists()):
-        console.print(f"{label:9} {wheelhouse / path}", highlight=False, soft_wrap=True)
-
-
-def _print_remedies(console: Console, judged: Sequence[JudgedPackage]) -> None:
-    seen: set[tuple[str, str]] = set()  # what concerns the farm is said once, not for every package
-    for package in judged:
-        for judgement in package.abis.values():
-            for finding in judgement.findings:
-                own = package.name if finding.verdict is not Verdict.UNDETERMINED else ""
-                key = (own or finding.where, finding.code)
-                if finding.verdict is not judgement.verdict or key in seen:
-                    continue
-                if not seen:
-                    console.print("\n[bold]What to do[/bold]")
-                seen.add(key)
-                console.print(
-                    Text(
-                        f"  {finding.code} {own or finding.where}: {finding.remedy or finding.kind.remedy}"
-                    )
-                )
-                if finding.log:
-                    console.print(Text(f"        log: {finding.log}", style="dim"))
+    for label, name in _RESULTS:
+        path = wheelhouse / name
+        if path.exists():
+            console.print(f"{label:9} {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,63 @@
+"""One question about every dependency, several at a time: an answer is mostly waiting for the index."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from builder.dependencies.files.model import SkippedDependency
+from builder.errors import IndexUnreachableError
+from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.http import MAX_PARALLEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from builder.dependencies.resolve import Pin
+
+Answer = TypeVar("Answer")
+
+
+def process_pins(
+    pins: Sequence[Pin],
+    process: Callable[[Pin], Answer | SkippedDependency],
+    say: Callable[[str], None],
+    *,
+    title: str,
+) -> tuple[list[Answer], list[SkippedDependency]]:
+    """Ask one question about every dependency.
+
+    Args:
+        pins: the dependencies.
+        process: answers for one, from a thread of its own, or says why it is left out.
+        say: shows progress.
+        title: what the progress is called.
+
+    Returns:
+        The answers, and the dependencies that are left out, both in the order of the pins. A file that is not what the
+        index promised leaves its dependency out.
+
+    Raises:
+        IndexUnreachableError: the index does not answer.
+    """
+
+    def process_one(pin: Pin) -> Answer | SkippedDependency:
+        try:
+            return process(pin)
+        except FileMismatchError as error:
+            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
+
+    answers: list[Answer] = []
+    left_out: list[SkippedDependency] = []
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
+        try:
+            for done, answer in enumerate(pool.map(process_one, pins), 1):
+                say(f"{title}: {done} of {len(pins)}")
+                if isinstance(answer, SkippedDependency):
+                    left_out.append(answer)
+                else:
+                    answers.append(answer)
+        except NoIndexAnswerError as error:
+            raise IndexUnreachableError(str(error)) from None
+
+    return answers, left_out
