@@ -25,8 +25,10 @@ from pathlib import Path
 from builder import host
 from builder.config import catalog
 from builder.engine import client
+from builder.jobs.images.ids import role_image_id
 from builder.sources.client import Index
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 
 BASE = "debian-12"
@@ -144,8 +146,10 @@ class Farm:
         self._sdists = {name: shutil.copy(path, folder) for name, path in sdists.items()}
         shutil.copytree(ready / "wheelhouse", folder / "wheelhouse")
         store = Store(folder / "wheelhouse")
-        keys = [key for key, job, *_ in store.evidence_rows() if not job.startswith("image:")]
-        store.delete_old(keys, [], 0.0)
+        keys = [
+            key for key, job, *_ in store.retention.evidence_rows() if job.kind != JobKind.IMAGE
+        ]
+        store.retention.delete_old(keys, [], 0.0)
         self._farm_id = store.farm_id
         shutil.rmtree(store.folder / "index", ignore_errors=True)
         store.close()
@@ -193,7 +197,7 @@ class Farm:
             one.facts["compiler_cache"]
             for name in self._sdists
             for one in store.newest_evidence_of(name)
-            if one.job == f"build:{name}@{BASE}"
+            if one.job == JobId(JobKind.BUILD, name, BASE)
         ]
         store.close()
         return {what: sum(use.get(what, 0) for use in uses) for what in ("hits", "misses")}
@@ -253,9 +257,8 @@ def _ready(folder: Path, sdist: Path, say: Callable[[str], None]) -> Path:
 
 def _builder(ready: Path) -> str:
     store = Store(ready / "wheelhouse")
-    made = [
-        store.get(key) for key, job, *_ in store.evidence_rows() if job == f"image:builder-{BASE}"
-    ]
+    builder = role_image_id("builder", BASE)
+    made = [store.get(key) for key, job, *_ in store.retention.evidence_rows() if job == builder]
     store.close()
     if not made or made[-1] is None:
         raise RuntimeError(f"{ready} has no builder image")

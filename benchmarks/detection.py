@@ -110,7 +110,7 @@ def judge(labels: list[dict[str, str]], wheelhouse: Path, counts: Counts) -> Non
     store = Store(wheelhouse)
     for row in labels:
         name, expected = row["package"], row["expect_cp314t"]
-        evidence = {one.job.partition(":")[0]: one for one in store.newest_evidence_of(name)}
+        evidence = {one.job.kind: one for one in store.newest_evidence_of(name)}
         verdict = packages[name]["abis"]["cp314t"]["verdict"]
         said = answers(evidence, verdict, packages[name]["abis"]["cp314t"]["findings"], row)
         print(f"{name:14} {row.get('version', ''):8} expected {expected:14} verdict {verdict}")
@@ -205,7 +205,7 @@ def pairs(folder: Path, only: list[str]) -> list[dict[str, Any]]:
 def best_replay(wheelhouse: Path, name: str) -> str | None:
     """Return the id of the crash, or else of the race, whose program showed it most often."""
     store = Store(wheelhouse)
-    evidence = {one.job.partition(":")[0]: one for one in store.newest_evidence_of(name)}
+    evidence = {one.job.kind: one for one in store.newest_evidence_of(name)}
     store.close()
     races = evidence["race"].facts.get("races", []) if "race" in evidence else []
     shown = {" and ".join(one["places"]) for one in races if one.get("shown")}

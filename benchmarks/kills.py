@@ -29,6 +29,7 @@ from typing import Any
 
 from rich.console import Console
 
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.corpus import make_sdist
 
@@ -173,18 +174,18 @@ def _try(
     wrong += [f"ran twice: {job}" for job in again if job in ended]
     wrong += [f"just after: {text}" for text in _damage(place / "wheelhouse")]
     return Trial(
-        target=killed, at_s=round(at_s, 2), lost=lost, finished=ended, again=again, wrong=wrong,
+        target=killed, at_s=round(at_s, 2), lost=[str(job) for job in lost], finished=ended, again=again, wrong=wrong,
         in_flight=[job for job in started if job not in ended],
     )  # fmt: skip
 
 
-def _lose(wheelhouse: Path, chance: random.Random) -> tuple[list[str], float]:
+def _lose(wheelhouse: Path, chance: random.Random) -> tuple[list[JobId], float]:
     """Take evidence away, and at times what was published; return the jobs, and how long that takes, in seconds."""
     store = Store(wheelhouse)
     took = store.recorded_durations()
-    lost = [job for job in sorted(took) if chance.random() < LOST.get(job.partition(":")[0], 0.0)]
+    lost = [job for job in sorted(took) if chance.random() < LOST.get(job.kind, 0.0)]
     for job in lost:
-        store._database.execute("DELETE FROM evidence WHERE job = ?", (job,))
+        store.database.execute("DELETE FROM evidence WHERE job = ?", (str(job),))
     store.delete_note("seal")
     store.close()
     if chance.random() < 0.5:

@@ -78,12 +78,12 @@ def main() -> None:
                 package(number, store, worse=name == "second" and number == CHANGED)
                 for number in range(count)
             ]
-            run = store.begin_run()
+            run = store.publications.begin_run()
             with timed(f"{name}_index", found):
                 farm.publish(judged, matrix, store)
             with timed(f"{name}_report", found):
                 outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, run)
-            store.end_run(run, "done")
+            store.publications.end_run(run, "done")
         overview = store.wheelhouse / "report" / "index.html"
         found["overview_bytes"] = overview.stat().st_size
         found |= opened(overview)

@@ -21,11 +21,12 @@ from builder.config.effort import EFFORTS
 from builder.config.matrix import Package
 from builder.farm import unchanged
 from builder.index import Entry
+from builder.jobs.job import list_needs
 from builder.plan import graph as plan
 from builder.plan import schedule
 from builder.plan.resources import Resources
 from builder.sources import Source
-from builder.store import job_ids
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 
 SIZES = (100, 1_000, 10_000)
@@ -182,7 +183,7 @@ def makespans(seeded: Path, seed: int = 8314) -> dict[int, float]:
     loaded = matrix.parse({"packages": {name: {} for name in names}}, Path("matrix.toml"))
     found = dict(_sources(names))
     graph = plan.make_plan(loaded, found, {}, catalog.load(), Package(), EFFORTS[synthetic.EFFORT])
-    needs = {job.id: job.needs for job in graph.jobs.values() if not job.id.startswith("image:")}
+    needs = {job.id: list_needs(job) for job in graph.jobs.values() if job.id.kind != JobKind.IMAGE}
     took = _durations(needs, seeded, random.Random(seed))
     taken = {job: Resources(cpus=1, memory_bytes=0) for job in needs}
     played = {
@@ -201,18 +202,15 @@ def _sources(names: list[str]) -> Iterator[tuple[str, Source]]:
 
 
 def _durations(
-    needs: Mapping[str, object], seeded: Path, random_: random.Random
-) -> dict[str, float]:
+    needs: Mapping[JobId, object], seeded: Path, random_: random.Random
+) -> dict[JobId, float]:
     """Return what each job takes: what its kind took in the seed; a build, times a factor from a long-tailed spread."""
     store = Store(seeded / "wheelhouse")
-    recorded = {
-        job_ids.job_kind(job): seconds for job, seconds in store.recorded_durations().items()
-    }
+    recorded = {job.kind: seconds for job, seconds in store.recorded_durations().items()}
     store.close()
     factors: dict[str, float] = {}
     took = {}
     for job in needs:
-        package = job_ids.job_package(job)
-        factor = factors.setdefault(package, random_.lognormvariate(0, 1))
-        took[job] = recorded[job_ids.job_kind(job)] * (factor if job.startswith("build:") else 1.0)
+        factor = factors.setdefault(job.name, random_.lognormvariate(0, 1))
+        took[job] = recorded[job.kind] * (factor if job.kind == JobKind.BUILD else 1.0)
     return took

@@ -24,8 +24,8 @@ from builder.jobs.job import hash_key_parts as asked_with
 from builder.plan import graph as plan
 from builder.sources import Source
 from builder.sources.resolve import resolution_key
-from builder.store import job_ids
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from tests.corpus import make_sdist
 
@@ -61,7 +61,7 @@ def write(count: int, seeded: Path, folder: Path) -> None:
     table = catalog.load()
     python = Version(table.releases[table.abis[loaded.abis[0]].release].version)
     asked = resolution_key(loaded, names, host.index_settings().urls, python)
-    with store._transaction():
+    with store.database.transaction():
         store.record_resolution(
             asked, {"found": {name: one.record() for name, one in found.items()}, "faults": {}}
         )
@@ -91,30 +91,25 @@ def _file(content: str, store: Store) -> str:
     return sha256
 
 
-def _templates(seeded: Path) -> dict[str, Evidence]:
+def _templates(seeded: Path) -> dict[JobId, Evidence]:
     store = Store(seeded / "wheelhouse")
-    rows = store._database.execute("SELECT key FROM evidence").fetchall()
+    rows = store.database.fetch_all("SELECT key FROM evidence")
     found = {one.job: one for (key,) in rows if (one := store.get(key)) is not None}
     store.close()
     # Where two jobs asked the same question, one of them answered for both.
     for job in list(found):
-        kind, _, subject = job.partition(":")
-        if kind == "remedy":
-            found |= {
-                f"{kind}:{subject.partition('@')[0]}@{base}": found[job]
-                for base in catalog.load().bases
-            }
+        if job.kind == JobKind.REMEDY:
+            found |= {job._replace(base=base): found[job] for base in catalog.load().bases}
     return found
 
 
-def _fill(graph: plan.Plan, templates: dict[str, Evidence], store: Store) -> None:
-    ended: dict[str, Evidence] = {}
+def _fill(graph: plan.Plan, templates: dict[JobId, Evidence], store: Store) -> None:
+    ended: dict[JobId, Evidence] = {}
     for job in graph.jobs.values():
-        inputs = {need: ended[need] for need in job.needs}
-        own = job_ids.job_package(job.id)
-        template = templates[
-            job.id.replace(own, SEED) if not job.id.startswith("image:") else job.id
-        ]
+        inputs = {role: ended[need] for role, need in job.needs.items()}
+        own = job.id.name
+        is_image = job.id.kind == JobKind.IMAGE
+        template = templates[job.id if is_image else job.id._replace(name=SEED)]
         key = job.key(inputs)
         evidence = replace(
             template, key=key, job=job.id, facts=_renamed(template.facts, own), log=template.log.replace(SEED, own),
@@ -132,10 +127,10 @@ def _renamed(facts: Mapping[str, Any], own: str) -> dict[str, Any]:
     return renamed
 
 
-def _files(template: Evidence, own: str, job: str, store: Store) -> Iterator[tuple[str, str]]:
+def _files(template: Evidence, own: str, job: JobId, store: Store) -> Iterator[tuple[str, str]]:
     for filename in template.files:
         sha256 = _file(f"{filename} of {job}", store)
         if filename.endswith(".whl"):
             row = (sha256, "", ">=3.9", store.file(sha256).stat().st_size, 0.0)
-            store._database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
+            store.database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
         yield filename.replace(SEED, own.replace("-", "_")), sha256

@@ -197,6 +197,23 @@ class WheelhouseLockedError(FarmError):
         )
 
 
+class NewerLedgerError(FarmError):
+    """A newer wheelfarm wrote the ledger of this wheelhouse.
+
+    Attributes:
+        path: the ledger.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} has schema {version}, and this wheelfarm knows {known}: a newer one wrote it. "
+            "Use that version, or --wheelhouse DIR."
+        )
+
+
 class NoSpaceError(FarmError):
     """The disk is full: nothing more can be recorded."""
 

@@ -27,7 +27,7 @@ class MissingRequirementError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalWheel:
-    """A wheel that is given together with others, and preferred to the index's.
+    """A wheel among those that are checked together; it is preferred to the index's.
 
     Attributes:
         requires: requirements of its metadata (PEP 508).
@@ -43,11 +43,11 @@ class LocalWheel:
 class RuntimeRequirements:
     """Finds what wheels need, each release once."""
 
-    def __init__(self, index: Index, python: Version, neighbours: Iterable[LocalWheel]) -> None:
+    def __init__(self, index: Index, python: Version, local_wheels: Iterable[LocalWheel]) -> None:
         self._index = index
         self._python = python
-        self._neighbours = tuple(neighbours)
-        self._needed: dict[tuple[str, Version, tuple[str, ...]], list[Candidate]] = {}
+        self._local_wheels = tuple(local_wheels)
+        self._closures: dict[tuple[str, Version, tuple[str, ...]], list[Candidate]] = {}
 
     def find_wheels(self, wheel: LocalWheel, abi: str, base: Base) -> WheelFiles:
         """Return the wheels that one wheel needs, for an interpreter on a base.
@@ -55,46 +55,76 @@ class RuntimeRequirements:
         Raises:
             MissingRequirementError: one is missing, no releases fit together, or the index does not answer.
         """
+        ranking = _TagRanking(abi, base)
+        files: dict[str, tuple[str, str]] = {}
         try:
-            return {need.name: self._find_wheel(need, abi, base) for need in self._closure(wheel)}
+            for candidate in self._resolve(wheel):
+                files[candidate.name] = self._find_wheel(candidate, ranking)
         except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
             raise MissingRequirementError(f"what it needs cannot be had: {error}") from None
 
-    def _closure(self, wheel: LocalWheel) -> Sequence[Candidate]:
+        return files
+
+    def _resolve(self, wheel: LocalWheel) -> Sequence[Candidate]:
+        if not wheel.requires:
+            return ()
+
         key = (wheel.name, wheel.version, wheel.requires)
-        if key not in self._needed:
-            pinned = {one.name: _local_candidate(one) for one in self._neighbours}
+        if key not in self._closures:
             root = _local_candidate(wheel)
-            self._needed[key] = (
-                resolve_closure(root, pinned, self._index, self._python) if wheel.requires else []
-            )
-        return self._needed[key]
+            pinned = {local.name: _local_candidate(local) for local in self._local_wheels}
+            self._closures[key] = resolve_closure(root, pinned, self._index, self._python)
 
-    def _find_wheel(self, need: Candidate, abi: str, base: Base) -> tuple[str, str]:
-        order = {tag: place for place, tag in enumerate(supported_tags(abi, base))}
+        return self._closures[key]
 
-        def rank(filename: str) -> int:
-            try:
-                return min(order.get(tag, len(order)) for tag in parse_wheel_filename(filename)[3])
-            except InvalidWheelFilename:
-                return len(order)
+    def _find_wheel(self, candidate: Candidate, ranking: _TagRanking) -> tuple[str, str]:
+        """Return (file name, sha256) of the wheel that pip would take of a release."""
+        beside: list[LocalWheel] = []
+        for local in self._local_wheels:
+            if (local.name, local.version) == (candidate.name, candidate.version):
+                beside.append(local)
+        best_local = min(beside, key=lambda local: ranking.rank(local.filename), default=None)
+        if best_local is not None and ranking.accepts(best_local.filename):
+            return best_local.filename, best_local.sha256
 
-        near = [
-            one for one in self._neighbours if (one.name, one.version) == (need.name, need.version)
-        ]
-        beside = min(near, key=lambda one: rank(one.filename), default=None)
-        if beside is not None and rank(beside.filename) < len(order):
-            return beside.filename, beside.sha256
-        wheels = need.release.wheels if need.release is not None else ()
-        chosen = min(wheels, key=lambda file: rank(file.filename), default=None)
-        if chosen is None or rank(chosen.filename) == len(order):
+        wheels = () if candidate.release is None else candidate.release.wheels
+        best = min(wheels, key=lambda file: ranking.rank(file.filename), default=None)
+        if best is None or not ranking.accepts(best.filename):
             raise MissingRequirementError(
-                f"it needs {need.name} {need.version}, of which there is no wheel for {abi} on {base.name}"
+                f"it needs {candidate.name} {candidate.version}, of which there is no wheel"
+                f" for {ranking.abi} on {ranking.base.name}"
             )
-        return chosen.filename, self._index.download(chosen)
+
+        return best.filename, self._index.download(best)
+
+
+class _TagRanking:
+    """The tags that an interpreter takes on a base, in the order in which pip prefers them."""
+
+    def __init__(self, abi: str, base: Base) -> None:
+        self.abi = abi
+        self.base = base
+        self._positions = {tag: position for position, tag in enumerate(supported_tags(abi, base))}
+
+    def rank(self, filename: str) -> int:
+        """Return the position of a wheel's best tag; of one that is not taken, a number behind all of them."""
+        last = len(self._positions)
+        try:
+            tags = parse_wheel_filename(filename)[3]
+        except InvalidWheelFilename:
+            return last
+
+        return min(self._positions.get(tag, last) for tag in tags)
+
+    def accepts(self, filename: str) -> bool:
+        """Return whether the interpreter takes a wheel there."""
+        return self.rank(filename) < len(self._positions)
 
 
 def _local_candidate(wheel: LocalWheel) -> Candidate:
     return Candidate(
-        name=wheel.name, version=wheel.version, extras=frozenset(), requires=wheel.requires
+        name=wheel.name,
+        version=wheel.version,
+        extras=frozenset(),
+        requires=wheel.requires,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,12 @@ from builder.check.companions import LocalWheel, MissingRequirementError, Runtim
 from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, sort_findings
 from builder.config import catalog
 from builder.execute import LocalExecutor
-from builder.execute.guardian import guard_containers
+from builder.execute.guardian import clean_up_containers
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
 from builder.judge import loads as load_rules
 from builder.judge.package import merge_findings
-from builder.plan import graph as plan
+from builder.plan import graph
 from builder.sources.client import Index
 
 if TYPE_CHECKING:
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from builder.execute import Observer
     from builder.finding_codes import FindingCode
     from builder.jobs.job import Job
-    from builder.judge.findings import Finding
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
@@ -46,7 +45,7 @@ class LoadEnvironment:
     """Where wheels are loaded.
 
     Attributes:
-        bases: all that are wanted.
+        bases: all that were asked for.
         abis: interpreters.
         engine: a container engine that answers.
         store: takes wheels, logs and evidence.
@@ -62,7 +61,7 @@ class LoadEnvironment:
 
 def load_wheels(
     checked: Sequence[CheckedWheel],
-    place: LoadEnvironment,
+    environment: LoadEnvironment,
     observer: Observer,
     stop: threading.Event,
 ) -> list[CheckedWheel]:
@@ -70,7 +69,7 @@ def load_wheels(
 
     Args:
         checked: wheels that were read.
-        place: where.
+        environment: where.
         observer: told what happens.
         stop: set when the farm is asked to stop.
 
@@ -80,66 +79,50 @@ def load_wheels(
     Raises:
         Interrupted: the farm was asked to stop.
     """
-    neighbours = {
-        number: _local_wheel(one, place.store)
-        for number, one in enumerate(checked)
-        if _is_loadable(one)
-    }
-    release = catalog.load().releases[place.abis[0].release]
-    companions = RuntimeRequirements(
-        Index(host.index_settings(), place.store), Version(release.version), neighbours.values()
-    )
-    planned: list[_WheelPlan] = []
-    for number, one in enumerate(checked):
-        observer.say(f"sources: {number + 1} of {len(checked)}")
-        wheel = neighbours.get(number)
-        untold = skip_loads(one, place.bases, place.abis, "it is no whole and safe wheel")
-        planned.append(
-            _WheelPlan(skipped=untold)
-            if wheel is None
-            else _plan_wheel(one, wheel, number, companions, place)
-        )
-    evidence = (
-        _run_loads(planned, place, observer, stop) if any(one.loads for one in planned) else {}
-    )
-    return [_add_results(one, plans, evidence) for one, plans in zip(checked, planned, strict=True)]
+    plans = _plan_wheels(checked, environment, observer)
+    evidence: Mapping[JobId, Evidence] = {}
+    if any(plan.loads for plan in plans):
+        evidence = _run_loads(plans, environment, observer, stop)
+
+    return [_add_results(wheel, plan, evidence) for wheel, plan in zip(checked, plans, strict=True)]
 
 
 def skip_loads(
-    checked: CheckedWheel, bases: Sequence[Base], abis: Sequence[Abi], reason: str
+    wheel: CheckedWheel, bases: Sequence[Base], abis: Sequence[Abi], reason: str
 ) -> tuple[SkippedLoad, ...]:
     """Say of every interpreter and base a wheel claims that it was not loaded there, and why."""
-    return tuple(
-        SkippedLoad(abi=abi.name, base=base.name, reason=reason)
-        for base in _claimed_bases(checked, bases)
-        for abi in _accepting_abis(checked, abis)
-    )
+    skipped: list[SkippedLoad] = []
+    for base in _claimed_bases(wheel, bases):
+        for abi in _accepting_abis(wheel, abis):
+            skipped.append(SkippedLoad(abi=abi.name, base=base.name, reason=reason))
+
+    return tuple(skipped)
 
 
-def _claimed_bases(checked: CheckedWheel, bases: Sequence[Base]) -> list[Base]:
-    return [base for base in bases if base.name in checked.bases]
+def _claimed_bases(wheel: CheckedWheel, bases: Sequence[Base]) -> list[Base]:
+    return [base for base in bases if base.name in wheel.bases]
 
 
-def _accepting_abis(checked: CheckedWheel, abis: Sequence[Abi]) -> list[Abi]:
-    return [abi for abi in abis if abi.name in checked.abis]
+def _accepting_abis(wheel: CheckedWheel, abis: Sequence[Abi]) -> list[Abi]:
+    return [abi for abi in abis if abi.name in wheel.abis]
 
 
-def _is_loadable(checked: CheckedWheel) -> bool:
-    return bool(checked.abis) and not any(
-        finding.code in _BROKEN_CODES for finding in checked.findings
-    )
+def _is_loadable(wheel: CheckedWheel) -> bool:
+    is_broken = any(finding.code in _BROKEN_CODES for finding in wheel.findings)
+    return bool(wheel.abis) and not is_broken
 
 
-def _local_wheel(checked: CheckedWheel, store: Store) -> LocalWheel:
-    name, version, _, _ = parse_wheel_filename(checked.filename)
-    requires = tuple(checked.facts["metadata"].get("requires-dist", ()))
-    sha256 = store.add_file(checked.path)
+def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
+    name, version, _, _ = parse_wheel_filename(wheel.filename)
+    requires = wheel.facts["metadata"].get("requires-dist", ())
+
     return LocalWheel(
-        name=str(name), version=version, filename=checked.filename, sha256=sha256, requires=requires
+        name=str(name),
+        version=version,
+        filename=wheel.filename,
+        sha256=store.add_file(wheel.path),
+        requires=tuple(requires),
     )
-
-
-# --- before -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,104 +136,155 @@ class _WheelPlan:
     """
 
     loads: tuple[Load, ...] = ()
-    prebuilt: Mapping[str, Prebuilt] = field(default_factory=dict)
+    prebuilt: Mapping[JobId, Prebuilt] = field(default_factory=dict)
     skipped: tuple[SkippedLoad, ...] = ()
+
+
+def _plan_wheels(
+    checked: Sequence[CheckedWheel], environment: LoadEnvironment, observer: Observer
+) -> list[_WheelPlan]:
+    """Plan the loads of all wheels; each may be what another one requires."""
+    local_wheels: dict[int, LocalWheel] = {}
+    for number, wheel in enumerate(checked):
+        if _is_loadable(wheel):
+            local_wheels[number] = _add_to_store(wheel, environment.store)
+
+    release = catalog.load().releases[environment.abis[0].release]
+    index = Index(host.index_settings(), environment.store)
+    requirements = RuntimeRequirements(index, Version(release.version), local_wheels.values())
+
+    plans: list[_WheelPlan] = []
+    for number, wheel in enumerate(checked):
+        observer.say(f"sources: {number + 1} of {len(checked)}")
+        local = local_wheels.get(number)
+        if local is None:
+            reason = "it is no whole and safe wheel"
+            skipped = skip_loads(wheel, environment.bases, environment.abis, reason)
+            plans.append(_WheelPlan(skipped=skipped))
+        else:
+            # Two builds of one release may be checked together: the number keeps their job ids apart.
+            label = f"{'-'.join(wheel.abis)}.{number + 1}"
+            plans.append(_plan_wheel(wheel, local, label, requirements, environment))
+
+    return plans
 
 
 def _plan_wheel(
     checked: CheckedWheel,
     wheel: LocalWheel,
-    number: int,
-    companions: RuntimeRequirements,
-    place: LoadEnvironment,
+    label: str,
+    requirements: RuntimeRequirements,
+    environment: LoadEnvironment,
 ) -> _WheelPlan:
-    """Plan to load a wheel on every base it claims, with every interpreter for which its companions can be had."""
+    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be had.
+
+    Args:
+        checked: the wheel.
+        wheel: the same, in the store.
+        label: stands where the job's id has the base that a wheel was built on.
+        requirements: finds what it requires.
+        environment: where wheels are loaded.
+    """
     loads: list[Load] = []
-    given: dict[str, Prebuilt] = {}
-    untold: list[SkippedLoad] = []
-    for base in _claimed_bases(checked, place.bases):
+    prebuilt_by_id: dict[JobId, Prebuilt] = {}
+    skipped: list[SkippedLoad] = []
+    for base in _claimed_bases(checked, environment.bases):
         needed: dict[Abi, WheelFiles] = {}
-        for abi in _accepting_abis(checked, place.abis):
+        for abi in _accepting_abis(checked, environment.abis):
             try:
-                needed[abi] = companions.find_wheels(wheel, abi.name, base)
+                needed[abi] = requirements.find_wheels(wheel, abi.name, base)
             except MissingRequirementError as error:
-                untold.append(SkippedLoad(abi=abi.name, base=base.name, reason=str(error)))
+                skipped.append(SkippedLoad(abi=abi.name, base=base.name, reason=str(error)))
         if not needed:
             continue
-        label = f"{'-'.join(checked.abis)}.{number + 1}"
-        brought = _make_prebuilt(wheel, label, needed)
-        if any(
-            given.get(one.id, one) != one for one in brought
-        ):  # this base takes other companions than the last
-            label = f"{label}+{base.name}"
-            brought = _make_prebuilt(wheel, label, needed)
-        given |= {one.id: one for one in brought}
-        loads.append(
-            Load(
-                name=wheel.name, version=str(wheel.version), built_on=label, base=base, abis=tuple(needed),
-                requires=tuple(one.name for one in brought[1:]),
-            )
-        )  # fmt: skip
-    return _WheelPlan(loads=tuple(loads), prebuilt=given, skipped=tuple(untold))
+
+        base_label = label
+        prebuilt = _make_prebuilt(wheel, base_label, needed)
+        # Requirements may be other wheels on another base: then they must not stand under the same ids.
+        if any(prebuilt_by_id.get(job.id, job) != job for job in prebuilt):
+            base_label = f"{label}+{base.name}"
+            prebuilt = _make_prebuilt(wheel, base_label, needed)
+        prebuilt_by_id |= {job.id: job for job in prebuilt}
+
+        load = Load(
+            name=wheel.name,
+            version=str(wheel.version),
+            built_on=base_label,
+            base=base,
+            abis=tuple(needed),
+            requires=tuple(job.name for job in prebuilt[1:]),
+        )
+        loads.append(load)
+
+    return _WheelPlan(loads=tuple(loads), prebuilt=prebuilt_by_id, skipped=tuple(skipped))
 
 
 def _make_prebuilt(
     wheel: LocalWheel, label: str, needed: Mapping[Abi, WheelFiles]
 ) -> list[Prebuilt]:
-    """Put a wheel and its companions in the place of builds, the wheel itself first."""
-    wheels = {wheel.name: {abi.name: (wheel.filename, wheel.sha256) for abi in needed}}
-    for abi, companions in needed.items():
-        for name, file in sorted(companions.items()):
-            wheels.setdefault(name, {})[abi.name] = file
-    return [Prebuilt(name=name, built_on=label, wheels=files) for name, files in wheels.items()]
+    """Put a wheel and what it requires in the place of builds, the wheel itself first."""
+    files_by_name = {wheel.name: {abi.name: (wheel.filename, wheel.sha256) for abi in needed}}
+    for abi, required in needed.items():
+        for name, file in sorted(required.items()):
+            files_by_name.setdefault(name, {})[abi.name] = file
 
-
-# --- running ----------------------------------------------------------------------------------------------------------
+    return [
+        Prebuilt(name=name, built_on=label, wheels=files) for name, files in files_by_name.items()
+    ]
 
 
 def _run_loads(
-    planned: Sequence[_WheelPlan], place: LoadEnvironment, observer: Observer, stop: threading.Event
-) -> Mapping[str, Evidence]:  # fmt: skip
-    bases = tuple(base.name for base in place.bases)
-    jobs: dict[str, Job] = {
-        job.id: job for job in plan.image_jobs(bases, (), catalog.load(), place.abis)
-    }
-    for one in planned:
-        jobs |= one.prebuilt
-        jobs |= {load.id: load for load in one.loads}
-    graph = plan.Plan(jobs=jobs).subset_for(load.id for one in planned for load in one.loads)
-    with contextlib.ExitStack() as guards:
-        guards.callback(place.engine.reap)
-        guards.enter_context(guard_containers(place.engine.address, place.engine.run_id))
-        executor = LocalExecutor(
-            graph, place.store, observer, lambda: place.engine, room=place.resources, stop=stop
-        )
+    plans: Sequence[_WheelPlan],
+    environment: LoadEnvironment,
+    observer: Observer,
+    stop: threading.Event,
+) -> Mapping[JobId, Evidence]:
+    bases = tuple(base.name for base in environment.bases)
+    images = graph.image_jobs(bases, (), catalog.load(), environment.abis)
+    jobs: dict[JobId, Job] = {job.id: job for job in images}
+    load_ids: list[JobId] = []
+    for plan in plans:
+        jobs |= plan.prebuilt
+        for load in plan.loads:
+            jobs[load.id] = load
+            load_ids.append(load.id)
+
+    engine = environment.engine
+    executor = LocalExecutor(
+        graph.Plan(jobs=jobs).subset_for(load_ids),
+        environment.store,
+        observer,
+        lambda: engine,
+        room=environment.resources,
+        stop=stop,
+    )
+    with clean_up_containers(engine):
         return executor.run()
 
 
-# --- after ------------------------------------------------------------------------------------------------------------
-
-
 def _add_results(
-    checked: CheckedWheel, planned: _WheelPlan, evidence: Mapping[str, Evidence]
+    checked: CheckedWheel, plan: _WheelPlan, evidence: Mapping[JobId, Evidence]
 ) -> CheckedWheel:
     """Add to a wheel what loading it showed."""
     loaded: list[LoadResult] = []
-    missed = list(planned.skipped)
-    found: list[Finding] = list(checked.findings)
-    for load in planned.loads:
-        base, known = load.base.name, evidence[load.id]
+    skipped = list(plan.skipped)
+    findings = list(checked.findings)
+    for load in plan.loads:
+        base = load.base.name
+        result = evidence[load.id]
         for abi in load.abis:
-            if not known.is_determined:
-                missed.append(SkippedLoad(abi=abi.name, base=base, reason=known.reason))
+            if not result.is_determined:
+                skipped.append(SkippedLoad(abi=abi.name, base=base, reason=result.reason))
                 continue
-            facts = known.facts["loads"][abi.name]
+
+            facts = result.facts["loads"][abi.name]
             loaded.append(LoadResult(abi=abi.name, base=base, facts=facts))
-            findings = load_rules.findings(facts, load.name)
-            found += (replace(finding, bases=(base,), log=known.log) for finding in findings)
+            for finding in load_rules.findings(facts, load.name):
+                findings.append(replace(finding, bases=(base,), log=result.log))
+
     return replace(
         checked,
-        findings=sort_findings(merge_findings(found)),
+        findings=sort_findings(merge_findings(findings)),
         loaded=tuple(loaded),
-        not_loaded=tuple(missed),
+        not_loaded=tuple(skipped),
     )

@@ -1,4 +1,4 @@
-"""Judge wheels built elsewhere, by the rules of a run. What reads them is here, what loads them in builder/loading.py.
+"""Judge wheels built elsewhere by reading them, by the rules of a run. What loads them is in builder/check/load.py.
 
 The files are read by builder/inside/audit/ in a process of its own with a limit on memory and time, since they may
 come from anywhere.
@@ -31,17 +31,29 @@ from builder.verdicts import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from packaging.version import Version
+    from pypi_simple import DistributionPackage
+
     from builder.config.catalog import Base
+    from builder.sources.client import Index
     from builder.store.store import Store
 
 _MEMORY_BYTES = 2 << 30
+"""For reading a wheel: a bound on hostile files, chosen well above what large wheels take; not measured."""
+
 _TIMEOUT_S = 120
+"""For reading a wheel: a bound on hostile files, as the one above."""
+
 _READER_PROGRAM = (
     f"import sys; sys.path.append({str(ROOT)!r}); from inside.audit.audit import main; main()"
 )
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
 
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+class _UnreadableWheelError(Exception):
+    """A wheel could not be read; the text says why."""
 
 
 class NoWheelError(FarmError):
@@ -104,12 +116,18 @@ class CheckedWheel:
     @property
     def severity(self) -> Severity | None:
         """How bad the worst finding is."""
-        return self.findings[0].kind.severity if self.findings else None
+        if not self.findings:
+            return None
+        return self.findings[0].kind.severity
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Put findings in the order they are shown in: the worst first."""
-    return tuple(sorted(findings, key=lambda one: (_SEVERITY_ORDER[one.kind.severity], one.code)))
+    return tuple(sorted(findings, key=_finding_order))
+
+
+def _finding_order(finding: Finding) -> tuple[int, str]:
+    return _SEVERITY_ORDER[finding.kind.severity], finding.code
 
 
 def check_wheel(
@@ -129,87 +147,133 @@ def check_wheel(
         raise NoWheelError(
             f"{path}: there is no such file. `check` takes wheel files, or NAME==VERSION with --upstream."
         )
-    wanted = tuple(bases or (base for base in catalog.load().bases.values() if base.enabled))
-    tables = interfaces.load()
-    facts = _read_facts(path)
-    if isinstance(facts, str):
-        broken = Finding(code="WF306", detail=facts, where=path.name)
-        return CheckedWheel(path=path, facts={}, findings=(broken,), floors={}, abis=(), bases=())
-    if not static and not facts["faults"] and abi3audit.claims_stable_abi(path.name):
-        facts["abi3audit"] = abi3audit.run_abi3audit(path, path.name)
-    found = sort_findings(rules.findings(path.name, facts, wanted, tables))
+
     try:
-        subject = Subject.from_filename(path.name, facts, wanted, tables)
-    except InvalidWheelFilename:
-        return CheckedWheel(path=path, facts=facts, findings=found, floors={}, abis=(), bases=())
+        facts = _read_facts(path)
+    except _UnreadableWheelError as error:
+        return _refuse(path, {}, Finding(code="WF306", detail=str(error), where=path.name))
+    needs_abi3audit = not static and not facts["faults"]
+    if needs_abi3audit and abi3audit.claims_stable_abi(path.name):
+        facts["abi3audit"] = abi3audit.run_abi3audit(path, path.name)
+
+    enabled_bases = [base for base in catalog.load().bases.values() if base.enabled]
+    wanted_bases = tuple(bases or enabled_bases)
+    try:
+        subject = Subject.from_filename(path.name, facts, wanted_bases, interfaces.load())
+    except InvalidWheelFilename as error:
+        return _refuse(path, facts, Finding(code="WF305", detail=str(error), where=path.name))
+
     return CheckedWheel(
-        path=path, facts=facts, findings=found, floors=floors.newest_needed(subject), abis=subject.abis,
+        path=path,
+        facts=facts,
+        findings=sort_findings(rules.judge_subject(subject)),
+        floors=floors.newest_needed(subject),
+        abis=subject.abis,
         bases=tuple(base.name for base in subject.bases),
-    )  # fmt: skip
+    )
+
+
+def _refuse(path: Path, facts: Mapping[str, Any], finding: Finding) -> CheckedWheel:
+    """Return a file of which nothing can be said but why."""
+    return CheckedWheel(path=path, facts=facts, findings=(finding,), floors={}, abis=(), bases=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Release:
+    """A wheel that could be read, with what its file name says."""
+
+    name: str
+    version: Version
+    wheel: CheckedWheel
 
 
 def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, ...]:
     """Add what changed for threads since an older release, where a wheel of it for the same ABI was given too."""
-    names = {
-        one.path: parse_wheel_filename(one.filename) for one in checked if one.facts and one.abis
-    }
-    found = []
-    for one in checked:
-        name, version, _, _ = names.get(one.path, ("", None, (), frozenset()))
-        older = [
-            (names[other.path][1], other)
-            for other in checked
-            if version is not None and other.path in names and names[other.path][0] == name
-            and other.abis == one.abis and names[other.path][1] < version
-        ]  # fmt: skip
-        if older:
-            before, other = max(older, key=lambda pair: pair[0])
-            if told := "; ".join(thread_signs.describe_changes(other.facts, one.facts)):
-                change = Finding(
-                    code="WF620", detail=f"since {before} it {told}", where=one.filename
-                )
-                found.append(replace(one, findings=sort_findings((*one.findings, change))))
-                continue
-        found.append(one)
-    return tuple(found)
+    releases: list[_Release] = []
+    for wheel in checked:
+        was_read = bool(wheel.facts)
+        if was_read and wheel.abis:
+            name, version, _, _ = parse_wheel_filename(wheel.filename)
+            releases.append(_Release(name=name, version=version, wheel=wheel))
+
+    changes = {release.wheel.path: _find_change(release, releases) for release in releases}
+    completed: list[CheckedWheel] = []
+    for wheel in checked:
+        change = changes.get(wheel.path)
+        if change is None:
+            completed.append(wheel)
+        else:
+            findings = sort_findings([*wheel.findings, change])
+            completed.append(replace(wheel, findings=findings))
+
+    return tuple(completed)
+
+
+def _find_change(release: _Release, releases: Iterable[_Release]) -> Finding | None:
+    """Return what changed for threads since the newest older release among some; None where there is neither."""
+    older: list[_Release] = []
+    for other in releases:
+        is_same_kind = other.name == release.name and other.wheel.abis == release.wheel.abis
+        if is_same_kind and other.version < release.version:
+            older.append(other)
+    if not older:
+        return None
+
+    before = max(older, key=lambda other: other.version)
+    changes = thread_signs.describe_changes(before.wheel.facts, release.wheel.facts)
+    text = "; ".join(changes)
+    if not text:
+        return None
+
+    filename = release.wheel.filename
+    return Finding(code="WF620", detail=f"since {before.version} it {text}", where=filename)
 
 
 def worst_exit_code(checked: Iterable[CheckedWheel]) -> ExitCode:
     """Return the exit code of the worst severity: 1 for errors, 6 for warnings, 0 for less."""
-    found = {one.severity for one in checked}
-    if Severity.ERROR in found:
+    severities = {wheel.severity for wheel in checked}
+    if Severity.ERROR in severities:
         return ExitCode.FAULTS
-    return ExitCode.WARNINGS if Severity.WARNING in found else ExitCode.ADMISSIBLE
+    if Severity.WARNING in severities:
+        return ExitCode.WARNINGS
+    return ExitCode.ADMISSIBLE
 
 
 def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 
-def _read_facts(path: Path) -> dict[str, Any] | str:
-    """Read a wheel in a process of its own; return its facts, or why there are none."""
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read a wheel in a process of its own.
+
+    Raises:
+        _UnreadableWheelError: it takes too long or too much memory, or the reader failed.
+    """
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
-        command = [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            _READER_PROGRAM,
-            str(output),
-            "--no-auditwheel",
-            str(path.absolute()),
-        ]
+        arguments = [str(output), "--no-auditwheel", str(path.absolute())]
+        # Isolated and without site-packages: nothing but the reader is imported.
+        command = [sys.executable, "-I", "-S", "-c", _READER_PROGRAM, *arguments]
         try:
-            done = subprocess.run(
-                command, cwd=scratch, env={"TMPDIR": scratch}, preexec_fn=_limit_memory, capture_output=True, text=True,
-                timeout=_TIMEOUT_S, check=False,
-            )  # fmt: skip
+            process = subprocess.run(
+                command,
+                cwd=scratch,
+                env={"TMPDIR": scratch},
+                preexec_fn=_limit_memory,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
-            return f"reading it takes longer than {_TIMEOUT_S} s"
-        if done.returncode or not output.exists():
-            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            return f"reading it failed: {last[0]} (it may use {_MEMORY_BYTES >> 20} MiB)"
+            raise _UnreadableWheelError(f"reading it takes longer than {_TIMEOUT_S} s") from None
+
+        if process.returncode or not output.exists():
+            lines = process.stderr.strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {process.returncode}"
+            limit_mib = _MEMORY_BYTES >> 20
+            raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
+
         facts: dict[str, Any] = json.loads(output.read_text())[path.name]
         return facts
 
@@ -232,29 +296,38 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
     name, _, version = requirement.partition("==")
     if not re.fullmatch(r"[\w.-]+", name) or not version:
         raise NoWheelError(f"{requirement}: --upstream takes NAME==VERSION")
+
     index = Index(host.index_settings(), store)
-    found = []
+    wheels: list[Path] = []
     try:
-        releases = index.releases(str(canonicalize_name(name))) or ()
-        release = next((one for one in releases if str(one.version) == version), None)
-        for file in release.wheels if release else ():
+        for file in _find_release_wheels(index, name, version):
             if _is_for_farm(file.filename):
                 link = folder / file.filename
                 link.symlink_to(store.file(index.download(file)))
-                found.append(link)
+                wheels.append(link)
     except (NoIndexAnswerError, FileMismatchError) as error:
         raise NoWheelError(f"{requirement}: {error}") from None
-    if not found:
+    if not wheels:
         raise NoWheelError(
             f"{requirement}: the index has no wheel of it for CPython 3.14 or 3.14t on manylinux x86-64"
         )
-    return found
+
+    return wheels
+
+
+def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[DistributionPackage]:
+    for release in index.releases(str(canonicalize_name(name))) or ():
+        if str(release.version) == version:
+            return release.wheels
+
+    return ()
 
 
 def _is_for_farm(filename: str) -> bool:
-    tables = interfaces.load()
+    """Return whether an interpreter of the farm takes a wheel, and a manylinux policy says where it runs."""
     try:
-        subject = Subject.from_filename(filename, {}, (), tables)
+        subject = Subject.from_filename(filename, {}, (), interfaces.load())
     except InvalidWheelFilename:
         return False
+
     return bool(subject.abis) and subject.policy is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,7 +74,7 @@ def check(
     bases, abis = _select_targets(matrix)
     with (
         tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder,
-        closing(Store(Path(folder) / "wheelhouse")) as store,
+        Store(Path(folder) / "wheelhouse") as store,
     ):
         paths = _find_wheels(wheels, Path(folder), store, upstream=upstream)
         checked = _check_wheels(paths, bases, abis, store, load=load)

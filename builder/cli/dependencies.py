@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +93,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     # A matrix that is wrong is reported before anything is downloaded.
     edit.plan_edit(matrix, (), "", update=False)
 
-    with closing(Store(wheelhouse)) as store:
+    with Store(wheelhouse) as store:
         index = Index(host.index_settings(), store)
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
@@ -138,7 +137,7 @@ def survey(
 
     selection = _parse_selection(extra, group)
     read = files.read(file, selection)
-    with closing(Store(wheelhouse)) as store:
+    with Store(wheelhouse) as store:
         index = Index(host.index_settings(), store)
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,7 +57,7 @@ def gc(
     limit_bytes = _parse_limit(max_size)
     swept: Mapping[str, int] | None = None
     with (
-        closing(Store(wheelhouse)) as store,
+        Store(wheelhouse) as store,
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +65,7 @@ def rollback(
     from builder import index
     from builder.store.store import Store
 
-    with closing(Store(wheelhouse)) as store:
+    with Store(wheelhouse) as store:
         if listing:
             for known in index.list_snapshots(store):
                 print_line(_describe_snapshot(known))
@@ -104,7 +103,7 @@ def publish(
     stop = stop_on_signals(error_console)
     to = upload.find_target(target)
     with (
-        closing(Store(wheelhouse)) as store,
+        Store(wheelhouse) as store,
         store.lock(),
         error_console.status("uploading") as status,
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +44,7 @@ def nightly(
     loaded = matrices.load(matrix)
     request = run.RunRequest(max_age_s=0.0, effort=effort)
     with (
-        closing(Store(wheelhouse)) as store,
+        Store(wheelhouse) as store,
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):
@@ -75,7 +74,7 @@ def merge(
 
     loaded = matrices.load(matrix)
     with (
-        closing(Store(wheelhouse)) as store,
+        Store(wheelhouse) as store,
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -72,7 +71,7 @@ def replay(
     stop = stop_on_signals(error_console)
     loaded = matrices.load(matrix)
     with (
-        closing(Store(wheelhouse)) as store,
+        Store(wheelhouse) as store,
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):

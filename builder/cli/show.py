@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -27,7 +26,7 @@ def show(
     from builder.report.terminal import story
     from builder.store.store import Store
 
-    with closing(Store(wheelhouse)) as store:
+    with Store(wheelhouse) as store:
         recorded = story.read(package, store)
 
     if as_json:

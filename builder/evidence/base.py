@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
 
 Item = TypeVar("Item")
 
@@ -57,7 +58,7 @@ class EvidenceError(FarmError):
 
     exit_code = ExitCode.UNDETERMINED
 
-    def __init__(self, job: str, why: str) -> None:
+    def __init__(self, job: JobId, why: str) -> None:
         self.job = job
         super().__init__(
             f"the recorded evidence of {job} cannot be read: {why}; `wheelfarm run --again` records it anew"

@@ -12,7 +12,6 @@ from builder.evidence.load import LoadFacts
 from builder.evidence.race import RaceFacts
 from builder.evidence.remedy import RemedyFacts
 from builder.evidence.speed import SpeedFacts
-from builder.store.job_ids import job_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +37,7 @@ def is_readable(evidence: Evidence) -> bool:
 
     A newer farm may have recorded more than this one understands. Such evidence counts as not recorded.
     """
-    return evidence.facts_version <= schema_version(job_kind(evidence.job))
+    return evidence.facts_version <= schema_version(evidence.job.kind)
 
 
 def schema_version(kind: str) -> int:

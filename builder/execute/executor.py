@@ -1,4 +1,4 @@
-"""Run a plan on this machine, in the order of `builder/plan/schedule.py`. There are no rounds."""
+"""Run a plan on this machine, in the order of `builder/plan/schedule.py`. Jobs are not run in stages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from functools import partial
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
-from builder.distributions import reproducible
 from builder.errors import FarmError, InfrastructureError, Interrupted
-from builder.jobs.images.proxy import ORDER_ONLY
-from builder.jobs.job import ImageJob, Tools, get_recorded, hash_key_parts, recorded_lookup
+from builder.jobs.images.ids import ORDER_ONLY
+from builder.jobs.job import (
+    ImageJob,
+    Rebuildable,
+    Tools,
+    get_recorded,
+    hash_key_parts,
+    list_needs,
+    recorded_lookup,
+)
 from builder.plan import schedule
 from builder.proxy.proxy import IndexProxy
-from builder.store import job_ids
 from builder.store.evidence import Evidence, JobOutcome
 
 if TYPE_CHECKING:
@@ -29,9 +35,10 @@ if TYPE_CHECKING:
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
     from builder.finding_codes import FindingCode
-    from builder.jobs.job import Job, Result
+    from builder.jobs.job import Inputs, Job, Result
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 _WAKE_S = 0.2
@@ -69,15 +76,15 @@ class LocalExecutor:
         self._room = room
         self._stop = stop
         self._locked = locked
-        self._ended: dict[str, Evidence] = {}
+        self._ended: dict[JobId, Evidence] = {}
         self._needed_by = plan.dependents()
-        self._waiting = {job.id: len(set(job.needs)) for job in plan.jobs.values()}
-        self._known: Mapping[str, Evidence] = {}
-        self._settling: deque[str] = deque()
-        self._keys: dict[str, tuple[str, ...]] = {}
+        self._waiting = {job.id: len(list_needs(job)) for job in plan.jobs.values()}
+        self._known: Mapping[JobId, Evidence] = {}
+        self._settling: deque[JobId] = deque()
+        self._keys: dict[str, tuple[JobId, ...]] = {}
         self._events: Queue[Callable[[], None]] = Queue()
 
-    def run(self, again: frozenset[str] = frozenset()) -> Mapping[str, Evidence]:
+    def run(self, again: frozenset[JobId] = frozenset()) -> Mapping[JobId, Evidence]:
         """Run what is not known yet and return the evidence of every job.
 
         Args:
@@ -110,31 +117,33 @@ class LocalExecutor:
             pool.shutdown(wait=True, cancel_futures=True)
         return self._ended
 
-    def _find_missing_images(self, known: Mapping[str, Evidence], engine: Engine) -> frozenset[str]:
+    def _find_missing_images(
+        self, known: Mapping[JobId, Evidence], engine: Engine
+    ) -> frozenset[JobId]:
         """Return image jobs that have to run again, because something needs an image that is gone from the engine.
 
         A remade image may have other contents, so what stands on it may run too, and need further images.
         """
-        forced: set[str] = set()
+        forced: set[JobId] = set()
         pending = [job for job in self._plan.jobs if job not in known]
-        seen: set[str] = set()
+        seen: set[JobId] = set()
         while pending:
             name = pending.pop()
             if name in seen:
                 continue
             seen.add(name)
-            for need in self._plan.jobs[name].needs:
+            for need in self._plan.jobs[name].needs.values():
                 job = self._plan.jobs[need]
-                if need.startswith("image:") and need in known and need not in forced:
-                    image: ImageJob = job  # type: ignore[assignment] # ids that start with `image:` are image jobs'
-                    if not image.is_present(known[need], engine):
-                        forced.add(need)
-                        pending += [need, *self._needed_by[need]]
+                if need not in known or need in forced or not isinstance(job, ImageJob):
+                    continue
+                if not job.is_present(known[need], engine):
+                    forced.add(need)
+                    pending += [need, *self._needed_by[need]]
         return frozenset(forced)
 
     def _make_queue(self) -> schedule.Queue:
         """Return an empty queue that knows how long jobs take and what of the machine, by what is on record."""
-        needs = {job.id: job.needs for job in self._plan.jobs.values()}
+        needs = {job.id: list_needs(job) for job in self._plan.jobs.values()}
         took = schedule.expected_durations(needs, self._store.recorded_durations())
         taken = schedule.expected_resources(needs, self._store.memory_peaks())
         return schedule.Queue(
@@ -146,7 +155,7 @@ class LocalExecutor:
         queue: schedule.Queue,
         pool: ThreadPoolExecutor,
         engine: Engine,
-        forced: frozenset[str],
+        forced: frozenset[JobId],
     ) -> None:
         while len(self._ended) < len(self._plan.jobs):
             while self._settling:
@@ -161,13 +170,13 @@ class LocalExecutor:
                 if self._stop.is_set():
                     raise Interrupted from None
 
-    def _schedule_job(self, job: Job, queue: schedule.Queue, forced: frozenset[str]) -> None:
+    def _schedule_job(self, job: Job, queue: schedule.Queue, forced: frozenset[JobId]) -> None:
         """Settle a job whose inputs exist: by what is known, by an input that could not be had, or by queueing it."""
         known = self._known.get(job.id)
         if known is not None and job.id not in forced and self._has_known_inputs(job):
             self._record_end(known, known=True)
             return
-        inputs = {need: self._ended[need] for need in job.needs}
+        inputs = {role: self._ended[need] for role, need in job.needs.items()}
         untold = next(
             (evidence for evidence in inputs.values() if not evidence.is_determined), None
         )
@@ -188,20 +197,21 @@ class LocalExecutor:
     def _has_known_inputs(self, job: Job) -> bool:
         """Return whether every input of a job came out as it was known before anything ran."""
         return all(
-            need in ORDER_ONLY or self._ended[need] is self._known.get(need) for need in job.needs
+            need in ORDER_ONLY or self._ended[need] is self._known.get(need)
+            for need in job.needs.values()
         )
 
     def _start_job(
         self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine
     ) -> None:
         self._observer.on_job_start(job.id)
-        inputs = {need: self._ended[need] for need in job.needs}
+        inputs = {role: self._ended[need] for role, need in job.needs.items()}
         pool.submit(self._run_in_worker, job, inputs, queue, engine).add_done_callback(
             self._forward_error
         )
 
     def _run_in_worker(
-        self, job: Job, inputs: Mapping[str, Evidence], queue: schedule.Queue, engine: Engine
+        self, job: Job, inputs: Inputs, queue: schedule.Queue, engine: Engine
     ) -> None:
         """Run a job in a worker thread and hand its evidence to the loop."""
         key = job.key(inputs)
@@ -224,7 +234,7 @@ class LocalExecutor:
             self._events.put(work.result)
 
     def _run_job(
-        self, job: Job, key: str, inputs: Mapping[str, Evidence], tools: Tools, began: float
+        self, job: Job, key: str, inputs: Inputs, tools: Tools, began: float
     ) -> Evidence | None:  # fmt: skip
         log = tools.log
         reason = ""
@@ -263,17 +273,18 @@ class LocalExecutor:
         self._store.put(evidence)
         return evidence
 
-    def _compare_rebuild(self, job: Job, key: str, result: Result) -> dict[str, object]:
-        """Tell what a build made otherwise than the last time it was asked the very same."""
-        before = self._store.get(key) if job_ids.job_kind(job.id) == "build" else None
-        return (
-            {}
-            if before is None
-            else {"rebuilt": reproducible.compare_files(before.files, result.files, self._store)}
-        )
+    def _compare_rebuild(self, job: Job, key: str, result: Result) -> Mapping[str, object]:
+        """Return facts about what came out otherwise than the last time the same key was run, if it was."""
+        if not isinstance(job, Rebuildable):
+            return {}
+        before = self._store.get(key)
+        if before is None:
+            return {}
+
+        return job.compare_rebuild(before, result, self._store)
 
     def _finish_job(
-        self, evidence: Evidence | None, name: str, key: str, queue: schedule.Queue
+        self, evidence: Evidence | None, name: JobId, key: str, queue: schedule.Queue
     ) -> None:
         queue.end(name)
         if evidence is None:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from builder.engine.client import Engine
+
 _DONE = b"done\n"
 _ROUNDS = 5
 _PAUSE_S = 2.0
@@ -41,6 +43,16 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
             process.stdin.write(_DONE)
             process.stdin.close()
         process.wait()
+
+
+@contextlib.contextmanager
+def clean_up_containers(engine: Engine) -> Iterator[None]:
+    """Remove the farm's containers at the end of the block; those of this run also if the process is killed in it."""
+    with guard_containers(engine.address, engine.run_id):
+        try:
+            yield
+        finally:
+            engine.reap()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
 
 
 class Observer(Protocol):
@@ -17,10 +18,10 @@ class Observer(Protocol):
     def on_plan(self, jobs: int, known: int) -> None:
         """Begin: how many jobs there are, and how many of them are known already."""
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         """A job began."""
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         """A running job has something to show."""
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:

@@ -26,19 +26,24 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-_MIN_DISK_BYTES = 10 << 30
-_MIN_MEMORY_BYTES = 4 << 30
-_TIMEOUT_S = (5, 10)
+_MIN_DISK_BYTES = 10 << 30  # images of three bases with three interpreters, and the wheels
+_MIN_MEMORY_BYTES = 4 << 30  # what one build may use by default
+_TIMEOUT_S = (5, 10)  # to connect, to answer: somebody waits before the screen
+_ENGINE_LIMITS = ("MemoryLimit", "PidsLimit", "CpuCfsQuota")
+_DEFAULT_RANDOM_BITS = 28  # the kernel's own default on x86-64, for kernels that do not tell
+_MAX_RANDOM_BITS = 30  # the runtime of clang 19 shares the address space with at most this much
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One thing looked at.
+    """One property of this machine.
 
     Attributes:
-        found: what was seen.
-        remedy: what to do where it is not as it should be.
-        required: without it nothing runs; else something is skipped or slower.
+        name: what was checked.
+        ok: whether it is as it should be.
+        found: what was observed.
+        remedy: what to do where it is not ok.
+        required: whether nothing runs without it; otherwise something is skipped or slower.
     """
 
     name: str
@@ -53,7 +58,11 @@ class Check:
 
 
 def run_checks(wheelhouse: Path) -> list[Check]:
-    """Look at everything; installs and changes nothing."""
+    """Check everything a run needs; installs and changes nothing.
+
+    Args:
+        wheelhouse: the folder whose disk is checked; need not exist.
+    """
     return [
         *_check_engine(),
         *_check_machine(wheelhouse),
@@ -68,84 +77,104 @@ def render(checks: list[Check], console: Console) -> None:
     """Print the checks, and the remedies of those that failed."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mark = (
-            Text("ok", style="green")
-            if check.ok
-            else Text("MISSING", style="bold red")
-            if check.required
-            else Text("no", style="yellow")
-        )
-        table.add_row(mark, check.name, Text(check.found, overflow="fold"))
+        table.add_row(_mark(check), check.name, Text(check.found, overflow="fold"))
     console.print(table)
-    wrong = [check for check in checks if not check.ok]
-    for check in wrong:
+
+    failed = [check for check in checks if not check.ok]
+    for check in failed:
         console.print(Text(f"\n{check.name}: {check.remedy}"))
-    if not wrong:
+    if not failed:
         console.print("\nThis machine can run the farm.")
+
+
+def _mark(check: Check) -> Text:
+    if check.ok:
+        return Text("ok", style="green")
+    if check.required:
+        return Text("MISSING", style="bold red")
+    return Text("no", style="yellow")
 
 
 def _check_engine() -> Iterator[Check]:
     try:
-        found = client.connect()
+        engine = client.connect()
     except EngineMissingError as error:
         yield Check(name="engine", ok=False, found=str(error), remedy="make engine")
         return
-    about = found.describe()
-    version = ".".join(map(str, found.api_version))
-    yield Check(name="engine", ok=True, found=f"{about.get('ServerVersion')} at {found.address}")
+
+    description = engine.describe()
+    yield Check(
+        name="engine",
+        ok=True,
+        found=f"{description.get('ServerVersion')} at {engine.address}",
+    )
     yield Check(
         name="engine API",
-        ok=found.api_version >= client.MINIMUM_API,
-        found=version,
+        ok=engine.api_version >= client.MINIMUM_API,
+        found=".".join(map(str, engine.api_version)),
         remedy="upgrade to Docker Engine 20.10 or newer",
     )
-    limits = [
-        name
-        for name in ("MemoryLimit", "PidsLimit", "CPUCfsQuota")
-        if not about.get(name, about.get("CpuCfsQuota"))
-    ]
+
+    unsupported = [name for name in _ENGINE_LIMITS if not description.get(name)]
+    limits_found = "memory, processes, CPU"
+    if unsupported:
+        limits_found = f"not supported: {', '.join(unsupported)}"
     yield Check(
         name="engine limits",
-        ok=not limits,
-        found=f"not supported: {', '.join(limits)}" if limits else "memory, processes, CPU",
+        ok=not unsupported,
+        found=limits_found,
         remedy="enable the control groups, or use another engine: builds would not be held to their limits",
     )
+
+    command = client.find_docker_command()
     yield Check(
         name="docker command",
-        ok=client.find_docker_command() is not None,
-        found=client.find_docker_command() or "not on PATH",
+        ok=command is not None,
+        found=command or "not on PATH",
         remedy="install docker-cli or docker.io: cibuildwheel drives the engine with it",
     )
 
 
 def _check_machine(wheelhouse: Path) -> Iterator[Check]:
-    existing = next(
-        path for path in (wheelhouse.resolve(), *wheelhouse.resolve().parents) if path.exists()
-    )
-    free = shutil.disk_usage(existing).free
+    place = wheelhouse.resolve()
+    existing = next(path for path in (place, *place.parents) if path.exists())
+    free_bytes = shutil.disk_usage(existing).free
     yield Check(
-        name="disk", ok=free >= _MIN_DISK_BYTES, found=f"{free >> 30} GiB free at {existing}",
+        name="disk",
+        ok=free_bytes >= _MIN_DISK_BYTES,
+        found=f"{free_bytes >> 30} GiB free at {existing}",
         remedy="free some, or use --wheelhouse on another disk: images and wheels take about 10 GiB",
-    )  # fmt: skip
-    memory = _memory_bytes()
+    )
+
+    memory_bytes = _read_memory_bytes()
     yield Check(
-        name="memory", ok=memory >= _MIN_MEMORY_BYTES, found=f"{memory >> 30} GiB",
-        remedy="lower `memory` per package in matrix.toml; a build may use 4 GiB by default", required=False,
-    )  # fmt: skip
+        name="memory",
+        ok=memory_bytes >= _MIN_MEMORY_BYTES,
+        found=f"{memory_bytes >> 30} GiB",
+        remedy="lower `memory` per package in matrix.toml; a build may use 4 GiB by default",
+        required=False,
+    )
     yield Check(
-        name="machine", ok=platform.machine() == "x86_64", found=platform.machine(),
+        name="machine",
+        ok=platform.machine() == "x86_64",
+        found=platform.machine(),
         remedy="the farm builds for x86-64 and has to run there",
-    )  # fmt: skip
-    has = shutil.which("setpriv") is not None
+    )
+
+    has_setpriv = shutil.which("setpriv") is not None
     yield Check(
-        name="setpriv", ok=has, found="there" if has else "not on PATH", remedy="install util-linux"
+        name="setpriv",
+        ok=has_setpriv,
+        found="there" if has_setpriv else "not on PATH",
+        remedy="install util-linux",
     )
 
 
-def _memory_bytes() -> int:
+def _read_memory_bytes() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemTotal:"):
-            return int(line.split()[1]) << 10
+            return int(line.split()[1]) << 10  # the kernel counts in KiB
+
     return 0
 
 
@@ -158,12 +187,16 @@ def _check_network() -> Iterator[Check]:
         required=True,
     )
     if settings.left_out:
+        count = len(settings.left_out)
         yield Check(
-            name="index settings", ok=True, required=False,
-            found=f"{len(settings.left_out)} of pip's settings name files of this machine and stay outside containers",
-        )  # fmt: skip
-    yield Check(name="CA bundle", ok=True, found=str(host.ca_bundle()))
+            name="index settings",
+            ok=True,
+            found=f"{count} of pip's settings name files of this machine and stay outside containers",
+            required=False,
+        )
+
     proxies = sorted(name for name in host.proxy_variables() if name.islower())
+    yield Check(name="CA bundle", ok=True, found=str(host.ca_bundle()))
     yield Check(name="proxies", ok=True, found=", ".join(proxies) or "none set")
 
 
@@ -172,81 +205,91 @@ def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
         with http.open_session(retries=False) as session:
             answer = session.head(url, timeout=_TIMEOUT_S, allow_redirects=True)
     except requests.RequestException as error:
-        return Check(
-            name=name,
-            ok=False,
-            found=f"does not answer ({type(error).__name__})",
-            remedy=remedy,
-            required=required,
-        )
-    status = answer.status_code
-    good = status < requests.codes.bad_request
-    return Check(
-        name=name,
-        ok=good,
-        found="answers" if good else f"answers with status {status}",
-        remedy=remedy,
-        required=required,
-    )
+        found = f"does not answer ({type(error).__name__})"
+        return Check(name=name, ok=False, found=found, remedy=remedy, required=required)
+
+    is_good = answer.status_code < requests.codes.bad_request
+    found = "answers" if is_good else f"answers with status {answer.status_code}"
+    return Check(name=name, ok=is_good, found=found, remedy=remedy, required=required)
 
 
 def _check_bases() -> Iterator[Check]:
-    bootstrap = shutil.which("mmdebstrap")
+    mmdebstrap = shutil.which("mmdebstrap")
     yield Check(
-        name="mmdebstrap", ok=bootstrap is not None, found=bootstrap or "not installed", required=False,
+        name="mmdebstrap",
+        ok=mmdebstrap is not None,
+        found=mmdebstrap or "not installed",
         remedy="needed only where no registry answers; root gets it, others run: sudo apt-get install mmdebstrap",
-    )  # fmt: skip
-    for name in sorted({base.distribution for base in catalog.load().bases.values()}):
-        archive = host.host_archive(name)
-        if archive is not None:
-            yield _check_url(
-                f"{name} archive", archive.main, "check apt's sources and the proxy", required=False
-            )
-        else:
-            yield Check(
-                name=f"{name} archive", ok=True, required=False,
-                found="not in this machine's apt sources; mmdebstrap's own address for it is used",
-            )  # fmt: skip
-    try:
-        found = client.connect()
-        answers = found.is_registry_reachable(next(iter(catalog.load().bases.values())).registry)
-    except EngineMissingError:
-        answers = False
+        required=False,
+    )
+
+    bases = catalog.load().bases.values()
+    for distribution in sorted({base.distribution for base in bases}):
+        yield _check_archive(distribution)
+
+    answers = _reaches_registry()
     yield Check(
-        name="container registry", ok=answers, found="answers" if answers else "does not answer", required=False,
+        name="container registry",
+        ok=answers,
+        found="answers" if answers else "does not answer",
         remedy="nothing to do: bases are then made from the distributions' signed archives",
-    )  # fmt: skip
+        required=False,
+    )
+
+
+def _check_archive(distribution: str) -> Check:
+    name = f"{distribution} archive"
+    archive = host.host_archive(distribution)
+    if archive is None:
+        found = "not in this machine's apt sources; mmdebstrap's own address for it is used"
+        return Check(name=name, ok=True, found=found, required=False)
+
+    return _check_url(name, archive.main, "check apt's sources and the proxy", required=False)
+
+
+def _reaches_registry() -> bool:
+    """Return whether the engine can pull the first base's image."""
+    first_base = next(iter(catalog.load().bases.values()))
+    try:
+        return client.connect().is_registry_reachable(first_base.registry)
+    except EngineMissingError:
+        return False
 
 
 def _check_interpreters() -> Iterator[Check]:
     for release in catalog.load().releases.values():
-        places = cpython.cached_files(release)
-        good = [path for path in places if file_sha256(path) == release.sha256]
-        found = (
-            str(good[0])
-            if good
-            else "wrong hash"
-            if places
-            else "not cached; downloaded when interpreters are built"
-        )
+        cached = cpython.cached_files(release)
+        good = [path for path in cached if file_sha256(path) == release.sha256]
+        if good:
+            found = str(good[0])
+        elif cached:
+            found = "wrong hash"
+        else:
+            found = "not cached; downloaded when interpreters are built"
+
         yield Check(
-            name=f"CPython {release.version} source", ok=bool(good) or not places, found=found, required=False,
-             remedy=f"remove the wrong file from {cpython.CACHE_VARIABLE}",
-        )  # fmt: skip
+            name=f"CPython {release.version} source",
+            ok=bool(good) or not cached,
+            found=found,
+            remedy=f"remove the wrong file from {cpython.CACHE_VARIABLE}",
+            required=False,
+        )
 
 
 def _check_race_detector() -> Iterator[Check]:
-    """What the race detector needs of the machine: memory maps that ThreadSanitizer can live with."""
+    """Check the randomness of memory maps: ThreadSanitizer does not start with too much of it."""
     try:
-        bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text())
+        random_bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text())
     except (OSError, ValueError):
-        bits = 28
-    known = subprocess.run(
-        ["getconf", "LONG_BIT"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    most = 30  # clang 19's runtime shares the address space with at most this much randomness
+        random_bits = _DEFAULT_RANDOM_BITS
+
+    getconf = subprocess.run(["getconf", "LONG_BIT"], capture_output=True, text=True, check=False)
+    word_bits = getconf.stdout.strip()
     yield Check(
-        name="race detector", ok=bits <= most and known == "64", required=False,
-        found=f"vm.mmap_rnd_bits = {bits}, {known}-bit",
-        remedy=f"run `sysctl vm.mmap_rnd_bits=28`: ThreadSanitizer refuses to start with more than {most}",
-    )  # fmt: skip
+        name="race detector",
+        ok=random_bits <= _MAX_RANDOM_BITS and word_bits == "64",
+        found=f"vm.mmap_rnd_bits = {random_bits}, {word_bits}-bit",
+        remedy="run `sysctl vm.mmap_rnd_bits=28`: ThreadSanitizer refuses to start with more than "
+        f"{_MAX_RANDOM_BITS}",
+        required=False,
+    )

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from builder.store.job_ids import job_package
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 _DAY_S = 86_400.0
+
+_Row = tuple[str, JobId, str, str, float]
+"""Key, job, files as JSON, log, when: a row of `Retention.evidence_rows`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +39,7 @@ class MatrixUsage:
         sdists: sha256 of what it would build.
     """
 
-    jobs: frozenset[str]
+    jobs: frozenset[JobId]
     keys: frozenset[str]
     sdists: frozenset[str]
 
@@ -58,10 +61,10 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Garbage:
-    """What is to go, and what stays.
+    """What is removed, and what stays.
 
     Attributes:
-        keys: evidence to forget.
+        keys: evidence to delete.
         images: of these the images', each with its tag; the engine has them.
         files: files to remove.
         kept_bytes: size of the files that stay.
@@ -93,6 +96,21 @@ class Garbage:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _References:
+    """What something refers to.
+
+    Attributes:
+        files: sha256 of files in the store.
+        logs: paths of logs.
+        findings: ids of the findings in verdicts.json.
+    """
+
+    files: frozenset[str]
+    logs: frozenset[Path]
+    findings: frozenset[str]
+
+
 def find_garbage(
     store: Store, used: MatrixUsage, *, now: float, keep_days: float, most_bytes: int | None
 ) -> Garbage:
@@ -105,48 +123,109 @@ def find_garbage(
         keep_days: what is younger stays, though nothing refers to it.
         most_bytes: as far as it fits into this; None for no limit.
     """
-    since = now - keep_days * _DAY_S
-    verdicts = store.wheelhouse / "verdicts.json"
-    document = json.loads(verdicts.read_text()) if verdicts.exists() else {"packages": []}
-    names = {package["name"] for package in document["packages"]}
-    rows = store.evidence_rows()
+    cutoff = now - keep_days * _DAY_S
+    document = _read_verdicts(store)
+    judged_packages = {package["name"] for package in document["packages"]}
+    rows = store.retention.evidence_rows()
 
-    def living(job: str) -> bool:
-        return job in used.jobs or job_package(job) in names
+    def is_current(job: JobId) -> bool:
+        return job in used.jobs or job.name in judged_packages
 
-    newest = {job: key for key, job, *_ in rows if living(job)}
-    wanted = used.keys | set(newest.values())
-    named: set[str] = set()
-    logs: set[Path] = set()
-    ages: dict[str, float] = {}
-    for key, _, files, log, at in rows:
-        for sha256 in json.loads(files).values():
-            ages[sha256] = max(at, ages.get(sha256, 0.0))
-        if key in wanted:
-            named |= set(json.loads(files).values())
-            logs.add(store.wheelhouse / log)
-    for text in (*store.referencing_texts(since), json.dumps(document)):
-        named |= set(_SHA256.findall(text))
-    findings = _finding_ids(document)
-    pieces = list(_list_files(store, named, logs, findings, ages, living))
-    loose = sorted(
-        (piece for piece, keep in pieces if not keep), key=lambda piece: piece.created_at
-    )
-    referenced = sum(piece.size for piece, keep in pieces if keep)
-    going = _select_for_removal(
-        loose, since, None if most_bytes is None else max(0, most_bytes - referenced)
-    )
-    gone = set(_evidence_files(going, store))
-    keys = tuple(
-        key
-        for key, _, files, _, at in rows
-        if key not in wanted and (at < since or not gone.isdisjoint(json.loads(files).values()))
-    )
-    staying = sum(piece.size for piece in loose) - sum(piece.size for piece in going)
+    wanted_keys = used.keys | _find_newest_keys(rows, is_current)
+    references = _collect_references(store, rows, wanted_keys, document, cutoff)
+
+    loose: list[StoredFile] = []
+    referenced_bytes = 0
+    for file, is_referenced in _list_files(store, references, _date_files(rows), is_current):
+        if is_referenced:
+            referenced_bytes += file.size
+        else:
+            loose.append(file)
+
+    # What is referred to stays at any size, and leaves that much less for the rest.
+    limit_bytes = None
+    if most_bytes is not None:
+        limit_bytes = max(0, most_bytes - referenced_bytes)
+
+    loose.sort(key=lambda file: file.created_at)
+    removed = _select_for_removal(loose, cutoff, limit_bytes)
+    loose_kept_bytes = _sum_bytes(loose) - _sum_bytes(removed)
+
+    # Evidence must not name files that are gone: it goes with them, however young it is.
+    keys: list[str] = []
+    removed_files = set(_evidence_files(removed, store))
+    for key, _, files, _, recorded_at in rows:
+        is_old = recorded_at < cutoff
+        loses_a_file = not removed_files.isdisjoint(json.loads(files).values())
+        if key not in wanted_keys and (is_old or loses_a_file):
+            keys.append(key)
+
     return Garbage(
-        keys=keys, images=_image_tags(rows, keys, store), files=tuple(going), kept_bytes=referenced + staying,
-        referenced_bytes=referenced, cutoff=since,
-    )  # fmt: skip
+        keys=tuple(keys),
+        images=_image_tags(rows, keys, store),
+        files=tuple(removed),
+        kept_bytes=referenced_bytes + loose_kept_bytes,
+        referenced_bytes=referenced_bytes,
+        cutoff=cutoff,
+    )
+
+
+def _read_verdicts(store: Store) -> dict[str, Any]:
+    """Return the content of verdicts.json; before the first whole run, that of one without packages."""
+    path = store.wheelhouse / "verdicts.json"
+    if not path.exists():
+        return {"packages": []}
+
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[JobId], bool]) -> set[str]:
+    """Return the key of the newest evidence of each current job."""
+    newest: dict[JobId, str] = {}
+    for key, job, *_ in rows:  # the oldest first
+        if is_current(job):
+            newest[job] = key
+
+    return set(newest.values())
+
+
+def _date_files(rows: Iterable[_Row]) -> dict[str, float]:
+    """Return when evidence last named each file, in seconds since the epoch, by sha256."""
+    dates: dict[str, float] = {}
+    for _, _, files, _, recorded_at in rows:
+        for sha256 in json.loads(files).values():
+            dates[sha256] = max(recorded_at, dates.get(sha256, 0.0))
+
+    return dates
+
+
+def _collect_references(
+    store: Store,
+    rows: Iterable[_Row],
+    wanted_keys: Collection[str],
+    document: Mapping[str, Any],
+    cutoff: float,
+) -> _References:
+    """Collect what wanted evidence, snapshots, resolutions younger than a time and verdicts.json refer to."""
+    files: set[str] = set()
+    logs: set[Path] = set()
+    for key, _, evidence_files, log, _ in rows:
+        if key in wanted_keys:
+            files.update(json.loads(evidence_files).values())
+            logs.add(store.wheelhouse / log)
+
+    # Any hash in these texts may be that of a file: one too many stays rather than one too few.
+    for text in (*store.retention.referencing_texts(cutoff), json.dumps(document)):
+        files.update(_SHA256.findall(text))
+
+    return _References(
+        files=frozenset(files), logs=frozenset(logs), findings=_finding_ids(document)
+    )
+
+
+def _sum_bytes(files: Iterable[StoredFile]) -> int:
+    return sum(file.size for file in files)
 
 
 def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None:
@@ -158,108 +237,130 @@ def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None
         images: whether the images that go are gone: what is not known to be there is never removed.
     """
     keys = found.keys if images else [key for key in found.keys if key not in found.images]
-    store.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
-    for piece in found.files:
-        piece.path.unlink(missing_ok=True)
+    store.retention.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
+    for file in found.files:
+        file.path.unlink(missing_ok=True)
 
 
 def _image_tags(
-    rows: Sequence[tuple[str, str, str, str, float]], going: Collection[str], store: Store
+    rows: Sequence[_Row], removed_keys: Collection[str], store: Store
 ) -> dict[str, str]:
-    """Return the tags of images whose evidence goes, by its key, but for those that other evidence names as well."""
-    tags = {
-        key: evidence.facts["tag"]
-        for key, job, *_ in rows
-        if job.startswith("image:")
-        and (evidence := store.get(key)) is not None
-        and "tag" in evidence.facts
-    }
-    gone = set(going)
-    staying = {tag for key, tag in tags.items() if key not in gone}
-    return {key: tag for key, tag in tags.items() if key in gone and tag not in staying}
+    """Return the tags of images whose evidence is removed, by its key, unless other evidence names them as well."""
+    tags: dict[str, str] = {}
+    for key, job, *_ in rows:
+        if job.kind != JobKind.IMAGE:
+            continue
+        evidence = store.get(key)
+        if evidence is not None and "tag" in evidence.facts:
+            tags[key] = evidence.facts["tag"]
+
+    removed = set(removed_keys)
+    kept_tags = {tag for key, tag in tags.items() if key not in removed}
+    return {key: tag for key, tag in tags.items() if key in removed and tag not in kept_tags}
 
 
-def _evidence_files(pieces: Iterable[StoredFile], store: Store) -> list[str]:
+def _evidence_files(files: Iterable[StoredFile], store: Store) -> list[str]:
     """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
-    return [
-        piece.path.name for piece in pieces if piece.path.is_relative_to(store.folder / "files")
-    ]
+    return [file.path.name for file in files if file.path.is_relative_to(store.folder / "files")]
 
 
-def _finding_ids(
-    document: Mapping[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]],
-) -> frozenset[str]:
-    return frozenset(
-        finding["id"]
-        for package in document["packages"]
-        for abi in package["abis"].values()
-        for finding in abi["findings"]
-    )
+def _finding_ids(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ids of all findings in verdicts.json."""
+    ids: set[str] = set()
+    for package in document["packages"]:
+        for abi in package["abis"].values():
+            ids.update(finding["id"] for finding in abi["findings"])
+
+    return frozenset(ids)
 
 
 def _list_files(
-    store: Store, named: set[str], logs: set[Path], findings: frozenset[str], ages: Mapping[str, float],
-    living: Callable[[str], bool],
-) -> Iterator[tuple[StoredFile, bool]]:  # fmt: skip
+    store: Store,
+    references: _References,
+    dates: Mapping[str, float],
+    is_current: Callable[[JobId], bool],
+) -> Iterator[tuple[StoredFile, bool]]:
     """Give every file that is the garbage collector's business, and whether something refers to it."""
-    folder = store.wheelhouse
     for path in _iter_files(store.folder / "files"):
-        half = path.name.startswith(".")  # what a killed farm was about to rename
-        yield _stored_file(path, 0.0 if half else ages.get(path.name)), path.name in named
-    index = store.folder / "index"
-    locks = {
-        path: path.read_text()
-        for path in _iter_files(index / "locks")
-        if not path.name.startswith(".")
-    }
-    alive = {path for path, text in locks.items() if living(json.loads(text)["job"])}
-    locked = {sha256 for path in alive for sha256 in _SHA256.findall(locks[path])}
-    for path in _iter_files(index):
-        if path.name.startswith("."):
-            yield _stored_file(path, 0.0), False
-        elif path.is_relative_to(index / "files"):
-            yield _stored_file(path), path.name in locked
-        elif path in locks:
-            yield _stored_file(path), path in alive
-    for path in _iter_files(folder / "logs"):
-        yield (
-            _stored_file(path),
-            path in logs or (path.parent.name == "replay" and path.stem in findings),
-        )
-    for path in _iter_files(folder / "replays"):
-        yield _stored_file(path), path.stem in findings
+        # What a killed farm was about to rename: nothing will ever ask for it.
+        is_unfinished = path.name.startswith(".")
+        date = 0.0 if is_unfinished else dates.get(path.name)
+        yield _stored_file(path, date), path.name in references.files
+
+    yield from _list_index_files(store.folder / "index", is_current)
+
+    for path in _iter_files(store.wheelhouse / "logs"):
+        is_replay = path.parent.name == "replay" and path.stem in references.findings
+        yield _stored_file(path), path in references.logs or is_replay
+    for path in _iter_files(store.wheelhouse / "replays"):
+        yield _stored_file(path), path.stem in references.findings
+
     for name in ("contents", "pages"):  # what is in use is fetched again
         for path in _iter_files(store.folder / name):
             yield _stored_file(path), False
 
 
-def _iter_files(folder: Path) -> Iterable[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file()) if folder.is_dir() else ()
+def _list_index_files(
+    folder: Path, is_current: Callable[[JobId], bool]
+) -> Iterator[tuple[StoredFile, bool]]:
+    """Give what the index proxy keeps: locks of current jobs are referred to, and the files that these name."""
+    locks: dict[Path, str] = {}
+    for path in _iter_files(folder / "locks"):
+        if not path.name.startswith("."):
+            locks[path] = path.read_text()
+
+    current_locks: set[Path] = set()
+    locked_files: set[str] = set()
+    for path, text in locks.items():
+        if is_current(JobId.parse(json.loads(text)["job"])):
+            current_locks.add(path)
+            locked_files.update(_SHA256.findall(text))
+
+    for path in _iter_files(folder):
+        if path.name.startswith("."):
+            yield _stored_file(path, 0.0), False
+        elif path.is_relative_to(folder / "files"):
+            yield _stored_file(path), path.name in locked_files
+        elif path in locks:
+            yield _stored_file(path), path in current_locks
 
 
-def _stored_file(path: Path, at: float | None = None) -> StoredFile:
+def _iter_files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path
+
+
+def _stored_file(path: Path, created_at: float | None = None) -> StoredFile:
     status = path.stat()
-    return StoredFile(
-        path=path, created_at=status.st_mtime if at is None else at, size=status.st_size
-    )
+    if created_at is None:
+        created_at = status.st_mtime
+    return StoredFile(path=path, created_at=created_at, size=status.st_size)
 
 
 def _select_for_removal(
-    loose: list[StoredFile], since: float, room: int | None
+    loose: list[StoredFile], cutoff: float, limit_bytes: int | None
 ) -> list[StoredFile]:
     """Return what is too old and, of the rest, the oldest until it fits.
 
     Args:
         loose: what nothing refers to, the oldest first.
-        since: what is older goes.
-        room: bytes there are for what stays; None for any number.
+        cutoff: files older than this are removed.
+        limit_bytes: bytes there are for what stays; None for any number.
     """
-    going = [piece for piece in loose if piece.created_at < since]
-    young = [piece for piece in loose if piece.created_at >= since]
-    left = sum(piece.size for piece in young)
-    for piece in young:
-        if room is None or left <= room:
+    removed = [file for file in loose if file.created_at < cutoff]
+    young = [file for file in loose if file.created_at >= cutoff]
+    if limit_bytes is None:
+        return removed
+
+    left_bytes = _sum_bytes(young)
+    for file in young:
+        if left_bytes <= limit_bytes:
             break
-        going.append(piece)
-        left -= piece.size
-    return going
+        removed.append(file)
+        left_bytes -= file.size
+
+    return removed

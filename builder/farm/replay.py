@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from builder.config import catalog
 from builder.engine.client import Limits
 from builder.errors import ReplayError
+from builder.jobs.images.ids import role_image_id
 from builder.jobs.programs import run_json_task, stress_task
 from builder.jobs.wheels import required_wheels
 from builder.store.files import atomic_write
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,39 +125,44 @@ def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
     Raises:
         ReplayError: the plan puts the package under no threads on the base.
     """
-    exercise = graph.jobs.get(f"exercise:{replay.name}@{replay.base}")
+    exercise = graph.jobs.get(JobId(JobKind.EXERCISE, replay.name, replay.base))
     if exercise is None:
         raise ReplayError(
             replay.id,
             f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}",
         )
-    return graph.subset_for(
-        need for need in exercise.needs if replay.race or not need.startswith("race:")
-    )
+    needs = [need for role, need in exercise.needs.items() if replay.race or role != "race"]
+    return graph.subset_for(needs)
 
 
-def replay_image(replay: Replay, evidence: Mapping[str, Evidence]) -> str:
+def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]) -> str:
     """Return the tag of the image a replay runs in.
 
     Args:
         replay: what to run.
-        evidence: of the jobs `needed` names.
+        graph: what `plan_for_replay` returned.
+        evidence: of its jobs.
 
     Raises:
         ReplayError: there is none.
     """
-    start = f"image:{'race' if replay.race else 'verify'}-{replay.base}"
-    # What has the system packages that the package asks for is named after what it stands on.
-    name = max((name for name in evidence if name.startswith(start)), key=len, default="")
-    tag: str | None = evidence[name].facts.get("tag") if name else None
+    image = role_image_id("verify", replay.base)
+    if replay.race:
+        image = graph.jobs[_race_id(replay)].needs["image"]
+    tag: str | None = evidence[image].facts.get("tag") if image in evidence else None
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
     return tag
 
 
+def _race_id(replay: Replay) -> JobId:
+    return JobId(JobKind.RACE, replay.name, replay.base)
+
+
 def run_replay(
     replay: Replay,
-    evidence: Mapping[str, Evidence],
+    graph: Plan,
+    evidence: Mapping[JobId, Evidence],
     version: str,
     times: int,
     pure: tuple[Pure, ...],
@@ -165,7 +172,8 @@ def run_replay(
 
     Args:
         replay: what to run.
-        evidence: of the jobs `needed` names, of the release to run it on.
+        graph: what `plan_for_replay` returned, of the release to run it on.
+        evidence: of its jobs.
         version: that release.
         times: how often to run it.
         pure: pure wheels that must be there.
@@ -176,11 +184,10 @@ def run_replay(
         InfrastructureError: the container gave no answer.
     """
     abi = catalog.load().abis[replay.abi]
-    build = evidence[f"build:{replay.name}@{replay.base}"]
-    others = [
-        one for name, one in evidence.items() if name.startswith("build:") and one is not build
-    ]
-    race = evidence.get(f"race:{replay.name}@{replay.base}")
+    own = JobId(JobKind.BUILD, replay.name, replay.base)
+    build = evidence[own]
+    others = [one for job, one in evidence.items() if job.kind == JobKind.BUILD and job != own]
+    race = evidence.get(_race_id(replay))
     made = race.facts.get("race_wheel") if race else None
     if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(
         abi.name, {}
@@ -188,7 +195,7 @@ def run_replay(
         raise ReplayError(
             replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on"
         )
-    image = replay_image(replay, evidence)
+    image = replay_image(replay, graph, evidence)
     python = f"/opt/python/{abi.directory}/bin/python"
     served = dict(required_wheels(abi.name, (build, *others), pure))
     files: dict[str, bytes | Path] = {

@@ -17,7 +17,7 @@ from builder.config.matrix import Package, select_thread_target
 from builder.engine import provision
 from builder.errors import ExitCode, UnknownPackageError
 from builder.execute import LocalExecutor
-from builder.execute.guardian import guard_containers
+from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
 from builder.farm import replay as replays
 from builder.farm import unchanged
@@ -28,10 +28,12 @@ from builder.judge import package as verdict
 from builder.plan import forecast as forecasts
 from builder.plan import graph as plan
 from builder.plan import resources, shards
+from builder.plan.packages import PackageJobs, group_by_package
 from builder.plan.resources import Resources
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
 from builder.sources.client import Index
+from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -331,7 +333,9 @@ def replay(
             stop=stop,
             say=observer.say,
         )
-        return replays.run_replay(wanted, evidence, source.version, times, source.pure, tools)
+        return replays.run_replay(
+            wanted, graph, evidence, source.version, times, source.pure, tools
+        )
     finally:
         engine.reap_run(engine.run_id)
 
@@ -364,12 +368,12 @@ def merge(
 @contextlib.contextmanager
 def _record_run(store: Store) -> Iterator[str]:
     """Enter a run into the ledger, and how it ended."""
-    entry, outcome = store.begin_run(), "interrupted"
+    entry, outcome = store.publications.begin_run(), "interrupted"
     try:
         yield entry
         outcome = "done"
     finally:
-        store.end_run(entry, outcome)
+        store.publications.end_run(entry, outcome)
 
 
 def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
@@ -400,20 +404,17 @@ def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
 
 def _execute(
     graph: Plan, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
-) -> Mapping[str, Evidence]:
-    again = (
-        frozenset(job for job in graph.jobs if not job.startswith("image:"))
-        if request.again
-        else frozenset()
-    )
+) -> Mapping[JobId, Evidence]:
+    again: frozenset[JobId] = frozenset()
+    if request.again:
+        again = frozenset(job for job in graph.jobs if job.kind != JobKind.IMAGE)
     with contextlib.ExitStack() as guards:
 
         def engine() -> Engine:
             found = provision.ensure_engine(observer.say, store.farm_id)
             if leftovers := found.reap():
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
-            guards.callback(found.reap)
-            guards.enter_context(guard_containers(found.address, found.run_id))
+            guards.enter_context(clean_up_containers(found))
             return found
 
         executor = LocalExecutor(
@@ -423,47 +424,60 @@ def _execute(
 
 
 def _judge_packages(
-    matrix: Matrix, found: Sources, evidence: Mapping[str, Evidence]
+    matrix: Matrix, found: Sources, evidence: Mapping[JobId, Evidence]
 ) -> tuple[JudgedPackage, ...]:
     table = catalog.load()
     abis = [table.abis[name] for name in matrix.abis]
     order = {name: place for place, name in enumerate(matrix.packages)}
     judged = [verdict.judge_fault(fault, abis) for fault in found.faults.values()]
-    judged += [
-        verdict.judge_package(_collect_evidence(matrix, source, evidence), abis)
-        for source in found.found.values()
-    ]
+    packages = group_by_package(evidence)
+    for source in found.found.values():
+        jobs = packages.get(source.name, PackageJobs())
+        case = _collect_evidence(matrix, source, jobs, evidence)
+        judged.append(verdict.judge_package(case, abis))
     return tuple(
         sorted(judged, key=lambda package: (order.get(package.name, len(order)), package.name))
     )
 
 
 def _collect_evidence(
-    matrix: Matrix, source: sources.Source, evidence: Mapping[str, Evidence]
+    matrix: Matrix, source: sources.Source, jobs: PackageJobs, evidence: Mapping[JobId, Evidence]
 ) -> verdict.PackageEvidence:
-    name = source.name
-    bases = matrix.build_on if source.only_pure is None else ()
-    package = matrix.packages.get(name)
-    place = select_thread_target(matrix, catalog.load())
-    base = place[0].name if place else ""
+    """Return what a package is judged by.
+
+    Args:
+        matrix: the matrix.
+        source: the package's source.
+        jobs: the jobs about the package.
+        evidence: of all jobs.
+    """
+    table = catalog.load()
+    package = matrix.packages.get(source.name)
+    thread_target = select_thread_target(matrix, table)
+    thread_base = thread_target[0].name if thread_target else ""
+    built_on = matrix.build_on if source.only_pure is None else ()
+
+    loads: dict[tuple[str, str], Evidence] = {}
+    system: dict[str, tuple[str, ...]] = {}
+    for base in built_on:
+        system[base] = package.apt_packages(table.bases[base]) if package else ()
+        for loaded_on in matrix.bases:
+            loads[base, loaded_on] = evidence[jobs.loads[base, loaded_on]]
+
+    def on_thread_base(by_base: Mapping[str, JobId]) -> Evidence | None:
+        return evidence[by_base[thread_base]] if thread_base in by_base else None
+
     return verdict.PackageEvidence(
         source=source,
-        builds={base: evidence[f"build:{name}@{base}"] for base in bases},
-        audits={base: evidence[f"audit:{name}@{base}"] for base in bases},
-        loads={
-            (built, base): evidence[f"load:{name}@{built}/{base}"]
-            for built in bases
-            for base in matrix.bases
-        },
+        builds={base: evidence[jobs.builds[base]] for base in built_on},
+        audits={base: evidence[jobs.audits[base]] for base in built_on},
+        loads=loads,
         skip={} if package is None else package.skip,
-        bases=tuple(catalog.load().bases[base] for base in matrix.bases),
+        bases=tuple(table.bases[base] for base in matrix.bases),
         interfaces=interfaces.load(),
-        race=evidence.get(f"race:{name}@{base}"),
-        exercise=evidence.get(f"exercise:{name}@{base}"),
-        speed=evidence.get(f"speed:{name}@{base}"),
-        remedies={base: evidence[f"remedy:{name}@{base}"] for base in bases},
-        system={
-            base: package.apt_packages(catalog.load().bases[base]) if package else ()
-            for base in bases
-        },
+        race=on_thread_base(jobs.races),
+        exercise=on_thread_base(jobs.exercises),
+        speed=on_thread_base(jobs.speeds),
+        remedies={base: evidence[jobs.remedies[base]] for base in built_on},
+        system=system,
     )

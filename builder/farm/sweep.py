@@ -1,4 +1,4 @@
-"""For `wheelfarm gc`: what a run would use, and what the engine holds that no run does."""
+"""For `wheelfarm gc`: what a run would use, and the removal of what the engine holds beside that."""
 
 from __future__ import annotations
 
@@ -18,48 +18,59 @@ if TYPE_CHECKING:
 
     from builder.config.matrix import Matrix
     from builder.execute import Observer
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 
 def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
-    """Find what a run of the matrix would use."""
-    jobs: set[str] = set()
+    """Find what a run of the matrix would use, at any effort level.
+
+    Args:
+        matrix: the matrix.
+        store: the wheelhouse; the caller holds its lock.
+        observer: is shown the progress of resolving.
+    """
+    jobs: set[JobId] = set()
     keys: set[str] = set()
     sdists: set[str] = set()
     lookup = recorded_lookup(store)
     for effort in EffortLevel:
-        prepared = prepare(
-            matrix, store, RunRequest(effort=effort, max_age_s=math.inf, again=True), observer
-        )
-        jobs |= prepared.plan.jobs.keys()
-        keys |= {evidence.key for evidence in prepared.plan.find_evidence(lookup).values()}
-        sdists |= {
-            job.sdist_sha256 for job in prepared.plan.jobs.values() if isinstance(job, Build)
-        }
+        # Garbage is not worth a query of the index: any recorded resolution will do.
+        request = RunRequest(effort=effort, max_age_s=math.inf, again=True)
+        plan = prepare(matrix, store, request, observer).plan
+
+        jobs.update(plan.jobs)
+        for evidence in plan.find_evidence(lookup).values():
+            keys.add(evidence.key)
+        for job in plan.jobs.values():
+            if isinstance(job, Build):
+                sdists.add(job.sdist_sha256)
+
     return MatrixUsage(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset(sdists))
 
 
 def sweep_engine(
-    store: Store, used: MatrixUsage, images: Collection[str], room: int | None
+    store: Store, used: MatrixUsage, images: Collection[str], limit_bytes: int | None
 ) -> dict[str, int] | None:
-    """Remove from the engine what no run needs: what killed builds left, images, what compilers kept.
+    """Remove from the engine what no run needs: leftovers of killed builds, images, compiler caches.
 
     Args:
         store: the wheelhouse; the caller holds its lock.
         used: what a run would use.
-        images: tags of images that are to go.
-        room: bytes there are for compiler caches; None for any number.
+        images: tags of the images to remove.
+        limit_bytes: size that compiler caches may have together; None for any.
 
     Returns:
-        How many of each there were, or None where no engine answers.
+        How many of each were removed, or None where no engine answers.
     """
     try:
-        found = engines.connect(store.farm_id)
+        engine = engines.connect(store.farm_id)
     except EngineMissingError:
         return None
+
     counts = {
-        "containers": found.reap(),
-        "images": found.remove_images(images),
-        "compiler caches": found.remove_compiler_caches(used.sdists, room),
+        "containers": engine.reap(),
+        "images": engine.remove_images(images),
+        "compiler caches": engine.remove_compiler_caches(used.sdists, limit_bytes),
     }
-    return {what: count for what, count in counts.items() if count}
+    return {kind: count for kind, count in counts.items() if count}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT, host
@@ -27,25 +27,26 @@ if TYPE_CHECKING:
     from builder.judge.package import JudgedPackage
     from builder.sources import Sources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
-_NAME = "seal"
-_PACKAGES = "sealed packages"
+_RUN_NOTE = "seal"
+_PACKAGES_NOTE = "sealed packages"
 _OUTPUT_FILES = ("verdicts.json", "report/index.html", f"{SERVED_CHANNEL}/.published")
-"""Files a whole run leaves, by which it is told that nobody removed its results."""
+"""Files that a whole run writes: as long as they are as it left them, nobody removed or changed its results."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompletedRun:
-    """What a whole run left.
+    """The last whole run, in which every job was determined.
 
     Attributes:
         of: hash of everything the run went by.
         common: hash of what all packages go by.
-        newest: the last piece of evidence recorded when it was set.
+        newest: number of the last piece of evidence when it ended.
         run: its id.
         snapshot: what it published.
-        left: size and time of the files it left, by path.
+        left: size and time of the files it wrote, by path.
         jobs: how many jobs it had.
         verdicts: how many packages have each verdict on some ABI.
     """
@@ -84,114 +85,148 @@ class RunInputs:
 def fingerprint_inputs(
     matrix: Matrix, sources: Sources, patches: Mapping[str, tuple[str, ...]], effort: str
 ) -> RunInputs:
-    """Hash everything a whole run goes by."""
-    rest = matrix.model_dump(mode="json", exclude={"root", "packages"})
+    """Hash everything that can change the result of a whole run.
+
+    Args:
+        matrix: the matrix.
+        sources: what was resolved for it.
+        patches: content of each package's patches, by name.
+        effort: name of the effort level.
+    """
+    common = matrix.model_dump(mode="json", exclude={"root", "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
-
-    def own(name: str) -> str:
-        source, settings = (
-            sources.found.get(name) or sources.faults.get(name),
-            matrix.packages.get(name),
-        )
+    packages = {}
+    for name in names:
+        source = sources.found.get(name) or sources.faults.get(name)
+        settings = matrix.packages.get(name)
+        settings_text = None
+        if settings is not None:
+            settings_text = settings.model_dump_json(exclude_defaults=True)
         # `repr` names every field of a source, at a fraction of what JSON takes.
-        return f"{source!r} {settings and settings.model_dump_json(exclude_defaults=True)} {patches.get(name)!r}"
+        packages[name] = digest_text(f"{source!r} {settings_text} {patches.get(name)!r}")
 
-    return RunInputs(
-        common=digest(farm_digest(), rest, effort),
-        packages={name: digest_text(own(name)) for name in names},
-    )
+    return RunInputs(common=digest(farm_digest(), common, effort), packages=packages)
 
 
 @cache
 def farm_digest() -> str:
-    """Hash the farm's own files, and what else it is made of."""
+    """Hash the farm's own files, the version of cibuildwheel, and the CA bundle's path."""
     total = hashlib.sha256(f"{version('cibuildwheel')} {host.ca_bundle()}".encode())
-    folders = {ROOT, catalog.images_dir()}
-    for folder in sorted(folders):
+    for folder in sorted({ROOT, catalog.images_dir()}):
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            is_source = path.is_file() and "__pycache__" not in path.parts
+            if is_source:
                 total.update(f"{path.relative_to(folder)}\0".encode())
                 total.update(path.read_bytes())
+
     return total.hexdigest()
 
 
 def record_run(
     store: Store,
-    ground: RunInputs,
+    inputs: RunInputs,
     run: str,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[JobId, Evidence],
     judged: Iterable[JudgedPackage],
 ) -> None:
-    """Seal a run that is published and written, if it left nothing untold."""
-    verdicts: dict[str, int] = {}
-    for package in judged:
-        for judgement in package.abis.values():
-            verdicts[judgement.verdict.value] = verdicts.get(judgement.verdict.value, 0) + 1
-    left = {name: _file_stamp(store.wheelhouse / name) for name in _OUTPUT_FILES}
-    snapshot = store.current_snapshot()
-    if (
-        snapshot is None
-        or None in left.values()
-        or not all(one.is_determined for one in evidence.values())
-    ):
-        store.delete_note(_NAME)
+    """Remember a whole run that is published and written; forget the last one if a job of this was undetermined."""
+    snapshot = store.publications.current_snapshot()
+    stamps = _stamp_outputs(store)
+    is_determined = all(recorded.is_determined for recorded in evidence.values())
+    if snapshot is None or stamps is None or not is_determined:
+        store.delete_note(_RUN_NOTE)
         return
-    seal = CompletedRun(
-        of=ground.fingerprint, common=ground.common, newest=store.last_evidence_number(), run=run, snapshot=snapshot,
-        left={name: stamp for name, stamp in left.items() if stamp is not None}, jobs=len(evidence), verdicts=verdicts,
-    )  # fmt: skip
-    files = sorted({sha256 for one in evidence.values() for sha256 in one.files.values()})
-    store.set_note(_NAME, json.dumps({"seal": asdict(seal), "files": "\n".join(files)}))
-    store.set_note(_PACKAGES, json.dumps({"of": seal.of, "packages": dict(ground.packages)}))
+
+    completed = CompletedRun(
+        of=inputs.fingerprint,
+        common=inputs.common,
+        newest=store.retention.last_evidence_number(),
+        run=run,
+        snapshot=snapshot,
+        left=stamps,
+        jobs=len(evidence),
+        verdicts=_count_verdicts(judged),
+    )
+    files: set[str] = set()
+    for recorded in evidence.values():
+        files.update(recorded.files.values())
+    content = {"seal": asdict(completed), "files": "\n".join(sorted(files))}
+    store.set_note(_RUN_NOTE, json.dumps(content))
+    packages = {"of": completed.of, "packages": dict(inputs.packages)}
+    store.set_note(_PACKAGES_NOTE, json.dumps(packages))
 
 
-def find_unchanged_run(store: Store, ground: RunInputs) -> CompletedRun | None:
-    """Return the seal of the last whole run, if it went by the very same and everything it left is still there."""
+def find_unchanged_run(store: Store, inputs: RunInputs) -> CompletedRun | None:
+    """Return the last whole run, if its inputs were the very same and everything it wrote is still there."""
     content = _read_record(store)
-    if content.get("seal", {}).get("of") != ground.fingerprint:
+    if content.get("seal", {}).get("of") != inputs.fingerprint:
         return None
-    seal = CompletedRun(**content["seal"])
-    if seal.newest != store.last_evidence_number():
-        return None  # a run of a part found out something since
-    if seal.snapshot != store.current_snapshot():
-        return None  # the index was returned to an earlier state
-    if any(_file_stamp(store.wheelhouse / name) != stamp for name, stamp in seal.left.items()):
+
+    completed = CompletedRun(**content["seal"])
+    # A run of a part may have recorded something since.
+    if completed.newest != store.retention.last_evidence_number():
         return None
-    return seal if _has_files(content, store) else None
+    # The index may have been rolled back.
+    if completed.snapshot != store.publications.current_snapshot():
+        return None
+    if completed.left != _stamp_outputs(store):
+        return None
+
+    return completed if _has_files(content, store) else None
 
 
-def changed_packages(store: Store, ground: RunInputs) -> frozenset[str] | None:
-    """Return the packages that do not go by what the last whole run did, or None where that says nothing.
+def changed_packages(store: Store, inputs: RunInputs) -> frozenset[str] | None:
+    """Return the packages whose inputs differ from those of the last whole run; None where that cannot be said.
 
-    All evidence about the others, and about what all of them go by, is there.
+    All evidence about the others, and about what is common to all of them, is there.
     """
     content = _read_record(store)
-    seal = content.get("seal", {})
-    if seal.get("common") != ground.common or seal["newest"] != store.last_evidence_number():
+    completed = content.get("seal", {})
+    if completed.get("common") != inputs.common:
         return None
-    before = json.loads(store.get_note(_PACKAGES) or "{}")
-    if before.get("of") != seal["of"] or not _has_files(content, store):
+    if completed["newest"] != store.retention.last_evidence_number():
         return None
+
+    before = json.loads(store.get_note(_PACKAGES_NOTE) or "{}")
+    if before.get("of") != completed["of"] or not _has_files(content, store):
+        return None
+
     return frozenset(
-        name for name, one in ground.packages.items() if before["packages"].get(name) != one
+        name for name, digest in inputs.packages.items() if before["packages"].get(name) != digest
     )
 
 
 def _read_record(store: Store) -> dict[str, Any]:
-    text = store.get_note(_NAME)
-    content: dict[str, Any] = json.loads(text) if text else {}
-    return (
-        content if content.get("seal", {}).keys() == _FIELDS else {}
-    )  # another farm may have written it
+    text = store.get_note(_RUN_NOTE)
+    if text is None:
+        return {}
+
+    content: dict[str, Any] = json.loads(text)
+    # Another version of wheelfarm may have written it, with other fields.
+    is_known = content.get("seal", {}).keys() == _FIELDS
+    return content if is_known else {}
 
 
 def _has_files(content: Mapping[str, Any], store: Store) -> bool:
     return store.all_files().issuperset(content["files"].split())
 
 
-def _file_stamp(path: Path) -> list[int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]
+def _count_verdicts(judged: Iterable[JudgedPackage]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for package in judged:
+        counts.update(judgement.verdict.value for judgement in package.abis.values())
+
+    return dict(counts)
+
+
+def _stamp_outputs(store: Store) -> dict[str, list[int]] | None:
+    """Return size and time of modification (ns) of every file a run writes; None where one is missing."""
+    stamps = {}
+    for name in _OUTPUT_FILES:
+        try:
+            status = (store.wheelhouse / name).stat()
+        except OSError:
+            return None
+        stamps[name] = [status.st_size, status.st_mtime_ns]
+
+    return stamps

@@ -40,21 +40,21 @@ def reference() -> str:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     context: Any = group.make_context("wheelfarm", [], resilient_parsing=True)
-    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    visible = {
-        name: command
-        for name, command in commands.items()
-        if command is not None and not command.hidden
-    }
+    commands: dict[str, Any] = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None and not command.hidden:
+            commands[name] = command
 
-    lines = [_HEAD, *_summary(visible)]
-    for name, command in visible.items():
+    lines = [_HEAD, *_summary(commands)]
+    for name, command in commands.items():
         lines += _section(name, command, context)
+
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _summary(commands: dict[str, Any]) -> Iterator[str]:
-    """Give the table of all commands, each with the first sentence of its help."""
+    """Iterate over the table of all commands, each with the first sentence of its help."""
     yield "| command | purpose |"
     yield "|---|---|"
     for name, command in commands.items():
@@ -65,25 +65,30 @@ def _summary(commands: dict[str, Any]) -> Iterator[str]:
 
 
 def _section(name: str, command: Any, context: Any) -> Iterator[str]:  # noqa: ANN401 - typer has no public types for them
-    """Give what there is to know about one command."""
-    arguments = [one for one in command.params if isinstance(one, TyperArgument) and not one.hidden]
-    options = [one for one in command.params if isinstance(one, TyperOption) and not one.hidden]
-    usage = [
-        "wheelfarm",
-        name,
-        *(["[OPTIONS]"] if options else []),
-        *map(_argument_usage, arguments),
-    ]
+    """Iterate over the lines about one command."""
+    arguments: list[tuple[str, Any]] = []
+    options: list[tuple[str, Any]] = []
+    usage = ["wheelfarm", name]
+    for parameter in command.params:
+        if parameter.hidden:
+            continue
+        if isinstance(parameter, TyperArgument):
+            arguments.append((_argument_name(parameter), parameter))
+        elif isinstance(parameter, TyperOption):
+            options.append((_option_signature(parameter, context), parameter))
+    if options:
+        usage.append("[OPTIONS]")
+    usage += [_argument_usage(argument) for _, argument in arguments]
 
     yield f"## wheelfarm {name}\n"
     yield from _paragraphs(command.help or "")
     yield f"```\n{' '.join(usage)}\n```\n"
-    yield from _table("argument", [(_argument_name(one), one) for one in arguments])
-    yield from _table("option", [(_option_signature(one, context), one) for one in options])
+    yield from _table("argument", arguments)
+    yield from _table("option", options)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Give a help text as Markdown: one sentence a line, a blank line after each paragraph."""
+    """Iterate over a help text as Markdown: one sentence a line, a blank line after each paragraph."""
     for paragraph in _without_markup(text).split("\n\n"):
         one_line = " ".join(paragraph.split())
         yield "\n".join(_sentences(one_line)) + "\n"
@@ -92,6 +97,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 def _table(kind: str, rows: Sequence[tuple[str, TyperArgument | TyperOption]]) -> Iterator[str]:
     if not rows:
         return
+
     yield f"| {kind} | meaning | default |"
     yield "|---|---|---|"
     for signature, parameter in rows:
@@ -118,19 +124,25 @@ def _option_signature(option: TyperOption, context: Any) -> str:  # noqa: ANN401
     names = ", ".join(option.opts)
     if option.secondary_opts:
         names += " / " + ", ".join(option.secondary_opts)
-    return names if option.is_bool_flag else f"{names} {_value_name(option, context)}"
+    if option.is_bool_flag:
+        return names
+
+    return f"{names} {_value_name(option, context)}"
 
 
 def _value_name(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above
     """Return the placeholder of an option's value: its own, its choices, or one by its type."""
     if option.metavar:
         return str(option.metavar)
+
     kind = str(option.display_type(context)).strip("<>")
     if "|" in kind:
         return "{" + kind.replace("|", ",") + "}"
+
     for word, placeholder in (("path", "PATH"), ("int", "N"), ("float", "NUMBER")):
         if word in kind:
             return placeholder
+
     return "TEXT"
 
 
@@ -138,11 +150,16 @@ def _default(parameter: TyperArgument | TyperOption) -> str:
     """Return a parameter's default, and the environment variable that sets another."""
     if parameter.required:
         return "required"
-    value = getattr(parameter.default, "value", parameter.default)
-    is_worth_saying = value not in {None, False, "", ()}
-    parts = [f"`{value}`"] if is_worth_saying else []
+
+    parts: list[str] = []
+    value = getattr(
+        parameter.default, "value", parameter.default
+    )  # of an enum's member, what is typed
+    if value not in {None, False, "", ()}:
+        parts.append(f"`{value}`")
     if parameter.envvar:
         parts.append(f"from `{parameter.envvar}` where that is set")
+
     return "; ".join(parts)
 
 

@@ -12,14 +12,34 @@ import tarfile
 import tempfile
 import threading
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.config import catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from builder.engine.client import Engine
+
+_DOCUMENTED_NAME = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
+"""A name with the underscore of private API that the manual of CPython's C API describes nevertheless."""
+
+_STABLE_ABI = "Misc/stable_abi.toml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SourceTables:
+    """What only CPython's source says.
+
+    Attributes:
+        stable: the release since which a name is in the stable ABI, by name.
+        documented: names that look private and are documented.
+    """
+
+    stable: Mapping[str, str]
+    documented: set[str]
 
 
 def _write(path: Path, rows: Iterable[str]) -> None:
@@ -43,34 +63,61 @@ def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         ended = engine.run(task, log=Path(scratch) / "log", stop=threading.Event())
-    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
+
+    (content,) = ended.output.values()
+    answer: dict[str, Any] = json.loads(content)
     return answer
 
 
-_DOCUMENTED_NAME = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
-
-
-def _from_source(say: Callable[[str], None]) -> tuple[Mapping[str, str], set[str]]:
-    """Read in CPython's source since when names are in the stable ABI, and which that look private are documented."""
+def _read_source(say: Callable[[str], None]) -> _SourceTables:
+    """Read the tables that CPython's source has."""
     from builder.jobs.images import cpython
 
-    known = catalog.load()
-    release = known.releases[known.abis["cp314"].release]
+    table = catalog.load()
+    release = table.releases[table.abis["cp314"].release]
+    texts = _read_texts(cpython.fetch_source(release, say))
+
+    stable: dict[str, str] = {}
+    stable_abi = tomllib.loads(texts.pop(_STABLE_ABI))
+    for kind in ("function", "data"):
+        for name, row in stable_abi[kind].items():
+            stable[name] = row["added"]
+
+    documented: set[str] = set()
+    for text in texts.values():
+        documented.update(_DOCUMENTED_NAME.findall(text))
+
+    return _SourceTables(stable=stable, documented=documented)
+
+
+def _read_texts(sdist: Path) -> dict[str, str]:
+    """Return the table of the stable ABI and the pages of the C API's manual, by path in the source."""
     texts: dict[str, str] = {}
-    with tarfile.open(cpython.fetch_source(release, say)) as archive:
+    with tarfile.open(sdist) as archive:
         for member in archive:
             path = member.name.partition("/")[2]
-            if path == "Misc/stable_abi.toml" or (
-                path.startswith("Doc/c-api/") and path.endswith(".rst")
-            ):
+            is_manual = path.startswith("Doc/c-api/") and path.endswith(".rst")
+            if path == _STABLE_ABI or is_manual:
                 content = archive.extractfile(member)
-                assert content is not None
+                assert content is not None, "both are files"
                 texts[path] = content.read().decode()
-    table = tomllib.loads(texts.pop("Misc/stable_abi.toml"))
-    stable = {
-        name: row["added"] for kind in ("function", "data") for name, row in table[kind].items()
-    }
-    return stable, {name for text in texts.values() for name in _DOCUMENTED_NAME.findall(text)}
+
+    return texts
+
+
+def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
+    """Return the newest image of each base that there is one of."""
+    images: dict[str, str] = {}
+    for base in bases:
+        tag = engine.newest_image(f"wheelfarm/verify-{base}")
+        if tag is None:
+            print(
+                f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one"
+            )
+        else:
+            images[base] = tag
+
+    return images
 
 
 def main() -> None:
@@ -78,35 +125,37 @@ def main() -> None:
     from builder.engine import client as engines
 
     engine = engines.connect("interfaces")
-    known = catalog.load()
+    table = catalog.load()
     folder = catalog.images_dir() / "interfaces"
-    tags = {base: engine.newest_image(f"wheelfarm/verify-{base}") for base in known.bases}
-    for base in (base for base, tag in tags.items() if tag is None):
-        print(
-            f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one"
-        )
-    first = known.oldest(tuple(known.bases)).name
-    if tags[first] is None:
+
+    images = _find_images(engine, table.bases)
+    oldest_base = table.oldest(tuple(table.bases)).name
+    if oldest_base not in images:
         sys.exit(
-            f"interpreters are looked at in the image of {first}, which is not there: run `make wheels` once"
+            f"interpreters are looked at in the image of {oldest_base}, which is not there: run `make wheels` once"
         )
-    answers = {base: _query_image(engine, tag) for base, tag in tags.items() if tag is not None}
-    oldest = answers[first]
-    for abi in known.abis.values():
-        names = oldest["interpreters"][abi.directory]
-        _write(
-            folder / f"{abi.name}.txt",
-            (f"{name} inline" if inline else name for name, inline in names.items()),
-        )
+
+    answers = {base: _query_image(engine, tag) for base, tag in images.items()}
+    oldest = answers[oldest_base]
+    for abi in table.abis.values():
+        _write(folder / f"{abi.name}.txt", _interpreter_rows(oldest["interpreters"][abi.directory]))
     for base, answer in answers.items():
-        _write(
-            folder / f"{base}.txt",
-            (" ".join((name, *versions)) for name, versions in answer["libraries"].items()),
-        )
+        _write(folder / f"{base}.txt", _library_rows(answer["libraries"]))
     _write(folder / "c-library.txt", oldest["c_library"])
-    stable, documented = _from_source(print)
-    _write(folder / "stable-abi.txt", (f"{name} {since}" for name, since in stable.items()))
-    _write(folder / "documented.txt", documented)
+
+    source = _read_source(print)
+    _write(folder / "stable-abi.txt", [f"{name} {since}" for name, since in source.stable.items()])
+    _write(folder / "documented.txt", source.documented)
+
+
+def _interpreter_rows(names: Mapping[str, bool]) -> list[str]:
+    """Return a row for each name an interpreter exports; inline functions of its headers are marked."""
+    return [f"{name} inline" if is_inline else name for name, is_inline in names.items()]
+
+
+def _library_rows(libraries: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return a row for each library a base has, with the versions of symbols that it offers."""
+    return [" ".join((name, *versions)) for name, versions in libraries.items()]
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from packaging.version import Version
+
     from builder.index.manifest import Manifest
 
 FOLDER = "constraints"
 """Its folder under the wheelhouse."""
 
 Remarks = Mapping[str, Mapping[str, str]]
-"""What there is to say of a project on an ABI, by ABI and canonical name: why it is missing, or what it costs."""
+"""Why a project is missing on an ABI, or what it costs there, by ABI and canonical name."""
 
 
 def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: Path) -> None:
@@ -36,87 +38,101 @@ def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: P
 
 
 def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:
-    """Write the files that are there anew, for what the index was returned to; what is yanked says why."""
+    """Write the files again for what the index was rolled back to; the reasons are those of the yanked files."""
     abis = sorted(path.stem for path in (wheelhouse / FOLDER).glob("*.txt"))
-    remarks = {
-        abi: {
-            project: entry.yanked
-            for project, entries in quarantine.items()
-            for entry in entries
-            if accepts_wheel(entry.filename, abi)
-        }
-        for abi in abis
-    }
+    remarks = {abi: _collect_yanked(quarantine, abi) for abi in abis}
     write(served, abis, remarks, wheelhouse)
 
 
+def _collect_yanked(quarantine: Manifest, abi: str) -> dict[str, str]:
+    """Return why the files of projects are yanked for an ABI, by project."""
+    reasons: dict[str, str] = {}
+    for project, entries in quarantine.items():
+        for entry in entries:
+            if accepts_wheel(entry.filename, abi):
+                reasons[project] = entry.yanked
+
+    return reasons
+
+
 def render(served: Manifest, abis: Sequence[str], remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Give each ABI's file as (file name, text).
+    """Iterate over each ABI's file as (file name, text).
 
     Args:
         served: what the index holds.
         abis: interpreters.
         remarks: reasons, for the comments.
     """
-    pins = {abi: _pins(served, abi) for abi in abis}
+    pins = {abi: _collect_versions(served, abi) for abi in abis}
     for abi in abis:
         yield f"{abi}.txt", _render_abi(abi, pins, remarks.get(abi, {}))
 
 
-def _pins(served: Manifest, abi: str) -> dict[str, list[str]]:
+def _collect_versions(served: Manifest, abi: str) -> dict[str, list[str]]:
     """Return the versions that an ABI gets of each project, the newest last."""
     pins: dict[str, list[str]] = {}
     for project, entries in served.items():
-        versions = {
-            parse_wheel_filename(entry.filename)[1]
-            for entry in entries
-            if accepts_wheel(entry.filename, abi)
-        }
+        versions: set[Version] = set()
+        for entry in entries:
+            if accepts_wheel(entry.filename, abi):
+                versions.add(parse_wheel_filename(entry.filename)[1])
         if versions:
             pins[project] = [str(version) for version in sorted(versions)]
+
     return pins
 
 
 def _render_abi(
-    abi: str, pins: Mapping[str, Mapping[str, list[str]]], remarks: Mapping[str, str]
+    abi: str,
+    pins: Mapping[str, Mapping[str, list[str]]],
+    remarks: Mapping[str, str],
 ) -> str:
-    own = pins[abi]
+    own_pins = pins[abi]
     lines = [
         f"# What was verified on {abi}, and nothing else: pip install --constraint {abi}.txt ..."
     ]
-    lines += [
-        _render_pin(project, versions, remarks.get(project, ""))
-        for project, versions in sorted(own.items())
-    ]
-    elsewhere: dict[str, list[str]] = {}
-    for other in pins:
-        for project in sorted(pins[other].keys() - own.keys()):
-            elsewhere.setdefault(project, []).append(other)
-    by_abis: dict[str, list[str]] = {}
-    for project, others in elsewhere.items():
-        by_abis.setdefault(" or ".join(others), []).append(project)
-    for at, projects in sorted(by_abis.items()):
-        lines += ["", f"# Must stay on {at}:"]
-        lines += [
-            _render_missing(project, remarks.get(project, f"there is no wheel for {abi}"))
-            for project in projects
-        ]
-    nowhere = sorted(remarks.keys() - own.keys() - elsewhere.keys())
-    if nowhere:
-        lines += [
-            "",
-            "# Not served at all:",
-            *(_render_missing(project, remarks[project]) for project in nowhere),
-        ]
+    for project, versions in sorted(own_pins.items()):
+        lines.append(_render_pin(project, versions, remarks.get(project, "")))
+
+    other_abis = _find_other_abis(abi, pins)
+    projects_by_abis: dict[str, list[str]] = {}
+    for project, others in other_abis.items():
+        projects_by_abis.setdefault(" or ".join(others), []).append(project)
+    for abis, projects in sorted(projects_by_abis.items()):
+        lines += ["", f"# Must stay on {abis}:"]
+        for project in projects:
+            reason = remarks.get(project, f"there is no wheel for {abi}")
+            lines.append(_render_missing(project, reason))
+
+    not_served = sorted(remarks.keys() - own_pins.keys() - other_abis.keys())
+    if not_served:
+        lines += ["", "# Not served at all:"]
+        for project in not_served:
+            lines.append(_render_missing(project, remarks[project]))
+
     return "\n".join(lines) + "\n"
 
 
+def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    """Return the ABIs that get a project which one ABI does not get, by project."""
+    other_abis: dict[str, list[str]] = {}
+    for other, projects in pins.items():
+        for project in sorted(projects.keys() - pins[abi].keys()):
+            other_abis.setdefault(project, []).append(other)
+
+    return other_abis
+
+
 def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
-    if (
-        len(versions) > 1
-    ):  # pure wheels that several packages need: each of these was installed with one of them
-        return f"{project}>={versions[0]},<={versions[-1]}  # served are {', '.join(versions)}"
-    return f"{project}=={versions[0]}" + (f"  # {_escape_line(remark)}" if remark else "")
+    if len(versions) > 1:
+        # Pure wheels that several packages need: each of these was installed with one of them.
+        oldest, newest = versions[0], versions[-1]
+        return f"{project}>={oldest},<={newest}  # served are {', '.join(versions)}"
+
+    pin = f"{project}=={versions[0]}"
+    if remark:
+        pin += f"  # {_escape_line(remark)}"
+    return pin
 
 
 def _render_missing(project: str, why: str) -> str:

@@ -38,8 +38,8 @@ class Entry:
     Attributes:
         requires_python: as the metadata has it (PEP 503); empty for any.
         metadata: sha256 of its METADATA, which the store has (PEP 658); empty where it is not served.
-        size_bytes: PEP 700; 0 where it is not told.
-        uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not told.
+        size_bytes: PEP 700; 0 where it is not known.
+        uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not known.
         yanked: why nobody should install it (PEP 592); empty where anybody may.
         folder: of its project's, where it lies; empty for the project's folder itself. See `builder/index/publish.py`.
     """
@@ -71,6 +71,8 @@ _FIELDS = (
     "uploaded_at",
     "yanked",
 )
+"""What a snapshot keeps of an entry, in the order of its rows: what was written once is read by position."""
+
 _row = attrgetter(*_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -81,6 +83,7 @@ def make_manifest(entries: Iterable[Entry]) -> Manifest:
     for entry in entries:
         project = str(parse_wheel_filename(entry.filename)[0])
         projects.setdefault(project, {}).setdefault(entry.filename, entry)
+
     return {name: tuple(sorted(projects[name].values())) for name in sorted(projects)}
 
 
@@ -90,16 +93,22 @@ def render_listing(entries: Iterable[Entry]) -> str:
 
 
 def parse_listing(text: str) -> tuple[Entry, ...]:
-    """Return the files that `listing` wrote down."""
-    return tuple(Entry(**dict(zip(_FIELDS, row, strict=True))) for row in json.loads(text))
+    """Return the files of a text that `render_listing` made."""
+    entries: list[Entry] = []
+    for row in json.loads(text):
+        fields = dict(zip(_FIELDS, row, strict=True))
+        entries.append(Entry(**fields))
+
+    return tuple(entries)
 
 
 def project_digests(content: Manifest) -> dict[str, str]:
     """Return a hash of every project's files; equal hashes mean equal files."""
-    return {
-        project: digest_text("\n".join(map(_encode_entry, entries)))
-        for project, entries in content.items()
-    }
+    digests: dict[str, str] = {}
+    for project, entries in content.items():
+        digests[project] = digest_text("\n".join(map(_encode_entry, entries)))
+
+    return digests
 
 
 def _encode_entry(entry: Entry) -> str:

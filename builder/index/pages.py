@@ -20,7 +20,7 @@ PAGES = ("index.html", "index.json")
 
 
 def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[tuple[str, str]]:
-    """Give every page as (path relative to the wheelhouse, text), the root page last."""
+    """Iterate over every page as (path relative to the wheelhouse, text), the root page last."""
     for project, entries in content.items():
         for name, text in project_pages(project, entries):
             yield f"{channel}/{project}/{name}", text
@@ -29,21 +29,23 @@ def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[t
 
 
 def project_pages(project: str, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Give a project's pages as (file name, text)."""
-    yield "index.html", _html(f"Links for {project}", (_link(entry) for entry in entries))
+    """Iterate over a project's pages as (file name, text)."""
+    links = [_link(entry) for entry in entries]
+    yield "index.html", _html(f"Links for {project}", links)
     yield "index.json", _json(project, entries)
 
 
 def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Give the root pages as (file name, text)."""
+    """Iterate over the root pages as (file name, text)."""
     names = list(projects)
-    yield "index.html", _html("Simple index", (f'<a href="{name}/">{name}</a>' for name in names))
-    yield (
-        "index.json",
-        json.dumps(
-            {"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in names]}
-        ),
-    )
+    links = [f'<a href="{name}/">{name}</a>' for name in names]
+    answer = {
+        "meta": {"api-version": "1.1"},
+        "projects": [{"name": name} for name in names],
+    }
+
+    yield "index.html", _html("Simple index", links)
+    yield "index.json", json.dumps(answer)
 
 
 def _html(title: str, links: Iterable[str]) -> str:
@@ -54,46 +56,48 @@ def _html(title: str, links: Iterable[str]) -> str:
 
 
 def _link(entry: Entry) -> str:
-    name, path = html.escape(entry.filename), html.escape(entry.path)
     attributes = {"data-requires-python": entry.requires_python, "data-yanked": entry.yanked}
     if entry.metadata:
         # PEP 714 renamed it; clients older than that read the second name.
-        attributes |= dict.fromkeys(
-            ("data-core-metadata", "data-dist-info-metadata"), f"sha256={entry.metadata}"
-        )
-    written = "".join(
-        f' {key}="{html.escape(value)}"' for key, value in attributes.items() if value
-    )
-    return f'<a href="{path}#sha256={entry.sha256}"{written}>{name}</a>'
+        attributes["data-core-metadata"] = f"sha256={entry.metadata}"
+        attributes["data-dist-info-metadata"] = f"sha256={entry.metadata}"
+
+    target = f"{html.escape(entry.path)}#sha256={entry.sha256}"
+    text = f'<a href="{target}"'
+    for key, value in attributes.items():
+        if value:
+            text += f' {key}="{html.escape(value)}"'
+
+    return f"{text}>{html.escape(entry.filename)}</a>"
 
 
 def _json(project: str, entries: Sequence[Entry]) -> str:
     # PEP 700 asks for every file's size, so an index that does not know them speaks the version before it.
-    sized = all(entry.size_bytes for entry in entries)
-    versions = sorted({parse_wheel_filename(entry.filename)[1] for entry in entries})
-    answer = {
-        "meta": {"api-version": "1.1" if sized else "1.0"},
+    has_sizes = all(entry.size_bytes for entry in entries)
+    answer: dict[str, Any] = {
+        "meta": {"api-version": "1.1" if has_sizes else "1.0"},
         "name": project,
-        **({"versions": [str(version) for version in versions]} if sized else {}),
-        "files": [_file(entry) for entry in entries],
     }
+    if has_sizes:
+        versions = {parse_wheel_filename(entry.filename)[1] for entry in entries}
+        answer["versions"] = [str(version) for version in sorted(versions)]
+    answer["files"] = [_file(entry) for entry in entries]
+
     return json.dumps(answer)
 
 
 def _file(entry: Entry) -> dict[str, Any]:
-    hashes = {"sha256": entry.metadata}
-    fields = {
-        "requires-python": entry.requires_python,
-        "core-metadata": entry.metadata and hashes,
-        "dist-info-metadata": entry.metadata and hashes,
-        "size": entry.size_bytes,
-        "upload-time": entry.uploaded_at,
-        "yanked": entry.yanked,
-    }
-    told = {key: value for key, value in fields.items() if value}
+    optional: dict[str, Any] = {"requires-python": entry.requires_python}
+    if entry.metadata:
+        optional["core-metadata"] = {"sha256": entry.metadata}
+        optional["dist-info-metadata"] = {"sha256": entry.metadata}
+    optional["size"] = entry.size_bytes
+    optional["upload-time"] = entry.uploaded_at
+    optional["yanked"] = entry.yanked
+
     return {
         "filename": entry.filename,
         "url": entry.path,
         "hashes": {"sha256": entry.sha256},
-        **told,
+        **{key: value for key, value in optional.items() if value},
     }

@@ -11,7 +11,7 @@ from builder.sources import Source
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from builder.judge.package import JudgedPackage, Judgement
 
@@ -29,9 +29,14 @@ def is_admitted(judgement: Judgement, publish: Iterable[str]) -> bool:
     """
     if judgement.verdict.value in publish:
         return True
-    forced = [finding for finding in judgement.findings if finding.verdict is not None]
-    missing_bases = bool(forced) and all(finding.code == BASE_MISSING for finding in forced)
-    return judgement.verdict is Verdict.UNDETERMINED and missing_bases and bool(judgement.loaded_on)
+
+    deciding = [finding for finding in judgement.findings if finding.verdict is not None]
+    only_bases_are_missing = bool(deciding) and all(
+        finding.code == BASE_MISSING for finding in deciding
+    )
+    is_undetermined = judgement.verdict is Verdict.UNDETERMINED
+    was_imported = bool(judgement.loaded_on)
+    return is_undetermined and only_bases_are_missing and was_imported
 
 
 def assign_channels(
@@ -50,41 +55,50 @@ def assign_channels(
         for judgement in package.abis.values():
             for wheel in judgement.wheels:
                 reason = _refusal_reason(package, wheel.filename, allowed)
-                target = quarantined if reason else served
-                target.append(
-                    ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=reason)
-                )
-        served.extend(_pure_wheels(package, allowed))
+                file = ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=reason)
+                if reason:
+                    quarantined.append(file)
+                else:
+                    served.append(file)
+        served += _find_pure_wheels(package, allowed)
+
     return served, quarantined
 
 
 def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]]:
     """Return what an installer should know, by ABI and package: every verdict that is not plainly good, and why."""
-    found: dict[str, dict[str, str]] = {}
+    remarks: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
-            if judgement.verdict not in _GOOD_VERDICTS:
-                remark = f"{judgement.verdict.value}: {judgement.reason}"
-                found.setdefault(judgement.abi, {})[package.name] = remark
-    return found
+            if judgement.verdict in _GOOD_VERDICTS:
+                continue
+            remark = f"{judgement.verdict.value}: {judgement.reason}"
+            remarks.setdefault(judgement.abi, {})[package.name] = remark
+
+    return remarks
 
 
 def _refusal_reason(package: JudgedPackage, filename: str, allowed: frozenset[str]) -> str:
     """Return why a wheel is not served: it must be admitted for every ABI that would install it."""
-    refused = [
-        judgement
-        for judgement in package.abis.values()
-        if accepts_wheel(filename, judgement.abi) and not is_admitted(judgement, allowed)
-    ]
-    return "; ".join(f"{one.verdict.value} on {one.abi}: {one.reason}" for one in refused)
+    reasons: list[str] = []
+    for judgement in package.abis.values():
+        would_install = accepts_wheel(filename, judgement.abi)
+        if would_install and not is_admitted(judgement, allowed):
+            verdict = judgement.verdict.value
+            reasons.append(f"{verdict} on {judgement.abi}: {judgement.reason}")
+
+    return "; ".join(reasons)
 
 
-def _pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> Iterator[ServedFile]:
-    """Give the pure wheels that an admitted package needs."""
-    if not isinstance(package.source, Source) or not any(
-        is_admitted(one, allowed) for one in package.abis.values()
-    ):
-        return
-    only = package.source.only_pure
-    for pure in (*package.source.pure, *((only,) if only else ())):
-        yield ServedFile(filename=pure.filename, sha256=pure.sha256)
+def _find_pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> list[ServedFile]:
+    """Return the pure wheels that an admitted package needs."""
+    source = package.source
+    if not isinstance(source, Source):
+        return []
+    if not any(is_admitted(judgement, allowed) for judgement in package.abis.values()):
+        return []
+
+    wheels = list(source.pure)
+    if source.only_pure is not None:
+        wheels.append(source.only_pure)
+    return [ServedFile(filename=wheel.filename, sha256=wheel.sha256) for wheel in wheels]

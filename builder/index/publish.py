@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _STATE = ".published"
+
 _FOLDER_DIGITS = 16
+"""Of a sha256, for a folder's name: 64 bits tell the few builds of one file name apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,70 +61,95 @@ def publish(
         quarantine: what `quarantine/simple/` holds.
         thorough: look at every page and file, not only at those of projects that changed.
     """
-    given = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
-    listed = {channel: project_digests(manifest) for channel, manifest in given.items()}
+    manifests = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
+    digests = {channel: project_digests(manifest) for channel, manifest in manifests.items()}
+
     # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
-    changed = {
-        channel: _publish_channel(
-            given[channel], listed[channel], channel, store, thorough=thorough
+    changed: dict[str, tuple[str, ...]] = {}
+    for channel in (SERVED_CHANNEL, QUARANTINE_CHANNEL):
+        changed[channel] = _publish_channel(
+            manifests[channel], digests[channel], channel, store, thorough=thorough
         )
-        for channel in (SERVED_CHANNEL, QUARANTINE_CHANNEL)
-    }
 
-    def text_of(channel: str, project: str) -> str:
-        return render_listing(given[channel][project])
+    def render_project(channel: str, project: str) -> str:
+        return render_listing(manifests[channel][project])
 
-    return Publication(snapshot=store.add_snapshot(listed, text_of), changed_projects=changed)
+    snapshot = store.publications.add_snapshot(digests, render_project)
+    return Publication(snapshot=snapshot, changed_projects=changed)
 
 
 def _publish_channel(
     content: Manifest, wanted: Mapping[str, str], channel: str, store: Store, *, thorough: bool
 ) -> tuple[str, ...]:
+    """Publish one channel, and return the projects that changed or are gone.
+
+    Args:
+        content: the files of each project.
+        wanted: the digest of each project's files.
+        channel: its folder under the wheelhouse.
+        store: has every file.
+        thorough: look at every page and file, not only at those of projects that changed.
+    """
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
-    known = {} if thorough else _read_state(root)
-    changed = tuple(project for project, digest in wanted.items() if known.get(project) != digest)
-    if known == wanted and known:
+    published = {} if thorough else _read_state(root)
+    if published and published == wanted:
         return ()
+
+    changed = [project for project, digest in wanted.items() if published.get(project) != digest]
     (root / _STATE).unlink(missing_ok=True)
-    if not known:
-        for path in root.glob(".*"):  # what a killed farm was about to rename
-            path.unlink()
+    if not published:
+        _remove_drafts(root)
+
     placed = _assign_folders({project: content[project] for project in changed}, channel, store)
     for project in changed:
         _write_project(root / project, project, placed[project], store)
-    if wanted.keys() != known.keys() or not known:  # an empty channel has its pages too
+
+    # An empty channel has its root pages too.
+    if not published or wanted.keys() != published.keys():
         for name, text in root_pages(content):
             replace_text(root / name, text)
-    gone = (
-        known.keys() - wanted.keys()
-        if known
-        else {path.name for path in root.iterdir() if path.is_dir()} - set(wanted)
-    )
-    for project in sorted(gone):
+
+    present = published.keys() if published else _list_folders(root)
+    gone = sorted(present - wanted.keys())
+    for project in gone:
         _remove_folder(root / project)
-    with atomic_write(root / _STATE) as aside:
-        aside.write_text(json.dumps(wanted))
-    return (*changed, *sorted(gone))
+
+    with atomic_write(root / _STATE) as draft:
+        draft.write_text(json.dumps(wanted))
+    return (*changed, *gone)
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove what a killed farm was about to rename."""
+    for path in folder.glob(".*"):
+        path.unlink()
+
+
+def _list_folders(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if path.is_dir()}
 
 
 def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
-    """Give every file its folder: none where its path has had no other content yet."""
-    paths = {
-        f"{channel}/{project}/{entry.filename}": entry.sha256
-        for project, files in content.items()
-        for entry in files
-    }
-    first = store.claim_paths(paths)
-    return {
-        project: tuple(
-            entry
-            if first[f"{channel}/{project}/{entry.filename}"] == entry.sha256
-            else replace(entry, folder=entry.sha256[:_FOLDER_DIGITS])
-            for entry in files
-        )
-        for project, files in content.items()
-    }
+    """Assign a folder to every file: none where its path has had no other content yet."""
+    sha256_by_path: dict[str, str] = {}
+    for project, files in content.items():
+        for entry in files:
+            sha256_by_path[f"{channel}/{project}/{entry.filename}"] = entry.sha256
+    first_sha256 = store.publications.claim_paths(sha256_by_path)
+
+    placed: dict[str, tuple[Entry, ...]] = {}
+    for project, files in content.items():
+        entries: list[Entry] = []
+        for entry in files:
+            path = f"{channel}/{project}/{entry.filename}"
+            if first_sha256[path] == entry.sha256:
+                entries.append(entry)
+            else:
+                entries.append(replace(entry, folder=entry.sha256[:_FOLDER_DIGITS]))
+        placed[project] = tuple(entries)
+
+    return placed
 
 
 def _read_state(root: Path) -> dict[str, str]:
@@ -131,30 +158,40 @@ def _read_state(root: Path) -> dict[str, str]:
         state = json.loads((root / _STATE).read_text())
     except (OSError, ValueError):
         return {}
+
     return state if isinstance(state, dict) else {}
 
 
 def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
     folder.mkdir(exist_ok=True)
+    wanted: set[str] = set()
     for entry in entries:
         _link_or_copy(store.file(entry.sha256), folder / entry.path)
+        wanted.add(entry.path)
         if entry.metadata:
-            _link_or_copy(store.file(entry.metadata), folder / f"{entry.path}.metadata")
+            metadata_path = f"{entry.path}.metadata"
+            _link_or_copy(store.file(entry.metadata), folder / metadata_path)
+            wanted.add(metadata_path)
+
     for name, text in project_pages(project, entries):
         replace_text(folder / name, text)
-    named = {entry.path for entry in entries}
-    named |= {f"{entry.path}.metadata" for entry in entries if entry.metadata}
-    folders = {entry.folder for entry in entries}
+
+    # Files go after the page that named them.
+    subfolders = {entry.folder for entry in entries}
     for path in folder.iterdir():
-        if path.is_dir():
-            _prune(path, named) if path.name in folders else shutil.rmtree(path)
-        elif path.name not in named and path.name not in PAGES:
+        is_page = path.name in PAGES
+        if path.is_dir() and path.name in subfolders:
+            _prune(path, wanted)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in wanted and not is_page:
             path.unlink()
 
 
-def _prune(folder: Path, named: set[str]) -> None:
+def _prune(folder: Path, wanted: set[str]) -> None:
+    """Remove the files of a folder that its project does not want."""
     for path in folder.iterdir():
-        if f"{folder.name}/{path.name}" not in named:
+        if f"{folder.name}/{path.name}" not in wanted:
             path.unlink()
 
 
@@ -168,15 +205,16 @@ def _link_or_copy(source: Path, target: Path) -> None:
     """Put a file of the store into the index: the same bytes on disk where the file system can."""
     if target.exists() and target.samefile(source):
         return
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(
-        f".{target.name}"
-    )  # no wheel's name begins so; what an interruption left is cleared away
-    aside.unlink(missing_ok=True)
+    # No wheel's name begins with a dot, so what an interruption left is known, and cleared away.
+    link = target.with_name(f".{target.name}")
+    link.unlink(missing_ok=True)
     try:
-        os.link(source, aside)
+        os.link(source, link)
     except OSError:
-        with atomic_write(target) as copy:
-            shutil.copyfile(source, copy)
+        with atomic_write(target) as draft:
+            shutil.copyfile(source, draft)
         return
-    aside.replace(target)
+
+    link.replace(target)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HTML = "text/html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
+
 _LATEST = {
     "application/vnd.pypi.simple.latest+json": JSON_V1,
     "application/vnd.pypi.simple.latest+html": HTML_V1,
@@ -36,13 +37,15 @@ _CONTENT_TYPES = (HTML, HTML_V1, JSON_V1)
 
 _CHANNELS = (SERVED_CHANNEL, QUARANTINE_CHANNEL)
 _FOLDERS = ("report", "logs", CONSTRAINTS)
-_TYPES = {
+
+_MEDIA_TYPES = {
     ".whl": "application/zip",
     ".metadata": "text/plain",
     ".log": "text/plain",
     ".sarif": "application/sarif+json",
     ".md": "text/markdown",
 }
+"""Of files that `mimetypes` does not know on every system."""
 
 
 def make_application(wheelhouse: Path) -> Starlette:
@@ -61,14 +64,13 @@ def make_application(wheelhouse: Path) -> Starlette:
     async def start(_: Request) -> Response:
         return RedirectResponse("report/index.html")
 
-    pages = [
-        Route(f"/{channel}/{project}", page, methods=["GET"])
-        for channel in _CHANNELS
-        for project in ("", "{project:str}/")
-    ]
-    return Starlette(
-        routes=[Route("/", start), *pages, Route("/{path:path}", file, methods=["GET"])]
-    )
+    routes = [Route("/", start)]
+    for channel in _CHANNELS:
+        routes.append(Route(f"/{channel}/", page, methods=["GET"]))
+        routes.append(Route(f"/{channel}/{{project:str}}/", page, methods=["GET"]))
+    routes.append(Route("/{path:path}", file, methods=["GET"]))
+
+    return Starlette(routes=routes)
 
 
 def serve(wheelhouse: Path, host: str, port: int) -> None:
@@ -81,76 +83,100 @@ def serve(wheelhouse: Path, host: str, port: int) -> None:
     """
     import uvicorn
 
-    uvicorn.run(
-        make_application(wheelhouse), host=host, port=port, log_level="info", server_header=False
-    )
+    application = make_application(wheelhouse)
+    uvicorn.run(application, host=host, port=port, log_level="info", server_header=False)
 
 
 def negotiate_content_type(accept: str) -> str | None:
     """Return the content type of a page to answer with, or None where a client takes none that there is (PEP 691)."""
-    wanted = [_parse_preference(part) for part in accept.split(",") if part.strip()] or [
-        ("*/*", 1.0)
-    ]
-    scored = [
-        (max((quality for kind, quality in wanted if _accepts(kind, offer)), default=0.0), offer)
-        for offer in _CONTENT_TYPES
-    ]
-    best = max(scored, key=lambda pair: pair[0])
-    return best[1] if best[0] > 0 else None
+    preferences = [_parse_preference(part) for part in accept.split(",") if part.strip()]
+    if not preferences:
+        preferences = [("*/*", 1.0)]
+
+    best_type: str | None = None
+    best_quality = 0.0
+    for content_type in _CONTENT_TYPES:
+        for accepted_type, quality in preferences:
+            if quality > best_quality and _accepts(accepted_type, content_type):
+                best_type = content_type
+                best_quality = quality
+
+    return best_type
 
 
 def _parse_preference(part: str) -> tuple[str, float]:
-    kind, *parameters = (item.strip().lower() for item in part.split(";"))
-    quality = next((item[2:] for item in parameters if item.startswith("q=")), "1")
+    """Return (content type, quality) of a part of an Accept header; quality 0 where it cannot be read."""
+    content_type, *parameters = (item.strip().lower() for item in part.split(";"))
+    quality = "1"
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            quality = parameter.removeprefix("q=")
+            break
+
     try:
-        return _LATEST.get(kind, kind), float(quality)
+        return _LATEST.get(content_type, content_type), float(quality)
     except ValueError:
-        return kind, 0.0
+        return content_type, 0.0
 
 
-def _accepts(kind: str, offer: str) -> bool:
-    return kind in {offer, "*/*", f"{offer.partition('/')[0]}/*"}
+def _accepts(accepted_type: str, content_type: str) -> bool:
+    major_type = content_type.partition("/")[0]
+    return accepted_type in {content_type, "*/*", f"{major_type}/*"}
 
 
 async def _serve_page(request: Request, files: StaticFiles) -> Response:
-    kind = negotiate_content_type(request.headers.get("accept", ""))
-    if kind is None:
-        return PlainTextResponse(
-            f"This page is to be had as {', '.join(_CONTENT_TYPES)}.\n", status_code=406
-        )
-    name = "index.json" if kind == JSON_V1 else "index.html"
+    content_type = negotiate_content_type(request.headers.get("accept", ""))
+    if content_type is None:
+        text = f"This page is to be had as {', '.join(_CONTENT_TYPES)}.\n"
+        return PlainTextResponse(text, status_code=406)
+
+    is_json = content_type == JSON_V1
+    name = "index.json" if is_json else "index.html"
     response = await _serve_file(request, files, f"{request.url.path.lstrip('/')}{name}")
-    response.headers["Content-Type"] = kind if kind == JSON_V1 else f"{kind}; charset=utf-8"
+    response.headers["Content-Type"] = content_type if is_json else f"{content_type}; charset=utf-8"
     response.headers["Vary"] = "Accept"
     return response
 
 
 def _is_public(path: str) -> bool:
     """Return whether a path is of the index, the constraints, the report, the logs, or verdicts.json."""
-    parts = path.split("/")
-    if any(part.startswith(".") for part in parts):
+    is_hidden = any(part.startswith(".") for part in path.split("/"))
+    if is_hidden:
         return False
-    inside = any(path.startswith(f"{folder}/") for folder in (*_CHANNELS, *_FOLDERS))
-    return inside or path == "verdicts.json"
+
+    folders = (*_CHANNELS, *_FOLDERS)
+    is_inside = any(path.startswith(f"{folder}/") for folder in folders)
+    return is_inside or path == "verdicts.json"
 
 
 async def _serve_file(request: Request, files: StaticFiles, path: str) -> Response:
-    full, stat = files.lookup_path(path) if "\0" not in path else ("", None)
+    if "\0" in path:  # no system call takes such a path
+        raise HTTPException(404)
+    full_path, stat = files.lookup_path(path)
     if stat is None:
         raise HTTPException(404)
     if S_ISDIR(stat.st_mode) and not path.endswith("/"):
         return RedirectResponse(f"{request.url.path}/")
     if not S_ISREG(stat.st_mode):
         raise HTTPException(404)
-    kind = (
-        _TYPES.get(PurePath(path).suffix)
-        or mimetypes.guess_type(path)[0]
-        or "application/octet-stream"
-    )
+
     response = FileResponse(
-        full, media_type=kind, stat_result=stat, headers={"Cache-Control": "no-cache"}
+        full_path,
+        media_type=_guess_media_type(path),
+        stat_result=stat,
+        headers={"Cache-Control": "no-cache"},
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     if files.is_not_modified(response.headers, request.headers):
         return NotModifiedResponse(response.headers)
+
     return response
+
+
+def _guess_media_type(path: str) -> str:
+    suffix = PurePath(path).suffix
+    if suffix in _MEDIA_TYPES:
+        return _MEDIA_TYPES[suffix]
+
+    guessed, _ = mimetypes.guess_type(path)
+    return guessed or "application/octet-stream"

@@ -11,7 +11,9 @@ from builder.index.manifest import QUARANTINE_CHANNEL, SERVED_CHANNEL, parse_lis
 from builder.index.publish import publish
 
 if TYPE_CHECKING:
-    from builder.index.manifest import Manifest
+    from collections.abc import Iterable, Sequence
+
+    from builder.index.manifest import Entry, Manifest
     from builder.index.publish import Publication
     from builder.store.store import Store
 
@@ -33,55 +35,85 @@ class Snapshot:
 
 def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
     """Return every snapshot that is kept, the newest publication first."""
-    rows = store.snapshots()
-    return tuple(
-        Snapshot(id=identity, published_at=at, projects=projects, is_current=place == 0)
-        for place, (identity, at, projects) in enumerate(rows)
-    )
+    snapshots: list[Snapshot] = []
+    for position, (snapshot_id, published_at, projects) in enumerate(
+        store.publications.snapshots()
+    ):
+        snapshot = Snapshot(
+            id=snapshot_id,
+            published_at=published_at,
+            projects=projects,
+            is_current=position == 0,
+        )
+        snapshots.append(snapshot)
+
+    return tuple(snapshots)
 
 
 def current_manifests(store: Store) -> dict[str, Manifest]:
     """Return what the channels hold now; both are empty where nothing was published yet."""
-    kept = store.snapshots()
-    if not kept:
+    snapshots = list_snapshots(store)
+    if not snapshots:
         return {SERVED_CHANNEL: {}, QUARANTINE_CHANNEL: {}}
-    return {
-        channel: _load_manifest(store, tree) for channel, tree in store.snapshot(kept[0][0]).items()
-    }
+
+    return _load_channels(store, snapshots[0])
 
 
-def rollback(store: Store, wanted: str = "") -> Publication:
+def rollback(store: Store, prefix: str = "") -> Publication:
     """Publish a snapshot again.
 
     Args:
         store: the wheelhouse; the caller holds its lock.
-        wanted: the snapshot's id or the beginning of it; empty for the one before the current one.
+        prefix: the snapshot's id or the beginning of it; empty for the one before the current one.
 
     Raises:
         UnknownSnapshotError: there is no such snapshot, or its files are no longer there.
     """
-    kept = list_snapshots(store)
-    fitting = [one for one in kept if one.id.startswith(wanted)] if wanted else list(kept[1:2])
-    if not fitting or (wanted and len(fitting) > 1):
-        raise UnknownSnapshotError(wanted, tuple(one.id for one in kept))
-    channels = {
-        channel: _load_manifest(store, tree)
-        for channel, tree in store.snapshot(fitting[0].id).items()
-    }
-    served, quarantine = channels[SERVED_CHANNEL], channels[QUARANTINE_CHANNEL]
-    for entries in (*served.values(), *quarantine.values()):
-        for entry in entries:
-            if not store.has_files(
-                {"": entry.sha256, **({"metadata": entry.metadata} if entry.metadata else {})}
-            ):
-                raise UnknownSnapshotError(
-                    fitting[0].id, tuple(one.id for one in kept), lost=entry.filename
-                )
+    snapshots = list_snapshots(store)
+    snapshot = _select_snapshot(snapshots, prefix)
+    channels = _load_channels(store, snapshot)
+    served = channels[SERVED_CHANNEL]
+    quarantine = channels[QUARANTINE_CHANNEL]
+
+    lost = _find_lost_file(store, (*served.values(), *quarantine.values()))
+    if lost:
+        known_ids = tuple(known.id for known in snapshots)
+        raise UnknownSnapshotError(snapshot.id, known_ids, lost=lost)
+
     published = publish(served, store, quarantine, thorough=True)
     constraints.rewrite(served, quarantine, store.wheelhouse)
     return published
 
 
+def _select_snapshot(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot:
+    if prefix:
+        matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
+    else:
+        matching = list(snapshots[1:2])
+    if len(matching) != 1:
+        raise UnknownSnapshotError(prefix, tuple(snapshot.id for snapshot in snapshots))
+
+    return matching[0]
+
+
+def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
+    """Return the name of a file whose content the store no longer has; empty where it has all."""
+    for entries in projects:
+        for entry in entries:
+            files = {"": entry.sha256}
+            if entry.metadata:
+                files["metadata"] = entry.metadata
+            if not store.has_files(files):
+                return entry.filename
+
+    return ""
+
+
+def _load_channels(store: Store, snapshot: Snapshot) -> dict[str, Manifest]:
+    trees = store.publications.snapshot(snapshot.id)
+    return {channel: _load_manifest(store, tree) for channel, tree in trees.items()}
+
+
 def _load_manifest(store: Store, tree: dict[str, str]) -> Manifest:
-    texts = store.listings(tree.values())
+    texts = store.publications.listings(tree.values())
     return {project: parse_listing(texts[digest]) for project, digest in tree.items()}

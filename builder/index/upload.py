@@ -38,10 +38,21 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 7
 """How often a file is sent before the target counts as silent."""
+
 _FIRST_PAUSE_S = 0.5
+"""Before the second try; each pause is twice the last, so all of them give a target half a minute to come back."""
+
 _RETRY_STATUSES = frozenset({408, 425, 429})
+"""Of a target that is busy: request timeout, too early, too many requests. Any 5xx is tried again too."""
+
 _DENIED_STATUSES = frozenset({401, 403})
+
 _NO_UPLOAD_STATUSES = frozenset({404, 405, 410})
+"""Not found, method not allowed, gone: what an address answers that serves an index and takes no files."""
+
+_MAX_REASON_CHARS = 200
+"""Of a target's reason phrase, which stands in one line of a table."""
+
 _REMEDY = "set TWINE_USERNAME and TWINE_PASSWORD, or write them into ~/.pypirc"
 
 
@@ -72,8 +83,11 @@ class UploadResult:
     def record(self) -> dict[str, str]:
         """Return the fields as JSON data."""
         return {
-            "filename": self.filename, "sha256": self.sha256, "outcome": self.outcome.value, "detail": self.detail,
-        }  # fmt: skip
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+        }
 
 
 class Target:
@@ -105,16 +119,20 @@ class Target:
 
     def _connection(self) -> Repository:
         if self._repository is None:
-            try:
-                self._repository = self._settings.create_repository()
-            except NonInteractive:  # an index on one's own network may ask for none
-                self._repository = Repository(self.url, None, None, disable_progress_bar=True)
-                self._repository.set_certificate_authority(self._settings.cacert)
-            except TwineException as error:
-                raise TargetError(
-                    self.url, f"no credentials could be had ({error})", remedy=_REMEDY
-                ) from None
+            self._repository = self._connect()
         return self._repository
+
+    def _connect(self) -> Repository:
+        try:
+            return self._settings.create_repository()
+        except NonInteractive:
+            # There are no credentials and nobody to ask: an index on one's own network may want none.
+            repository = Repository(self.url, None, None, disable_progress_bar=True)
+            repository.set_certificate_authority(self._settings.cacert)
+            return repository
+        except TwineException as error:
+            reason = f"no credentials could be had ({error})"
+            raise TargetError(self.url, reason, remedy=_REMEDY) from None
 
 
 def find_target(name: str) -> Target:
@@ -124,30 +142,36 @@ def find_target(name: str) -> Target:
         TargetError: there is no such repository, or the URL is none.
     """
     parser = argparse.ArgumentParser()
-    Settings.register_argparse_arguments(parser)
-    given = parser.parse_args(
-        ["--non-interactive", "--disable-progress-bar"]
-    )  # with twine's variables
-    given.repository_url, given.repository = (name, "") if "://" in name else (None, name)
+    Settings.register_argparse_arguments(
+        parser
+    )  # the defaults come from twine's environment variables
+    options = parser.parse_args(["--non-interactive", "--disable-progress-bar"])
+    is_url = "://" in name
+    options.repository_url = name if is_url else None
+    options.repository = "" if is_url else name
+
     try:
-        settings = Settings.from_argparse(given)
+        settings = Settings.from_argparse(options)
     except TwineException as error:
-        raise TargetError(
-            _strip_credentials(name), str(error), remedy="name a URL, or a repository of ~/.pypirc"
-        ) from None
+        remedy = "name a URL, or a repository of ~/.pypirc"
+        raise TargetError(_strip_credentials(name), str(error), remedy=remedy) from None
+
     settings.cacert = settings.cacert or str(host.ca_bundle())
-    logging.getLogger("twine").setLevel(logging.ERROR)  # where no keyring is, that is no news
+    logging.getLogger("twine").setLevel(logging.ERROR)  # it warns where no keyring is installed
     return Target(settings)
 
 
 def upload(
-    store: Store, to: Target, say: Callable[[str], None], stop: threading.Event
+    store: Store,
+    target: Target,
+    say: Callable[[str], None],
+    stop: threading.Event,
 ) -> tuple[UploadResult, ...]:
     """Upload what `simple/` holds and the target does not have.
 
     Args:
         store: the wheelhouse; the caller holds its lock.
-        to: where to.
+        target: where to.
         say: shows progress.
         stop: set when the farm is asked to stop.
 
@@ -158,75 +182,88 @@ def upload(
         TargetError: the target does not answer, or takes no uploads from us; what it has is remembered.
         Interrupted: the farm was asked to stop; what was sent is remembered.
     """
-    entries = [
-        entry for files in current_manifests(store)[SERVED_CHANNEL].values() for entry in files
-    ]
-    known = store.uploads(to.url)
-    names = {filename for filename, _ in known}
-    done: list[UploadResult] = []
+    entries: list[Entry] = []
+    for files in current_manifests(store)[SERVED_CHANNEL].values():
+        entries.extend(files)
+    uploaded = store.publications.uploads(target.url)
+    uploaded_names = {filename for filename, _ in uploaded}
+
+    results: list[UploadResult] = []
     try:
-        for place, entry in enumerate(entries, 1):
-            say(f"uploading {place} of {len(entries)}: {entry.filename}")
-            if (entry.filename, entry.sha256) in known:
-                done.append(_make_result(entry, UploadOutcome.PRESENT, "uploaded before"))
+        for number, entry in enumerate(entries, 1):
+            say(f"uploading {number} of {len(entries)}: {entry.filename}")
+            if (entry.filename, entry.sha256) in uploaded:
+                results.append(_make_result(entry, UploadOutcome.PRESENT, "uploaded before"))
                 continue
-            done.append(_upload_file(entry, store, to, stop, replaces=entry.filename in names))
-            if done[-1].outcome is not UploadOutcome.REFUSED:
-                store.add_upload(to.url, entry.filename, entry.sha256)
+
+            replaces = entry.filename in uploaded_names
+            result = _upload_file(entry, store, target, stop, replaces=replaces)
+            results.append(result)
+            if result.outcome is not UploadOutcome.REFUSED:
+                store.publications.add_upload(target.url, entry.filename, entry.sha256)
     finally:
-        to.close()
-    return tuple(done)
+        target.close()
+
+    return tuple(results)
 
 
 def _make_result(entry: Entry, outcome: UploadOutcome, detail: str = "") -> UploadResult:
     return UploadResult(
-        filename=entry.filename, sha256=entry.sha256, outcome=outcome, detail=detail
+        filename=entry.filename,
+        sha256=entry.sha256,
+        outcome=outcome,
+        detail=detail,
     )
 
 
 def _upload_file(
-    entry: Entry, store: Store, to: Target, stop: threading.Event, *, replaces: bool
+    entry: Entry,
+    store: Store,
+    target: Target,
+    stop: threading.Event,
+    *,
+    replaces: bool,
 ) -> UploadResult:
     """Upload a file.
 
     Args:
         entry: the file.
         store: has it.
-        to: where to.
+        target: where to.
         stop: set when the farm is asked to stop.
         replaces: the target was sent another build of this name before.
     """
-    if (
-        not store.has_files({"": entry.sha256})
-        or file_sha256(store.file(entry.sha256)) != entry.sha256
-    ):
-        return _make_result(
-            entry,
-            UploadOutcome.REFUSED,
-            "the store's file is missing or damaged; `wheelfarm run` makes it anew",
-        )
+    if not _is_intact(entry, store):
+        reason = "the store's file is missing or damaged; `wheelfarm run` makes it anew"
+        return _make_result(entry, UploadOutcome.REFUSED, reason)
+
     with _named_copy(entry, store) as path:
         try:
             package = PackageFile.from_filename(str(path), None)
         except (InvalidDistribution, zipfile.BadZipFile) as error:
             return _make_result(entry, UploadOutcome.REFUSED, str(error))
-        answer = _send_with_retries(package, to, stop)
-    if skip_upload(answer, skip_existing=True, package=package):
-        if replaces:
-            return _make_result(
-                entry,
-                UploadOutcome.REFUSED,
-                "the target has an earlier build under this name, and keeps it",
-            )
-        return _make_result(
-            entry, UploadOutcome.PRESENT, "the target says that it has a file of this name"
-        )
-    return _interpret_response(entry, answer, to)
+        response = _send_with_retries(package, target, stop)
+
+    is_present = skip_upload(response, skip_existing=True, package=package)
+    if is_present and replaces:
+        reason = "the target has an earlier build under this name, and keeps it"
+        return _make_result(entry, UploadOutcome.REFUSED, reason)
+    if is_present:
+        reason = "the target says that it has a file of this name"
+        return _make_result(entry, UploadOutcome.PRESENT, reason)
+
+    return _interpret_response(entry, response, target)
+
+
+def _is_intact(entry: Entry, store: Store) -> bool:
+    if not store.has_files({"": entry.sha256}):
+        return False
+    return file_sha256(store.file(entry.sha256)) == entry.sha256
 
 
 @contextlib.contextmanager
 def _named_copy(entry: Entry, store: Store) -> Iterator[Path]:
-    """Give a file of the store under its own name."""
+    """Link to a file of the store under its own name, which twine reads metadata from."""
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         path = Path(folder) / entry.filename
         path.symlink_to(store.file(entry.sha256))
@@ -234,56 +271,59 @@ def _named_copy(entry: Entry, store: Store) -> Iterator[Path]:
 
 
 def _send_with_retries(
-    package: PackageFile, to: Target, stop: threading.Event
+    package: PackageFile, target: Target, stop: threading.Event
 ) -> requests.Response:
-    """Send a file until the target answers; a connection that was cut, or a busy target, is tried again later."""
-    pause_s, why = _FIRST_PAUSE_S, ""
-    for tried in range(MAX_TRIES):
-        if stop.is_set() or (tried and stop.wait(pause_s)):
+    """Send a file until the target answers; after a cut connection or from a busy target, try again later."""
+    pause_s = _FIRST_PAUSE_S
+    failure = ""
+    for attempt in range(MAX_TRIES):
+        if attempt > 0:
+            stop.wait(pause_s)
+            pause_s *= 2
+        if stop.is_set():
             raise Interrupted
-        pause_s *= 2 if tried else 1
+
         try:
-            response = to.send(package)
+            response = target.send(package)
         except requests.RequestException as error:
-            to.close()
-            why = type(error).__name__  # its text may carry an address with credentials
+            target.close()
+            failure = type(error).__name__  # its text may carry an address with credentials
             continue
-        if (
-            response.status_code not in _RETRY_STATUSES
-            and response.status_code < requests.codes.internal_server_error
-        ):
+
+        is_busy = response.status_code in _RETRY_STATUSES
+        has_failed = response.status_code >= requests.codes.internal_server_error
+        if not is_busy and not has_failed:
             return response
-        why = f"status {response.status_code}"
-    raise TargetError(
-        to.url,
-        f"did not answer to {MAX_TRIES} tries ({why})",
-        remedy="run the command again to go on",
-    )
+        failure = f"status {response.status_code}"
+
+    reason = f"did not answer to {MAX_TRIES} tries ({failure})"
+    raise TargetError(target.url, reason, remedy="run the command again to go on")
 
 
-def _interpret_response(entry: Entry, response: requests.Response, to: Target) -> UploadResult:
+def _interpret_response(entry: Entry, response: requests.Response, target: Target) -> UploadResult:
     status = response.status_code
-    said = f"status {status}: {_reason(response)}"
-    if response.ok and not response.is_redirect:
-        return _make_result(entry, UploadOutcome.SENT)
+    answer = f"status {status}: {_reason(response)}"
+
     if response.is_redirect:
-        raise TargetError(
-            to.url, f"redirects uploads ({said})", remedy="name the address that takes them"
-        )
+        reason = f"redirects uploads ({answer})"
+        raise TargetError(target.url, reason, remedy="name the address that takes them")
+    if response.ok:
+        return _make_result(entry, UploadOutcome.SENT)
     if status in _DENIED_STATUSES:
-        raise TargetError(to.url, f"does not let us in ({said})", remedy=_REMEDY)
+        raise TargetError(target.url, f"does not let us in ({answer})", remedy=_REMEDY)
     if status in _NO_UPLOAD_STATUSES:
-        raise TargetError(
-            to.url,
-            f"takes no uploads ({said})",
-            remedy="name the address for uploads, not the index",
-        )
-    return _make_result(entry, UploadOutcome.REFUSED, said)
+        reason = f"takes no uploads ({answer})"
+        raise TargetError(target.url, reason, remedy="name the address for uploads, not the index")
+
+    return _make_result(entry, UploadOutcome.REFUSED, answer)
 
 
 def _reason(response: requests.Response) -> str:
-    words = " ".join(response.reason.split()) if response.reason else ""
-    return words[:200]
+    if not response.reason:
+        return ""
+
+    words = " ".join(response.reason.split())
+    return words[:_MAX_REASON_CHARS]
 
 
 def _strip_credentials(name: str) -> str:

@@ -14,15 +14,16 @@ from builder.distributions import abi3audit
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
+from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, programs_digest
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.jobs.job import Tools
-    from builder.store.evidence import Evidence
+    from builder.jobs.job import Inputs, Needs, Tools
 
 _PROGRAMS = "audit"
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
@@ -37,25 +38,31 @@ class Audit:
     base: str
 
     @property
-    def id(self) -> str:
-        return f"audit:{self.name}@{self.base}"
+    def id(self) -> JobId:
+        return JobId(JobKind.AUDIT, self.name, self.base)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (f"build:{self.name}@{self.base}", f"image:builder-{self.base}")
+    def needs(self) -> Needs:
+        return {
+            "build": JobId(JobKind.BUILD, self.name, self.base),
+            "image": role_image_id("builder", self.base),
+        }
 
     def settings(self) -> Mapping[str, object]:
         return {CONTAINER_CODE: programs_digest(_PROGRAMS)}
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        build, image = self.needs
-        return {build: inputs[build].files, image: inputs[image].facts["content"]}
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        needs = self.needs
+        return {
+            str(needs["build"]): inputs["build"].files,
+            str(needs["image"]): inputs["image"].facts["content"],
+        }
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def key(self, inputs: Inputs) -> str:
         return digest("audit", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        build, image = (inputs[need] for need in self.needs)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        build = inputs["build"]
         if not build.files:
             return Result(facts={"wheels": {}})
         wheels = {
@@ -63,7 +70,7 @@ class Audit:
             for filename, sha256 in build.files.items()
         }
         task = Task(
-            image=image.facts["tag"],
+            image=inputs["image"].facts["tag"],
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
             files={**wheels, **program_files(_PROGRAMS)},
             collect=_OUTPUT,

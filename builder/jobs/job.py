@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from builder.evidence.kinds import is_readable
+from builder.store.evidence import Evidence
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from builder.engine.client import Engine
     from builder.proxy.proxy import IndexProxy
-from builder.store.evidence import Evidence
-from builder.store.store import Store
+    from builder.store.store import Store
 
-_SHORT = 16
+# `wheelfarm plan` compares these hashes with those on record of the same job: few of them, so 64 bits tell them apart.
+_HASH_LENGTH = 16
+
+Needs = Mapping[str, JobId]
+"""The jobs that a job needs, each by its role, such as `image` or `build`."""
+
+Inputs = Mapping[str, Evidence]
+"""The evidence of the jobs that a job needs, by the same roles."""
+
+
+def build_requirement(name: str) -> str:
+    """Return the role of the build whose wheels another build installs to build with."""
+    return f"build requirement {name}"
+
+
+def run_requirement(name: str) -> str:
+    """Return the role of the build whose wheels have to be installed to import a package."""
+    return f"run requirement {name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,27 +76,27 @@ class Job(Protocol):
     """One node of the graph."""
 
     @property
-    def id(self) -> str:
-        """`KIND:SUBJECT`, unique in a plan."""
+    def id(self) -> JobId:
+        """Its id, unique in a plan."""
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """Ids of the jobs whose evidence it reads."""
+    def needs(self) -> Needs:
+        """The jobs whose evidence it reads, by role. One job may have two roles."""
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result beside its inputs: JSON data, by a name that a person understands. Pure."""
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def key(self, inputs: Inputs) -> str:
         """Hash everything that can change the result. Pure.
 
         Args:
-            inputs: evidence of `needs`, by job id; all of it determined.
+            inputs: evidence of `needs`, all of it determined; that of order-only jobs may be missing.
         """
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        """Return what of its inputs can change the result: JSON data, by job id. Pure."""
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return what of its inputs can change the result: JSON data, by the text of the input's id. Pure."""
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Find out.
 
         Raises:
@@ -86,18 +105,8 @@ class Job(Protocol):
         """
 
 
-def hash_key_parts(job: Job, inputs: Mapping[str, Evidence] | None = None) -> dict[str, str]:
-    """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
-
-    Args:
-        job: the job.
-        inputs: evidence of `needs`, by job id; None for its settings alone.
-    """
-    found = {**job.settings(), **(job.key_inputs(inputs) if inputs is not None else {})}
-    return {name: digest(value)[:_SHORT] for name, value in found.items()}
-
-
-class ImageJob(Job, Protocol):
+@runtime_checkable
+class ImageJob(Protocol):
     """A job whose result also lives in the container engine, from where it may be gone."""
 
     def is_present(self, evidence: Evidence, engine: Engine) -> bool:
@@ -112,6 +121,41 @@ class RereadableJob(Protocol):
         """Return the evidence as today's rules read it. Runs nothing."""
 
 
+@runtime_checkable
+class Rebuildable(Protocol):
+    """A job that, run again under the same key, should make the very same files."""
+
+    def compare_rebuild(
+        self, before: Evidence, result: Result, store: Store
+    ) -> Mapping[str, object]:
+        """Return facts that say what came out otherwise than before, to be added to the result's.
+
+        Args:
+            before: the evidence that was recorded under the same key.
+            result: what the job made now.
+            store: has the files of both.
+        """
+
+
+def list_needs(job: Job) -> tuple[JobId, ...]:
+    """Return the jobs that a job needs, each once, in the order of its roles."""
+    return tuple(dict.fromkeys(job.needs.values()))
+
+
+def hash_key_parts(job: Job, inputs: Inputs | None = None) -> dict[str, str]:
+    """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
+
+    Args:
+        job: the job.
+        inputs: evidence of `needs`, by role; None for its settings alone.
+    """
+    parts = dict(job.settings())
+    if inputs is not None:
+        parts |= job.key_inputs(inputs)
+
+    return {name: digest(value)[:_HASH_LENGTH] for name, value in parts.items()}
+
+
 def get_recorded(job: Job, key: str, store: Store) -> Evidence | None:
     """Return what is on record for a job, files and all, read by today's rules; None where nothing is.
 
@@ -124,15 +168,17 @@ def get_recorded(job: Job, key: str, store: Store) -> Evidence | None:
 
 
 def recorded_lookup(store: Store) -> Callable[[Job, str], Evidence | None]:
-    """Return what `recorded` is, for many thousand jobs."""
+    """Return a function that does what `get_recorded` does, for many thousand jobs."""
     lookup = store.evidence_lookup()
+
     return lambda job, key: _reread(job, lookup(key), store)
 
 
-def _reread(job: Job, found: Evidence | None, store: Store) -> Evidence | None:
-    if found is None or not is_readable(found):
+def _reread(job: Job, recorded: Evidence | None, store: Store) -> Evidence | None:
+    """Return recorded evidence as today's rules read it; None where this farm cannot read it."""
+    if recorded is None or not is_readable(recorded):
         return None
     if isinstance(job, RereadableJob):
-        return job.reread(found, store)
+        return job.reread(recorded, store)
 
-    return found
+    return recorded

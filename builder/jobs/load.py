@@ -17,17 +17,19 @@ from builder.distributions.tags import runs_on
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
-from builder.jobs.job import Result
+from builder.jobs.images.ids import role_image_id
+from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, programs_digest
 from builder.jobs.wheels import wheel_for_abi
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from builder.config.catalog import Abi, Base
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -57,13 +59,19 @@ class Load:
     pure: tuple[Pure, ...] = ()
 
     @property
-    def id(self) -> str:
-        return f"load:{self.name}@{self.built_on}/{self.base.name}"
+    def id(self) -> JobId:
+        return JobId(JobKind.LOAD, self.name, self.built_on, self.base.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        builds = (f"build:{name}@{self.built_on}" for name in (self.name, *self.requires))
-        return (f"image:verify-{self.base.name}", *builds)
+    def needs(self) -> Needs:
+        needs = {
+            "image": role_image_id("verify", self.base.name),
+            "build": JobId(JobKind.BUILD, self.name, self.built_on),
+        }
+        for name in self.requires:
+            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.built_on)
+
+        return needs
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -73,18 +81,20 @@ class Load:
             "glibc of the base": self.base.glibc,
         }
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, *builds = self.needs
-        return {
-            image: inputs[image].facts["content"],
-            **{build: inputs[build].files for build in builds},
-        }
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        needs = self.needs
+        found: dict[str, object] = {str(needs["image"]): inputs["image"].facts["content"]}
+        for role in ("build", *map(run_requirement, self.requires)):
+            found[str(needs[role])] = inputs[role].files
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return found
+
+    def key(self, inputs: Inputs) -> str:
         return digest("load", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, build, *others = (inputs[need] for need in self.needs)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        build = inputs["build"]
+        others = {name: inputs[run_requirement(name)] for name in self.requires}
         loads: dict[str, dict[str, Any]] = {}
         request: list[dict[str, str]] = []
         files: dict[str, bytes | Path] = {}
@@ -93,9 +103,7 @@ class Load:
             if wheel is None:
                 continue
             missing = [
-                name
-                for name, other in zip(self.requires, others, strict=True)
-                if wheel_for_abi(other, abi.name) is None
+                name for name, other in others.items() if wheel_for_abi(other, abi.name) is None
             ]
             loads[abi.name] = {
                 "wheel": wheel,
@@ -103,14 +111,14 @@ class Load:
                 "missing": missing,
             }
             if loads[abi.name]["claimed"] and not missing:
-                served = dict(self._wheels_to_serve(abi.name, build, others))
+                served = dict(self._wheels_to_serve(abi.name, build, others.values()))
                 files |= {
                     f"/farm/{abi.name}/{path}": content
                     for path, content in _index_files(served, tools.store)
                 }
                 request.append(self._make_request(abi))
         if request:
-            answers = self._run_container(image.facts["tag"], request, files, tools)
+            answers = self._run_container(inputs["image"].facts["tag"], request, files, tools)
             for answer in answers:
                 asked = next(item for item in request if item["abi"] == answer["abi"])
                 loads[answer["abi"]] |= {
@@ -127,7 +135,7 @@ class Load:
         }
 
     def _wheels_to_serve(
-        self, abi: str, build: Evidence, others: list[Evidence]
+        self, abi: str, build: Evidence, others: Iterable[Evidence]
     ) -> Iterator[tuple[str, str]]:
         """Give (filename, sha256) of the wheels the index of this load holds: this build's, and what it needs."""
         for evidence in (build, *others):

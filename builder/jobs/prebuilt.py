@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.jobs.job import Result
-from builder.store.evidence import Evidence
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,26 +32,23 @@ class Prebuilt:
     wheels: Mapping[str, tuple[str, str]]
 
     @property
-    def id(self) -> str:
-        return f"build:{self.name}@{self.built_on}"
+    def id(self) -> JobId:
+        return JobId(JobKind.BUILD, self.name, self.built_on)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
+    def needs(self) -> Needs:
+        return {}
 
     def settings(self) -> Mapping[str, object]:
         return {"wheels": self.wheels}
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:  # noqa: ARG002 - as below
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:  # noqa: ARG002 - as below
         return {}
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - it stands on nothing
+    def key(self, inputs: Inputs) -> str:  # noqa: ARG002 - it stands on nothing
         return digest("given", self.name, self.wheels)
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:  # noqa: ARG002 - there is nothing to do
-        return Result(
-            facts={
-                "abis": {abi: {"wheel": filename} for abi, (filename, _) in self.wheels.items()}
-            },
-            files=dict(self.wheels.values()),
-        )
+    def run(self, inputs: Inputs, tools: Tools) -> Result:  # noqa: ARG002 - there is nothing to do
+        abis = {abi: {"wheel": filename} for abi, (filename, _) in self.wheels.items()}
+
+        return Result(facts={"abis": abis}, files=dict(self.wheels.values()))

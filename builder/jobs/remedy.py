@@ -17,18 +17,20 @@ import requests
 
 from builder.engine.client import Limits, Task
 from builder.errors import InfrastructureError, Interrupted
+from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result
 from builder.judge import apt_contents
 from builder.sources import http
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from builder.config.catalog import Base
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.judge.apt_contents import MissingDependency
     from builder.store.evidence import Evidence
 
@@ -52,31 +54,36 @@ class Remedy:
     base: Base
 
     @property
-    def id(self) -> str:
-        return f"remedy:{self.name}@{self.base.name}"
+    def id(self) -> JobId:
+        return JobId(JobKind.REMEDY, self.name, self.base.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (f"build:{self.name}@{self.base.name}", f"image:builder-{self.base.name}")
+    def needs(self) -> Needs:
+        return {
+            "build": JobId(JobKind.BUILD, self.name, self.base.name),
+            "image": role_image_id("builder", self.base.name),
+        }
 
     def settings(self) -> Mapping[str, object]:
         return {"archive": (self.base.distribution, self.base.suite)}
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        build = self.needs[0]
-        return {build: sorted((want.kind, want.name) for want in find_missing(inputs[build]))}
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        wants = find_missing(inputs["build"])
+        return {str(self.needs["build"]): sorted((want.kind, want.name) for want in wants)}
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+    def key(self, inputs: Inputs) -> str:
         (wants,) = self.key_inputs(inputs).values()
         return digest("remedy", 2, wants, self.settings() if wants else {})
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        build, image = (inputs[need] for need in self.needs)
-        wants = find_missing(build)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        wants = find_missing(inputs["build"])
         search = apt_contents.ContentsSearch(wants)
         if wants:
             _search_indexes(
-                search, list(self._targets(image.facts["tag"], tools)), self.base.suite, tools
+                search,
+                list(self._targets(inputs["image"].facts["tag"], tools)),
+                self.base.suite,
+                tools,
             )
         found = search.results()
         answers = [

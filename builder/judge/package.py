@@ -380,7 +380,7 @@ def _thread_findings(case: PackageEvidence) -> Iterator[Finding]:
     ):
         if evidence is None:
             continue
-        base = evidence.job.rpartition("@")[2]
+        base = evidence.job.base
         if evidence.is_determined:
             for finding in findings(evidence.facts, evidence.log):
                 yield replace(finding, bases=(base,))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.jobs.job import hash_key_parts
+from builder.jobs.job import hash_key_parts, list_needs
 from builder.plan import schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from builder.jobs.job import Job
+    from builder.jobs.job import Inputs, Job
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
 
 NEVER_RAN = "it never ran"
 OUTPUT_MISSING = "what it made is gone from the store"
@@ -32,10 +33,10 @@ class PendingJob:
         seconds: how long it should take.
     """
 
-    job: str
-    needs: tuple[str, ...]
+    job: JobId
+    needs: tuple[JobId, ...]
     reasons: tuple[str, ...]
-    waits_for: tuple[str, ...]
+    waits_for: tuple[JobId, ...]
     seconds: float
 
 
@@ -52,7 +53,7 @@ class Forecast:
     """
 
     pending: tuple[PendingJob, ...]
-    up_to_date: tuple[tuple[str, tuple[str, ...]], ...]
+    up_to_date: tuple[tuple[JobId, tuple[JobId, ...]], ...]
     up_to_date_count: int
     seconds: float
     work_s: float
@@ -60,10 +61,10 @@ class Forecast:
 
 def make_forecast(
     plan: Plan,
-    known: Mapping[str, Evidence],
-    last_asked: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]],
-    recorded: Mapping[str, float],
-    peaks: Mapping[str, int],
+    known: Mapping[JobId, Evidence],
+    last_asked: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
+    recorded: Mapping[JobId, float],
+    peaks: Mapping[JobId, int],
     room: Resources,
     part: Plan | None = None,
 ) -> Forecast:
@@ -81,14 +82,14 @@ def make_forecast(
     pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
     took = schedule.expected_durations(pending, recorded) if pending else {}
     before = last_asked(pending)
-    needs = {name: job.needs for name, job in pending.items()}
+    needs = {name: list_needs(job) for name, job in pending.items()}
     played = schedule.simulate(needs, took, schedule.expected_resources(pending, peaks), room)
     return Forecast(
         pending=tuple(
             _pending_job(job, known, before.get(job.id), took[job.id]) for job in pending.values()
         ),
         up_to_date=tuple(
-            (job.id, job.needs) for job in plan.jobs.values() if job.id not in pending
+            (job.id, list_needs(job)) for job in plan.jobs.values() if job.id not in pending
         ),
         up_to_date_count=len(plan.jobs) - len(pending),
         seconds=played.makespan_s,
@@ -105,7 +106,7 @@ def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
     """
     return Forecast(
         pending=(),
-        up_to_date=tuple((job.id, job.needs) for job in jobs),
+        up_to_date=tuple((job.id, list_needs(job)) for job in jobs),
         up_to_date_count=count,
         seconds=0.0,
         work_s=0.0,
@@ -113,13 +114,15 @@ def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
 
 
 def _pending_job(
-    job: Job, known: Mapping[str, Evidence], before: Mapping[str, str] | None, seconds: float
+    job: Job, known: Mapping[JobId, Evidence], before: Mapping[str, str] | None, seconds: float
 ) -> PendingJob:
-    after = tuple(need for need in job.needs if need not in known)
-    inputs = {need: known[need] for need in job.needs if need in known}
+    needs = list_needs(job)
+    after = tuple(need for need in needs if need not in known)
+    inputs = {role: known[need] for role, need in job.needs.items() if need in known}
+
     return PendingJob(
         job=job.id,
-        needs=job.needs,
+        needs=needs,
         reasons=_explain_rerun(job, inputs, before, whole=not after),
         waits_for=after,
         seconds=seconds,
@@ -127,7 +130,7 @@ def _pending_job(
 
 
 def _explain_rerun(
-    job: Job, inputs: Mapping[str, Evidence], before: Mapping[str, str] | None, *, whole: bool
+    job: Job, inputs: Inputs, before: Mapping[str, str] | None, *, whole: bool
 ) -> tuple[str, ...]:  # fmt: skip
     """Name what is not as it was when a job last ran.
 

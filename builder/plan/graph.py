@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from builder.config.matrix import OwnTests, select_thread_target
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
 from builder.jobs.images.base import BaseImage
+from builder.jobs.images.ids import ORDER_ONLY
 from builder.jobs.images.interpreters import InterpretersImage, RaceInterpreter
 from builder.jobs.images.packages import PackagesImage
-from builder.jobs.images.proxy import ORDER_ONLY, IndexImage
-from builder.jobs.images.python import PythonImage
+from builder.jobs.images.proxy import IndexImage
+from builder.jobs.images.python import BuilderImage, VerifyImage
 from builder.jobs.images.race import RaceImage
+from builder.jobs.job import ImageJob
 from builder.jobs.load import Load
 from builder.jobs.remedy import Remedy
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
-from builder.store.job_ids import job_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Job
     from builder.sources import Source
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,29 +43,32 @@ class Plan:
         jobs: by id, each after all that it needs.
     """
 
-    jobs: Mapping[str, Job]
+    jobs: Mapping[JobId, Job]
 
-    def dependents(self) -> dict[str, list[str]]:
+    def dependents(self) -> dict[JobId, list[JobId]]:
         """Return the ids of the jobs that need each job."""
-        needed: dict[str, list[str]] = {job: [] for job in self.jobs}
+        dependents: dict[JobId, list[JobId]] = {job: [] for job in self.jobs}
         for job in self.jobs.values():
-            for need in job.needs:
-                needed[need].append(job.id)
-        return needed
+            for need in set(job.needs.values()):
+                dependents[need].append(job.id)
 
-    def subset_for(self, wanted: Iterable[str]) -> Plan:
+        return dependents
+
+    def subset_for(self, wanted: Iterable[JobId]) -> Plan:
         """Return the part of it that ends with some jobs: those, and all that they need.
 
         Args:
             wanted: ids of jobs.
         """
-        pending, kept = list(wanted), set[str]()
+        selected: set[JobId] = set()
+        pending = list(wanted)
         while pending:
             job = pending.pop()
-            if job not in kept:
-                kept.add(job)
-                pending += self.jobs[job].needs
-        return Plan(jobs={name: job for name, job in self.jobs.items() if name in kept})
+            if job not in selected:
+                selected.add(job)
+                pending += self.jobs[job].needs.values()
+
+        return Plan(jobs={name: job for name, job in self.jobs.items() if name in selected})
 
     def affected_by(self, names: Collection[str]) -> Plan:
         """Return the part of it that a change of some packages reaches, and all that this part needs.
@@ -70,27 +76,32 @@ class Plan:
         Args:
             names: of the packages.
         """
-        reached: set[str] = set()
+        reached: set[JobId] = set()
         for job in self.jobs.values():
-            own = not job.id.startswith("image:") and job_package(job.id) in names
-            if own or not reached.isdisjoint(job.needs):
+            is_own = job.id.name in names and not isinstance(job, ImageJob)
+            if is_own or not reached.isdisjoint(job.needs.values()):
                 reached.add(job.id)
+
         return self.subset_for(reached)
 
-    def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[str, Evidence]:
+    def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[JobId, Evidence]:
         """Return the evidence that is there already, by job id; what is left out would run.
 
         Args:
             lookup: finds evidence by job and key.
         """
-        known: dict[str, Evidence] = {}
+        known: dict[JobId, Evidence] = {}
         for job in self.jobs.values():
-            if all(need in known or need in ORDER_ONLY for need in job.needs):
-                found = lookup(
-                    job, job.key({need: known[need] for need in job.needs if need in known})
-                )
-                if found is not None:
-                    known[job.id] = found if found.job == job.id else replace(found, job=job.id)
+            needs = job.needs
+            if not all(need in known or need in ORDER_ONLY for need in needs.values()):
+                continue
+
+            inputs = {role: known[need] for role, need in needs.items() if need in known}
+            found = lookup(job, job.key(inputs))
+            if found is not None:
+                # The same key may have been recorded of another job: two bases can make the very same wheel.
+                known[job.id] = found if found.job == job.id else replace(found, job=job.id)
+
         return known
 
 
@@ -114,7 +125,7 @@ def make_plan(
     """
     abis = tuple(catalog.abis[name] for name in matrix.abis)
     native = {name: source for name, source in sources.items() if source.only_pure is None}
-    jobs: dict[str, Job] = {}
+    jobs: dict[JobId, Job] = {}
     planned = [
         *image_jobs(matrix.bases, matrix.build_on, catalog, abis),
         *_package_jobs(matrix, native, patches, catalog, abis, default),
@@ -210,9 +221,9 @@ def image_jobs(
     if build_on:
         yield IndexImage(base=catalog.oldest(bases).name, abi=abis[0])
     for name in build_on:
-        yield PythonImage(role="builder", base=catalog.bases[name])
+        yield BuilderImage(base=catalog.bases[name])
     for name in bases:
-        yield PythonImage(role="verify", base=catalog.bases[name])
+        yield VerifyImage(base=catalog.bases[name])
 
 
 def _package_jobs(
@@ -269,19 +280,8 @@ def _build_job(
     )
 
 
-def _sort_jobs(jobs: Mapping[str, Job]) -> dict[str, Job]:
+def _sort_jobs(jobs: Mapping[JobId, Job]) -> dict[JobId, Job]:
     """Put every job after those it needs."""
-    ordered: dict[str, Job] = {}
+    sorter = TopologicalSorter({job.id: job.needs.values() for job in jobs.values()})
 
-    def visit(job: Job) -> None:
-        if job.id not in ordered:
-            for need in job.needs:
-                visit(jobs[need])
-            ordered[job.id] = job
-
-    for job in jobs.values():
-        if all(need in ordered for need in job.needs):
-            ordered[job.id] = job
-        else:
-            visit(job)
-    return ordered
+    return {job: jobs[job] for job in sorter.static_order()}

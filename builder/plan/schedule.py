@@ -1,6 +1,6 @@
 """Which job starts next. Pure: the executor and a simulation drive the same queue.
 
-There are no rounds and no barriers: a job may start as soon as its inputs exist and its share of CPU and memory is
+Jobs are not run in stages: a job may start as soon as its inputs exist and its share of CPU and memory is
 free, the one with the longest path to the end first.
 """
 
@@ -12,8 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.jobs.images.ids import INTERPRETERS, RACE_INTERPRETER
 from builder.plan.resources import Resources
-from builder.store.job_ids import job_kind
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,27 +46,31 @@ ALL_CPUS = 1e9
 """A share of CPUs that no machine has: such a job runs alone."""
 
 DEFAULT_COSTS: Mapping[str, DefaultCost] = {
-    "image:interpreters": _default_cost(
-        300.0, 1024, ALL_CPUS
-    ),  # compiled by as many processes as there are CPUs
-    "image:race-interpreter": _default_cost(300.0, 2048, ALL_CPUS),
-    "image": _default_cost(60.0, 512),
-    "build": _default_cost(30.0, 1024),
-    "audit": _default_cost(3.0, 256),
-    "load": _default_cost(5.0, 512),
-    "remedy": _default_cost(0.1, 64),
-    "race": _default_cost(40.0, 1536),
-    "exercise": _default_cost(20.0, 1024),
-    "speed": _default_cost(10.0, 1024, ALL_CPUS),  # what it measures is the machine's to give
+    JobKind.IMAGE: _default_cost(60.0, 512),
+    JobKind.BUILD: _default_cost(30.0, 1024),
+    JobKind.AUDIT: _default_cost(3.0, 256),
+    JobKind.LOAD: _default_cost(5.0, 512),
+    JobKind.REMEDY: _default_cost(0.1, 64),
+    JobKind.RACE: _default_cost(40.0, 1536),
+    JobKind.EXERCISE: _default_cost(20.0, 1024),
+    JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),  # what it measures is the machine's to give
 }
-"""By a job's id or, where that is not there, by its kind."""
+"""By a job's kind."""
 
+COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
+    # Compiled by as many processes as there are CPUs.
+    INTERPRETERS: _default_cost(300.0, 1024, ALL_CPUS),
+    RACE_INTERPRETER: _default_cost(300.0, 2048, ALL_CPUS),
+}
+"""Of the images that take longer than others of their kind."""
 
-LAST_KINDS = frozenset({"speed"})
+LAST_KINDS = frozenset({JobKind.SPEED})
 """Kinds of jobs that start when nothing else is there to run."""
 
 
-def expected_durations(jobs: Iterable[str], recorded: Mapping[str, float]) -> dict[str, float]:
+def expected_durations(
+    jobs: Iterable[JobId], recorded: Mapping[JobId, float]
+) -> dict[JobId, float]:
     """Return what each job is expected to take: what it took last, or what is usual for its kind.
 
     Args:
@@ -74,39 +79,53 @@ def expected_durations(jobs: Iterable[str], recorded: Mapping[str, float]) -> di
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
     for job, took in recorded.items():
-        if job not in DEFAULT_COSTS:
-            by_kind[job_kind(job)].append(took)
+        if job not in COMPILE_COSTS:
+            by_kind[job.kind].append(took)
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
-    usual = {**{name: row.seconds for name, row in DEFAULT_COSTS.items()}, **usual}
-    return {job: recorded.get(job, usual.get(job, usual[job_kind(job)])) for job in jobs}
+
+    durations: dict[JobId, float] = {}
+    for job in jobs:
+        if job in recorded:
+            durations[job] = recorded[job]
+        elif job.kind in usual and job not in COMPILE_COSTS:
+            durations[job] = usual[job.kind]
+        else:
+            durations[job] = _default_cost_of(job).seconds
+
+    return durations
 
 
-def expected_resources(jobs: Iterable[str], peaks: Mapping[str, int]) -> dict[str, Resources]:
+def expected_resources(jobs: Iterable[JobId], peaks: Mapping[JobId, int]) -> dict[JobId, Resources]:
     """Return what each job takes of the machine.
 
     Args:
         jobs: ids.
         peaks: the most memory each job was seen to use, in bytes, where that is on record.
     """
-    taken: dict[str, Resources] = {}
+    taken: dict[JobId, Resources] = {}
     for job in jobs:
-        usual = (DEFAULT_COSTS.get(job) or DEFAULT_COSTS[job_kind(job)]).resources
+        usual = _default_cost_of(job).resources
         peak = peaks.get(job)
         taken[job] = usual if peak is None else Resources(cpus=usual.cpus, memory_bytes=peak)
+
     return taken
 
 
+def _default_cost_of(job: JobId) -> DefaultCost:
+    return COMPILE_COSTS.get(job) or DEFAULT_COSTS[job.kind]
+
+
 def longest_paths(
-    needs: Mapping[str, Iterable[str]], took: Mapping[str, float]
-) -> dict[str, float]:
+    needs: Mapping[JobId, Iterable[JobId]], took: Mapping[JobId, float]
+) -> dict[JobId, float]:
     """Return the longest path from the start of each job to the end of all, in seconds.
 
     Args:
         needs: ids each job needs, every job after all that it needs.
         took: what each job is expected to take, in seconds.
     """
-    longest: dict[str, float] = {}
-    after: dict[str, float] = defaultdict(float)
+    longest: dict[JobId, float] = {}
+    after: dict[JobId, float] = defaultdict(float)
     for job in reversed(list(needs)):
         longest[job] = after[job] + took[job]
         for need in needs[job]:
@@ -114,16 +133,16 @@ def longest_paths(
     return longest
 
 
-def priorities(longest: Mapping[str, float]) -> dict[str, float]:
+def priorities(longest: Mapping[JobId, float]) -> dict[JobId, float]:
     """Return what starts first: the longer path to the end; 0 for what waits until nothing else is there."""
-    return {job: 0.0 if job_kind(job) in LAST_KINDS else left for job, left in longest.items()}
+    return {job: 0.0 if job.kind in LAST_KINDS else left for job, left in longest.items()}
 
 
 class Queue:
     """Jobs whose inputs exist, and what of the machine is free for them."""
 
     def __init__(
-        self, priority: Mapping[str, float], taken: Mapping[str, Resources], room: Resources
+        self, priority: Mapping[JobId, float], taken: Mapping[JobId, Resources], room: Resources
     ) -> None:
         """Prepare.
 
@@ -137,19 +156,19 @@ class Queue:
         self._all = room
         self._cpus = room.cpus
         self._memory = room.memory_bytes
-        self._ready: list[tuple[float, str]] = []
-        self._overtaken: dict[str, int] = {}
+        self._ready: list[tuple[float, JobId]] = []
+        self._overtaken: dict[JobId, int] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
 
-    def add(self, job: str) -> None:
+    def add(self, job: JobId) -> None:
         """Take in a job whose inputs exist."""
         heapq.heappush(self._ready, (-self._priority[job], job))
 
-    def start(self) -> str | None:
+    def start(self) -> JobId | None:
         """Return the job to start now and give it its share, or None where nothing fits."""
-        passed: list[tuple[float, str]] = []
+        passed: list[tuple[float, JobId]] = []
         found = None
         while self._ready and found is None and self._cpus > 0 and len(passed) < PATIENCE:
             entry = heapq.heappop(self._ready)
@@ -169,20 +188,20 @@ class Queue:
             self._memory -= share.memory_bytes
         return found
 
-    def end(self, job: str) -> None:
+    def end(self, job: JobId) -> None:
         """Take a job's share back."""
         share = self._share(job)
         self._cpus += share.cpus
         self._memory += share.memory_bytes
 
-    def _share(self, job: str) -> Resources:
+    def _share(self, job: JobId) -> Resources:
         share = self._taken[job]
         return Resources(
             cpus=min(share.cpus, self._all.cpus),
             memory_bytes=min(share.memory_bytes, self._all.memory_bytes),
         )
 
-    def _fits(self, job: str) -> bool:
+    def _fits(self, job: JobId) -> bool:
         share = self._share(job)
         return share.cpus <= self._cpus and share.memory_bytes <= self._memory
 
@@ -199,13 +218,13 @@ class Simulation:
 
     makespan_s: float
     lower_bound_s: float
-    starts: Mapping[str, float]
+    starts: Mapping[JobId, float]
 
 
 def simulate(
-    needs: Mapping[str, Iterable[str]],
-    took: Mapping[str, float],
-    taken: Mapping[str, Resources],
+    needs: Mapping[JobId, Iterable[JobId]],
+    took: Mapping[JobId, float],
+    taken: Mapping[JobId, Resources],
     room: Resources,
 ) -> Simulation:
     """Play a graph through the queue on a clock of its own.
@@ -217,7 +236,7 @@ def simulate(
         room: the machine.
     """
     inputs = {job: [need for need in wanted if need in needs] for job, wanted in needs.items()}
-    needed_by: dict[str, list[str]] = {job: [] for job in inputs}
+    needed_by: dict[JobId, list[JobId]] = {job: [] for job in inputs}
     for job, wanted in inputs.items():
         for need in wanted:
             needed_by[need].append(job)
@@ -227,7 +246,7 @@ def simulate(
     for job, left in waiting.items():
         if not left:
             queue.add(job)
-    now, running, starts = 0.0, list[tuple[float, str]](), dict[str, float]()
+    now, running, starts = 0.0, list[tuple[float, JobId]](), dict[JobId, float]()
     while len(queue) or running:
         name = queue.start()
         while name is not None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from builder.store.job_ids import JobId
+
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 Entries = dict[str, list[dict[str, Any]]]
@@ -143,7 +145,7 @@ class IndexCache:
             if limit_bytes >= 0:
                 yield sha256
 
-    def read_lock(self, job: str) -> Entries | None:
+    def read_lock(self, job: JobId) -> Entries | None:
         """Return the files that a job is locked to, by project, or None where nothing is recorded of it."""
         recorded = _read(self._lock_path(job), None)
         if recorded is None:
@@ -153,17 +155,16 @@ class IndexCache:
             files.setdefault(item["project"], []).append(item["entry"])
         return files
 
-    def write_lock(self, job: str, fetched: Iterable[FetchedFile]) -> None:
+    def write_lock(self, job: JobId, fetched: Iterable[FetchedFile]) -> None:
         """Record which files of the index a job fetched."""
         files: list[dict[str, Any]] = [
             {"project": one.project, "entry": _without_metadata_link(one.entry)} for one in fetched
         ]
         files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
-        _write(self._lock_path(job), {"job": job, "files": files})
+        _write(self._lock_path(job), {"job": str(job), "files": files})
 
-    def _lock_path(self, job: str) -> Path:
-        kind, _, subject = job.partition(":")
-        return self.folder / "locks" / kind / f"{subject.replace('/', '_')}.json"
+    def _lock_path(self, job: JobId) -> Path:
+        return self.folder / "locks" / job.kind / f"{job.filename}.json"
 
     def _has_file(self, entry: dict[str, Any]) -> bool:
         return self.file(entry["hashes"]["sha256"]).exists()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from builder.engine.client import Engine
     from builder.engine.services import Service
     from builder.proxy.cache import Entries
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 PROGRAMS_FOLDER = "/opt/wheelfarm/index"
@@ -109,7 +110,7 @@ class IndexProxy:
         self._given: set[str] = set()
         self._mutex = threading.Lock()
 
-    def session(self, image: str, job: str, stop: threading.Event) -> Session:
+    def session(self, image: str, job: JobId, stop: threading.Event) -> Session:
         """Open a session for a container.
 
         Args:
@@ -148,7 +149,7 @@ class IndexProxy:
         self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(described).encode()})
         return self._service
 
-    def record_lock(self, job: str, visit: SessionReport, *, better: bool) -> None:
+    def record_lock(self, job: JobId, visit: SessionReport, *, better: bool) -> None:
         """Make what a job fetched its lock, unless it is locked itself.
 
         Args:

@@ -8,7 +8,6 @@ from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site
 from builder.store.files import replace_text
-from builder.store.job_ids import job_package
 
 if TYPE_CHECKING:
     from builder.report.document import Document
@@ -26,9 +25,9 @@ def write_report(document: Document, store: Store, run: str) -> None:
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
         rows.append((package.name, package.version, abi, part.verdict.value, part.reason))
-    store.add_verdicts(run, rows)
+    store.publications.add_verdicts(run, rows)
 
-    history = make_history(store.verdicts())
+    history = make_history(store.publications.verdicts())
     data = site.SiteData(
         document=document,
         history=history,
@@ -47,7 +46,7 @@ def write_report(document: Document, store: Store, run: str) -> None:
 
 def _run_entries(store: Store) -> dict[str, site.RunEntry]:
     entries: dict[str, site.RunEntry] = {}
-    for run, started_at, ended_at, outcome in store.runs():
+    for run, started_at, ended_at, outcome in store.publications.runs():
         entries[run] = site.RunEntry(
             id=run,
             started_at=started_at,
@@ -62,6 +61,6 @@ def _logs_by_package(store: Store) -> dict[str, list[tuple[str, str]]]:
     """Return (job, log) of every job of a package, by package."""
     logs: dict[str, list[tuple[str, str]]] = {}
     for job, log in sorted(store.newest_logs().items()):
-        logs.setdefault(job_package(job), []).append((job, log))
+        logs.setdefault(job.name, []).append((str(job), log))
 
     return logs

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from builder.store.job_ids import JobId
+
 
 class JobOutcome(StrEnum):
     """How a job ended."""
@@ -23,7 +25,7 @@ class Evidence:
 
     Attributes:
         key: hash of everything that could change it.
-        job: the job's id, such as `build:lxml@debian-12`.
+        job: the job it is of.
         facts: JSON data, which builder/evidence/ has a model of for each kind of job. Of what is undetermined, the
             finding's `code`.
         facts_version: version of that model; what was recorded before there were versions is of version 1.
@@ -34,7 +36,7 @@ class Evidence:
     """
 
     key: str
-    job: str
+    job: JobId
     outcome: JobOutcome = JobOutcome.DONE
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)

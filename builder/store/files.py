@@ -25,7 +25,11 @@ def file_sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`, and rename it there when the block succeeds."""
+    """Give a temporary path beside `target`, and rename it there when the block succeeds.
+
+    The content is on the disk before the name is: evidence that names a file is never recorded of one that a power cut
+    left empty (docs/recovery.md).
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(handle)
@@ -33,16 +37,24 @@ def atomic_write(target: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o644)
+        _flush_to_disk(aside)
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
 
 
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def replace_text(target: Path, text: str) -> None:
     """Make a file hold a text: replaced whole, and not touched where it holds it already."""
-    if not target.exists() or target.read_text(encoding="utf-8", errors="replace") != text:
-        with atomic_write(target) as aside:
-            aside.write_text(text, encoding="utf-8", errors="replace")
+    if target.exists() and target.read_text(encoding="utf-8", errors="replace") == text:
+        return
+
+    with atomic_write(target) as aside:
+        aside.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager

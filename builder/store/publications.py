@@ -1,8 +1,7 @@
-"""What the ledger keeps of runs and of what they published: verdicts, snapshots of the index, its files, uploads."""
+"""The ledger of runs and of what they published: verdicts, snapshots of the index, its files, uploads."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -10,27 +9,26 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
-    import threading
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
+
+    from builder.store.database import Database
 
 MAX_SNAPSHOTS = 30
 """How many publications can be returned to."""
 
 MAX_RUNS = 60
-"""How many runs the verdicts of are remembered."""
+"""How many runs the verdicts are kept of: two months of nights."""
+
+_SNAPSHOT_ID_LENGTH = 12  # hexadecimal digits: short enough to type, and no two of 30 alike
 
 
 class Publications:
-    """The part of the store that is about runs and publications."""
+    """Runs, their verdicts, and what was published and uploaded."""
 
-    _mutex: threading.Lock
-    _database: sqlite3.Connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def file(self, sha256: str) -> Path:
-        """Return where the file with a sha256 is, or would be."""
-        raise NotImplementedError
+    # --- snapshots of the index ---------------------------------------------------------------------------------------
 
     def add_snapshot(
         self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]
@@ -39,159 +37,167 @@ class Publications:
 
         Args:
             channels: digest by project, by channel.
-            listing: gives the listing of a channel's project, which is asked for where its digest is new.
+            listing: gives the listing of a channel's project; called where its digest is new.
         """
         text = json.dumps(channels, sort_keys=True, separators=(",", ":"))
-        identity = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:12]
-        places = {
-            key: (name, project)
-            for name, listed in channels.items()
-            for project, key in listed.items()
-        }
-        with self._mutex, self._transaction() as database:
-            known = {key for (key,) in database.execute("SELECT digest FROM listings")}
-            fresh = ((key, listing(*place)) for key, place in places.items() if key not in known)
-            database.executemany("INSERT INTO listings VALUES (?,?)", fresh)
-            database.execute(
+        identity = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:_SNAPSHOT_ID_LENGTH]
+
+        with self._database.transaction() as connection:
+            known = {digest for (digest,) in connection.execute("SELECT digest FROM listings")}
+            for channel, projects in channels.items():
+                for project, digest in projects.items():
+                    if digest in known:
+                        continue
+                    known.add(digest)
+                    connection.execute(
+                        "INSERT INTO listings VALUES (?,?)", (digest, listing(channel, project))
+                    )
+            connection.execute(
                 "INSERT OR REPLACE INTO snapshots VALUES (?,?,?)", (identity, time.time(), text)
             )
-            database.execute(
-                "DELETE FROM snapshots WHERE id NOT IN (SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
+            connection.execute(
+                "DELETE FROM snapshots WHERE id NOT IN "
+                "(SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
                 (MAX_SNAPSHOTS,),
             )
+
         return identity
 
     def snapshots(self) -> list[tuple[str, float, int]]:
         """Return (id, when it was last published, number of projects) of every snapshot, the newest first."""
-        with self._mutex:
-            rows = self._database.execute(
-                "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
-            ).fetchall()
-        return [
-            (key, at, sum(len(tree) for tree in json.loads(text).values()))
-            for key, at, text in rows
-        ]
+        rows = self._database.fetch_all(
+            "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
+        )
+        snapshots = []
+        for identity, published_at, text in rows:
+            channels = json.loads(text).values()
+            projects = sum(len(listed) for listed in channels)
+            snapshots.append((identity, published_at, projects))
+
+        return snapshots
 
     def current_snapshot(self) -> str | None:
         """Return the id of what was published last, or None."""
-        query = "SELECT id FROM snapshots ORDER BY published_at DESC LIMIT 1"
-        with self._mutex:
-            row = self._database.execute(query).fetchone()
+        row = self._database.fetch_one(
+            "SELECT id FROM snapshots ORDER BY published_at DESC LIMIT 1"
+        )
         return None if row is None else str(row[0])
 
     def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
         """Return the digest of every project's listing, by channel, of a snapshot that is there."""
-        with self._mutex:
-            (text,) = self._database.execute(
-                "SELECT channels FROM snapshots WHERE id = ?", (identity,)
-            ).fetchone()
-        channels: dict[str, dict[str, str]] = json.loads(text)
+        row = self._database.fetch_one("SELECT channels FROM snapshots WHERE id = ?", (identity,))
+        assert row is not None, "the caller has its id from the list of snapshots"
+        channels: dict[str, dict[str, str]] = json.loads(row[0])
         return channels
 
     def listings(self, digests: Iterable[str]) -> dict[str, str]:
         """Return listings by their digests."""
-        with self._mutex:
-            return {
-                key: self._database.execute(
-                    "SELECT content FROM listings WHERE digest = ?", (key,)
-                ).fetchone()[0]
-                for key in digests
-            }
+        listings = {}
+        for digest in digests:
+            row = self._database.fetch_one(
+                "SELECT content FROM listings WHERE digest = ?", (digest,)
+            )
+            assert row is not None, "a snapshot's listings are there as long as it is"
+            listings[digest] = row[0]
 
-    def add_distributions(self, facts: Iterable[tuple[str, str, str]]) -> None:
-        """Record facts about wheels of the store: of each sha256, sha256 of its METADATA, and `requires-python`."""
-        rows = [
-            (sha256, *told, self.file(sha256).stat().st_size, time.time())
-            for sha256, *told in facts
-        ]
-        with (
-            self._mutex,
-            self._transaction() as database,
-        ):  # a transaction for each would wait for the disk each time
-            database.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
+        return listings
+
+    # --- files of the index -------------------------------------------------------------------------------------------
+
+    def add_distributions(self, wheels: Iterable[tuple[str, str, str, int]]) -> None:
+        """Record facts about wheels of the store, in one transaction: each alone would wait for the disk.
+
+        Args:
+            wheels: of each its sha256, sha256 of its METADATA, `requires-python`, size in bytes.
+        """
+        now = time.time()
+        rows = [(*wheel, now) for wheel in wheels]
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
 
     def distributions(self) -> dict[str, tuple[str, str, int, float]]:
         """Return (sha256 of METADATA, requires-python, size in bytes, when it was added) by wheel's sha256."""
-        with self._mutex:
-            rows = self._database.execute("SELECT * FROM distributions").fetchall()
-        return {row[0]: row[1:] for row in rows}
+        rows = self._database.fetch_all(
+            "SELECT sha256, metadata, requires_python, size_bytes, added_at FROM distributions"
+        )
+        return {
+            sha256: (metadata, requires_python, size_bytes, added_at)
+            for sha256, metadata, requires_python, size_bytes, added_at in rows
+        }
 
     def claim_paths(self, paths: Mapping[str, str]) -> dict[str, str]:
-        """Return the sha256 that each path of the index had first; what is new to it is remembered.
+        """Return the sha256 that each path of the index had first; paths that are new are claimed.
 
         Args:
             paths: the sha256 that is wanted there, by path.
         """
-        with self._mutex, self._transaction() as database:
-            database.executemany("INSERT OR IGNORE INTO places VALUES (?,?)", paths.items())
-            ask = "SELECT sha256 FROM places WHERE path = ?"
-            return {path: database.execute(ask, (path,)).fetchone()[0] for path in paths}
+        owners = {}
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO places VALUES (?,?)", paths.items())
+            for path in paths:
+                row = connection.execute(
+                    "SELECT sha256 FROM places WHERE path = ?", (path,)
+                ).fetchone()
+                owners[path] = row[0]
+
+        return owners
 
     def add_upload(self, target: str, filename: str, sha256: str) -> None:
         """Remember that an index has a file."""
-        with self._mutex:
-            self._database.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)",
-                (target, filename, sha256, time.time()),
-            )
+        self._database.execute(
+            "INSERT OR REPLACE INTO uploads VALUES (?,?,?,?)",
+            (target, filename, sha256, time.time()),
+        )
 
     def uploads(self, target: str) -> frozenset[tuple[str, str]]:
         """Return (file name, sha256) of what an index is known to have."""
-        with self._mutex:
-            return frozenset(
-                self._database.execute(
-                    "SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)
-                ).fetchall()
-            )
+        rows = self._database.fetch_all(
+            "SELECT filename, sha256 FROM uploads WHERE target = ?", (target,)
+        )
+        return frozenset((filename, sha256) for filename, sha256 in rows)
+
+    # --- runs and their verdicts --------------------------------------------------------------------------------------
+
+    def begin_run(self) -> str:
+        """Enter a run into the ledger and return its id."""
+        run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+        self._database.execute("INSERT INTO runs VALUES (?,?,NULL,NULL)", (run, time.time()))
+        return run
+
+    def end_run(self, run: str, outcome: str) -> None:
+        """Record how a run ended."""
+        self._database.execute(
+            "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (time.time(), outcome, run)
+        )
+
+    def runs(self) -> list[tuple[str, float, float | None, str | None]]:
+        """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""
+        rows = self._database.fetch_all(
+            "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
+        )
+        return [(run, started_at, ended_at, outcome) for run, started_at, ended_at, outcome in rows]
 
     def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
         """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `MAX_RUNS` runs."""
-        with self._mutex, self._transaction() as database:
-            database.executemany(
+        with self._database.transaction() as connection:
+            connection.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)",
                 ((run, *row) for row in rows),
             )
-            database.execute(
+            connection.execute(
                 "DELETE FROM verdicts WHERE run NOT IN "
-                "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) ORDER BY started_at DESC LIMIT ?)",
+                "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) "
+                "ORDER BY started_at DESC LIMIT ?)",
                 (MAX_RUNS,),
             )
 
     def verdicts(self) -> list[tuple[str, str, str, str, str, str]]:
         """Return (run, package, version, abi, verdict, reason) of every run that is kept, the oldest run first."""
-        with self._mutex:
-            return self._database.execute(
-                "SELECT verdicts.* FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
-            ).fetchall()
-
-    def begin_run(self) -> str:
-        """Enter a run into the ledger and return its id."""
-        run = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        with self._mutex:
-            self._database.execute("INSERT INTO runs VALUES (?,?,NULL,NULL)", (run, time.time()))
-        return run
-
-    def end_run(self, run: str, outcome: str) -> None:
-        """Note how a run ended."""
-        with self._mutex:
-            self._database.execute(
-                "UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?",
-                (time.time(), outcome, run),
-            )
-
-    def runs(self) -> list[tuple[str, float, float | None, str | None]]:
-        """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""
-        with self._mutex:
-            return self._database.execute(
-                "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
-            ).fetchall()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        rows = self._database.fetch_all(
+            "SELECT verdicts.run, package, version, abi, verdict, reason "
+            "FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
+        )
+        return [
+            (run, package, version, abi, verdict, reason)
+            for run, package, version, abi, verdict, reason in rows
+        ]

@@ -1,4 +1,4 @@
-"""Content-addressed evidence and files, and the ledger of runs. Nothing else opens the database.
+"""Evidence by key and files by hash: the store of one wheelhouse.
 
 Layout under the wheelhouse:
 
@@ -16,90 +16,70 @@ import fcntl
 import json
 import os
 import shutil
-import sqlite3
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from builder.errors import WheelhouseLockedError
+from builder.store.database import Database
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256, translate_disk_full
+from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS evidence (
-    key TEXT PRIMARY KEY, job TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
-    facts TEXT NOT NULL, files TEXT NOT NULL, log TEXT NOT NULL, seconds REAL NOT NULL, recorded_at REAL NOT NULL,
-    asked TEXT NOT NULL DEFAULT '', facts_version INTEGER NOT NULL DEFAULT 1
-);
-CREATE INDEX IF NOT EXISTS evidence_job ON evidence (job, recorded_at);
-CREATE TABLE IF NOT EXISTS resolutions (
-    query TEXT PRIMARY KEY, answer TEXT NOT NULL, recorded_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, content TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, outcome TEXT
-);
-CREATE TABLE IF NOT EXISTS listings (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, published_at REAL NOT NULL, channels TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS distributions (
-    sha256 TEXT PRIMARY KEY, metadata TEXT NOT NULL, requires_python TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    added_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS uploads (
-    target TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL,
-    PRIMARY KEY (target, filename, sha256)
-);
-CREATE TABLE IF NOT EXISTS verdicts (
-    run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
-    reason TEXT NOT NULL, PRIMARY KEY (run, package, abi)
-);
-"""
-
-_LATER_COLUMNS = {
-    "asked": "TEXT NOT NULL DEFAULT ''",
-    "facts_version": "INTEGER NOT NULL DEFAULT 1",
-}
-"""Columns of `evidence` that the wheelhouse of an older farm lacks, in the order they came."""
+_Value = TypeVar("_Value")
 
 _NO_FILES = "{}"
+"""The files of evidence that has none, as the ledger has them."""
+
 _COLUMNS = "key, job, outcome, reason, facts, files, log, seconds, asked, facts_version"
 
 
-class Store(Publications, Retention):
-    """The evidence and files of one wheelhouse. Safe to use from several threads."""
+class Store:
+    """The evidence and files of one wheelhouse. Safe to use from several threads.
+
+    Attributes:
+        wheelhouse: the folder of everything a farm leaves.
+        folder: the store's own folder in it.
+        database: the ledger.
+        publications: runs, and what they published.
+        retention: what is still referred to, for `wheelfarm gc`.
+    """
 
     def __init__(self, wheelhouse: Path) -> None:
+        """Open a wheelhouse, or make one.
+
+        Args:
+            wheelhouse: its folder.
+
+        Raises:
+            NewerLedgerError: a newer wheelfarm wrote its ledger.
+        """
         self.wheelhouse = wheelhouse.resolve()
         self.folder = self.wheelhouse / "store"
         self._files = self.folder / "files"
         self._scratch = self.folder / "scratch"
         self._files.mkdir(parents=True, exist_ok=True)
-        self._mutex = threading.Lock()
-        self._database = sqlite3.connect(
-            self.folder / "ledger.sqlite", timeout=60, check_same_thread=False, isolation_level=None
-        )
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(_SCHEMA)
-        with self._transaction() as database:
-            there = {row[1] for row in database.execute("PRAGMA table_info(evidence)")}
-            for column, kind in _LATER_COLUMNS.items():
-                if column not in there:
-                    database.execute(f"ALTER TABLE evidence ADD COLUMN {column} {kind}")
+        self.database = Database(self.folder / "ledger.sqlite")
+        self.publications = Publications(self.database)
+        self.retention = Retention(self.database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        """Close the ledger."""
+        self.database.close()
 
     @property
     def farm_id(self) -> str:
@@ -138,58 +118,66 @@ class Store(Publications, Retention):
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             yield Path(folder)
 
+    # --- evidence -----------------------------------------------------------------------------------------------------
+
     def get(self, key: str) -> Evidence | None:
         """Return the evidence recorded under a key, if any."""
-        with self._mutex:
-            row = self._database.execute(
-                f"SELECT {_COLUMNS} FROM evidence WHERE key = ?",  # noqa: S608 - a constant
-                (key,),
-            ).fetchone()
+        row = self.database.fetch_one(
+            f"SELECT {_COLUMNS} FROM evidence WHERE key = ?",  # noqa: S608 - a constant
+            (key,),
+        )
         return None if row is None else _evidence_from_row(row)
 
     def get_complete(self, key: str) -> Evidence | None:
         """Return the evidence recorded under a key, if its files are there as well."""
-        found = self.get(key)
-        return found if found is not None and self.has_files(found.files) else None
+        evidence = self.get(key)
+        if evidence is None or not self.has_files(evidence.files):
+            return None
+        return evidence
 
     def evidence_lookup(self) -> Callable[[str], Evidence | None]:
-        """Return what `settled` is, for many thousand keys: all but the facts is read at once, facts when asked for.
+        """Return what `get_complete` does, for many thousand keys.
 
-        Evidence recorded later, and files that go later, are not noticed. `asked` is left empty.
+        All but the facts is read at once, facts when they are read. Evidence recorded later, and files that go later,
+        are not noticed. `asked` is left empty.
         """
-        with self._mutex:
-            rows = self._database.execute(
-                "SELECT key, job, files, log, seconds, facts_version FROM evidence"
-            ).fetchall()
-        by_key = {row[0]: row for row in rows}
-        there = self.all_files()
+        rows = self.database.fetch_all(
+            "SELECT key, job, files, log, seconds, facts_version FROM evidence"
+        )
+        rows_by_key = {row[0]: row for row in rows}
+        present_files = self.all_files()
 
         def lookup(key: str) -> Evidence | None:
-            row = by_key.get(key)
+            row = rows_by_key.get(key)
             if row is None:
                 return None
-            files: dict[str, str] = json.loads(row[2]) if row[2] != _NO_FILES else {}
-            if not there.issuperset(files.values()):
+
+            _, job, files_text, log, seconds, facts_version = row
+            # Most evidence has no files, and parsing ten thousand empty objects takes a noticeable time.
+            files: dict[str, str] = json.loads(files_text) if files_text != _NO_FILES else {}
+            if not present_files.issuperset(files.values()):
                 return None
+
             return Evidence(
                 key=key,
-                job=row[1],
+                job=JobId.parse(job),
                 facts=_LazyFacts(self, key),
                 files=files,
-                log=row[3],
-                seconds=row[4],
-                facts_version=row[5],
+                log=log,
+                seconds=seconds,
+                facts_version=facts_version,
             )
 
         return lookup
 
     def put(self, evidence: Evidence) -> None:
-        """Record determined evidence durably; what could not be told is not recorded."""
+        """Record determined evidence durably; what is undetermined is not recorded."""
         if not evidence.is_determined:
             return
+
         row = (
             evidence.key,
-            evidence.job,
+            str(evidence.job),
             evidence.outcome.value,
             evidence.reason,
             json.dumps(dict(evidence.facts)),
@@ -200,47 +188,58 @@ class Store(Publications, Retention):
             evidence.facts_version,
             time.time(),
         )
-        with self._mutex, translate_disk_full(self.wheelhouse):
-            self._database.execute(
-                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) "  # noqa: S608 - a constant
-                "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        marks = ",".join("?" * len(row))
+        with translate_disk_full(self.wheelhouse):
+            self.database.execute(
+                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) VALUES ({marks})",  # noqa: S608 - constants
                 row,
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
-        """Return the newest evidence of every job about a package (`KIND:NAME@…`), in the order it was recorded."""
-        with self._mutex:
-            rows = self._database.execute(
-                f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
-                "WHERE substr(job, instr(job, ':') + 1, ?) = ? GROUP BY job ORDER BY newest",
-                (len(name) + 1, f"{name}@"),
-            ).fetchall()
+        """Return the newest evidence of every job about a package, in the order it was recorded."""
+        jobs = str(JobId("*", name, "*"))
+        rows = self.database.fetch_all(
+            f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
+            "WHERE job GLOB ? GROUP BY job ORDER BY newest",
+            (jobs,),
+        )
         return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
-    def last_key_parts(self, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+    def last_key_parts(self, jobs: Iterable[JobId]) -> dict[JobId, dict[str, str]]:
         """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
         query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
-        with self._mutex:
-            rows = ((job, self._database.execute(query, (job,)).fetchone()) for job in jobs)
-            return {job: json.loads(row[0] or "{}") for job, row in rows if row is not None}
+        parts: dict[JobId, dict[str, str]] = {}
+        for job in jobs:
+            row = self.database.fetch_one(query, (str(job),))
+            if row is not None:
+                parts[job] = json.loads(row[0] or "{}")
 
-    def recorded_durations(self) -> dict[str, float]:
-        """Return the last recorded duration of every job, by job id."""
-        with self._mutex:
-            rows = self._database.execute(
-                "SELECT job, seconds FROM evidence ORDER BY recorded_at"
-            ).fetchall()
-        return dict(rows)
+        return parts
 
-    def memory_peaks(self) -> dict[str, int]:
+    def recorded_durations(self) -> dict[JobId, float]:
+        """Return the last recorded duration of every job, in seconds, by job id."""
+        rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY recorded_at")
+        return _by_job_id(rows)
+
+    def memory_peaks(self) -> dict[JobId, int]:
         """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
+        builds = str(JobId(JobKind.BUILD, "*", "*"))
         peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
-        with self._mutex:
-            rows = self._database.execute(
-                f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
-                "WHERE job LIKE 'build:%' AND peak > 0 ORDER BY recorded_at"
-            ).fetchall()
-        return dict(rows)
+        rows = self.database.fetch_all(
+            f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
+            "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
+            (builds,),
+        )
+        return _by_job_id(rows)
+
+    def newest_logs(self) -> dict[JobId, str]:
+        """Return the newest log of every job that is recorded, by job."""
+        rows = self.database.fetch_all(
+            "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
+        )
+        return _by_job_id(rows)
+
+    # --- answers of the index, and notes ------------------------------------------------------------------------------
 
     def get_resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
         """Return a recorded answer of the index, if it is young enough.
@@ -249,48 +248,35 @@ class Store(Publications, Retention):
             query: what was asked.
             max_age_s: oldest acceptable answer, in seconds; None takes any.
         """
-        with self._mutex:
-            row = self._database.execute(
-                "SELECT answer, recorded_at FROM resolutions WHERE query = ?", (query,)
-            ).fetchone()
-        if row is None or (max_age_s is not None and time.time() - row[1] > max_age_s):
+        row = self.database.fetch_one(
+            "SELECT answer, recorded_at FROM resolutions WHERE query = ?", (query,)
+        )
+        if row is None:
             return None
-        return json.loads(row[0])
+
+        answer, recorded_at = row
+        is_too_old = max_age_s is not None and time.time() - recorded_at > max_age_s
+        return None if is_too_old else json.loads(answer)
 
     def record_resolution(self, query: str, answer: Any) -> None:  # noqa: ANN401 - JSON
         """Record an answer of the index."""
-        with self._mutex:
-            self._database.execute(
-                "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)",
-                (query, json.dumps(answer), time.time()),
-            )
+        self.database.execute(
+            "INSERT OR REPLACE INTO resolutions VALUES (?,?,?)",
+            (query, json.dumps(answer), time.time()),
+        )
 
     def set_note(self, name: str, content: str) -> None:
         """Keep a note, in place of what was kept under its name."""
-        with self._mutex:
-            self._database.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, content))
+        self.database.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, content))
 
     def get_note(self, name: str) -> str | None:
         """Return the note kept under a name, or None."""
-        with self._mutex:
-            row = self._database.execute(
-                "SELECT content FROM notes WHERE name = ?", (name,)
-            ).fetchone()
+        row = self.database.fetch_one("SELECT content FROM notes WHERE name = ?", (name,))
         return None if row is None else str(row[0])
 
     def delete_note(self, name: str) -> None:
         """Remove the note kept under a name, if there is one."""
-        with self._mutex:
-            self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
-
-    def newest_logs(self) -> dict[str, str]:
-        """Return the newest log of every job that is recorded, by job."""
-        with self._mutex:
-            return dict(
-                self._database.execute(
-                    "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
-                )
-            )
+        self.database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -313,17 +299,16 @@ class Store(Publications, Retention):
 
     def all_files(self) -> set[str]:
         """Return the sha256 of every file that is there."""
-        return {
-            entry.name
-            for folder in os.scandir(self._files)
-            if folder.is_dir()
-            for entry in os.scandir(folder)
-        }
+        names: set[str] = set()
+        for folder in os.scandir(self._files):
+            if folder.is_dir():
+                names.update(entry.name for entry in os.scandir(folder))
 
-    def log_path(self, job: str, key: str) -> Path:
+        return names
+
+    def log_path(self, job: JobId, key: str) -> Path:
         """Return where a job writes its log; the folder exists afterwards."""
-        kind, _, subject = job.partition(":")
-        path = self.wheelhouse / "logs" / kind / f"{subject.replace('/', '_')}.{key[:8]}.log"
+        path = self.wheelhouse / "logs" / job.kind / f"{job.filename}.{key[:8]}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -355,11 +340,16 @@ class _LazyFacts(Mapping[str, Any]):
         return len(self._load())
 
 
+def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
+    """Return the value of the last row of each job."""
+    return {JobId.parse(job): value for job, value in dict(rows).items()}
+
+
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
     key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,
-        job=job,
+        job=JobId.parse(job),
         outcome=JobOutcome(outcome),
         reason=reason,
         facts=json.loads(facts),

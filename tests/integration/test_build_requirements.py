@@ -6,6 +6,7 @@ import json
 import subprocess
 
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from tests.integration.conftest import Workshop
 
@@ -70,7 +71,9 @@ def test_garbage_in_the_engine(workshop: Workshop, images: Workshop):
 def _build_of(name: str, workshop: Workshop) -> Evidence:
     store = Store(workshop.wheelhouse)
     (build,) = [
-        one for one in store.newest_evidence_of(name) if one.job == f"build:{name}@debian-12"
+        one
+        for one in store.newest_evidence_of(name)
+        if one.job == JobId(JobKind.BUILD, name, "debian-12")
     ]
     store.close()
     return build

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from builder.errors import ExitCode
+from builder.store.job_ids import JobKind
 from builder.store.store import Store
 from tests.integration.conftest import Workshop
 
@@ -106,7 +107,7 @@ def test_what_a_build_missed_is_answered_with_the_line_to_write(
 def test_a_failure_that_other_rules_read_is_read_anew_without_a_build(shop: Workshop):
     store = Store(shop.wheelhouse)
     recorded = next(
-        one for one in store.newest_evidence_of("thirsty") if one.job.startswith("build:")
+        one for one in store.newest_evidence_of("thirsty") if one.job.kind == JobKind.BUILD
     )
     other = json.loads(
         json.dumps(recorded.facts).replace("a header is missing", "something happened")

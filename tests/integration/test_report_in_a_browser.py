@@ -69,11 +69,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "cp314t": abi("unproven").model_copy(update=everywhere),
         }
         packages = {f"package-{number}": good for number in range(40)}
-        run = store.begin_run()
+        run = store.publications.begin_run()
         outputs.write_report(
             document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run
         )
-        store.end_run(run, "done")
+        store.publications.end_run(run, "done")
     store.close()
     return store.wheelhouse / "report"
 

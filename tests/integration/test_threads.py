@@ -21,9 +21,11 @@ from builder.jobs.programs import STRESS_FOLDER
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.corpus import CORPUS
 from tests.integration.conftest import Workshop
+from tests.job_ids import inputs_of, job_id
 
 HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
 PREFLIGHT = """
@@ -151,10 +153,10 @@ class Quiet:
     def on_plan(self, jobs: int, known: int) -> None:
         return
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         return
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         return
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
@@ -173,7 +175,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
         for level in (EffortLevel.QUICK, EffortLevel.STANDARD)
     }
     known = plans[EffortLevel.QUICK].find_evidence(lambda _, key: store.get(key))
-    job = plans[EffortLevel.STANDARD].jobs["speed:spanbuf@debian-12"]
+    job = plans[EffortLevel.STANDARD].jobs[job_id("speed:spanbuf@debian-12")]
     tools = Tools(
         engine=engine,
         store=store,
@@ -182,7 +184,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
         stop=threading.Event(),
         say=Quiet().say,
     )
-    facts = json.loads(json.dumps(job.run({need: known[need] for need in job.needs}, tools).facts))
+    facts = json.loads(json.dumps(job.run(inputs_of(job, known), tools).facts))
     store.close()
     assert (facts["unknown"], facts["install"], facts["gil"], facts["left_out"].get("ends")) == (
         None,

@@ -5,6 +5,7 @@ import pytest
 from builder.judge.bases import BaseOutcome, judge_bases
 from builder.store.evidence import Evidence
 from builder.store.evidence import JobOutcome as Told
+from builder.store.job_ids import JobId
 
 MODULE = {
     "module": "foo",
@@ -13,12 +14,16 @@ MODULE = {
 }
 GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}
 UNTOLD = Evidence(
-    key="", job="x", outcome=Told.UNDETERMINED, reason="no archive", facts={"code": "WF901"}
+    key="",
+    job=JobId("load", "foo"),
+    outcome=Told.UNDETERMINED,
+    reason="no archive",
+    facts={"code": "WF901"},
 )
 
 
 def load(**abis: dict[str, Any]) -> Evidence:
-    return Evidence(key="l", job="load", facts={"loads": abis})
+    return Evidence(key="l", job=JobId("load", "foo"), facts={"loads": abis})
 
 
 @pytest.mark.parametrize(

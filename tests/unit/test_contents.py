@@ -9,6 +9,7 @@ from builder.config import catalog, matrix
 from builder.judge import remedies
 from builder.judge.apt_contents import ContentsSearch, Hit, MissingDependency
 from builder.store.evidence import Evidence, JobOutcome
+from tests.job_ids import job_id
 
 INDEX = """\
 bin/zcat                                                utils/gzip
@@ -101,7 +102,7 @@ def looked_up(*packages: str, unknown: tuple[str, ...] = ()) -> Evidence:
     ]
     return Evidence(
         key="r",
-        job="remedy:foo@debian-12",
+        job=job_id("remedy:foo@debian-12"),
         facts={"found": found, "unknown": [["header", name] for name in unknown]},
     )
 
@@ -128,7 +129,7 @@ def test_what_no_package_has_is_said():
 def test_an_archive_that_does_not_answer_leaves_the_hint():
     silent = Evidence(
         key="",
-        job="remedy:foo@debian-12",
+        job=job_id("remedy:foo@debian-12"),
         outcome=JobOutcome.UNDETERMINED,
         reason="the archive is silent",
     )

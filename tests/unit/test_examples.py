@@ -21,6 +21,7 @@ from builder.host import IndexSettings
 from builder.plan import graph
 from builder.sources import Source
 from builder.sources.client import Index
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from tests.examples import EXAMPLES, NAMES, SOURCES, copy_example
 
@@ -71,7 +72,7 @@ def test_it_loads_shows_its_keys_and_is_planned(name: str, tmp_path: Path):
     jobs = planned(loaded, patches).jobs
     for package in loaded.packages:
         for base in loaded.build_on:
-            assert f"build:{package}@{base}" in jobs
+            assert JobId(JobKind.BUILD, package, base) in jobs
 
 
 def read(loaded: Matrix, path: str) -> str:

@@ -8,12 +8,13 @@ import pytest
 
 from builder.errors import InfrastructureError, Interrupted
 from builder.execute import LocalExecutor
-from builder.jobs.images.proxy import ORDER_ONLY
-from builder.jobs.job import Job, Result, Tools
+from builder.jobs.images.ids import ORDER_ONLY
+from builder.jobs.job import Inputs, Job, Needs, Result, Tools
 from builder.plan.graph import Plan
 from builder.plan.resources import Resources
 from builder.store.evidence import Evidence
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 
 ROOM = Resources(cpus=2, memory_bytes=8 << 30)
@@ -21,35 +22,49 @@ ROOM = Resources(cpus=2, memory_bytes=8 << 30)
 
 @dataclass
 class Step:
-    """A job that notes that it ran."""
+    """A job that notes that it ran; the roles of what it needs are the ids themselves."""
 
-    id: str
+    text: str
     ran: list[str]
-    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     salt: str = ""
     fails: Exception | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    there: bool = True
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(self.id, self.salt, self.key_inputs(inputs))
+    @property
+    def id(self) -> JobId:
+        return JobId.parse(self.text)
+
+    @property
+    def needs(self) -> Needs:
+        return {text: JobId.parse(text) for text in self.after}
+
+    def key(self, inputs: Inputs) -> str:
+        return digest(self.text, self.salt, self.key_inputs(inputs))
 
     def settings(self) -> Mapping[str, object]:
         return {"salt": self.salt}
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         return {
-            name: dict(evidence.facts)
-            for name, evidence in inputs.items()
-            if name not in ORDER_ONLY
+            text: dict(evidence.facts)
+            for text, evidence in inputs.items()
+            if JobId.parse(text) not in ORDER_ONLY
         }
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        self.ran.append(self.id)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        self.ran.append(self.text)
         tools.log.write_text("ran")
         if self.fails is not None:
             raise self.fails
         return Result(facts=dict(self.facts))
+
+
+@dataclass
+class ImageStep(Step):
+    """One whose image may be gone."""
+
+    there: bool = True
 
     def is_present(self, evidence: Evidence, engine: object) -> bool:
         return self.there
@@ -65,14 +80,14 @@ class Watcher:
     def on_plan(self, jobs: int, known: int) -> None:
         self.events.append(("planned", f"{jobs} {known}"))
 
-    def on_job_start(self, job: str) -> None:
-        self.events.append(("started", job))
+    def on_job_start(self, job: JobId) -> None:
+        self.events.append(("started", str(job)))
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         return
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
-        self.events.append(("known" if known else "ended", evidence.job))
+        self.events.append(("known" if known else "ended", str(evidence.job)))
 
 
 @pytest.fixture
@@ -86,15 +101,15 @@ def run(
     store: Store,
     *steps: Step,
     stop: threading.Event | None = None,
-    again: frozenset[str] = frozenset(),
+    again: frozenset[JobId] = frozenset(),
 ) -> dict[str, Evidence]:
+    """Run steps and return their evidence by the text of their ids."""
     plan = Plan(jobs={step.id: cast("Job", step) for step in steps})
     engine = cast("Any", object)
-    return dict(
-        LocalExecutor(
-            plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()
-        ).run(again)
+    executor = LocalExecutor(
+        plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()
     )
+    return {str(job): evidence for job, evidence in executor.run(again).items()}
 
 
 def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
@@ -112,7 +127,7 @@ def test_a_job_runs_after_what_it_needs_and_never_twice(store: Store):
 
 def test_what_is_known_stays_known_without_the_means_that_made_it(store: Store):
     ran: list[str] = []
-    (means,) = ORDER_ONLY
+    (means,) = map(str, ORDER_ONLY)
     index = Step(means, ran)
     built = Step("build:a", ran, (means,))
     run(store, index, built)
@@ -131,11 +146,11 @@ def test_what_measures_the_machine_runs_last_and_alone(store: Store):
 
     @dataclass
     class Watched(Step):
-        def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-            running.append(self.id)
-            seen[self.id] = list(running)
+        def run(self, inputs: Inputs, tools: Tools) -> Result:
+            running.append(self.text)
+            seen[self.text] = list(running)
             result = super().run(inputs, tools)
-            running.remove(self.id)
+            running.remove(self.text)
             return result
 
     run(
@@ -176,7 +191,7 @@ def test_a_changed_input_runs_just_what_stands_on_it(store: Store):
 def test_what_cannot_be_told_reaches_its_dependents_and_no_others(store: Store):
     ran: list[str] = []
     steps = (
-        Step("image:a", ran, fails=InfrastructureError("the archive is silent")),
+        ImageStep("image:a", ran, fails=InfrastructureError("the archive is silent")),
         Step("build:b", ran, ("image:a",)),
         Step("build:c", ran),
     )
@@ -202,8 +217,8 @@ def test_an_image_that_is_gone_is_made_again_only_if_something_needs_it(store: S
 
     def steps(salt: str, *, there: bool) -> tuple[Step, ...]:
         return (
-            Step("image:a", ran, there=there),
-            Step("image:other", ran, there=there),
+            ImageStep("image:a", ran, there=there),
+            ImageStep("image:other", ran, there=there),
             Step("build:b", ran, ("image:a",), salt=salt),
             Step("build:c", ran, ("image:other",)),
         )
@@ -219,7 +234,7 @@ def test_an_image_that_is_gone_is_made_again_only_if_something_needs_it(store: S
 def test_two_jobs_that_ask_the_same_share_the_answer(store: Store):
     @dataclass
     class Asking(Step):
-        def key(self, inputs: Mapping[str, Evidence]) -> str:
+        def key(self, inputs: Inputs) -> str:
             return "the same question"
 
     ran: list[str] = []
@@ -230,14 +245,18 @@ def test_two_jobs_that_ask_the_same_share_the_answer(store: Store):
         Asking("load:c", ran, ("build:b",)),
     )
     assert ran == ["build:a", "build:b"]
-    assert {job: evidence.job for job, evidence in ended.items()} == {job: job for job in ended}
+    assert {job: str(evidence.job) for job, evidence in ended.items()} == {
+        job: job for job in ended
+    }
 
 
 def test_again_runs_what_is_known(store: Store):
     ran: list[str] = []
     run(store, Step("build:a", ran), Step("build:b", ran))
     ran.clear()
-    run(store, Step("build:a", ran), Step("build:b", ran), again=frozenset({"build:b"}))
+    run(
+        store, Step("build:a", ran), Step("build:b", ran), again=frozenset({JobId.parse("build:b")})
+    )
     assert ran == ["build:b"]
 
 
@@ -257,7 +276,7 @@ def test_evidence_whose_files_are_gone_is_not_evidence(store: Store, tmp_path: P
 
     @dataclass
     class Maker(Step):
-        def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+        def run(self, inputs: Inputs, tools: Tools) -> Result:
             super().run(inputs, tools)
             return Result(facts={}, files={"wheel": tools.store.add_file(path)})
 

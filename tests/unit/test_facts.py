@@ -21,6 +21,7 @@ from builder.evidence.race import RaceAnswer
 from builder.evidence.replay import ReplayAnswer
 from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
 from tests.unit.facts import CALL, LOADED, MODULE, RATES, SAMPLES, WHEEL
 
 SHAPES = [(kind, facts) for kind, samples in SAMPLES.items() for facts in samples]
@@ -44,7 +45,7 @@ def test_facts_come_back_as_they_were(kind: str, facts: dict[str, Any]):
     model = MODELS[kind].parse(json.dumps(facts).encode())
 
     assert model.to_json() == facts
-    assert MODELS[kind].read(Evidence(key="k", job=f"{kind}:foo", facts=facts)) == model
+    assert MODELS[kind].read(Evidence(key="k", job=JobId(kind, "foo"), facts=facts)) == model
 
 
 @pytest.mark.parametrize(("kind", "facts"), SHAPES)
@@ -250,7 +251,9 @@ def test_an_import_that_raised_died_or_hung_failed():
 
 
 def test_recorded_facts_that_are_damaged_name_the_job_and_what_helps():
-    evidence = Evidence(key="k", job="load:foo@debian-12/debian-12", facts={"loads": LOADED})
+    evidence = Evidence(
+        key="k", job=JobId.parse("load:foo@debian-12/debian-12"), facts={"loads": LOADED}
+    )
     with pytest.raises(EvidenceError) as caught:
         LoadFacts.read(evidence)
 

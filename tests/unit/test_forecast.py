@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from builder.plan.resources import Resources
 from builder.report.terminal import plan as report
 from builder.sources import Source
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
+from tests.job_ids import inputs_of, job_id
 
 MATRIX = "[farm]\nbases = ['debian-12']\n[packages.foo]\n[packages.bar]\n"
 ROOM = Resources(cpus=2, memory_bytes=8 << 30)
-BUILD = "build:foo@debian-12"
+BUILD = job_id("build:foo@debian-12")
 
 
 def made(
@@ -40,18 +43,18 @@ def made(
     return graph.make_plan(loaded, found, {"foo": patches}, catalog.load(), Package())
 
 
-def ran(planned: graph.Plan) -> dict[str, Evidence]:
+def ran(planned: graph.Plan) -> dict[JobId, Evidence]:
     """Return evidence as if every job of a plan had run."""
-    ended: dict[str, Evidence] = {}
+    ended: dict[JobId, Evidence] = {}
     for job in planned.jobs.values():
-        inputs = {need: ended[need] for need in job.needs}
-        files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
-        facts: dict[str, Any] = {"content": job.id, "abis": {}}
+        inputs = inputs_of(job, ended)
+        files = {f"{job.id}.whl": job.key(inputs)} if job.id.kind == JobKind.BUILD else {}
+        facts: dict[str, Any] = {"content": str(job.id), "abis": {}}
         ended[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
     return ended
 
 
-def remembering(last: dict[str, dict[str, str]]):
+def remembering(last: dict[JobId, dict[str, str]]):
     """Return what gives the settings that jobs ran with last."""
     return lambda jobs: {job: last[job] for job in jobs if job in last}
 
@@ -60,14 +63,14 @@ def forecast_of(
     after: graph.Plan,
     before: graph.Plan | None = None,
     *,
-    lost: str = "",
-    recorded: dict[str, float] | None = None,
+    lost: JobId | None = None,
+    recorded: dict[JobId, float] | None = None,
 ) -> Forecast:
     """Tell what a plan would do where another one ran."""
     ended = ran(before) if before else {}
     by_key = {one.key: one for one in ended.values() if one.job != lost}
     last = {
-        job.id: hash_key_parts(job, {need: ended[need] for need in job.needs})
+        job.id: hash_key_parts(job, inputs_of(job, ended))
         for job in (before.jobs.values() if before else ())
     }
     return forecast.make_forecast(
@@ -80,7 +83,7 @@ def forecast_of(
     )
 
 
-def of(told: Forecast, job: str) -> PendingJob:
+def of(told: Forecast, job: JobId) -> PendingJob:
     return next(one for one in told.pending if one.job == job)
 
 
@@ -121,9 +124,10 @@ def test_what_changed_is_named(after: graph.Plan, why: tuple[str, ...]):
     build = of(told, BUILD)
     assert build.reasons[: len(why)] == why
     assert all(
-        "foo" in one.job or one.job.startswith("image:builder-debian-12+") for one in told.pending
+        one.job.name == "foo" or one.job.name.startswith("builder-debian-12+")
+        for one in told.pending
     )
-    audit = of(told, "audit:foo@debian-12")
+    audit = of(told, job_id("audit:foo@debian-12"))
     assert (audit.reasons, audit.waits_for) == ((), (BUILD,))
     assert f"run  {BUILD}  (changed: {', '.join(build.reasons)}" in "\n".join(
         report.render_lines(told, ROOM)
@@ -137,13 +141,13 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
     by_key = {one.key: one for one in ran(before).values()}
     part = after.affected_by({changed})
     assert (
-        f"load:{changed}@debian-12/debian-12" in part.jobs,
-        "load:bar@debian-12/debian-12" in part.jobs,
+        job_id(f"load:{changed}@debian-12/debian-12") in part.jobs,
+        job_id("load:bar@debian-12/debian-12") in part.jobs,
     ) == (
         True,
         True,
     )
-    assert changed == "foo" or "load:foo@debian-12/debian-12" not in part.jobs
+    assert changed == "foo" or job_id("load:foo@debian-12/debian-12") not in part.jobs
     whole, quick = (
         forecast.make_forecast(
             after,
@@ -162,12 +166,12 @@ def test_looking_at_what_a_change_reaches_tells_the_same(changed: str):
 
 def test_code_inside_and_inputs_are_named():
     planned = made()
-    job = planned.jobs["audit:foo@debian-12"]
+    job = planned.jobs[job_id("audit:foo@debian-12")]
     ended = ran(planned)
-    inputs = {need: ended[need] for need in job.needs}
+    inputs = inputs_of(job, ended)
     now = hash_key_parts(job, inputs)
     known = {known: one for known, one in ended.items() if known != job.id}
-    for name in ("code inside the container", BUILD, "image:builder-debian-12"):
+    for name in ("code inside the container", str(BUILD), "image:builder-debian-12"):
         told = forecast.make_forecast(
             planned, known, remembering({job.id: now | {name: "else"}}), {}, {}, ROOM
         )
@@ -186,9 +190,7 @@ def test_it_takes_as_long_as_the_durations_on_record_say():
     before = made()
     after = made(foo="another")
     pending = [one.job for one in forecast_of(after, before).pending]
-    recorded = {
-        job: {"build": 100.0, "load": 7.0}.get(job.partition(":")[0], 1.0) for job in pending
-    }
+    recorded = {job: {"build": 100.0, "load": 7.0}.get(job.kind, 1.0) for job in pending}
     told = forecast_of(after, before, recorded=recorded)
     assert told.seconds == 107.0
     assert told.work_s == sum(recorded.values())
@@ -201,3 +203,16 @@ def test_it_takes_as_long_as_the_durations_on_record_say():
         "sdist": 1,
         "what it needs runs first": len(pending) - 1,
     }
+
+
+def test_the_json_of_a_forecast_names_jobs_by_the_text_of_their_ids():
+    told = forecast_of(made(foo="another"), made())
+    document = json.loads(json.dumps(report.forecast_json(told, ROOM)))
+    jobs = {job["id"]: job for job in document["jobs"]}
+    build = jobs["build:foo@debian-12"]
+    assert build["needs"] == ["image:builder-debian-12", "image:index"]
+    assert (build["known"], build["why"], build["after"]) == (False, ["sdist"], [])
+    assert jobs["audit:foo@debian-12"]["after"] == ["build:foo@debian-12"]
+    verify = jobs["image:verify-debian-12"]
+    assert verify["needs"] == ["image:debian-12", "image:interpreters"]
+    assert verify["known"]

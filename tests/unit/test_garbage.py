@@ -10,7 +10,9 @@ from builder import index
 from builder.farm import garbage
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
 from builder.store.store import Store
+from tests.job_ids import job_id
 
 DAY = 86_400.0
 NOW = 1_000 * DAY
@@ -31,7 +33,7 @@ def add(store: Store, content: str) -> str:
     return sha256
 
 
-def record(store: Store, key: str, job: str, days_ago: float, content: str = "") -> str:
+def record(store: Store, key: str, job: JobId, days_ago: float, content: str = "") -> str:
     """Record evidence with a file and a log; return the file's sha256."""
     content = content or key
     sha256 = add(store, content)
@@ -41,7 +43,7 @@ def record(store: Store, key: str, job: str, days_ago: float, content: str = "")
         Evidence(key=key, job=job, files={"f": sha256}, log=str(log.relative_to(store.wheelhouse)))
     )
     at = NOW - days_ago * DAY
-    store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+    store.database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
     os.utime(log, (at, at))
     return sha256
 
@@ -54,14 +56,14 @@ def verdicts(store: Store, *names: str, findings: tuple[str, ...] = ()) -> None:
     (store.wheelhouse / "verdicts.json").write_text(json.dumps({"packages": packages}))
 
 
-def run_of(*keys: str, jobs: tuple[str, ...] = ()) -> garbage.MatrixUsage:
+def run_of(*keys: str, jobs: tuple[JobId, ...] = ()) -> garbage.MatrixUsage:
     return garbage.MatrixUsage(jobs=frozenset(jobs), keys=frozenset(keys), sdists=frozenset())
 
 
 def collect(
     store: Store,
     *used: str,
-    jobs: tuple[str, ...] = (),
+    jobs: tuple[JobId, ...] = (),
     keep_days: float = 30,
     most_bytes: int | None = None,
 ) -> garbage.Garbage:
@@ -74,10 +76,10 @@ def collect(
 
 def test_what_a_run_would_use_and_the_newest_of_each_job_stay(store: Store):
     verdicts(store, "foo")
-    used = record(store, "1" * 64, "build:foo@x", 90)
-    newest = record(store, "2" * 64, "build:foo@x", 80)
-    old = record(store, "3" * 64, "build:gone@x", 70)
-    young = record(store, "4" * 64, "build:gone@x", 5)
+    used = record(store, "1" * 64, job_id("build:foo@x"), 90)
+    newest = record(store, "2" * 64, job_id("build:foo@x"), 80)
+    old = record(store, "3" * 64, job_id("build:gone@x"), 70)
+    young = record(store, "4" * 64, job_id("build:gone@x"), 5)
     found = collect(store, "1" * 64)
     assert found.keys == ("3" * 64,)
     assert store.all_files() == {used, newest, young}
@@ -110,7 +112,7 @@ def test_sources_that_were_resolved_stay(store: Store):
     os.utime(store.file(sdist), (0, 0))
     store.record_resolution("sources", {"found": {"foo": {"sha256": sdist}}, "faults": {}})
     store.record_resolution("page", ["anything"])
-    store._database.execute("UPDATE resolutions SET recorded_at = 0")
+    store.database.execute("UPDATE resolutions SET recorded_at = 0")
     collect(store)
     assert store.all_files() == {sdist}
     assert store.get_resolution("sources", None) is not None
@@ -132,28 +134,28 @@ def test_what_jobs_are_locked_to_stays_of_the_package_index(store: Store):
     for one in (kept, loose, young):
         cache.add(one, partial(Path.write_text, data=one.filename))
         os.utime(cache.file(one.sha256), (NOW, NOW) if one is young else (0, 0))
-    cache.write_lock("build:foo@x", [kept])
+    cache.write_lock(job_id("build:foo@x"), [kept])
     half = cache.file(kept.sha256).with_name(f".{kept.sha256}.half")
     half.write_text("half")
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
     same = add(store, loose.filename)  # the farm has this file for a reason of its own, too
     index.publish(index.make_manifest([index.Entry(filename=name, sha256=same)]), store)
     assert same == loose.sha256
-    store.add_distributions([(same, "", ">=3.9")])
-    cache.write_lock("build:gone@x", [loose])
+    store.publications.add_distributions([(same, "", ">=3.9", 1)])
+    cache.write_lock(job_id("build:gone@x"), [loose])
     os.utime(cache.folder / "locks/build/gone@x.json", (0, 0))
-    collect(store, jobs=("build:foo@x",))
-    assert cache.read_lock("build:gone@x") is None
+    collect(store, jobs=(job_id("build:foo@x"),))
+    assert cache.read_lock(job_id("build:gone@x")) is None
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
         kept.filename, young.filename,
     ]  # fmt: skip
     assert not half.exists()
-    assert cache.read_lock("build:foo@x") == {"tool": [kept.entry]}
+    assert cache.read_lock(job_id("build:foo@x")) == {"tool": [kept.entry]}
     assert store.all_files() == {same}
-    assert store._database.execute(
+    assert store.database.fetch_one(
         "SELECT COUNT(*) FROM distributions WHERE sha256 = ?", (same,)
-    ).fetchone() == (1,)
-    collect(store, jobs=("build:foo@x",), keep_days=10_000, most_bytes=0)
+    ) == (1,)
+    collect(store, jobs=(job_id("build:foo@x"),), keep_days=10_000, most_bytes=0)
     assert [one.filename for one in (kept, loose, young) if cache.file(one.sha256).exists()] == [
         kept.filename
     ]
@@ -177,9 +179,9 @@ def test_replays_of_findings_that_are_told_stay(store: Store):
 
 def test_a_size_bounds_what_nothing_refers_to(store: Store):
     verdicts(store, "foo")
-    kept = record(store, "1" * 64, "build:foo@x", 90, "x" * 5000)
-    older = record(store, "2" * 64, "build:gone@x", 3, "y" * 1000)
-    newer = record(store, "3" * 64, "build:other@x", 2, "z" * 1000)
+    kept = record(store, "1" * 64, job_id("build:foo@x"), 90, "x" * 5000)
+    older = record(store, "2" * 64, job_id("build:gone@x"), 3, "y" * 1000)
+    newer = record(store, "3" * 64, job_id("build:other@x"), 2, "z" * 1000)
     found = garbage.find_garbage(store, run_of(), now=NOW, keep_days=30, most_bytes=6500)
     assert {piece.path.name for piece in found.files} >= {older}
     assert store.all_files() == {kept, older, newer}  # nothing is removed while it is looked for
@@ -193,19 +195,19 @@ def test_a_size_bounds_what_nothing_refers_to(store: Store):
 
 
 def test_an_image_goes_with_its_evidence(store: Store):
-    def image(key: str, job: str, days_ago: float, tag: str) -> None:
+    def image(key: str, job: JobId, days_ago: float, tag: str) -> None:
         store.put(Evidence(key=key, job=job, facts={"tag": tag}))
         at = NOW - days_ago * DAY
-        store._database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
+        store.database.execute("UPDATE evidence SET recorded_at = ? WHERE key = ?", (at, key))
 
-    image("1" * 64, "image:builder-x", 90, "builder:old")
-    image("2" * 64, "image:builder-x", 80, "builder:new")
-    image("3" * 64, "image:verify-x", 70, "verify:same")
-    image("4" * 64, "image:verify-x", 5, "verify:same")
-    image("5" * 64, "image:builder-y", 90, "nobody's")
-    image("6" * 64, "image:builder-y", 5, "young")
+    image("1" * 64, job_id("image:builder-x"), 90, "builder:old")
+    image("2" * 64, job_id("image:builder-x"), 80, "builder:new")
+    image("3" * 64, job_id("image:verify-x"), 70, "verify:same")
+    image("4" * 64, job_id("image:verify-x"), 5, "verify:same")
+    image("5" * 64, job_id("image:builder-y"), 90, "nobody's")
+    image("6" * 64, job_id("image:builder-y"), 5, "young")
     found = garbage.find_garbage(
-        store, run_of(jobs=("image:builder-x",)), now=NOW, keep_days=30, most_bytes=None
+        store, run_of(jobs=(job_id("image:builder-x"),)), now=NOW, keep_days=30, most_bytes=None
     )
     assert found.images == {"1" * 64: "builder:old", "5" * 64: "nobody's"}
     garbage.remove_garbage(found, store, images=False)
@@ -229,7 +231,7 @@ def test_an_image_goes_with_its_evidence(store: Store):
 
 
 def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
-    sha256 = record(store, "1" * 64, "image:x", 1)
+    sha256 = record(store, "1" * 64, job_id("image:x"), 1)
     half = store.file(sha256).with_name(f".{sha256}.half")
     half.write_text("half")
     contents = store.folder / "contents/index.gz"
@@ -245,7 +247,7 @@ def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
 def test_listings_without_a_snapshot_are_forgotten(store: Store):
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
     index.publish(index.make_manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
-    store._database.execute("INSERT INTO listings VALUES ('old', '[]')")
+    store.database.execute("INSERT INTO listings VALUES ('old', '[]')")
     collect(store)
-    assert [key for (key,) in store._database.execute("SELECT digest FROM listings")] != ["old"]
-    assert store._database.execute("SELECT COUNT(*) FROM listings").fetchone() == (1,)
+    assert [key for (key,) in store.database.fetch_all("SELECT digest FROM listings")] != ["old"]
+    assert store.database.fetch_one("SELECT COUNT(*) FROM listings") == (1,)

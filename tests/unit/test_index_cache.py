@@ -11,6 +11,7 @@ from builder.engine import archives
 from builder.engine.services import Service
 from builder.errors import InfrastructureError, NoSpaceError
 from builder.proxy.cache import FetchedFile, IndexCache
+from tests.job_ids import job_id
 
 
 def fetched(filename: str, content: bytes, project: str = "tool") -> FetchedFile:
@@ -76,11 +77,11 @@ def test_a_full_disk_is_told_as_that(cache: IndexCache, tmp_path: Path):
 
 
 def test_a_lock_holds_the_files_that_were_fetched(cache: IndexCache, tmp_path: Path):
-    assert cache.read_lock("build:foo@debian-12") is None
+    assert cache.read_lock(job_id("build:foo@debian-12")) is None
     other = fetched("other-1.0-py3-none-any.whl", b"other", "other")
-    cache.write_lock("build:foo@debian-12", [fetched("tool-1.0.tar.gz", b"one"), other])
+    cache.write_lock(job_id("build:foo@debian-12"), [fetched("tool-1.0.tar.gz", b"one"), other])
     assert (tmp_path / "index/locks/build/foo@debian-12.json").exists()
-    lock = cache.read_lock("build:foo@debian-12")
+    lock = cache.read_lock(job_id("build:foo@debian-12"))
     assert lock is not None
     assert {
         project: [entry["filename"] for entry in entries] for project, entries in lock.items()
@@ -88,9 +89,9 @@ def test_a_lock_holds_the_files_that_were_fetched(cache: IndexCache, tmp_path: P
         "other": ["other-1.0-py3-none-any.whl"],
         "tool": ["tool-1.0.tar.gz"],
     }
-    cache.write_lock("build:bar@debian-12", [])
+    cache.write_lock(job_id("build:bar@debian-12"), [])
     assert (
-        cache.read_lock("build:bar@debian-12") == {}
+        cache.read_lock(job_id("build:bar@debian-12")) == {}
     )  # it needed nothing, which is not the same as not to be known
 
 
@@ -108,10 +109,12 @@ def test_a_cache_takes_over_what_another_has_and_nothing_false(cache: IndexCache
     good, false = fetched("tool-1.0.tar.gz", b"good"), fetched("tool-2.0.tar.gz", b"false")
     for one, content in ((good, b"good"), (false, b"false")):
         other.add(one, writing(content))
-    other.write_lock("build:foo@debian-12", [good])
+    other.write_lock(job_id("build:foo@debian-12"), [good])
     other.file(false.sha256).write_bytes(b"changed on the way")
     cache.merge_from(other)
     assert cache.file(good.sha256).read_bytes() == b"good"
     assert not cache.file(false.sha256).exists()
     assert [entry["filename"] for entry in cache.entries()["tool"]] == ["tool-1.0.tar.gz"]
-    assert cache.read_lock("build:foo@debian-12") == other.read_lock("build:foo@debian-12")
+    assert cache.read_lock(job_id("build:foo@debian-12")) == other.read_lock(
+        job_id("build:foo@debian-12")
+    )

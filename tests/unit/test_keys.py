@@ -21,6 +21,8 @@ from builder.jobs.job import hash_key_parts
 from builder.plan import graph as plan
 from builder.sources import Pure, Source
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
+from tests.job_ids import inputs_of
 
 ROOT = Path(__file__).parents[2]
 MATRIX = """
@@ -73,19 +75,20 @@ class Case:
         graph = plan.make_plan(
             loaded, found, self.patches, self.tables, Package(), EFFORTS[self.effort]
         )
-        ended: dict[str, Evidence] = {}
+        ended: dict[JobId, Evidence] = {}
         played: dict[str, tuple[str, dict[str, str]]] = {}
         for job in graph.jobs.values():
-            inputs = {need: ended[need] for need in job.needs}
+            inputs = inputs_of(job, ended)
             key = job.key(inputs)
-            played[job.id] = key, hash_key_parts(job, inputs)
+            text = str(job.id)
+            played[text] = key, hash_key_parts(job, inputs)
             wheels = (
                 {abi: f"{job.id}-{abi}.whl" for abi in loaded.abis}
-                if job.id.startswith("build:")
+                if job.id.kind == JobKind.BUILD
                 else {}
             )
             facts: dict[str, Any] = {
-                "content": self.contents.get(job.id, job.id if job.id in BASE_IMAGES else key)
+                "content": self.contents.get(text, text if text in BASE_IMAGES else key)
             }
             facts |= {
                 "abis": {abi: {"wheel": wheel} for abi, wheel in wheels.items()},

@@ -11,6 +11,7 @@ from builder.plan import shards
 from builder.sources import Fault, Pure, Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.store import Store
+from tests.job_ids import job_id
 
 TEXT = "[packages.foo]\n[packages.bar]\n[packages.lost]\n"
 
@@ -35,14 +36,16 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
         filename="pure-1-py3-none-any.whl",
         sha256=store.add_file(folder / "incoming"),
     )
-    store.log_path(f"build:{name}@debian-12", "0" * 64).write_text(f"log of {name}")
-    log = str(store.log_path(f"build:{name}@debian-12", "0" * 64).relative_to(store.wheelhouse))
+    store.log_path(job_id(f"build:{name}@debian-12"), "0" * 64).write_text(f"log of {name}")
+    log = str(
+        store.log_path(job_id(f"build:{name}@debian-12"), "0" * 64).relative_to(store.wheelhouse)
+    )
     evidence = {
-        f"build:{name}@debian-12": Evidence(
-            key=f"key-{name}", job=f"build:{name}@debian-12", facts={"abis": {}}, files={f"{name}.whl": wheel}, log=log, seconds=2.0
+        job_id(f"build:{name}@debian-12"): Evidence(
+            key=f"key-{name}", job=job_id(f"build:{name}@debian-12"), facts={"abis": {}}, files={f"{name}.whl": wheel}, log=log, seconds=2.0
         ),
-        f"audit:{name}@debian-12": Evidence(
-            key=f"no-{name}", job=f"audit:{name}@debian-12", outcome=JobOutcome.UNDETERMINED, reason="it could not", facts={"code": "WF902"}
+        job_id(f"audit:{name}@debian-12"): Evidence(
+            key=f"no-{name}", job=job_id(f"audit:{name}@debian-12"), outcome=JobOutcome.UNDETERMINED, reason="it could not", facts={"code": "WF902"}
         ),
     }  # fmt: skip
     found = {
@@ -66,8 +69,11 @@ def shard(folder: Path, number: int, name: str, matrix: matrices.Matrix, *faults
 
 
 def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices.Matrix):
-    part, other = shards.Shard(number=1, total=1), Evidence(key="same", job="remedy:bar@debian-12")
-    merge.write_record(part, matrix, Sources(), {"remedy:foo@debian-12": other}, tmp_path)
+    part, other = (
+        shards.Shard(number=1, total=1),
+        Evidence(key="same", job=job_id("remedy:bar@debian-12")),
+    )
+    merge.write_record(part, matrix, Sources(), {job_id("remedy:foo@debian-12"): other}, tmp_path)
     (found,) = json.loads((tmp_path / merge.RECORD_FILE).read_text())["evidence"]
     assert found["job"] == "remedy:foo@debian-12"
 
@@ -99,7 +105,7 @@ def test_all_that_was_found_out_is_taken_in(
     assert set(merged.sources.found) == {"foo", "bar"}
     assert merged.sources.faults["lost"].code == "WF101"
     assert merged.sources.found["foo"].pure[0].name == "pure"
-    build = merged.evidence["build:foo@debian-12"]
+    build = merged.evidence[job_id("build:foo@debian-12")]
     assert store.get("key-foo") == build
     assert store.file(build.files["foo.whl"]).read_text() == "wheel of foo"
     assert store.file(merged.sources.found["bar"].sha256).read_text() == "sdist of bar"
@@ -110,7 +116,7 @@ def test_what_could_not_be_told_is_merged_and_not_recorded(
     pair: list[Path], matrix: matrices.Matrix, store: Store
 ):
     merged = merge.merge_shards(pair, matrix, store)
-    assert merged.evidence["audit:foo@debian-12"].outcome is JobOutcome.UNDETERMINED
+    assert merged.evidence[job_id("audit:foo@debian-12")].outcome is JobOutcome.UNDETERMINED
     assert store.get("no-foo") is None
 
 

@@ -13,6 +13,8 @@ from builder.jobs.threads.speed import Speed
 from builder.plan import graph
 from builder.sources import Pure, Source
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
+from tests.job_ids import inputs_of, job_id, jobs_by_text, needs_text
 
 MATRIX = """
 [packages.foo]
@@ -48,14 +50,15 @@ def made(
 
 def keys(planned: graph.Plan, contents: dict[str, str] | None = None) -> dict[str, str]:
     """Return every job's key, as if each had run and an image's content were what is given, or its id."""
-    evidence: dict[str, Evidence] = {}
+    evidence: dict[JobId, Evidence] = {}
     for job in planned.jobs.values():
-        inputs = {need: evidence[need] for need in job.needs}
-        facts: dict[str, Any] = {"content": (contents or {}).get(job.id, job.id), "wheels": {}}
-        files = {f"{job.id}.whl": job.key(inputs)} if job.id.startswith("build:") else {}
+        inputs = inputs_of(job, evidence)
+        text = str(job.id)
+        facts: dict[str, Any] = {"content": (contents or {}).get(text, text), "wheels": {}}
+        files = {f"{job.id}.whl": job.key(inputs)} if job.id.kind == JobKind.BUILD else {}
         facts["abis"] = {abi: {"wheel": file} for abi in ("cp314", "cp314t") for file in files}
         evidence[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
-    return {job: one.key for job, one in evidence.items()}
+    return {str(job): one.key for job, one in evidence.items()}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -63,34 +66,34 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_the_graph_of_a_matrix():
-    jobs = made().jobs
+    jobs = jobs_by_text(made())
     kinds = [job.partition(":")[0] for job in jobs]
     assert kinds.count("build") == 4  # two packages, two bases built on
     assert kinds.count("audit") == 4
     assert kinds.count("load") == 12  # each build on three bases
-    assert jobs["image:interpreters"].needs == ("image:debian-12",)
-    need, index = jobs["build:foo@debian-12"].needs
+    assert needs_text(jobs["image:interpreters"]) == ("image:debian-12",)
+    need, index = needs_text(jobs["build:foo@debian-12"])
     assert index == "image:index"
     assert need.startswith("image:builder-debian-12+")
-    assert jobs["build:bar@debian-12"].needs == ("image:builder-debian-12", "image:index")
+    assert needs_text(jobs["build:bar@debian-12"]) == ("image:builder-debian-12", "image:index")
 
 
 def test_every_job_comes_after_what_it_needs():
-    seen: set[str] = set()
+    seen: set[JobId] = set()
     for job in made(foo=source("foo", needs=("bar",))).jobs.values():
-        assert seen.issuperset(job.needs)
+        assert seen.issuperset(job.needs.values())
         seen.add(job.id)
 
 
 def test_a_package_is_loaded_with_the_farms_own_wheels_of_what_it_needs():
-    jobs = made(foo=source("foo", needs=("bar",))).jobs
-    assert "build:bar@debian-12" in jobs["load:foo@debian-12/debian-13"].needs
+    jobs = jobs_by_text(made(foo=source("foo", needs=("bar",))))
+    assert "build:bar@debian-12" in needs_text(jobs["load:foo@debian-12/debian-13"])
 
 
 def test_the_proxy_to_the_index_is_needed_and_changes_no_other_key():
     planned = made(effort=STANDARD)
     for kind in ("build", "race", "exercise"):
-        assert "image:index" in planned.jobs[f"{kind}:foo@debian-12"].needs
+        assert "image:index" in needs_text(jobs_by_text(planned)[f"{kind}:foo@debian-12"])
     assert changed(keys(planned), keys(planned, {"image:index": "another"})) == set()
 
 
@@ -159,15 +162,21 @@ def test_the_interpreters_change_every_image_on_top_of_them():
 def test_the_outlook_tells_what_would_run():
     planned = made()
     known = keys(planned)
-    by_key = {key: Evidence(key=key, job=job, facts={"content": job, "abis": {}}, files={f"{job}.whl": key} if "build:" in job else {}) for job, key in known.items()}  # fmt: skip
-    assert planned.find_evidence(lambda _, key: by_key.get(key)).keys() == planned.jobs.keys()
+    by_key: dict[str, Evidence] = {}
+    for job, key in known.items():
+        files = {f"{job}.whl": key} if job.startswith("build:") else {}
+        facts = {"content": job, "abis": {}}
+        by_key[key] = Evidence(key=key, job=job_id(job), facts=facts, files=files)
+
+    def missing() -> set[str]:
+        found = planned.find_evidence(lambda _, key: by_key.get(key))
+        return {str(job) for job in planned.jobs.keys() - found.keys()}
+
+    assert missing() == set()
     del by_key[known["image:index"]]  # what was built with it stays built
-    assert planned.jobs.keys() - planned.find_evidence(lambda _, key: by_key.get(key)).keys() == {
-        "image:index"
-    }
+    assert missing() == {"image:index"}
     del by_key[known["build:foo@debian-12"]]
-    missing = planned.jobs.keys() - planned.find_evidence(lambda _, key: by_key.get(key)).keys()
-    assert missing == {
+    assert missing() == {
         "image:index",
         "build:foo@debian-12",
         "audit:foo@debian-12",
@@ -179,6 +188,7 @@ STANDARD = EFFORTS[EffortLevel.STANDARD]
 THREADS = {"image:race-interpreter", "image:race-debian-12"} | {
     f"{kind}:{name}@debian-12" for kind in ("race", "exercise") for name in ("foo", "bar")
 }
+SPEED = job_id("speed:foo@debian-12")
 SPEEDS = {f"speed:{name}@debian-12" for name in ("foo", "bar")}
 
 
@@ -186,7 +196,7 @@ def threads(planned: graph.Plan) -> set[str]:
     """Return the jobs that look for what breaks under threads, without images that have system packages beside."""
     return {
         job
-        for job in planned.jobs
+        for job in jobs_by_text(planned)
         if job.startswith(("race:", "exercise:", "image:race-")) and "+" not in job
     }
 
@@ -198,41 +208,41 @@ def test_without_an_effort_nothing_is_put_under_threads():
 def test_an_effort_adds_one_detector_and_two_jobs_a_package():
     planned = made(effort=STANDARD)
     assert threads(planned) == THREADS
-    (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
-    added = planned.jobs.keys() - made().jobs.keys()
+    (packages,) = [job for job in jobs_by_text(planned) if job.startswith("image:race-debian-12+")]
+    added = jobs_by_text(planned).keys() - jobs_by_text(made()).keys()
     assert added == THREADS | SPEEDS | {packages}
-    assert planned.jobs["race:foo@debian-12"].needs == (
+    assert needs_text(jobs_by_text(planned)["race:foo@debian-12"]) == (
         packages, "audit:foo@debian-12", "build:foo@debian-12", "image:index",
     )  # fmt: skip
-    needs = planned.jobs["race:bar@debian-12"].needs
+    needs = needs_text(jobs_by_text(planned)["race:bar@debian-12"])
     assert needs == (
         "image:race-debian-12",
         "audit:bar@debian-12",
         "build:bar@debian-12",
         "image:index",
     )
-    assert planned.jobs["image:race-debian-12"].needs == (
+    assert needs_text(jobs_by_text(planned)["image:race-debian-12"]) == (
         "image:builder-debian-12",
         "image:race-interpreter",
     )
-    needs = planned.jobs["exercise:foo@debian-12"].needs
+    needs = needs_text(jobs_by_text(planned)["exercise:foo@debian-12"])
     assert needs == (
         "image:verify-debian-12",
         "race:foo@debian-12",
         "build:foo@debian-12",
         "image:index",
     )
-    seen: set[str] = set()
+    seen: set[JobId] = set()
     for job in planned.jobs.values():
-        assert seen.issuperset(job.needs)
+        assert seen.issuperset(job.needs.values())
         seen.add(job.id)
 
 
 def test_threads_have_the_wheels_of_what_a_package_needs():
-    jobs = made(effort=STANDARD, foo=source("foo", needs=("bar", "elsewhere"))).jobs
+    jobs = jobs_by_text(made(effort=STANDARD, foo=source("foo", needs=("bar", "elsewhere"))))
     for kind in ("race", "exercise"):
         assert [
-            need for need in jobs[f"{kind}:foo@debian-12"].needs if need.startswith("build:")
+            need for need in needs_text(jobs[f"{kind}:foo@debian-12"]) if need.startswith("build:")
         ] == [
             "build:foo@debian-12",
             "build:bar@debian-12",
@@ -242,8 +252,8 @@ def test_threads_have_the_wheels_of_what_a_package_needs():
 def test_pure_packages_are_not_put_under_threads():
     wheel = Pure(name="bar", version="1.0", filename="bar-1.0-py3-none-any.whl", sha256="c" * 64)
     planned = made(effort=STANDARD, bar=source("bar", only_pure=wheel))
-    assert not any("bar@" in job for job in planned.jobs)
-    assert "race:foo@debian-12" in planned.jobs
+    assert not any(job.name == "bar" for job in planned.jobs)
+    assert job_id("race:foo@debian-12") in planned.jobs
     nothing = made(
         effort=STANDARD, foo=source("foo", only_pure=wheel), bar=source("bar", only_pure=wheel)
     )
@@ -280,23 +290,21 @@ def test_another_effort_changes_what_threads_do_alone(level: EffortLevel):
 
 def test_speed_is_measured_of_every_native_package_by_the_efforts_that_have_time_for_it():
     for level in EffortLevel:
-        jobs = made(effort=EFFORTS.get(level)).jobs
+        jobs = jobs_by_text(made(effort=EFFORTS.get(level)))
         wanted = SPEEDS if level in {EffortLevel.STANDARD, EffortLevel.DEEP} else set()
         assert {job for job in jobs if job.startswith("speed:")} == wanted
-    measured = made(effort=STANDARD, foo=source("foo", needs=("bar",))).jobs["speed:foo@debian-12"]
+    measured = made(effort=STANDARD, foo=source("foo", needs=("bar",))).jobs[SPEED]
     assert isinstance(measured, Speed)
     assert [abi.name for abi in measured.abis] == ["cp314t", "cp314"]
     builds = ("build:foo@debian-12", "build:bar@debian-12")
-    assert measured.needs == ("image:verify-debian-12", "race:foo@debian-12", *builds)
-    alone = made('[farm]\nabis = ["cp314t"]\n' + MATRIX, effort=STANDARD).jobs[
-        "speed:foo@debian-12"
-    ]
+    assert needs_text(measured) == ("image:verify-debian-12", "race:foo@debian-12", *builds)
+    alone = made('[farm]\nabis = ["cp314t"]\n' + MATRIX, effort=STANDARD).jobs[SPEED]
     assert isinstance(alone, Speed)
     assert [abi.name for abi in alone.abis] == ["cp314t"]
 
 
 def test_speed_is_measured_again_when_what_is_measured_changed():
-    job = made(effort=STANDARD).jobs["speed:foo@debian-12"]
+    job = made(effort=STANDARD).jobs[SPEED]
     surface = {
         "prelude": ["foo"],
         "calls": [{"make": None, "text": "foo.f()", "native": "foo.f"}],
@@ -307,9 +315,10 @@ def test_speed_is_measured_again_when_what_is_measured_changed():
         files = {"foo-t.whl": wheel, "foo.whl": wheel}
         abis = {"cp314t": {"wheel": "foo-t.whl"}, "cp314": {"wheel": "foo.whl"}}
         facts = {"content": "image", "abis": abis, "surface": {**surface, **more}}
-        return job.key(
-            {need: Evidence(key="any", job=need, facts=facts, files=files) for need in job.needs}
-        )
+        inputs: dict[str, Evidence] = {}
+        for role, need in job.needs.items():
+            inputs[role] = Evidence(key="any", job=need, facts=facts, files=files)
+        return job.key(inputs)
 
     assert key() == key(reached=[])
     assert len({key(), key("2"), key(calls=[]), key(prelude=[])}) == 4
@@ -322,7 +331,10 @@ def test_recipes_change_their_packages_threads_alone():
         "race:foo@debian-12",
         "exercise:foo@debian-12",
     }
-    race, exercise = planned.jobs["race:foo@debian-12"], planned.jobs["exercise:foo@debian-12"]
+    race, exercise = (
+        jobs_by_text(planned)["race:foo@debian-12"],
+        jobs_by_text(planned)["exercise:foo@debian-12"],
+    )
     assert isinstance(race, Race)
     assert isinstance(exercise, Exercise)
     assert race.recipes == ("foo.Table(16)",)
@@ -342,7 +354,7 @@ def test_an_effort_changes_no_other_key():
 
 def test_the_detectors_content_changes_what_it_looked_at():
     planned = made(effort=STANDARD)
-    (packages,) = [job for job in planned.jobs if job.startswith("image:race-debian-12+")]
+    (packages,) = [job for job in jobs_by_text(planned) if job.startswith("image:race-debian-12+")]
     difference = changed(keys(planned), keys(planned, {"image:race-debian-12": "updated"}))
     assert difference == {packages, "race:bar@debian-12", "exercise:bar@debian-12"}
     difference = changed(keys(planned), keys(planned, {packages: "updated"}))
@@ -351,11 +363,11 @@ def test_the_detectors_content_changes_what_it_looked_at():
 
 def test_a_build_waits_for_the_farms_own_wheels_of_what_it_is_built_with():
     planned = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")))
-    jobs = planned.jobs
+    jobs = jobs_by_text(planned)
     for base in ("debian-12", "ubuntu-24.04"):
-        assert jobs[f"build:foo@{base}"].needs[1:] == (f"build:bar@{base}", "image:index")
-    assert "build:bar@debian-12" in jobs["race:foo@debian-12"].needs
-    assert "build:bar@debian-12" not in jobs["load:foo@debian-12/debian-13"].needs
+        assert needs_text(jobs[f"build:foo@{base}"])[1:] == (f"build:bar@{base}", "image:index")
+    assert "build:bar@debian-12" in needs_text(jobs["race:foo@debian-12"])
+    assert "build:bar@debian-12" not in needs_text(jobs["load:foo@debian-12/debian-13"])
     other = Source(
         name="bar", version="1.0", kind="index", filename="bar-1.0.tar.gz", sha256="else"
     )

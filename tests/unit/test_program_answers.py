@@ -246,7 +246,9 @@ def test_exercise_answers_as_described(site: Path, tests: dict[str, Any]):
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN, "suspects": [PLAN[1]], "effort": EFFORT,
         "tests": tests, "wheels": str(Path(tests["sdist"]).parent / "wheels"),
     }  # fmt: skip
-    answer = ExerciseAnswer.check(as_json({"install": None, **exercise.hunt(request, str(site))}))
+    answer = ExerciseAnswer.check(
+        as_json({"install": None, **exercise.look_for_harm(request, str(site))})
+    )
 
     assert answer.model_fields_set == set(ExerciseAnswer.model_fields)
     harms = {harm.what: harm for harm in answer.harms}
@@ -264,7 +266,9 @@ def test_where_a_race_was_seen_harm_is_described_too(site: Path):
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN[:1], "suspects": [PLAN[1]],
         "effort": EFFORT, "tests": None, "wheels": "",
     }  # fmt: skip
-    answer = ExerciseAnswer.check(as_json({"install": None, **exercise.hunt(request, str(site))}))
+    answer = ExerciseAnswer.check(
+        as_json({"install": None, **exercise.look_for_harm(request, str(site))})
+    )
 
     assert [harm.steered for harm in answer.harms] == [True]
 
@@ -278,8 +282,8 @@ def test_race_answers_as_described(
         "python": sys.executable, "race_python": sys.executable, "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
-    hunted = race.hunt(request, str(site), str(site))
-    flight = race.preflight(sys.executable, 2)
+    hunted = race.hunt_races(request, str(site), str(site))
+    flight = race.check_canaries(sys.executable, 2)
     answer = RaceAnswer.check(as_json({"preflight": flight, "install": None, **hunted}))
 
     assert answer.model_fields_set == set(RaceAnswer.model_fields)

@@ -14,6 +14,7 @@ from builder.execute import LocalExecutor
 from builder.jobs.build.log import find_infrastructure_problem
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.unit.test_execute import ROOM, Step, Watcher
 
@@ -44,13 +45,13 @@ def store(tmp_path: Path):
 
 def fill(store: Store) -> None:
     """Leave the ledger no room to grow."""
-    pages = store._database.execute("PRAGMA page_count").fetchone()[0]
-    store._database.execute(f"PRAGMA max_page_count = {pages}")
+    pages = (store.database.fetch_one("PRAGMA page_count") or (0,))[0]
+    store.database.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(store: Store):
     ran: list[str] = []
-    store.put(Evidence(key="kept", job="build:kept"))
+    store.put(Evidence(key="kept", job=JobId.parse("build:kept")))
     fill(store)
     steps = (
         Step("build:a", ran, facts={"much": "x" * 1_000_000}),
@@ -65,7 +66,7 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
     assert caught.value.exit_code is ExitCode.UNDETERMINED
     assert ran == ["build:a"]
     assert store.get("kept") is not None
-    store._database.execute("PRAGMA max_page_count = 1000000")
+    store.database.execute("PRAGMA max_page_count = 1000000")
     ended = LocalExecutor(
         plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
     ).run()

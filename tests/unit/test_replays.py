@@ -17,7 +17,9 @@ from builder.judge.package import JudgedPackage, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
 from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
+from tests.job_ids import job_id, jobs_by_text, needs_text
 
 MATRIX = """
 [packages.foo]
@@ -129,20 +131,24 @@ def test_a_file_that_is_no_replay_is_named(tmp_path: Path, text: str):
 
 
 def test_a_race_needs_the_detector_and_what_the_package_needs():
-    jobs = replays.plan_for_replay(REPLAY, graph()).jobs
+    planned = replays.plan_for_replay(REPLAY, graph())
+    jobs = jobs_by_text(planned)
     (packages,) = [job for job in jobs if job.startswith("image:race-debian-12+")]
-    assert packages in jobs["race:foo@debian-12"].needs
+    assert packages in needs_text(jobs["race:foo@debian-12"])
     assert {job for job in jobs if not job.startswith("image:")} == {
-        "race:foo@debian-12", "audit:foo@debian-12", "build:foo@debian-12", "build:bar@debian-12",
-    }  # fmt: skip
-    seen: set[str] = set()
-    for job in jobs.values():
-        assert seen.issuperset(job.needs)
+        "race:foo@debian-12",
+        "audit:foo@debian-12",
+        "build:foo@debian-12",
+        "build:bar@debian-12",
+    }
+    seen: set[JobId] = set()
+    for job in planned.jobs.values():
+        assert seen.issuperset(job.needs.values())
         seen.add(job.id)
 
 
 def test_a_harm_needs_no_detector():
-    jobs = replays.plan_for_replay(PLAIN, graph()).jobs
+    jobs = jobs_by_text(replays.plan_for_replay(PLAIN, graph()))
     assert "image:verify-debian-12" in jobs
     assert not any("race" in job for job in jobs)
     assert {job for job in jobs if job.startswith("build:")} == {
@@ -160,30 +166,30 @@ def test_what_the_matrix_lost_is_told(lost: Replay):
         replays.plan_for_replay(lost, graph())
 
 
-def images(replay: Replay) -> dict[str, Evidence]:
-    return {
-        name: Evidence(key=name, job=name, facts={"tag": name})
-        for name in replays.plan_for_replay(replay, graph()).jobs
-        if name.startswith("image:")
+def image_of(replay: Replay) -> str:
+    """Return the image a replay runs in, where each image's tag is the text of its job's id."""
+    planned = replays.plan_for_replay(replay, graph())
+    evidence = {
+        job: Evidence(key="", job=job, facts={"tag": str(job)})
+        for job in planned.jobs
+        if job.kind == JobKind.IMAGE
     }
+    return replays.replay_image(replay, planned, evidence)
 
 
 def test_it_runs_where_its_system_packages_are():
-    assert replays.replay_image(REPLAY, images(REPLAY)).startswith("image:race-debian-12+")
-    assert (
-        replays.replay_image(replace(REPLAY, name="bar"), images(replace(REPLAY, name="bar")))
-        == "image:race-debian-12"
-    )
-    assert replays.replay_image(PLAIN, images(PLAIN)) == "image:verify-debian-12"
+    assert image_of(REPLAY).startswith("image:race-debian-12+")
+    assert image_of(replace(REPLAY, name="bar")) == "image:race-debian-12"
+    assert image_of(PLAIN) == "image:verify-debian-12"
 
 
 def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
-        replays.replay_image(REPLAY, {})
+        replays.replay_image(REPLAY, replays.plan_for_replay(REPLAY, graph()), {})
+    verify = job_id("image:verify-debian-12")
+    failed = Evidence(key="", job=verify, facts={"code": "WF901"})
     with pytest.raises(ReplayError, match="could not be had"):
-        replays.replay_image(
-            PLAIN, {"image:verify-debian-12": Evidence(key="", job="", facts={"code": "WF901"})}
-        )
+        replays.replay_image(PLAIN, replays.plan_for_replay(PLAIN, graph()), {verify: failed})
 
 
 def run(*what: str, races: tuple[tuple[str, ...], ...] = ()) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def published_schema(ending: str) -> dict[str, Any]:
 
 
 def write(store: Store, packages: dict[str, dict[str, AbiPart]], **measured: SpeedPart) -> Path:
-    run = store.begin_run()
-    store.end_run(run, "done")
+    run = store.publications.begin_run()
+    store.publications.end_run(run, "done")
     outputs.write_report(document(packages, **measured), store, run)
     return store.wheelhouse / "report"
 
@@ -158,11 +158,13 @@ def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
         }
         for number in range(2000)
     }
-    run = store.begin_run()
-    store.add_verdicts(run, [(name, "1.0", "cp314", "compatible", "") for name in packages])
+    run = store.publications.begin_run()
+    store.publications.add_verdicts(
+        run, [(name, "1.0", "cp314", "compatible", "") for name in packages]
+    )
     material = site.SiteData(
         document=document(packages),
-        history=make_history(store.verdicts()),
+        history=make_history(store.publications.verdicts()),
         run=run,
         runs={},
         logs={},
@@ -183,7 +185,7 @@ def test_what_changed_since_the_last_run_is_said(store: Store):
         },
     )
     folder = write(store, {"up": {"cp314": abi()}, "down": {"cp314": abi("racy")}, "same": {"cp314": abi()}, "young": {"cp314": abi()}})  # fmt: skip
-    past = make_history(store.verdicts())
+    past = make_history(store.publications.verdicts())
     found = {one.package: one.direction for one in past.changes_in(list(past.runs)[-1])}
     assert found == {"up": "better", "down": "worse", "young": "new", "old": "gone"}
     assert "## Since the last run" in (folder / "summary.md").read_text()
@@ -215,7 +217,7 @@ def test_hostile_text_is_escaped_everywhere(store: Store):
         hostile, plain=UNKNOWN_SPEED.model_copy(update={"why": HOSTILE, "baseline": HOSTILE})
     )
     written.packages[0].version = written.packages[0].source.filename = HOSTILE
-    run = store.begin_run()
+    run = store.publications.begin_run()
     outputs.write_report(written, store, run)
     folder = store.wheelhouse / "report"
     for path in folder.rglob("*"):

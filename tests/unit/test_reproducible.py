@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from builder.distributions import reproducible
 from builder.execute import LocalExecutor
-from builder.jobs.job import Result, Tools
+from builder.jobs.build.build import Build
+from builder.jobs.job import Inputs, Result, Tools
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
 from builder.store.store import Store
@@ -119,11 +120,14 @@ class Maker(Step):
     folder: Path = Path()
     change: bytes = b""
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
         wheel = packed(
             self.folder / NAME, MEMBERS | ({"foo/foo.so": self.change} if self.change else {})
         )
         return Result(facts={"abis": {}}, files={NAME: tools.store.add_file(wheel)})
+
+    def compare_rebuild(self, before: Evidence, result: Result, store: Store) -> Any:
+        return Build.compare_rebuild(cast("Build", self), before, result, store)
 
 
 def test_builds_of_one_key_are_compared(tmp_path: Path):

@@ -1,32 +1,64 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.plan import schedule
 from builder.plan.resources import Resources
+from builder.store.job_ids import JobId, JobKind
+from tests.job_ids import job_id
 
 MACHINE = Resources(cpus=2, memory_bytes=100)
 
 
-def taken(*jobs: str, **more: Resources) -> dict[str, Resources]:
-    return {job: more.get(job, Resources(cpus=1, memory_bytes=10)) for job in jobs}
+def named(name: str) -> JobId:
+    return JobId(JobKind.BUILD, name)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A simulation, its jobs by name."""
+
+    starts: dict[str, float]
+    makespan_s: float
+    lower_bound_s: float
 
 
 def play(
-    needs: dict[str, tuple[str, ...]], took: dict[str, float], cpus: int = 2, **more: Resources
-):
-    return schedule.simulate(
-        needs, took, taken(*needs, **more), Resources(cpus=cpus, memory_bytes=100)
+    needs: Mapping[str, tuple[str, ...]],
+    took: Mapping[str, float],
+    machine: Resources = MACHINE,
+    **taken: Resources,
+) -> Played:
+    """Simulate jobs that are called by a name alone; each takes one CPU and a little memory if nothing else is said."""
+    usual = Resources(cpus=1, memory_bytes=10)
+    played = schedule.simulate(
+        {named(job): tuple(map(named, wanted)) for job, wanted in needs.items()},
+        {named(job): seconds for job, seconds in took.items()},
+        {named(job): taken.get(job, usual) for job in needs},
+        machine,
+    )
+    return Played(
+        starts={job.name: start for job, start in played.starts.items()},
+        makespan_s=played.makespan_s,
+        lower_bound_s=played.lower_bound_s,
     )
 
 
 def test_the_longest_path_goes_first():
     needs = {"short": (), "other": (), "head": (), "tail": ("head",)}
-    played = play(needs, {"short": 1, "other": 1, "head": 1, "tail": 5}, cpus=1)
+    played = play(
+        needs,
+        {"short": 1, "other": 1, "head": 1, "tail": 5},
+        machine=Resources(cpus=1, memory_bytes=100),
+    )
     assert sorted(played.starts, key=lambda job: played.starts[job])[:2] == ["head", "tail"]
 
 
-def test_there_are_no_rounds():
+def test_jobs_are_not_run_in_stages():
     needs = {"long": (), "a": (), "b": ("a",), "c": ("b",)}
     played = play(needs, {"long": 10, "a": 1, "b": 1, "c": 1})
     assert played.starts == {"long": 0, "a": 0, "b": 1, "c": 2}
@@ -60,35 +92,47 @@ def test_what_is_there_already_is_not_waited_for():
     assert play({"build": ("image",)}, {"build": 2.0}).makespan_s == 2
 
 
+def by_id(values: Mapping[str, Any]) -> dict[JobId, Any]:
+    return {job_id(text): value for text, value in values.items()}
+
+
 def test_a_duration_is_the_last_recorded_one_or_what_is_usual():
     recorded = {"build:a@x": 5.0, "build:b@x": 7.0, "build:c@x": 99.0, "image:interpreters": 400.0}
-    expected = schedule.expected_durations(
-        ["build:a@x", "build:new@x", "audit:a@x", "image:builder-x", "image:interpreters"], recorded
+    jobs = ("build:a@x", "build:new@x", "audit:a@x", "image:builder-x", "image:interpreters")
+    expected = schedule.expected_durations(map(job_id, jobs), by_id(recorded))
+    assert expected == by_id(
+        {
+            "build:a@x": 5.0,
+            "build:new@x": 7.0,
+            "audit:a@x": schedule.DEFAULT_COSTS["audit"].seconds,
+            "image:builder-x": schedule.DEFAULT_COSTS["image"].seconds,
+            "image:interpreters": 400.0,
+        }
     )
-    assert expected == {
-        "build:a@x": 5.0,
-        "build:new@x": 7.0,
-        "audit:a@x": schedule.DEFAULT_COSTS["audit"].seconds,
-        "image:builder-x": schedule.DEFAULT_COSTS["image"].seconds,
-        "image:interpreters": 400.0,
-    }
+
+
+def test_what_the_interpreters_took_says_nothing_of_other_images():
+    recorded = by_id({"image:interpreters": 400.0, "image:verify-x": 5.0})
+    jobs = [job_id("image:builder-x"), job_id("image:race-interpreter")]
+    usual, compiled = schedule.expected_durations(jobs, recorded).values()
+    assert usual == 5.0
+    assert compiled == 300.0
 
 
 def test_a_share_is_what_was_measured_or_what_is_usual():
-    found = schedule.expected_resources(
-        ["build:a@x", "build:b@x", "image:interpreters"], {"build:a@x": 123}
-    )
-    assert found["build:a@x"] == Resources(cpus=1, memory_bytes=123)
-    assert found["build:b@x"] == schedule.DEFAULT_COSTS["build"].resources
-    assert found["image:interpreters"].cpus == schedule.ALL_CPUS
+    jobs = ("build:a@x", "build:b@x", "image:interpreters")
+    found = schedule.expected_resources(map(job_id, jobs), by_id({"build:a@x": 123}))
+    first, second, image = found.values()
+    assert first == Resources(cpus=1, memory_bytes=123)
+    assert second == schedule.DEFAULT_COSTS["build"].resources
+    assert image.cpus == schedule.ALL_CPUS
 
 
-@pytest.mark.parametrize(
-    "kind", ["image", "build", "audit", "load", "remedy", "race", "exercise", "speed"]
-)
-def test_every_kind_of_job_has_something_usual(kind: str):
-    assert schedule.expected_durations([f"{kind}:any@x"], {})
-    assert schedule.expected_resources([f"{kind}:any@x"], {})
+@pytest.mark.parametrize("kind", JobKind)
+def test_every_kind_of_job_has_something_usual(kind: JobKind):
+    job = JobId(kind, "any", "x")
+    assert schedule.expected_durations([job], {})
+    assert schedule.expected_resources([job], {})
 
 
 GRAPHS = st.lists(
@@ -110,7 +154,7 @@ def test_every_job_runs_once_after_its_inputs_within_the_machine(graph, cpus: in
         str(number): Resources(cpus=row[1], memory_bytes=row[2]) for number, row in enumerate(graph)
     }
     machine = Resources(cpus=cpus, memory_bytes=100)
-    played = schedule.simulate(needs, took, rooms, machine)
+    played = play(needs, took, machine, **rooms)
     ends = {job: start + took[job] for job, start in played.starts.items()}
     assert played.starts.keys() == needs.keys()
     assert all(ends[need] <= played.starts[job] for job, wanted in needs.items() for need in wanted)

@@ -11,6 +11,7 @@ from builder.sources import Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.store import Store
 from builder.verdicts import Verdict
+from tests.job_ids import job_id
 
 SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
 SOURCES = Sources(found={"foo": SOURCE})
@@ -41,7 +42,9 @@ def sealed(store: Store, *, outcome: JobOutcome = JobOutcome.DONE) -> RunInputs:
         path.write_text("{}")
     of = unchanged.fingerprint_inputs(made(), SOURCES, {}, "quick")
     evidence = {
-        "build:foo@x": Evidence(key="k", job="build:foo@x", files={NAME: sha256}, outcome=outcome)
+        job_id("build:foo@x"): Evidence(
+            key="k", job=job_id("build:foo@x"), files={NAME: sha256}, outcome=outcome
+        )
     }
     judgement = Judgement(abi="cp314", verdict=Verdict.RACY, reason="")
     judged = JudgedPackage(name="foo", version="1.0", source=SOURCE, abis={"cp314": judgement})
@@ -94,7 +97,7 @@ def test_what_is_no_longer_there_or_another_breaks_it(store: Store, name: str):
 
 def test_what_a_run_of_a_part_found_out_since_breaks_it(store: Store):
     of = sealed(store)
-    store.put(Evidence(key="another", job="load:foo@x/y"))
+    store.put(Evidence(key="another", job=job_id("load:foo@x/y")))
     assert unchanged.find_unchanged_run(store, of) is None
     assert unchanged.changed_packages(store, of) is None
 
@@ -142,16 +145,23 @@ def test_another_publication_breaks_it(store: Store):
     (store.wheelhouse / "simple/.published").unlink()
     assert unchanged.find_unchanged_run(store, of) is None
     index.rollback(store)
-    assert store.current_snapshot() is not None
+    assert store.publications.current_snapshot() is not None
 
 
 def test_facts_are_read_when_they_are_wanted(store: Store):
-    store.put(Evidence(key="k", job="build:foo@x", facts={"a": 1, "b": [2]}, log="l", seconds=3.0))
+    store.put(
+        Evidence(key="k", job=job_id("build:foo@x"), facts={"a": 1, "b": [2]}, log="l", seconds=3.0)
+    )
     known = store.evidence_lookup()
     found = known("k")
     assert found is not None
     assert dict(found.facts) == {"a": 1, "b": [2]}
-    assert (found.job, found.log, found.seconds, found.files) == ("build:foo@x", "l", 3.0, {})
+    assert (found.job, found.log, found.seconds, found.files) == (
+        job_id("build:foo@x"),
+        "l",
+        3.0,
+        {},
+    )
     assert known("else") is None
-    store.put(Evidence(key="lost", job="build:bar@x", files={"w": "f" * 64}))
+    store.put(Evidence(key="lost", job=job_id("build:bar@x"), files={"w": "f" * 64}))
     assert store.evidence_lookup()("lost") is None

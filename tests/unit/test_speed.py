@@ -9,6 +9,7 @@ from builder.judge.package import PackageEvidence, judge_package
 from builder.judge.speed import Ratio, Speed
 from builder.report import document
 from builder.store.evidence import Evidence, JobOutcome
+from tests.job_ids import job_id
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load
 
 GIL = {"1": 1.0, "2": 1.0, "4": 0.9}
@@ -47,7 +48,7 @@ def facts(*calls: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def judged(*calls: dict[str, Any], **more: Any) -> Speed:
     found = speed.judge_speed(
-        Evidence(key="s", job="speed:foo@debian-12", facts=facts(*calls, **more))
+        Evidence(key="s", job=job_id("speed:foo@debian-12"), facts=facts(*calls, **more))
     )
     assert found is not None
     return found
@@ -77,7 +78,9 @@ def test_ratios_are_of_the_same_round_and_of_all_calls():
 def test_nobody_asked_or_there_is_no_wheel():
     assert speed.judge_speed(None) is None
     assert (
-        speed.judge_speed(Evidence(key="s", job="speed:foo@debian-12", facts={"wheel": None}))
+        speed.judge_speed(
+            Evidence(key="s", job=job_id("speed:foo@debian-12"), facts={"wheel": None})
+        )
         is None
     )
 
@@ -85,7 +88,7 @@ def test_nobody_asked_or_there_is_no_wheel():
 def test_what_the_farm_could_not_tell_is_said():
     untold = Evidence(
         key="",
-        job="speed:foo@debian-12",
+        job=job_id("speed:foo@debian-12"),
         outcome=JobOutcome.UNDETERMINED,
         reason="no archive",
         facts={"code": "WF901"},
@@ -169,7 +172,7 @@ def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
         interfaces=interfaces.load(),
     )  # fmt: skip
     measured = replace(
-        case, speed=Evidence(key="s", job="speed:foo@debian-12", facts=facts(call()))
+        case, speed=Evidence(key="s", job=job_id("speed:foo@debian-12"), facts=facts(call()))
     )
     without, package = document.make_document(
         [judge_package(case, ABIS), judge_package(measured, ABIS)], Matrix()

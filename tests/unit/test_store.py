@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -5,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import WheelhouseLockedError
+from builder.errors import NewerLedgerError, WheelhouseLockedError
+from builder.store.database import SCHEMA_VERSION
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
 from builder.store.store import Store
+from tests.job_ids import job_id
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def store(tmp_path: Path):
 def test_evidence_comes_back_as_it_was_recorded(store: Store):
     evidence = Evidence(
         key="k",
-        job="build:x@y",
+        job=job_id("build:x@y"),
         facts={"a": [1, None]},
         files={"f": "0"},
         log="logs/x",
@@ -31,18 +34,20 @@ def test_evidence_comes_back_as_it_was_recorded(store: Store):
     store.put(evidence)
     assert store.get("k") == evidence
     assert store.get("other") is None
-    assert store.recorded_durations() == {"build:x@y": 1.5}
+    assert store.recorded_durations() == {job_id("build:x@y"): 1.5}
 
 
 def test_what_could_not_be_told_is_asked_again(store: Store):
     store.put(
-        Evidence(key="k", job="build:x@y", outcome=JobOutcome.UNDETERMINED, reason="no network")
+        Evidence(
+            key="k", job=job_id("build:x@y"), outcome=JobOutcome.UNDETERMINED, reason="no network"
+        )
     )
     assert store.get("k") is None
 
 
 def test_evidence_survives_the_process(store: Store, tmp_path: Path):
-    store.put(Evidence(key="k", job="j:x"))
+    store.put(Evidence(key="k", job=job_id("build:x")))
     again = Store(tmp_path / "wheelhouse")  # the first one was never closed, as after kill -9
     assert again.get("k") is not None
     assert again.farm_id == store.farm_id
@@ -58,16 +63,45 @@ def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
     database.execute(
         "INSERT INTO evidence VALUES ('k', 'j:x', 'done', '', '{}', '{}', '', 1.0, 2.0)"
     )
+    database.execute("PRAGMA user_version = 0")  # it knew of no version
     database.close()
 
     for _ in range(2):
         store = Store(folder)
-        assert store.get("k") == Evidence(key="k", job="j:x", seconds=1.0, facts_version=1)
-        store.put(Evidence(key="n", job="j:y", asked="{}", facts_version=3))
+        assert store.get("k") == Evidence(key="k", job=job_id("j:x"), seconds=1.0, facts_version=1)
+        store.put(Evidence(key="n", job=job_id("j:y"), asked="{}", facts_version=3))
         newer = store.evidence_lookup()("n")
         assert newer is not None
         assert newer.facts_version == 3
         store.close()
+
+
+def test_the_ledger_of_a_newer_farm_is_refused_and_left_alone(tmp_path: Path):
+    folder = tmp_path / "newer"
+    with Store(folder) as store:
+        store.put(Evidence(key="k", job=job_id("j:x")))
+    path = folder / "store" / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+    with pytest.raises(NewerLedgerError, match=r"a newer one wrote it.*--wheelhouse DIR"):
+        Store(folder)
+
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT key FROM evidence").fetchall() == [("k",)]
+
+
+def test_what_a_transaction_did_is_undone_where_it_fails(store: Store):
+    def fail_midway() -> None:
+        with store.database.transaction() as connection:
+            connection.execute("INSERT INTO notes VALUES ('a', 'b')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_midway()
+    assert store.get_note("a") is None
+    store.set_note("a", "c")
+    assert store.get_note("a") == "c"
 
 
 def test_files_are_kept_by_content(store: Store, tmp_path: Path):

@@ -14,6 +14,7 @@ from builder.report.terminal import story
 from builder.sources import Fault
 from builder.store.evidence import Evidence
 from builder.store.store import Store
+from tests.job_ids import job_id
 from tests.unit import documents
 from tests.unit.documents import SPEED, UNKNOWN_SPEED, abi
 
@@ -40,10 +41,10 @@ LOAD = {
 def store(tmp_path: Path) -> Store:
     house = Store(tmp_path)
     for key, job, facts in (
-        ("1", "build:foo@debian-12", {"abis": {}}),
-        ("2", "load:foo@debian-12/debian-13", {"loads": {}}),
-        ("3", "load:foo@debian-12/debian-13", LOAD),
-        ("4", "build:foo-bar@debian-12", {"abis": {}}),
+        ("1", job_id("build:foo@debian-12"), {"abis": {}}),
+        ("2", job_id("load:foo@debian-12/debian-13"), {"loads": {}}),
+        ("3", job_id("load:foo@debian-12/debian-13"), LOAD),
+        ("4", job_id("build:foo-bar@debian-12"), {"abis": {}}),
     ):
         house.put(Evidence(key=key, job=job, facts=facts, log=f"logs/{key}.log", seconds=2.0))
     return house

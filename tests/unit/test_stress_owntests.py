@@ -17,7 +17,7 @@ tests/test_put.py::test_many[a b] was not run in parallel: uses the thread_unsaf
 
 
 def test_every_test_in_one_thread_is_named_with_its_reason():
-    assert owntests._single(REPORT) == {
+    assert owntests._find_single_threaded(REPORT) == {
         "tests/test_put.py::test_warns": "calls thread-unsafe function: warns",
         "tests/test_put.py::test_many[a b]": "uses the thread_unsafe marker",
     }
@@ -25,7 +25,7 @@ def test_every_test_in_one_thread_is_named_with_its_reason():
 
 @pytest.mark.parametrize("text", ["", "====\nAll tests were run in parallel! \n"])
 def test_where_all_ran_in_parallel_none_is_named(text: str):
-    assert owntests._single(text) == {}
+    assert owntests._find_single_threaded(text) == {}
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
@@ -33,7 +33,7 @@ def test_the_tests_of_an_sdist_are_laid_out_without_the_package(tmp_path: Path, 
     sdist = tmp_path / f"pkg-1.0.{kind}"
     files = ("setup.cfg", "src/pkg/__init__.py", "tests/test_a.py", "test_b.py")
     sdist.write_bytes(archive(kind, {f"pkg-1.0/{name}": b"" for name in files}))
-    folder = owntests._placed(str(sdist), tmp_path)
+    folder = owntests._place_tests(str(sdist), tmp_path)
     assert folder is not None
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
         "setup.cfg",

@@ -74,9 +74,6 @@ def run(programs: Path, folder: Path, *command: str) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_program_is_imported_without_the_farm(programs: Path, tmp_path: Path, module: str):
-    if module == "learn" and sys.version_info < (3, 12):
-        pytest.skip("it asks sys.monitoring, which the interpreters in containers have")
-
     lines = ["import sys, inside.stress." + module, "print('builder' in sys.modules)"]
     assert run(programs, tmp_path, "-c", "\n".join(lines)) == "False\n"
 

@@ -6,7 +6,9 @@ from builder.judge import interfaces, threads
 from builder.judge.package import Judgement, PackageEvidence, judge_package
 from builder.judge.threads import ThreadCoverage
 from builder.store.evidence import Evidence, JobOutcome
+from builder.store.job_ids import JobId
 from builder.verdicts import Verdict
+from tests.job_ids import job_id
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
 
 CALLABLES = [f"foo.f{number}" for number in range(10)]
@@ -32,15 +34,15 @@ def race(*, under: int = 10, **more: Any) -> Evidence:
         "pairs": 12, "side_by_side": 200,
         "under_threads": CALLABLES[:under], "races": [], "harms": [], "advisory": [], **more,
     }  # fmt: skip
-    return Evidence(key="r", job="race:foo@debian-12", facts=facts, log="race.log")
+    return Evidence(key="r", job=job_id("race:foo@debian-12"), facts=facts, log="race.log")
 
 
 def exercise(**more: Any) -> Evidence:
     facts = {"wheel": wheel("cp314t"), "install": None, "harms": [], "own_tests": None, **more}
-    return Evidence(key="e", job="exercise:foo@debian-12", facts=facts, log="exercise.log")
+    return Evidence(key="e", job=job_id("exercise:foo@debian-12"), facts=facts, log="exercise.log")
 
 
-def untold(job: str) -> Evidence:
+def untold(job: JobId) -> Evidence:
     return Evidence(
         key="",
         job=job,
@@ -52,7 +54,9 @@ def untold(job: str) -> Evidence:
 
 def stopped(**facts: Any) -> Evidence:
     """Return evidence of a search that ended early, and so tells little."""
-    return Evidence(key="r", job="race:foo@debian-12", facts={"wheel": wheel("cp314t"), **facts})
+    return Evidence(
+        key="r", job=job_id("race:foo@debian-12"), facts={"wheel": wheel("cp314t"), **facts}
+    )
 
 
 NOT_COMPILED = stopped(failure="a header is missing: x.h")
@@ -94,8 +98,8 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (NOT_INSTALLED, exercise(), Verdict.UNPROVEN, ["WF610"]),
         (race(preflight=BLIND), exercise(), Verdict.UNDETERMINED, ["WF609"]),
         (race(preflight=ALARMED), exercise(), Verdict.UNDETERMINED, ["WF609"]),
-        (untold("race:foo@debian-12"), exercise(), Verdict.UNDETERMINED, ["WF902"]),
-        (race(), untold("exercise:foo@debian-12"), Verdict.UNDETERMINED, ["WF902"]),
+        (untold(job_id("race:foo@debian-12")), exercise(), Verdict.UNDETERMINED, ["WF902"]),
+        (race(), untold(job_id("exercise:foo@debian-12")), Verdict.UNDETERMINED, ["WF902"]),
         (race(races=[event()]), exercise(), Verdict.RACY, ["WF605"]),
         (race(races=[event(freed=True)]), exercise(), Verdict.THREAD_UNSAFE, ["WF604"]),
         (race(under=1, races=[event()]), exercise(), Verdict.RACY, ["WF605", "WF611"]),
@@ -114,7 +118,7 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(preflight=BLIND, races=[event()]), exercise(), Verdict.UNDETERMINED, ["WF609"]),
         (race(preflight=BLIND), exercise(harms=[event("crash")]), Verdict.THREAD_UNSAFE, ["WF601", "WF609"]),
         (race(races=[event()]), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602", "WF605"]),
-        (race(races=[event()]), untold("exercise:foo@debian-12"), Verdict.RACY, ["WF605", "WF902"]),
+        (race(races=[event()]), untold(job_id("exercise:foo@debian-12")), Verdict.RACY, ["WF605", "WF902"]),
         (race(races=[event(calls=None)]), exercise(), Verdict.RACY, ["WF605"]),  # seen in its own tests alone
         (race(races=[event()], gil=True), exercise(), Verdict.COMPATIBLE, ["WF605"]),  # what the GIL is on for, load tells
         (race(), exercise(harms=[event("hang")], gil=True), Verdict.COMPATIBLE, ["WF602"]),
@@ -165,7 +169,7 @@ def test_threads_say_nothing_of_the_interpreter_with_the_gil():
 
 
 def test_without_a_wheel_there_is_nothing_to_say():
-    nothing = Evidence(key="r", job="race:foo@debian-12", facts={"wheel": None})
+    nothing = Evidence(key="r", job=job_id("race:foo@debian-12"), facts={"wheel": None})
     assert list(threads.race_findings(nothing.facts, "")) == []
     assert list(threads.exercise_findings({"wheel": None}, "")) == []
     assert threads.measure_coverage(nothing, nothing) == ThreadCoverage()
@@ -174,14 +178,14 @@ def test_without_a_wheel_there_is_nothing_to_say():
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
     failed = Evidence(
         key="",
-        job="build:foo@debian-12",
+        job=job_id("build:foo@debian-12"),
         outcome=JobOutcome.UNDETERMINED,
         reason="no archive",
         facts={"code": "WF901"},
     )
     case = PackageEvidence(
         source=SOURCE, builds={"debian-12": failed}, audits={}, loads={}, skip={}, bases=BASES, interfaces=interfaces.load(),
-        race=untold("race:foo@debian-12"), exercise=untold("exercise:foo@debian-12"),
+        race=untold(job_id("race:foo@debian-12")), exercise=untold(job_id("exercise:foo@debian-12")),
     )  # fmt: skip
     assert codes(judge_package(case, ABIS).abis["cp314t"]) == ["WF901"]
 

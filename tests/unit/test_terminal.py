@@ -13,18 +13,22 @@ from builder.report.terminal import progress, verdicts
 from builder.sources import Fault
 from builder.store.evidence import Evidence
 from builder.verdicts import Verdict
+from tests.job_ids import job_id
 from tests.unit.documents import abi, document
 
 
 def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
     console = Console(file=io.StringIO(), width=200)
     watching = progress.make_observer(console)
-    for job, seconds in {
-        "build:foo@debian-12": 900.0, "race:foo@debian-12": 61.0, "exercise:foo@debian-12": 9.0, "race:bar@debian-12": 10.0,
-    }.items():  # fmt: skip
-        watching.on_job_end(
-            Evidence(key=job, job=job, seconds=seconds), known=job.startswith("race:bar")
-        )
+    took = {
+        "build:foo@debian-12": 900.0,
+        "race:foo@debian-12": 61.0,
+        "exercise:foo@debian-12": 9.0,
+        "race:bar@debian-12": 10.0,
+    }
+    for job, seconds in took.items():
+        evidence = Evidence(key=job, job=job_id(job), seconds=seconds)
+        watching.on_job_end(evidence, known=job == "race:bar@debian-12")
     verdicts.print_verdicts(console, document({}), [], tmp_path, watching.times.seconds, whole=True)
     assert isinstance(console.file, io.StringIO)
     assert "40.0 s a package on average: foo 1:10, bar 10.0 s" in console.file.getvalue()

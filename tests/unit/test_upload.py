@@ -45,7 +45,7 @@ def test_what_is_no_target_is_refused_without_its_credentials(name: str):
 
 def test_what_is_there_is_not_sent(store: Store):
     to = upload.find_target(NOWHERE)
-    store.add_upload(to.url, WHEEL, published(store))
+    store.publications.add_upload(to.url, WHEEL, published(store))
     (done,) = upload.upload(store, to, print, threading.Event())
     assert (done.filename, done.outcome) == (WHEEL, upload.UploadOutcome.PRESENT)
 

@@ -10,6 +10,7 @@ from builder.judge.package import Judgement, PackageEvidence, judge_fault, judge
 from builder.sources import Fault, Source
 from builder.store.evidence import Evidence, JobOutcome
 from builder.verdicts import Verdict
+from tests.job_ids import job_id
 
 ABIS = tuple(catalog.load().abis.values())
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
@@ -27,7 +28,7 @@ def build(**abis: Any) -> Evidence:
         "limits": {},
     }
     files = {str(made["wheel"]): "1" * 64 for made in facts["abis"].values() if "wheel" in made}
-    return Evidence(key="b", job="build:foo@debian-12", facts=facts, files=files)
+    return Evidence(key="b", job=job_id("build:foo@debian-12"), facts=facts, files=files)
 
 
 def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evidence:
@@ -40,7 +41,7 @@ def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evid
             "wheel": {"wheel-version": ["1.0"], "tag": [f"cp314-{abi.name}-manylinux_2_17_x86_64"]},
             "extensions": {f"foo/_x.{full}.so": full}, "auditwheel": {"overall_tag": tag},
         }  # fmt: skip
-    return Evidence(key="a", job="audit:foo@debian-12", facts={"wheels": wheels})
+    return Evidence(key="a", job=job_id("audit:foo@debian-12"), facts={"wheels": wheels})
 
 
 def module(name: str, **more: object) -> dict[str, object]:
@@ -60,7 +61,7 @@ def load(
     }  # fmt: skip
     return Evidence(
         key="l",
-        job="load",
+        job=job_id("load:x"),
         facts={"loads": {abi.name: {"wheel": wheel(abi.name), **answer} for abi in ABIS}},
     )
 
@@ -85,7 +86,7 @@ def judged(
 
 UNTOLD = Evidence(
     key="",
-    job="x",
+    job=job_id("load:x"),
     outcome=JobOutcome.UNDETERMINED,
     reason="base debian-13 could not be had: no archive",
     facts={"code": "WF901"},

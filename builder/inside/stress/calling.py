@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from . import values
 from .values import Parameter
@@ -24,6 +23,9 @@ _GIVEN = re.compile(
 
 _DOMAIN = (ValueError, IndexError, KeyError, OverflowError, LookupError)
 """Errors about an argument's value: its type was right."""
+
+_MOMENTARY = (LookupError, ValueError, OverflowError, BufferError)
+"""Errors that the same arguments need not cause on another object, or later."""
 
 # How far a search goes. Not measured: round figures that keep the queue from growing faster than a budget can empty it.
 _MOST_ARGUMENTS = 5
@@ -44,7 +46,7 @@ ArgumentVector = tuple[str, ...]
 class Tried:
     """What came of one call: a result, or an error."""
 
-    result: Any = None
+    result: object = None
     error: BaseException | None = None
 
 
@@ -216,6 +218,11 @@ def has_worked(tried: Tried) -> bool:
     return tried.error is None or isinstance(tried.error, (IndexError, KeyError))
 
 
+def took_arguments(tried: Tried) -> bool:
+    """Return whether a call had the right shape: it worked, or failed for what the object holds at the moment."""
+    return tried.error is None or isinstance(tried.error, _MOMENTARY)
+
+
 def _is_about_arity(error: BaseException, message: str) -> bool:
     """Return whether an error is about the number of arguments: no value mends that."""
     if not isinstance(error, TypeError) or "must be" in message:
@@ -232,7 +239,7 @@ def _is_about_value(error: BaseException, message: str) -> bool:
 def _iter_seeds(
     parameters: Sequence[Parameter] | None, arities: Iterable[int]
 ) -> Iterator[ArgumentVector]:
-    """Give the argument lists to begin with: likely values where parameters are known, the same value everywhere else."""
+    """Give the argument lists to begin with: likely values where parameters are known, and one value elsewhere."""
     for arity in arities:
         if arity > _MOST_ARGUMENTS:
             continue

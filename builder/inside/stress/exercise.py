@@ -2,187 +2,261 @@
 
 Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
-The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them), `suspects`
-(scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
+The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them),
+`suspects` (scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
 
-Facts: `install`, `played`, `late`, `gil`, `errors`, `harms` (crashes, hangs, wrong results; each with `steered`: whether a race pointed
-there; those that were shown again have `script`, `shown`, `ran`, `arms`, `malloc`), `own_tests` (what owntests.py answers).
+Facts:
+
+- `install`: what went wrong, or null;
+- `played`, `late`: how many scenarios came to their end, and had no time; `gil`, `errors`;
+- `harms`: crashes, hangs and wrong results, each with `steered` (whether a race pointed there); what was shown again
+  has `script`, `shown`, `ran` and `arms`; what was found by steering has `malloc`;
+- `own_tests`: what owntests.py answers.
 """
 
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from . import installing, owntests, runner, scenarios
-from .reproducer import Prover
-from .runner import Interpreter, Player, PlayResult, Run
+from .reproducer import Prover, Sign
+from .runner import Event, Interpreter, Player, PlayResult
+from .scenarios import Scenario
+
+_SITE = "/tmp/site"
 
 _PATIENCE_S = 10.0
-_ROUNDS = 60
+"""How long a scenario may go on without a sign of life."""
+
+# Harm is rare where a race is not: what is played takes more rounds than under the sanitizer, and a program still more.
 _PLAYED_ROUNDS = 4
-_MORE = 4
+_MORE_ROUNDS = 4  # times as many in each further pass through the plan
+_PROVED_ROUNDS = 60
+_MORE_ITERATIONS = 4  # times as many where a race was seen
+
+_PROVING_SHARE = (
+    1.5  # of the time that the plan has: for shrinking, counting and variants of what was seen
+)
+_LEAST_S = 1.0  # for a pass through the plan that began just in time
+_VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
+
 _HARM = frozenset({"crash", "hang", "wrong"})
-_MOST_LISTED = 20
-_AMPLIFIED = 4
+_MOST_LISTED = 20  # harms: one fault may show in many scenarios
+
+# How many characters of a program's output are kept: its end, which has the stack.
+_LONGEST_OUTPUT = 4000
+_LONGEST_STACK = 3000
+
+_TITLES = {
+    "crash": "Threads that make these calls crash the interpreter.",
+    "hang": "Threads that make these calls wait for ever.",
+    "wrong": "Threads that make these calls get wrong results.",
+}
+"""What a program shows, by what was seen."""
+
+Effort = dict[str, Any]
+"""`plain_s`, `proofs`, `times`: config/effort.py."""
 
 
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    site = "/tmp/site"
-    facts: dict[str, Any] = {
-        "install": installing.install(
-            request["python"], [request["requirement"]], request["wheels"], site
-        )
-    }
-    if facts["install"] is None:
-        facts |= hunt(request, site)
+    python, requirements = request["python"], [request["requirement"]]
+    fault = installing.install(python, requirements, request["wheels"], _SITE)
+
+    facts: dict[str, Any] = {"install": fault}
+    if fault is None:
+        facts |= look_for_harm(request, _SITE)
     runner.write_answer(sys.argv[2], facts)
 
 
-def hunt(request: dict[str, Any], site: str) -> dict[str, Any]:
-    """Play the plan, look harder where races were seen, and run the package's own tests."""
-    effort, surface = request["effort"], request["surface"]
-    _, native = installing.modules(request["name"], site)
-    facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
+def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
+    """Play the plan, look harder where races were seen, and run the package's own tests.
+
+    Args:
+        request: what this program was asked.
+        site: where the distribution is installed.
+    """
+    _, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
-    if surface is not None:
-        played, seen = played_out(
-            plain, native, request["plan"], surface["prelude"], effort["plain_s"]
-        )
-        by_id = {scenario["id"]: scenario for scenario in request["plan"]}
-        seen.sort(
-            key=lambda event: (event["what"] != "crash", scenarios.weight(by_id[event["scenario"]]))
-        )
-        prover = Prover(
-            plain,
-            surface["prelude"],
-            native,
-            rounds=_ROUNDS,
-            deadline=time.monotonic() + 1.5 * effort["plain_s"],
-        )
-        harms = [
-            shown_again(event, by_id[event["scenario"]], prover, effort, place)
-            for place, event in enumerate(seen[:_MOST_LISTED])
-        ]
-        if not any(harm.get("shown") for harm in harms):
-            harms += steered(request["suspects"], prover, effort)
-        facts |= {
-            "harms": harms,
-            "played": len(played.ended),
-            "late": played.late,
-            "gil": played.gil,
-            "errors": played.errors,
-        }
+
+    facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
+    if request["surface"] is not None:
+        facts |= exercise_plan(request, plain, native)
     if request["tests"] is not None:
-        facts["own_tests"] = owntests.run(plain, request["wheels"], request["tests"])
+        facts["own_tests"] = owntests.run_tests(plain, request["wheels"], request["tests"])
+
     return facts
 
 
-def played_out(
+def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str]) -> dict[str, Any]:
+    """Play the plan, show again what harm was seen, and where there was none look harder at the suspects."""
+    effort: Effort = request["effort"]
+    plan: list[Scenario] = request["plan"]
+    prelude: list[str] = request["surface"]["prelude"]
+    played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
+    by_id = {scenario["id"]: scenario for scenario in plan}
+
+    def rank(event: Event) -> tuple[bool, int]:
+        """Rank crashes before all else, and small scenarios before large ones."""
+        is_crash = event["what"] == "crash"
+        return not is_crash, scenarios.count_calls(by_id[event["scenario"]])
+
+    seen.sort(key=rank)
+
+    deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
+    prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
+    harms: list[Event] = []
+    for place, event in enumerate(seen[:_MOST_LISTED]):
+        harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}
+        if place < effort["proofs"] and time.monotonic() <= prover.deadline:
+            harm |= show_again(event, by_id[event["scenario"]], prover, effort["times"])
+        harms.append(harm)
+
+    if not any(harm.get("shown") for harm in harms):
+        harms += exercise_suspects(request["suspects"], prover, effort)
+
+    return {
+        "harms": harms,
+        "played": len(played.ended),
+        "late": played.late,
+        "gil": played.gil,
+        "errors": played.errors,
+    }
+
+
+def play_until_harm(
     plain: Interpreter,
     native: set[str],
-    plan: list[dict[str, Any]],
+    plan: list[Scenario],
     prelude: list[str],
     seconds: float,
-) -> tuple[PlayResult, list[dict[str, Any]]]:
+) -> tuple[PlayResult, list[Event]]:
     """Play the plan, and while there is time and no harm, play it again with more rounds: what is rare takes many.
+
+    Args:
+        plain: what plays it.
+        native: file names of the package's extension modules.
+        plan: the scenarios.
+        prelude: modules of the package.
+        seconds: most time for all of it.
 
     Returns:
         What the first time through came to, and the harm that was seen.
     """
     began = time.monotonic()
-    rounds, first = _PLAYED_ROUNDS, None
+    rounds = _PLAYED_ROUNDS
+    first: PlayResult | None = None
     while True:
-        player = Player(
-            plain,
-            prelude,
-            native,
-            rounds=rounds,
-            seconds=max(1.0, seconds - (time.monotonic() - began)),
-        )
+        left = seconds - (time.monotonic() - began)
+        player = Player(plain, prelude, native, rounds=rounds, seconds=max(_LEAST_S, left))
         played = player.play(plan)
         player.close()
+
         first = first or played
         seen = [event for event in runner.deduplicate(played.events) if event["what"] in _HARM]
-        if seen or not plan or time.monotonic() - began > seconds / 2:
+        if seen or not plan:
             return first, seen
-        rounds *= _MORE
+
+        # Another pass would take longer than this one.
+        if time.monotonic() - began > seconds / 2:
+            return first, seen
+        rounds *= _MORE_ROUNDS
 
 
-def shown_again(
-    event: dict[str, Any],
-    scenario: dict[str, Any],
-    prover: Prover,
-    effort: dict[str, Any],
-    place: int,
-) -> dict[str, Any]:
-    """Show a harm again by a small program, and find out what it needs."""
-    entry = {**event, "steered": False, "calls": scenario}
-    if place >= effort["proofs"] or time.monotonic() > prover.deadline:
-        return entry
+def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
+    """Show a harm again by a small program, and find out what it needs.
 
-    def sign(run: Run) -> bool:
-        return event["what"] in run.what
+    Args:
+        event: what was seen.
+        scenario: where it was seen.
+        prover: runs programs.
+        times: how often to run the program.
 
+    Returns:
+        What `prove_harm` does; only `shown` and `ran` where the whole scenario never showed it again.
+    """
+    sign = make_sign(event["what"])
     if not sign(prover.run(scenario)) and not sign(prover.run(scenario)):
-        return {**entry, "shown": 0, "ran": 2}
-    return {**entry, **_proof(prover.shrink(scenario, sign), event["what"], prover, effort)}
+        return {"shown": 0, "ran": 2}
+
+    small = prover.shrink(scenario, sign)
+    return prove_harm(small, event["what"], prover, times)
 
 
-def _proof(
-    scenario: dict[str, Any], what: str, prover: Prover, effort: dict[str, Any]
-) -> dict[str, Any]:
-    def sign(run: Run) -> bool:
-        return what in run.what
+def make_sign(what: str) -> Sign:
+    """Return what tells whether a run showed a harm of some sort."""
+    return lambda run: what in run.what
 
-    shown, ran, example = prover.count(scenario, sign, effort["times"])
-    found = {"calls": scenario, "shown": shown, "ran": ran}
+
+def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dict[str, Any]:
+    """Run a scenario's program several times, and find out what a harm needs.
+
+    Args:
+        scenario: what shows it.
+        what: what it shows.
+        prover: runs programs.
+        times: how often to run the program.
+
+    Returns:
+        `calls`, `shown` and `ran`; where it was shown, `script`, `arms` (what it needs), `output` and `signal`.
+    """
+    sign = make_sign(what)
+    shown, ran, example = prover.count(scenario, sign, times)
+    proof: dict[str, Any] = {"calls": scenario, "shown": shown, "ran": ran}
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
-        found |= {
-            "script": prover.render_script(scenario, _described(what)),
-            "arms": prover.variants(scenario, sign, 2),
-            "output": example.output[-4000:],
-            "signal": example.signal,
-        }
-    return found
+        proof["script"] = prover.render_script(scenario, _TITLES[what])
+        proof["arms"] = prover.variants(scenario, sign, _VARIANT_TIMES)
+        proof["output"] = example.output[-_LONGEST_OUTPUT:]
+        proof["signal"] = example.signal
+
+    return proof
 
 
-def steered(
-    suspects: list[dict[str, Any]], prover: Prover, effort: dict[str, Any]
-) -> list[dict[str, Any]]:
+def exercise_suspects(suspects: Sequence[Scenario], prover: Prover, effort: Effort) -> list[Event]:
     """Look for harm where a race was seen, with many more rounds, and with memory that tells when it was damaged."""
-    found: list[dict[str, Any]] = []
+    harms: list[Event] = []
     for scenario in suspects[: effort["proofs"]]:
-        trial = {**scenario, "iterations": scenario["iterations"] * _AMPLIFIED}
+        trial = {**scenario, "iterations": scenario["iterations"] * _MORE_ITERATIONS}
         for malloc in ("", "debug"):
             if time.monotonic() > prover.deadline:
-                return found
-            run = prover.run(trial, **({"PYTHONMALLOC": malloc} if malloc else {}))
-            harm = sorted(run.what & _HARM)
-            if harm:
-                event = {
-                    "what": harm[0],
-                    "scenario": scenario["id"],
-                    "steered": True,
-                    "malloc": malloc,
-                    "signal": run.signal,
-                    "stack": run.output[-3000:],
-                }
-                found.append({**event, **_proof(trial, harm[0], prover, effort)})
+                return harms
+
+            harm = find_harm(trial, prover, malloc)
+            if harm is not None:
+                proof = prove_harm(trial, harm["what"], prover, effort["times"])
+                harms.append({**harm, **proof})
                 break
-    return found
+
+    return harms
 
 
-def _described(what: str) -> str:
+def find_harm(scenario: Scenario, prover: Prover, malloc: str) -> Event | None:
+    """Run the program of a scenario that races once, and return the harm it did, if any.
+
+    Args:
+        scenario: what to run.
+        prover: runs programs.
+        malloc: the allocator, as PYTHONMALLOC names it; empty for the interpreter's own.
+    """
+    environment = {"PYTHONMALLOC": malloc} if malloc else {}
+    run = prover.run(scenario, **environment)
+    harm = sorted(run.what & _HARM)
+    if not harm:
+        return None
+
     return {
-        "crash": "Threads that make these calls crash the interpreter.",
-        "hang": "Threads that make these calls wait for ever.",
-        "wrong": "Threads that make these calls get wrong results.",
-    }[what]
+        "what": harm[0],
+        "scenario": scenario["id"],
+        "steered": True,
+        "malloc": malloc,
+        "signal": run.signal,
+        "stack": run.output[-_LONGEST_STACK:],
+    }
 
 
 if __name__ == "__main__":

@@ -3,53 +3,104 @@
 import shutil
 import subprocess
 from importlib.metadata import distributions
-from pathlib import Path
+from pathlib import Path, PurePath
+
+_PIP_OPTIONS = (
+    "--isolated",
+    "--quiet",
+    "--no-input",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--no-index",
+    "--only-binary",
+    ":all:",
+)
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
+"""Ends of the names of folders in a wheel that hold no modules."""
+
 _TESTS = ("test", "tests", "testing", "conftest", "_testcapi", "_testlib", "__main__", "setup")
+"""Names of modules and packages that are not called: they test the package, or run it."""
 
 
 def install(
     python: str, requirements: list[str], wheels: str, site: str, *options: str
 ) -> str | None:
-    """Install requirements from a folder of wheels and return what went wrong, or None."""
-    command = [
-        python, "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
-        "--no-index", "--find-links", wheels, "--only-binary", ":all:", "--target", site, *options, *requirements,
-    ]  # fmt: skip
+    """Install requirements from a folder of wheels and return what went wrong, or None.
+
+    Args:
+        python: the interpreter to install for.
+        requirements: what to install.
+        wheels: the folder of wheels.
+        site: the folder to install in.
+        options: further options of pip.
+    """
+    places = ["--find-links", wheels, "--target", site]
+    command = [python, "-m", "pip", "install", *_PIP_OPTIONS, *places, *options, *requirements]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print("$", *command, done.stdout, done.stderr, flush=True)
-    return (
-        None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-    )
+    if done.returncode == 0:
+        return None
+
+    complaints = done.stderr.strip().splitlines()
+    return complaints[-1] if complaints else "pip failed"
 
 
-def beside(site: str, wheel: str, python: str, target: str) -> str | None:
-    """Copy an installation and put another build of one of its wheels into the copy."""
+def install_beside(site: str, wheel: str, python: str, target: str) -> str | None:
+    """Copy an installation and put another build of one of its wheels into the copy; return what went wrong, or None.
+
+    Args:
+        site: the folder of the installation.
+        wheel: the other build.
+        python: the interpreter to install for.
+        target: the folder of the copy, which must not exist.
+    """
     shutil.copytree(site, target)
     return install(python, [wheel], str(Path(wheel).parent), target, "--no-deps", "--upgrade")
 
 
-def modules(name: str, site: str) -> tuple[list[str], set[str]]:
-    """Return the import names of a distribution's modules, its tests left out, and the file names of its extension modules."""
-    found: dict[str, None] = {}
-    native: set[str] = set()
+def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
+    """Return the import names of a distribution's modules, and the file names of its extension modules; tests left out.
+
+    Args:
+        name: of the distribution.
+        site: the folder it is installed in.
+    """
+    import_names: set[str] = set()
+    extension_modules: set[str] = set()
     distribution = next(iter(distributions(name=name, path=[site])))
     for file in distribution.files or ():
-        parts = file.parts
-        if (
-            parts[0].endswith(_NOT_CODE)
-            or ".." in parts
-            or any(part.partition(".")[0] in _TESTS for part in parts)
-        ):
+        if not _is_code(file):
             continue
-        if (file.suffix == ".so" and ".cpython-" in file.name) or file.name.endswith(".abi3.so"):
-            native.add(file.name)
-            found[".".join([*parts[:-1], file.name.partition(".")[0]])] = None
-        elif file.suffix == ".so":
-            native.add(file.name)
-        elif file.suffix == ".py":
-            listed = [*parts[:-1], *([] if file.stem == "__init__" else [file.stem])]
-            if listed and all(part.isidentifier() for part in listed):
-                found[".".join(listed)] = None
-    return sorted(found), native
+
+        # A library that an extension module is linked with has frames in stacks, too, but cannot be imported.
+        if file.suffix == ".so":
+            extension_modules.add(file.name)
+        import_name = _name_module(file)
+        if import_name:
+            import_names.add(import_name)
+
+    return sorted(import_names), extension_modules
+
+
+def _is_code(file: PurePath) -> bool:
+    """Return whether a file of a wheel is of the package itself: neither its tests, nor outside the site."""
+    is_elsewhere = file.parts[0].endswith(_NOT_CODE) or ".." in file.parts
+    is_test = any(part.partition(".")[0] in _TESTS for part in file.parts)
+
+    return not is_elsewhere and not is_test
+
+
+def _name_module(file: PurePath) -> str | None:
+    """Return the name that a file is imported by, or None where it is no module."""
+    package = list(file.parts[:-1])
+    is_of_one_version = file.suffix == ".so" and ".cpython-" in file.name
+    if is_of_one_version or file.name.endswith(".abi3.so"):
+        return ".".join([*package, file.name.partition(".")[0]])
+
+    if file.suffix != ".py":
+        return None
+
+    parts = package if file.stem == "__init__" else [*package, file.stem]
+    is_importable = all(part.isidentifier() for part in parts)
+    return ".".join(parts) if parts and is_importable else None

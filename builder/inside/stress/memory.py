@@ -5,9 +5,7 @@ Not for an interpreter with a sanitizer, which maps terabytes of addresses for i
 
 import resource
 
-LIMIT_BYTES = (
-    3 << 30
-)  # below the least any container has (4 GiB): Python is to notice before the kernel kills
+LIMIT_BYTES = 3 << 30  # containers have 4 GiB or more: Python notices before the kernel kills
 
 
 def limit_address_space() -> None:

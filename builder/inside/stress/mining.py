@@ -57,7 +57,10 @@ def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
 
 
 def read_stubs(folder: Path) -> dict[str, list[Parameter]]:
-    """Return the required parameters by function or method name, from the stubs a wheel has; a class has those of `__init__`."""
+    """Return the required parameters by function or method name, from the stubs a wheel has.
+
+    A class has those of its `__init__`.
+    """
     found: dict[str, list[Parameter]] = {}
     for path in sorted(folder.rglob("*.pyi"))[:_MOST_FILES]:
         tree = _parse(_read_text(path))
@@ -151,7 +154,7 @@ def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _collect_constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return what each name is first assigned, at any depth: a test's `SIZE = 8` stands beside the calls that use it."""
+    """Return what each name is first assigned, at any depth: a test has `SIZE = 8` beside the calls that use it."""
     constants: dict[str, ast.expr] = {}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:

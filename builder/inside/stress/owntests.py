@@ -4,170 +4,223 @@ import os
 import re
 import signal
 import subprocess
-import tarfile
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import installing, reports
+from . import installing, reports, sdists
 from .runner import Interpreter
 
 _FOLDERS = ("tests", "test", "testing")
-_CODE = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "conftest.py", "pytest.ini"}
-_MOST_NAMED = 30
+"""Names of folders of tests beside a package; tests inside of it are installed with it, and not run."""
+
+_SETTINGS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "tox.ini",
+    "conftest.py",
+    "pytest.ini",
+)
+"""Files that tests may read their settings from."""
+
+_BY_ITSELF = "by itself"
+_AT_MEMORY_LIMIT = "at the limit on memory"
+_AT_TIME_LIMIT = "at the limit on time"
+
+_MOST_NAMED = 30  # tests that are named in facts: a page or two
+_MOST_REPORTS_BYTES = 8 << 20  # of one process: a racy test may fill a disk
+_STACKS_S = 5  # for the fault handler to write the stacks of all threads
+
+# How many characters of texts are kept: enough for a stack, and bounded, for facts are kept for each release.
+_LONGEST_REPORT = 6000
+_LONGEST_TAIL = 4000
+_LONGEST_PRINTED = 3000
+_LONGEST_MESSAGE = 400
+
+_SINGLE = re.compile(r"^(\S+::.+?) was not run in parallel: (.*)$", re.MULTILINE)
+"""How pytest-run-parallel, when verbose, names a test that it runs in one thread."""
+
+_UNCOLLECTED = re.compile(r"^ERROR (\S+?)(?: -|$)", re.MULTILINE)
+"""How the summary of pytest names a file that it could not collect."""
 
 
-_MOST_REPORTS_BYTES = 8 << 20
+@dataclass(kw_only=True, slots=True)
+class _Outcomes:
+    """What pytest's own report says of each test.
+
+    Attributes:
+        passed: names of tests.
+        failed: the first lines of their errors, by name of test.
+        skipped: how many were.
+    """
+
+    passed: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped: int = 0
 
 
-def run(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _TestRun:
+    """What came of running the tests once.
+
+    Attributes:
+        ended: how pytest ended: by itself, at a limit, or by a signal, which is named.
+        text: what it printed.
+        outcomes: what came of each test.
+    """
+
+    ended: str
+    text: str
+    outcomes: _Outcomes
+
+    @property
+    def tail(self) -> str:
+        """The end of what it printed: after a crash, the stacks."""
+        return self.text[-_LONGEST_TAIL:]
+
+    @property
+    def crash(self) -> str:
+        """The signal it died of; empty where it did not."""
+        return self.ended if self.ended.startswith("SIG") else ""
+
+    def record(self) -> dict[str, Any]:
+        """Return the sums as JSON data."""
+        return {
+            "passed": len(self.outcomes.passed),
+            "failed": len(self.outcomes.failed),
+            "skipped": self.outcomes.skipped,
+            "ended": self.ended,
+        }
+
+
+def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Run the tests of an sdist alone and then in threads.
 
     Args:
         interpreter: what runs them, and where the distribution is installed.
         wheels: a folder with pytest, pytest-run-parallel and what the tests need.
-        asked: `sdist`, `requirements` (what could be had), `threads`, `iterations`, `seconds`, `deselect`, `command` (extra options).
+        asked: `sdist`, `requirements` (what could be had), `threads`, `iterations`, `seconds`, `deselect`, `command`
+            (extra options).
 
     Returns:
-        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`), `single` (why the plugin ran
-        a test in one thread, by test), `uncollected`, `baseline_failures` and `findings`, tests that pass alone and fail under threads.
+        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`),
+        `single` (why the plugin ran a test in one thread, by test), `uncollected`, `baseline_failures` and `findings`,
+        tests that pass alone and fail under threads.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        runner, why = _prepared(interpreter, wheels, asked, Path(scratch))
+        runner, why = _prepare_runner(interpreter, wheels, asked, Path(scratch))
         if runner is None:
             return {"ran": False, "why": why}
+
         began = time.monotonic()
-        alone = runner.run("alone")
-        if alone["ended"] != "by itself" or not alone["passed"]:
-            why = (
-                "its tests do not pass alone"
-                if alone["ended"] == "by itself"
-                else f"its tests ended {alone['ended']}"
-            )
+        alone = runner.run_alone()
+        uncollected = _list_uncollected(alone.text)
+        why = _explain_unusable(alone)
+        if why:
             return {
                 "ran": False,
                 "why": why,
-                "alone": _summary(alone),
-                "uncollected": alone["uncollected"],
+                "alone": alone.record(),
+                "uncollected": uncollected,
             }
-        parallel = runner.run("parallel", *_in_threads(asked, asked["iterations"]))
-        crash = parallel["ended"] if parallel["ended"].startswith("SIG") else ""
-        bad = [name for name in parallel["failed"] if name in alone["passed"]]
-        return {
-            "ran": True,
-            "seconds": round(time.monotonic() - began, 1),
-            "alone": _summary(alone),
-            "parallel": _summary(parallel),
-            "threads": asked["threads"],
-            "single": parallel["single"],
-            "uncollected": alone["uncollected"],
-            "baseline_failures": sorted(alone["failed"])[:_MOST_NAMED],
-            "crash": crash,
-            "crash_stack": parallel["tail"] if crash else "",
-            "findings": {name: parallel["failed"][name] for name in bad[:_MOST_NAMED]},
-        }
+
+        parallel = runner.run_in_threads(asked["iterations"])
+        seconds = round(time.monotonic() - began, 1)
+
+    return {
+        "ran": True,
+        "seconds": seconds,
+        "alone": alone.record(),
+        "parallel": parallel.record(),
+        "threads": asked["threads"],
+        "single": _find_single_threaded(parallel.text),
+        "uncollected": uncollected,
+        "baseline_failures": sorted(alone.outcomes.failed)[:_MOST_NAMED],
+        "crash": parallel.crash,
+        "crash_stack": parallel.tail if parallel.crash else "",
+        "findings": _find_broken(alone, parallel),
+    }
 
 
-def raced(
+def race_tests(
     interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]
 ) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
     Args:
         interpreter: one that was compiled with the detector.
-        wheels: as for `run`.
+        wheels: as for `run_tests`.
         modules: file names of the distribution's extension modules.
-        asked: as for `run`.
+        asked: as for `run_tests`.
 
     Returns:
-        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attribute` tells them, each with its `report`.
+        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attribute` tells them,
+        each with its `report`.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        runner, why = _prepared(interpreter, wheels, asked, Path(scratch))
+        runner, why = _prepare_runner(interpreter, wheels, asked, Path(scratch))
         if runner is None:
             return {"ran": False, "why": why, "races": []}
+
         began = time.monotonic()
-        parallel = runner.run("parallel", *_in_threads(asked, 1))
-        told = "".join(
-            found.read_text(errors="replace")[:_MOST_REPORTS_BYTES]
-            for found in Path(scratch).glob("reports.*")
-        )
-        races = [
-            {"what": "race", "kind": report["kind"], **reports.attribute(report, modules), "report": report["text"][:6000]}
-            for report in reports.parse(told)
-        ]  # fmt: skip
+        parallel = runner.run_in_threads(iterations=1)
+        races = _read_races(Path(scratch), modules)
         seconds = round(time.monotonic() - began, 1)
-        summary = {
-            "seconds": seconds,
-            "passed": len(parallel["passed"]),
-            "ended": parallel["ended"],
-        }
-        return {"ran": True, **summary, "races": races}
 
-
-def _in_threads(asked: dict[str, Any], iterations: int) -> tuple[str, ...]:
-    return f"--parallel-threads={asked['threads']}", f"--iterations={iterations}"
-
-
-def _prepared(
-    interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
-) -> "tuple[_Runner | None, str]":
-    """Put tests and what they need in place; return what runs them, or why they cannot be run."""
-    folder = _placed(asked["sdist"], scratch)
-    if folder is None:
-        return None, "the sdist has no tests"
-    tools = str(scratch / "tools")
-    needed = ["pytest", "pytest-run-parallel", *asked["requirements"]]
-    if installing.install(interpreter.python, needed, wheels, tools):
-        for requirement in needed:  # what could not be had must not take the rest along
-            installing.install(interpreter.python, [requirement], wheels, tools, "--upgrade")
-    if not (Path(tools) / "pytest").is_dir():
-        return None, "pytest could not be had for this interpreter"
-    path = f"{interpreter.site}:{tools}"
-    environment = interpreter.environment(
-        f"{scratch}/reports", PYTHONPATH=path, PYTEST_RUN_PARALLEL_VERBOSE="1"
-    )
-    return _Runner(interpreter.python, environment, folder, asked), ""
-
-
-def _summary(outcome: dict[str, Any]) -> dict[str, Any]:
     return {
-        "passed": len(outcome["passed"]),
-        "failed": len(outcome["failed"]),
-        "skipped": outcome["skipped"],
-        "ended": outcome["ended"],
+        "ran": True,
+        "seconds": seconds,
+        "passed": len(parallel.outcomes.passed),
+        "ended": parallel.ended,
+        "races": races,
     }
 
 
-def _placed(sdist: str, scratch: Path) -> Path | None:
-    """Unpack the tests alone: the package's own folder would hide what is installed."""
-    if sdist.endswith(".zip"):
-        with zipfile.ZipFile(sdist) as archive:
-            archive.extractall(scratch / "sdist")
-    else:
-        with tarfile.open(sdist) as tar:
-            tar.extractall(scratch / "sdist", filter="data")
-    root = next(
-        iter(sorted(path for path in (scratch / "sdist").iterdir() if path.is_dir())),
-        scratch / "sdist",
-    )
-    target = scratch / "tests"
-    target.mkdir()
-    found = False
-    for name in (*_FOLDERS, *_CODE):
-        if (root / name).exists():
-            (root / name).rename(target / name)
-            found |= name in _FOLDERS
-    for path in root.glob("test*.py"):
-        path.rename(target / path.name)
-        found = True
-    return target if found else None
+def _explain_unusable(alone: _TestRun) -> str:
+    """Say why tests that were run alone tell nothing of threads; empty where they do."""
+    if alone.ended != _BY_ITSELF:
+        return f"its tests ended {alone.ended}"
+    if not alone.outcomes.passed:
+        return "its tests do not pass alone"
+
+    return ""
 
 
-class _Runner:
+def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
+    """Return the errors of tests that pass alone and fail under threads, by name."""
+    broken: dict[str, str] = {}
+    for name, message in parallel.outcomes.failed.items():
+        if name in alone.outcomes.passed and len(broken) < _MOST_NAMED:
+            broken[name] = message
+
+    return broken
+
+
+def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
+    """Return the races in what the detector wrote, process by process."""
+    texts = [path.read_text(errors="replace") for path in folder.glob("reports.*")]
+    text = "".join(text[:_MOST_REPORTS_BYTES] for text in texts)
+
+    races: list[dict[str, Any]] = []
+    for report in reports.parse(text):
+        races.append(
+            {
+                "what": "race",
+                "kind": report["kind"],
+                **reports.attribute(report, modules),
+                "report": report["text"][:_LONGEST_REPORT],
+            }
+        )
+
+    return races
+
+
+class _TestRunner:
     """Runs pytest in a folder of tests."""
 
     def __init__(
@@ -178,27 +231,38 @@ class _Runner:
         self._asked = asked
         self._environment = environment
 
-    def run(self, name: str, *options: str) -> dict[str, Any]:
+    def run_alone(self) -> _TestRun:
+        """Run each test in one thread."""
+        return self._run("alone", ["-p", "no:run-parallel"])
+
+    def run_in_threads(self, iterations: int) -> _TestRun:
+        """Run each test in several threads at once, several times in each."""
+        threads = self._asked["threads"]
+        options = [f"--parallel-threads={threads}", f"--iterations={iterations}"]
+        return self._run("parallel", options)
+
+    def _run(self, name: str, options: Sequence[str]) -> _TestRun:
         """Run the tests once; files that cannot be collected are left out."""
         report = self._folder / f"{name}.xml"
+        deselected = [f"--deselect={test}" for test in self._asked["deselect"]]
+        pytest = [self._python, "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
+        # Options of the project's own configuration may belong to plugins that are not here.
+        overrides = ["-o", "addopts=", "-o", "filterwarnings="]
         command = [
-            # Options of the project's own configuration may belong to plugins that are not here.
-            self._python, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=",
-            "--continue-on-collection-errors", f"--junit-xml={report}", *self._asked["command"],
-            *(f"--deselect={test}" for test in self._asked["deselect"]), *options,
-        ]  # fmt: skip
-        if name == "alone":
-            command += ["-p", "no:run-parallel"]
-        ended, text = self._process(command)
-        return {
-            "ended": ended,
-            "tail": text[-4000:],
-            **_results(report),
-            "single": _single(text),
-            "uncollected": _uncollected(text),
-        }
+            *pytest,
+            *overrides,
+            "--continue-on-collection-errors",
+            f"--junit-xml={report}",
+            *self._asked["command"],
+            *deselected,
+            *options,
+        ]
+        ended, text = self._run_process(command)
 
-    def _process(self, command: list[str]) -> tuple[str, str]:
+        return _TestRun(ended=ended, text=text, outcomes=_read_outcomes(report))
+
+    def _run_process(self, command: Sequence[str]) -> tuple[str, str]:
+        """Run a command; return how it ended, and what it printed."""
         with tempfile.TemporaryFile("w+", errors="replace") as sink:
             process = subprocess.Popen(
                 command,
@@ -211,50 +275,105 @@ class _Runner:
             )
             try:
                 process.wait(self._asked["seconds"])
-                ended = (
-                    "by itself"
-                    if process.returncode >= 0
-                    else signal.Signals(-process.returncode).name
-                )
-                ended = "at the limit on memory" if ended == "SIGKILL" else ended
+                ended = _describe_end(process.returncode)
             except subprocess.TimeoutExpired:
-                os.killpg(
-                    process.pid, signal.SIGABRT
-                )  # the fault handler shows where all threads stand
-                ended = "at the limit on time"
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                ended = _AT_TIME_LIMIT
+                _end_with_stacks(process)
+
             sink.seek(0)
             text = sink.read()
-        print(text[-3000:], flush=True)
+
+        print(text[-_LONGEST_PRINTED:], flush=True)
         return ended, text
 
 
-def _results(report: Path) -> dict[str, Any]:
-    """Read pytest's own report."""
-    found: dict[str, Any] = {"passed": set(), "failed": {}, "skipped": 0}
+def _prepare_runner(
+    interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
+) -> tuple[_TestRunner | None, str]:
+    """Put tests and what they need in place; return what runs them, or why they cannot be run."""
+    folder = _place_tests(asked["sdist"], scratch)
+    if folder is None:
+        return None, "the sdist has no tests"
+
+    tools = scratch / "tools"
+    needed = ["pytest", "pytest-run-parallel", *asked["requirements"]]
+    if installing.install(interpreter.python, needed, wheels, str(tools)):
+        # What could not be had must not take the rest along.
+        for requirement in needed:
+            installing.install(interpreter.python, [requirement], wheels, str(tools), "--upgrade")
+    if not (tools / "pytest").is_dir():
+        return None, "pytest could not be had for this interpreter"
+
+    environment = interpreter.environment(
+        f"{scratch}/reports",
+        PYTHONPATH=f"{interpreter.site}:{tools}",
+        PYTEST_RUN_PARALLEL_VERBOSE="1",
+    )
+    return _TestRunner(interpreter.python, environment, folder, asked), ""
+
+
+def _place_tests(sdist: str, scratch: Path) -> Path | None:
+    """Unpack the tests alone: the package's own folder would hide what is installed."""
+    root = sdists.unpack(sdist, scratch / "sdist")
+    target = scratch / "tests"
+    target.mkdir()
+
+    has_tests = False
+    for name in (*_FOLDERS, *_SETTINGS):
+        if (root / name).exists():
+            (root / name).rename(target / name)
+            has_tests = has_tests or name in _FOLDERS
+    for path in root.glob("test*.py"):
+        path.rename(target / path.name)
+        has_tests = True
+
+    return target if has_tests else None
+
+
+def _describe_end(returncode: int) -> str:
+    """Say how a process ended, by its exit status."""
+    if returncode >= 0:
+        return _BY_ITSELF
+
+    name = signal.Signals(-returncode).name
+    return _AT_MEMORY_LIMIT if name == "SIGKILL" else name  # the kernel kills what takes too much
+
+
+def _end_with_stacks(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children; the fault handler shows where all threads stand."""
+    os.killpg(process.pid, signal.SIGABRT)
+    try:
+        process.wait(_STACKS_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read_outcomes(report: Path) -> _Outcomes:
+    """Read pytest's own report; nothing where it ended before it wrote one."""
+    outcomes = _Outcomes()
     if not report.exists():
-        return found
+        return outcomes
+
     for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
-        bad = next((child for child in case if child.tag in {"failure", "error"}), None)
-        if bad is not None:
-            found["failed"][name] = (bad.get("message") or "")[:400]
-        elif any(child.tag == "skipped" for child in case):
-            found["skipped"] += 1
+        fault = next((child for child in case if child.tag in {"failure", "error"}), None)
+        if fault is not None:
+            message = fault.get("message") or ""
+            outcomes.failed[name] = message[:_LONGEST_MESSAGE]
+        elif case.find("skipped") is not None:
+            outcomes.skipped += 1
         else:
-            found["passed"].add(name)
-    return found
+            outcomes.passed.add(name)
+
+    return outcomes
 
 
-def _single(text: str) -> dict[str, str]:
+def _find_single_threaded(text: str) -> dict[str, str]:
     """Return the tests that pytest-run-parallel says it ran in one thread, with its reasons."""
-    found = re.findall(r"^(\S+::.+?) was not run in parallel: (.*)$", text, re.MULTILINE)
-    return {name: reason.strip() for name, reason in found}
+    return {name: reason.strip() for name, reason in _SINGLE.findall(text)}
 
 
-def _uncollected(text: str) -> list[str]:
-    return sorted(set(re.findall(r"^ERROR (\S+?)(?: -|$)", text, re.MULTILINE)))[:_MOST_NAMED]
+def _list_uncollected(text: str) -> list[str]:
+    """Return the files that could not be collected, sorted."""
+    return sorted(set(_UNCOLLECTED.findall(text)))[:_MOST_NAMED]

@@ -2,14 +2,22 @@
 
 Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
-The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`, `recipes`, `seed`,
-`signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`).
+The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`,
+`recipes`, `seed`, `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`,
+`learn_s`, `race_s`, `proofs`, `times`).
 
-Facts: `pairs`, pairs of operations that were tried on one object, `side_by_side`, calls each thread made beside the others' in such
-a trial (the median); `preflight` (`racy_seen`, `clean_silent`), `install`, `surface` (what learn.py wrote, without what only it needs),
-`scenarios`, `played`, `under_threads` (native callables), `late`, `gil`, `races` (by place), `advisory` (races that are not the
-package's own, or lock-free by design), `harms` (crashes and hangs under the sanitizer). A race or harm that was shown again has
-`script`, `shown`, `ran`. `own_tests`: what its own tests came to under the sanitizer; a race that they alone showed has no script.
+Facts:
+
+- `preflight` (`racy_seen`, `clean_silent`): whether the detector works here; `install`: what went wrong, or null;
+- `surface`: what learn.py wrote, without what only it needs; `plan`;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
+- `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
+- `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
+  in such a trial (the median);
+- `own_tests`: what its own tests came to under the sanitizer;
+- `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
+  hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
+  no script.
 """
 
 import json
@@ -17,78 +25,177 @@ import sys
 import tarfile
 import time
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import installing, owntests, runner, scenarios, speed
-from .reproducer import Prover
-from .runner import Interpreter, Player
+from . import installing, owntests, runner, scenarios, sdists, speed
+from .reproducer import Prover, Sign
+from .runner import Event, Interpreter, Player, PlayResult
+from .scenarios import Scenario
 
+_SITE = "/tmp/site"
+_RACE_SITE = "/tmp/race-site"
+_SDIST = "/tmp/sdist"
 _CANARIES = "/opt/race/canaries"
+"""Where the image has two extension modules: one is known to race, and one is known not to."""
+
 _PATIENCE_S = 12.0
-_ROUNDS = 12
-_MOST_LISTED = 40
+"""How long a scenario may go on without a sign of life: longer than in exercise.py, for the sanitizer is slow."""
+
+_CANARY_ITERATIONS = 6000
+_CANARY_ROUNDS = 3
+_CANARY_S = 30  # most time for each
+
+_PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
+_PROVED_ROUNDS = 12  # a program of few calls has time for more
+_VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
+
+_MOST_LISTED = 40  # events of each sort: one fault may show in many places
+_LONGEST_OUTPUT = (
+    3000  # characters of a program's output that are kept: its end, which has the stack
+)
+
+Effort = dict[str, Any]
+"""`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`: config/effort.py."""
+
+_LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
+"""What of a surface is a fact; the rest is for the plan alone."""
 
 
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    facts: dict[str, Any] = {
-        "preflight": preflight(request["race_python"], request["effort"]["threads"])
-    }
-    site, race_site = "/tmp/site", "/tmp/race-site"
-    facts["install"] = installing.install(
-        request["python"], [request["requirement"]], request["wheels"], site
-    )
+    threads = request["effort"]["threads"]
+    facts: dict[str, Any] = {"preflight": check_canaries(request["race_python"], threads)}
+
+    facts["install"] = install_both(request)
     if facts["install"] is None:
-        facts["install"] = installing.beside(
-            site, request["race_wheel"], request["python"], race_site
-        )
-    if facts["install"] is None:
-        facts |= hunt(request, site, race_site)
+        facts |= hunt_races(request, _SITE, _RACE_SITE)
     runner.write_answer(sys.argv[2], facts)
 
 
-def preflight(python: str, threads: int) -> dict[str, bool]:
+def install_both(request: dict[str, Any]) -> str | None:
+    """Install the distribution, and beside it the wheel with the sanitizer; return what went wrong, or None."""
+    python, requirements = request["python"], [request["requirement"]]
+    fault = installing.install(python, requirements, request["wheels"], _SITE)
+    if fault is not None:
+        return fault
+
+    return installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
+
+
+def check_canaries(python: str, threads: int) -> dict[str, bool]:
     """See whether the sanitizer sees a race that is there, and none that is not, in this very place."""
-    seen: dict[str, set[str]] = {}
-    for canary in ("canary_racy", "canary_clean"):
-        interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
-        calls = [[[f"{canary}.step()", None]]]
-        scenario = {
-            "id": canary, "kind": "function", "process": canary, "make": None, "argument": None, "rows": calls, "observe": [],
-            "sharing": "fresh", "iterations": 6000, "threads": threads, "natives": [],
-        }  # fmt: skip
-        modules = {path.name for path in Path(_CANARIES).glob("*.so")}
-        player = Player(interpreter, [canary], modules, rounds=3, seconds=30)
-        played = player.play([scenario])
-        player.close()
-        ended = canary in played.ended
-        seen[canary] = {
-            place for event in played.events for place in event.get("places", [event["what"]])
-        } | (set() if ended else {"did not end"})
-    print("preflight", seen, flush=True)
+    interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
+    racy = play_canary(interpreter, "canary_racy", threads)
+    clean = play_canary(interpreter, "canary_clean", threads)
+    print("preflight", {"canary_racy": racy, "canary_clean": clean}, flush=True)
+
     return {
-        "racy_seen": any(place.startswith("canary_step") for place in seen["canary_racy"]),
-        "clean_silent": not seen["canary_clean"],
+        "racy_seen": any(place.startswith("canary_step") for place in racy),
+        "clean_silent": not clean,
     }
 
 
-def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
-    """Learn, play, and show again what was found."""
-    effort = request["effort"]
-    names, native = installing.modules(request["name"], race_site)
+def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]:
+    """Have threads call a canary; return the places of races, and whatever else was seen."""
+    scenario: Scenario = {
+        "id": canary,
+        "kind": "function",
+        "process": canary,
+        "make": None,
+        "argument": None,
+        "rows": [[[f"{canary}.step()", None]]],
+        "observe": [],
+        "sharing": "fresh",
+        "iterations": _CANARY_ITERATIONS,
+        "threads": threads,
+        "natives": [],
+    }
+    modules = {path.name for path in Path(_CANARIES).glob("*.so")}
+    player = Player(interpreter, [canary], modules, rounds=_CANARY_ROUNDS, seconds=_CANARY_S)
+    played = player.play([scenario])
+    player.close()
+
+    seen: set[str] = set()
+    for event in played.events:
+        seen.update(event.get("places", [event["what"]]))
+    if canary not in played.ended:
+        seen.add("did not end")
+
+    return seen
+
+
+def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
+    """Learn, play, and show again what was found.
+
+    Args:
+        request: what this program was asked.
+        site: where the distribution is installed as it is.
+        race_site: where it is installed with the sanitizer.
+    """
+    effort: Effort = request["effort"]
+    names, native = installing.find_modules(request["name"], race_site)
     plain = Interpreter(request["python"], site)
     race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
-    asked = {
-        "modules": names,
-        "folder": unpacked(request["sdist"]),
-        "recipes": request["recipes"],
-        "seconds": effort["learn_s"],
-    }
-    surface = runner.learn(plain, asked)
+
+    surface = learn_surface(plain, names, request)
     if surface is None:
         return {"surface": None}
+
+    plan = plan_scenarios(surface, request)
+    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+    by_id = {scenario["id"]: scenario for scenario in plan}
+    events = runner.deduplicate(played.events)
+    races = [event for event in events if event["what"] == "race"]
+    harms = [event for event in events if event["what"] in {"crash", "hang"}]
+
+    # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
+    deadline = time.monotonic() + effort["race_s"]
+    prover = Prover(race, surface["prelude"], native, rounds=_PROVED_ROUNDS, deadline=deadline)
+
+    known_places = {tuple(event["places"]) for event in races}
+    tests, races_of_tests = race_own_tests(request, race, native, known_places)
+    own_races = rank_events(filter(is_own, races), by_id)[:_MOST_LISTED]
+    foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
+
+    proved_races = prove_events(own_races, by_id, prover, effort)
+    for event in races_of_tests:
+        if is_own(event):
+            proved_races.append({**event, "calls": None})  # no scenario made it
+    proved_harms = prove_events(rank_events(harms, by_id)[:_MOST_LISTED], by_id, prover, effort)
+
+    return {
+        "surface": describe_surface(surface),
+        "plan": plan,
+        **describe_coverage(plan, played),
+        "natives": sorted(native),
+        **count_trials(plan, set(played.ended)),
+        "errors": played.errors,
+        "own_tests": tests,
+        "races": proved_races,
+        "advisory": foreign_races[:_MOST_LISTED],
+        "harms": proved_harms,
+    }
+
+
+def learn_surface(
+    plain: Interpreter, names: list[str], request: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what learn.py finds out with the plain interpreter; None where it never found anything."""
+    asked = {
+        "modules": names,
+        "folder": unpack_sdist(request["sdist"]),
+        "recipes": request["recipes"],
+        "seconds": request["effort"]["learn_s"],
+    }
+    return runner.learn(plain, asked)
+
+
+def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Scenario]:
+    """Return the scenarios for a surface."""
+    effort: Effort = request["effort"]
     plan = scenarios.plan(
         surface,
         threads=effort["threads"],
@@ -96,168 +203,185 @@ def hunt(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
         pairs=effort["pairs"],
         signs=request["signs"],
     )
+
+    callables, reached = len(surface["callables"]), len(surface["reached"])
     print(
-        f"{len(surface['callables'])} native callables, {len(surface['reached'])} can be called, {len(plan)} scenarios",
-        flush=True,
+        f"{callables} native callables, {reached} can be called, {len(plan)} scenarios", flush=True
     )
-    player = Player(race, surface["prelude"], native, rounds=1, seconds=effort["race_s"])
+
+    return plan
+
+
+def play_plan(
+    race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
+) -> PlayResult:
+    """Have threads play the plan under the sanitizer, as far as there is time."""
+    player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
     played = player.play(plan)
     player.close()
-    by_id = {scenario["id"]: scenario for scenario in plan}
+
+    return played
+
+
+def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts about a surface, and what of it is worth measuring for speed."""
+    facts = {name: surface[name] for name in _LEARNT_FACTS}
+    return {**facts, "calls": speed.choose_calls(surface)}
+
+
+def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
+    """Return how much of the plan was played, and what of the package that reached."""
     ended = set(played.ended)
-    events = runner.deduplicate(played.events)
-    prover = Prover(
-        race,
-        surface["prelude"],
-        native,
-        rounds=_ROUNDS,
-        deadline=time.monotonic() + effort["race_s"],
-    )
-    races = [event for event in events if event["what"] == "race"]
-    tested = tests_raced(request, race, native, {tuple(event["places"]) for event in races})
-    own = sorted(
-        (event for event in races if is_own(event)),
-        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
-    )
-    harms = sorted(
-        (event for event in events if event["what"] in {"crash", "hang"}),
-        key=lambda event: scenarios.weight(by_id[event["scenario"]]),
-    )
+    natives: set[str] = set()
+    for scenario in plan:
+        is_threaded = scenario["threads"] > 1
+        if is_threaded and scenario["id"] in ended:
+            natives.update(scenario["natives"])
+
     return {
-        "surface": {
-            **{
-                name: surface[name]
-                for name in ("prelude", "failed", "callables", "reached", "fatal", "complete")
-            },
-            "calls": speed.choose_calls(surface),
-        },
-        "plan": plan,
         "scenarios": len(plan),
         "played": len(ended),
         "late": played.late,
         "gil": played.gil,
-        "under_threads": sorted(
-            {
-                name
-                for scenario in plan
-                if scenario["id"] in ended and scenario["threads"] > 1
-                for name in scenario["natives"]
-            }
-        ),
-        "natives": sorted(native),
-        **trials(plan, ended),
-        "errors": played.errors,
-        "own_tests": {name: value for name, value in tested.items() if name != "races"}
-        if tested
-        else None,
-        "races": [
-            *proved(own[:_MOST_LISTED], by_id, prover, effort),
-            *({**event, "calls": None} for event in tested.get("races", ()) if is_own(event)),
-        ],
-        "advisory": [event for event in [*races, *tested.get("races", ())] if not is_own(event)][
-            :_MOST_LISTED
-        ],
-        "harms": proved(harms[:_MOST_LISTED], by_id, prover, effort),
+        "under_threads": sorted(natives),
     }
 
 
-def trials(plan: list[dict[str, Any]], ended: set[str]) -> dict[str, int]:
+def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
     """Count what a race had to show itself in."""
-    done = [
-        one for one in plan if one["id"] in ended and not one.get("once") and one["threads"] > 1
-    ]
-    made = sorted(runner.adapt_for_sanitizer(one)["iterations"] for one in done)
-    return {
-        "pairs": sum(one["kind"] == "pair" for one in done),
-        "side_by_side": made[len(made) // 2] if made else 0,
-    }
+    pairs = 0
+    iterations: list[int] = []
+    for scenario in plan:
+        was_repeated = scenario["id"] in ended and not scenario.get("once")
+        if was_repeated and scenario["threads"] > 1:
+            if scenario["kind"] == "pair":
+                pairs += 1
+            iterations.append(runner.adapt_for_sanitizer(scenario)["iterations"])
+
+    iterations.sort()
+    median = iterations[len(iterations) // 2] if iterations else 0
+    return {"pairs": pairs, "side_by_side": median}
 
 
-def tests_raced(
-    request: dict[str, Any], race: Interpreter, native: set[str], known: set[tuple[str, ...]]
-) -> dict[str, Any]:
-    """Run the distribution's own tests under the sanitizer; of their races, those that were not known are kept."""
+def race_own_tests(
+    request: dict[str, Any],
+    race: Interpreter,
+    native: set[str],
+    known_places: set[tuple[str, ...]],
+) -> tuple[dict[str, Any] | None, list[Event]]:
+    """Run the distribution's own tests under the sanitizer.
+
+    Args:
+        request: what this program was asked.
+        race: the interpreter with the sanitizer.
+        native: file names of the distribution's extension modules.
+        known_places: of races that the plan has shown.
+
+    Returns:
+        What the tests came to, or None where none were asked for; and the races that only they showed, by place.
+    """
     if request["tests"] is None:
-        return {}
-    tested = owntests.raced(race, request["wheels"], native, request["tests"])
-    fresh = {
-        tuple(event["places"]): event
-        for event in tested["races"]
-        if tuple(event["places"]) not in known
-    }
+        return None, []
+
+    tested = owntests.race_tests(race, request["wheels"], native, request["tests"])
+    fresh: dict[tuple[str, ...], Event] = {}
+    for event in tested.pop("races"):
+        places = tuple(event["places"])
+        if places not in known_places:
+            fresh[places] = event
+
+    passed = tested.get("passed")
     print(
-        f"own tests under the sanitizer: {tested.get('passed')} passed, {len(fresh)} more races",
+        f"own tests under the sanitizer: {passed} passed, {len(fresh)} more races",
         flush=True,
     )
-    return {**tested, "races": list(fresh.values())[:_MOST_LISTED]}
+    return tested, list(fresh.values())[:_MOST_LISTED]
 
 
-def is_own(event: dict[str, Any]) -> bool:
+def is_own(event: Event) -> bool:
     """Return whether a race counts against the package."""
     return bool(event["owner"] == "package" and not event["lock_free"])
 
 
-def proved(
-    events: list[dict[str, Any]],
-    by_id: dict[str, dict[str, Any]],
-    prover: Prover,
-    effort: dict[str, Any],
-) -> list[dict[str, Any]]:
+def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
+    """Return events, those of the smallest scenarios first: they are the easiest to show again."""
+
+    def count_calls(event: Event) -> int:
+        return scenarios.count_calls(by_id[event["scenario"]])
+
+    return sorted(events, key=count_calls)
+
+
+def prove_events(
+    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
+) -> list[Event]:
     """Show the first events again by small programs; the others stay as they were seen."""
-    found: list[dict[str, Any]] = []
+    entries: list[Event] = []
     for place, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
         if place < effort["proofs"] and time.monotonic() < prover.deadline:
+            entry |= prove_event(event, scenario, prover, effort["times"])
+        entries.append(entry)
 
-            def sign(run: runner.Run, event: dict[str, Any] = event) -> bool:
-                if event["what"] == "race":
-                    return tuple(event["places"]) in run.races
-                return event["what"] in run.what
-
-            small = prover.shrink(scenario, sign)
-            shown, ran, example = prover.count(small, sign, effort["times"])
-            if shown:
-                title = describe(event)
-                entry |= {
-                    "calls": small,
-                    "script": prover.render_script(small, title),
-                    "shown": shown,
-                    "ran": ran,
-                }
-                if event["what"] != "race":
-                    entry["arms"] = prover.variants(small, sign, 2)
-                entry["output"] = example.output[-3000:] if example else ""
-            else:
-                entry |= {"shown": 0, "ran": ran}
-            print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
-        found.append(entry)
-    return found
+    return entries
 
 
-def describe(event: dict[str, Any]) -> str:
+def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
+    """Show an event again by a small program.
+
+    Args:
+        event: what was seen.
+        scenario: where it was seen.
+        prover: runs programs.
+        times: how often to run the program.
+
+    Returns:
+        `shown` and `ran`; where it was shown, `calls`, `script`, `output` and, of a harm, `arms` (what it needs).
+    """
+    sign = make_sign(event)
+    small = prover.shrink(scenario, sign)
+    shown, ran, example = prover.count(small, sign, times)
+    proof: dict[str, Any] = {"shown": shown, "ran": ran}
+    if shown:
+        script = prover.render_script(small, describe_event(event))
+        proof = {"calls": small, "script": script, **proof}
+        if event["what"] != "race":
+            proof["arms"] = prover.variants(small, sign, _VARIANT_TIMES)
+        proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
+
+    print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
+    return proof
+
+
+def make_sign(event: Event) -> Sign:
+    """Return what tells whether a run showed an event."""
+    if event["what"] != "race":
+        return lambda run: event["what"] in run.what
+
+    places = tuple(event["places"])
+    return lambda run: places in run.races
+
+
+def describe_event(event: Event) -> str:
     """Say in a line what a program shows."""
     if event["what"] == "race":
         return f"A data race between {' and '.join(event['places'])}: ThreadSanitizer reports it."
+
     return f"A {event['what']} when threads share an object."
 
 
-def unpacked(sdist: str | None) -> str | None:
-    """Unpack an sdist, whose tests and examples tell how it is called."""
+def unpack_sdist(sdist: str | None) -> str | None:
+    """Unpack an sdist, whose tests and examples tell how it is called; None where there is nothing to read."""
     if sdist is None:
         return None
-    folder = Path("/tmp/sdist")
+
+    folder = Path(_SDIST)
     folder.mkdir(exist_ok=True)
     try:
-        if sdist.endswith(".zip"):
-            with zipfile.ZipFile(sdist) as archive:
-                archive.extractall(folder)
-        else:
-            with tarfile.open(sdist) as tar:
-                tar.extractall(folder, filter="data")
+        return str(sdists.unpack(sdist, folder))
     except (OSError, tarfile.TarError, zipfile.BadZipFile):
         return None
-    return str(next(iter(sorted(path for path in folder.iterdir() if path.is_dir())), folder))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,14 @@ _RACE_SITE = "/tmp/race-site"
 
 def main() -> None:
     """Answer for one script."""
-    request = json.loads(Path(sys.argv[1]).read_text())
+    asked, answer = sys.argv[1:]
+    request = json.loads(Path(asked).read_text())
     site, fault = install(request)
     facts: dict[str, Any] = {"runs": [], "install": fault}
     if fault is None:
         facts["runs"] = run_all(request, site)
 
-    runner.write_answer(sys.argv[2], facts)
+    runner.write_answer(answer, facts)
 
 
 def install(request: dict[str, Any]) -> tuple[str, str | None]:
@@ -39,12 +40,12 @@ def install(request: dict[str, Any]) -> tuple[str, str | None]:
     if fault is not None or not request["race_wheel"]:
         return _SITE, fault
 
-    return _RACE_SITE, installing.beside(_SITE, request["race_wheel"], python, _RACE_SITE)
+    return _RACE_SITE, installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
 
 
 def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:
     """Run the script as often as asked for, and return what each run showed."""
-    _, native = installing.modules(request["name"], site)
+    _, native = installing.find_modules(request["name"], site)
     interpreter = runner.Interpreter(
         request["python"], site, race=request["race"], patience_s=_PATIENCE_S
     )

@@ -586,9 +586,8 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         ):
             timed_out = not _wait(process, interpreter.patience_s)
             if timed_out and not interpreter.race:
-                process.send_signal(
-                    signal.SIGABRT
-                )  # the fault handler shows where all threads stand
+                # The fault handler then shows where all threads stand.
+                process.send_signal(signal.SIGABRT)
                 time.sleep(_DUMP_S)
 
         printed = output.read_text(errors="replace")[-_KEPT_OUTPUT:]

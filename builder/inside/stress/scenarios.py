@@ -1,28 +1,49 @@
 """What was learnt of a surface -> what threads do at the same time. Pure, and the same for the same seed."""
 
-import ast
-import functools
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import values
+from . import pairing, values
+from .learnt import Function, Operation, Subject
 
 Scenario = dict[str, Any]
 """`id`, `kind`, `process` (scenarios of one process follow one another in it), `make` and `argument` (expressions, or
-None), `natives` (native callables it reaches), `rows` (calls by kind of thread: text and result alone), `observe`, `sharing`, `iterations`, `threads`."""
+None), `natives` (native callables it reaches), `rows` (calls by kind of thread: text and result alone), `observe`,
+`sharing`, `iterations`, `threads`; and `once` where it can be played only once in a process."""
 
-_MOST_CALLS = 240
-_MOST_FIRST = 24
-_FIRST_PROCESSES = 72
-_FIRST_TURNS = (3, 12)
+# A thread makes its calls over and over for about this long: threads that begin together overlap for most of it.
 _WINDOW_US = 3000
-_ITERATIONS = (12, 600)
+_FEWEST_ITERATIONS = 12  # of calls that take long
+_MOST_ITERATIONS = 600  # of short calls: below 5 us a call is too short to be measured well
+
+# How much of what was learnt goes into one scenario. Not measured: more would take time from other scenarios.
+_MOST_CALLS = 240  # in one row
+_MOST_FIRST_TOGETHER = 80  # first calls in one process
+_MOST_VARIANTS = 4  # of one function, each in a thread of its own
+_MOST_ON_ONE = 12  # calls that ask new subjects, and changes beneath an iterator
+_MOST_IN_LIFE = 40  # calls on a subject that is replaced meanwhile
+_MOST_CROSSED = 4  # scenarios with two subjects of a type
+_MOST_USERS = 3  # calls while a callback waits
+
+# A first call comes once in a process, and a process takes long: few calls are tried in many, many in a few.
+_MOST_FIRST = 24  # calls that get processes of their own
+_FIRST_PROCESSES = 72  # of all first calls together, as far as the next two allow
+_FEWEST_TURNS = 3  # processes of one call
+_MOST_TURNS = 12
+
+_FIRST_ORDERS = 3  # in which everything is used for the first time
+_SERIES_SUBJECTS = 80  # new subjects, one after another
+
+# In its life a subject is replaced several times for each time that garbage is collected: collecting takes far longer.
+_REPLACED_TIMES = 8
+_REPLACING_US = 5.0
+_COLLECTING_US = 200.0
 
 
 def plan(
-    surface: dict[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()
+    surface: Mapping[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()
 ) -> list[Scenario]:
     """Return every scenario for a surface, in the order they are worth running.
 
@@ -31,361 +52,397 @@ def plan(
         threads: how many threads each has.
         seed: of the order of what has no natural order.
         pairs: most pairs of operations on one subject.
-        signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that share
-            state), `writable` (static data). What they make likely comes first: there may not be time for all.
+        signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that
+            share state), `writable` (static data). What they make likely comes first: there may not be time for all.
     """
+    functions: list[Function] = surface["functions"]
+    subjects: list[Subject] = surface["subjects"]
     chance = random.Random(seed)
-    found: list[Scenario] = []
-    kinds = {
-        ("writable",): _first_use(surface, chance),
-        ("libc", "writable"): _functions(surface, chance, pairs),
-        ("borrowed",): _arguments(surface),
-        ("bare",): _subjects(surface, chance, pairs),
-        (): _meetings(surface),
-    }
-    likely = sorted(kinds, key=lambda of: not set(of) & set(signs))
-    for one in itertools.chain(*(kinds[of] for of in likely), _first_use_of_each(surface)):
-        one["threads"] = 2 if one["kind"] == "meeting" else threads
-        one["id"] = f"{one['kind']}-{len(found)}"
-        found.append(one)
-    return found
+    first_calls = _choose_first_calls(functions, subjects)
+
+    kinds: list[tuple[set[str], Iterator[Scenario]]] = [
+        ({"writable"}, _plan_first_use(first_calls, chance)),
+        ({"libc", "writable"}, _plan_functions(functions, chance, pairs)),
+        ({"borrowed"}, _plan_shared_arguments(functions)),
+        ({"bare"}, _plan_subjects(subjects, chance, pairs)),
+        (set(), _plan_meetings(functions, subjects)),
+    ]
+    kinds.sort(key=lambda kind: kind[0].isdisjoint(signs))
+    in_order = [scenarios for _, scenarios in kinds]
+
+    planned: list[Scenario] = []
+    for scenario in itertools.chain(*in_order, _plan_first_use_of_each(first_calls)):
+        is_meeting = scenario["kind"] == "meeting"
+        scenario["threads"] = 2 if is_meeting else threads
+        scenario["id"] = f"{scenario['kind']}-{len(planned)}"
+        planned.append(scenario)
+
+    return planned
 
 
-def weight(scenario: Scenario) -> int:
+def count_calls(scenario: Scenario) -> int:
     """Return how many calls a scenario has."""
     return sum(len(row) for row in scenario["rows"])
 
 
-def _scenario(kind: str, process: str, rows: list[list[dict[str, Any]]], **more: Any) -> Scenario:
-    flat = [call for row in rows for call in row]
-    mean_us = sum(call["us"] for call in flat) / max(1, len(flat))
-    least, most = _ITERATIONS
+def _describe_scenario(
+    kind: str,
+    process: str,
+    rows: Sequence[Sequence[Operation]],
+    *,
+    make: str | None = None,
+    argument: str | None = None,
+    observe: Sequence[str] = (),
+    sharing: str = "shared",
+    answers: bool = False,
+) -> Scenario:
+    """Return a scenario without its id and its number of threads.
+
+    Args:
+        kind: what it is about.
+        process: the process it runs in.
+        rows: operations by kind of thread.
+        make: makes the subject.
+        argument: makes the argument that threads share.
+        observe: what tells the subject's state.
+        sharing: what the threads share, as harness.py knows it.
+        answers: whether results are compared with those of the same call alone.
+    """
+    operations = [operation for row in rows for operation in row]
+    mean_us = sum(operation["us"] for operation in operations) / max(1, len(operations))
+    iterations = int(_WINDOW_US / max(1.0, mean_us))
+
+    natives: set[str] = set()
+    for operation in operations:
+        natives.update(operation["native"])
+
+    calls: list[list[list[str | None]]] = []
+    for row in rows:
+        calls.append([[one["text"], one["result"] if answers else None] for one in row])
+
     return {
         "kind": kind,
         "process": process,
-        "make": None,
-        "argument": None,
-        "observe": [],
-        "sharing": "shared",
-        "iterations": int(max(least, min(most, _WINDOW_US / max(1.0, mean_us)))),
-        "natives": sorted({name for call in flat for name in call.get("native", ())}),
-        "rows": [
-            [[call["text"], call["result"] if more.get("answers") else None] for call in row]
-            for row in rows
-        ],
-        **{name: value for name, value in more.items() if name != "answers"},
+        "make": make,
+        "argument": argument,
+        "observe": list(observe),
+        "sharing": sharing,
+        "iterations": max(_FEWEST_ITERATIONS, min(_MOST_ITERATIONS, iterations)),
+        "natives": sorted(natives),
+        "rows": calls,
     }
 
 
-def _bare(operation: dict[str, Any], make: str | None) -> dict[str, Any]:
-    """Return an operation that makes its own subject."""
-    return (
-        operation
-        if make is None
-        else {**operation, "text": f"(lambda s: {operation['text']})({make})"}
-    )
+def _describe_call(text: str, us: float = 1.0) -> Operation:
+    """Return an operation of the plan's own, which nothing is learnt from."""
+    return {
+        "text": text,
+        "native": [],
+        "direct": False,
+        "result": None,
+        "changes": False,
+        "us": us,
+    }
 
 
-def _all_operations(surface: dict[str, Any]) -> list[dict[str, Any]]:
-    functions = [
-        one
-        for function in surface["functions"]
-        for one in function["operations"]
-        if "argument" not in one
-    ]
-    return functions + [
-        _bare(one, subject["make"])
-        for subject in surface["subjects"]
-        for one in subject["operations"]
-    ]
+def _apply_to(operation: Operation, subject: str) -> Operation:
+    """Return an operation that is made on what an expression gives."""
+    return {**operation, "text": f"(lambda s: {operation['text']})({subject})"}
 
 
-def _first_calls(surface: dict[str, Any]) -> list[dict[str, Any]]:
+def _without_argument(function: Function) -> list[Operation]:
+    """Return the operations of a function that share no argument."""
+    return [operation for operation in function["operations"] if "argument" not in operation]
+
+
+def _flatten(rows: Sequence[Sequence[Operation]]) -> list[Operation]:
+    return [operation for row in rows for operation in row]
+
+
+# --- first use ----------------------------------------------------------------
+
+
+def _choose_first_calls(
+    functions: Sequence[Function], subjects: Sequence[Subject]
+) -> list[Operation]:
     """Return the first operation that reaches each native callable: it stands for it."""
-    chosen: dict[tuple[str, ...], dict[str, Any]] = {}
-    for one in _all_operations(surface):
-        chosen.setdefault(tuple(one["native"]) or (one["text"],), one)
+    operations = _flatten([_without_argument(function) for function in functions])
+    for subject in subjects:
+        for operation in subject["operations"]:
+            operations.append(_apply_to(operation, subject["make"]))
+
+    chosen: dict[tuple[str, ...], Operation] = {}
+    for operation in operations:
+        reached = tuple(operation["native"]) or (operation["text"],)
+        chosen.setdefault(reached, operation)
+
     return list(chosen.values())[:_MOST_CALLS]
 
 
-def _first_use(surface: dict[str, Any], chance: random.Random) -> Iterator[Scenario]:
+def _plan_first_use(first_calls: Sequence[Operation], chance: random.Random) -> Iterator[Scenario]:
     """All threads use everything for the first time in a process: what is set up lazily is set up twice."""
-    listed = _first_calls(surface)
-    for number in range(3):
-        for place in range(0, len(listed), 80):
-            part = listed[place : place + 80]
-            yield _scenario(
-                "first",
-                f"first-{number}-{place}",
-                [part],
-                sharing="fresh",
-                iterations=len(part),
-                once=True,
-            )
-        chance.shuffle(listed)
+    calls = list(first_calls)
+    for order in range(_FIRST_ORDERS):
+        for begin in range(0, len(calls), _MOST_FIRST_TOGETHER):
+            part = calls[begin : begin + _MOST_FIRST_TOGETHER]
+            process = f"first-{order}-{begin}"
+            scenario = _describe_scenario("first", process, [part], sharing="fresh")
+            yield {**scenario, "iterations": len(part), "once": True}
+
+        chance.shuffle(calls)
 
 
-def _first_use_of_each(surface: dict[str, Any]) -> Iterator[Scenario]:
-    """A first call comes once in a process, and a process takes long: few calls are tried in many, many in a few."""
-    listed = _first_calls(surface)
-    least, most = _FIRST_TURNS
-    for turn in range(max(least, min(most, _FIRST_PROCESSES // max(1, len(listed))))):
-        for number, one in enumerate(listed[:_MOST_FIRST]):
-            yield _scenario(
-                "first",
-                f"first-one-{number}-{turn}",
-                [[one]],
-                sharing="fresh",
-                iterations=2,
-                once=True,
-            )
+def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenario]:
+    """All threads make one call for the first time in a process, in several processes."""
+    wanted_turns = _FIRST_PROCESSES // max(1, len(first_calls))
+    turns = max(_FEWEST_TURNS, min(_MOST_TURNS, wanted_turns))
+
+    for turn in range(turns):
+        for number, call in enumerate(first_calls[:_MOST_FIRST]):
+            process = f"first-one-{number}-{turn}"
+            scenario = _describe_scenario("first", process, [[call]], sharing="fresh")
+            yield {**scenario, "iterations": 2, "once": True}
 
 
-def _functions(surface: dict[str, Any], chance: random.Random, pairs: int) -> Iterator[Scenario]:
+# --- functions ----------------------------------------------------------------
+
+
+def _plan_functions(
+    functions: Sequence[Function], chance: random.Random, most_pairs: int
+) -> Iterator[Scenario]:
     """Functions with arguments of each thread's own: whatever they share is theirs."""
-    functions = [
-        [one for one in function["operations"] if "argument" not in one]
-        for function in surface["functions"]
-    ]
-    functions = [listed for listed in functions if listed]
-    for listed in functions:
-        yield _scenario(
-            "function", "functions", [[one] for one in listed[:4]], sharing="fresh", answers=True
-        )
-        if len(listed) > 1:
-            yield _scenario("function", "functions", [listed], sharing="fresh", answers=True)
-    couples = list(itertools.combinations(functions, 2))
+    callable_ones: list[list[Operation]] = []
+    for function in functions:
+        operations = _without_argument(function)
+        if operations:
+            callable_ones.append(operations)
+
+    for operations in callable_ones:
+        rows = [[operation] for operation in operations[:_MOST_VARIANTS]]
+        yield _describe_scenario("function", "functions", rows, sharing="fresh", answers=True)
+        if len(operations) > 1:
+            rows = [operations]
+            yield _describe_scenario("function", "functions", rows, sharing="fresh", answers=True)
+
+    couples = list(itertools.combinations(callable_ones, 2))
     chance.shuffle(couples)
-    for left, right in couples[:pairs]:
-        yield _scenario("functions", "functions", [left[:1], right[:1]], sharing="fresh")
-    if functions:
-        yield _scenario(
-            "functions",
-            "functions",
-            [[one for listed in functions for one in listed][:_MOST_CALLS]],
-            sharing="fresh",
-        )
+    for left, right in couples[:most_pairs]:
+        rows = [left[:1], right[:1]]
+        yield _describe_scenario("functions", "functions", rows, sharing="fresh")
+
+    if callable_ones:
+        rows = [_flatten(callable_ones)[:_MOST_CALLS]]
+        yield _describe_scenario("functions", "functions", rows, sharing="fresh")
 
 
-def _arguments(surface: dict[str, Any]) -> Iterator[Scenario]:
+def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
     """One argument for all threads, which some of them change."""
-    for function in surface["functions"]:
-        for one in function["operations"]:
-            if "argument" in one:
-                changes = [
-                    {"text": change.format(a="a"), "us": 1.0, "result": None} for change in values.MUTATIONS[one["mutations"]]
-                ]  # fmt: skip
-                yield _scenario("argument", "arguments", [[one], changes], argument=one["argument"])
+    for function in functions:
+        for operation in function["operations"]:
+            if "argument" not in operation:
+                continue
+
+            mutations = values.MUTATIONS[operation["mutations"]]
+            changes = [_describe_call(mutation.format(a="a")) for mutation in mutations]
+            rows = [[operation], changes]
+            argument = operation["argument"]
+            yield _describe_scenario("argument", "arguments", rows, argument=argument)
 
 
-def _subjects(surface: dict[str, Any], chance: random.Random, pairs: int) -> Iterator[Scenario]:
-    known: set[str] = set()
-    met: set[tuple[str, ...]] = set()
+# --- subjects -----------------------------------------------------------------
+
+
+def _plan_subjects(
+    subjects: Sequence[Subject], chance: random.Random, most_pairs: int
+) -> Iterator[Scenario]:
+    """Objects, and all that can be done with each."""
+    planned_types: set[str] = set()
+    met: set[pairing.NativePair] = set()
+
     # Of several objects of a kind, the one of which most can be asked stands for them.
-    subjects = sorted(
-        surface["subjects"],
-        key=lambda subject: -len({name for one in subject["operations"] for name in one["native"]}),
+    ranked = sorted(subjects, key=_count_natives, reverse=True)
+    for number, subject in enumerate(ranked):
+        process = f"subject-{number}"
+        if not subject["operations"]:
+            continue
+
+        yield from _plan_crossed(subject, ranked)
+        if subject["type"] in planned_types:
+            # Another of a kind: what differs shows when everything meets.
+            yield _plan_mixed(subject, process, chance)
+            yield _plan_mixed(subject, process, chance)
+            continue
+
+        planned_types.add(subject["type"])
+        yield _plan_private(subject, process)
+        yield _plan_mixed(subject, process, chance)
+        yield from _plan_pairs(subject, process, chance, most_pairs, met)
+        yield from _plan_series(subject, process)
+        yield _plan_life(subject, process)
+        yield from _plan_iteration(subject, process)
+
+
+def _count_natives(subject: Subject) -> int:
+    """Return how many native callables the operations on a subject reach."""
+    natives: set[str] = set()
+    for operation in subject["operations"]:
+        natives.update(operation["native"])
+
+    return len(natives)
+
+
+def _plan_private(subject: Subject, process: str) -> Scenario:
+    """Each thread has subjects of its own: whatever they share is the type's, or the module's."""
+    operations = subject["operations"]
+    answering = [operation for operation in operations if operation["result"] is not None]
+
+    return _describe_scenario(
+        "private",
+        process,
+        [answering[:_MOST_CALLS] or operations],
+        make=subject["make"],
+        sharing="fresh",
+        answers=True,
     )
-    for number, subject in enumerate(subjects):
-        operations = subject["operations"]
-        process, make = f"subject-{number}", subject["make"]
-        if not operations:
-            continue
-        yield from _crossed(operations, subject, subjects)
-        if subject["type"] in known:  # another of a kind: what differs shows when everything meets
-            for _ in range(2):
-                rows = [chance.sample(operations, len(operations)) for _ in range(2)]
-                yield _scenario("mixed", process, rows, make=make)
-            continue
-        known.add(subject["type"])
-        # Each thread has subjects of its own: whatever they share is the type's, or the module's.
-        answering = [one for one in operations if one["result"] is not None][
-            :_MOST_CALLS
-        ] or operations
-        yield _scenario("private", process, [answering], make=make, sharing="fresh", answers=True)
-        yield _scenario(
-            "mixed",
-            process,
-            [chance.sample(operations, len(operations)) for _ in range(2)],
-            make=make,
-        )
-        yield from _pairs(operations, make, process, chance, pairs, subject["observe"], met)
-        yield from _series(operations, make, process)
-        yield from _life(operations, make, process)
-        yield from _iteration(operations, make, process)
 
 
-def _pairs(
-    operations: list[dict[str, Any]], make: str, process: str, chance: random.Random, pairs: int, observe: list[str],
-    met: set[tuple[str, ...]],
-) -> Iterator[Scenario]:  # fmt: skip
+def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenario:
+    """Two kinds of threads make all calls, each kind in an order of its own."""
+    operations = subject["operations"]
+    one_order = chance.sample(operations, len(operations))
+    other_order = chance.sample(operations, len(operations))
+
+    return _describe_scenario("mixed", process, [one_order, other_order], make=subject["make"])
+
+
+def _plan_pairs(
+    subject: Subject,
+    process: str,
+    chance: random.Random,
+    most_pairs: int,
+    met: set[pairing.NativePair],
+) -> Iterator[Scenario]:
     """Two operations at a time on one subject, those that change it first; the same native code meets itself once.
 
     Args:
-        operations: of the subject.
-        make: makes it.
+        subject: what they are made on.
         process: where the scenarios run.
         chance: for what has no natural order.
-        pairs: how many pairs at most.
-        observe: what tells its state.
+        most_pairs: how many pairs at most.
         met: native callables of the pairs that another subject had.
     """
-    variants: dict[str, list[dict[str, Any]]] = {}
-    # What replaces an object is seen to free it only where the object is not a constant.
-    for one in sorted(
-        operations,
-        key=lambda one: not (one["changes"] and any(part in one["text"] for part in values.FRESH)),
-    ):
-        name = one["text"].partition("(")[0] if one["text"].startswith("s.") else one["text"][:24]
-        variants.setdefault(name, []).append(one)
-    couples = [(listed[0], listed[0]) for listed in variants.values()]
-    couples += [
-        _about_the_same(left, right) for left, right in itertools.combinations(variants.values(), 2)
-    ]
-    chance.shuffle(couples)
-    couples.sort(key=lambda couple: -couple[0]["changes"] - couple[1]["changes"])
-    fresh = [couple for couple in couples if _is_new(couple, met)]
-    for left, right in fresh[:pairs]:
-        direct = left["direct"] and right["direct"]
+    chosen = pairing.choose_pairs(subject["operations"], chance, met)
+    for left, right in chosen[:most_pairs]:
         rows = [[left]] if left is right else [[left], [right]]
-        yield _scenario("pair", process, rows, make=make, observe=observe if direct else [])
+        # Only native operations promise that a state is one that they leave behind alone.
+        is_direct = left["direct"] and right["direct"]
+        observe = subject["observe"] if is_direct else []
+        yield _describe_scenario("pair", process, rows, make=subject["make"], observe=observe)
 
 
-def _about_the_same(
-    left: list[dict[str, Any]], right: list[dict[str, Any]]
-) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
-    """Choose a variant of each of two operations that begin with the same argument, such as a key.
-
-    Where there are several, the one with the most new objects: those can be freed. Where there is none, the first of each.
-    """
-    alike = [
-        (one, other)
-        for one, other in itertools.product(left, right)
-        if _first_argument(one["text"])
-        and _first_argument(one["text"]) == _first_argument(other["text"])
-    ]
-    return max(
-        alike,
-        key=lambda couple: _new_objects(couple[0]) + _new_objects(couple[1]),
-        default=(left[0], right[0]),
-    )
-
-
-def _new_objects(operation: dict[str, Any]) -> int:
-    return sum(operation["text"].count(part) for part in values.FRESH)
-
-
-@functools.cache
-def _first_argument(text: str) -> str:
-    """Return the first argument of an operation on `s` besides `s`, or what it is indexed with; empty without one."""
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return ""
-    if isinstance(tree, ast.Subscript):
-        return ast.unparse(tree.slice)
-    if not isinstance(tree, ast.Call):
-        return ""
-    arguments = [ast.unparse(one) for one in tree.args]
-    return next((one for one in arguments if one != "s"), "")
-
-
-def _is_new(couple: tuple[dict[str, Any], dict[str, Any]], met: set[tuple[str, ...]]) -> bool:
-    key = (*couple[0]["native"], "and", *couple[1]["native"])
-    if len(key) > 1 and key in met:
-        return False
-    met.add(key)
-    return True
-
-
-def _series(operations: list[dict[str, Any]], make: str, process: str) -> Iterator[Scenario]:
+def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
     """Many new subjects, each used by all threads at once for the first time: what one sets up when first asked."""
-    asking = [
-        one
-        for one in operations
-        if (one["direct"] and not one["changes"] and "(s)" in one["text"]) or _is_bare(one["text"])
-    ][:12]
-    for one in asking:
-        yield _scenario("series", process, [[one]], make=make, sharing="series", iterations=80)
+    asking: list[Operation] = []
+    for operation in subject["operations"]:
+        is_pure = operation["direct"] and not operation["changes"]
+        asks_subject = is_pure and "(s)" in operation["text"]
+        if asks_subject or _names_attribute(operation["text"]):
+            asking.append(operation)
 
-
-def _crossed(
-    operations: list[dict[str, Any]], subject: dict[str, Any], subjects: list[dict[str, Any]]
-) -> Iterator[Scenario]:
-    """Two objects, each used with the other at the same time: who locks both has to do it in one order."""
-    others = [other["make"] for other in subjects if other["type"] == subject["type"]]
-    make = f"({subject['make']}, {subject['make']})"
-    crossing = [(one, other) for one in operations for other in others if other in one["text"]]
-    for one, other in crossing[:4]:
-        inner = one["text"].replace(other, "o")
-        rows = [
-            [{**one, "text": f"(lambda s, o: {inner})({given})"}]
-            for given in ("s[0], s[1]", "s[1], s[0]")
-        ]
-        yield _scenario("crossed", f"crossed-{make}", rows, make=make)
-
-
-def _is_bare(text: str) -> bool:
-    return text.startswith("s.") and text.removeprefix("s.").removesuffix("()").isidentifier()
-
-
-def _life(operations: list[dict[str, Any]], make: str, process: str) -> Iterator[Scenario]:
-    """A subject that is replaced, and collected, while others use it."""
-    inner = [{**one, "text": f"(lambda s: {one['text']})(s[0])"} for one in operations][:40]
-    replacing = [{"text": f"operator.setitem(s, 0, {make})", "us": 5.0, "result": None}] * 8
-    collecting = {"text": "gc.collect(0)", "us": 200.0, "result": None}
-    yield _scenario("life", process, [inner, [*replacing, collecting]], make=f"[{make}]")
-
-
-def _iteration(operations: list[dict[str, Any]], make: str, process: str) -> Iterator[Scenario]:
-    """One iterator for all threads, over a subject that changes."""
-    texts = {one["text"] for one in operations}
-    if "iter(s)" in texts:
-        step = {"text": "next(s[1], None)", "us": 1.0, "result": None}
-        changes = [
-            {**one, "text": f"(lambda s: {one['text']})(s[0])"}
-            for one in operations
-            if one["changes"]
-        ][:12]
-        yield _scenario(
-            "iterator",
-            process,
-            [[step], [step, *changes]],
-            make=f"(lambda s: (s, iter(s)))({make})",
+    for operation in asking[:_MOST_ON_ONE]:
+        rows = [[operation]]
+        scenario = _describe_scenario(
+            "series", process, rows, make=subject["make"], sharing="series"
         )
+        yield {**scenario, "iterations": _SERIES_SUBJECTS}
 
 
-def _meetings(surface: dict[str, Any]) -> Iterator[Scenario]:
+def _names_attribute(text: str) -> bool:
+    """Return whether an operation is an attribute or a method without arguments, such as `s.size` or `s.clear()`."""
+    is_on_subject = text.startswith("s.")
+    return is_on_subject and text.removeprefix("s.").removesuffix("()").isidentifier()
+
+
+def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Scenario]:
+    """Two objects, each used with the other at the same time: who locks both has to do it in one order."""
+    of_same_type = [other["make"] for other in subjects if other["type"] == subject["type"]]
+    crossing: list[tuple[Operation, str]] = []
+    for operation in subject["operations"]:
+        for other in of_same_type:
+            if other in operation["text"]:
+                crossing.append((operation, other))
+
+    make = f"({subject['make']}, {subject['make']})"
+    for operation, other in crossing[:_MOST_CROSSED]:
+        text = operation["text"].replace(other, "o")
+        forwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[0], s[1])"}
+        backwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[1], s[0])"}
+        yield _describe_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
+
+
+def _plan_life(subject: Subject, process: str) -> Scenario:
+    """A subject that is replaced, and collected, while others use it."""
+    make = subject["make"]
+    operations = subject["operations"][:_MOST_IN_LIFE]
+    using = [_apply_to(operation, "s[0]") for operation in operations]
+    replacing = _describe_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
+    collecting = _describe_call("gc.collect(0)", _COLLECTING_US)
+    ending = [*[replacing] * _REPLACED_TIMES, collecting]
+
+    return _describe_scenario("life", process, [using, ending], make=f"[{make}]")
+
+
+def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
+    """One iterator for all threads, over a subject that changes."""
+    operations = subject["operations"]
+    if not any(operation["text"] == "iter(s)" for operation in operations):
+        return
+
+    step = _describe_call("next(s[1], None)")
+    changing = [operation for operation in operations if operation["changes"]]
+    changes = [_apply_to(operation, "s[0]") for operation in changing[:_MOST_ON_ONE]]
+    make = f"(lambda s: (s, iter(s)))({subject['make']})"
+    yield _describe_scenario("iterator", process, [[step], [step, *changes]], make=make)
+
+
+# --- meetings -----------------------------------------------------------------
+
+
+def _plan_meetings(
+    functions: Sequence[Function], subjects: Sequence[Subject]
+) -> Iterator[Scenario]:
     """A callback that waits for another thread to use the same code: a lock held across it keeps that thread out."""
-    number = 0
-    for subject in surface["subjects"]:
-        users = [one for one in subject["operations"] if values.CALLBACK not in one["text"]][:3]
-        for one in subject["operations"]:
-            if values.CALLBACK in one["text"] and users:
-                number += 1
-                calling = {**one, "text": one["text"].replace(values.CALLBACK, "a")}
-                meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
-                waiting = {**one, "text": f"values.join(a, {meanwhile})"}
-                yield _scenario(
-                    "meeting",
-                    f"meeting-{number}",
-                    [[calling], [waiting]],
-                    make=subject["make"],
-                    argument="values.Meeting()",
-                    iterations=1,
-                    once=True,
-                )
-    for function in surface["functions"]:
-        for one in function["operations"]:
-            if values.CALLBACK in one["text"] and "argument" not in one:
-                number += 1
-                calling = {**one, "text": one["text"].replace(values.CALLBACK, "a")}
-                waiting = {**one, "text": f"values.join(a, lambda: {one['text']})"}
-                yield _scenario(
-                    "meeting",
-                    f"meeting-{number}",
-                    [[calling], [waiting]],
-                    argument="values.Meeting()",
-                    iterations=1,
-                    once=True,
-                )
+    for number, (operation, users, make) in enumerate(_find_callbacks(functions, subjects), 1):
+        calling: Operation = {
+            **operation,
+            "text": operation["text"].replace(values.CALLBACK, "a"),
+        }
+        meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
+        waiting: Operation = {**operation, "text": f"values.join(a, {meanwhile})"}
+        scenario = _describe_scenario(
+            "meeting",
+            f"meeting-{number}",
+            [[calling], [waiting]],
+            make=make,
+            argument="values.Meeting()",
+        )
+        yield {**scenario, "iterations": 1, "once": True}
+
+
+def _find_callbacks(
+    functions: Sequence[Function], subjects: Sequence[Subject]
+) -> Iterator[tuple[Operation, list[Operation], str | None]]:
+    """Give each operation that takes a callback, what another thread does meanwhile, and what makes the subject."""
+    for subject in subjects:
+        operations = subject["operations"]
+        others = [one for one in operations if values.CALLBACK not in one["text"]]
+        users = others[:_MOST_USERS]
+        for operation in operations:
+            takes_callback = values.CALLBACK in operation["text"]
+            if takes_callback and users:
+                yield operation, users, subject["make"]
+
+    for function in functions:
+        for operation in _without_argument(function):
+            if values.CALLBACK in operation["text"]:
+                yield operation, [operation], None

@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -165,6 +166,34 @@ def _iter_operations(surface: dict[str, Any]) -> Iterator[tuple[str | None, dict
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What bench_worker.py says of calls that it made.
+
+    Attributes:
+        wall: how long all of them took, in seconds.
+        cpu: CPU time of all threads, in seconds.
+        count: how many calls were made.
+        gil: whether something turned on a GIL that need not be.
+    """
+
+    wall: float
+    cpu: float
+    count: int
+    gil: bool
+
+    @property
+    def cpu_per_call(self) -> float:
+        """CPU time of one call, in seconds."""
+        return self.cpu / self.count
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Calls in a second, and in a second of CPU time."""
+        cpu = max(self.cpu, 1e-9)  # the clock of a thread may not have moved
+        return round(self.count / self.wall, 1), round(self.count / cpu, 1)
+
+
 class Benchmark:
     """Measurements of several calls, interpreters and numbers of threads, in turn.
 
@@ -225,9 +254,8 @@ class Benchmark:
 
     def _try(self, place: int) -> None:
         """Find out whether a call can be measured, and how often to make it."""
-        is_plain = (
-            place == 0
-        )  # the loop of pure Python is known to be fit, and is none of the package's calls
+        # The loop of pure Python is known to be fit, and is none of the package's calls.
+        is_plain = self.calls[place] is PLAIN
         try:
             if not is_plain:
                 self._check(place)
@@ -263,36 +291,25 @@ class Benchmark:
         """
         worker = next(iter(self._workers.values()))
         count = UNROLLED
-        measured = self._ask(worker, place, 1, count)
-        while measured["wall"] <= _SLICE_S / _STEP and count < _MOST_COUNT:
+        measured = worker.measure(place, 1, count)
+        while measured.wall <= _SLICE_S / _STEP and count < _MOST_COUNT:
             count *= _STEP
-            measured = self._ask(worker, place, 1, count)
+            measured = worker.measure(place, 1, count)
 
-        if place > 0:
+        if self.calls[place] is not PLAIN:
             # What an object has grown to may make a call on it longer: then it matters how often it was made before.
             few_s = self._measure_cpu_time(worker, place, max(UNROLLED, count // _STEP))
             many_s = self._measure_cpu_time(worker, place, count)
             if many_s > _UNEVEN * few_s:
                 raise UnmeasurableError("uneven")
 
-        wanted = int(_SLICE_S * measured["count"] / measured["wall"])
+        wanted = int(_SLICE_S * measured.count / measured.wall)
         least = UNROLLED * max(THREADS)  # every thread makes some
         return max(least, min(_MOST_COUNT, wanted))
 
     def _measure_cpu_time(self, worker: "BenchWorker", place: int, count: int) -> float:
         """Return the CPU time of one call on one thread, in seconds, when it is made so often."""
-        seconds: list[float] = []
-        for _ in range(_UNEVEN_REPEATS):
-            measured = self._ask(worker, place, 1, count)
-            seconds.append(measured["cpu"] / measured["count"])
-
-        return min(seconds)
-
-    def _ask(self, worker: "BenchWorker", place: int, threads: int, count: int) -> dict[str, Any]:
-        answer = worker.ask({"call": place, "threads": threads, "count": count})
-        if "error" in answer:
-            raise UnmeasurableError("raises")
-        return answer
+        return min(worker.measure(place, 1, count).cpu_per_call for _ in range(_UNEVEN_REPEATS))
 
     def _run_round(self) -> None:
         """Measure every call once in every way; where the turns begin moves on from round to round."""
@@ -301,25 +318,25 @@ class Benchmark:
         turns = [*ways[start:], *ways[:start]]
         for place in list(self._counts):
             try:
-                rates = {way: self._measure_rate(place, *way) for way in turns}
+                measured = self._measure_turns(place, turns)
             except UnmeasurableError as error:
                 self.left_out[error.why] += 1
                 del self._counts[place], self.rates[place]
                 continue
-            for (abi, threads), rate in rates.items():
-                self.rates[place][abi][threads].append(rate)
+            for (abi, threads), measurement in measured.items():
+                self.rates[place][abi][threads].append(measurement.rates)
 
-    def _measure_rate(self, place: int, abi: str, threads: int) -> tuple[float, float]:
-        """Return how many calls were made in a second, and in a second of CPU time."""
-        measured = self._ask(self._workers[abi], place, threads, self._counts[place])
-        self.gil |= measured["gil"]
-        count = measured["count"]
-        per_second = count / measured["wall"]
-        per_cpu_second = count / max(
-            measured["cpu"], 1e-9
-        )  # the clock of a thread may not have moved
+    def _measure_turns(
+        self, place: int, turns: list[tuple[str, int]]
+    ) -> dict[tuple[str, int], Measurement]:
+        """Measure a call once in every way: on an interpreter, by its ABI, and a number of threads."""
+        measured = {}
+        for abi, threads in turns:
+            measurement = self._workers[abi].measure(place, threads, self._counts[place])
+            self.gil |= measurement.gil
+            measured[abi, threads] = measurement
 
-        return round(per_second, 1), round(per_cpu_second, 1)
+        return measured
 
     def describe(self) -> dict[str, Any]:
         """Return the facts."""
@@ -393,6 +410,23 @@ class BenchWorker:
             raise UnmeasurableError
 
         return answer
+
+    def measure(self, place: int, threads: int, count: int) -> Measurement:
+        """Measure a call.
+
+        Args:
+            place: which one.
+            threads: how many make it.
+            count: how often it is made, all threads together.
+
+        Raises:
+            UnmeasurableError: it raises, or the process ended, or did not answer.
+        """
+        answer = self.ask({"call": place, "threads": threads, "count": count})
+        if "error" in answer:
+            raise UnmeasurableError("raises")
+
+        return Measurement(**answer)
 
     def close(self) -> None:
         """End it."""

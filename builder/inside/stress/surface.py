@@ -29,18 +29,19 @@ _FOREIGN_FUNCTIONS = frozenset({
 """Names of the types that code generators make for their functions."""
 
 _IDLE_SLOTS = {
-    "__new__", "__init__", "__getattribute__", "__setattr__", "__delattr__", "__doc__", "__module__", "__weakref__", "__dict__",
-    "__pyx_vtable__", "__class_getitem__", "__init_subclass__", "__subclasshook__", "__pyx_capi__", "__dir__",
+    "__new__", "__init__", "__getattribute__", "__setattr__", "__delattr__", "__doc__", "__module__", "__weakref__",
+    "__dict__", "__pyx_vtable__", "__class_getitem__", "__init_subclass__", "__subclasshook__", "__pyx_capi__",
+    "__dir__",
     # One C function serves all comparisons, and one serves an operator and its reflection.
-    "__ne__", "__le__", "__gt__", "__ge__", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rfloordiv__", "__rmod__",
-    "__rdivmod__", "__rpow__", "__rlshift__", "__rrshift__", "__rand__", "__ror__", "__rxor__", "__rmatmul__", "__release_buffer__",
-    "__reduce_cython__", "__setstate_cython__",
+    "__ne__", "__le__", "__gt__", "__ge__", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rfloordiv__",
+    "__rmod__", "__rdivmod__", "__rpow__", "__rlshift__", "__rrshift__", "__rand__", "__ror__", "__rxor__",
+    "__rmatmul__", "__release_buffer__", "__reduce_cython__", "__setstate_cython__",
     # For pickle alone, on an object that nobody else has yet.
     "__setstate__",
 }  # fmt: skip
 """Attributes that are not callables of their own: they come with every type, or another attribute stands for them."""
 
-_Named = tuple[str, Any]
+_Named = tuple[str, object]
 """The name of a class or a function, and itself."""
 
 
@@ -109,7 +110,7 @@ class Surface:
             elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
 
-    def _is_own(self, value: Any, module: types.ModuleType) -> bool:
+    def _is_own(self, value: object, module: types.ModuleType) -> bool:
         """Return whether a value that a module holds is of the distribution."""
         home = str(getattr(value, "__module__", None) or module.__name__)
         is_of_package = home.partition(".")[0] in self.roots
@@ -134,7 +135,7 @@ class Surface:
         if self._is_own(kind, first_native):
             self._survey_type(sys.modules.get(kind.__module__, first_native), kind)
 
-    def find_native_name(self, function: Any, owner: object = None) -> str | None:
+    def find_native_name(self, function: object, owner: object = None) -> str | None:
         """Return the name in `callables` of a callable that was called, or None where it is not one of them.
 
         Args:
@@ -150,7 +151,7 @@ class Surface:
         if isinstance(function, type):
             return self.types.get(id(function))
 
-        # A descriptor knows its type, a bound method its object; of others only the caller knows what they were called on.
+        # A descriptor knows its type, and a bound method its object; of others only the caller knows it.
         bound_type = getattr(function, "__objclass__", None)
         bound_object = getattr(function, "__self__", None)
         for holder in (bound_type, bound_object, owner):
@@ -164,7 +165,7 @@ class Surface:
         return None
 
     def find_attribute_name(self, kind: type, name: str) -> str | None:
-        """Return the name in `callables` of what a type's attribute is, or None where native code of ours does not define it."""
+        """Return the name in `callables` of a type's attribute; None where no native code of the package defines it."""
         for base in kind.__mro__:
             if name in base.__dict__:
                 is_own = id(base) in self.types

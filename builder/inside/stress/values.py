@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 300
-"""How long to wait for a callback, in milliseconds: as long as learn.py lets a call take."""
+"""How long to wait for a callback, in milliseconds: code that never calls back must not hold up a scenario."""
 
 Parameter = tuple[str, str]
 """Name and annotation of a parameter; the annotation is empty where there is none."""
@@ -26,8 +26,8 @@ STANDARD = ("array", "collections", "datetime", "decimal", "fractions", "io", "m
 """Modules that expressions may name beside the package's own."""
 
 WIDER = (
-    "0", "2", "3", "16", "64", "100", "1000", "-1", "'r'", "'utf-8'", "''", "b''", "[]", "{}", "[1.0, 2.0, 3.0]", "'1 2 3'",
-    "'{\"a\": [1, 2]}'", "b'{\"a\": 1}'", "int", "str", "object()", "io.BytesIO(b'abcdefgh')",
+    "0", "2", "3", "16", "64", "100", "1000", "-1", "'r'", "'utf-8'", "''", "b''", "[]", "{}", "[1.0, 2.0, 3.0]",
+    "'1 2 3'", "'{\"a\": [1, 2]}'", "b'{\"a\": 1}'", "int", "str", "object()", "io.BytesIO(b'abcdefgh')",
     "io.StringIO('abcdefgh')", "[[1, 2], [3, 4]]", "[b'ab', b'cd']", "(0.0, 1.0)", "range(3)",
     "datetime.datetime(2026, 1, 2)", "slice(0, 2)", "array.array('d', [1.0, 2.0])",
 )  # fmt: skip
@@ -48,26 +48,30 @@ KINDS = {
 """Likely values by kind of argument, the likeliest first."""
 
 _ANNOTATIONS = (
-    ("callable", "callable"), ("Callable", "callable"), ("bytes", "bytes"), ("float", "float"), ("bool", "bool"), ("int", "int"),
-    ("dict", "dict"), ("Mapping", "dict"), ("list", "list"), ("Sequence", "list"), ("str", "str"), ("tuple", "tuple"),
-    ("Iterable", "list"),
+    ("callable", "callable"), ("Callable", "callable"), ("bytes", "bytes"), ("float", "float"), ("bool", "bool"),
+    ("int", "int"), ("dict", "dict"), ("Mapping", "dict"), ("list", "list"), ("Sequence", "list"), ("str", "str"),
+    ("tuple", "tuple"), ("Iterable", "list"),
 )  # fmt: skip
-"""Words in annotations, and the kind each stands for; the first that an annotation has counts: `Sequence[int]` is `int`,
-`Iterable` says least and comes last."""
+"""Words in annotations, and the kind each stands for; the first that an annotation has counts."""
 
 _NAMES = {
-    "str": {"s", "text", "string", "name", "word", "path", "title", "label", "pattern", "encoding", "mode", "prefix", "line", "sep", "token"},
+    "str": {"s", "text", "string", "name", "word", "path", "title", "label", "pattern", "encoding", "mode", "prefix",
+            "line", "sep", "token"},
     "bytes": {"data", "buf", "buffer", "b", "raw", "payload", "chunk", "packed", "blob", "source", "bytes_", "content"},
-    "int": {"n", "i", "size", "count", "index", "capacity", "maxsize", "length", "limit", "width", "height", "seed", "start", "stop", "end",
-            "step", "pos", "position", "offset", "bits", "level", "number", "num", "row", "rows", "col", "cols", "slot", "id", "depth"},
-    "float": {"x", "y", "z", "ratio", "rate", "timeout", "weight", "scale", "alpha", "amount", "tolerance", "factor", "now"},
-    "callable": {"func", "fn", "f", "callback", "cb", "handler", "factory", "hook", "visitor", "predicate", "default_factory", "on_evict"},
-    "list": {"items", "values", "seq", "sequence", "iterable", "args", "lst", "elements", "points", "samples", "words", "pairs"},
+    "int": {"n", "i", "size", "count", "index", "capacity", "maxsize", "length", "limit", "width", "height", "seed",
+            "start", "stop", "end", "step", "pos", "position", "offset", "bits", "level", "number", "num", "row",
+            "rows", "col", "cols", "slot", "id", "depth"},
+    "float": {"x", "y", "z", "ratio", "rate", "timeout", "weight", "scale", "alpha", "amount", "tolerance", "factor",
+              "now"},
+    "callable": {"func", "fn", "f", "callback", "cb", "handler", "factory", "hook", "visitor", "predicate",
+                 "default_factory", "on_evict"},
+    "list": {"items", "values", "seq", "sequence", "iterable", "args", "lst", "elements", "points", "samples", "words",
+             "pairs"},
     "dict": {"mapping", "d", "kwargs", "options", "config", "table", "obj", "mp"},
     "file": {"file", "fp", "stream", "fileobj", "reader"},
     "bool": {"flag", "strict", "reverse", "copy", "sort", "sort_keys", "verbose"},
 }  # fmt: skip
-"""Names that parameters often have, by the kind of argument they stand for: all there is to go by without an annotation."""
+"""Names that parameters often have, by the kind of argument: all there is to go by without an annotation."""
 
 VARIANTS = {
     "str": (
@@ -82,8 +86,8 @@ VARIANTS = {
     "dict": ("{'k%d' % i: i for i in range(300)}",),
     "int": ("257", "3"),
 }
-"""Other values of the type of an argument that worked: made anew each time, for constants live for ever and are never freed
-under another thread; not ASCII, and large, for which native code often has paths of their own."""
+"""Other values of the type of an argument that worked: made anew each time, for constants live for ever and are never
+freed under another thread; not ASCII, and large, for which native code often has paths of their own."""
 
 FRESH = ("''.join(", "bytes(bytearray(", "object()", "[", "{")
 """What an expression of a new object has in it."""
@@ -95,7 +99,10 @@ HANDING_OVER = {
 """Values whose methods let other threads run, by the type of the argument they may stand for."""
 
 MUTATIONS = {
-    "list": ("{a}.append(1)", "{a}.clear()", "{a}.extend((1, 2, 3, 4, 5, 6, 7, 8))", "{a}.pop() if {a} else None", "{a}.reverse()"),
+    "list": (
+        "{a}.append(1)", "{a}.clear()", "{a}.extend((1, 2, 3, 4, 5, 6, 7, 8))", "{a}.pop() if {a} else None",
+        "{a}.reverse()",
+    ),
     "dict": (
         "{a}.__setitem__('a', 1)", "{a}.clear()", "{a}.update({{'a': 1, 'b': 2, 'c': 3}})", "{a}.pop('a', None)",
         "{a}.update({{'k%d' % i: i for i in range(40)}})",
@@ -103,12 +110,13 @@ MUTATIONS = {
     "set": ("{a}.add(7)", "{a}.clear()", "{a}.update(range(40))"),
     "bytearray": ("{a}.extend(b'abcd')", "{a}.clear()"),
 }  # fmt: skip
-"""What other threads may do to an argument while native code reads it, by its type; `{a}` is the argument. Writing the bytes that a
-buffer shows is not among it: who reads them cannot know, and whoever shares them has to agree on who writes."""
+"""What other threads may do to an argument while native code reads it, by its type; `{a}` is the argument. Writing the
+bytes that a buffer shows is not among it: who reads them cannot know, and who shares them has to agree who writes."""
 
 NEVER = frozenset({
     "kill", "abort", "exit", "_exit", "fork", "terminate", "reboot", "shutdown", "suspend", "send_signal", "sleep",
-    "settrace", "setprofile", "breakpoint", "set_trace", "input", "serve_forever", "run_forever", "mainloop", "_debugmallocstats",
+    "settrace", "setprofile", "breakpoint", "set_trace", "input", "serve_forever", "run_forever", "mainloop",
+    "_debugmallocstats",
 })  # fmt: skip
 """Names of callables that end or stop a process by design."""
 

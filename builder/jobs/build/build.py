@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.distributions.members import NotAnSdistError
 from builder.distributions.metadata import wheel_metadata
-from builder.distributions.reproducible import SOURCE_DATE_EPOCH, normalize_wheel
+from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
 from builder.distributions.unpack import unpack
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
@@ -34,16 +34,16 @@ from builder.jobs.build.own_wheels import (
     constraints_path,
     wheel_hashes,
 )
-from builder.jobs.images.packages import packages_image_id
-from builder.jobs.images.proxy import INDEX_IMAGE
-from builder.jobs.job import Result
+from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
+from builder.jobs.job import Result, build_requirement
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.proxy.proxy import Session
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -88,17 +88,17 @@ class Build:
     requires: tuple[str, ...] = ()
 
     @property
-    def id(self) -> str:
-        return f"build:{self.name}@{self.base}"
+    def id(self) -> JobId:
+        return JobId(JobKind.BUILD, self.name, self.base)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (packages_image_id(self.base, self.packages), *self.requirement_builds, INDEX_IMAGE)
+    def needs(self) -> Needs:
+        needs = {"image": packages_image_id(self.base, self.packages)}
+        for name in self.requires:
+            needs[build_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
+        needs["index proxy"] = INDEX_IMAGE
 
-    @property
-    def requirement_builds(self) -> tuple[str, ...]:
-        """Ids of the builds whose wheels it is built with."""
-        return tuple(f"build:{name}@{self.base}" for name in self.requires)
+        return needs
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -113,22 +113,24 @@ class Build:
             "time of every file": SOURCE_DATE_EPOCH,
         }
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, *lenders, _ = self.needs
-        return {
-            image: inputs[image].facts["content"],
-            **{name: wheel_hashes(inputs[name], self._selected_abis) for name in lenders},
-        }
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        needs = self.needs
+        found: dict[str, object] = {str(needs["image"]): inputs["image"].facts["content"]}
+        for name in self.requires:
+            role = build_requirement(name)
+            found[str(needs[role])] = wheel_hashes(inputs[role], self._selected_abis)
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return found
+
+    def key(self, inputs: Inputs) -> str:
         return digest("build", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
     @property
     def _selected_abis(self) -> tuple[str, ...]:
         return tuple(abi for abi in self.abis if abi not in self.skip)
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image = inputs[self.needs[0]].facts
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        image = inputs["image"].facts
         if missing := image.get("missing"):
             failure = Failure(
                 code="WF207",
@@ -139,12 +141,14 @@ class Build:
             return self._make_result(
                 dict.fromkeys(self._selected_abis, failure), {}, {}, {"limits": {}}, tools
             )
-        index = partial(tools.index.session, inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
+        index = partial(
+            tools.index.session, inputs["index proxy"].facts["tag"], self.id, tools.stop
+        )
         with tools.store.scratch_folder() as scratch:
             return self._build_wheels(
                 image["tag"],
                 index,
-                [inputs[name] for name in self.requirement_builds],
+                [inputs[build_requirement(name)] for name in self.requires],
                 scratch,
                 tools,
             )
@@ -230,6 +234,12 @@ class Build:
             for abi, made in evidence.facts["abis"].items()
         }
         return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules_digest()})
+
+    def compare_rebuild(
+        self, before: Evidence, result: Result, store: Store
+    ) -> Mapping[str, object]:
+        """Tell what came out otherwise than the last time the very same was asked."""
+        return {"rebuilt": compare_files(before.files, result.files, store)}
 
     @staticmethod
     def _make_result(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from builder.jobs.job import Tools
     from builder.proxy.proxy import Session
+    from builder.store.job_ids import JobId
 
 _LOG_LIMIT_BYTES = 64 << 20
 _MAX_PROCESSES = 512
@@ -61,7 +62,7 @@ class CallRequest:
         configure: makes cibuildwheel's configuration from the arguments its container is created with.
     """
 
-    job: str
+    job: JobId
     abis: tuple[str, ...]
     cache: CompilerCache
     memory_bytes: int

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from builder.config import catalog
 from builder.errors import InfrastructureError
 from builder.jobs.images import bootstrap
+from builder.jobs.images.ids import base_image_id
 from builder.jobs.images.image import Image, image_facts, image_tag, list_packages
-from builder.jobs.job import Result
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.jobs.job import Tools
-    from builder.store.evidence import Evidence
+    from builder.jobs.job import Inputs, Needs, Result, Tools
+    from builder.store.job_ids import JobId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,29 +27,34 @@ class BaseImage(Image):
     distribution: catalog.Distribution
 
     @property
-    def id(self) -> str:
-        return f"image:{self.base.name}"
+    def id(self) -> JobId:
+        return base_image_id(self.base.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return ()
+    def needs(self) -> Needs:
+        return {}
 
     def settings(self) -> Mapping[str, object]:
         row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer"})
+
         return {"base": row, "distribution": self.distribution.model_dump()}
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:  # noqa: ARG002 - a base stands on nothing
+    def key(self, inputs: Inputs) -> str:  # noqa: ARG002 - a base stands on nothing
         return digest("base", *self.settings().values())
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
         tag = image_tag(self.base.name, self.key(inputs))
-        if tools.engine.image_labels(tag) is None:
+
+        if not self.is_usable(tools.engine.image_labels(tag)):
             self._pull_or_bootstrap(tag, tools)
+
+        # Its content is its packages alone: a registry and an archive that give the same make the same base.
         return image_facts(tag, digest("base", list_packages(tag, tools)), tools)
 
     def _pull_or_bootstrap(self, tag: str, tools: Tools) -> None:
         """Take the base from the registry or, where none answers, from the distribution's archive."""
         tools.say(f"asking the container registry for {self.base.registry}")
+
         try:
             tools.engine.pull(self.base.registry, tag)
         except InfrastructureError as no_registry:
@@ -61,9 +66,15 @@ class BaseImage(Image):
                 raise InfrastructureError(reason, code="WF901") from None
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
+        """Make the base from the distribution's archive."""
         with tools.store.scratch_folder() as scratch:
             root = scratch / "root.tar"
             bootstrap.make_root(
-                self.base, self.distribution, root, log=tools.log, stop=tools.stop, say=tools.say
+                self.base,
+                self.distribution,
+                root,
+                log=tools.log,
+                stop=tools.stop,
+                say=tools.say,
             )
             tools.engine.import_root(root, tag)

@@ -7,8 +7,9 @@ system packages also `missing`, the packages its base does not have, in which ca
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
@@ -16,16 +17,127 @@ from builder.engine.client import LABEL, Limits, Task
 from builder.errors import InfrastructureError
 from builder.jobs.job import Result
 from builder.store.files import file_sha256
+from builder.store.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.engine.client import Engine
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
 
 CA_LABEL = "wheelfarm.ca"
+
+# The engine's classic builder paints what a step prints to standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FROM = re.compile(r"^FROM .*$", re.MULTILINE)
+_STEP = re.compile(r"Step (\d+/\d+) : RUN (.+)")
+
+# A step's command may be a whole script; its beginning fits on one line of a terminal.
+_SHOWN_CHARS = 80
+
+
+class Image(ABC):
+    """What all image jobs share: the image is there when the engine knows its tag."""
+
+    @property
+    @abstractmethod
+    def id(self) -> JobId:
+        """Its id."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """The images it stands on, by role."""
+
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        return {str(need): inputs[role].facts["content"] for role, need in self.needs.items()}
+
+    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
+        if "tag" not in evidence.facts:
+            return True  # it could not be made, and that is what is known of it
+
+        return self.is_usable(engine.image_labels(evidence.facts["tag"]))
+
+    def is_usable(self, labels: Mapping[str, str] | None) -> bool:
+        """Return whether an image with these labels need not be made again; None where there is no image."""
+        return labels is not None
+
+
+class BuiltImage(Image):
+    """An image that a Dockerfile of images/ makes of other images.
+
+    Attributes:
+        recipe: the name of the Dockerfile without its extension. Keys begin with it.
+        files: files of images/ that the Dockerfile copies.
+        counts_packages: whether the image's content is told by the packages that its system has, not by its key alone:
+            the archive may give other versions to the same recipe.
+    """
+
+    recipe: ClassVar[str]
+    files: ClassVar[tuple[str, ...]] = ()
+    counts_packages: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the image is called in a message."""
+
+    @property
+    def repository(self) -> str:
+        """What the image is called in the engine, without its tag."""
+        return self.id.name
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result beside its inputs. Keys hash the values in this order."""
+
+    @abstractmethod
+    def arguments(self, inputs: Inputs) -> Mapping[str, str]:
+        """Return the build arguments of the Dockerfile."""
+
+    def extra_files(self, tools: Tools) -> Mapping[str, bytes | Path]:  # noqa: ARG002 - for those that override it
+        """Return files for the build context that are not in images/, by path."""
+        return {}
+
+    def read_recipes(self) -> list[str]:
+        """Return the text of the Dockerfile and of the files it copies."""
+        return [read_recipe(name) for name in (f"{self.recipe}.Dockerfile", *self.files)]
+
+    def key(self, inputs: Inputs) -> str:
+        contents = list(self.key_inputs(inputs).values())
+        # The only input is hashed as it is: in a list, it would make another key and every image be built again.
+        content = contents[0] if len(contents) == 1 else contents
+
+        return digest(self.recipe, *self.settings().values(), content)
+
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        key = self.key(inputs)
+        tag = image_tag(self.repository, key)
+
+        if not self.is_usable(tools.engine.image_labels(tag)):
+            error = build_image(
+                tag,
+                f"{self.recipe}.Dockerfile",
+                self.files,
+                self.arguments(inputs),
+                tools,
+                extra_files=self.extra_files(tools),
+            )
+            if error is not None:
+                return self.explain_failure(error, tools)
+
+        content = digest(key, list_packages(tag, tools)) if self.counts_packages else key
+        return image_facts(tag, content, tools)
+
+    def explain_failure(self, error: str, tools: Tools) -> Result:
+        """Return what is known of an image that did not build, if that is no fault of the infrastructure.
+
+        Raises:
+            InfrastructureError: it is.
+        """
+        raise InfrastructureError(f"{self.title} did not build: {error} (log: {tools.log})")
 
 
 def read_recipe(name: str) -> str:
@@ -49,33 +161,53 @@ def list_packages(tag: str, tools: Tools) -> str:
     script = (
         "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort"
     )
-    command = ["sh", "-c", f"({script}) > {target}"]
     task = Task(
-        image=tag, command=command, collect=target, user="root", limits=Limits(timeout_s=120)
+        image=tag,
+        command=["sh", "-c", f"({script}) > {target}"],
+        collect=target,
+        user="root",
+        limits=Limits(timeout_s=120),
     )
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+
     if ended.exit_code != 0 or not ended.output:
         raise InfrastructureError(f"{tag} does not run: exit code {ended.exit_code}")
     return next(iter(ended.output.values())).decode()
 
 
 def build_image(
-    tag: str, dockerfile: str, files: tuple[str, ...], arguments: Mapping[str, str], tools: Tools,
-    extra: Mapping[str, bytes | Path] | None = None,
-) -> str | None:  # fmt: skip
-    """Build an image from files of images/ and return what went wrong, or None."""
-    context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
+    tag: str,
+    dockerfile: str,
+    files: tuple[str, ...],
+    arguments: Mapping[str, str],
+    tools: Tools,
+    *,
+    extra_files: Mapping[str, bytes | Path],
+) -> str | None:
+    """Build an image from files of images/ and return what went wrong, or None.
+
+    Args:
+        tag: what to call it.
+        dockerfile: its Dockerfile, a file of images/.
+        files: files of images/ that the Dockerfile copies.
+        arguments: build arguments.
+        tools: of the job.
+        extra_files: other files for the build context, by path.
+    """
     # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
-    labelled = re.sub(
-        r"^FROM .*$", rf"\g<0>\nLABEL {LABEL}=image", read_recipe(dockerfile), flags=re.MULTILINE
-    )
-    context |= {"Dockerfile": labelled.encode(), **(extra or {})}
+    labelled = _FROM.sub(rf"\g<0>\nLABEL {LABEL}=image", read_recipe(dockerfile))
+
+    context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
+    context["Dockerfile"] = labelled.encode()
+    context |= extra_files
 
     def log(text: str) -> None:
         with tools.log.open("a") as file:
-            file.write(_COLOUR.sub("", text))  # the engine paints errors, in pieces of a line
-        if step := re.match(r"Step (\d+/\d+) : RUN (.+)", text):
-            tools.say(f"step {step[1]}: {step[2][:80]}")
+            file.write(_COLOUR.sub("", text))
+
+        step = _STEP.match(text)
+        if step:
+            tools.say(f"step {step[1]}: {step[2][:_SHOWN_CHARS]}")
 
     return tools.engine.build_image(
         tag,
@@ -90,17 +222,3 @@ def build_image(
 def image_facts(tag: str, content: str, tools: Tools) -> Result:
     """Return the facts of an image that is there."""
     return Result(facts={"tag": tag, "content": content, "bytes": tools.engine.image_bytes(tag)})
-
-
-class Image:
-    """What all image jobs share: the image is there when the engine knows its tag."""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        raise NotImplementedError
-
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        return {need: inputs[need].facts["content"] for need in self.needs}
-
-    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
-        return "tag" not in evidence.facts or engine.image_labels(evidence.facts["tag"]) is not None

@@ -6,29 +6,22 @@ The image counts for no other job's key: how a file is fetched does not change w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
-from builder.errors import InfrastructureError
-from builder.jobs.images import image
-from builder.store.hashing import digest
+from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
+from builder.jobs.images.image import BuiltImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.jobs.job import Result, Tools
-    from builder.store.evidence import Evidence
-
-INDEX_IMAGE = "image:index"
-ORDER_ONLY = frozenset({INDEX_IMAGE})
-"""Jobs that others need to run, and that no key counts: what is known of those stays known without them."""
-_DOCKERFILE = "index.Dockerfile"
-_TOOLS = "index-tools.txt"
+    from builder.jobs.job import Inputs, Needs
+    from builder.store.job_ids import JobId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IndexImage(image.Image):
+class IndexImage(BuiltImage):
     """A verification image with the index cache.
 
     Attributes:
@@ -39,34 +32,28 @@ class IndexImage(image.Image):
     base: str
     abi: catalog.Abi
 
+    recipe: ClassVar[str] = "index"
+    files: ClassVar[tuple[str, ...]] = ("index-tools.txt",)
+    counts_packages: ClassVar[bool] = False
+
     @property
-    def id(self) -> str:
+    def id(self) -> JobId:
         return INDEX_IMAGE
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (f"image:verify-{self.base}",)
+    def title(self) -> str:
+        return "the image of the index proxy"
+
+    @property
+    def needs(self) -> Needs:
+        return {"verify": role_image_id("verify", self.base)}
 
     def settings(self) -> Mapping[str, object]:
+        return {"recipe": self.read_recipes(), "ABIs": self.abi.directory}
+
+    def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "recipe": [image.read_recipe(name) for name in (_DOCKERFILE, _TOOLS)],
-            "ABIs": self.abi.directory,
+            "VERIFY": inputs["verify"].facts["tag"],
+            "PYTHON": f"/opt/python/{self.abi.directory}/bin/python",
+            "HOST_ENVIRONMENT": host.container_assignments(),
         }
-
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest("index", *self.settings().values(), inputs[self.needs[0]].facts["content"])
-
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        key = self.key(inputs)
-        tag = image.image_tag("index", key)
-        if tools.engine.image_labels(tag) is None:
-            arguments = {
-                "VERIFY": inputs[self.needs[0]].facts["tag"],
-                "PYTHON": f"/opt/python/{self.abi.directory}/bin/python",
-                "HOST_ENVIRONMENT": host.container_assignments(),
-            }
-            if failure := image.build_image(tag, _DOCKERFILE, (_TOOLS,), arguments, tools):
-                raise InfrastructureError(
-                    f"the image of the index proxy did not build: {failure} (log: {tools.log})"
-                )
-        return image.image_facts(tag, key, tools)

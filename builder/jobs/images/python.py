@@ -3,88 +3,72 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
-from builder.errors import InfrastructureError
-from builder.jobs.images.image import (
-    CA_LABEL,
-    Image,
-    build_image,
-    ca_digest,
-    image_facts,
-    image_tag,
-    list_packages,
-    read_recipe,
-)
-from builder.jobs.images.interpreters import INTERPRETERS
-from builder.jobs.job import Result
-from builder.store.hashing import digest
+from builder.jobs.images.ids import INTERPRETERS, base_image_id, role_image_id
+from builder.jobs.images.image import CA_LABEL, BuiltImage, ca_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from builder.engine.client import Engine
-    from builder.jobs.job import Tools
-    from builder.store.evidence import Evidence
+    from builder.jobs.job import Inputs, Needs, Tools
+    from builder.store.job_ids import JobId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PythonImage(Image):
-    """A base with the interpreters: the builder (`role` builder) or the verification image (`role` verify)."""
+class PythonImage(BuiltImage):
+    """A base with the interpreters."""
 
-    role: str
     base: catalog.Base
 
     @property
-    def id(self) -> str:
-        return f"image:{self.role}-{self.base.name}"
+    def id(self) -> JobId:
+        return role_image_id(self.recipe, self.base.name)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (f"image:{self.base.name}", INTERPRETERS)
+    def title(self) -> str:
+        return f"the {self.recipe} image of {self.base.name}"
 
     @property
-    def _files(self) -> tuple[str, ...]:
-        shared = ("limits.sh", f"{self.role}-tools.txt")
-        return (*shared, "install-tools.sh", "compiler.sh") if self.role == "builder" else shared
+    def needs(self) -> Needs:
+        return {"base": base_image_id(self.base.name), "interpreters": INTERPRETERS}
 
     def settings(self) -> Mapping[str, object]:
-        recipes = [read_recipe(name) for name in (f"{self.role}.Dockerfile", *self._files)]
-        return {"recipe": recipes, "runtime packages": self.base.runtime}
+        return {"recipe": self.read_recipes(), "runtime packages": self.base.runtime}
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
-        return digest(
-            self.role,
-            *self.settings().values(),
-            [inputs[need].facts["content"] for need in self.needs],
-        )
-
-    def is_present(self, evidence: Evidence, engine: Engine) -> bool:
-        labels = engine.image_labels(evidence.facts["tag"])
+    def is_usable(self, labels: Mapping[str, str] | None) -> bool:
+        # The host's CA bundle is in no key: it says nothing of what is built, but with an old one nothing is fetched.
         return labels is not None and labels.get(CA_LABEL) == ca_digest()
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        key = self.key(inputs)
-        tag = image_tag(f"{self.role}-{self.base.name}", key)
-        labels = tools.engine.image_labels(tag)
-        if labels is None or labels.get(CA_LABEL) != ca_digest():
-            self._assemble(tag, inputs, tools)
-        return image_facts(tag, digest(key, list_packages(tag, tools)), tools)
-
-    def _assemble(self, tag: str, inputs: Mapping[str, Evidence], tools: Tools) -> None:
-        base, interpreters = (inputs[need].facts["tag"] for need in self.needs)
-        arguments = {
-            "BASE": base,
-            "INTERPRETERS_IMAGE": interpreters,
+    def arguments(self, inputs: Inputs) -> Mapping[str, str]:
+        return {
+            "BASE": inputs["base"].facts["tag"],
+            "INTERPRETERS_IMAGE": inputs["interpreters"].facts["tag"],
             "RUNTIME": " ".join(self.base.runtime),
             "HOST_ENVIRONMENT": host.container_assignments(),
         }
-        bundle = {"ca-certificates.crt": host.ca_bundle()}
-        if failure := build_image(
-            tag, f"{self.role}.Dockerfile", self._files, arguments, tools, extra=bundle
-        ):
-            raise InfrastructureError(
-                f"the {self.role} image of {self.base.name} did not build: {failure} (log: {tools.log})"
-            )
+
+    def extra_files(self, tools: Tools) -> Mapping[str, bytes | Path]:  # noqa: ARG002 - nothing is fetched
+        return {"ca-certificates.crt": host.ca_bundle()}
+
+
+class BuilderImage(PythonImage):
+    """What wheels are built in."""
+
+    recipe: ClassVar[str] = "builder"
+    files: ClassVar[tuple[str, ...]] = (
+        "limits.sh",
+        "builder-tools.txt",
+        "install-tools.sh",
+        "compiler.sh",
+    )
+
+
+class VerifyImage(PythonImage):
+    """What wheels are loaded in."""
+
+    recipe: ClassVar[str] = "verify"
+    files: ClassVar[tuple[str, ...]] = ("limits.sh", "verify-tools.txt")

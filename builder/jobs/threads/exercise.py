@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
-from builder.jobs.images.proxy import INDEX_IMAGE
-from builder.jobs.job import Result
+from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
+from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.threads.race import PLAN_FILE
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
-    from builder.store.evidence import Evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,13 +53,21 @@ class Exercise:
     pure: tuple[Pure, ...] = ()
 
     @property
-    def id(self) -> str:
-        return f"exercise:{self.name}@{self.base}"
+    def id(self) -> JobId:
+        return JobId(JobKind.EXERCISE, self.name, self.base)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
-        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds, INDEX_IMAGE)
+    def needs(self) -> Needs:
+        needs = {
+            "image": role_image_id("verify", self.base),
+            "race": JobId(JobKind.RACE, self.name, self.base),
+            "build": JobId(JobKind.BUILD, self.name, self.base),
+        }
+        for name in self.requires:
+            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
+        needs["index proxy"] = INDEX_IMAGE
+
+        return needs
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -71,19 +79,24 @@ class Exercise:
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, race, *builds, _ = self.needs
-        wheels = {
-            name: inputs[name].files.get(wheel_for_abi(inputs[name], self.abi.name) or "")
-            for name in builds
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        needs = self.needs
+        found: dict[str, object] = {
+            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["race"]): inputs["race"].key,
         }
-        return {image: inputs[image].facts["content"], race: inputs[race].key, **wheels}
+        for role in ("build", *map(run_requirement, self.requires)):
+            build = inputs[role]
+            found[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return found
+
+    def key(self, inputs: Inputs) -> str:
         return digest("exercise", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, race, build, *others, index = (inputs[need] for need in self.needs)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        image, race, build = inputs["image"], inputs["race"], inputs["build"]
+        others = [inputs[run_requirement(name)] for name in self.requires]
         wheel = wheel_for_abi(build, self.abi.name)
         if wheel is None:
             return Result(facts={"wheel": None})
@@ -105,7 +118,7 @@ class Exercise:
         needed, visit = test_wheels.load_test_wheels(race, tools), SessionReport()
         if "kit" not in race.facts:  # there was nothing to look for races with
             path = tools.store.file(self.sdist_sha256)
-            session = tools.index.session(index.facts["tag"], self.id, tools.stop)
+            session = tools.index.session(inputs["index proxy"].facts["tag"], self.id, tools.stop)
             needed = test_wheels.fetch_test_wheels(
                 path,
                 self.sdist_filename,

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from builder.engine.client import Limits, Task
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
-from builder.jobs.images.packages import packages_image_id
-from builder.jobs.images.proxy import INDEX_IMAGE
-from builder.jobs.job import Result
+from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
+from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.threads import test_wheels
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.judge.wheel import thread_signs
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from builder.config.matrix import OwnTests
     from builder.engine.services import NetworkAttachment
     from builder.jobs.build.build import Build
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import OwnTestWheels
     from builder.sources import Pure
-    from builder.store.evidence import Evidence
 
 PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
@@ -83,20 +82,24 @@ class Race:
     seed: int = 1
 
     @property
-    def id(self) -> str:
-        return f"race:{self.build.name}@{self.build.base}"
+    def id(self) -> JobId:
+        return JobId(JobKind.RACE, self.build.name, self.build.base)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        image = packages_image_id(self.build.base, self.build.packages, "race")
-        builds = (f"build:{name}@{self.build.base}" for name in (self.build.name, *self.requires))
-        needs = (
-            image,
-            f"audit:{self.build.name}@{self.build.base}",
-            *builds,
-            *self.build.requirement_builds,
-        )
-        return (*dict.fromkeys(needs), INDEX_IMAGE)
+    def needs(self) -> Needs:
+        base = self.build.base
+        needs = {
+            "image": packages_image_id(base, self.build.packages, "race"),
+            "audit": JobId(JobKind.AUDIT, self.build.name, base),
+            "build": self.build.id,
+        }
+        for name in self.requires:
+            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, base)
+        for name in self.build.requires:
+            needs[build_requirement(name)] = JobId(JobKind.BUILD, name, base)
+        needs["index proxy"] = INDEX_IMAGE
+
+        return needs
 
     def settings(self) -> Mapping[str, object]:
         return {
@@ -111,31 +114,35 @@ class Race:
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
-        image, audit, *builds, _ = self.needs  # those it is built with among them
-        wheels = {
-            name: inputs[name].files.get(wheel_for_abi(inputs[name], self.abi.name) or "")
-            for name in builds
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        needs = self.needs
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
+        signs = thread_signs.thread_signs(inputs["audit"].facts["wheels"], wheel)
+        found: dict[str, object] = {
+            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["audit"]): signs,
         }
-        signs = thread_signs.thread_signs(
-            inputs[audit].facts["wheels"], wheel_for_abi(inputs[builds[0]], self.abi.name)
-        )
-        return {image: inputs[image].facts["content"], audit: signs, **wheels}
+        run_roles = map(run_requirement, self.requires)
+        build_roles = map(build_requirement, self.build.requires)
+        for role in ("build", *run_roles, *build_roles):
+            build = inputs[role]
+            found[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return found
+
+    def key(self, inputs: Inputs) -> str:
         return digest("race", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, audit, build, *others = (
-            inputs[need] for need in self.needs[: 3 + len(self.requires)]
-        )
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        image, build = inputs["image"], inputs["build"]
+        others = [inputs[run_requirement(name)] for name in self.requires]
         wheel = wheel_for_abi(build, self.abi.name)
-        signs = thread_signs.thread_signs(audit.facts["wheels"], wheel)
+        signs = thread_signs.thread_signs(inputs["audit"].facts["wheels"], wheel)
         if wheel is None or "missing" in image.facts:
             return Result(facts={"wheel": None})
         served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
         tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
-        session = tools.index.session(inputs[INDEX_IMAGE].facts["tag"], self.id, tools.stop)
+        session = tools.index.session(inputs["index proxy"].facts["tag"], self.id, tools.stop)
         needed = test_wheels.fetch_test_wheels(
             sdist,
             self.build.sdist_filename,
@@ -148,7 +155,9 @@ class Race:
         )
         noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
         loan = collect_own_wheels(
-            [inputs[name] for name in self.build.requirement_builds], (self.abi.name,), tools.store
+            [inputs[build_requirement(name)] for name in self.build.requires],
+            (self.abi.name,),
+            tools.store,
         )
         made, failure = self._compile(tag, loan, session.leg, tools)
         visit = session.collect_report()

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
-from builder.jobs.job import Result
+from builder.jobs.images.ids import role_image_id
+from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.config.catalog import Abi
-    from builder.jobs.job import Tools
+    from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
@@ -49,13 +51,20 @@ class Speed:
     pure: tuple[Pure, ...] = ()
 
     @property
-    def id(self) -> str:
-        return f"speed:{self.name}@{self.base}"
+    def id(self) -> JobId:
+        return JobId(JobKind.SPEED, self.name, self.base)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        builds = (f"build:{name}@{self.base}" for name in (self.name, *self.requires))
-        return (f"image:verify-{self.base}", f"race:{self.name}@{self.base}", *builds)
+    def needs(self) -> Needs:
+        needs = {
+            "image": role_image_id("verify", self.base),
+            "race": JobId(JobKind.RACE, self.name, self.base),
+            "build": JobId(JobKind.BUILD, self.name, self.base),
+        }
+        for name in self.requires:
+            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
+
+        return needs
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result beside its inputs, by a name that a person understands."""
@@ -66,35 +75,37 @@ class Speed:
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
 
-    def key_inputs(self, inputs: Mapping[str, Evidence]) -> Mapping[str, object]:
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return what of its inputs can change the result, by job id."""
-        image, race, *builds = self.needs
-        wheels = {
-            name: [
-                inputs[name].files.get(wheel_for_abi(inputs[name], abi.name) or "")
-                for abi in self.abis
-            ]
-            for name in builds
+        needs = self.needs
+        found: dict[str, object] = {
+            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["race"]): _select_calls(inputs["race"]),
         }
-        return {image: inputs[image].facts["content"], race: _select_calls(inputs[race]), **wheels}
+        for role in ("build", *map(run_requirement, self.requires)):
+            wheels = [wheel_for_abi(inputs[role], abi.name) or "" for abi in self.abis]
+            found[str(needs[role])] = [inputs[role].files.get(wheel) for wheel in wheels]
 
-    def key(self, inputs: Mapping[str, Evidence]) -> str:
+        return found
+
+    def key(self, inputs: Inputs) -> str:
         return digest("speed", 1, self.settings(), list(self.key_inputs(inputs).values()))
 
-    def run(self, inputs: Mapping[str, Evidence], tools: Tools) -> Result:
-        image, race, *builds = (inputs[need] for need in self.needs)
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        build = inputs["build"]
+        others = [inputs[run_requirement(name)] for name in self.requires]
         free = self.abis[0]
-        wheel = wheel_for_abi(builds[0], free.name)
+        wheel = wheel_for_abi(build, free.name)
         if wheel is None:
             return Result(facts={"wheel": None})
-        known = _select_calls(race)
+        known = _select_calls(inputs["race"])
         if known is None:
             return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
-        abis = [abi for abi in self.abis if wheel_for_abi(builds[0], abi.name) is not None]
+        abis = [abi for abi in self.abis if wheel_for_abi(build, abi.name) is not None]
         served = {
             name: sha256
             for abi in abis
-            for name, sha256 in required_wheels(abi.name, tuple(builds), self.pure)
+            for name, sha256 in required_wheels(abi.name, (build, *others), self.pure)
         }
         interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
         request = {
@@ -108,7 +119,7 @@ class Speed:
         tools.say("measuring its speed")
         task = stress_task(
             "speed",
-            image=image.facts["tag"],
+            image=inputs["image"].facts["tag"],
             python=interpreters[free.name],
             request=request,
             files={

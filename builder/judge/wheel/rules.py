@@ -38,10 +38,17 @@ def findings(
         subject = Subject.from_filename(filename, facts, tuple(bases), interfaces)
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
+
+    return judge_subject(subject)
+
+
+def judge_subject(subject: Subject) -> tuple[Finding, ...]:
+    """Judge one wheel whose name is taken apart already."""
     broken = tuple(archive.findings(subject))
-    if not facts["members"]:
-        return broken or (Finding(code="WF305", detail="it is empty", where=filename),)
-    found = (
+    if not subject.facts["members"]:
+        return broken or (Finding(code="WF305", detail="it is empty", where=subject.filename),)
+
+    found = [
         *broken,
         *tags.findings(subject),
         *floors.findings(subject),
@@ -49,14 +56,12 @@ def findings(
         *health.findings(subject),
         *sbom.findings(subject),
         *thread_signs.findings(subject),
-    )
-    known = {finding.code for finding in found}
-    objected = facts.get("abi3audit", ())
-    return (
-        *found,
-        *(
-            Finding(code=code, detail=detail, where=where)
-            for code, where, detail in objected
-            if code not in known
-        ),
-    )
+    ]
+
+    # abi3audit repeats some of what the tables say; it counts where they say nothing.
+    known_codes = {finding.code for finding in found}
+    for code, where, detail in subject.facts.get("abi3audit", ()):
+        if code not in known_codes:
+            found.append(Finding(code=code, detail=detail, where=where))
+
+    return tuple(found)

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from builder.store.job_ids import job_kind, job_package
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +23,7 @@ _MINUTE_S = 60
 _REFRESHES_PER_S = 4
 """Of the live display: seconds count up smoothly, and it takes no CPU to speak of from the builds."""
 
-_THREAD_KINDS = frozenset({"race", "exercise", "speed"})
+_THREAD_KINDS = frozenset({JobKind.RACE, JobKind.EXERCISE, JobKind.SPEED})
 
 _OUTCOME_STYLES = {"ok": "green", "failed": "red", "?": "magenta"}
 _OUTCOME_WIDTH = 6
@@ -59,10 +59,10 @@ class ThreadTimes:
 
     def add(self, evidence: Evidence) -> None:
         """Count a job that ended now, or what it took when it ran."""
-        if job_kind(evidence.job) not in _THREAD_KINDS:
+        if evidence.job.kind not in _THREAD_KINDS:
             return
 
-        name = job_package(evidence.job)
+        name = evidence.job.name
         self.seconds[name] = self.seconds.get(name, 0.0) + evidence.seconds
 
 
@@ -92,10 +92,10 @@ class PlainObserver:
         self._jobs = jobs
         self._print_line(f"{jobs} jobs: {known} known, {jobs - known} to run")
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         self._print_line(f"start  {job}")
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         if text != self._last_message:
             self._print_line(f"       {job}: {text}")
         self._last_message = text
@@ -127,7 +127,7 @@ class LiveObserver:
         self.times = ThreadTimes()
         self._console = console
         self._started_at = time.monotonic()
-        self._running: dict[str, tuple[float, str]] = {}  # (started at, last message), by job
+        self._running: dict[JobId, tuple[float, str]] = {}  # (started at, last message), by job
         self._jobs = 0
         self._done = 0
         self._message = ""
@@ -151,11 +151,11 @@ class LiveObserver:
     def on_plan(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
         self._jobs = jobs
 
-    def on_job_start(self, job: str) -> None:
+    def on_job_start(self, job: JobId) -> None:
         self._message = ""
         self._running[job] = (time.monotonic(), "")
 
-    def on_job_message(self, job: str, text: str) -> None:
+    def on_job_message(self, job: JobId, text: str) -> None:
         if job not in self._running:
             return
 
@@ -185,7 +185,7 @@ class LiveObserver:
         running = Table.grid(padding=(0, 2))
         for job, (started_at, message) in self._running.items():
             detail = Text(message, style="dim", overflow="ellipsis", no_wrap=True)
-            running.add_row("  ", job, format_duration(now - started_at), detail)
+            running.add_row("  ", str(job), format_duration(now - started_at), detail)
 
         return Group(Text(heading, style="bold"), running, Text(self._message, style="dim"))
 

@@ -69,7 +69,7 @@ class Story:
 
 def _job_json(job: Evidence) -> dict[str, Any]:
     return {
-        "id": job.job,
+        "id": str(job.job),
         "key": job.key,
         "seconds": round(job.seconds, 2),
         "log": job.log,
@@ -188,7 +188,7 @@ def _render_finding(finding: FindingPart, console: Console) -> None:
 def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[_ModuleLoad]:
     """Iterate over the modules that were imported alone."""
     for job in jobs:
-        bases = job.job.partition("@")[2]
+        bases = job.job.bases
         for abi, facts in job.facts.get("loads", {}).items():
             for module in facts.get("modules", ()):
                 yield _ModuleLoad(bases=bases, abi=abi, facts=module)
@@ -254,6 +254,6 @@ def _job_table(jobs: Sequence[Evidence]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
     for job in jobs:
         log = Text(job.log, style="dim")
-        table.add_row(outcome_label(job), job.job, format_duration(job.seconds), log)
+        table.add_row(outcome_label(job), str(job.job), format_duration(job.seconds), log)
 
     return table

@@ -1,0 +1,117 @@
+"""Evaluate expressions that call native code: one at a time, in one thread, each noted before it is made."""
+
+import copy
+import gc
+import importlib
+import itertools
+import operator
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from . import values
+from .calling import Tried
+from .journal import Journal
+
+_PATIENCE_S = 0.3
+"""How long a call may take before it is interrupted. Not measured; operations.py leaves out what takes much less."""
+
+_MOST_CODE = 5000
+"""How many compiled expressions are kept: most of them are tried once, and some are tried again and again."""
+
+_Code = Callable[[object, object], object]
+
+
+class Evaluator:
+    """Evaluates expressions in which `s` is a subject and `a` an argument.
+
+    Attributes:
+        deadline: when calls end, by the monotonic clock.
+        is_closing: whether what was learnt is being written down: that makes its calls however late it is.
+    """
+
+    def __init__(
+        self, roots: Iterable[str], never: Collection[str], journal: Journal, deadline: float
+    ) -> None:
+        """Prepare what expressions may name.
+
+        Args:
+            roots: import names of the package.
+            never: calls that ended an earlier attempt.
+            journal: where each call is noted before it is made.
+            deadline: when calls end, by the monotonic clock.
+        """
+        self.is_closing = False
+        self._never = set(never)
+        self._banned = _find_banned(never)
+        self._journal = journal
+        self.deadline = deadline
+        self._code: dict[str, _Code] = {}
+
+        self._namespace: dict[str, Any] = {
+            "values": values,
+            "operator": operator,
+            "itertools": itertools,
+            "copy": copy,
+            "pickle": pickle,
+            "gc": gc,
+        }
+        for name in values.STANDARD:
+            self._namespace[name] = importlib.import_module(name)
+        for root in roots:
+            self._namespace[root] = sys.modules[root]
+
+    def is_late(self) -> bool:
+        """Return whether there is no time left."""
+        return time.monotonic() > self.deadline
+
+    def evaluate(self, text: str, subject: object = None, argument: object = None) -> Tried:
+        """Evaluate an expression, and take whatever happens."""
+        if self._is_refused(text):
+            return Tried(error=RuntimeError("ended an earlier attempt, or there is no time left"))
+
+        self._journal.write(text)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
+        try:
+            return Tried(result=self._compile(text)(subject, argument))
+        except BaseException as error:
+            return Tried(error=error)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def make(self, text: str) -> object:
+        """Make an object by an expression that worked before; None where there is no expression."""
+        return self.evaluate(text).result if text else None
+
+    def _is_refused(self, text: str) -> bool:
+        callee = text.partition("(")[0]
+        if text in self._never or callee in self._banned:
+            return True
+
+        return self.is_late() and not self.is_closing
+
+    def _compile(self, text: str) -> _Code:
+        if text not in self._code:
+            if len(self._code) > _MOST_CODE:
+                self._code.clear()
+            self._code[text] = eval(f"lambda s, a: {text}", self._namespace)
+
+        return self._code[text]
+
+
+def _find_banned(never: Iterable[str]) -> set[str]:
+    """Return the callables that ended more than one attempt: other arguments will hardly do better.
+
+    Methods are not among them: `s.close` may be that of any type.
+    """
+    callees = [text.partition("(")[0] for text in never]
+    banned: set[str] = set()
+    for callee in callees:
+        is_dotted_name = "." in callee and not callee.startswith("s.")
+        if is_dotted_name and callees.count(callee) > 1:
+            banned.add(callee)
+
+    return banned

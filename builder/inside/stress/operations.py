@@ -1,0 +1,139 @@
+"""Find out what an operation reaches, how long it takes and what it gives, by making it alone a few times."""
+
+import re
+import time
+from collections.abc import Sequence
+
+from .calling import took_arguments
+from .evaluator import Evaluator
+from .expressions import show_value
+from .learnt import Operation
+from .native_calls import find_native_calls
+from .subjects import Subjects
+from .surface import Surface
+
+_CHANGING = ("setattr(", "operator.setitem(", "operator.delitem(", "operator.i")
+"""How expressions begin that are there to change their subject; the last is that of in-place operators."""
+
+_OBSERVING = re.compile(
+    r"s\.\w+(\(\))?|\w+\(s\)|list\(itertools.islice\(s, 200\)\)|bytes\(memoryview\(s\)\)"
+)
+"""Expressions that may tell a subject's state: they need no argument."""
+
+_SLOW_S = 0.05
+"""What takes longer is left out. Not measured: a scenario makes at least 12 calls in each thread, many times over."""
+
+_REPEATED = 2  # times that a result is compared with the first
+_OBSERVED_TIMES = 3  # at most, until those that change one another's results are gone
+_MOST_CANDIDATES = 25  # expressions that are tried as observers
+_MOST_OBSERVERS = 12
+
+
+class OperationTester:
+    """Makes operations alone, in one thread.
+
+    Attributes:
+        reached: all native callables that were reached.
+    """
+
+    def __init__(self, evaluator: Evaluator, surface: Surface, subjects: Subjects) -> None:
+        self._evaluator = evaluator
+        self._surface = surface
+        self._subjects = subjects
+        self.reached: set[str] = set()
+
+    def describe(
+        self, text: str, *, make: str = "", name: str = "", argument: str = ""
+    ) -> Operation | None:
+        """Return what an operation does, or None where it is too slow or does not work.
+
+        Args:
+            text: an expression.
+            make: makes the subject, if it has one.
+            name: the attribute of the subject that it uses.
+            argument: makes the argument that threads share, if there is one.
+        """
+        subject = self._evaluator.make(make)
+        shared = self._evaluator.make(argument)
+        first = self._evaluator.evaluate(text, subject, shared)
+        # The second call is timed: the first may import something, or set something up.
+        began = time.perf_counter()
+        self._evaluator.evaluate(text, subject, shared)
+        seconds = time.perf_counter() - began
+        if seconds > _SLOW_S or not took_arguments(first):
+            return None
+
+        if not argument:
+            made_by = f"(lambda s: {text})({make})" if make else text
+            self._subjects.note_value(made_by, first.result)
+
+        attribute = self._surface.find_attribute_name(type(subject), name) if make else None
+        native = self._find_reached(text, make, argument)
+        if attribute:
+            native.add(attribute)
+        self.reached |= native
+
+        failed = first.error is not None
+        repeated = [self._repeat(text, make, argument) for _ in range(_REPEATED)]
+        result = None if failed else show_value(first.result)
+        is_stable = all(other == result for other in repeated)
+
+        called_name = text.partition("(")[0]
+        is_function = called_name in self._surface.functions.values()
+        gives_nothing = result == "None"  # what returns nothing is called for its effect
+
+        return {
+            "text": text,
+            "native": sorted(native),
+            "direct": bool(attribute) or is_function,
+            "result": result if is_stable else None,
+            "changes": gives_nothing or failed or text.startswith(_CHANGING),
+            "us": round(seconds * 1e6, 1),
+        }
+
+    def _find_reached(self, text: str, make: str, argument: str) -> set[str]:
+        """Return the native callables that an operation calls, itself or from Python code."""
+        subject = self._evaluator.make(make)
+        shared = self._evaluator.make(argument)
+
+        return find_native_calls(
+            lambda: self._evaluator.evaluate(text, subject, shared),
+            self._surface,
+            # A function that makes an object of ours is worth calling; a method in Python that does so is not.
+            counts_types=not make,
+        )
+
+    def _repeat(self, text: str, make: str, argument: str) -> str | None:
+        """Return the result of an operation on a new subject, as text."""
+        subject = self._evaluator.make(make)
+        shared = self._evaluator.make(argument)
+
+        return show_value(self._evaluator.evaluate(text, subject, shared).result)
+
+    def find_observers(self, make: str, operations: Sequence[Operation]) -> list[str]:
+        """Return the operations that tell a subject's state: those that change neither it nor one another's results."""
+        candidates: list[str] = []
+        for operation in operations:
+            has_result = operation["result"] not in {None, "None"}
+            if has_result and _OBSERVING.fullmatch(operation["text"]):
+                candidates.append(operation["text"])
+
+        observers = candidates[:_MOST_CANDIDATES]
+        subject = self._evaluator.make(make)
+        for _ in range(_OBSERVED_TIMES):
+            first = self._observe(subject, observers)
+            second = self._observe(subject, observers)
+
+            steady: list[str] = []
+            for text, once, again in zip(observers, first, second, strict=True):
+                if once is not None and once == again:
+                    steady.append(text)
+            if steady == observers:
+                break
+            observers = steady
+
+        return observers[:_MOST_OBSERVERS]
+
+    def _observe(self, subject: object, observers: Sequence[str]) -> list[str | None]:
+        """Return what observers tell of a subject, one after another."""
+        return [show_value(self._evaluator.evaluate(text, subject).result) for text in observers]

@@ -1,0 +1,95 @@
+"""The objects that operations are made on, as they are found while a package is learnt."""
+
+from dataclasses import dataclass, field
+
+from .learnt import Operation
+from .surface import Surface, is_native_type
+
+# How many subjects there may be. Not measured: each is asked for all it offers, twice.
+_MOST_SUBJECTS = 40
+_MOST_OF_A_TYPE = 6
+_LONGEST_MAKE = 300  # characters of the expression that makes one: each result is made of that of its own subject
+
+
+@dataclass(kw_only=True, slots=True)
+class FoundSubject:
+    """An object that operations are made on.
+
+    Attributes:
+        make: an expression that makes it.
+        type_name: the name of its type.
+        type_id: the id of its type.
+        is_native: whether its type, or one it derives from, is native and the package's own.
+        operations: what can be done with it, by template.
+        visits: how often its operations were looked for.
+    """
+
+    make: str
+    type_name: str
+    type_id: int
+    is_native: bool
+    operations: dict[str, list[Operation]] = field(default_factory=dict)
+    visits: int = 0
+
+    def list_operations(self) -> list[Operation]:
+        """Return the operations of all templates."""
+        return [one for operations in self.operations.values() for one in operations]
+
+    def reaches_native(self) -> bool:
+        """Return whether any of its operations reaches native code."""
+        return any(operation["native"] for operation in self.list_operations())
+
+
+class Subjects:
+    """All objects that were found.
+
+    Attributes:
+        by_make: them, by the expression that makes each.
+        own: an expression for a value of each of the package's own types: an argument for others.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self.by_make: dict[str, FoundSubject] = {}
+        self.own: list[str] = []
+
+    def has_type(self, name: str) -> bool:
+        """Return whether there is a subject of the type of that name."""
+        return any(subject.type_name == name for subject in self.by_make.values())
+
+    def note_value(self, make: str, value: object, type_name: str = "") -> None:
+        """Take a value of the package's own as a subject, and as an argument for others.
+
+        Args:
+            make: an expression that makes it.
+            value: what that gave.
+            type_name: the name its type is called by, where one is known.
+        """
+        is_full = len(self.by_make) >= _MOST_SUBJECTS
+        is_long = len(make) > _LONGEST_MAKE
+        if value is None or make in self.by_make or is_full or is_long:
+            return
+
+        kind = type(value)
+        self._surface.note_type(kind)
+        is_native = any(id(base) in self._surface.types for base in kind.__mro__)
+        is_python = kind.__module__ in self._surface.modules and not is_native_type(kind)
+        is_opaque = kind.__name__ == "PyCapsule"  # nothing can be done with it but to hand it on
+        if not (is_native or is_python or is_opaque):
+            return
+
+        of_type = [one for one in self.by_make.values() if one.type_id == id(kind)]
+        if len(of_type) >= _MOST_OF_A_TYPE:
+            return
+        if not of_type:
+            self.own.append(make)
+        if is_opaque:
+            return
+
+        known_name = type_name or self._surface.types.get(id(kind))
+        self.by_make[make] = FoundSubject(
+            make=make,
+            type_name=known_name or f"{kind.__module__}.{kind.__name__}",
+            type_id=id(kind),
+            is_native=is_native,
+        )

@@ -1,0 +1,68 @@
+"""What can be done with a value: an expression for each of its methods, attributes and slots, arguments left open."""
+
+import inspect
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import values
+from .expressions import SLOTS
+from .surface import Surface
+
+_OF_THE_INTERPRETER = frozenset({"builtins", "abc", "typing", "enum", "collections"})
+"""Modules whose classes a package's own derive from: what they define is not the package's."""
+
+
+class Template(NamedTuple):
+    """An expression in which `s` is the subject and `{}` the place of arguments.
+
+    Attributes:
+        name: the attribute of the subject that it uses.
+        text: the expression.
+        arity: how many arguments it takes; None where that is to be found out.
+    """
+
+    name: str
+    text: str
+    arity: int | None
+
+
+def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
+    """Give all that can be done with a value; public attributes first."""
+    kind = type(value)
+    for name in sorted(dir(kind), key=_rank_attribute):
+        native_name = surface.find_attribute_name(kind, name)
+        is_native = native_name is not None
+        is_hidden = name.startswith("_") and native_name not in surface.callables
+        if name in values.NEVER or is_hidden or _is_inherited(kind, name):
+            continue
+
+        if name not in SLOTS:
+            yield from _iter_of_attribute(value, name)
+        elif is_native:
+            yield Template(name, *SLOTS[name])
+            if name == "__iter__":  # an iterator of its own can be shared
+                yield Template(name, "iter(s)", 0)
+
+    if id(kind) in surface.types:
+        yield Template("__traverse__", "gc.get_referents(s) and None", 0)
+
+
+def _iter_of_attribute(value: object, name: str) -> Iterator[Template]:
+    """Give what can be done with an attribute that is no slot: call it, or read it and perhaps set it."""
+    member = inspect.getattr_static(type(value), name, None)
+    if callable(getattr(value, name, None)):
+        yield Template(name, f"s.{name}({{}})", None)
+    elif member is not None:
+        yield Template(name, f"s.{name}", 0)
+        if hasattr(type(member), "__set__"):
+            yield Template(name, f"setattr(s, {name!r}, {{}})", 1)
+
+
+def _rank_attribute(name: str) -> tuple[bool, str]:
+    return name.startswith("_"), name
+
+
+def _is_inherited(kind: type, name: str) -> bool:
+    """Return whether a class of the interpreter's own defines an attribute."""
+    definer = next((base for base in kind.__mro__ if name in base.__dict__), object)
+    return definer.__module__ in _OF_THE_INTERPRETER

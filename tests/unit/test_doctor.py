@@ -1,0 +1,52 @@
+"""What the doctor says of a machine, on tables and folders that stand for one."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from builder.farm import doctor
+from builder.farm.doctor import Check
+
+
+def render(*checks: Check) -> str:
+    stream = io.StringIO()
+    doctor.render(list(checks), Console(file=stream, width=100))
+    return stream.getvalue()
+
+
+def test_what_is_missing_comes_with_its_remedy():
+    text = render(
+        Check(name="disk", ok=True, found="90 GiB free"),
+        Check(name="engine", ok=False, found="none answers", remedy="make engine"),
+        Check(name="memory", ok=False, found="2 GiB", remedy="lower it", required=False),
+    )
+    assert "MISSING  engine" in text
+    assert "no       memory" in text
+    assert "\nengine: make engine\n" in text
+    assert "\nmemory: lower it\n" in text
+    assert "can run the farm" not in text
+
+
+def test_a_machine_that_lacks_nothing_is_told_so():
+    assert "This machine can run the farm." in render(Check(name="disk", ok=True, found="enough"))
+
+
+def test_the_disk_of_a_wheelhouse_that_is_not_there_yet_is_checked(tmp_path: Path):
+    checks = {check.name: check for check in doctor._check_machine(tmp_path / "not/yet/there")}
+    assert checks["disk"].found.endswith(f"free at {tmp_path}")
+
+
+def test_without_an_engine_the_remedy_is_one_command(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    (engine,) = doctor._check_engine()
+    assert (engine.ok, engine.required, engine.remedy) == (False, True, "make engine")
+
+
+def test_an_index_that_does_not_answer_is_no_traceback(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    check = doctor._check_url("index", "http://127.0.0.1:9/simple/", "look", required=True)
+    assert (check.ok, check.remedy) == (False, "look")
+    assert check.found.startswith("does not answer (")
