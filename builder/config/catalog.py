@@ -67,6 +67,11 @@ class Release(_Row):
     pool: str
 
 
+def interpreter_path(directory: str) -> str:
+    """Return where an interpreter is in images: manylinux has a folder for each, and so do ours."""
+    return f"/opt/python/{directory}/bin/python"
+
+
 class Abi(_Row):
     """One interpreter: a release and how it is configured."""
 
@@ -74,6 +79,11 @@ class Abi(_Row):
     release: str
     directory: str
     configure: tuple[str, ...]
+
+    @property
+    def python(self) -> str:
+        """Where it is in images."""
+        return interpreter_path(self.directory)
 
     @property
     def free_threaded(self) -> bool:

@@ -34,7 +34,7 @@ class ImageFacts(Facts):
         return self
 
 
-def image_tag(evidence: Evidence) -> str:
+def read_image_tag(evidence: Evidence) -> str:
     """Return what the engine calls an image that is there.
 
     Raises:
@@ -47,7 +47,7 @@ def image_tag(evidence: Evidence) -> str:
     return tag
 
 
-def image_content(evidence: Evidence) -> str:
+def read_image_content(evidence: Evidence) -> str:
     """Return the hash of what is in an image.
 
     The keys of nearly all jobs ask for it, also where nothing changed, so the facts are not checked for that.

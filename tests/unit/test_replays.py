@@ -10,13 +10,14 @@ from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.errors import ExitCode, ReplayError
+from builder.evidence.replay import ReplayAnswer, ReplayRun, Seen
 from builder.farm import replay as replays
 from builder.farm.replay import Replay
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.store.evidence import Evidence
+from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
 from tests.job_ids import job_id, jobs_by_text, needs_text
@@ -170,7 +171,7 @@ def image_of(replay: Replay) -> str:
     """Return the image a replay runs in, where each image's tag is the text of its job's id."""
     planned = replays.plan_for_replay(replay, graph())
     evidence = {
-        job: Evidence(key="", job=job, facts={"tag": str(job)})
+        job: Evidence(key="", job=job, facts={"tag": str(job), "content": "c"})
         for job in planned.jobs
         if job.kind == JobKind.IMAGE
     }
@@ -187,23 +188,18 @@ def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(REPLAY, replays.plan_for_replay(REPLAY, graph()), {})
     verify = job_id("image:verify-debian-12")
-    failed = Evidence(key="", job=verify, facts={"code": "WF901"})
+    failed = Evidence(key="", job=verify, outcome=JobOutcome.UNDETERMINED, facts={"code": "WF901"})
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(PLAIN, replays.plan_for_replay(PLAIN, graph()), {verify: failed})
 
 
-def run(*what: str, races: tuple[tuple[str, ...], ...] = ()) -> dict[str, Any]:
-    return {
-        "what": list(what),
-        "races": [list(places) for places in races],
-        "output": " and ".join(what),
-    }
+def run(*what: Seen, races: tuple[tuple[str, ...], ...] = ()) -> ReplayRun:
+    return ReplayRun(what=what, races=races, locations=(), signal="", output=" and ".join(what))
 
 
 def test_a_harm_is_shown_by_its_own_kind_alone():
-    told = replays._read_result(
-        PLAIN, {"install": None, "runs": [run("crash"), run(), run("wrong"), run("hang", "crash")]}
-    )
+    runs = (run("crash"), run(), run("wrong"), run("hang", "crash"))
+    told = replays._read_result(PLAIN, ReplayAnswer(install=None, runs=runs))
     assert (told.shown, told.runs, told.what) == (
         2,
         4,
@@ -214,17 +210,13 @@ def test_a_harm_is_shown_by_its_own_kind_alone():
 
 def test_a_race_is_shown_by_one_between_the_same_functions():
     same, other = ("get (foo.c)", "put (foo.c)"), ("get (foo.c)",)
-    told = replays._read_result(
-        REPLAY,
-        {
-            "install": None,
-            "runs": [run("race", races=(other, same)), run("race", races=(other,)), run("crash")],
-        },
-    )
+    runs = (run("race", races=(other, same)), run("race", races=(other,)), run("crash"))
+    told = replays._read_result(REPLAY, ReplayAnswer(install=None, runs=runs))
     assert (told.shown, told.runs) == (1, 3)
     assert told.output == "race"
 
 
 def test_what_cannot_be_installed_is_told():
+    answer = ReplayAnswer(install="no matching distribution", runs=())
     with pytest.raises(ReplayError, match="could not be installed: no matching distribution"):
-        replays._read_result(REPLAY, {"install": "no matching distribution", "runs": []})
+        replays._read_result(REPLAY, answer)
