@@ -1,4 +1,4 @@
-"""What this machine lends to containers: its CA bundle, proxies, pip's index setting, and apt's archives.
+"""Host settings passed into containers: the CA bundle, proxies, pip's index settings, and apt's archives.
 
 Each is read from the client that owns it, so that what works on the host works inside.
 """
@@ -26,6 +26,8 @@ _CA_VARIABLES = (
 )
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
+_APT_TIMEOUT_S = 30  # it reads lists that are there; not measured
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexSettings:
@@ -51,54 +53,61 @@ class IndexSettings:
         """Return the variables that give pip and uv these settings, without the credentials a URL may carry."""
         first, *others = (_without_credentials(url) for url in self.urls)
         environment = {"PIP_INDEX_URL": first, "UV_DEFAULT_INDEX": first}
+
         if others:
             environment["PIP_EXTRA_INDEX_URL"] = environment["UV_INDEX"] = " ".join(others)
         if self.trusted_hosts:
-            environment["PIP_TRUSTED_HOST"] = environment["UV_INSECURE_HOST"] = " ".join(
-                self.trusted_hosts
-            )
+            hosts = " ".join(self.trusted_hosts)
+            environment["PIP_TRUSTED_HOST"] = environment["UV_INSECURE_HOST"] = hosts
+
         return environment
 
 
 def _without_credentials(url: str) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host))
 
 
 @cache
 def index_settings() -> IndexSettings:
     """Read pip's own configuration: files, environment and defaults, as `pip install` would."""
+    # pip's own option parser, which is private: docs/decisions/0018-pip-configuration.md says why.
     from pip._internal.commands import create_command
 
     options, _ = create_command("download").parse_args([])
-    extra = [str(url) for url in options.extra_index_urls]
-    reachable = tuple(url for url in extra if urlsplit(url).scheme in {"http", "https"})
+    extra_urls = [str(url) for url in options.extra_index_urls]
+    reachable = [url for url in extra_urls if urlsplit(url).scheme in {"http", "https"}]
+    left_out = [item for item in (*extra_urls, *options.find_links) if item not in reachable]
+
     return IndexSettings(
         url=str(options.index_url).rstrip("/") + "/",
-        extra_urls=reachable,
+        extra_urls=tuple(reachable),
         trusted_hosts=tuple(options.trusted_hosts),
-        left_out=tuple(item for item in (*extra, *options.find_links) if item not in reachable),
+        left_out=tuple(left_out),
     )
 
 
 @cache
 def ca_bundle() -> Path:
     """Return the CA bundle this machine's clients use: the one a variable names, the system's, or requests' own."""
-    named = (os.environ.get(variable) for variable in _CA_VARIABLES)
-    for candidate in (*named, CA_IN_CONTAINER):
+    chosen = [os.environ.get(variable) for variable in _CA_VARIABLES]
+    for candidate in (*chosen, CA_IN_CONTAINER):
         if candidate and Path(candidate).is_file():
             return Path(candidate)
+
     return Path(certifi.where())
 
 
 def proxy_variables() -> dict[str, str]:
     """Return the proxy variables that are set, in both spellings, for tools that read only one."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for name in _PROXY_VARIABLES:
         value = os.environ.get(name) or os.environ.get(name.upper())
         if value:
-            found[name] = found[name.upper()] = value
-    return found
+            variables[name] = variables[name.upper()] = value
+
+    return variables
 
 
 def container_environment() -> dict[str, str]:
@@ -112,7 +121,8 @@ def container_environment() -> dict[str, str]:
 
 def container_assignments() -> str:
     """Return the same as assignments that a shell's `eval env` takes, for one step of an image's recipe."""
-    return " ".join(f"'{name}={value}'" for name, value in container_environment().items())
+    variables = container_environment().items()
+    return " ".join(f"'{name}={value}'" for name, value in variables)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,13 +144,41 @@ def host_distribution() -> str:
         lines = Path("/etc/os-release").read_text().splitlines()
     except OSError:
         return ""
-    return next((line.partition("=")[2].strip('"') for line in lines if line.startswith("ID=")), "")
+
+    for line in lines:
+        if line.startswith("ID="):
+            return line.removeprefix("ID=").strip('"')
+
+    return ""
 
 
 def host_archive(name: str) -> AptArchive | None:
     """Return where apt on this machine takes a distribution from; None where it is not that distribution."""
     if host_distribution() != name:
         return None
+
+    listing = _list_apt_indexes()
+    main = security = ""
+    for line in listing.splitlines():
+        uri, release, origin = [*line.split(" ", 2), "", ""][:3]
+        # A repository that names no origin is taken for a mirror of the distribution: the placeholder stays as it is.
+        is_of_distribution = origin.lower() in {name, "$(origin)"}
+        if not is_of_distribution:
+            continue
+
+        if release.endswith("security"):
+            security = security or uri
+        else:
+            main = main or uri
+
+    if not main:
+        return None
+
+    return AptArchive(main=main, security=security or main)
+
+
+def _list_apt_indexes() -> str:
+    """Return the lists of packages that apt is configured for, one a line; empty where there is no apt."""
     command = [
         "apt-get",
         "indextargets",
@@ -149,21 +187,13 @@ def host_archive(name: str) -> AptArchive | None:
         "Created-By: Packages",
     ]
     try:
-        output = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=30
-        ).stdout
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=_APT_TIMEOUT_S
+        )
     except (OSError, subprocess.SubprocessError):
-        return None
-    main = security = ""
-    for line in output.splitlines():
-        uri, release, origin = [*line.split(" ", 2), "", ""][:3]
-        if origin.lower() not in {name, "$(origin)"}:
-            continue
-        if release.endswith("security"):
-            security = security or uri
-        else:
-            main = main or uri
-    return AptArchive(main=main, security=security or main) if main else None
+        return ""
+
+    return done.stdout
 
 
 def is_root() -> bool:

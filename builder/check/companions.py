@@ -1,4 +1,4 @@
-"""What a wheel built elsewhere needs to be imported: other wheels, as pip would choose them from the index."""
+"""The requirements of a wheel built elsewhere: other wheels, as pip would choose them from the index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WheelFiles = Mapping[str, tuple[str, str]]
 
 
 class MissingRequirementError(Exception):
-    """What a wheel needs cannot be had."""
+    """A requirement of a wheel cannot be satisfied."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,9 @@ class RuntimeRequirements:
             for candidate in self._resolve(wheel):
                 files[candidate.name] = self._find_wheel(candidate, ranking)
         except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
-            raise MissingRequirementError(f"what it needs cannot be had: {error}") from None
+            raise MissingRequirementError(
+                f"its requirements cannot be satisfied: {error}"
+            ) from None
 
         return files
 

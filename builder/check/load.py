@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
-"""The file is no whole and safe wheel: nobody should install it, and neither does the farm."""
+"""The wheel is damaged or unsafe: nobody should install it, and neither does the farm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +70,7 @@ def load_wheels(
     Args:
         checked: wheels that were read.
         environment: where.
-        observer: told what happens.
+        observer: shows progress.
         stop: set when the farm is asked to stop.
 
     Returns:
@@ -158,7 +158,7 @@ def _plan_wheels(
         observer.say(f"sources: {number + 1} of {len(checked)}")
         local = local_wheels.get(number)
         if local is None:
-            reason = "it is no whole and safe wheel"
+            reason = "the wheel is damaged or unsafe"
             skipped = skip_loads(wheel, environment.bases, environment.abis, reason)
             plans.append(_WheelPlan(skipped=skipped))
         else:
@@ -176,7 +176,7 @@ def _plan_wheel(
     requirements: RuntimeRequirements,
     environment: LoadEnvironment,
 ) -> _WheelPlan:
-    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be had.
+    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be satisfied.
 
     Args:
         checked: the wheel.

@@ -57,7 +57,7 @@ class _UnreadableWheelError(Exception):
 
 
 class NoWheelError(FarmError):
-    """What `check` was given is no wheel, or the index has none."""
+    """An argument of `check` is no wheel, or the index has none."""
 
     exit_code = ExitCode.USAGE
 
@@ -90,13 +90,13 @@ class CheckedWheel:
 
     Attributes:
         path: the file.
-        facts: see builder/inside/audit/; empty where they could not be had.
+        facts: see builder/inside/audit/; empty where the wheel could not be read.
         findings: the worst first.
         floors: by family of symbol versions the newest one needed: (version, symbol, object).
         abis: the interpreters of the farm that would take it.
         bases: the bases it claims to run on.
         loaded: what loading it showed; empty where it was only read.
-        not_loaded: where that was wanted and could not be.
+        not_loaded: the claimed bases and interpreters where it was not loaded.
     """
 
     path: Path
@@ -174,7 +174,7 @@ def check_wheel(
 
 
 def _refuse(path: Path, facts: Mapping[str, Any], finding: Finding) -> CheckedWheel:
-    """Return a file of which nothing can be said but why."""
+    """Return a file that cannot be judged, with the finding that says why."""
     return CheckedWheel(path=path, facts=facts, findings=(finding,), floors={}, abis=(), bases=())
 
 
@@ -188,7 +188,7 @@ class _Release:
 
 
 def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, ...]:
-    """Add what changed for threads since an older release, where a wheel of it for the same ABI was given too."""
+    """Add what changed for threads since an older release, where a wheel of it for the same ABI is checked too."""
     releases: list[_Release] = []
     for wheel in checked:
         was_read = bool(wheel.facts)

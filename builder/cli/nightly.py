@@ -36,13 +36,14 @@ def nightly(
     """
     from builder.config import matrix as matrices
     from builder.farm import run
+    from builder.farm.prepare import RunRequest
     from builder.report import document
     from builder.report.terminal import progress
     from builder.store.store import Store
 
     stop = stop_on_signals(error_console)
     loaded = matrices.load(matrix)
-    request = run.RunRequest(max_age_s=0.0, effort=effort)
+    request = RunRequest(max_age_s=0.0, effort=effort)
     with (
         Store(wheelhouse) as store,
         store.lock(),

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.config.matrix import Matrix
-    from builder.farm.run import RunRequest, RunResult
+    from builder.farm.prepare import RunRequest
+    from builder.farm.run import RunResult
     from builder.plan.shards import Shard
     from builder.sources import Sources
 
@@ -69,14 +70,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     A shard publishes nothing and ends with 0 whatever its verdicts are: `wheelfarm merge` judges them.
     """
     from builder.config import matrix as matrices
+    from builder.farm import prepare
     from builder.farm import run as farm
     from builder.report.terminal import progress
     from builder.store.store import Store
 
     part = parse_shard_option(shard)
     loaded = matrices.load(matrix)
-    default_age_s = farm.INDEX_MAX_AGE_S if part is None else farm.SHARD_INDEX_MAX_AGE_S
-    request = farm.RunRequest(
+    default_age_s = prepare.INDEX_MAX_AGE_S if part is None else prepare.SHARD_INDEX_MAX_AGE_S
+    request = prepare.RunRequest(
         only=only or (),
         again=again,
         max_age_s=0.0 if refresh else default_age_s,
@@ -169,17 +171,17 @@ def plan(
     Reads the package index; starts no job.
     """
     from builder.config import matrix as matrices
-    from builder.farm import run as farm
+    from builder.farm import prepare
     from builder.report.terminal import plan as report
     from builder.report.terminal import progress
     from builder.store.store import Store
 
     loaded = matrices.load(matrix)
-    max_age_s = 0.0 if refresh else farm.INDEX_MAX_AGE_S
-    request = farm.RunRequest(only=only or (), max_age_s=max_age_s, effort=effort)
+    max_age_s = 0.0 if refresh else prepare.INDEX_MAX_AGE_S
+    request = prepare.RunRequest(only=only or (), max_age_s=max_age_s, effort=effort)
     store = Store(wheelhouse)
     with progress.make_observer(error_console) as observer:
-        planned = farm.forecast_run(loaded, store, request, observer, listed=as_json)
+        planned = prepare.forecast_run(loaded, store, request, observer, listed=as_json)
 
     parts = describe_shards(planned.sources, shards)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,36 +19,47 @@ def images_dir() -> Path:
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Distribution(_Row):
-    """What the releases of one distribution share."""
+    """`[distributions.NAME]` of images/bases.toml: what the releases of one distribution share."""
 
     variant: str
-    """mmdebstrap's variant."""
+    """mmdebstrap's variant, the set of packages a base starts from."""
     components: tuple[str, ...]
+    """Components of the archive that apt in a base may install from."""
     pockets: tuple[str, ...]
     """Suffixes of the suites that carry updates, in the same archive."""
     security: str | None = None
     """Suffix of the security suite where that is an archive of its own."""
     keyring: str
+    """File on the host with the keys that the archive's index is signed by."""
     keyring_package: str
+    """Package that has the file, for hosts where it is not installed."""
     keyring_suite: str | None = None
     """Debian suite that packages the keyring, for hosts of another distribution."""
 
 
 class Base(_Row):
-    """One operating-system image."""
+    """`[bases.NAME]` of images/bases.toml: one operating-system image."""
 
     name: str
+    """The table's name, by which matrix.toml means it: the distribution and its version."""
     distribution: str
+    """Key of `[distributions]`."""
     suite: str
+    """The archive's name for the release."""
     glibc: Annotated[str, Field(pattern=r"^2\.\d+$")]
+    """Version of the C library that the release ships."""
     enabled: bool
+    """Whether a matrix that names no bases uses it."""
     registry: str
+    """Image that is tried first, where a container registry answers."""
     runtime: tuple[str, ...]
+    """Packages the interpreters load at run time."""
     sanitizer: tuple[str, ...]
+    """Packages of a compiler with ThreadSanitizer; without any, races are not looked for on the base."""
 
     @property
     def glibc_version(self) -> tuple[int, int]:
@@ -58,13 +69,18 @@ class Base(_Row):
 
 
 class Release(_Row):
-    """One release of CPython's source."""
+    """`[releases.VERSION]` of images/interpreters.toml: one release of CPython's source."""
 
     version: str
+    """The table's name."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """The release's published checksum; anything else is refused, wherever it came from."""
     filename: str
+    """What the file is called in a cache folder."""
     upstream: str
+    """The project's own download."""
     pool: str
+    """The same bytes in a Debian archive, relative to the mirror apt is configured with."""
 
 
 def interpreter_path(directory: str) -> str:
@@ -73,12 +89,16 @@ def interpreter_path(directory: str) -> str:
 
 
 class Abi(_Row):
-    """One interpreter: a release and how it is configured."""
+    """`[abis.NAME]` of images/interpreters.toml: one interpreter, a release and how it is configured."""
 
     name: str
+    """The table's name: the ABI tag of its wheels (PEP 425)."""
     release: str
+    """Key of `[releases]`."""
     directory: str
+    """Folder under /opt/python, as manylinux images name it and cibuildwheel expects it."""
     configure: tuple[str, ...]
+    """Options for `./configure` beside those that every interpreter gets."""
 
     @property
     def python(self) -> str:
@@ -100,16 +120,22 @@ class Catalog(_Row):
     """All tables, checked when loaded."""
 
     distributions: dict[str, Distribution]
+    """By name."""
     bases: dict[str, Base]
+    """By name, in the order of the table."""
     releases: dict[str, Release]
+    """By version."""
     abis: dict[str, Abi]
+    """By name, in the order of the table."""
 
     def oldest(self, names: tuple[str, ...]) -> Base:
         """Return the base with the oldest glibc among `names`."""
-        return min((self.bases[name] for name in names), key=lambda base: base.glibc_version)
+        bases = [self.bases[name] for name in names]
+        return min(bases, key=lambda base: base.glibc_version)
 
 
 def _insert_names(table: dict[str, dict[str, object]], field: str) -> dict[str, dict[str, object]]:
+    """Give each row the name of its table, which TOML has outside it."""
     return {name: {field: name, **row} for name, row in table.items()}
 
 
@@ -120,8 +146,9 @@ def load() -> Catalog:
     Raises:
         pydantic.ValidationError: a table is wrong; the text has its dotted path.
     """
-    bases = tomllib.loads((images_dir() / "bases.toml").read_text())
-    interpreters = tomllib.loads((images_dir() / "interpreters.toml").read_text())
+    bases = _read_table("bases.toml")
+    interpreters = _read_table("interpreters.toml")
+
     return Catalog.model_validate(
         {
             "distributions": bases["distributions"],
@@ -130,3 +157,7 @@ def load() -> Catalog:
             "abis": _insert_names(interpreters["abis"], "name"),
         }
     )
+
+
+def _read_table(filename: str) -> dict[str, Any]:
+    return tomllib.loads((images_dir() / filename).read_text())

@@ -16,7 +16,7 @@ from builder.errors import MatrixError
 from builder.store.files import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -82,17 +82,17 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
     """
     before = _read(path)
     tables = _package_tables(before, path)
-    changes = tuple(_plan_change(entry, tables.get(entry.name), update=update) for entry in entries)
-    actions = {change.name: change.action for change in changes}
-    after = _update_tables(
-        before, [entry for entry in entries if actions[entry.name] is Action.CHANGED], path
-    )
-    after = _append_tables(
-        after, [entry for entry in entries if actions[entry.name] is Action.ADDED], heading
-    )
+    changes = [_plan_change(entry, tables.get(entry.name), update=update) for entry in entries]
+
+    by_action: dict[Action, list[Entry]] = {action: [] for action in Action}
+    for entry, change in zip(entries, changes, strict=True):
+        by_action[change.action].append(entry)
+    after = _update_tables(before, by_action[Action.CHANGED], path)
+    after = _append_tables(after, by_action[Action.ADDED], heading)
+
     if after != before:
         _check_result(after, path)
-    return MatrixEdit(before=before, after=after, changes=changes)
+    return MatrixEdit(before=before, after=after, changes=tuple(changes))
 
 
 def write_edit(path: Path, edited: MatrixEdit) -> None:
@@ -145,40 +145,47 @@ def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) ->
     if table is None:
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
     if "sdist" in table:
-        return Change(
-            name=entry.name,
-            action=Action.DIFFERS,
-            detail=f"is built from {table['sdist']}; stays so",
-        )
-    there = (table.get("version", ""), table.get("sha256", ""))
-    if there == (entry.version, entry.sha256 or there[1]):
+        detail = f"is built from {table['sdist']}; stays so"
+        return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
+
+    version, sha256 = table.get("version", ""), table.get("sha256", "")
+    has_same_hash = not entry.sha256 or sha256 == entry.sha256
+    if version == entry.version and has_same_hash:
         return Change(name=entry.name, action=Action.SAME, detail=pin)
-    stated = f"version {there[0]!r}" if there[0] else "no version"
-    if there[0] == entry.version:
-        stated = f"another sha256 ({there[1]})" if there[1] else "no sha256"
+
+    stated = _describe_difference(entry, version, sha256)
     if update:
         return Change(name=entry.name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
     detail = f"stays: it has {stated}, the file has {pin}; --update takes the file's"
     return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
 
-def _update_tables(text: str, entries: Iterable[Entry], path: Path) -> str:
-    listed = list(entries)
-    if not listed:
+def _describe_difference(entry: Entry, version: str, sha256: str) -> str:
+    """Say what a table states in place of an entry's version or hash."""
+    if version == entry.version:
+        return f"another sha256 ({sha256})" if sha256 else "no sha256"
+    return f"version {version!r}" if version else "no version"
+
+
+def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
+    """Change tables where they stand, with the comments in them."""
+    if not entries:
         return text
+
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
     packages: Any = document["packages"]
     by_name = {str(canonicalize_name(name)): name for name in packages}
-    for entry in listed:
+
+    for entry in entries:
         table = packages[by_name[entry.name]]
         table["version"] = entry.version
         if entry.sha256:
             table["sha256"] = entry.sha256
         else:
-            table.pop("sha256", None)
+            table.pop("sha256", None)  # it was that of the old version's sdist
     return tomlkit.dumps(document)
 
 
@@ -186,22 +193,29 @@ def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
     """Put new tables after everything else, where TOML takes them whatever stands before."""
     if not entries:
         return text
-    ending = "\r\n" if "\r\n" in text else "\n"
-    lines = [] if not text else [""] if text.endswith("\n") else ["", ""]
-    lines.append(f"# {heading}")
+
+    lines = []
+    if text:
+        lines.append("")  # a blank line before the heading
+    if text and not text.endswith("\n"):
+        lines.append("")  # and one to end the last line
+    lines += tomlkit.comment(heading).as_string().splitlines()
     for entry in entries:
-        lines += [
-            f"[packages.{entry.name}]" if _is_bare(entry.name) else f'[packages."{entry.name}"]'
-        ]
-        lines += [
-            f'version = "{entry.version}"',
-            *([f'sha256 = "{entry.sha256}"'] if entry.sha256 else []),
-        ]
+        lines += _render_table(entry)
+
+    ending = "\r\n" if "\r\n" in text else "\n"
     return text + ending.join(lines) + ending
 
 
-def _is_bare(name: str) -> bool:
-    return name.replace("-", "").isalnum()
+def _render_table(entry: Entry) -> list[str]:
+    """Return the lines of a package's table. Keys and values are quoted by tomlkit; a line each, none of them blank."""
+    lines = [
+        f"[{tomlkit.key(['packages', entry.name]).as_string()}]",
+        f"version = {tomlkit.string(entry.version).as_string()}",
+    ]
+    if entry.sha256:
+        lines.append(f"sha256 = {tomlkit.string(entry.sha256).as_string()}")
+    return lines
 
 
 def _check_result(text: str, path: Path) -> None:

@@ -12,41 +12,44 @@ class EffortLevel(StrEnum):
     NONE = "none"
     """Build, audit and import; put nothing under threads."""
     QUICK = "quick"
+    """The default: under half a minute per package."""
     STANDARD = "standard"
+    """Runs own tests and measures speed as well: a few minutes per package."""
     DEEP = "deep"
+    """Half an hour and more per package, where much is called: for a release, or a doubt."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """One row.
-
-    Attributes:
-        threads: threads that share an object.
-        pairs: most pairs of operations on one kind of object.
-        learn_s: most time to learn how a package is called, in seconds.
-        race_s: most time under the race detector, in seconds.
-        plain_s: most time with the plain interpreter, in seconds.
-        tests_s: most time for a package's own tests, once alone and once in threads, in seconds each; 0 for not at all.
-        iterations: how often each own test is repeated in every thread.
-        proofs: how many findings are shown again by a program of their own.
-        times: how often each such program is run.
-        speed_s: most time to measure speed, in seconds; 0 for not at all.
-    """
+    """One row."""
 
     threads: int
+    """Threads that share an object."""
     pairs: int
+    """Most pairs of operations on one kind of object."""
     learn_s: float
+    """Most time to learn how a package is called, in seconds."""
     race_s: float
+    """Most time under the race detector, in seconds."""
     plain_s: float
+    """Most time with the plain interpreter, in seconds."""
     tests_s: float
+    """Most time for a package's own tests, once alone and once in threads, in seconds each; 0 for not at all."""
     iterations: int
+    """How often each own test is repeated in every thread."""
     proofs: int
+    """How many findings are shown again by a program of their own."""
     times: int
+    """How often each such program is run."""
     speed_s: float
+    """Most time to measure speed, in seconds; 0 for not at all."""
 
     def record(self) -> dict[str, float]:
         """Return what the search for faults goes by, as JSON data."""
-        return {name: value for name, value in asdict(self).items() if name != "speed_s"}
+        fields = asdict(self)
+        # Speed is measured by a job of its own, so it must not change the keys of those that look for faults.
+        del fields["speed_s"]
+        return fields
 
 
 EFFORTS = {

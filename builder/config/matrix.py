@@ -34,7 +34,11 @@ EVERY_BASE = ""
 """Key of an `apt` list that is the same on every base."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
 _MIN_MEMORY_BYTES = 64 << 20
+"""Least memory of a build: a slip of the unit ('4k' for '4g') is to be a mistake in the matrix, not a failed build."""
+
+_HEX_DIGITS = r"^[0-9a-f]{64}$"
 
 
 def _check_specifier(value: str) -> str:
@@ -42,14 +46,19 @@ def _check_specifier(value: str) -> str:
     try:
         SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
     except ValueError:
-        try:
-            hint = f" (did you mean '=={Version(value)}'?)"
-        except ValueError:
-            hint = ""
+        hint = _hint_pin(value)
         raise ValueError(
             f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}"
         ) from None
     return value
+
+
+def _hint_pin(value: str) -> str:
+    """Say how a bare version is written as a specifier."""
+    try:
+        return f" (did you mean '=={Version(value)}'?)"
+    except ValueError:
+        return ""
 
 
 def parse_size(value: object) -> int:
@@ -58,10 +67,13 @@ def parse_size(value: object) -> int:
     Raises:
         ValueError: it is no size.
     """
-    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", str(value).strip().lower())
+    text = str(value).strip().lower()
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text)
     if match is None or isinstance(value, bool):
         raise ValueError(f"expected a size such as '512m' or '4g', not {value!r}")
-    return int(match[1]) * _UNITS[match[2]]
+
+    number, unit = match.groups()
+    return int(number) * _UNITS[unit]
 
 
 def _parse_memory(value: object) -> int:
@@ -78,10 +90,12 @@ def _as_base_table(value: object) -> object:
 
 
 def _check_apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    known = {EVERY_BASE, *catalog.load().distributions, *catalog.load().bases}
-    if unknown := sorted(set(value) - known):
+    table = catalog.load()
+    known = {*table.distributions, *table.bases}
+    unknown = value.keys() - known - {EVERY_BASE}
+    if unknown:
         raise ValueError(
-            f"unknown distribution or base {_join_names(unknown)}; expected {_join_names(sorted(known - {''}))}"
+            f"unknown distribution or base {_join_names(sorted(unknown))}; expected {_join_names(sorted(known))}"
         )
     return value
 
@@ -92,11 +106,29 @@ def _join_names(names: Iterable[str]) -> str:
 
 def _check_known(kind: str, known: Iterable[str], value: str) -> str:
     choices = list(known)
-    if value not in choices:
-        close = difflib.get_close_matches(value, choices, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_join_names(choices)}")
-    return value
+    if value in choices:
+        return value
+
+    hint = _hint_closest(value, choices)
+    raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_join_names(choices)}")
+
+
+def _hint_closest(value: str, choices: Iterable[str]) -> str:
+    """Name the choice that a misspelt one is likely to mean."""
+    closest = difflib.get_close_matches(value, choices, n=1)
+    return f" (did you mean {closest[0]!r}?)" if closest else ""
+
+
+def _check_base(value: str) -> str:
+    return _check_known("base", catalog.load().bases, value)
+
+
+def _check_verdict(value: str) -> str:
+    return _check_known("verdict", [verdict.value for verdict in Verdict], value)
+
+
+def _check_abi(value: str) -> str:
+    return _check_known("ABI", catalog.load().abis, value)
 
 
 def _as_tuple(value: object) -> object:
@@ -111,16 +143,9 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-BaseName = Annotated[
-    str, AfterValidator(lambda value: _check_known("base", catalog.load().bases, value))
-]
-VerdictName = Annotated[
-    str,
-    AfterValidator(lambda value: _check_known("verdict", [one.value for one in Verdict], value)),
-]
-AbiName = Annotated[
-    str, AfterValidator(lambda value: _check_known("ABI", catalog.load().abis, value))
-]
+BaseName = Annotated[str, AfterValidator(_check_base)]
+VerdictName = Annotated[str, AfterValidator(_check_verdict)]
+AbiName = Annotated[str, AfterValidator(_check_abi)]
 DebianPackage = Annotated[
     str,
     Field(
@@ -137,6 +162,15 @@ EnvName = Annotated[
 ]
 Setting = Annotated[str, BeforeValidator(_as_text)]
 Reason = Annotated[str, Field(min_length=1)]
+
+
+Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
+SettingList = Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]
+AptPackages = Annotated[
+    dict[str, tuple[DebianPackage, ...]],
+    BeforeValidator(_as_base_table),
+    AfterValidator(_check_apt_keys),
+]
 
 
 class _Strict(BaseModel):
@@ -183,21 +217,13 @@ class Package(_Strict):
     """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
-    sha256: (
-        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")] | None
-    ) = None
+    sha256: Sha256 | None = None
     """What the sdist must hash to."""
-    apt: Annotated[
-        dict[str, tuple[DebianPackage, ...]],
-        BeforeValidator(_as_base_table),
-        AfterValidator(_check_apt_keys),
-    ] = Field(default_factory=dict)
+    apt: AptPackages = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)
     """Environment of the build."""
-    config_settings: dict[str, Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]] = Field(
-        default_factory=dict, alias="config-settings"
-    )
+    config_settings: dict[str, SettingList] = Field(default_factory=dict, alias="config-settings")
     """Settings for the build backend (PEP 517)."""
     patches: tuple[str, ...] = ()
     """Patches applied with `patch -p1` before the build, relative to matrix.toml."""
@@ -214,28 +240,28 @@ class Package(_Strict):
 
     def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""
-        keys = (EVERY_BASE, base.distribution, base.name)
-        return tuple(sorted({name for key in keys for name in self.apt.get(key, ())}))
+        names: set[str] = set()
+        for key in (EVERY_BASE, base.distribution, base.name):
+            names.update(self.apt.get(key, ()))
+        return tuple(sorted(names))
 
 
 class Matrix(_Strict):
-    """A whole matrix.toml.
-
-    Attributes:
-        packages: by canonical name (PEP 503), in the file's order.
-        root: the folder that relative paths in it start from.
-    """
+    """A whole matrix.toml."""
 
     farm: Farm = Farm()
+    """What holds for every package."""
     packages: dict[str, Package] = Field(default_factory=dict)
+    """By canonical name (PEP 503), in the file's order."""
     root: Path = Path()
+    """The folder that relative paths in it start from; no key of the file."""
 
     @property
     def bases(self) -> tuple[str, ...]:
         """Bases wheels are verified on, those they are built on among them."""
-        named = self.farm.bases or tuple(
-            base.name for base in catalog.load().bases.values() if base.enabled
-        )
+        enabled = [base.name for base in catalog.load().bases.values() if base.enabled]
+        named = self.farm.bases or enabled
+
         return tuple(dict.fromkeys((*named, *self.farm.build_on)))
 
     @property
@@ -243,17 +269,16 @@ class Matrix(_Strict):
         """Bases wheels are built on, the oldest glibc first."""
         table = catalog.load()
         if self.farm.build_on:
-            return tuple(
-                sorted(self.farm.build_on, key=lambda name: table.bases[name].glibc_version)
-            )
-        distributions = dict.fromkeys(table.bases[name].distribution for name in self.bases)
-        oldest = (
-            table.oldest(
-                tuple(name for name in self.bases if table.bases[name].distribution == distribution)
-            )
-            for distribution in distributions
-        )
-        return tuple(base.name for base in sorted(oldest, key=lambda base: base.glibc_version))
+            chosen = [table.bases[name] for name in self.farm.build_on]
+        else:
+            by_distribution: dict[str, list[str]] = {}
+            for name in self.bases:
+                distribution = table.bases[name].distribution
+                by_distribution.setdefault(distribution, []).append(name)
+            chosen = [table.oldest(tuple(names)) for names in by_distribution.values()]
+
+        chosen.sort(key=lambda base: base.glibc_version)
+        return tuple(base.name for base in chosen)
 
     @property
     def abis(self) -> tuple[str, ...]:
@@ -294,22 +319,21 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
         MatrixError: it is wrong; the error lists every mistake.
     """
     mistakes: list[tuple[str, str]] = []
-    content = dict(data)
-    content.pop("root", None) if "root" not in data else mistakes.append(("root", "unknown key"))
-    content["packages"] = _canonicalize_names(data.get("packages", {}), mistakes)
+    if "root" in data:
+        mistakes.append(("root", "unknown key"))
+
+    packages = _canonicalize_names(data.get("packages", {}), mistakes)
+    content = {**data, "packages": packages, "root": path.parent.resolve()}
     try:
-        matrix = Matrix.model_validate({**content, "root": path.parent.resolve()})
+        matrix = Matrix.model_validate(content)
     except ValidationError as error:
         mistakes += [_describe_error(dict(details)) for details in error.errors()]
         raise MatrixError(path, mistakes) from None
-    mistakes += [
-        (
-            f"packages.{_quote_key(name)}.version",
-            "an sdist has a version of its own; leave out one of the two",
-        )
-        for name, package in matrix.packages.items()
-        if package.sdist and package.version
-    ]
+
+    for name, package in matrix.packages.items():
+        if package.sdist and package.version:
+            where = f"packages.{_quote_key(name)}.version"
+            mistakes.append((where, "an sdist has a version of its own; leave out one of the two"))
     if not matrix.packages and not mistakes:
         mistakes.append(("packages", "expected at least one table [packages.NAME]"))
     if mistakes:
@@ -321,19 +345,20 @@ def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> ob
     """Give packages their canonical names, noting names that are invalid or meet in one."""
     if not isinstance(packages, dict):
         return packages
+
     named: dict[str, object] = {}
     for name, table in packages.items():
+        where = f"packages.{_quote_key(name)}"
         try:
             canonical = str(canonicalize_name(name, validate=True))
         except InvalidName:
-            mistakes.append((f"packages.{_quote_key(name)}", "is no valid name for a package"))
+            mistakes.append((where, "is no valid name for a package"))
             canonical = name
         if canonical in named:
-            mistakes.append(
-                (f"packages.{_quote_key(name)}", f"is {canonical!r} once more; keep one of the two")
-            )
-            canonical = name
+            mistakes.append((where, f"is {canonical!r} once more; keep one of the two"))
+            canonical = name  # so that mistakes inside either are found as well
         named[canonical] = table
+
     return named
 
 
@@ -347,7 +372,7 @@ def _describe_expected(details: dict[str, Any]) -> str:
     given = details["input"]
     match details["type"]:
         case "extra_forbidden":
-            return _unknown_key(details["loc"])
+            return _describe_unknown_key(details["loc"])
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
@@ -366,20 +391,34 @@ def _describe_expected(details: dict[str, Any]) -> str:
 
 
 def _describe_pattern(pattern: str) -> str:
-    for kind in (DebianPackage, EnvName):
+    """Say in words what a pattern asks for, as the type that has it describes it."""
+    for kind in (DebianPackage, EnvName, Sha256):
         field = kind.__metadata__[0]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
             return str(field.description)
-    return "64 hexadecimal digits" if "64" in pattern else f"text that matches {pattern}"
+    return f"text that matches {pattern}"
 
 
-def _unknown_key(location: tuple[str | int, ...]) -> str:
-    models: dict[str, type[_Strict]] = {"farm": Farm, "packages": Package}
-    model = models.get(str(location[0]), Matrix) if len(location) > 1 else Matrix
+def _describe_unknown_key(location: tuple[str | int, ...]) -> str:
+    *_, key = location
+    model = _find_model(location)
     keys = [field.alias or name for name, field in model.model_fields.items() if name != "root"]
-    close = difflib.get_close_matches(str(location[-1]), keys, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+
+    hint = _hint_closest(str(key), keys)
     return f"unknown key{hint}; expected one of {_join_names(keys)}"
+
+
+def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
+    """Return the model of the table that a key at a location stands in."""
+    match location:
+        case ("farm", _, *_):
+            return Farm
+        case ("packages", _, "tests", _, *_):
+            return OwnTests
+        case ("packages", _, *_):
+            return Package
+        case _:
+            return Matrix
 
 
 def _quote_key(part: str) -> str:
@@ -392,13 +431,16 @@ def _dotted_path(location: tuple[str | int, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             dotted += f"[{part}]"
-        elif (
-            part
-            and part != "[key]"
-            and not part.startswith(("constrained-", "tuple[", "function-"))
-        ):
+        elif _is_key(part):
             dotted += f".{_quote_key(part)}" if dotted else _quote_key(part)
+
     return dotted
+
+
+def _is_key(part: str) -> bool:
+    """Return whether a part of a location is a key of the file, and not pydantic's name for a step of its own."""
+    is_step = part == "[key]" or part.startswith(("constrained-", "tuple[", "function-"))
+    return bool(part) and not is_step
 
 
 def select_thread_target(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:

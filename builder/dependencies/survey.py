@@ -5,11 +5,10 @@ Only wheels for x86-64 Linux with glibc count: that is what the farm builds for.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 from builder.distributions.tags import accepts_tag, glibc_floors
 from builder.sources.kind import Kind, wheel_tags
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from packaging.tags import Tag
+    from packaging.version import Version
 
     from builder.sources.releases import Release
 
@@ -66,6 +66,15 @@ class MoveOutlook:
     blockers: tuple[str, ...] = ()
     remark: str = ""
 
+    def record(self) -> dict[str, Any]:
+        """Return the fields as JSON data."""
+        return {
+            "status": str(self.status),
+            "upgrade": self.upgrade,
+            "blockers": list(self.blockers),
+            "remark": self.remark,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseMetadata:
@@ -84,11 +93,12 @@ class ReleaseMetadata:
     @property
     def free_threading(self) -> str:
         """The free-threading classifier's grade, such as `3 - Stable`; empty where there is none."""
-        stated = (text.partition(_FREE_THREADING) for text in self.classifiers)
-        return max(
-            (rest.removeprefix(" :: ") or "stated" for _, found, rest in stated if found),
-            default="",
-        )
+        grades = []
+        for text in self.classifiers:
+            _, separator, rest = text.partition(_FREE_THREADING)
+            if separator:
+                grades.append(rest.removeprefix(" :: ") or "stated")
+        return max(grades, default="")  # grades begin with a number, the best with the largest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +130,16 @@ class SurveyRow:
 
     def record(self) -> dict[str, Any]:
         """Return the facts as JSON data."""
+        newest_day = self.newest_metadata.day
+        newest = {
+            "version": self.newest,
+            "wheels": dict(self.newest_wheels),
+            "free_threading": self.newest_metadata.free_threading,
+            "day": newest_day.isoformat() if newest_day else None,
+            "day_from": self.newest_metadata.day_from,
+        }
+        outlooks = {move: outlook.record() for move, outlook in self.outlooks.items()}
+
         return {
             "name": self.name,
             "version": self.version,
@@ -130,30 +150,59 @@ class SurveyRow:
             "wheels": dict(self.wheels),
             "classifiers": list(self.metadata.classifiers),
             "free_threading": self.metadata.free_threading,
-            "newest": {
-                "version": self.newest,
-                "wheels": dict(self.newest_wheels),
-                "free_threading": self.newest_metadata.free_threading,
-                "day": self.newest_metadata.day.isoformat() if self.newest_metadata.day else None,
-                "day_from": self.newest_metadata.day_from,
-            },
+            "newest": newest,
             "newest_with": dict(self.newest_with),
-            "outlooks": {
-                move: {
-                    "status": str(one.status),
-                    "upgrade": one.upgrade,
-                    "blockers": list(one.blockers),
-                    "remark": one.remark,
-                }
-                for move, one in self.outlooks.items()
-            },
+            "outlooks": outlooks,
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidates:
+    """The releases that are compared for one dependency.
+
+    Attributes:
+        asked: the one that is asked for.
+        stable: those a person would upgrade to, the newest first.
+        floors: of each by version, for which ABIs it has wheels.
+        admitted: versions whose `requires-python` lets the interpreter have them.
+    """
+
+    asked: Release
+    stable: list[Release]
+    floors: Mapping[Version, Mapping[str, str]]
+    admitted: set[Version]
+
+    def newest_with(self, abi: str) -> Version | None:
+        """Return the newest version that has a wheel for an ABI."""
+        versions = [version for version, floors in self.floors.items() if abi in floors]
+        return max(versions, default=None)
+
+    def serving(self, move: str) -> set[Version]:
+        """Return the versions that install as they are after a move."""
+        wanted = {*MOVES[move], PURE}
+        return {
+            version
+            for version, floors in self.floors.items()
+            if version in self.admitted and wanted & floors.keys()
+        }
+
+    def can_build(self, release: Release) -> bool:
+        """Return whether a release is no older than what is asked for and has an sdist for this interpreter."""
+        is_recent = release.version >= self.asked.version
+        return is_recent and release.sdist is not None and release.version in self.admitted
+
+
 def survey_release(
-    *, name: str, where: str, release: Release, releases: Sequence[Release], kind: Kind, python: Version,
-    described: ReleaseMetadata, newest_described: ReleaseMetadata,
-) -> SurveyRow:  # fmt: skip
+    *,
+    name: str,
+    where: str,
+    release: Release,
+    releases: Sequence[Release],
+    kind: Kind,
+    python: Version,
+    described: ReleaseMetadata,
+    newest_described: ReleaseMetadata,
+) -> SurveyRow:
     """Judge one dependency.
 
     Args:
@@ -166,58 +215,81 @@ def survey_release(
         described: what metadata says about the release.
         newest_described: what metadata says about the newest.
     """
-    stable = [one for one in releases if not one.yanked and not one.version.is_prerelease]
+    stable = [other for other in releases if _is_stable(other)]
+    compared = [*stable, release]
+    candidates = _Candidates(
+        asked=release,
+        stable=stable,
+        floors={other.version: wheel_floors(other) for other in compared},
+        admitted={other.version for other in compared if other.allows_python(python)},
+    )
+
     newest = newest_release(release, releases)
-    floors = {one.version: wheel_floors(one) for one in (*stable, release)}
-    admitted = {one.version for one in (*stable, release) if one.allows_python(python)}
+    newest_with: dict[str, str] = {}
+    for abi in ABIS:
+        version = candidates.newest_with(abi)
+        if version is not None:
+            newest_with[abi] = str(version)
+
     return SurveyRow(
         name=name,
         version=str(release.version),
         where=where,
         kind=kind,
         sdist=release.sdist is not None,
-        requires_python=next((file.requires_python for file in release.files if file.requires_python), ""),
-        wheels=floors[release.version],
+        requires_python=release.requires_python,
+        wheels=candidates.floors[release.version],
         newest=str(newest.version),
-        newest_wheels=wheel_floors(newest),
-        newest_with={
-            abi: str(found) for abi in ABIS if (found := max((v for v in floors if abi in floors[v]), default=None))
-        },
+        newest_wheels=candidates.floors[newest.version],
+        newest_with=newest_with,
         metadata=described,
         newest_metadata=newest_described,
-        outlooks={
-            move: _outlook(move, release, stable, floors, admitted, kind) for move in MOVES
-        },
-    )  # fmt: skip
+        outlooks={move: _judge_move(move, candidates, kind) for move in MOVES},
+    )
+
+
+def _is_stable(release: Release) -> bool:
+    return not release.yanked and not release.version.is_prerelease
 
 
 def newest_release(release: Release, releases: Sequence[Release]) -> Release:
     """Return a project's newest stable release that is not yanked; the given one where there is none."""
-    return next(
-        (one for one in releases if not one.yanked and not one.version.is_prerelease), release
-    )
+    for other in releases:
+        if _is_stable(other):
+            return other
+    return release
 
 
 def wheel_floors(release: Release) -> dict[str, str]:
     """Return for which ABIs a release has wheels: by ABI the lowest floor, `any` where glibc does not matter."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    lowest: dict[str, tuple[int, int]] = {}
     for wheel in release.wheels:
         tags = wheel_tags(wheel.filename)
-        floor = next(iter(glibc_floors(wheel.filename)), None) if tags else None
-        platforms = {tag.platform for tag in tags}
-        if platforms & {"any", "linux_x86_64"}:
-            floor = floor or (0, 0)
-        if floor is not None:
-            abis: set[str] = set()
-            for tag in tags:
-                abis |= _abis_for_tag(tag)
-            for abi in abis:
-                found.setdefault(abi, []).append(floor)
-    return {abi: _floor(min(found[abi])) for abi in (*ABIS, PURE) if abi in found}
+        floor = _find_floor(wheel.filename, tags)
+        if floor is None:
+            continue  # it is for another system, or another C library
+        for tag in tags:
+            for abi in _abis_for_tag(tag):
+                lowest[abi] = min(floor, lowest.get(abi, floor))
+
+    return {abi: _describe_floor(lowest[abi]) for abi in (*ABIS, PURE) if abi in lowest}
 
 
-def _floor(glibc: tuple[int, int]) -> str:
-    return f"manylinux_{glibc[0]}_{glibc[1]}" if any(glibc) else _ANY_FLOOR
+def _find_floor(filename: str, tags: frozenset[Tag]) -> tuple[int, int] | None:
+    """Return the oldest glibc a wheel runs on, (0, 0) where any will do; None where it does not run here."""
+    if not tags:
+        return None
+
+    floors = glibc_floors(filename)
+    if floors:
+        return floors[0]
+    has_no_floor = any(tag.platform in {"any", "linux_x86_64"} for tag in tags)
+    return (0, 0) if has_no_floor else None
+
+
+def _describe_floor(glibc: tuple[int, int]) -> str:
+    major, minor = glibc
+    return f"manylinux_{major}_{minor}" if major else _ANY_FLOOR
 
 
 def _abis_for_tag(tag: Tag) -> set[str]:
@@ -232,79 +304,78 @@ def _abis_for_tag(tag: Tag) -> set[str]:
     return {abi for abi, interpreter in _INTERPRETERS if accepts_tag(tag, interpreter)}
 
 
-def _outlook(
-    move: str, release: Release, stable: Sequence[Release], floors: Mapping[Version, Mapping[str, str]],
-    admitted: set[Version], kind: Kind,
-) -> MoveOutlook:  # fmt: skip
+def _judge_move(move: str, candidates: _Candidates, kind: Kind) -> MoveOutlook:
     """Say how a dependency stands towards a move, and what is in the way."""
-    served = {
-        version for version in floors if admitted >= {version} and _has_wheel(move, floors[version])
-    }
-    sourced = kind is Kind.PURE and release.sdist is not None and release.version in admitted
-    if release.version in served or (sourced and not release.wheels):
-        fallback = kind is Kind.SPEEDUPS and not any(
-            abi in floors[release.version] for abi in MOVES[move]
-        )
-        return MoveOutlook(
-            status=Status.READY, remark="pure wheel, without its native part" if fallback else ""
-        )
-    blockers = [_blocker(move, release, floors[release.version], admitted)]
-    newer = [version for version in served if version > release.version]
+    asked = candidates.asked
+    serving = candidates.serving(move)
+    # A pure sdist needs no compiler, so without any wheel it installs as well as one.
+    is_pure_sdist = kind is Kind.PURE and not asked.wheels and candidates.can_build(asked)
+
+    if asked.version in serving or is_pure_sdist:
+        lacks_native_part = kind is Kind.SPEEDUPS and not _has_native_wheel(move, candidates)
+        remark = "pure wheel, without its native part" if lacks_native_part else ""
+        return MoveOutlook(status=Status.READY, remark=remark)
+
+    blocker = _describe_blocker(move, candidates)
+    newer = [version for version in serving if version > asked.version]
     if newer:
-        return MoveOutlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=tuple(blockers))
-    can_build = next(
-        (one for one in (release, *reversed(stable)) if _can_build(one, release, admitted)), None
-    )
-    if can_build is None:
-        return MoveOutlook(status=Status.BLOCKED, blockers=(*blockers, "no newer sdist either"))
-    upgrade = str(can_build.version) if can_build.version > release.version else ""
-    return MoveOutlook(status=Status.BUILD, upgrade=upgrade, blockers=tuple(blockers))
+        return MoveOutlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=(blocker,))
+
+    # What is pinned is built rather than something newer, and of that the nearest.
+    for release in (asked, *reversed(candidates.stable)):
+        if candidates.can_build(release):
+            upgrade = str(release.version) if release.version > asked.version else ""
+            return MoveOutlook(status=Status.BUILD, upgrade=upgrade, blockers=(blocker,))
+
+    return MoveOutlook(status=Status.BLOCKED, blockers=(blocker, "no newer sdist either"))
 
 
-def _can_build(one: Release, asked: Release, admitted: set[Version]) -> bool:
-    return one.sdist is not None and one.version >= asked.version and one.version in admitted
+def _has_native_wheel(move: str, candidates: _Candidates) -> bool:
+    floors = candidates.floors[candidates.asked.version]
+    return any(abi in floors for abi in MOVES[move])
 
 
-def _has_wheel(move: str, floors: Mapping[str, str]) -> bool:
-    return any(abi in floors for abi in (*MOVES[move], PURE))
+def _describe_blocker(move: str, candidates: _Candidates) -> str:
+    """Say why the release that is asked for does not install after a move."""
+    asked = candidates.asked
+    if asked.version not in candidates.admitted:
+        return f"requires-python {asked.requires_python}"
 
-
-def _blocker(move: str, release: Release, floors: Mapping[str, str], admitted: set[Version]) -> str:
-    if release.version not in admitted:
-        stated = next((file.requires_python for file in release.files if file.requires_python), "")
-        return f"requires-python {stated}"
+    floors = candidates.floors[asked.version]
     if move == "3.14t" and "abi3" in floors:
         return "abi3 wheels do not serve 3.14t"
     if move == "3.14t" and "cp314" in floors:
         return "wheels for cp314 only"
-    return f"no wheel for {' or '.join(MOVES[move])}" + ("" if release.sdist else ", no sdist")
+
+    missing = f"no wheel for {' or '.join(MOVES[move])}"
+    return missing if asked.sdist else f"{missing}, no sdist"
 
 
 def summarize(rows: Sequence[SurveyRow]) -> str:
     """Say in one sentence how the whole stands."""
+    dependencies = "1 dependency" if len(rows) == 1 else f"{len(rows)} dependencies"
     pure = sum(row.kind is Kind.PURE for row in rows)
-    natives = [row for row in rows if row.kind is not Kind.PURE]
-    moves = "; ".join(
-        f"for {move} {_count_outlooks(row.outlooks[move] for row in rows)}" for move in MOVES
-    )
-    return f"{_pluralize(len(rows), 'dependency', 'dependencies')}, {pure} pure and {len(natives)} native: {moves}."
+    native = len(rows) - pure
+
+    clauses = []
+    for move in MOVES:
+        outlooks = [row.outlooks[move] for row in rows]
+        clauses.append(f"for {move} {_count_outlooks(outlooks)}")
+    return f"{dependencies}, {pure} pure and {native} native: {'; '.join(clauses)}."
+
+
+_STATUS_WORDS = {
+    Status.READY: "ready as pinned",
+    Status.UPGRADE: "after an upgrade",
+    Status.BUILD: "to be built from source",
+    Status.BLOCKED: "blocked",
+}
 
 
 def _count_outlooks(outlooks: Iterable[MoveOutlook]) -> str:
-    counts = dict.fromkeys(Status, 0)
-    for outlook in outlooks:
-        counts[outlook.status] += 1
-    words = {
-        Status.READY: "ready as pinned",
-        Status.UPGRADE: "after an upgrade",
-        Status.BUILD: "to be built from source",
-        Status.BLOCKED: "blocked",
-    }
-    return (
-        ", ".join(f"{count} {words[status]}" for status, count in counts.items() if count)
-        or "nothing to say"
-    )
+    counts = Counter(outlook.status for outlook in outlooks)
+    parts = [
+        f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
+    ]
 
-
-def _pluralize(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return ", ".join(parts) or "nothing to say"

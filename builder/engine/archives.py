@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_LIMIT_BYTES = 512 << 20
-_IN_MEMORY_BYTES = 64 << 20
+_LIMIT_BYTES = (
+    512 << 20
+)  # of what is read into memory: results are some MB, and come from code that is not trusted
+_IN_MEMORY_BYTES = (
+    64 << 20
+)  # of what is sent: builds run side by side, each with its sdist and wheels
 
 
 def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
@@ -24,24 +28,34 @@ def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
     Args:
         files: content by path; what begins like a script is executable.
     """
-    sizes = {
-        name: len(one) if isinstance(one, bytes) else one.stat().st_size
-        for name, one in files.items()
-    }
-    small = sum(sizes.values()) < _IN_MEMORY_BYTES
-    buffer: IO[bytes] = io.BytesIO() if small else tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    sizes: dict[str, int] = {}
+    for name, content in files.items():
+        sizes[name] = len(content) if isinstance(content, bytes) else content.stat().st_size
+
+    buffer: IO[bytes] = io.BytesIO()
+    if sum(sizes.values()) >= _IN_MEMORY_BYTES:
+        buffer = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in sorted(files.items()):
-            with (
-                io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source
-            ):
+            with _open_content(content) as source:
+                is_script = source.read(2) == b"#!"
+                source.seek(0)
+
                 info = tarfile.TarInfo(name.lstrip("/"))
                 info.size = sizes[name]
-                info.mode = 0o755 if source.read(2) == b"#!" else 0o644
-                source.seek(0)
+                info.mode = 0o755 if is_script else 0o644
                 archive.addfile(info, source)
+
     buffer.seek(0)
     return buffer
+
+
+def _open_content(content: bytes | Path) -> IO[bytes]:
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+
+    return content.open("rb")
 
 
 def unpack_file(stream: Iterable[bytes], target: Path) -> None:
@@ -58,6 +72,7 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
         for chunk in stream:
             buffer.write(chunk)
         buffer.seek(0)
+
         with tarfile.open(fileobj=buffer) as archive:
             member = archive.next()
             content = None if member is None else archive.extractfile(member)
@@ -65,6 +80,7 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
                 raise InfrastructureError(
                     f"{target.name} did not come out of its container as a file"
                 )
+
             with target.open("wb") as file:
                 shutil.copyfileobj(content, file)
 
@@ -85,9 +101,14 @@ def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:
             raise InfrastructureError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB")
         buffer.write(chunk)
     buffer.seek(0)
+
     files: dict[str, bytes] = {}
     with tarfile.open(fileobj=buffer) as archive:
         for member in archive:
-            if member.isfile() and (content := archive.extractfile(member)) is not None:
+            if not member.isfile():
+                continue
+            content = archive.extractfile(member)
+            if content is not None:
                 files[member.name] = content.read()
+
     return files

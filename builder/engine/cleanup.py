@@ -1,4 +1,4 @@
-"""A part of engine.py: how containers, networks, images and volumes of the farm are removed.
+"""A part of client.py: how containers, networks, images and volumes of the farm are removed.
 
 Everything goes by its label or its tag, and what something still stands on is left alone.
 """
@@ -6,6 +6,7 @@ Everything goes by its label or its tag, and what something still stands on is l
 from __future__ import annotations
 
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from docker.models.containers import Container
+    from docker.models.volumes import Volume
 
 
 def remove_container(container: Container) -> None:
@@ -23,7 +25,8 @@ def remove_container(container: Container) -> None:
         try:
             container.remove(force=True, v=True)
         except APIError as error:
-            if error.status_code != 409:  # noqa: PLR2004 - somebody else is removing it
+            is_being_removed = error.status_code == HTTPStatus.CONFLICT
+            if not is_being_removed:
                 raise
 
 
@@ -32,61 +35,81 @@ def remove_labelled(client: DockerClient, label: str) -> int:
     from docker.errors import APIError
 
     # `sparse`: a container that vanishes while it is listed is no error.
-    found = client.containers.list(all=True, sparse=True, filters={"label": label})
-    for container in found:
+    containers = client.containers.list(all=True, sparse=True, filters={"label": label})
+    for container in containers:
         remove_container(container)
+
     for network in client.networks.list(filters={"label": label}):
-        with contextlib.suppress(
-            APIError
-        ):  # somebody else is removing it, or a container is just leaving it
+        # Somebody else is removing it, or a container is just leaving it.
+        with contextlib.suppress(APIError):
             network.remove()
-    return len(found)
+
+    return len(containers)
 
 
 def remove_images(client: DockerClient, tags: Iterable[str], label: str) -> int:
     """Remove images by their tags, and those with a label that no tag names; return how many."""
-    stray = client.images.list(filters={"dangling": True, "label": label})
-    return sum(_remove_image(client, name) for name in (*tags, *(str(image.id) for image in stray)))
+    untagged = client.images.list(filters={"dangling": True, "label": label})
+    names = [*tags, *(str(image.id) for image in untagged)]
+    return sum(_remove_image(client, name) for name in names)
 
 
-def _remove_image(client: DockerClient, image: str) -> bool:
+def _remove_image(client: DockerClient, name: str) -> bool:
     from docker.errors import APIError
 
     try:
-        client.images.remove(image)
+        client.images.remove(name)
     except APIError:  # it is gone, or a container or another image stands on it
         return False
+
     return True
 
 
 def remove_volumes(
-    client: DockerClient, label: str, kept: Callable[[Mapping[str, str]], bool], room: int | None
-) -> int:  # fmt: skip
+    client: DockerClient,
+    label: str,
+    is_wanted: Callable[[Mapping[str, str]], bool],
+    limit_bytes: int | None,
+) -> int:
     """Remove the volumes with a label that no container uses, and return how many.
 
     Args:
         client: the engine.
         label: theirs.
-        kept: says of a volume's labels whether somebody wants it kept.
-        room: bytes there are for those, or None for any number: the largest go until the rest fits.
+        is_wanted: says of a volume's labels whether somebody wants it kept.
+        limit_bytes: how much there is room for of those, or None for any number: the largest go until the rest fits.
     """
     from docker.errors import APIError
 
-    found = client.volumes.list(filters={"label": label})
-    going = [volume for volume in found if not kept(volume.attrs["Labels"])]
-    if room is not None:
-        size = {
-            one["Name"]: max(0, one["UsageData"]["Size"]) for one in client.df()["Volumes"] or ()
-        }
-        for volume in sorted(
-            (one for one in found if one not in going), key=lambda one: size.get(one.name, 0)
-        ):
-            room -= size.get(volume.name, 0)
-            if room < 0:
-                going.append(volume)
+    wanted, unwanted = [], []
+    for volume in client.volumes.list(filters={"label": label}):
+        if is_wanted(volume.attrs["Labels"]):
+            wanted.append(volume)
+        else:
+            unwanted.append(volume)
+
+    if limit_bytes is not None:
+        unwanted += _find_surplus(client, wanted, limit_bytes)
+
     removed = 0
-    for volume in going:
+    for volume in unwanted:
         with contextlib.suppress(APIError):  # a build uses it
             volume.remove()
             removed += 1
+
     return removed
+
+
+def _find_surplus(client: DockerClient, volumes: list[Volume], limit_bytes: int) -> list[Volume]:
+    """Return the largest of some volumes: as many as must go for the rest to fit."""
+    sizes: dict[str, int] = {}
+    for described in client.df()["Volumes"] or ():
+        sizes[described["Name"]] = max(0, described["UsageData"]["Size"])  # -1 for "unknown"
+
+    surplus = []
+    for volume in sorted(volumes, key=lambda volume: sizes.get(volume.name, 0)):
+        limit_bytes -= sizes.get(volume.name, 0)
+        if limit_bytes < 0:
+            surplus.append(volume)
+
+    return surplus

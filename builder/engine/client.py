@@ -1,4 +1,4 @@
-"""The only door to containers, with services.py and leftovers.py: the Docker Engine API, by Docker or by Podman.
+"""The only door to containers, with services.py and cleanup.py: the Docker Engine API, by Docker or by Podman.
 
 Every container started here, or by a tool that is handed `create_arguments`, carries the farm's label, has limits,
 cannot gain privileges, sees no file of the host, and is always removed; `reap` clears what a killed farm left.
@@ -37,8 +37,16 @@ RUN_LABEL = "wheelfarm.run"
 MINIMUM_API = (1, 41)
 """Oldest Docker Engine API that cibuildwheel drives."""
 
-_POLL_S = 0.5
-_LOG_LIMIT_BYTES = 32 << 20
+_JOB_LABEL = "wheelfarm.job"  # of containers that a tool starts for a job
+_PLATFORM = "linux/amd64"
+
+_FIRST_POLL_S = 0.02  # so that short tasks are not kept waiting
+_POLL_GROWTH = 1.5
+_POLL_S = 0.5  # so that long ones cost the engine little
+
+_LOG_LIMIT_BYTES = 32 << 20  # as much as the engine keeps of a container
+_BUILD_MEMORY_BYTES = 6 << 30  # for compiling CPython; not measured
+_REQUEST_TIMEOUT_S = 120  # importing an image of some GB is one request; not measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,10 +142,12 @@ class Engine:
 
     def newest_image(self, repository: str) -> str | None:
         """Return the tag of the image of a repository that was made last, or None."""
-        found = sorted(
-            self._client.images.list(name=repository), key=lambda image: str(image.attrs["Created"])
-        )
-        return str(found[-1].tags[0]) if found else None
+        images = self._client.images.list(name=repository)
+        if not images:
+            return None
+
+        newest = max(images, key=lambda image: str(image.attrs["Created"]))
+        return str(newest.tags[0])
 
     def image_bytes(self, tag: str) -> int:
         """Return an image's size."""
@@ -152,7 +162,7 @@ class Engine:
         from docker.errors import DockerException
 
         try:
-            image = self._client.images.pull(reference, platform="linux/amd64")
+            image = self._client.images.pull(reference, platform=_PLATFORM)
             image.tag(tag)
         except (DockerException, OSError) as error:
             raise InfrastructureError(
@@ -167,6 +177,7 @@ class Engine:
             self._client.images.get_registry_data(reference)
         except (DockerException, OSError):
             return False
+
         return True
 
     def import_root(self, archive: Path, tag: str) -> None:
@@ -214,16 +225,22 @@ class Engine:
                 decode=True,
                 rm=True,
                 forcerm=True,
-                container_limits={"memory": 6 << 30},
+                container_limits={"memory": _BUILD_MEMORY_BYTES},
             )
+
         for message in stream:
             if stop.is_set():
                 raise Interrupted
-            if text := message.get("stream"):
+
+            text = message.get("stream")
+            if text:
                 log(text)
-            if error := message.get("error"):
+
+            error = message.get("error")
+            if error:
                 log(error + "\n")
                 return str(error)
+
         return None
 
     # --- containers ------------------------------------------------------------------------------------------------
@@ -247,16 +264,19 @@ class Engine:
                 if task.files:
                     with archives.pack(task.files) as packed:
                         container.put_archive("/", packed)
+
                 container.start()
                 timed_out = self._wait(container, task.limits.timeout_s, stop)
                 container.reload()
-                state = container.attrs["State"]
                 _save_log(container, log)
+
+                output = {} if task.collect is None else _read_files(container, task.collect)
+                state = container.attrs["State"]
                 return TaskResult(
                     exit_code=int(state["ExitCode"]),
                     timed_out=timed_out,
                     out_of_memory=bool(state["OOMKilled"]),
-                    output={} if task.collect is None else self._collect(container, task.collect),
+                    output=output,
                 )
         except (DockerException, OSError) as error:
             raise InfrastructureError(f"the container engine failed: {error}") from error
@@ -274,71 +294,73 @@ class Engine:
         """
         with services.engine_errors("it did not start"):
             container = self._create(task, services.SERVICE_OPTIONS)
-            service = services.start_service(
-                self._client, container, task.files, {LABEL: self.farm_id, RUN_LABEL: self.run_id}
-            )
+            service = services.start_service(self._client, container, task.files, self._labels())
+
         service.await_file(ready, stop)
         return service
 
+    def _labels(self) -> dict[str, str]:
+        return {LABEL: self.farm_id, RUN_LABEL: self.run_id}
+
     @contextlib.contextmanager
     def _container(self, task: Task) -> Iterator[Container]:
-        container = self._create(
-            task, {"network_mode": "none"} if task.network is None else task.network.options()
-        )
+        """Create a task's container, and remove it at the end, whatever comes."""
+        if task.network is None:
+            network: Mapping[str, Any] = {"network_mode": "none"}
+        else:
+            network = task.network.options()
+
+        container = self._create(task, network)
         try:
             yield container
         finally:
             cleanup.remove_container(container)
 
-    def _create(self, task: Task, more: Mapping[str, Any]) -> Container:
+    def _create(self, task: Task, network: Mapping[str, Any]) -> Container:
+        """Create a container that may do nothing but what its task says."""
         from docker.types import LogConfig
+
+        environment = dict(task.environment)
+        if task.network is not None:
+            environment = {**task.network.environment, **environment}
 
         limits = task.limits
         return self._client.containers.create(
             task.image,
             list(task.command),
             user=task.user,
-            environment={
-                **({} if task.network is None else task.network.environment),
-                **task.environment,
-            },
-            labels={LABEL: self.farm_id, RUN_LABEL: self.run_id},
+            environment=environment,
+            working_dir="/",  # where programs of builder/inside/ are: `python -m inside.load` finds them
+            labels=self._labels(),
             security_opt=["no-new-privileges"],
             cap_drop=["ALL"],
             mem_limit=limits.memory_bytes,
             memswap_limit=limits.memory_bytes,
-            nano_cpus=int(min(limits.cpus, os.cpu_count() or 1) * 1e9),
+            nano_cpus=int(_usable_cpus(limits) * 1e9),
             pids_limit=limits.processes,
             log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
-            init=True,
-            working_dir="/",  # where programs of builder/inside/ are: `python -m inside.load` finds them
-            **more,
+            init=True,  # ends what the task leaves behind, and hands on signals
+            **network,
         )
 
     def _wait(self, container: Container, timeout_s: float, stop: threading.Event) -> bool:
         """Wait for a container's end; kill it when its time is up and return True."""
         deadline = time.monotonic() + timeout_s
-        pause = 0.02
+        pause = _FIRST_POLL_S
         while container.status != "exited":
             if stop.is_set():
                 raise Interrupted
             if time.monotonic() > deadline:
                 container.kill()
                 return True
+
             time.sleep(pause)
-            pause = min(pause * 1.5, _POLL_S)
+            pause = min(pause * _POLL_GROWTH, _POLL_S)
             container.reload()
+
         return False
 
-    def _collect(self, container: Container, path: str) -> dict[str, bytes]:
-        """Bring back the files under a path."""
-        from docker.errors import NotFound
-
-        try:
-            stream, _ = container.get_archive(path)
-        except NotFound:
-            return {}
-        return archives.unpack(stream, path)
+    # --- containers that tools start -------------------------------------------------------------------------------
 
     def create_arguments(
         self, limits: Limits, label: str, network: NetworkAttachment, cache: CompilerCache
@@ -354,11 +376,11 @@ class Engine:
         return [
             f"--label={LABEL}={self.farm_id}",
             f"--label={RUN_LABEL}={self.run_id}",
-            f"--label=wheelfarm.job={label}",
+            f"--label={_JOB_LABEL}={label}",
             "--security-opt=no-new-privileges",
             f"--memory={limits.memory_bytes}",
             f"--memory-swap={limits.memory_bytes}",
-            f"--cpus={min(limits.cpus, os.cpu_count() or 1)}",
+            f"--cpus={_usable_cpus(limits)}",
             f"--pids-limit={limits.processes}",
             "--log-driver=none",
             "--init",
@@ -371,9 +393,10 @@ class Engine:
         from docker.errors import DockerException
 
         try:
-            for container in self._client.containers.list(
-                sparse=True, filters={"label": f"wheelfarm.job={label}"}
-            ):
+            containers = self._client.containers.list(
+                sparse=True, filters={"label": f"{_JOB_LABEL}={label}"}
+            )
+            for container in containers:
                 stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
                 numbers = stats.get("pids_stats", {})
                 if "current" in numbers and numbers.get("limit"):
@@ -382,11 +405,14 @@ class Engine:
             return (
                 None  # it ended while it was looked at: the engine says so in one of several ways
             )
+
         return None
 
     def remove_labelled(self, label: str) -> None:
         """Remove the containers of a tool's job."""
-        cleanup.remove_labelled(self._client, f"wheelfarm.job={label}")
+        cleanup.remove_labelled(self._client, f"{_JOB_LABEL}={label}")
+
+    # --- cleaning up ----------------------------------------------------------------------------------------------
 
     def reap(self) -> int:
         """Remove every container and network that this farm owns; return how many containers there were."""
@@ -396,16 +422,21 @@ class Engine:
         """Remove images, and those of the farm's builds that no tag names; return how many there were."""
         return cleanup.remove_images(self._client, tags, LABEL)
 
-    def remove_compiler_caches(self, sdists: Collection[str], room: int | None = None) -> int:
+    def remove_compiler_caches(
+        self, sdists: Collection[str], limit_bytes: int | None = None
+    ) -> int:
         """Remove compiler caches of this farm and return how many.
 
         Args:
             sdists: sha256 of those whose caches stay.
-            room: bytes there are for these, or None for any number: the largest go until they fit.
+            limit_bytes: how much there is room for of these, or None for any number: the largest go until they fit.
         """
-        mine = f"{compiler_cache.LABEL}={self.farm_id}"
+
+        def is_wanted(labels: Mapping[str, str]) -> bool:
+            return labels[compiler_cache.SDIST_LABEL] in sdists
+
         return cleanup.remove_volumes(
-            self._client, mine, lambda of: of[compiler_cache.SDIST_LABEL] in sdists, room
+            self._client, f"{compiler_cache.LABEL}={self.farm_id}", is_wanted, limit_bytes
         )
 
     def reap_run(self, run_id: str) -> int:
@@ -424,31 +455,44 @@ def connect(farm_id: str = "doctor") -> Engine:
 
     tried: list[tuple[str, str]] = []
     for address in candidate_addresses():
-        if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
+        if _lacks_socket(address):
             tried.append((address, "there is no such socket"))
             continue
+
         try:
-            client = DockerClient(base_url=address, timeout=120)
+            client = DockerClient(base_url=address, timeout=_REQUEST_TIMEOUT_S)
             engine = Engine(client, address, farm_id)
             client.ping()
         except (DockerException, OSError) as error:
             tried.append((address, str(error)))
             continue
+
         if engine.api_version >= MINIMUM_API:
             return engine
-        version = ".".join(map(str, engine.api_version))
-        tried.append(
-            (address, f"its API {version} is older than {MINIMUM_API[0]}.{MINIMUM_API[1]}")
-        )
+
+        version = _format_version(engine.api_version)
+        tried.append((address, f"its API {version} is older than {_format_version(MINIMUM_API)}"))
+
     raise EngineMissingError(
         tried, "run `make engine`, or set DOCKER_HOST to an engine that is running"
     )
 
 
+def _lacks_socket(address: str) -> bool:
+    return address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists()
+
+
+def _format_version(version: tuple[int, int]) -> str:
+    major, minor = version
+    return f"{major}.{minor}"
+
+
 def candidate_addresses() -> list[str]:
     """Return where an engine may listen, in the order they are asked."""
-    if named := os.environ.get("DOCKER_HOST"):
-        return [named]
+    chosen = os.environ.get("DOCKER_HOST")
+    if chosen:
+        return [chosen]
+
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     sockets = (
         "/var/run/docker.sock",
@@ -462,6 +506,23 @@ def candidate_addresses() -> list[str]:
 def find_docker_command() -> str | None:
     """Return where the `docker` command is, which cibuildwheel drives, or None."""
     return shutil.which("docker")
+
+
+def _usable_cpus(limits: Limits) -> float:
+    """Return what the limits allow of what there is: engines refuse more."""
+    return min(limits.cpus, os.cpu_count() or 1)
+
+
+def _read_files(container: Container, path: str) -> dict[str, bytes]:
+    """Bring back the files under a path."""
+    from docker.errors import NotFound
+
+    try:
+        stream, _ = container.get_archive(path)
+    except NotFound:
+        return {}
+
+    return archives.unpack(stream, path)
 
 
 def _save_log(container: Container, log: Path) -> None:

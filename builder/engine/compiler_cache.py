@@ -23,6 +23,7 @@ PATH = "/opt/wheelfarm/compilers:$PATH"
 """Where compilers are looked for first: images/compiler.sh under each of their names."""
 
 _FOLDER = "/var/cache/wheelfarm-compiler"
+_NAME_DIGITS = 24  # of the hash in a volume's name: no two are alike, and a line of `docker volume ls` is not too long
 SETTINGS = {
     "CCACHE_DIR": _FOLDER,
     "CCACHE_COMPILERCHECK": "content",
@@ -52,15 +53,16 @@ class CompilerCache:
         Args:
             farm_id: the wheelhouse's.
         """
-        volume = (
-            f"type=volume,src=wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:24]},dst={_FOLDER}",
-            f"volume-label={LABEL}={farm_id}",
-            f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
+        name = f"wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:_NAME_DIGITS]}"
+        mount = ",".join(
+            (
+                f"type=volume,src={name},dst={_FOLDER}",
+                f"volume-label={LABEL}={farm_id}",
+                f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
+            )
         )
-        return [
-            f"--mount={','.join(volume)}",
-            *(f"--env={name}={value}" for name, value in SETTINGS.items()),
-        ]
+        settings = [f"--env={name}={value}" for name, value in SETTINGS.items()]
+        return [f"--mount={mount}", *settings]
 
 
 def read_statistics(printed: str) -> Counter[str]:
@@ -72,5 +74,9 @@ def read_statistics(printed: str) -> Counter[str]:
     Returns:
         `hits` and `misses`; empty where it does not say.
     """
-    found = _STATISTICS_LINE.findall(printed)
-    return Counter({"hits": int(found[-1][0]), "misses": int(found[-1][1])}) if found else Counter()
+    lines = _STATISTICS_LINE.findall(printed)
+    if not lines:
+        return Counter()
+
+    hits, misses = lines[-1]
+    return Counter({"hits": int(hits), "misses": int(misses)})

@@ -23,8 +23,12 @@ BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring"
 
 _DAEMON_LOG = Path("/var/log/wheelfarm-dockerd.log")
 _PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid"))
-_START_TIMEOUT_S = 60.0
-_APT_TIMEOUT_S = 300
+_START_TIMEOUT_S = 60.0  # for a daemon with many images on a slow disk; not measured
+_START_POLL_S = 0.5
+_EXIT_TIMEOUT_S = 10.0  # not measured
+_EXIT_POLL_S = 0.1
+_APT_TIMEOUT_S = 300  # for an apt that somebody else is running, such as unattended upgrades
+_LAST_LINES = 5  # of what apt printed: the error is among them
 _apt_lock = threading.Lock()
 """Jobs run side by side, and apt works for one at a time."""
 
@@ -45,14 +49,18 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
         if os.environ.get("DOCKER_HOST"):
             raise  # somebody chose an engine: another one is not what was asked for
         tried = error.tried
+
     if host.host_distribution() not in {"debian", "ubuntu"}:
         raise EngineMissingError(
             tried, "install Docker Engine or Podman for this system and start its socket"
         )
     if not host.is_root():
         raise EngineMissingError(tried, _commands_for_root())
-    if shutil.which("dockerd") is None or client.find_docker_command() is None:
+
+    is_installed = shutil.which("dockerd") and client.find_docker_command()
+    if not is_installed:
         install_packages((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
+
     _start_engine(say)
     return _wait_for_engine(tried, farm_id)
 
@@ -68,22 +76,27 @@ def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str],
     Raises:
         EngineMissingError: not root, or apt failed; the text has the command to run.
     """
-    wait = f"-oDPkg::Lock::Timeout={_APT_TIMEOUT_S}"  # for an apt that somebody else is running
+    wait = f"-oDPkg::Lock::Timeout={_APT_TIMEOUT_S}"
     command = ["apt-get", "install", wait, "-y", "--no-install-recommends", *packages]
     if not host.is_root():
         raise EngineMissingError([(purpose, "is not installed")], f"run: sudo {' '.join(command)}")
+
     say(f"installing {purpose} from this system's archive: {' '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _apt_lock:
-        for step in (["apt-get", "update", "-qq"], command):
-            done = subprocess.run(
-                step, env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0 and step is command:
-                last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-                raise EngineMissingError(
-                    [(" ".join(step), last)], "mend apt, then run `make engine` again"
-                )
+        _run_apt(["apt-get", "update", "-qq"])  # where it fails, older lists may do
+        done = _run_apt(command)
+
+    if done.returncode != 0:
+        printed = (done.stdout + done.stderr).strip().splitlines()
+        last = "\n".join(printed[-_LAST_LINES:])
+        raise EngineMissingError(
+            [(" ".join(command), last)], "mend apt, then run `make engine` again"
+        )
+
+
+def _run_apt(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def _command_packages() -> tuple[str, ...]:
@@ -94,18 +107,18 @@ def _command_packages() -> tuple[str, ...]:
 
 def _commands_for_root() -> str:
     packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
-    start = (
-        "sudo systemctl start docker"
-        if _has_systemd()
-        else "sudo sh -c 'nohup dockerd --no-new-privileges &'"
-    )
     user = os.environ.get("USER", "$USER")
-    return "\n".join((
+    start = "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    if _has_systemd():
+        start = "sudo systemctl start docker"
+
+    lines = [
         "this needs root, which you are not. Run these, log in again, then repeat:",
         f"  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}",
         f"  {start}",
         f"  sudo usermod -aG docker {user}",
-    ))  # fmt: skip
+    ]
+    return "\n".join(lines)
 
 
 def _has_systemd() -> bool:
@@ -117,6 +130,7 @@ def _start_engine(say: Callable[[str], None]) -> None:
         say("starting the container engine: systemctl start docker")
         subprocess.run(["systemctl", "start", "docker"], check=False)
         return
+
     _clear_stale_daemon()
     say(f"starting the container engine: dockerd (there is no systemd; its log is {_DAEMON_LOG})")
     with _DAEMON_LOG.open("ab") as log:
@@ -137,10 +151,12 @@ def _clear_stale_daemon() -> None:
             pid = int(path.read_text())
         except (OSError, ValueError):
             continue
+
         try:
             command = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             command = ""
+
         if command == "containerd":
             os.kill(pid, signal.SIGTERM)
             _wait_for_exit(pid)
@@ -148,10 +164,10 @@ def _clear_stale_daemon() -> None:
             path.unlink(missing_ok=True)
 
 
-def _wait_for_exit(pid: int, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
+def _wait_for_exit(pid: int) -> None:
+    deadline = time.monotonic() + _EXIT_TIMEOUT_S
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(_EXIT_POLL_S)
 
 
 def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
@@ -161,7 +177,8 @@ def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.E
             return client.connect(farm_id)
         except EngineMissingError as error:
             tried = error.tried
-            time.sleep(0.5)
+            time.sleep(_START_POLL_S)
+
     remedy = (
         f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`"
     )

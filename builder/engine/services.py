@@ -1,4 +1,4 @@
-"""A part of engine.py: containers that serve others on a private network.
+"""A part of client.py: containers that serve others on a private network.
 
 The private network is internal: nothing is routed out of it, and where the engine can leave the host's own address
 off it, not even the host is reached. Both carry the labels of the engine that asked, and go with its containers.
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 SERVICE_OPTIONS: Mapping[str, Any] = {
     "network_mode": "bridge",
-    "sysctls": {
-        "net.ipv4.ip_unprivileged_port_start": "0"
-    },  # it answers where name servers do, as nobody in particular
+    # It answers where name servers do, as nobody in particular.
+    "sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
 }
 """Options of a container that is to become a service."""
 
 _WITHOUT_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 60.0  # not measured
 _POLL_S = 0.05
+_LAST_LINES = 5  # of what a service printed that did not start
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class NetworkAttachment:
 
     def arguments(self) -> list[str]:
         """Return all of it as options of `docker create`."""
-        environment = (f"--env={name}={value}" for name, value in self.environment.items())
+        environment = [f"--env={name}={value}" for name, value in self.environment.items()]
         return [
             f"--network={self.network}",
             f"--dns={self.dns_server}",
@@ -73,9 +73,9 @@ class Service:
     def __init__(self, container: Container, network: Network) -> None:
         self._container = container
         self.network = str(network.name)
-        self.address = str(
-            container.attrs["NetworkSettings"]["Networks"][self.network]["IPAddress"]
-        )
+
+        networks = container.attrs["NetworkSettings"]["Networks"]
+        self.address = str(networks[self.network]["IPAddress"])
 
     def put(self, files: Mapping[str, bytes | Path]) -> None:
         """Put files into it, by absolute path.
@@ -87,6 +87,7 @@ class Service:
             self._container.reload()
             if self._container.status != "running":
                 raise InfrastructureError("the farm's index proxy ended before its time")
+
             with archives.pack(files) as packed:
                 self._container.put_archive("/", packed)
 
@@ -98,7 +99,8 @@ class Service:
             NoSpaceError: the disk is full.
         """
         with engine_errors("it gives no files"), translate_disk_full(target.parent):
-            archives.unpack_file(self._container.get_archive(path)[0], target)
+            stream, _ = self._container.get_archive(path)
+            archives.unpack_file(stream, target)
 
     def get(self, path: str) -> bytes | None:
         """Return the content of a file in it, or None where there is no such file.
@@ -114,7 +116,9 @@ class Service:
             except NotFound:
                 self._container.reload()  # raises where the container itself is what is not found
                 return None
-            return next(iter(archives.unpack(stream, path).values()))
+
+            files = archives.unpack(stream, path)
+            return next(iter(files.values()))
 
     def await_file(self, path: str, stop: threading.Event) -> None:
         """Wait until it has written a file.
@@ -127,11 +131,13 @@ class Service:
         while self.get(path) is None:
             if stop.wait(_POLL_S):
                 raise Interrupted
+
             self._container.reload()
-            if self._container.status != "running" or time.monotonic() > deadline:
-                lines = self._container.logs(tail=5).decode(errors="replace").strip()
+            has_ended = self._container.status != "running"
+            if has_ended or time.monotonic() > deadline:
+                printed = self._container.logs(tail=_LAST_LINES).decode(errors="replace").strip()
                 raise InfrastructureError(
-                    f"the farm's index proxy did not start: {lines or 'it printed nothing'}"
+                    f"the farm's index proxy did not start: {printed or 'it printed nothing'}"
                 )
 
 
@@ -144,27 +150,28 @@ def start_service(
     """Give a container that was just made its files, connect it to a private network of its own, and start it."""
     with archives.pack(files) as packed:
         container.put_archive("/", packed)
-    network = _private_network(client, labels)
+
+    network = _create_private_network(client, labels)
     network.connect(container)
     container.start()
     container.reload()
     return Service(container, network)
 
 
-def _private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:
+def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:
     """Make an internal network, without an address of the host on it where the engine knows how."""
     from docker.errors import APIError
 
-    def make(options: Mapping[str, str]) -> Network:
+    def create(options: Mapping[str, str]) -> Network:
         name = f"wheelfarm-{uuid.uuid4().hex[:12]}"
         return client.networks.create(
             name, driver="bridge", internal=True, labels=dict(labels), options=dict(options)
         )
 
     try:
-        return make(_WITHOUT_HOST)
+        return create(_WITHOUT_HOST)
     except APIError:
-        return make({})
+        return create({})
 
 
 @contextlib.contextmanager

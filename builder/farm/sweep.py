@@ -9,7 +9,7 @@ from builder.config.effort import EffortLevel
 from builder.engine import client as engines
 from builder.errors import EngineMissingError
 from builder.farm.garbage import MatrixUsage
-from builder.farm.run import RunRequest, prepare
+from builder.farm.prepare import RunRequest, prepare
 from builder.jobs.build.build import Build
 from builder.jobs.job import recorded_lookup
 

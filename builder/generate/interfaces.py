@@ -31,7 +31,7 @@ _STABLE_ABI = "Misc/stable_abi.toml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SourceTables:
-    """What only CPython's source says.
+    """Tables that only CPython's source has.
 
     Attributes:
         stable: the release since which a name is in the stable ABI, by name.
@@ -121,7 +121,7 @@ def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Make the tables anew from the images of all bases that there is one of; of others the tables stay as they are."""
+    """Write the tables from the images of all bases; where a base has no image, its table stays as it is."""
     from builder.engine import client as engines
 
     engine = engines.connect("interfaces")

@@ -84,7 +84,7 @@ def make_manifest(entries: Iterable[Entry]) -> Manifest:
         project = str(parse_wheel_filename(entry.filename)[0])
         projects.setdefault(project, {}).setdefault(entry.filename, entry)
 
-    return {name: tuple(sorted(projects[name].values())) for name in sorted(projects)}
+    return {name: tuple(sorted(files.values())) for name, files in sorted(projects.items())}
 
 
 def render_listing(entries: Iterable[Entry]) -> str:

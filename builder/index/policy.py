@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _GOOD_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
 
 BASE_MISSING: FindingCode = "WF901"
-"""The finding that says nothing about a package: a base could not be had."""
+"""The finding that says nothing about a package: a base image is unavailable."""
 
 
 def is_admitted(judgement: Judgement, publish: Iterable[str]) -> bool:
     """Return whether a package's wheels for an ABI are served.
 
-    An undetermined verdict is no fault of a wheel where all that is missing is a base that could not be had: what was
-    found out on the bases that are there decides, provided that the wheel was imported on one.
+    An undetermined verdict is no fault of a wheel where only a base image was unavailable: the results on the other
+    bases decide, provided that the wheel was imported on one of them.
     """
     if judgement.verdict.value in publish:
         return True

@@ -1,7 +1,7 @@
 """A manifest -> files under the wheelhouse, complete and consistent at every moment.
 
 A page is replaced by renaming, files are there before a page names them and go after no page does. A path never gets
-another content, as a client may have read an old page: where a wheel was built anew under its old name, it lies in a
+another content, as a client may have read an old page: where a wheel was built again under its old name, it lies in a
 folder named after its sha256. Only projects that changed since the last publication are touched; `.published` in the
 channel's folder says what that was, and is missing while one is at work, so that after an interruption everything is
 looked at.

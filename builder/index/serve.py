@@ -88,7 +88,7 @@ def serve(wheelhouse: Path, host: str, port: int) -> None:
 
 
 def negotiate_content_type(accept: str) -> str | None:
-    """Return the content type of a page to answer with, or None where a client takes none that there is (PEP 691)."""
+    """Return the content type of a page to answer with, or None where a client accepts none of them (PEP 691)."""
     preferences = [_parse_preference(part) for part in accept.split(",") if part.strip()]
     if not preferences:
         preferences = [("*/*", 1.0)]
@@ -127,7 +127,7 @@ def _accepts(accepted_type: str, content_type: str) -> bool:
 async def _serve_page(request: Request, files: StaticFiles) -> Response:
     content_type = negotiate_content_type(request.headers.get("accept", ""))
     if content_type is None:
-        text = f"This page is to be had as {', '.join(_CONTENT_TYPES)}.\n"
+        text = f"This page is available as {', '.join(_CONTENT_TYPES)}.\n"
         return PlainTextResponse(text, status_code=406)
 
     is_json = content_type == JSON_V1

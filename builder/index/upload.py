@@ -57,7 +57,7 @@ _REMEDY = "set TWINE_USERNAME and TWINE_PASSWORD, or write them into ~/.pypirc"
 
 
 class UploadOutcome(StrEnum):
-    """What became of one file."""
+    """The result for one file."""
 
     SENT = "sent"
     """The target took it now."""
@@ -69,7 +69,7 @@ class UploadOutcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UploadResult:
-    """One file and what became of it.
+    """One file and the result of its upload.
 
     Attributes:
         detail: why, for a person; empty where it was sent.
@@ -131,7 +131,7 @@ class Target:
             repository.set_certificate_authority(self._settings.cacert)
             return repository
         except TwineException as error:
-            reason = f"no credentials could be had ({error})"
+            reason = f"no credentials found ({error})"
             raise TargetError(self.url, reason, remedy=_REMEDY) from None
 
 
@@ -234,7 +234,7 @@ def _upload_file(
         replaces: the target was sent another build of this name before.
     """
     if not _is_intact(entry, store):
-        reason = "the store's file is missing or damaged; `wheelfarm run` makes it anew"
+        reason = "the store's file is missing or damaged; `wheelfarm run` builds it again"
         return _make_result(entry, UploadOutcome.REFUSED, reason)
 
     with _named_copy(entry, store) as path:

@@ -100,11 +100,11 @@ class IndexCache:
     def _add_entry(self, project: str, entry: dict[str, Any]) -> None:
         page = self.folder / "projects" / f"{project}.json"
         with self._mutex:
-            entries: list[dict[str, Any]] = [
-                one for one in _read(page, []) if one["filename"] != entry["filename"]
-            ]
+            recorded: list[dict[str, Any]] = _read(page, [])
+            entries = [known for known in recorded if known["filename"] != entry["filename"]]
             entries.append(_without_metadata_link(entry))
-            _write(page, sorted(entries, key=lambda one: str(one["filename"])))
+            entries.sort(key=lambda known: str(known["filename"]))
+            _write(page, entries)
 
     def merge_from(self, other: IndexCache) -> None:
         """Take over what another cache has; a file that is not what its name says is left behind.
@@ -117,33 +117,36 @@ class IndexCache:
             if not target.exists() and file_sha256(source) == source.name:
                 with atomic_write(target) as aside:
                     shutil.copyfile(source, aside)
+
         for project, entries in other.entries().items():
             for entry in entries:
                 self._add_entry(project, entry)
+
         for source in sorted((other.folder / "locks").glob("*/*.json")):
-            _write(self.folder / source.relative_to(other.folder), _read(source, None))
+            target = self.folder / source.relative_to(other.folder)
+            _write(target, _read(source, None))
 
     def entries(self) -> Entries:
         """Return what the index said of every file that is here, by project."""
-        found = {
-            page.stem: _read(page, []) for page in sorted((self.folder / "projects").glob("*.json"))
-        }
-        return {
-            name: [entry for entry in entries if self._has_file(entry)]
-            for name, entries in found.items()
-        }
+        entries: Entries = {}
+        for page in sorted((self.folder / "projects").glob("*.json")):
+            recorded: list[dict[str, Any]] = _read(page, [])
+            entries[page.stem] = [entry for entry in recorded if self._has_file(entry)]
+
+        return entries
 
     def newest_files(self, limit_bytes: int) -> Iterator[str]:
         """Give the sha256 of files, those added last first, as many as fit into a size."""
-        found = [
-            (path.stat(), path.name)
-            for path in (self.folder / "files").glob("??/*")
-            if _SHA256.fullmatch(path.name)
+        paths = [
+            path for path in (self.folder / "files").glob("??/*") if _SHA256.fullmatch(path.name)
         ]
-        for status, sha256 in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
-            limit_bytes -= status.st_size
+        status = {path: path.stat() for path in paths}
+        paths.sort(key=lambda path: status[path].st_mtime, reverse=True)
+
+        for path in paths:
+            limit_bytes -= status[path].st_size
             if limit_bytes >= 0:
-                yield sha256
+                yield path.name
 
     def read_lock(self, job: JobId) -> Entries | None:
         """Return the files that a job is locked to, by project, or None where nothing is recorded of it."""
@@ -157,9 +160,10 @@ class IndexCache:
 
     def write_lock(self, job: JobId, fetched: Iterable[FetchedFile]) -> None:
         """Record which files of the index a job fetched."""
-        files: list[dict[str, Any]] = [
-            {"project": one.project, "entry": _without_metadata_link(one.entry)} for one in fetched
-        ]
+        files: list[dict[str, Any]] = []
+        for file in fetched:
+            files.append({"project": file.project, "entry": _without_metadata_link(file.entry)})
+
         files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
         _write(self._lock_path(job), {"job": str(job), "files": files})
 
@@ -176,7 +180,10 @@ def _without_metadata_link(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path, default: object) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(path.read_text()) if path.exists() else default
+    if not path.exists():
+        return default
+
+    return json.loads(path.read_text())
 
 
 def _write(path: Path, content: object) -> None:

@@ -12,7 +12,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,8 @@ from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from builder.engine.client import Engine
     from builder.engine.services import Service
@@ -32,16 +33,22 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
     from builder.store.store import Store
 
-PROGRAMS_FOLDER = "/opt/wheelfarm/index"
-"""Where the index cache is installed in its image."""
+CACHE_FOLDER = "/opt/wheelfarm/index"
+"""Where the index cache is installed in its image, as a virtual environment."""
 _HOME = "/farm/proxy"
 """Where the proxy's container has its configuration, sessions and files."""
+_RECORDS = "/result/records"
+_FETCHED_FILES = "/result/files"
 
 _PORT = 8314
 _CACHE_PORT = 5000
+_NAMES_PORT = 53
+
 _PRELOAD_BYTES = 128 << 20
 """As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
-_FETCH_TIMEOUT_S = "600"
+_LIMITS = Limits(memory_bytes=1 << 30, processes=1024)  # a thread for each connection of each build
+_FETCH_TIMEOUT_S = "600"  # for the largest files over a slow line; not measured
+_CLIENT_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,20 +70,19 @@ class SessionReport:
     def record(self) -> dict[str, Any]:
         """Return what the evidence says of it."""
         return {
-            "fetched": [one.record() for one in self.fetched],
+            "fetched": [file.record() for file in self.fetched],
             "asked": list(self.refused_hosts),
         }
 
     def merge(self, other: SessionReport) -> SessionReport:
         """Return both as one."""
-        fetched = {one.filename: one for one in (*self.fetched, *other.fetched)}
+        fetched = {file.filename: file for file in (*self.fetched, *other.fetched)}
+
         return SessionReport(
             fetched=tuple(fetched.values()),
-            refused_hosts=tuple(dict.fromkeys((*self.refused_hosts, *other.refused_hosts))),
-            unanswered=tuple(dict.fromkeys((*self.unanswered, *other.unanswered))),
-            missing_from_lock=tuple(
-                dict.fromkeys((*self.missing_from_lock, *other.missing_from_lock))
-            ),
+            refused_hosts=_unique(self.refused_hosts, other.refused_hosts),
+            unanswered=_unique(self.unanswered, other.unanswered),
+            missing_from_lock=_unique(self.missing_from_lock, other.missing_from_lock),
         )
 
     def infrastructure_error(self) -> InfrastructureError | None:
@@ -85,10 +91,11 @@ class SessionReport:
             names = ", ".join(self.missing_from_lock)
             reason = f"--locked: nothing is recorded of {names}, which is needed now; run once without --locked"
             return InfrastructureError(reason, code="WF903")
+
         if self.unanswered:
-            return InfrastructureError(
-                f"the package index did not give {', '.join(self.unanswered)}", code="WF106"
-            )
+            names = ", ".join(self.unanswered)
+            return InfrastructureError(f"the package index did not give {names}", code="WF106")
+
         return None
 
 
@@ -107,7 +114,7 @@ class IndexProxy:
         self.cache = IndexCache(store.folder / "index")
         self._engine = engine
         self._service: Service | None = None
-        self._given: set[str] = set()
+        self._sent: set[str] = set()
         self._mutex = threading.Lock()
 
     def session(self, image: str, job: JobId, stop: threading.Event) -> Session:
@@ -127,26 +134,35 @@ class IndexProxy:
             raise InfrastructureError(
                 f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903"
             )
-        files = {sha256: self.cache.file(sha256) for sha256 in _hashes(lock or {})}
+
         token = uuid.uuid4().hex
-        described = {"locked": lock if self.locked else None}
+        description = {"locked": lock if self.locked else None}
+        files = self._files(_list_hashes(lock or {}))
+
         with self._mutex:
             try:
-                service = self._open_session(image, stop, files, token, described)
+                service = self._open_session(image, stop, files, token, description)
             except InfrastructureError:
                 self._service = None  # it was killed, perhaps: a second one is tried
-                service = self._open_session(image, stop, files, token, described)
+                service = self._open_session(image, stop, files, token, description)
+
         return Session(service, token, self.cache)
 
     def _open_session(
-        self, image: str, stop: threading.Event, files: Mapping[str, Path], token: str, described: object
-    ) -> Service:  # fmt: skip
+        self,
+        image: str,
+        stop: threading.Event,
+        files: Mapping[str, Path],
+        token: str,
+        description: object,
+    ) -> Service:
         """Tell the proxy of a session, and start it where there is none."""
         if self._service is None:
-            self._given = set()
+            self._sent = set()
             self._service = self._start(image, stop)
+
         self._send_files(self._service, files)
-        self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(described).encode()})
+        self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(description).encode()})
         return self._service
 
     def record_lock(self, job: JobId, visit: SessionReport, *, better: bool) -> None:
@@ -157,50 +173,58 @@ class IndexProxy:
             visit: what it did.
             better: whether it came so far that its lock is worth replacing an earlier one.
         """
-        if not self.locked and (better or self.cache.read_lock(job) is None):
+        if self.locked:
+            return
+        if better or self.cache.read_lock(job) is None:
             self.cache.write_lock(job, visit.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
-        config = {**_proxy_configuration(host.index_settings()), "held": self.cache.entries()}
+        configuration = _proxy_configuration(host.index_settings())
+        configuration["held"] = self.cache.entries()
+        path = f"{_HOME}/config.json"
+
         task = Task(
             image=image,
-            command=[f"{PROGRAMS_FOLDER}/bin/python", "-m", "inside.proxy", f"{_HOME}/config.json"],
-            files={**program_files("proxy"), f"{_HOME}/config.json": json.dumps(config).encode()},
-            limits=Limits(memory_bytes=1 << 30, processes=1024),
+            command=[f"{CACHE_FOLDER}/bin/python", "-m", "inside.proxy", path],
+            files={**program_files("proxy"), path: json.dumps(configuration).encode()},
+            limits=_LIMITS,
         )
         service = self._engine.serve(task, "/result/ready", stop)
-        self._send_files(
-            service,
-            {sha256: self.cache.file(sha256) for sha256 in self.cache.newest_files(_PRELOAD_BYTES)},
-        )
+
+        newest = self.cache.newest_files(_PRELOAD_BYTES)
+        self._send_files(service, self._files(newest))
         return service
+
+    def _files(self, hashes: Iterable[str]) -> dict[str, Path]:
+        return {sha256: self.cache.file(sha256) for sha256 in hashes}
 
     def _send_files(self, service: Service, files: Mapping[str, Path]) -> None:
         """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
-        new = {
-            sha256: path
-            for sha256, path in files.items()
-            if sha256 not in self._given and path.exists()
-        }
+        new = {}
+        for sha256, path in files.items():
+            if sha256 not in self._sent and path.exists():
+                new[sha256] = path
+
         if new:
             service.put({f"{_HOME}/files/{sha256}": path for sha256, path in new.items()})
-            self._given |= set(new)
+            self._sent.update(new)
 
 
 class Session:
     """One container's way to the index.
 
     Attributes:
-        leg: its connection to the private network.
+        network: its connection to the private network.
     """
 
     def __init__(self, service: Service, token: str, cache: IndexCache) -> None:
         self._service = service
         self._token = token
         self._cache = cache
-        environment = client_environment(service.address, _PORT, token)
-        self.leg = NetworkAttachment(
-            network=service.network, dns_server=service.address, environment=environment
+        self.network = NetworkAttachment(
+            network=service.network,
+            dns_server=service.address,
+            environment=client_environment(service.address, _PORT, token),
         )
 
     def collect_report(self) -> SessionReport:
@@ -209,28 +233,38 @@ class Session:
         Raises:
             InfrastructureError: the proxy is gone.
         """
-        text = self._service.get(f"/result/records/{self._token}.jsonl") or b""
+        text = self._service.get(f"{_RECORDS}/{self._token}.jsonl") or b""
         events = [json.loads(line) for line in text.decode().splitlines()]
-        files = [
-            FetchedFile(project=event["project"], entry=event["entry"])
-            for event in events
-            if event["kind"] == "file"
-        ]
-        for one in files:
-            if not self._cache.file(one.sha256).exists():
-                self._cache.add(one, partial(self._service.copy, f"/result/files/{one.sha256}"))
+
+        fetched = []
+        for event in events:
+            if event["kind"] == "file":
+                file = FetchedFile(project=event["project"], entry=event["entry"])
+                fetched.append(file)
+                self._bring(file)
+
         return SessionReport(
-            fetched=tuple(files),
-            refused_hosts=tuple(
-                dict.fromkeys(event["host"] for event in events if event["kind"] == "asked")
-            ),
-            unanswered=tuple(
-                dict.fromkeys(event["what"] for event in events if event["kind"] == "silent")
-            ),
-            missing_from_lock=tuple(
-                dict.fromkeys(event["project"] for event in events if event["kind"] == "unlocked")
-            ),
+            fetched=tuple(fetched),
+            refused_hosts=_unique_values(events, "asked", "host"),
+            unanswered=_unique_values(events, "silent", "what"),
+            missing_from_lock=_unique_values(events, "unlocked", "project"),
         )
+
+    def _bring(self, file: FetchedFile) -> None:
+        """Put a file into the cache, unless it is there."""
+        if not self._cache.file(file.sha256).exists():
+            path = f"{_FETCHED_FILES}/{file.sha256}"
+            self._cache.add(file, partial(self._service.copy, path))
+
+
+def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
+    """Return values once each, in the order they come first."""
+    return tuple(dict.fromkeys(chain(*groups)))
+
+
+def _unique_values(events: Iterable[Mapping[str, Any]], kind: str, field: str) -> tuple[str, ...]:
+    """Return what events of one kind say in a field, once each."""
+    return _unique(event[field] for event in events if event["kind"] == kind)
 
 
 def client_environment(address: str, port: int, token: str) -> dict[str, str]:
@@ -250,45 +284,68 @@ def client_environment(address: str, port: int, token: str) -> dict[str, str]:
         "UV_DEFAULT_INDEX": f"{base}/simple/",
         "UV_HTTP_TIMEOUT": _FETCH_TIMEOUT_S,
     }
-    refused = f"http://{token}:x@{address}:{port}"
-    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy"):
-        environment[name] = environment[name.upper()] = refused
+    # Whatever is asked for besides is refused there, and known to be this session's by the user name.
+    refusing_proxy = f"http://{token}:x@{address}:{port}"
+    for name in _CLIENT_PROXY_VARIABLES:
+        environment[name] = environment[name.upper()] = refusing_proxy
+
     environment["no_proxy"] = environment["NO_PROXY"] = f"{address},localhost,127.0.0.1,::1"
     return environment
 
 
 def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
     """Return the proxy's configuration: with the index's credentials, which go no further."""
-    insecure = {urlsplit(url).hostname for url in index.urls} & {
-        name.partition(":")[0] for name in index.trusted_hosts
-    }
-    bundle = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
+    certificates = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
     proxies = host.proxy_variables()
-    here = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
+    # The cache is asked on this address, never by the host's proxy.
+    direct = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
+
     return {
         "port": _PORT,
-        "names_port": 53,
-        "environment": {**bundle, **proxies, "no_proxy": here, "NO_PROXY": here},
+        "names_port": _NAMES_PORT,
+        "environment": {**certificates, **proxies, "no_proxy": direct, "NO_PROXY": direct},
         "cache": {
             "url": f"http://127.0.0.1:{_CACHE_PORT}/index/",
-            "command": [
-                f"{PROGRAMS_FOLDER}/bin/gunicorn", "--bind", f"127.0.0.1:{_CACHE_PORT}", "--threads", "8",
-                "--timeout", "0", "--worker-tmp-dir", "/dev/shm",  # noqa: S108 - inside the proxy's container
-                "--log-level", "warning", "--chdir", "/", "inside.proxy.cache:app",
-            ],
-            "environment": {
-                "PROXPI_INDEX_URL": index.url,
-                "PROXPI_EXTRA_INDEX_URLS": ",".join(index.extra_urls),
-                "PROXPI_DISABLE_INDEX_SSL_VERIFICATION": "1" if insecure else "",
-                "PROXPI_CACHE_DIR": "/tmp/cache",  # noqa: S108 - as above
-                "PROXPI_DOWNLOAD_TIMEOUT": _FETCH_TIMEOUT_S,
-                "PROXPI_CONNECT_TIMEOUT": "10",
-                "PROXPI_READ_TIMEOUT": "120",
-                "PROXPI_LOGGING_LEVEL": "WARNING",
-            },
+            "command": _cache_command(),
+            "environment": _cache_environment(index),
         },
-    }  # fmt: skip
+    }
 
 
-def _hashes(files: Entries) -> Sequence[str]:
-    return [entry["hashes"]["sha256"] for entries in files.values() for entry in entries]
+def _cache_command() -> list[str]:
+    """Return the command that serves the index cache, builder/inside/proxy/cache.py."""
+    options = {
+        "--bind": f"127.0.0.1:{_CACHE_PORT}",
+        "--threads": "8",
+        "--timeout": "0",  # a large file may take its time
+        "--worker-tmp-dir": "/dev/shm",  # noqa: S108 - inside the proxy's container
+        "--log-level": "warning",
+        "--chdir": "/",
+    }
+    return [f"{CACHE_FOLDER}/bin/gunicorn", *chain(*options.items()), "inside.proxy.cache:app"]
+
+
+def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
+    """Return the settings of proxpi."""
+    hosts = {urlsplit(url).hostname for url in index.urls}
+    trusted = {name.partition(":")[0] for name in index.trusted_hosts}
+    skips_verification = bool(hosts & trusted)
+
+    return {
+        "PROXPI_INDEX_URL": index.url,
+        "PROXPI_EXTRA_INDEX_URLS": ",".join(index.extra_urls),
+        "PROXPI_DISABLE_INDEX_SSL_VERIFICATION": "1" if skips_verification else "",
+        "PROXPI_CACHE_DIR": "/tmp/cache",  # noqa: S108 - inside the proxy's container
+        "PROXPI_DOWNLOAD_TIMEOUT": _FETCH_TIMEOUT_S,
+        "PROXPI_CONNECT_TIMEOUT": "10",
+        "PROXPI_READ_TIMEOUT": "120",
+        "PROXPI_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def _list_hashes(files: Entries) -> list[str]:
+    hashes = []
+    for entries in files.values():
+        hashes += [entry["hashes"]["sha256"] for entry in entries]
+
+    return hashes

@@ -23,8 +23,10 @@ class FloorPart(Part):
 
     version: str
     """Such as `GLIBC_2.38`."""
+
     symbol: str
     """Empty where the object needs the version as a whole, for packed relocations."""
+
     object: str
     """Its path in the wheel."""
 
@@ -34,14 +36,19 @@ class CheckedFindingPart(Part):
 
     code: str
     """See docs/findings.md."""
+
     severity: Severity
     title: str
     detail: str
+
     where: str
     """The module or file it is about."""
+
     bases: list[str]
     """Where it matters or was seen; empty where that does not depend on the base."""
+
     remedy: str
+
     log: str
     """The log of loading it, relative to the folder that `--logs` names; empty where there is none."""
 
@@ -51,6 +58,7 @@ class LoadedPart(Part):
 
     abi: str
     base: str
+
     facts: dict[str, JsonValue]
     """Raw facts; builder/jobs/load.py and builder/inside/load/ describe them. Others may be added."""
 
@@ -67,28 +75,37 @@ class CheckedPart(Part):
     """One wheel."""
 
     filename: str
+
     severity: Severity | None
     """Of the worst finding; null where there is none."""
+
     abis: list[str]
     """The interpreters of the farm that would take it."""
+
     bases: list[str]
     """The bases it claims to run on."""
+
     floors: dict[str, FloorPart]
     """By family of symbol versions, such as `GLIBC` or `GLIBCXX`."""
+
     findings: list[CheckedFindingPart]
     """The worst first."""
+
     facts: dict[str, JsonValue]
     """Raw facts of the file; builder/inside/audit/ describes them. More may be added. Empty where there are none."""
+
     loaded: list[LoadedPart]
     not_loaded: list[NotLoadedPart]
 
 
 class CheckDocument(Part):
-    """What `check` found."""
+    """The result of `wheelfarm check`."""
 
     schema_version: Literal[1]
+
     static: bool
     """Whether the wheels were only read, because `--static` asked for that."""
+
     wheels: list[CheckedPart]
 
 

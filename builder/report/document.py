@@ -44,31 +44,42 @@ class FindingPart(Part):
 
     id: str
     """Stays the same from run to run."""
+
     code: str
     """See docs/findings.md."""
+
     severity: Severity
     title: str
     detail: str
+
     where: str
     """The module, file or stage it is about."""
+
     bases: list[str]
     """Where it was seen."""
+
     remedy: str
+
     log: str
     """The job's log, relative to this file; empty where there is none."""
+
     replay: str
     """A command that reproduces it."""
 
 
 class WheelPart(Part):
-    """A wheel the farm made."""
+    """A wheel that was built."""
 
     filename: str
+
     base: str
-    """What it was built on."""
+    """The base it was built on."""
+
     sha256: str
+
     floor: str
     """The oldest platform it claims, such as `manylinux_2_17`."""
+
     log: str
     """The log of its build, relative to this file."""
 
@@ -77,18 +88,23 @@ class ExercisedPart(Part):
     """How much native code was exercised under threads."""
 
     native_callables: int
+
     called_alone: int
-    """Those that could be called at all."""
+    """How many of them could be called at all."""
+
     under_threads: int
+
     pairs: int
     """Pairs of operations that threads ran on one object."""
+
     missed: float
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
+
     race_detector: bool
 
 
 class RatioPart(Part):
-    """Of the ratios of several calls."""
+    """A ratio of several calls: the lowest, the median, the highest."""
 
     low: float
     median: float
@@ -100,20 +116,28 @@ class SpeedPart(Part):
 
     calls: int
     """How many were measured."""
+
     tried: int
     """How many the farm tried to measure."""
+
     cpus: int
     """How many CPUs they could use."""
+
     baseline: str
     """The ABI whose throughput on one thread counts as 1."""
+
     throughput: dict[str, dict[str, RatioPart]]
     """By ABI and number of threads; empty where it was not measured."""
+
     machine: dict[str, float]
     """Throughput of pure Python without the GIL on the same machine, by number of threads; one thread counts as 1."""
+
     cost: RatioPart | None
     """CPU time of a call on one thread without the GIL, by that with it."""
+
     plain_cost: float | None
     """The same for a loop of pure Python."""
+
     why: str
     """What was not measured, and why; empty where everything was."""
 
@@ -122,23 +146,29 @@ class AbiPart(Part):
     """The verdict for one ABI."""
 
     verdict: Verdict
+
     reason: str
     """One sentence for a person."""
+
     wheels: list[WheelPart]
+
     loaded_on: list[str]
     """Bases it was imported on."""
+
     on: dict[str, BaseOutcome] = {}
-    """What importing its wheels showed, by base; empty where nothing native was to be imported."""
+    """Result of importing its wheels, by base; empty where there is no native module to import."""
+
     exercised: ExercisedPart
     findings: list[FindingPart]
 
 
 class SourcePart(Part):
-    """What it was built from."""
+    """The source that it was built from."""
 
     kind: Literal["index", "local", "none"]
     filename: str
     sha256: str
+
     needed_by: str
     """The package that requires it, where the matrix does not name it."""
 
@@ -150,12 +180,13 @@ class PackagePart(Part):
     version: str
     source: SourcePart
     abis: dict[str, AbiPart]
+
     speed: SpeedPart | None = None
     """Measured at the efforts `standard` and `deep`."""
 
 
 class FarmPart(Part):
-    """What made this file."""
+    """The farm that wrote this file."""
 
     version: str
     bases: list[str]
@@ -166,8 +197,10 @@ class Document(Part):
     """The verdicts of a run."""
 
     schema_version: Literal[1]
+
     generated_at: str
     """UTC, ISO 8601."""
+
     farm: FarmPart
     packages: list[PackagePart]
 

@@ -19,6 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+from builder.judge.bases import BaseOutcome
 from builder.report import outputs
 from builder.store.store import Store
 from tests.unit.documents import HOSTILE, SPEED, abi, document, finding
@@ -63,7 +64,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(tmp_path_factory.mktemp("site") / "wheelhouse")
     bad = abi("import-failure", "importing it fails: " + HOSTILE, finding(detail=HOSTILE))
     for first in (abi("racy", "two threads meet"), abi()):
-        everywhere = {"on": {"debian-12": "imports", "debian-13": "imports"}}
+        everywhere = {"on": {"debian-12": BaseOutcome.IMPORTS, "debian-13": BaseOutcome.IMPORTS}}
         good = {
             "cp314": abi().model_copy(update=everywhere),
             "cp314t": abi("unproven").model_copy(update=everywhere),

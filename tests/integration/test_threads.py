@@ -15,7 +15,7 @@ from builder.config import matrix
 from builder.config.effort import EffortLevel
 from builder.engine.client import Engine, Limits, Task
 from builder.engine.programs import program_files
-from builder.farm import run
+from builder.farm import prepare
 from builder.jobs.job import Tools
 from builder.jobs.programs import STRESS_FOLDER
 from builder.judge import speed
@@ -169,8 +169,8 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
     store = Store(done.wheelhouse)
     asked = matrix.load(done.root / "matrix.toml")
     plans = {
-        level: run.prepare(
-            asked, store, run.RunRequest(only=["spanbuf"], effort=level), Quiet()
+        level: prepare.prepare(
+            asked, store, prepare.RunRequest(only=["spanbuf"], effort=level), Quiet()
         ).plan
         for level in (EffortLevel.QUICK, EffortLevel.STANDARD)
     }

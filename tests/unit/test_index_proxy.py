@@ -336,10 +336,10 @@ def test_names_are_told_of_whoever_asked_before_or_after(tmp_path: Path):
     (tmp_path / "one.json").write_text(json.dumps({"locked": None}))
     session = sessions.get("one")
     assert session is not None
-    sessions.asked_name("10.0.0.1", "early.example")
-    sessions.asked_name("10.0.0.2", "somebody-elses.example")
-    sessions.seen("10.0.0.1", session)
-    sessions.asked_name("10.0.0.1", "late.example")
+    sessions.note_name("10.0.0.1", "early.example")
+    sessions.note_name("10.0.0.2", "somebody-elses.example")
+    sessions.note_client("10.0.0.1", session)
+    sessions.note_name("10.0.0.1", "late.example")
     record = (tmp_path / "records/one.jsonl").read_text().splitlines()
     assert [json.loads(line)["host"] for line in record] == ["early.example", "late.example"]
 
@@ -359,10 +359,10 @@ def test_questions_are_read_and_answered_with_no_such_name(
     packet = (
         b"\x12\x34\x01\x00\x00\x01" + b"\0" * 6 + name + kind.to_bytes(2, "big") + b"\0\1" + rest
     )
-    found = names.question(packet)
+    found = names.parse_question(packet)
     assert found is not None
-    assert found[:2] == (".".join(labels), kind)
-    answer = names.answer(packet, found[2])
+    assert (found.name, found.kind) == (".".join(labels), kind)
+    answer = names.build_refusal(packet, found.end)
     assert answer[:2] == packet[:2]
     assert answer[3] & 0x0F == 3  # NXDOMAIN
     assert answer[12:] == name + kind.to_bytes(2, "big") + b"\0\1"
@@ -370,9 +370,9 @@ def test_questions_are_read_and_answered_with_no_such_name(
 
 @given(st.binary(max_size=80))
 def test_nothing_that_arrives_stops_the_name_server(packet: bytes):
-    found = names.question(packet)
+    found = names.parse_question(packet)
     if found is not None:
-        names.answer(packet, found[2])
+        names.build_refusal(packet, found.end)
 
 
 def test_a_failure_after_a_silent_index_or_a_lock_that_lacks_something_tells_nothing():

@@ -65,7 +65,7 @@ def test_a_file_that_is_no_whole_wheel_is_never_loaded(
         ("cp314", "debian-12"),
         ("cp314", "debian-13"),
     }
-    assert {one.reason for one in told.not_loaded} == {"it is no whole and safe wheel"}
+    assert {one.reason for one in told.not_loaded} == {"the wheel is damaged or unsafe"}
 
 
 @pytest.mark.usefixtures("index")

@@ -76,6 +76,11 @@ def test_the_message_names_the_file_and_counts():
         ("root = '/'\n[packages.x]", "root", "unknown key"),
         ("[packages.x]\nversio = '>1'", "packages.x.versio", "did you mean 'version'?"),
         (
+            "[packages.x.tests]\noption = ['-x']",
+            "packages.x.tests.option",
+            "did you mean 'options'?",
+        ),
+        (
             f"[packages.x]\nversion = '=={'9' * 5000}'",
             "packages.x.version",
             "expected a version specifier",

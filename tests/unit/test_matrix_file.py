@@ -99,6 +99,24 @@ def test_another_hash_is_another_pin_and_none_takes_the_old_one_along(tmp_path: 
     assert tomllib.loads(path.read_text()) == {"packages": {"x": {"version": "==2"}}}
 
 
+@pytest.mark.parametrize("before", ["", MATRIX])
+def test_quotes_and_what_else_is_escaped_come_back_as_they_were(tmp_path: Path, before: str):
+    path = tmp_path / "matrix.toml"
+    path.write_text(before)
+    odd = Entry(name="odd", version='===1."0\\n', sha256=A)
+    edit(path, odd, Entry(name="next", version="==1"))
+    packages = tomllib.loads(path.read_text())["packages"]
+    assert packages["odd"] == {"version": odd.version, "sha256": A}
+    assert packages["next"] == {"version": "==1"}
+
+
+def test_a_file_name_with_a_line_break_stays_in_the_comment(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    heading = 'from a\n[packages.evil]\nversion = "==6"'
+    edited = matrix_file.plan_edit(path, [Entry(name="x", version="==1")], heading, update=False)
+    assert tomllib.loads(edited.after) == {"packages": {"x": {"version": "==1"}}}
+
+
 def test_a_matrix_that_is_missing_is_made(tmp_path: Path):
     path = tmp_path / "matrix.toml"
     edit(path, Entry(name="x", version="==1"))

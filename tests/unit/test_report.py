@@ -122,7 +122,7 @@ def test_a_packages_page_has_a_chart_of_its_speed_with_the_same_in_words(store: 
         "On one thread without the GIL a call takes 1.12 times its CPU time with the GIL (0.98 to 1.43, by call; a loop of pure Python 1.15)."
         in page
     )
-    assert "8 of 11 calls, objects of its own for each thread, 2 CPUs" in page
+    assert "8 of 11 calls, separate objects for each thread, 2 CPUs" in page
     unknown = (folder / "packages/bar.html").read_text()
     assert "Not measured: no call is known." in unknown
     assert "speedup" not in unknown
@@ -149,8 +149,8 @@ def test_no_bar_leaves_its_chart(one: float, two: float, three: float, gave: flo
 
 
 def test_the_overview_of_thousands_of_packages_stays_small(store: Store):
-    on = dict.fromkeys((*BASES, "ubuntu-24.04"), "imports")
-    worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, "fails")})
+    on = dict.fromkeys((*BASES, "ubuntu-24.04"), BaseOutcome.IMPORTS)
+    worst = abi("import-failure").model_copy(update={"on": dict.fromkeys(on, BaseOutcome.FAILS)})
     packages = {
         f"a-name-of-usual-length-{number}": {
             "cp314": abi().model_copy(update={"on": on}),
@@ -209,7 +209,9 @@ def test_hostile_text_is_escaped_everywhere(store: Store):
     hostile = {
         HOSTILE: {"cp314": abi("racy", HOSTILE, finding(where=HOSTILE, detail=HOSTILE))},
         "../../up": {
-            "cp314": abi().model_copy(update={"on": {HOSTILE: "fails"}, "loaded_on": [HOSTILE]})
+            "cp314": abi().model_copy(
+                update={"on": {HOSTILE: BaseOutcome.FAILS}, "loaded_on": [HOSTILE]}
+            )
         },
         "plain": {"cp314": abi()},
     }

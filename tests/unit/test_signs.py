@@ -34,7 +34,7 @@ def test_what_an_object_imports_is_sorted_by_what_it_means():
         "localtime_r",
         "malloc",
     ]
-    found = signals.of(imported, Elf(ELF))
+    found = signals.find_signs(imported, Elf(ELF))
     assert {name: found[name] for name in ("locks", "types", "borrowed", "libc")} == {
         "locks": ["PyCriticalSection_Begin"],
         "types": True,

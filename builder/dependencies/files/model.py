@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from builder.sources.markers import marker_environment
+from builder.sources.markers import marker_applies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from packaging.markers import Marker
@@ -34,16 +35,19 @@ class Selection:
 
     def matches_marker(self, marker: Marker | None) -> bool:
         """Return whether a requirement's marker (PEP 508) holds, for the project itself or one of its extras."""
-        if marker is None:
-            return True
-        return any(
-            marker.evaluate(marker_environment(self.python, extra))
-            for extra in ("", *sorted(self.extras))
-        )
+        return marker_applies(marker, self.python, self.extras)
 
     def explain_mismatch(self, marker: Marker | None) -> str:
         """Say why a dependency with this marker is left out."""
-        return f"its marker does not hold on Python {self.python.major}.{self.python.minor}, x86-64 Linux: {marker}"
+        python = f"{self.python.major}.{self.python.minor}"
+        return f"its marker does not hold on Python {python}, x86-64 Linux: {marker}"
+
+    def note_other_parts(self, names: Iterable[str]) -> list[str]:
+        """Return a note on the extras and groups of a file that are not taken; none where all are."""
+        others = sorted({str(name) for name in names} - self.extras - self.groups)
+        if not others:
+            return []
+        return [f"extras and groups that are not taken: {', '.join(others)}"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +71,10 @@ class Dependency:
     @property
     def version(self) -> Version | None:
         """The one release that is meant; None where there is a choice."""
-        for one in SpecifierSet(self.specifier):
-            if one.operator in {"==", "==="} and not one.version.endswith(".*"):
-                return Version(one.version)
+        for clause in SpecifierSet(self.specifier):
+            is_equality = clause.operator in {"==", "==="}
+            if is_equality and not clause.version.endswith(".*"):
+                return Version(clause.version)
         return None
 
     @property

@@ -31,15 +31,18 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     wanted: dict[str, Dependency] = {}
     left_out: list[SkippedDependency] = []
     for number, package in enumerate(lock.packages):
-        where = f"packages[{number}]"
-        reason = _skip_reason(package, lock, selection)
+        name, where = package.name, f"packages[{number}]"
+        reason = _explain_skip(package, lock, selection)
         if reason:
-            left_out.append(SkippedDependency(name=package.name, where=where, why=reason))
-        elif package.name in wanted:
-            text = f"{package.name!r} once more, beside {wanted[package.name].where}: both are meant for this Python"
+            left_out.append(SkippedDependency(name=name, where=where, why=reason))
+            continue
+
+        if name in wanted:
+            other = wanted[name].where
+            text = f"{name!r} once more, beside {other}: both are meant for this Python"
             raise DependencyFileError(path, [(where, text)])
-        else:
-            wanted[package.name] = _make_dependency(package, where)
+        wanted[name] = _make_dependency(package, where)
+
     return DependencyFile(
         path=path,
         format="pylock.toml",
@@ -56,27 +59,30 @@ def _parse_lock(path: Path) -> Pylock:
     except PylockUnsupportedVersionError as error:
         raise DependencyFileError(path, [("lock-version", shorten(error))]) from None
     except PylockValidationError as error:
-        raise DependencyFileError(
-            path, [(shorten(error.context or ""), shorten(error.message))]
-        ) from None
+        where = shorten(error.context or "")
+        raise DependencyFileError(path, [(where, shorten(error.message))]) from None
 
 
-def _skip_reason(package: Package, lock: Pylock, selection: Selection) -> str:
+def _explain_skip(package: Package, lock: Pylock, selection: Selection) -> str:
     """Say why a package is not taken; nothing where it is."""
-    if package.marker is not None and not package.marker.evaluate(
-        cast("dict[str, Any]", _environment(lock, selection)), context="lock_file"
-    ):
-        return selection.explain_mismatch(package.marker)
+    marker = package.marker
+    if marker is not None:
+        environment = cast("dict[str, Any]", _environment(lock, selection))
+        if not marker.evaluate(environment, context="lock_file"):
+            return selection.explain_mismatch(marker)
     if package.vcs is not None:
         return "comes from a repository, not from the index"
     if package.directory is not None:
         return "is a local folder, not a release on the index"
     if package.archive is not None:
         return "comes from an archive of its own, not from the index"
-    return "" if package.version is not None else "the lock file gives it no version"
+    if package.version is None:
+        return "the lock file gives it no version"
+    return ""
 
 
 def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozenset[str]]:
+    """Return the markers' environment of a lock file, which knows of extras and groups as well (PEP 751)."""
     groups = selection.groups or frozenset(lock.default_groups or ())
     return {
         **marker_environment(selection.python),
@@ -86,30 +92,28 @@ def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozense
 
 
 def _make_dependency(package: Package, where: str) -> Dependency:
+    # The sdist is what the farm builds from, so where there is one its hashes alone count.
     files = [package.sdist] if package.sdist is not None else list(package.wheels or ())
+    hashes: list[str] = []
+    for file in files:
+        hashes += [f"{algorithm}:{value}" for algorithm, value in file.hashes.items()]
+
     return Dependency(
         name=str(package.name),
         specifier=f"=={package.version}",
-        hashes=tuple(
-            f"{algorithm}:{value}" for file in files for algorithm, value in file.hashes.items()
-        ),
+        hashes=tuple(hashes),
         where=where,
     )
 
 
 def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
-    notes = []
-    if lock.requires_python is not None and not lock.requires_python.contains(
-        selection.python, prereleases=True
-    ):
+    notes: list[str] = []
+    required = lock.requires_python
+    if required is not None and not required.contains(selection.python, prereleases=True):
         notes.append(
-            f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}"
+            f"the lock file is made for Python {required}: lock again for {selection.python}"
         )
-    others = sorted(
-        {*(lock.extras or ()), *(lock.dependency_groups or ())}
-        - selection.extras
-        - selection.groups
-    )
-    if others:
-        notes.append(f"extras and groups that are not taken: {', '.join(map(str, others))}")
+
+    parts = (*(lock.extras or ()), *(lock.dependency_groups or ()))
+    notes += selection.note_other_parts(parts)
     return tuple(notes)

@@ -14,7 +14,7 @@ from builder.dependencies.files.text import parse_name, parse_requirement, read_
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -47,86 +47,95 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         DependencyFileError: it cannot be read or is wrong, or leaves its dependencies to a build backend.
     """
     data = read_toml(path)
-    project = _project(path, data)
+    project = _parse_project(path, data)
+    groups = _parse_groups(path, data)
     wanted: list[Dependency] = []
     left_out: list[SkippedDependency] = []
-    for where, parsed in _iter_requirements(path, data, project, selection):
+    for where, parsed in _iter_requirements(path, project, groups, selection):
         name = str(canonicalize_name(parsed.name))
         if not selection.matches_marker(parsed.marker):
-            left_out.append(
-                SkippedDependency(
-                    name=name, where=where, why=selection.explain_mismatch(parsed.marker)
-                )
-            )
+            why = selection.explain_mismatch(parsed.marker)
+            left_out.append(SkippedDependency(name=name, where=where, why=why))
         elif parsed.url:
-            left_out.append(
-                SkippedDependency(
-                    name=name, where=where, why="comes from an address, not from the index"
-                )
-            )
+            why = "comes from an address, not from the index"
+            left_out.append(SkippedDependency(name=name, where=where, why=why))
         else:
             extras = frozenset(str(canonicalize_name(extra)) for extra in parsed.extras)
-            wanted.append(
-                Dependency(name=name, specifier=str(parsed.specifier), extras=extras, where=where)
+            dependency = Dependency(
+                name=name, specifier=str(parsed.specifier), extras=extras, where=where
             )
+            wanted.append(dependency)
+
     return DependencyFile(
         path=path,
         format="pyproject.toml",
         dependencies=tuple(wanted),
         left_out=tuple(left_out),
-        notes=_notes(path, data, project, selection),
+        notes=_notes(path, project, groups, selection),
     )
 
 
-def _project(path: Path, data: dict[str, Any]) -> _Project:
+def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
     table = data.get("project")
     if table is None and "dependency-groups" not in data:
-        own = (
-            " Poetry's own table is not read: poetry export -o requirements.txt"
-            if "poetry" in data.get("tool", {})
-            else ""
-        )
-        raise DependencyFileError(path, [("project", f"there is no such table (PEP 621).{own}")])
+        text = "there is no such table (PEP 621)."
+        if "poetry" in data.get("tool", {}):
+            text += " Poetry's own table is not read: poetry export -o requirements.txt"
+        raise DependencyFileError(path, [("project", text)])
+
     try:
         project = _Project.model_validate({} if table is None else table)
     except ValidationError as error:
         mistakes = [(_dotted_path(item["loc"]), shorten(item["msg"])) for item in error.errors()]
         raise DependencyFileError(path, mistakes) from None
+
     if "dependencies" in project.dynamic:
         text = "dependencies are computed by the build backend, which the farm does not run; give a lock file instead"
         raise DependencyFileError(path, [("project.dynamic", text)])
     return project
 
 
+def _parse_groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    groups = data.get("dependency-groups", {})
+    if not isinstance(groups, dict):
+        raise DependencyFileError(path, [("dependency-groups", "expected a table")])
+
+    for name in groups:
+        parse_name(path, "dependency-groups", name)
+    return groups
+
+
 def _dotted_path(location: tuple[str | int, ...]) -> str:
-    return "project" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in location
-    )
+    dotted = "project"
+    for part in location:
+        dotted += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}"
+    return dotted
 
 
 def _iter_requirements(
-    path: Path, data: dict[str, Any], project: _Project, selection: Selection
+    path: Path, project: _Project, groups: dict[str, Any], selection: Selection
 ) -> Iterator[tuple[str, Requirement]]:
     """Yield what is meant: the project's requirements, those of the extras, and those of the groups."""
     yield from _expand_extra(path, project, "", frozenset())
-    canonical = {str(canonicalize_name(name)) for name in project.optional}
-    groups = _groups(path, data)
-    known = {str(canonicalize_name(name)) for name in groups}
-    for option, asked, there in (
-        ("extra", selection.extras, canonical),
-        ("group", selection.groups, known),
-    ):
-        if unknown := sorted(asked - there):
-            text = f"there is no {option} {', '.join(unknown)}; there is {', '.join(sorted(there)) or 'none'}"
-            raise DependencyFileError(path, [("", text)])
+    _check_selected(path, "extra", selection.extras, project.optional)
+    _check_selected(path, "group", selection.groups, groups)
+
     for extra in sorted(selection.extras):
         yield from _expand_extra(path, project, extra, frozenset())
     for group in sorted(selection.groups):
         where = f"dependency-groups.{group}"
-        yield from (
-            (where, parse_requirement(path, where, text))
-            for text in _expand_group(path, groups, group)
-        )
+        for text in _expand_group(path, groups, group):
+            yield where, parse_requirement(path, where, text)
+
+
+def _check_selected(path: Path, kind: str, selected: Iterable[str], names: Iterable[str]) -> None:
+    """Refuse an extra or a group that is asked for and that the file does not have."""
+    known = {str(canonicalize_name(name)) for name in names}
+    unknown = sorted(set(selected) - known)
+    if unknown:
+        listed = ", ".join(sorted(known)) or "none"
+        text = f"there is no {kind} {', '.join(unknown)}; there is {listed}"
+        raise DependencyFileError(path, [("", text)])
 
 
 def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
@@ -145,46 +154,53 @@ def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
 def _expand_extra(
     path: Path, project: _Project, extra: str, inside: frozenset[str]
 ) -> Iterator[tuple[str, Requirement]]:
-    """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead."""
-    by_name = {
-        str(canonicalize_name(name)): (name, texts) for name, texts in project.optional.items()
-    }
-    written, texts = by_name.get(extra, (extra, ())) if extra else ("", project.dependencies)
-    key = f"project.optional-dependencies.{shorten(written)}" if extra else "project.dependencies"
+    """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead.
+
+    Args:
+        path: the file.
+        project: its table.
+        extra: by canonical name; empty for the project's own requirements.
+        inside: extras that are being expanded, which may include one another in a circle.
+    """
+    key, texts = _find_requirements(project, extra)
     for number, text in enumerate(texts):
         where = f"{key}[{number}]"
         parsed = parse_requirement(path, where, text)
-        if project.name and canonicalize_name(parsed.name) == canonicalize_name(project.name):
-            for other in sorted(str(canonicalize_name(name)) for name in parsed.extras):
-                if other not in inside:
-                    yield from _expand_extra(path, project, other, inside | {extra, other})
-        else:
+
+        names_itself = canonicalize_name(parsed.name) == canonicalize_name(project.name)
+        if not names_itself:
             yield where, parsed
+            continue
+        for other in sorted(str(canonicalize_name(name)) for name in parsed.extras):
+            if other not in inside:
+                yield from _expand_extra(path, project, other, inside | {extra, other})
 
 
-def _groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
-    groups = data.get("dependency-groups", {})
-    if not isinstance(groups, dict):
-        raise DependencyFileError(path, [("dependency-groups", "expected a table")])
-    for name in groups:
-        parse_name(path, "dependency-groups", name)
-    return groups
+def _find_requirements(project: _Project, extra: str) -> tuple[str, tuple[str, ...]]:
+    """Return where the requirements of the project or one extra stand, and their texts."""
+    if not extra:
+        return "project.dependencies", project.dependencies
+
+    for written, texts in project.optional.items():
+        if str(canonicalize_name(written)) == extra:
+            return f"project.optional-dependencies.{shorten(written)}", texts
+    return f"project.optional-dependencies.{shorten(extra)}", ()
 
 
 def _notes(
-    path: Path, data: dict[str, Any], project: _Project, selection: Selection
+    path: Path, project: _Project, groups: dict[str, Any], selection: Selection
 ) -> tuple[str, ...]:
-    notes = []
     try:
         allowed = SpecifierSet(project.requires_python)
     except InvalidSpecifier:
         text = f"{shorten(project.requires_python)!r} is no version specifier (PEP 440)"
         raise DependencyFileError(path, [("project.requires-python", text)]) from None
+
+    notes: list[str] = []
     if not allowed.contains(selection.python, prereleases=True):
         notes.append(
             f"the project's own requires-python is {allowed}, which leaves Python {selection.python} out"
         )
-    parts = {str(canonicalize_name(name)) for name in (*project.optional, *_groups(path, data))}
-    if others := sorted(parts - selection.extras - selection.groups):
-        notes.append(f"extras and groups that are not taken: {', '.join(others)}")
+    parts = [canonicalize_name(name) for name in (*project.optional, *groups)]
+    notes += selection.note_other_parts(parts)
     return tuple(notes)

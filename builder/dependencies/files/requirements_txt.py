@@ -21,29 +21,45 @@ from builder.errors import DependencyFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from packaging.requirements import Requirement
+
     from builder.dependencies.files.model import Selection
 
 _INDEX_OPTIONS = ("index_url", "extra_index_urls", "find_links", "no_index")
+
 _MAX_DEPTH = 20
+"""Files inside one another: a chain that grows (`a/a/a/…` by a link) is no circle and ends here; not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
-    """One logical line: its file and number, the requirement before any option, and the options."""
+    """One logical line.
+
+    Attributes:
+        number: of its first line in the file.
+        text: the requirement before any option.
+        options: optparse's values.
+        is_constraint: whether it comes from a file that `-c` includes.
+    """
 
     path: Path
     number: int
     text: str
     options: Any
-    constraint: bool
+    is_constraint: bool
 
 
 @dataclass(slots=True)
 class _Requirements:
+    """What is gathered from the lines of all files."""
+
     dependencies: list[Dependency] = field(default_factory=list)
     constraints: list[Dependency] = field(default_factory=list)
     left_out: list[SkippedDependency] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
+
+    def leave_out(self, name: str, where: str, why: str) -> None:
+        self.left_out.append(SkippedDependency(name=name, where=where, why=why))
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
@@ -57,16 +73,18 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         DependencyFileError: one of the files cannot be read or is wrong.
     """
     gathered = _Requirements()
-    for line in _iter_lines(path, constraint=False, chain=()):
+    for line in _iter_lines(path, is_constraint=False, chain=()):
         _add_line(line, path, selection, gathered)
+
     wanted = tuple(gathered.dependencies)
+    # pip asks for hashes of everything as soon as one requirement has one.
+    is_complete = bool(wanted) and all(one.hashes and one.version for one in wanted)
     return DependencyFile(
         path=path,
         format="requirements.txt",
         dependencies=wanted,
         constraints=tuple(gathered.constraints),
-        # pip asks for hashes of everything as soon as one requirement has one.
-        is_complete=bool(wanted) and all(one.hashes and one.version for one in wanted),
+        is_complete=is_complete,
         left_out=tuple(gathered.left_out),
         notes=tuple(gathered.notes),
     )
@@ -75,104 +93,114 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requirements) -> None:
     where = _line_location(line.path, line.number, top)
     if line.options.editables:
-        text = shorten(line.options.editables[0])
-        gathered.left_out.append(
-            SkippedDependency(
-                name=text, where=where, why="is a local folder, not a release on the index"
-            )
-        )
+        name = shorten(line.options.editables[0])
+        gathered.leave_out(name, where, "is a local folder, not a release on the index")
         return
     if not line.text:
         _note_index_options(line.options, where, gathered)
         return
     if _is_local_or_remote(line.text):
         why = "is a file or an address, not a release on the index"
-        gathered.left_out.append(SkippedDependency(name=shorten(line.text), where=where, why=why))
+        gathered.leave_out(shorten(line.text), where, why)
         return
+
     parsed = parse_requirement(line.path, f"line {line.number}", line.text)
     name = str(canonicalize_name(parsed.name))
     if not selection.matches_marker(parsed.marker):
-        gathered.left_out.append(
-            SkippedDependency(name=name, where=where, why=selection.explain_mismatch(parsed.marker))
-        )
-    elif parsed.url:
-        why = f"comes from {shorten(parsed.url.partition('@')[0])}, not from the index"
-        gathered.left_out.append(SkippedDependency(name=name, where=where, why=why))
+        gathered.leave_out(name, where, selection.explain_mismatch(parsed.marker))
+        return
+    if parsed.url:
+        origin = shorten(parsed.url.partition("@")[0])
+        gathered.leave_out(name, where, f"comes from {origin}, not from the index")
+        return
+
+    dependency = _make_dependency(line, parsed, where)
+    if line.is_constraint:
+        gathered.constraints.append(dependency)
     else:
-        hashes = line.options.hashes or {}
-        dependency = Dependency(
-            name=name,
-            specifier=str(parsed.specifier),
-            extras=frozenset(str(canonicalize_name(extra)) for extra in parsed.extras),
-            hashes=tuple(
-                f"{algorithm}:{value}" for algorithm, values in hashes.items() for value in values
-            ),
-            where=where,
-        )
-        (gathered.constraints if line.constraint else gathered.dependencies).append(dependency)
+        gathered.dependencies.append(dependency)
+
+
+def _make_dependency(line: _Line, parsed: Requirement, where: str) -> Dependency:
+    hashes: list[str] = []
+    for algorithm, values in (line.options.hashes or {}).items():
+        hashes += [f"{algorithm}:{value}" for value in values]
+
+    return Dependency(
+        name=str(canonicalize_name(parsed.name)),
+        specifier=str(parsed.specifier),
+        extras=frozenset(str(canonicalize_name(extra)) for extra in parsed.extras),
+        hashes=tuple(hashes),
+        where=where,
+    )
 
 
 def _note_index_options(options: Any, where: str, gathered: _Requirements) -> None:  # noqa: ANN401 - optparse's values
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
-        gathered.notes[
-            f"{where} names an index of its own; the farm asks the one that pip here is configured with"
-        ] = None
+        note = f"{where} names an index of its own; the farm asks the one that pip here is configured with"
+        gathered.notes[note] = None
 
 
 def _is_local_or_remote(text: str) -> bool:
     """Tell a path or an address from a requirement, as pip does."""
-    first = text.split("@", maxsplit=1)[0].strip() if " @ " in text or "@ " in text else text
-    return (
-        "://" in first
-        or "/" in first.partition(";")[0]
-        or first.startswith(".")
-        or text.endswith((".whl", ".tar.gz", ".zip"))
-    )
+    has_url = "@ " in text  # PEP 508: `name @ URL`
+    first = text.partition("@")[0].strip() if has_url else text
+    before_marker = first.partition(";")[0]
+
+    is_path = "/" in before_marker or first.startswith(".")
+    is_archive = text.endswith((".whl", ".tar.gz", ".zip"))
+    return "://" in first or is_path or is_archive
 
 
-def _iter_lines(path: Path, *, constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
-    """Yield the lines of a file and of those it includes, in pip's order."""
+def _iter_lines(path: Path, *, is_constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
+    """Yield the lines of a file and of those it includes, in pip's order.
+
+    Args:
+        path: the file.
+        is_constraint: whether `-c` led to it.
+        chain: the files that include it, the outermost first.
+    """
     parse = get_line_parser(None)
     numbered = enumerate(read_text(path).splitlines(), start=1)
     for number, text in ignore_comments(join_lines(numbered)):
         try:
             requirement_text, options = parse(text)
         except Exception as error:  # optparse, shlex and pip each raise their own
-            mistake = (
-                f"line {number}",
-                f"{shorten(text)!r} cannot be read: {shorten(getattr(error, 'msg', error))}",
-            )
-            raise DependencyFileError(path, [mistake]) from None
-        included = [(name, False) for name in options.requirements or ()]
+            reason = shorten(getattr(error, "msg", error))
+            why = f"{shorten(text)!r} cannot be read: {reason}"
+            raise DependencyFileError(path, [(f"line {number}", why)]) from None
+
+        included = [(name, is_constraint) for name in options.requirements or ()]
         included += [(name, True) for name in options.constraints or ()]
         for name, only_constrains in included:
             target = _resolve_include(path, number, name, chain)
-            yield from _iter_lines(
-                target, constraint=constraint or only_constrains, chain=(*chain, path.resolve())
-            )
+            longer_chain = (*chain, path.resolve())
+            yield from _iter_lines(target, is_constraint=only_constrains, chain=longer_chain)
         if not included:
             yield _Line(
                 path=path,
                 number=number,
                 text=requirement_text.strip(),
                 options=options,
-                constraint=constraint,
+                is_constraint=is_constraint,
             )
 
 
 def _resolve_include(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Path:
+    """Return the file that a line includes; nothing is fetched, and no circle is followed."""
+    where, shown = f"line {number}", shorten(name)
     if "://" in name:
-        text = f"includes {shorten(name)!r}; fetch it and include the file"
-        raise DependencyFileError(path, [(f"line {number}", text)])
+        text = f"includes {shown!r}; fetch it and include the file"
+        raise DependencyFileError(path, [(where, text)])
+
     target = Path(os.path.normpath(path.parent / name))
-    if target.resolve() in (*chain, path.resolve()) or len(chain) >= _MAX_DEPTH:
-        raise DependencyFileError(
-            path, [(f"line {number}", f"includes {shorten(name)!r}, which includes this file")]
-        )
+    is_circle = target.resolve() in (*chain, path.resolve())
+    if is_circle or len(chain) >= _MAX_DEPTH:
+        text = f"includes {shown!r}, which includes this file"
+        raise DependencyFileError(path, [(where, text)])
     if not target.is_file():
-        raise DependencyFileError(
-            path, [(f"line {number}", f"includes {shorten(name)!r}, and there is no such file")]
-        )
+        text = f"includes {shown!r}, and there is no such file"
+        raise DependencyFileError(path, [(where, text)])
     return target
 
 

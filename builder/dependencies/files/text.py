@@ -22,6 +22,8 @@ LIMIT_DIGITS = 1000
 """Longest number that is read: Python refuses to parse larger ones, with an error that `packaging` lets through."""
 
 _MAX_SHOWN_CHARS = 120
+"""Longest text from a file in a message: a line of it, so that a hostile file cannot fill the terminal."""
+
 _TOO_LONG = re.compile(rf"[0-9]{{{LIMIT_DIGITS + 1}}}")
 
 
@@ -39,19 +41,19 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DependencyFileError(path, [("", f"cannot be read: {error.strerror}")]) from None
     if len(content) > LIMIT_BYTES:
-        raise DependencyFileError(
-            path, [("", f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is")]
-        )
+        text = f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is"
+        raise DependencyFileError(path, [("", text)])
+
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DependencyFileError(path, [(f"line {line}", "is not UTF-8")]) from None
-    if found := _TOO_LONG.search(text):
-        line = text.count("\n", 0, found.start()) + 1
-        raise DependencyFileError(
-            path, [(f"line {line}", f"has a number of more than {LIMIT_DIGITS} digits")]
-        )
+
+    if match := _TOO_LONG.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        why = f"has a number of more than {LIMIT_DIGITS} digits"
+        raise DependencyFileError(path, [(f"line {line}", why)])
     return text
 
 
@@ -67,9 +69,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise DependencyFileError(path, [("", f"is not TOML: {error}")]) from None
     except (RecursionError, ValueError, OverflowError) as error:
-        raise DependencyFileError(
-            path, [("", f"is no TOML that can be read: {shorten(error)}")]
-        ) from None
+        why = f"is no TOML that can be read: {shorten(error)}"
+        raise DependencyFileError(path, [("", why)]) from None
 
 
 def parse_requirement(path: Path, where: str, text: str) -> Requirement:
@@ -81,15 +82,13 @@ def parse_requirement(path: Path, where: str, text: str) -> Requirement:
     try:
         parsed = Requirement(text)
         canonicalize_name(parsed.name, validate=True)
-        for one in parsed.specifier:
-            Version(
-                one.version.removesuffix(".*")
-            )  # `===` takes any text (PEP 440), which no index can sort
+        for clause in parsed.specifier:
+            # `===` takes any text (PEP 440), which no index can sort.
+            Version(clause.version.removesuffix(".*"))
     except (InvalidRequirement, InvalidName, InvalidVersion, RecursionError) as error:
-        reason = shorten(str(error).partition("\n")[0])
-        raise DependencyFileError(
-            path, [(where, f"{shorten(text)!r} is no requirement: {reason}")]
-        ) from None
+        first_line, *_ = str(error).splitlines() or [""]
+        why = f"{shorten(text)!r} is no requirement: {shorten(first_line)}"
+        raise DependencyFileError(path, [(where, why)]) from None
     return parsed
 
 
@@ -102,33 +101,21 @@ def parse_name(path: Path, where: str, text: str) -> str:
     try:
         return str(canonicalize_name(text, validate=True))
     except InvalidName:
-        raise DependencyFileError(
-            path, [(where, f"{shorten(text)!r} is no valid name for a package")]
-        ) from None
-
-
-def package_version(path: Path, where: str, text: str) -> Version:
-    """Return a version (PEP 440).
-
-    Raises:
-        DependencyFileError: it is none.
-    """
-    try:
-        return Version(text)
-    except InvalidVersion:
-        raise DependencyFileError(
-            path, [(where, f"{shorten(text)!r} is no version (PEP 440)")]
-        ) from None
+        why = f"{shorten(text)!r} is no valid name for a package"
+        raise DependencyFileError(path, [(where, why)]) from None
 
 
 def escape_control_characters(text: object) -> str:
     """Replace what would steer a terminal."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text)
-    )
+    letters = []
+    for letter in str(text):
+        letters.append(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}")
+    return "".join(letters)
 
 
 def shorten(text: object) -> str:
     """Shorten text from a file for a message, and replace what would steer a terminal."""
     clean = escape_control_characters(text)
-    return clean if len(clean) <= _MAX_SHOWN_CHARS else clean[: _MAX_SHOWN_CHARS - 1] + "…"
+    if len(clean) <= _MAX_SHOWN_CHARS:
+        return clean
+    return clean[: _MAX_SHOWN_CHARS - 1] + "…"

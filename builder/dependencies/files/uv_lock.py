@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from builder.dependencies.files.model import Selection
 
 _VERSION = 1
+"""The version of the format; uv raises it when older readers would misunderstand a file."""
+
 _LOCAL_SOURCES = ("virtual", "editable", "directory")
+"""Keys of `source` in packages that are folders: the project itself and the members of its workspace."""
 
 
 def _check_name(value: str) -> str:
@@ -120,12 +123,13 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     lock = _parse_lock(path)
     walk = _Walk(path, lock, selection)
     walk.run()
+
     return DependencyFile(
         path=path,
         format="uv.lock",
         dependencies=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
         is_complete=True,
-        left_out=tuple(_left_out(lock, walk)),
+        left_out=tuple(_iter_left_out(lock, walk)),
         notes=_notes(lock, selection),
     )
 
@@ -138,10 +142,10 @@ def _parse_lock(path: Path) -> _Lock:
     try:
         return _Lock.model_validate(data)
     except ValidationError as error:
-        mistakes = [
-            (_dotted_path(item["loc"]), shorten(item["msg"].removeprefix("Value error, ")))
-            for item in error.errors()
-        ]
+        mistakes: list[tuple[str, str]] = []
+        for item in error.errors():
+            text = item["msg"].removeprefix("Value error, ")
+            mistakes.append((_dotted_path(item["loc"]), shorten(text)))
         raise DependencyFileError(path, mistakes) from None
 
 
@@ -153,76 +157,97 @@ def _dotted_path(location: tuple[str | int, ...]) -> str:
 
 
 class _Walk:
-    """Everything that can be reached from the project at the lock file's side."""
+    """Everything that can be reached from the project at the lock file's side.
+
+    Attributes:
+        seen: numbers of packages with the extra that was walked, empty for the package itself.
+        wanted: by the package's number.
+    """
 
     def __init__(self, path: Path, lock: _Lock, selection: Selection) -> None:
         self._path = path
-        self._lock = lock
+        self._packages = lock.packages
         self._selection = selection
-        self._by_name: dict[str, list[int]] = {}
-        for number, package in enumerate(lock.packages):
-            self._by_name.setdefault(package.name, []).append(number)
         self.seen: set[tuple[int, str]] = set()
         self.wanted: dict[int, Dependency] = {}
 
+        self._by_name: dict[str, list[int]] = {}
+        for number, package in enumerate(lock.packages):
+            self._by_name.setdefault(package.name, []).append(number)
+
     def run(self) -> None:
         """Walk."""
-        local = [number for number, package in enumerate(self._lock.packages) if package.is_local]
-        # The members of a workspace without a project of its own stand side by side.
-        roots = [number for number in local if self._lock.packages[number].is_root] or local
-        if not roots:
-            text = "none has a source 'virtual', 'editable' or 'directory': there is no project to start from"
-            raise DependencyFileError(self._path, [("package", text)])
-        queue = deque(
-            (number, extra) for number in roots for extra in ("", *sorted(self._selection.extras))
-        )
+        queue: deque[tuple[int, str]] = deque()
+        for number in self._find_roots():
+            queue.extend((number, extra) for extra in ("", *sorted(self._selection.extras)))
+
         while queue:
             number, extra = queue.popleft()
             if (number, extra) in self.seen:
                 continue
             self.seen.add((number, extra))
-            package = self._lock.packages[number]
-            self._add_package(number, package)
-            for where, edge in self._edges(number, package, extra):
-                if self._selection.matches_marker(Marker(edge.marker) if edge.marker else None):
-                    target = self._target(where, edge)
+            self._add_package(number)
+
+            for where, edge in self._iter_edges(number, extra):
+                marker = Marker(edge.marker) if edge.marker else None
+                if self._selection.matches_marker(marker):
+                    target = self._find_target(where, edge)
                     queue.extend((target, wanted) for wanted in ("", *edge.extra))
 
-    def _edges(self, number: int, package: _Package, extra: str) -> Iterator[tuple[str, _Edge]]:
-        edges = package.optional.get(extra, ()) if extra else package.dependencies
-        kind = f"optional-dependencies.{extra}" if extra else "dependencies"
-        yield from ((f"package[{number}].{kind}[{at}]", edge) for at, edge in enumerate(edges))
+    def _find_roots(self) -> list[int]:
+        """Return the packages to start from."""
+        local = [number for number, package in enumerate(self._packages) if package.is_local]
+        roots = [number for number in local if self._packages[number].is_root]
+        if not local:
+            text = "none has a source 'virtual', 'editable' or 'directory': there is no project to start from"
+            raise DependencyFileError(self._path, [("package", text)])
+
+        # The members of a workspace without a project of its own stand side by side.
+        return roots or local
+
+    def _iter_edges(self, number: int, extra: str) -> Iterator[tuple[str, _Edge]]:
+        """Yield what a package or one of its extras needs, with the place where that stands."""
+        package = self._packages[number]
+        lists: list[tuple[str, tuple[_Edge, ...]]] = []
+        if extra:
+            lists.append((f"optional-dependencies.{extra}", package.optional.get(extra, ())))
+        else:
+            lists.append(("dependencies", package.dependencies))
         if package.is_local and not extra:
             for group in sorted(self._selection.groups & set(package.groups)):
-                for at, edge in enumerate(package.groups[group]):
-                    yield f"package[{number}].dev-dependencies.{group}[{at}]", edge
+                lists.append((f"dev-dependencies.{group}", package.groups[group]))
 
-    def _target(self, where: str, edge: _Edge) -> int:
+        for key, edges in lists:
+            for position, edge in enumerate(edges):
+                yield f"package[{number}].{key}[{position}]", edge
+
+    def _find_target(self, where: str, edge: _Edge) -> int:
         """Find the package an edge means: of several of one name the one it names, or that is for this Python."""
-        found = self._by_name.get(edge.name, [])
+        numbers = self._by_name.get(edge.name, [])
         if edge.version is not None:
-            found = [
-                number
-                for number in found
-                if self._lock.packages[number].version in {edge.version, None}
-            ]
-        if len(found) > 1:
-            found = [
-                number for number in found if self._matches_python(self._lock.packages[number])
-            ] or found
-        if not found:
+            versions = {edge.version, None}
+            numbers = [number for number in numbers if self._packages[number].version in versions]
+        if not numbers:
             release = f" {edge.version}" if edge.version else ""
-            raise DependencyFileError(
-                self._path, [(where, f"the lock file has no package {edge.name}{release}")]
-            )
-        return found[0]
+            text = f"the lock file has no package {edge.name}{release}"
+            raise DependencyFileError(self._path, [(where, text)])
+
+        for number in numbers:
+            if len(numbers) > 1 and self._matches_python(self._packages[number]):
+                return number
+        return numbers[0]
 
     def _matches_python(self, package: _Package) -> bool:
-        return any(self._selection.matches_marker(Marker(text)) for text in package.markers if text)
+        markers = [Marker(text) for text in package.markers if text]
+        return any(self._selection.matches_marker(marker) for marker in markers)
 
-    def _add_package(self, number: int, package: _Package) -> None:
-        if package.is_local or "registry" not in package.source or package.version is None:
+    def _add_package(self, number: int) -> None:
+        package = self._packages[number]
+        is_on_index = "registry" in package.source and not package.is_local
+        if not is_on_index or package.version is None:
             return
+
+        # The sdist is what the farm builds from, so where there is one its hash alone counts.
         files = [package.sdist] if package.sdist is not None else list(package.wheels)
         self.wanted[number] = Dependency(
             name=package.name,
@@ -232,35 +257,32 @@ class _Walk:
         )
 
 
-def _left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:
+def _iter_left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:
     reached = {number for number, _ in walk.seen}
     for number, package in enumerate(lock.packages):
-        where = f"package[{number}]"
         if number in walk.wanted or package.is_local:
             continue
+
         if number not in reached:
             why = "nothing that is meant needs it on this Python and Linux (an extra, a group or a marker does)"
         elif package.version is None:
             why = "the lock file gives it no version"
         else:
-            why = (
-                f"comes from {shorten(next(iter(package.source), 'nowhere'))!r}, not from the index"
-            )
-        yield SkippedDependency(name=package.name, where=where, why=why)
+            source = next(iter(package.source), "nowhere")
+            why = f"comes from {shorten(source)!r}, not from the index"
+        yield SkippedDependency(name=package.name, where=f"package[{number}]", why=why)
 
 
 def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     if not SpecifierSet(lock.requires_python).contains(selection.python, prereleases=True):
         notes.append(
             f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}"
         )
-    parts = {
-        name
-        for package in lock.packages
-        if package.is_local
-        for name in (*package.optional, *package.groups)
-    }
-    if others := sorted(parts - selection.extras - selection.groups):
-        notes.append(f"extras and groups that are not taken: {', '.join(others)}")
+
+    parts: list[str] = []
+    for package in lock.packages:
+        if package.is_local:
+            parts += (*package.optional, *package.groups)
+    notes += selection.note_other_parts(parts)
     return tuple(notes)

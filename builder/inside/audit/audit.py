@@ -37,104 +37,131 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def facts(path: Path) -> dict[str, Any]:
+_AUDITWHEEL_TIMEOUT_S = 120  # not measured
+
+
+def read_facts(path: Path) -> dict[str, Any]:
     """Return the facts of one wheel, auditwheel's apart."""
     with Wheel(path) as wheel:
         native = objects.Objects()
-        for name, content in wheel.objects() if wheel.members else ():
-            native.add(name, content)
+        if wheel.members:
+            for name, content in wheel.objects():
+                native.add(name, content)
+
         names = list(wheel.members)
-        found = {
+        sboms = [name for name in names if name.startswith(f"{wheel.dist_info}/sboms/")]
+        facts = {
             "size": path.stat().st_size,
             "members": len(names),
             "dist_info": wheel.dist_info,
-            "metadata": _fields(wheel, "METADATA"),
-            "wheel": _fields(wheel, "WHEEL"),
-            "top_level": top_level(names),
+            "metadata": _read_fields(wheel, "METADATA"),
+            "wheel": _read_fields(wheel, "WHEEL"),
+            "top_level": classify_top_level(names),
             "bytecode": [name for name in names if name.endswith((".pyc", ".pyo"))],
-            "sboms": [name for name in names if name.startswith(f"{wheel.dist_info}/sboms/")],
-            "components": _components(wheel, names),
+            "sboms": sboms,
+            "components": _read_components(wheel, sboms),
             "extensions": native.extensions(),
             "objects": native.facts(),
             "grafted": native.grafted(),
         }
-        return {"faults": wheel.faults, **found}
+        # Last, because reading adds to them.
+        return {"faults": wheel.faults, **facts}
 
 
-def _fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
+def _read_fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
     text = wheel.text(f"{wheel.dist_info}/{name}")
     if text is None and wheel.members:
-        wheel.faults.append(
-            ("metadata", name, f"it has no {name} file in a .dist-info folder of its own")
-        )
+        detail = f"it has no {name} file in a .dist-info folder of its own"
+        wheel.faults.append(("metadata", name, detail))
+
     return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
 
 
-def _components(wheel: Wheel, names: list[str]) -> list[tuple[str, str, str]]:
+def _read_components(wheel: Wheel, sboms: list[str]) -> list[tuple[str, str, str]]:
     """Read the components of CycloneDX documents, each reference once, what is of the index left out: the wheel is."""
-    found: dict[str, tuple[str, str, str]] = {}
-    for name in names:
-        if not (name.startswith(f"{wheel.dist_info}/sboms/") and name.endswith(".json")):
+    components: dict[str, tuple[str, str, str]] = {}
+    for name in sboms:
+        if not name.endswith(".json"):
             continue
+
         try:
-            listed = json.loads(wheel.text(name) or "{}").get("components", [])
-            for one in listed:
-                purl = str(one.get("purl", ""))
-                if not purl.startswith("pkg:pypi/"):
-                    part = (str(one["name"]), str(one.get("version", "")), purl)
-                    found[str(one.get("bom-ref", "/".join(part)))] = part
+            document = json.loads(wheel.text(name) or "{}")
+            for component in document.get("components", []):
+                purl = str(component.get("purl", ""))
+                if purl.startswith("pkg:pypi/"):
+                    continue
+                described = (str(component["name"]), str(component.get("version", "")), purl)
+                reference = str(component.get("bom-ref", "/".join(described)))
+                components[reference] = described
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue  # somebody else's format
-    return list(found.values())
+
+    return list(components.values())
 
 
-def top_level(names: list[str]) -> dict[str, str]:
+def classify_top_level(names: list[str]) -> dict[str, str]:
     """Return what a wheel puts directly into the folder for packages, and of what kind it is."""
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for name in names:
-        parts = name.split("/")
-        if parts[0].endswith(".data"):
-            if not {"purelib", "platlib"} & set(parts[1:2]):
-                continue  # programs, headers and data have places of their own
-            parts = parts[2:] or [name]
-        first = parts[0]
-        code = parts[-1].endswith((".py", ".so", ".pyi", ".pyc"))
-        if first.endswith(".dist-info"):
+        parts = _installed_parts(name)
+        if not parts or parts[0].endswith(".dist-info"):
             continue
+
+        top = parts[0]
+        is_code = parts[-1].endswith((".py", ".so", ".pyi", ".pyc"))
         if len(parts) == 1:
-            found[first] = "module" if code else "file"
-        elif first.endswith(".libs"):
-            found[first] = "libraries"
-        elif found.get(first) != "package":
-            found[first] = "package" if code else "folder"
-    return found
+            kinds[top] = "module" if is_code else "file"
+        elif top.endswith(".libs"):
+            kinds[top] = "libraries"
+        elif kinds.get(top) != "package":
+            kinds[top] = "package" if is_code else "folder"
+
+    return kinds
 
 
-def policy(wheel: Path) -> dict[str, object]:
+def _installed_parts(name: str) -> list[str]:
+    """Return a member's path in the folder for packages; empty where it goes elsewhere."""
+    parts = name.split("/")
+    if not parts[0].endswith(".data"):
+        return parts
+
+    goes_beside_packages = bool({"purelib", "platlib"} & set(parts[1:2]))
+    if not goes_beside_packages:
+        return []  # programs, headers and data have places of their own
+
+    return parts[2:] or [name]
+
+
+def ask_auditwheel(wheel: Path) -> dict[str, object]:
     """Ask auditwheel which platform tag a wheel is consistent with."""
     done = subprocess.run(
         ["auditwheel", "show", "--json", str(wheel)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=_AUDITWHEEL_TIMEOUT_S,
         check=False,
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         return {"auditwheel_error": lines[-1] if lines else f"exit code {done.returncode}"}
+
     return {"auditwheel": json.loads(done.stdout)}
 
 
 def main() -> None:
     """Write the facts of each wheel named on the command line."""
     output, *rest = sys.argv[1:]
+    asks_auditwheel = "--no-auditwheel" not in rest
     wheels = [Path(name) for name in rest if name != "--no-auditwheel"]
-    found = {}
+
+    answer = {}
     for wheel in wheels:
-        found[wheel.name] = facts(wheel)
-        if "--no-auditwheel" not in rest and not found[wheel.name]["faults"]:
-            found[wheel.name] |= policy(wheel)
-    Path(output).write_text(json.dumps(found))
+        facts = read_facts(wheel)
+        if asks_auditwheel and not facts["faults"]:
+            facts |= ask_auditwheel(wheel)
+        answer[wheel.name] = facts
+
+    Path(output).write_text(json.dumps(answer))
 
 
 if __name__ == "__main__":

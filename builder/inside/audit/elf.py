@@ -26,29 +26,39 @@ MACHINES = {
 SHARED_OBJECT = 3
 """`e_type` of shared objects, and of executables that load anywhere."""
 
+# Names and numbers as in elf.h.
+_HEADER_BYTES = 64
+_ELFCLASS32, _ELFCLASS64 = 1, 2
+_ELFDATA2LSB, _ELFDATA2MSB = 1, 2
+
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
 _PT_GNU_STACK, _PT_GNU_RELRO = 0x6474E551, 0x6474E552
 _PF_X = 1
-_DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 4, 5, 6, 7, 8, 10
-_DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = (
-    14,
-    15,
-    22,
-    24,
-    29,
-    30,
-    36,
-)
+
+_DT_NULL, _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB = 0, 1, 4, 5, 6
+_DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 7, 8, 14, 15
+_DT_TEXTREL, _DT_BIND_NOW, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = 22, 24, 29, 30, 36
 _DT_GNU_HASH, _DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFFB
 _DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW = 4, 8, 1
+
 _SHT_DYNSYM = 11
+_SHN_UNDEF = 0
 _STB_LOCAL, _STB_WEAK = 0, 2
 _NT_GNU_PROPERTY = 5
 _X86_ISA_1_NEEDED = 0xC0008002
+_R_X86_64_RELATIVE = 8
+_VERSION_INDEX = 0x7FFF  # the bit above says that a version is hidden
+_VER_NDX_GLOBAL = 1  # the version that is the object's own name
+_CHAIN_END = 1  # the bit of a GNU hash value that ends its chain
+
+_SEGMENT = "<IIQQQQQQ"
+_SECTION = "<IIQQQQ"
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELA = struct.Struct("<QQq")
+
+# Damaged files claim any number. These are far beyond what is found in packages, and keep reading within seconds.
 _MOST_SYMBOLS = 4_000_000
 _MOST_VERSIONS = 10_000
 _LONGEST_NAME = 65_536
@@ -93,25 +103,27 @@ class Elf:
 
     def __init__(self, data: bytes | mmap.mmap) -> None:
         self._data = data
-        if data[:4] != MAGIC:
-            raise ElfError("it is not an ELF file")
-        if len(data) < 64:  # noqa: PLR2004 - the size of the header
-            raise ElfError("the ELF header is cut short")
-        if data[4] != 2 or data[5] != 1:  # noqa: PLR2004 - ELFCLASS64, ELFDATA2LSB
-            bits = "32" if data[4] == 1 else "64"
-            order = ", big-endian" if data[5] == 2 else ""  # noqa: PLR2004 - ELFDATA2MSB
-            raise ElfError(f"it is {bits}-bit{order}")
+        self._check_identity()
+
         header = struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
-        self.kind, number = header[0], header[1]
-        self.machine = MACHINES.get(number, f"machine {number}")
-        self._segments_at, self._sections_at = header[4], header[5]
-        (
-            self._segment_size,
-            self._segment_count,
-            self._section_size,
-            self._section_count,
-            self._section_names,
-        ) = header[8:]
+        self.kind = header[0]
+        self.machine = MACHINES.get(header[1], f"machine {header[1]}")
+        self._segments_at = header[4]
+        self._sections_at = header[5]
+        self._segment_size, self._segment_count = header[8:10]
+        self._section_size, self._section_count, self._section_names = header[10:]
+
+    def _check_identity(self) -> None:
+        if self._data[:4] != MAGIC:
+            raise ElfError("it is not an ELF file")
+        if len(self._data) < _HEADER_BYTES:
+            raise ElfError("the ELF header is cut short")
+
+        file_class, encoding = self._data[4], self._data[5]
+        if file_class != _ELFCLASS64 or encoding != _ELFDATA2LSB:
+            bits = "32" if file_class == _ELFCLASS32 else "64"
+            order = ", big-endian" if encoding == _ELFDATA2MSB else ""
+            raise ElfError(f"it is {bits}-bit{order}")
 
     # --- raw access --------------------------------------------------------------------------------------------------
 
@@ -119,29 +131,32 @@ class Elf:
         form = struct.Struct(layout) if isinstance(layout, str) else layout
         if not 0 <= offset <= len(self._data) - form.size:
             raise ElfError(f"it points outside the file, at {offset:#x}")
+
         return form.unpack_from(self._data, offset)
 
     def _bytes(self, offset: int, size: int) -> bytes:
         if offset < 0 or size < 0 or offset + size > len(self._data):
             raise ElfError(f"it points outside the file, at {offset:#x} + {size:#x}")
+
         return self._data[offset : offset + size]
 
     def _text(self, offset: int) -> str:
         if not 0 <= offset < len(self._data):
             raise ElfError(f"a name lies outside the file, at {offset:#x}")
+
         end = self._data.find(b"\0", offset, offset + _LONGEST_NAME)
         if end < 0:
             raise ElfError(f"a name has no end, at {offset:#x}")
+
         return self._data[offset:end].decode("utf-8", "replace")
 
     def offset(self, address: int) -> int:
         """Return where the byte of a virtual address is in the file."""
         for segment in self.segments:
-            if (
-                segment.kind == _PT_LOAD
-                and segment.address <= address < segment.address + segment.size
-            ):
+            end = segment.address + segment.size
+            if segment.kind == _PT_LOAD and segment.address <= address < end:
                 return segment.offset + address - segment.address
+
         raise ElfError(f"address {address:#x} is in no segment of the file")
 
     def word(self, address: int) -> int:
@@ -149,78 +164,114 @@ class Elf:
 
         A pointer to another object gives 0.
         """
-        at, size = self._span(_DT_RELA, _DT_RELASZ)
+        relocation = self._find_relocation(address)
+        if relocation is None:
+            return self._unpack("<Q", self.offset(address))[0]
+
+        info, addend = relocation
+        if info == _R_X86_64_RELATIVE:
+            return addend
+
+        return self._symbol_value(info >> 32) + addend
+
+    def _find_relocation(self, address: int) -> tuple[int, int] | None:
+        """Return (info, addend) of the relocation of a word."""
+        start, size = self._span(_DT_RELA, _DT_RELASZ)
+        end = start + size
         wanted = struct.pack("<Q", address)
-        found = self._data.find(wanted, at, at + size)
+
+        # Searched as bytes, for speed: what is found counts where an entry of the table begins.
+        found = self._data.find(wanted, start, end)
         while found >= 0:
-            if (found - at) % _RELA.size == 0:
+            if (found - start) % _RELA.size == 0:
                 _, info, addend = self._unpack(_RELA, found)
-                return addend if info == 8 else self._symbol_value(info >> 32) + addend  # noqa: PLR2004 - R_X86_64_RELATIVE
-            found = self._data.find(wanted, found + 1, at + size)
-        return self._unpack("<Q", self.offset(address))[0]
+                return info, addend
+            found = self._data.find(wanted, found + 1, end)
+
+        return None
 
     def _symbol_value(self, number: int) -> int:
-        return self.symbols[number - 1].value if 0 < number <= len(self.symbols) else 0
+        if not 0 < number <= len(self.symbols):
+            return 0
+
+        return self.symbols[number - 1].value
 
     def _span(self, start: int, size: int) -> tuple[int, int]:
-        address, length = self._value(start), self._value(size)
-        return (0, 0) if address is None or not length else (self.offset(address), length)
+        """Return (offset, size) of a table that two entries of the dynamic segment tell; zeros where there is none."""
+        address = self._value(start)
+        length = self._value(size)
+        if address is None or not length:
+            return 0, 0
+
+        return self.offset(address), length
 
     # --- headers -----------------------------------------------------------------------------------------------------
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """Program headers."""
-        found = []
+        segments = []
         for number in range(self._segment_count):
-            kind, flags, offset, address, _, size, _, _ = self._unpack(
-                "<IIQQQQQQ", self._segments_at + number * self._segment_size
+            at = self._segments_at + number * self._segment_size
+            kind, flags, offset, address, _, size, _, _ = self._unpack(_SEGMENT, at)
+            segments.append(
+                Segment(kind=kind, flags=flags, offset=offset, address=address, size=size)
             )
-            found.append(Segment(kind=kind, flags=flags, offset=offset, address=address, size=size))
-        return tuple(found)
+
+        return tuple(segments)
 
     @cached_property
     def sections(self) -> dict[str, tuple[int, int, int]]:
         """Section headers by name, as (type, offset, size); none where they are gone or stale."""
-        found = {}
+        sections = {}
         try:
-            names = self._unpack(
-                "<IIQQQQ", self._sections_at + self._section_names * self._section_size
-            )[4]
-            for number in range(self._section_count if self._sections_at else 0):
-                name, kind, _, _, offset, size = self._unpack(
-                    "<IIQQQQ", self._sections_at + number * self._section_size
-                )
-                found[self._text(names + name)] = (kind, offset, size)
+            names_header = self._sections_at + self._section_names * self._section_size
+            names = self._unpack(_SECTION, names_header)[4]
+
+            count = self._section_count if self._sections_at else 0
+            for number in range(count):
+                at = self._sections_at + number * self._section_size
+                name, kind, _, _, offset, size = self._unpack(_SECTION, at)
+                sections[self._text(names + name)] = (kind, offset, size)
         except ElfError:
             return {}
-        return found
+
+        return sections
 
     @cached_property
     def _dynamic(self) -> tuple[tuple[int, int], ...]:
-        segment = next((segment for segment in self.segments if segment.kind == _PT_DYNAMIC), None)
-        if segment is None:
+        """Entries of the dynamic segment, as (tag, value)."""
+        for segment in self.segments:
+            if segment.kind == _PT_DYNAMIC:
+                break
+        else:
             return ()
+
         entries = []
-        for tag, value in struct.iter_unpack(
-            "<QQ", self._bytes(segment.offset, segment.size // 16 * 16)
-        ):
-            if tag == 0:
+        table = self._bytes(segment.offset, segment.size // 16 * 16)
+        for tag, value in struct.iter_unpack("<QQ", table):
+            if tag == _DT_NULL:
                 break
             entries.append((tag, value))
+
         return tuple(entries)
 
     def _value(self, tag: int) -> int | None:
-        return next((value for one, value in self._dynamic if one == tag), None)
+        for entry_tag, value in self._dynamic:
+            if entry_tag == tag:
+                return value
+
+        return None
 
     def _names(self, tag: int) -> tuple[str, ...]:
-        return tuple(self._name(value) for one, value in self._dynamic if one == tag)
+        return tuple(self._name(value) for entry_tag, value in self._dynamic if entry_tag == tag)
 
     @cached_property
     def _strings(self) -> int:
         address = self._value(_DT_STRTAB)
         if address is None:
             raise ElfError("the dynamic segment has no string table")
+
         return self.offset(address)
 
     def _name(self, offset: int) -> str:
@@ -251,18 +302,28 @@ class Elf:
     @property
     def rpath(self) -> tuple[str, ...]:
         """Folders of DT_RPATH, which is ignored beside DT_RUNPATH."""
-        return tuple(folder for text in self._names(_DT_RPATH) for folder in text.split(":"))
+        return self._folders(_DT_RPATH)
 
     @property
     def runpath(self) -> tuple[str, ...]:
         """Folders of DT_RUNPATH."""
-        return tuple(folder for text in self._names(_DT_RUNPATH) for folder in text.split(":"))
+        return self._folders(_DT_RUNPATH)
+
+    def _folders(self, tag: int) -> tuple[str, ...]:
+        folders: list[str] = []
+        for text in self._names(tag):
+            folders += text.split(":")
+
+        return tuple(folders)
 
     @property
     def executable_stack(self) -> bool:
         """Whether loading it makes the stack executable: it says so, or does not say that it need not."""
-        marks = [segment.flags for segment in self.segments if segment.kind == _PT_GNU_STACK]
-        return not marks or bool(marks[0] & _PF_X)
+        for segment in self.segments:
+            if segment.kind == _PT_GNU_STACK:
+                return bool(segment.flags & _PF_X)
+
+        return True
 
     @property
     def relro(self) -> bool:
@@ -272,19 +333,18 @@ class Elf:
     @property
     def bind_now(self) -> bool:
         """Whether it asks for all its symbols to be resolved when it is loaded."""
-        flags, more = self._value(_DT_FLAGS) or 0, self._value(_DT_FLAGS_1) or 0
-        return (
-            self._value(_DT_BIND_NOW) is not None
-            or bool(flags & _DF_BIND_NOW)
-            or bool(more & _DF_1_NOW)
-        )
+        if self._value(_DT_BIND_NOW) is not None:
+            return True
+
+        flags = self._value(_DT_FLAGS) or 0
+        flags_1 = self._value(_DT_FLAGS_1) or 0
+        return bool(flags & _DF_BIND_NOW) or bool(flags_1 & _DF_1_NOW)
 
     @property
     def text_relocations(self) -> bool:
         """Whether loading it writes to its code."""
-        return self._value(_DT_TEXTREL) is not None or bool(
-            (self._value(_DT_FLAGS) or 0) & _DF_TEXTREL
-        )
+        flags = self._value(_DT_FLAGS) or 0
+        return self._value(_DT_TEXTREL) is not None or bool(flags & _DF_TEXTREL)
 
     @property
     def relative_relocations(self) -> bool:
@@ -295,20 +355,27 @@ class Elf:
     def isa_needed(self) -> int:
         """The x86-64 level it declares to need, as its GNU property note says: 1 (all processors have it) to 4."""
         for segment in self.segments:
-            if segment.kind == _PT_NOTE:
-                for kind, description in self._notes(segment):
-                    if kind == _NT_GNU_PROPERTY and (level := _isa_level(description)):
-                        return level
+            if segment.kind != _PT_NOTE:
+                continue
+            for kind, description in self._notes(segment):
+                level = _isa_level(description) if kind == _NT_GNU_PROPERTY else 0
+                if level:
+                    return level
+
         return 1
 
     def _notes(self, segment: Segment) -> Iterator[tuple[int, bytes]]:
-        at, end = segment.offset, segment.offset + segment.size
+        """Give (type, description) of each note that is GNU's."""
+        at = segment.offset
+        end = segment.offset + segment.size
         while at + 12 <= end:
             name_size, size, kind = self._unpack("<III", at)
-            description = at + 12 + (name_size + 3) // 4 * 4
-            if self._bytes(at + 12, min(name_size, 4)) == b"GNU\0":
-                yield kind, self._bytes(description, size)
-            at = description + (size + 7) // 8 * 8
+            name_at = at + 12
+            description_at = name_at + _round_up(name_size, 4)
+
+            if self._bytes(name_at, min(name_size, 4)) == b"GNU\0":
+                yield kind, self._bytes(description_at, size)
+            at = description_at + _round_up(size, 8)
 
     # --- symbols -----------------------------------------------------------------------------------------------------
 
@@ -318,42 +385,53 @@ class Elf:
         address = self._value(_DT_SYMTAB)
         if address is None:
             return ()
+
         start, count = self.offset(address), self._symbol_count
         if count > _MOST_SYMBOLS:
             raise ElfError(f"it claims {count} symbols")
+
         table = self._bytes(start, count * _SYMBOL.size)
-        versions = self._symbol_versions(count)
-        found = []
+        version_numbers = self._symbol_versions(count)
+        symbols = []
         for number, (name, info, _, section, value, _) in enumerate(_SYMBOL.iter_unpack(table)):
-            if number:
-                version, library = (
-                    self._version_names.get(versions[number] & 0x7FFF, ("", ""))
-                    if versions
-                    else ("", "")
+            if number == 0:
+                continue
+
+            version, library = "", ""
+            if version_numbers:
+                index = version_numbers[number] & _VERSION_INDEX
+                version, library = self._version_names.get(index, ("", ""))
+
+            binding = info >> 4
+            is_local = binding == _STB_LOCAL
+            symbols.append(
+                Symbol(
+                    name="" if is_local else self._name(name),
+                    defined=section != _SHN_UNDEF,
+                    weak=is_local or binding == _STB_WEAK,
+                    value=value,
+                    version=version,
+                    library=library,
                 )
-                local = info >> 4 == _STB_LOCAL
-                found.append(
-                    Symbol(
-                        name="" if local else self._name(name),
-                        defined=section != 0,
-                        weak=info >> 4 == _STB_WEAK or local,
-                        value=value,
-                        version=version,
-                        library=library,
-                    )
-                )
-        return tuple(found)
+            )
+
+        return tuple(symbols)
 
     @cached_property
     def _symbol_count(self) -> int:
-        if (table := self._value(_DT_HASH)) is not None:
-            return self._unpack("<II", self.offset(table))[1]
-        section = next(
-            (section for section in self.sections.values() if section[0] == _SHT_DYNSYM), None
-        )
+        """How many symbols there are, which no entry of the dynamic segment says."""
+        hash_table = self._value(_DT_HASH)
+        if hash_table is not None:
+            return self._unpack("<II", self.offset(hash_table))[1]
+
         address = self._value(_DT_SYMTAB)
-        if section is not None and address is not None and section[1] == self.offset(address):
-            return section[2] // _SYMBOL.size
+        for kind, offset, size in self.sections.values():
+            if kind == _SHT_DYNSYM:
+                # A stale section header points elsewhere.
+                if address is not None and offset == self.offset(address):
+                    return size // _SYMBOL.size
+                break
+
         return self._hashed_count()
 
     def _hashed_count(self) -> int:
@@ -361,14 +439,18 @@ class Elf:
         table = self._value(_DT_GNU_HASH)
         if table is None:
             return 0
+
         at = self.offset(table)
-        buckets, first, bloom, _ = self._unpack("<IIII", at)
-        at += 16 + bloom * 8
-        last = max(struct.unpack(f"<{buckets}I", self._bytes(at, buckets * 4)), default=0)
+        bucket_count, first, bloom_words, _ = self._unpack("<IIII", at)
+        buckets_at = at + 16 + bloom_words * 8
+        chains_at = buckets_at + bucket_count * 4
+
+        buckets = struct.unpack(f"<{bucket_count}I", self._bytes(buckets_at, bucket_count * 4))
+        last = max(buckets, default=0)
         if last < first:
             return first
-        at += buckets * 4
-        while not self._unpack("<I", at + (last - first) * 4)[0] & 1:
+
+        while not self._unpack("<I", chains_at + (last - first) * 4)[0] & _CHAIN_END:
             last += 1
         return last + 1
 
@@ -376,7 +458,10 @@ class Elf:
         address = self._value(_DT_VERSYM)
         if address is None:
             return ()
+
         return struct.unpack(f"<{count}H", self._bytes(self.offset(address), count * 2))
+
+    # --- versions ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def needed_versions(self) -> tuple[tuple[str, str], ...]:
@@ -386,47 +471,60 @@ class Elf:
     @cached_property
     def provided_versions(self) -> tuple[str, ...]:
         """Versions it provides, its own name left out."""
-        return tuple(name for number, name in self._provided_versions.items() if number != 1)
+        versions = self._provided_versions.items()
+        return tuple(name for number, name in versions if number != _VER_NDX_GLOBAL)
 
     @cached_property
     def _version_names(self) -> dict[int, tuple[str, str]]:
-        provided = {
-            number: (name, "") for number, name in self._provided_versions.items() if number != 1
-        }
-        return provided | self._needed_versions
+        """(version, library) by the number that symbols have; what it provides itself has no library."""
+        names = {}
+        for number, name in self._provided_versions.items():
+            if number != _VER_NDX_GLOBAL:
+                names[number] = (name, "")
+
+        return names | self._needed_versions
 
     @cached_property
     def _needed_versions(self) -> dict[int, tuple[str, str]]:
-        found: dict[int, tuple[str, str]] = {}
-        for at in self._chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
+        versions: dict[int, tuple[str, str]] = {}
+        for at in self._iter_chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
             _, count, file, first, _ = self._unpack("<HHIII", at)
-            library, entry = self._name(file), at + first
+            library = self._name(file)
+            entry_at = at + first
+
             for _ in range(count):
-                if len(found) > _MOST_VERSIONS:
+                if len(versions) > _MOST_VERSIONS:
                     raise ElfError("its versions have no end")
-                _, _, number, name, step = self._unpack("<IHHII", entry)
-                found[number & 0x7FFF] = (self._name(name), library)
-                entry += step
+
+                _, _, number, name, step = self._unpack("<IHHII", entry_at)
+                versions[number & _VERSION_INDEX] = (self._name(name), library)
                 if not step:
                     break
-        return found
+                entry_at += step
+
+        return versions
 
     @cached_property
     def _provided_versions(self) -> dict[int, str]:
-        found = {}
-        for at in self._chain(_DT_VERDEF, _DT_VERDEFNUM, 16):
+        versions = {}
+        for at in self._iter_chain(_DT_VERDEF, _DT_VERDEFNUM, 16):
             _, _, number, _, _, first, _ = self._unpack("<HHHHIII", at)
-            found[number & 0x7FFF] = self._name(self._unpack("<II", at + first)[0])
-        return found
+            name, _ = self._unpack("<II", at + first)
+            versions[number & _VERSION_INDEX] = self._name(name)
 
-    def _chain(self, start: int, count: int, next_at: int) -> Iterator[int]:
+        return versions
+
+    def _iter_chain(self, start: int, count: int, next_at: int) -> Iterator[int]:
         """Give the file offset of each entry of a version table, whose last word is the way to the next."""
-        address, left = self._value(start), self._value(count) or 0
+        address = self._value(start)
+        claimed = self._value(count) or 0
         if address is None:
             return
+
         at = self.offset(address)
-        for _ in range(min(left, _MOST_VERSIONS)):
+        for _ in range(min(claimed, _MOST_VERSIONS)):
             yield at
+
             step = self._unpack("<I", at + next_at)[0]
             if not step:
                 return
@@ -441,9 +539,12 @@ class Elf:
             before = self._data[max(0, match.start() - 1) : match.start()]
             if before.isalnum() or before in {b".", b"_", b"-", b"+", b"/", b"~", b":"}:
                 continue  # the middle of a longer path, or a URL
-            found.setdefault(b"/".join(match[0].split(b"/")[:4]), match[0])
+
+            folder = b"/".join(match[0].split(b"/")[:4])
+            found.setdefault(folder, match[0])
             if len(found) == limit:
                 break
+
         return list(found.values())
 
     def addresses_of(self, content: bytes) -> Iterator[int]:
@@ -451,6 +552,7 @@ class Elf:
         for segment in self.segments:
             if segment.kind != _PT_LOAD or segment.flags & _PF_X:
                 continue
+
             end = min(segment.offset + segment.size, len(self._data))
             at = self._data.find(content, segment.offset, end)
             while at >= 0:
@@ -461,11 +563,17 @@ class Elf:
 
 
 def _isa_level(properties: bytes) -> int:
+    """Return the x86-64 level that the properties of a GNU note declare to be needed, 0 where they declare none."""
     at = 0
     while at + 8 <= len(properties):
         kind, size = struct.unpack_from("<II", properties, at)
         if kind == _X86_ISA_1_NEEDED and at + 12 <= len(properties):
             bits: int = struct.unpack_from("<I", properties, at + 8)[0]
             return max(1, bits.bit_length())
-        at += 8 + (size + 7) // 8 * 8
+        at += 8 + _round_up(size, 8)
+
     return 0
+
+
+def _round_up(size: int, alignment: int) -> int:
+    return (size + alignment - 1) // alignment * alignment

@@ -30,50 +30,54 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _DECLARATION = re.compile(r"\b(?:PyAPI_(?:FUNC|DATA)\([^)]*\)|extern\b(?! *\"C\" *{))[^;{]*;")
 
 
-def interpreter(prefix: Path) -> dict[str, bool]:
+def read_interpreter(prefix: Path) -> dict[str, bool]:
     """Return what one interpreter exports, and which of it its public headers use on a caller's behalf."""
-    headers = next(prefix.glob("include/python3*"))
-    text = "\n".join(
-        path.read_text() for path in sorted((*headers.glob("*.h"), *headers.glob("cpython/*.h")))
-    )
-    used = set(re.findall(r"\b_?Py\w+", _DECLARATION.sub("", _COMMENT.sub("", text))))
+    folder = next(prefix.glob("include/python3*"))
+    headers = sorted((*folder.glob("*.h"), *folder.glob("cpython/*.h")))
+    text = "\n".join(path.read_text() for path in headers)
+
+    # What is left without comments and declarations are macros and inline functions.
+    code = _DECLARATION.sub("", _COMMENT.sub("", text))
+    used = set(re.findall(r"\b_?Py\w+", code))
+
     elf = Elf((prefix / "bin" / "python").read_bytes())
-    return {
-        symbol.name: symbol.name in used for symbol in elf.symbols if symbol.defined and symbol.name
-    }
+    exported = [symbol.name for symbol in elf.symbols if symbol.defined and symbol.name]
+    return {name: name in used for name in exported}
 
 
-def libraries() -> dict[str, Elf]:
+def read_libraries() -> dict[str, Elf]:
     """Return the shared libraries in the folders the dynamic linker looks in, by soname."""
-    found = {}
+    libraries = {}
     for folder in FOLDERS:
         for path in sorted(folder.glob("*.so*")):
             try:
                 elf = Elf(path.read_bytes())
-                found[elf.soname or path.name] = elf
+                libraries[elf.soname or path.name] = elf
             except (ElfError, OSError):
                 continue  # a linker script, or a link to nowhere
-    return found
+
+    return libraries
 
 
 def main() -> None:
     """Write the answer."""
-    found = libraries()
-    c_library = {
-        symbol.name
-        for name in C_LIBRARY
-        if name in found
-        for symbol in found[name].symbols
-        if symbol.defined
-    }
+    interpreters = {}
+    for prefix in PYTHONS.glob("cp3*-cp3*"):
+        # Images have a link of an older name beside these, for cibuildwheel, without headers.
+        if (prefix / "include").exists():
+            interpreters[prefix.name] = read_interpreter(prefix)
+
+    libraries = read_libraries()
+    c_library: set[str] = set()
+    for name in C_LIBRARY:
+        if name in libraries:
+            c_library.update(symbol.name for symbol in libraries[name].symbols if symbol.defined)
+    c_library.discard("")  # names of local symbols are not read
+
     answer = {
-        "interpreters": {
-            path.name: interpreter(path)
-            for path in PYTHONS.glob("cp3*-cp3*")
-            if (path / "include").exists()
-        },
-        "libraries": {soname: sorted(elf.provided_versions) for soname, elf in found.items()},
-        "c_library": sorted(c_library - {""}),
+        "interpreters": interpreters,
+        "libraries": {soname: sorted(elf.provided_versions) for soname, elf in libraries.items()},
+        "c_library": sorted(c_library),
     }
     Path(sys.argv[1]).write_text(json.dumps(answer))
 

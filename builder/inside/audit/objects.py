@@ -27,30 +27,51 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import signals
-from .elf import SHARED_OBJECT, Elf, ElfError, Symbol
+from .elf import MAGIC, SHARED_OBJECT, Elf, ElfError, Symbol
 
 if TYPE_CHECKING:
     import mmap
+    from collections.abc import Iterable
 
-_FREE_THREADED = ("_Py_MergeZeroLocalRefcount", "_Py_DecRefShared", "_Py_DecRefSharedDebug", "PyUnstable_Module_SetGIL",
-                  "_PyObject_ResurrectEndSlow", "_PyDict_EnsureSharedOnRead", "_PyObject_XDecRefDelayed")  # fmt: skip
+# Functions that one build of CPython exports and the other does not.
+_FREE_THREADED = (
+    "_Py_MergeZeroLocalRefcount",
+    "_Py_DecRefShared",
+    "_Py_DecRefSharedDebug",
+    "PyUnstable_Module_SetGIL",
+    "_PyObject_ResurrectEndSlow",
+    "_PyDict_EnsureSharedOnRead",
+    "_PyObject_XDecRefDelayed",
+)
 _GIL = ("_Py_Dealloc",)
+_BUILD_SIGNS = (("free-threaded", _FREE_THREADED), ("gil", _GIL))
 
 # How CPython 3.14 compiles the head of a static object without type: PyObject_HEAD_INIT in Include/object.h.
 _GIL_HEAD = bytes.fromhex("000000c000000500") + bytes(8)
 _FREE_THREADED_HEAD = bytes(8) + bytes.fromhex("04000000ffffffff") + bytes(16)
-_HEADS = (("gil", _GIL_HEAD), ("free-threaded", _FREE_THREADED_HEAD))
+_HEADS = {"gil": _GIL_HEAD, "free-threaded": _FREE_THREADED_HEAD}
+
+# PyModuleDef after that head, in words (Include/moduleobject.h): m_init, m_index, m_copy, m_name, m_doc, m_size,
+# m_methods, m_slots.
+_WORD_BYTES = 8
+_EMPTY_WORDS = 3  # m_init, m_index and m_copy are filled in when the module is loaded
+_SLOTS_WORD = 7
+_SLOT_BYTES = 16
 _SLOTS = {3: "multiple_interpreters", 4: "gil"}
-_MOST_SLOTS = 32
+_MOST_SLOTS = 32  # far more than there are kinds of slots
+
+_SINGLE_PHASE = {"PyModule_Create2", "PyModule_FromDefAndSpec2"}
 
 _BUILD_PATH = re.compile(
     rb"/(?:home|root|Users|tmp|var/tmp|builds?|project|io|github|workspace)/[\w.+@~-]+/[\w./+@~-]{2,200}"
 )
-_MOST_PATHS = 5
+_MOST_PATHS = 5  # a few show it: each source file leaves one
 
 
 @dataclass
 class _Object:
+    """One native file; what it provides and needs, and the facts that hold for it alone."""
+
     path: str
     needed: tuple[str, ...]
     soname: str
@@ -64,6 +85,21 @@ class _Object:
     @property
     def folder(self) -> str:
         return posixpath.dirname(self.path)
+
+
+@dataclass
+class _Closure:
+    """What loading an object loads.
+
+    Attributes:
+        loaded: the object itself, then what it needs, in the order of loading.
+        unreached: libraries that are in the wheel and not found -> path of who needs them.
+        outside: libraries that are not in the wheel -> path of who needs them.
+    """
+
+    loaded: list[_Object]
+    unreached: dict[str, str] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)
 
 
 class Objects:
@@ -82,18 +118,18 @@ class Objects:
             elif elf.kind == SHARED_OBJECT or elf.dynamic:
                 self._found[path] = _read(path, elf)
         except ElfError as error:
-            other = content[:4] == b"\x7fELF" and "-bit" in str(error)
-            self._bad[path] = (
-                {"machine": f"a machine that {error}".replace("that it is ", "")}
-                if other
-                else {"damaged": str(error)}
-            )
+            # An ELF file of another width or byte order is in order, and not for this machine.
+            is_foreign = content[:4] == MAGIC and "-bit" in str(error)
+            if is_foreign:
+                machine = f"a machine that {error}".replace("that it is ", "")
+                self._bad[path] = {"machine": machine}
+            else:
+                self._bad[path] = {"damaged": str(error)}
 
     def extensions(self) -> dict[str, str]:
         """Return each extension module with the tag in its suffix."""
-        return {
-            path: tag_of(path) for path in (*self._found, *self._bad) if self._is_extension(path)
-        }
+        paths = (*self._found, *self._bad)
+        return {path: suffix_tag(path) for path in paths if self._is_extension(path)}
 
     def grafted(self) -> list[str]:
         """Return the libraries that a repair tool put in: they are in a folder `NAME.libs`."""
@@ -101,220 +137,288 @@ class Objects:
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Return the facts of every object, by path."""
-        return {**self._bad, **{path: self._facts(found) for path, found in self._found.items()}}
+        facts = dict(self._bad)
+        for path, found in self._found.items():
+            facts[path] = self._facts(found)
+
+        return facts
 
     def _is_extension(self, path: str) -> bool:
         if not path.endswith(".so") or path.partition("/")[0].endswith((".libs", ".dist-info")):
             return False
+        if re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path):
+            return True
+
         found = self._found.get(path)
-        tagged = re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path) is not None
-        return tagged or (
-            found is not None and any(name.startswith("PyInit_") for name in found.defined)
-        )
+        return found is not None and any(name.startswith("PyInit_") for name in found.defined)
 
     def _facts(self, found: _Object) -> dict[str, Any]:
-        kind = (
-            "extension"
-            if self._is_extension(found.path)
-            else "program"
-            if found.program
-            else "library"
-        )
+        if self._is_extension(found.path):
+            kind = "extension"
+        elif found.program:
+            kind = "program"
+        else:
+            kind = "library"
+
         facts = {"kind": kind, **found.facts}
         if kind != "extension":
             facts["init"] = None
-        together, unreached, outside = self._load(found)
-        provided = frozenset[str]().union(*(loaded.defined for loaded in together))
-        undefined = {
-            symbol.name: loaded.path
-            for loaded in reversed(together)
-            for symbol in loaded.undefined
-            if not symbol.weak and not symbol.version and symbol.name not in provided
-        }
+
+        closure = self._load(found)
         return {
             **facts,
-            "versions": self._versions(found),
-            "undefined": dict(sorted(undefined.items())),
-            "unreached": unreached,
-            "outside": outside,
+            "versions": self._outside_versions(found),
+            "undefined": _undefined_symbols(closure.loaded),
+            "unreached": closure.unreached,
+            "outside": closure.outside,
         }
 
-    def _versions(self, found: _Object) -> dict[str, dict[str, str]]:
-        own = {loaded.soname or posixpath.basename(loaded.path) for loaded in self._found.values()}
+    def _outside_versions(self, found: _Object) -> dict[str, dict[str, str]]:
+        """Return the versions an object needs of libraries that are not in the wheel."""
+        own = {other.soname or posixpath.basename(other.path) for other in self._found.values()}
         versions: dict[str, dict[str, str]] = found.facts["versions"]
         return {library: needs for library, needs in versions.items() if library not in own}
 
-    def _load(self, root: _Object) -> tuple[list[_Object], dict[str, str], dict[str, str]]:
-        """Do what the dynamic linker does: load what is needed, breadth first (ld.so(8)).
+    # --- what the dynamic linker does (ld.so(8)) ---------------------------------------------------------------------
 
-        Returns:
-            What is loaded; what is in the wheel and not found; what is not in the wheel. The latter two by soname,
-            with the path of who needs it.
-        """
-        loaded, sonames = [root], {root.soname, posixpath.basename(root.path)}
-        chains = {root.path: self._folders(root, root.rpath)}
-        unreached: dict[str, str] = {}
-        outside: dict[str, str] = {}
-        for one in loaded:
-            for name in one.needed:
+    def _load(self, root: _Object) -> _Closure:
+        """Load what an object needs, breadth first."""
+        closure = _Closure([root])
+        sonames = {root.soname, posixpath.basename(root.path)}
+        # Folders of DT_RPATH count for what is needed further down, too.
+        chains = {root.path: self._search_folders(root, root.rpath)}
+
+        for loader in closure.loaded:  # it grows meanwhile
+            inherited = () if loader.runpath else chains[loader.path]
+            folders = (*inherited, *self._search_folders(loader, loader.runpath))
+
+            for name in loader.needed:
                 if name in sonames:
                     continue
                 sonames.add(name)
-                inherited = () if one.runpath else chains[one.path]
-                folders = [*inherited, *self._folders(one, one.runpath)]
-                found = next(
-                    (
-                        self._found[path]
-                        for folder in folders
-                        if (path := _within(folder, name)) in self._found
-                    ),
-                    None,
-                )
+
+                found = self._find(name, folders)
                 if found is not None:
-                    loaded.append(found)
+                    closure.loaded.append(found)
                     sonames.add(found.soname)
-                    chains[found.path] = (*self._folders(found, found.rpath), *chains[one.path])
+                    own_folders = self._search_folders(found, found.rpath)
+                    chains[found.path] = (*own_folders, *chains[loader.path])
                 elif any(posixpath.basename(path) == name for path in self._found):
-                    unreached[name] = one.path
+                    closure.unreached[name] = loader.path
                 else:
-                    outside[name] = one.path
-        return loaded, unreached, outside
+                    closure.outside[name] = loader.path
+
+        return closure
+
+    def _find(self, name: str, folders: Iterable[str]) -> _Object | None:
+        for folder in folders:
+            path = name if folder == "." else f"{folder}/{name}"
+            if path in self._found:
+                return self._found[path]
+
+        return None
 
     @staticmethod
-    def _folders(one: _Object, entries: tuple[str, ...]) -> tuple[str, ...]:
+    def _search_folders(loader: _Object, entries: tuple[str, ...]) -> tuple[str, ...]:
         """Return the folders of a search path that lie in the wheel."""
-        origin = one.folder or "."
-        places = (
-            re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry)
-            for entry in entries
-            if entry.startswith("$")
-        )
-        return tuple(posixpath.normpath(place) for place in places)
+        origin = loader.folder or "."
+        folders = []
+        for entry in entries:
+            if entry.startswith("$"):
+                folder = re.sub(r"\$(ORIGIN|\{ORIGIN\})", lambda _: origin, entry)
+                folders.append(posixpath.normpath(folder))
+
+        return tuple(folders)
 
 
-def tag_of(path: str) -> str:
+def suffix_tag(path: str) -> str:
     """Return the tag in an extension's suffix: `cpython-314-x86_64-linux-gnu`, `abi3`, or an empty text."""
     _, _, tag = posixpath.basename(path).removesuffix(".so").partition(".")
     return tag
 
 
-def _within(folder: str, name: str) -> str:
-    return name if folder == "." else f"{folder}/{name}"
+def _undefined_symbols(loaded: list[_Object]) -> dict[str, str]:
+    """Return what objects that are loaded together leave to others -> path of the first that needs it, sorted."""
+    provided: set[str] = set()
+    for one in loaded:
+        provided |= one.defined
+
+    undefined = {}
+    for one in reversed(loaded):
+        for symbol in one.undefined:
+            # What has a version is the business of `versions`; what is weak may stay away.
+            is_needed = not symbol.weak and not symbol.version
+            if is_needed and symbol.name not in provided:
+                undefined[symbol.name] = one.path
+
+    return dict(sorted(undefined.items()))
+
+
+# --- one object ------------------------------------------------------------------------------------------------------
 
 
 def _read(path: str, elf: Elf) -> _Object:
-    symbols = elf.symbols
-    undefined = tuple(symbol for symbol in symbols if not symbol.defined and symbol.name)
-    defined = frozenset(symbol.name for symbol in symbols if symbol.defined and symbol.name)
-    definition = _definition(elf)
-    build, sign = _build(undefined, definition, elf)
+    named = [symbol for symbol in elf.symbols if symbol.name]
+    undefined = tuple(symbol for symbol in named if not symbol.defined)
+    defined = frozenset(symbol.name for symbol in named if symbol.defined)
+    undefined_names = frozenset(symbol.name for symbol in undefined)
+
+    definition = _find_definition(elf)
+    build, build_sign = _detect_build(undefined_names, definition, elf)
+    needed, soname = elf.needed, elf.soname
+    runpath, rpath = elf.runpath, elf.rpath
+    build_paths = [text.decode("ascii", "replace") for text in elf.paths(_BUILD_PATH, _MOST_PATHS)]
+
+    facts = {
+        "needed": list(needed),
+        "soname": soname,
+        "rpath": list(rpath),
+        "runpath": list(runpath),
+        "versions": _needed_versions(elf, undefined),
+        "stack": elf.executable_stack,
+        "text_relocations": elf.text_relocations,
+        "relro": elf.relro,
+        "bind_now": elf.bind_now,
+        "isa": elf.isa_needed,
+        "build": build,
+        "build_sign": build_sign,
+        "init": _describe_init(path, defined, undefined_names, definition, elf),
+        "threads": signals.find_signs(undefined_names, elf),
+        "paths": build_paths,
+    }
     return _Object(
-        path=path, needed=elf.needed, soname=elf.soname, rpath=() if elf.runpath else elf.rpath, runpath=elf.runpath,
-        program=elf.executable, defined=defined, undefined=undefined,
-        facts={
-            "needed": list(elf.needed), "soname": elf.soname, "rpath": list(elf.rpath), "runpath": list(elf.runpath),
-            "versions": _versions(elf, undefined),
-            "stack": elf.executable_stack, "text_relocations": elf.text_relocations, "relro": elf.relro,
-            "bind_now": elf.bind_now, "isa": elf.isa_needed, "build": build, "build_sign": sign,
-            "init": _init(path, defined, undefined, definition, elf),
-            "threads": signals.of((symbol.name for symbol in undefined), elf),
-            "paths": [text.decode("ascii", "replace") for text in elf.paths(_BUILD_PATH, _MOST_PATHS)],
-        },
-    )  # fmt: skip
+        path=path,
+        needed=needed,
+        soname=soname,
+        rpath=() if runpath else rpath,
+        runpath=runpath,
+        program=elf.executable,
+        defined=defined,
+        undefined=undefined,
+        facts=facts,
+    )
 
 
-def _versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+def _needed_versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, str]]:
+    """Return library -> version -> a symbol that needs it."""
+    versions: dict[str, dict[str, str]] = {}
     for library, version in elf.needed_versions:
-        found.setdefault(library, {})[version] = ""
+        versions.setdefault(library, {})[version] = ""
+
     # An older C library leaves them undone; linkers do not always say that they need a newer one.
     if elf.relative_relocations:
-        found.setdefault("libc.so.6", {})["GLIBC_ABI_DT_RELR"] = ""
+        versions.setdefault("libc.so.6", {})["GLIBC_ABI_DT_RELR"] = ""
+
+    # Backwards, so that the first by name is the one that stays.
     for symbol in sorted(undefined, key=lambda symbol: symbol.name, reverse=True):
         if symbol.library:
-            found[symbol.library][symbol.version] = symbol.name
-    return found
+            versions[symbol.library][symbol.version] = symbol.name
+
+    return versions
 
 
-# --- the interpreter it was compiled for ------------------------------------------------------------------------------
+# --- the interpreter it was compiled for -----------------------------------------------------------------------------
 
 
-def _definition(elf: Elf) -> tuple[str, int] | None:
-    """Find a static PyModuleDef and return (build it was compiled for, its address).
+@dataclass(frozen=True)
+class _Definition:
+    """A static PyModuleDef.
 
-    After the object's head it has three empty words (m_init, m_index, m_copy) and a name.
+    Attributes:
+        build: the build of CPython it was compiled for.
+        address: of its head.
     """
-    for build, head in _HEADS:
-        for address in elf.addresses_of(head + bytes(24)):
-            start = address + len(head)
+
+    build: str
+    address: int
+
+    def address_of_word(self, number: int) -> int:
+        """Return where a word after the head is."""
+        return self.address + len(_HEADS[self.build]) + _WORD_BYTES * number
+
+
+def _find_definition(elf: Elf) -> _Definition | None:
+    """Find a static PyModuleDef: after the object's head it has three empty words and a name."""
+    for build, head in _HEADS.items():
+        for address in elf.addresses_of(head + bytes(_WORD_BYTES * _EMPTY_WORDS)):
+            definition = _Definition(build, address)
             try:
-                words = [elf.word(start + 8 * number) for number in range(4)]
+                words = [elf.word(definition.address_of_word(number)) for number in range(4)]
             except ElfError:
                 continue
-            if words[3] and not any(words[:3]):
-                return build, address
+
+            *empty, name = words
+            if name and not any(empty):
+                return definition
+
     return None
 
 
-def _build(
-    undefined: tuple[Symbol, ...], definition: tuple[str, int] | None, elf: Elf
+def _detect_build(
+    undefined_names: frozenset[str], definition: _Definition | None, elf: Elf
 ) -> tuple[str | None, str]:
     """Return the build of CPython that code was compiled for, and what shows it: a symbol that only one exports."""
-    names = {symbol.name for symbol in undefined}
-    for build, signs in (("free-threaded", _FREE_THREADED), ("gil", _GIL)):
-        if sign := next((sign for sign in signs if sign in names), None):
-            return build, sign
+    for build, signs in _BUILD_SIGNS:
+        for sign in signs:
+            if sign in undefined_names:
+                return build, sign
+
     if definition is not None:
-        return definition[0], "the layout of its module definition"
-    if any(name.startswith("Py") for name in names):
-        for build, head in _HEADS:
+        return definition.build, "the layout of its module definition"
+
+    uses_python = any(name.startswith("Py") for name in undefined_names)
+    if uses_python:
+        for build, head in _HEADS.items():
             if next(elf.addresses_of(head), None) is not None:
                 return build, "the layout of its static objects"
+
     return None, ""
 
 
-def _init(
+def _describe_init(
     path: str,
     defined: frozenset[str],
-    undefined: tuple[Symbol, ...],
-    definition: tuple[str, int] | None,
+    undefined_names: frozenset[str],
+    definition: _Definition | None,
     elf: Elf,
 ) -> dict[str, Any]:
     module = posixpath.basename(path).partition(".")[0]
     if module == "__init__":
         module = posixpath.basename(posixpath.dirname(path))
-    names = {symbol.name for symbol in undefined}
-    phases = (
-        "multi"
-        if "PyModuleDef_Init" in names
-        else "single"
-        if names & {"PyModule_Create2", "PyModule_FromDefAndSpec2"}
-        else None
-    )
-    return {
-        "function": any(
-            name in defined
-            for name in (f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}")
-        )
-        or not module.isascii(),
-        "phases": phases,
-        "slots": {} if definition is None or phases != "multi" else _slots(definition, elf),
-    }
+
+    # A name that is not ASCII is encoded in the function's name (PEP 489), which is not looked for.
+    functions = {f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}"}
+    has_function = not module.isascii() or bool(functions & defined)
+
+    phases = None
+    if "PyModuleDef_Init" in undefined_names:
+        phases = "multi"
+    elif undefined_names & _SINGLE_PHASE:
+        phases = "single"
+
+    slots = {}
+    if definition is not None and phases == "multi":
+        slots = _read_slots(definition, elf)
+
+    return {"function": has_function, "phases": phases, "slots": slots}
 
 
-def _slots(definition: tuple[str, int], elf: Elf) -> dict[str, int]:
-    build, address = definition
-    head = len(dict(_HEADS)[build])
-    found = {}
+def _read_slots(definition: _Definition, elf: Elf) -> dict[str, int]:
+    """Return the slots of a module definition whose values are plain numbers."""
+    slots = {}
     try:
-        at = elf.word(address + head + 24 + 32)  # past m_name, m_doc, m_size and m_methods
-        for _ in range(_MOST_SLOTS if at else 0):
+        at = elf.word(definition.address_of_word(_SLOTS_WORD))
+        if not at:
+            return {}
+
+        for _ in range(_MOST_SLOTS):
             number = elf.word(at) & 0xFFFFFFFF
             if not number:
                 break
             if number in _SLOTS:
-                found[_SLOTS[number]] = elf.word(at + 8)
-            at += 16
+                slots[_SLOTS[number]] = elf.word(at + _WORD_BYTES)
+            at += _SLOT_BYTES
     except ElfError:
         return {}
-    return found
+
+    return slots

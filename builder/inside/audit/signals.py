@@ -39,7 +39,7 @@ _READY = "PyType_Ready"
 _WRITABLE = (".data", ".bss")
 
 
-def of(imported: Iterable[str], elf: Elf) -> dict[str, Any]:
+def find_signs(imported: Iterable[str], elf: Elf) -> dict[str, Any]:
     """Return the signs of one object.
 
     Args:
@@ -47,10 +47,18 @@ def of(imported: Iterable[str], elf: Elf) -> dict[str, Any]:
         elf: the object.
     """
     names = frozenset(imported)
+    makes_types = any(name.startswith(_TYPES) or name == _READY for name in names)
+
+    writable = 0
+    for section in _WRITABLE:
+        if section in elf.sections:
+            _, _, size = elf.sections[section]
+            writable += size
+
     return {
         "locks": sorted(names & LOCKS),
-        "types": any(name.startswith(_TYPES) or name == _READY for name in names),
+        "types": makes_types,
         "borrowed": sorted(names & BORROWED),
         "libc": sorted(names & UNSAFE),
-        "writable": sum(elf.sections[name][2] for name in _WRITABLE if name in elf.sections),
+        "writable": writable,
     }

@@ -7,6 +7,8 @@ index into a folder of its own, and what it brought is imported in processes of 
 where that works under stricter conditions by the other programs beside this one. At most two processes run at once.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import signal
@@ -16,14 +18,23 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+PROGRAMS = Path(__file__).parents[2]
+"""The folder that `inside` is in: probes are started there, and so find this package."""
+
+# Not measured: so long that a package that is merely slow on a busy machine is not taken for one that hangs.
 INSTALL_TIMEOUT_S = 120
 IMPORT_TIMEOUT_S = 60
-PROGRAMS = Path(__file__).parents[2]
-"""The folder that `inside` is in."""
-FRAMES = 12
+_DUMP_TIMEOUT_S = 5  # for faulthandler to write the stack of a process that hangs
+
+FRAMES = 12  # of a stack: enough to see where a crash comes from, little enough to be read
+_SIGNAL_FRAMES = 2  # the handler itself, and the C library's return from it
+_LOG_CHARACTERS = 4000  # of what a probe printed, its end
+_ERROR_OUTPUT_BYTES = 1 << 20
+
 _NOT_CODE = (".dist-info", ".libs", ".data")
+_FREE_THREADING = "Programming Language :: Python :: Free Threading"
 
 # Each stricter condition: the program, and the interpreter's options. `-X dev` includes PYTHONMALLOC=debug.
 CONDITIONS = {
@@ -36,66 +47,30 @@ CONDITIONS = {
 }
 
 
-def load(wanted: dict[str, str]) -> dict[str, Any]:
+def load_requirement(wanted: dict[str, str]) -> dict[str, Any]:
     """Install one requirement and import all of it."""
     with tempfile.TemporaryDirectory() as site:
         problem = install(wanted, site)
-        ignored = False
+        is_python_ignored = False
         if problem:
             # Whether it would work but for its requires-python is a fact of its own.
-            ignored = install(wanted, site, "--ignore-requires-python") is None
-            if not ignored:
+            is_python_ignored = install(wanted, site, "--ignore-requires-python") is None
+            if not is_python_ignored:
                 return {"install": problem, "modules": []}
-        found = next(
-            iter(distributions(name=wanted["requirement"].partition("==")[0], path=[site]))
-        )
+
+        name = wanted["requirement"].partition("==")[0]
+        distribution = next(iter(distributions(name=name, path=[site])))
+        tops, natives = find_modules(distribution)
+
         facts = {
             "install": None,
-            "python_version": version(wanted["python"]),
-            "metadata": metadata(found, ignored=ignored),
+            "python_version": read_python_version(wanted["python"]),
+            "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
         }
-        return facts | imports(wanted["python"], site, *modules(found))
+        return facts | import_modules(wanted["python"], site, tops, natives)
 
 
-def imports(python: str, site: str, tops: dict[str, bool], natives: list[str]) -> dict[str, Any]:
-    """Import the top level, then what is native and was left for later, then all of it under stricter conditions."""
-    wanted: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
-    probes = [probe(python, wanted, name, native=native) for name, native in tops.items()]
-    good = [fact["module"] for fact in probes if not {"error", "hang", "signal"} & fact.keys()]
-    loaded = {name for fact in probes for name in fact.get("natives", ())}
-    # Importing `a.b` begins with importing `a`: where that failed, or brought `a.b` along, there is nothing to add.
-    late = [
-        name
-        for name in natives
-        if name not in loaded and name not in tops and name.partition(".")[0] in good
-    ]
-    probes += [probe(python, wanted, name, native=True) for name in late]
-    facts: dict[str, Any] = {"modules": probes}
-    if good:
-        wanted = {
-            **wanted,
-            "tops": good,
-            "natives": [name for name in natives if name.partition(".")[0] in good],
-        }
-        for condition, (program, options) in CONDITIONS.items():
-            if "signal" in facts.get("dev", {}):
-                break  # memory is damaged: what follows would differ from run to run
-            facts[condition] = told(
-                run(python, program, wanted, options), whole=condition == "walk"
-            )
-    return facts
-
-
-def told(answer: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """Leave out of an answer the lines that say nothing but that a module was imported."""
-    lines = answer.pop("lines")
-    telling = [line for line in lines if whole or "error" in line]
-    warned = [warning for line in lines for warning in line.get("warnings", ())]
-    return {
-        "lines": [line for line in telling if "warnings" not in line],
-        "warnings": warned,
-        **answer,
-    }
+# --- installing ------------------------------------------------------------------------------------------------------
 
 
 def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
@@ -106,81 +81,175 @@ def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
         "--index-url", wanted["index"], *options, wanted["requirement"],
     ]  # fmt: skip
     print("$", *command, flush=True)
+
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         return f"pip did not end within {INSTALL_TIMEOUT_S} s"
+
     print(done.stdout, done.stderr, flush=True)
     if done.returncode == 0:
         return None
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    return (
-        errors[0].removeprefix("ERROR: ")
-        if errors
-        else f"pip ended with exit code {done.returncode}"
-    )
+
+    for line in done.stderr.splitlines():
+        if line.startswith("ERROR: "):
+            return line.removeprefix("ERROR: ")
+
+    return f"pip ended with exit code {done.returncode}"
 
 
-def version(python: str) -> str:
+def read_python_version(python: str) -> str:
     """Return an interpreter's version."""
     command = [python, "-c", "import platform; print(platform.python_version())"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
-def metadata(found: Distribution, *, ignored: bool) -> dict[str, Any]:
+def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dict[str, Any]:
     """Return what a distribution claims of the interpreters it serves, and whether that had to be ignored."""
-    prefix = "Programming Language :: Python :: Free Threading"
-    claims = [line for line in found.metadata.get_all("Classifier", ()) if line.startswith(prefix)]
+    requires_python = distribution.metadata.get_all("Requires-Python") or [""]
+
+    free_threading = None
+    for line in distribution.metadata.get_all("Classifier", ()):
+        if line.startswith(_FREE_THREADING):
+            # The level, such as `3 - Stable`; the classifier without one says `yes`.
+            free_threading = line.removeprefix(_FREE_THREADING).removeprefix(" :: ") or "yes"
+
     return {
-        "requires_python": (found.metadata.get_all("Requires-Python") or [""])[0],
-        "requires_python_ignored": ignored,
-        "free_threading": claims[-1].removeprefix(prefix).removeprefix(" :: ") or "yes"
-        if claims
-        else None,
+        "requires_python": requires_python[0],
+        "requires_python_ignored": is_python_ignored,
+        "free_threading": free_threading,
     }
 
 
-def modules(found: Distribution) -> tuple[dict[str, bool], list[str]]:
+def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]]:
     """Return a distribution's top-level modules, each with whether it is native, and its extension modules."""
-    top: dict[str, bool] = {}
-    native: set[str] = set()
-    for file in found.files or ():
-        first = file.parts[0]
-        if (
-            first == "__pycache__"
-            or not first.partition(".")[0].isidentifier()
-            or first.endswith(_NOT_CODE)
-        ):
+    tops: dict[str, bool] = {}
+    natives: set[str] = set()
+
+    for file in distribution.files or ():
+        if not _is_code(file.parts[0]):
             continue
-        stem, _, rest = file.name.partition(".")
-        importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
-        if importable and rest.endswith("so") and not (stem.startswith("lib") and rest == "so"):
+
+        stem, _, suffix = file.name.partition(".")
+        is_native = suffix.endswith("so")
+        is_importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
+        is_plain_library = stem.startswith("lib") and suffix == "so"
+
+        if is_importable and is_native and not is_plain_library:
             package = file.parts[:-1]
-            native.add(".".join(package if stem == "__init__" else (*package, stem)))
-        if len(file.parts) == 1 and rest.endswith(("py", "so")) and importable:
-            top[stem] = rest.endswith("so")
-        elif file.parts[1:] == (file.name,) and stem == "__init__":
-            top[first] = rest.endswith("so")
+            natives.add(".".join(package if stem == "__init__" else (*package, stem)))
+
+        is_module = len(file.parts) == 1 and suffix.endswith(("py", "so"))
+        is_package = file.parts[1:] == (file.name,) and stem == "__init__"
+        if is_module and is_importable:
+            tops[stem] = is_native
+        elif is_package:
+            tops[file.parts[0]] = is_native
+
     # Native modules of a namespace package have no module of the distribution above them.
-    for name in sorted(native):
-        if name.partition(".")[0] not in top:
-            top[name.partition(".")[0]] = False
-    return dict(sorted(top.items())), sorted(native)
+    for name in natives:
+        tops.setdefault(_top_of(name), False)
+
+    return dict(sorted(tops.items())), sorted(natives)
 
 
-def probe(python: str, wanted: dict[str, Any], module: str, *, native: bool) -> dict[str, Any]:
+def _is_code(folder: str) -> bool:
+    """Return whether a file or folder beside other packages can hold modules."""
+    if folder == "__pycache__" or folder.endswith(_NOT_CODE):
+        return False
+
+    return _top_of(folder).isidentifier()
+
+
+def _top_of(name: str) -> str:
+    return name.partition(".")[0]
+
+
+# --- importing -------------------------------------------------------------------------------------------------------
+
+
+def import_modules(
+    python: str, site: str, tops: dict[str, bool], natives: list[str]
+) -> dict[str, Any]:
+    """Import the top level, then what is native and was left for later, then all of it under stricter conditions."""
+    wanted: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
+    probes = [probe_module(python, wanted, name, native=native) for name, native in tops.items()]
+
+    importable = []
+    loaded: set[str] = set()
+    for fact in probes:
+        loaded.update(fact.get("natives", ()))
+        if not {"error", "hang", "signal"} & fact.keys():
+            importable.append(fact["module"])
+
+    # Importing `a.b` begins with importing `a`: where that failed, or brought `a.b` along, there is nothing to add.
+    reachable = [name for name in natives if _top_of(name) in importable]
+    for name in reachable:
+        if name not in loaded and name not in tops:
+            probes.append(probe_module(python, wanted, name, native=True))
+
+    facts: dict[str, Any] = {"modules": probes}
+    if importable:
+        facts |= import_strictly(python, {"site": site, "tops": importable, "natives": reachable})
+
+    return facts
+
+
+def import_strictly(python: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Import everything under each stricter condition."""
+    facts: dict[str, Any] = {}
+    for condition, (program, options) in CONDITIONS.items():
+        if "signal" in facts.get("dev", {}):
+            break  # memory is damaged: what follows would differ from run to run
+
+        answer = run_probe(python, program, wanted, options)
+        facts[condition] = summarize(answer, is_walk=condition == "walk")
+
+    return facts
+
+
+def summarize(answer: dict[str, Any], *, is_walk: bool) -> dict[str, Any]:
+    """Leave out of an answer the lines that say nothing but that a module was imported.
+
+    Args:
+        answer: what `run_probe` returned.
+        is_walk: whether it is of the condition whose lines are all of interest.
+    """
+    lines = []
+    warnings: list[object] = []
+    for line in answer.pop("lines"):
+        if "warnings" in line:
+            warnings += line["warnings"]
+        elif is_walk or "error" in line:
+            lines.append(line)
+
+    return {"lines": lines, "warnings": warnings, **answer}
+
+
+def probe_module(
+    python: str, wanted: dict[str, Any], module: str, *, native: bool
+) -> dict[str, Any]:
     """Import one module in a fresh process."""
-    answer = run(python, "probe", {**wanted, "module": module}, ())
-    facts = answer["lines"][0] if answer["lines"] else {}
-    ended = {key: value for key, value in answer.items() if key not in {"lines", "during"}}
-    if not facts and not ended:
-        ended = {"error": "the interpreter ended in the middle of the import, without an exception"}
-    return {"module": module, "native": native, **facts, **ended}
+    answer = run_probe(python, "probe", {**wanted, "module": module}, ())
+    lines = answer.pop("lines")
+    answer.pop("during", None)
+
+    facts = lines[0] if lines else {}
+    if not facts and not answer:
+        answer = {
+            "error": "the interpreter ended in the middle of the import, without an exception"
+        }
+
+    return {"module": module, "native": native, **facts, **answer}
 
 
-def run(
+# --- one process -----------------------------------------------------------------------------------------------------
+
+
+def run_probe(
     python: str, program: str, wanted: dict[str, Any], options: tuple[str, ...]
 ) -> dict[str, Any]:
     """Run one probe in a process of its own.
@@ -189,86 +258,102 @@ def run(
         Its `lines`; and where it did not end well `signal`, `hang` or `exit_code`, the `stack` it left, and `during`,
         what it was importing.
     """
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
-        request = json.dumps({**wanted, "output": output.name})
-        command = [
-            python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}", request
-        ]  # fmt: skip
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as journal:
+        request = json.dumps({**wanted, "output": journal.name})
+        module = f"inside.load.{program}"
+        command = [python, "-X", "faulthandler", *options, "-m", module, request]
         print("$", *command, flush=True)
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                command, cwd=PROGRAMS, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
-            )
-            hung = not waited(process)
-            errors.seek(0)
-            text = errors.read(1 << 20).decode(errors="replace")
-        print(text[-4000:], flush=True)
-        # The folder has a new name each time; what is said of the same file has to be the same on every base.
-        lines = [
-            json.loads(line.replace(f"{wanted['site']}/", ""))
-            for line in output
-            if line.endswith("\n")
-        ]
+
+        exit_code, printed = _run(command)
+        print(printed[-_LOG_CHARACTERS:], flush=True)
+        lines = _read_journal(journal, wanted["site"])
+
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
-    if hung:
-        facts |= {
-            "hang": f"no end within {IMPORT_TIMEOUT_S} s",
-            "stack": stack(text, wanted["site"]),
-        }
-    elif process.returncode < 0:
-        facts |= {
-            "signal": signal.Signals(-process.returncode).name,
-            "stack": stack(text, wanted["site"]),
-        }
-    elif process.returncode > 0:
-        facts["exit_code"] = process.returncode
-    if len(facts) > 1 and lines and "begin" in lines[-1]:
+    if exit_code is None:
+        facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
+        facts["stack"] = read_stack(printed, wanted["site"])
+    elif exit_code < 0:
+        facts["signal"] = signal.Signals(-exit_code).name
+        facts["stack"] = read_stack(printed, wanted["site"])
+    elif exit_code > 0:
+        facts["exit_code"] = exit_code
+
+    ended_badly = exit_code != 0
+    if ended_badly and lines and "begin" in lines[-1]:
         facts["during"] = lines[-1]["begin"]
+
     return facts
 
 
-def waited(process: subprocess.Popen[bytes]) -> bool:
+def _run(command: list[str]) -> tuple[int | None, str]:
+    """Run a command and return its exit code, None where it hung, and what it printed."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=PROGRAMS, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        has_ended = _await_end(process)
+        output.seek(0)
+        printed = output.read(_ERROR_OUTPUT_BYTES).decode(errors="replace")
+
+    return process.returncode if has_ended else None, printed
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> bool:
     """Wait for a process; where its time is up, let it dump its stack, end it and return False."""
     try:
         process.wait(IMPORT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
         try:
-            process.wait(5)
+            process.wait(_DUMP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         return False
+
     return True
 
 
-def stack(text: str, site: str) -> dict[str, list[str]]:
+def _read_journal(journal: IO[str], site: str) -> list[dict[str, Any]]:
+    """Read what a probe wrote, but for a last line that it did not finish."""
+    lines = []
+    for line in journal:
+        if line.endswith("\n"):
+            # The folder has a new name each time; what is said of the same file has to be the same on every base.
+            lines.append(json.loads(line.replace(f"{site}/", "")))
+
+    return lines
+
+
+def read_stack(printed: str, site: str) -> dict[str, list[str]]:
     """Read the frames that faulthandler wrote, the innermost first, without the signal handler's."""
     native: list[str] = []
-    for binary, frame in re.findall(r'^  Binary file "([^"]+)", at (\S+)', text, re.MULTILINE):
+    for binary, frame in re.findall(r'^  Binary file "([^"]+)", at (\S+)', printed, re.MULTILINE):
         native.append(f"{frame} in {Path(binary).name}")
         if frame.startswith("_Py_DumpStack"):
             native.clear()
-    python = [
-        f"{path.removeprefix(site + '/')}:{line} in {function}"
-        for path, line, function in re.findall(
-            r'^  File "([^"]+)", line (\d+) in (.+)$', text, re.MULTILINE
-        )
-        if not path.startswith(("<frozen importlib", "<frozen runpy", str(PROGRAMS / "inside")))
-    ]
-    # What follows _Py_DumpStack is the handler itself and the C library's return from it.
-    return {"native": native[2:][:FRAMES], "python": python[:FRAMES]}
+
+    # Frames of the import system, of the start by `-m`, and of these programs say nothing of the package.
+    ours = ("<frozen importlib", "<frozen runpy", str(PROGRAMS / "inside"))
+    python = []
+    frames = re.findall(r'^  File "([^"]+)", line (\d+) in (.+)$', printed, re.MULTILINE)
+    for path, line, function in frames:
+        if not path.startswith(ours):
+            python.append(f"{path.removeprefix(site + '/')}:{line} in {function}")
+
+    return {"native": native[_SIGNAL_FRAMES:][:FRAMES], "python": python[:FRAMES]}
 
 
 def main() -> None:
     """Answer the request, the interpreters side by side."""
     request, output = sys.argv[1:]
     wanted = json.loads(Path(request).read_text())
+
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(load, wanted))
-    Path(output).write_text(
-        json.dumps([{**item, **answer} for item, answer in zip(wanted, answers, strict=True)])
-    )
+        facts = list(pool.map(load_requirement, wanted))
+
+    answers = [{**item, **answer} for item, answer in zip(wanted, facts, strict=True)]
+    Path(output).write_text(json.dumps(answers))
 
 
 if __name__ == "__main__":

@@ -18,37 +18,41 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TEXT_LIMIT = 300
+_TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 
 
-def request() -> dict[str, Any]:
-    """Return what the command line asks for, and import from its site from now on instead of the folder of `inside`."""
+def read_request() -> dict[str, Any]:
+    """Return what the command line asks for, and import from its site from now on."""
     wanted: dict[str, Any] = json.loads(sys.argv[1])
+    # In the place of the folder of `inside`, where the process was started: the package must not see it.
     sys.path[0] = wanted["site"]
     return wanted
 
 
-def names(wanted: Mapping[str, Any]) -> list[str]:
+def list_modules(wanted: Mapping[str, Any]) -> list[str]:
     """Return every module a request is about, once: the top level first."""
     return list(dict.fromkeys((*wanted["tops"], *wanted["natives"])))
 
 
-def journal(wanted: Mapping[str, Any], line: Mapping[str, object]) -> None:
+def write_line(wanted: Mapping[str, Any], line: Mapping[str, object]) -> None:
     """Append one line to the journal, so that it survives the death of this process."""
     with Path(wanted["output"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an exception as one text, without addresses: they differ from run to run."""
     text = f"{type(error).__name__}: {error}"
     return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)[:_TEXT_LIMIT]
 
 
-def gil() -> bool | None:
+def is_gil_enabled() -> bool | None:
     """Return whether the GIL is on, or None where this build always has one."""
-    enabled = getattr(sys, "_is_gil_enabled", None)
-    return enabled() if enabled is not None and "t" in sys.abiflags else None
+    ask = getattr(sys, "_is_gil_enabled", None)
+    if ask is None or "t" not in sys.abiflags:
+        return None
+
+    return bool(ask())
 
 
 class Watch:
@@ -66,17 +70,19 @@ class Watch:
         self.enabled_by: str | None = None
         self.failed: str | None = None
         self.loading: list[str] = []
-        for step in ("create_module", "exec_module"):
-            setattr(
-                ExtensionFileLoader, step, self._watched(step, getattr(ExtensionFileLoader, step))
-            )
 
-    def _watched(self, step: str, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        for step in ("create_module", "exec_module"):
+            original = getattr(ExtensionFileLoader, step)
+            setattr(ExtensionFileLoader, step, self._wrap(step, original))
+
+    def _wrap(self, step: str, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        is_creation = step == "create_module"
+
         def call(loader: ExtensionFileLoader, subject: object) -> object:
-            before = gil()
-            creating = step == "create_module"
-            if creating:
+            gil_before = is_gil_enabled()
+            if is_creation:
                 self.loaded.setdefault(loader.name, None)
+
             self.loading.append(loader.name)
             try:
                 result = original(loader, subject)
@@ -85,9 +91,10 @@ class Watch:
                 raise
             finally:
                 self.loading.pop()
-                if before is False and gil():
+                if gil_before is False and is_gil_enabled():
                     self.enabled_by = self.enabled_by or loader.name
-            if creating:
+
+            if is_creation:
                 self.loaded[loader.name] = result
             return result
 

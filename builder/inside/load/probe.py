@@ -6,6 +6,8 @@ interpreter's warning of it came through; `error` and `missing` where the import
 it took; `natives`, the distribution's extension modules it loaded, in order, with what each declares.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import time
@@ -15,39 +17,46 @@ from typing import Any
 
 from . import loaders, slots
 
+_GIL_WARNING = "global interpreter lock (GIL) has been enabled"
+
 
 def main() -> None:
     """Import and answer."""
-    wanted = loaders.request()
+    wanted = loaders.read_request()
     watch = loaders.Watch()
     messages: list[str] = []
     warnings.showwarning = lambda message, *_: messages.append(str(message))
+
     answer: dict[str, Any] = {}
-    before, rss = loaders.gil(), resident()
+    gil_before = loaders.is_gil_enabled()
+    bytes_before = resident_bytes()
     began = time.perf_counter()
     try:
         importlib.import_module(wanted["module"])
     except BaseException as error:
-        answer["error"] = loaders.described(error)
-        answer["missing"] = (
-            getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        )
+        answer["error"] = loaders.describe_error(error)
+        answer["missing"] = error.name if isinstance(error, ModuleNotFoundError) else None
     answer["seconds"] = round(time.perf_counter() - began, 4)
-    answer["rss_bytes"] = max(0, resident() - rss)
-    answer["gil"] = {"before": before, "after": loaders.gil(), "enabled_by": watch.enabled_by}
-    answer["gil"]["warned"] = any(
-        "global interpreter lock (GIL) has been enabled" in text for text in messages
-    )
-    own = set(wanted["natives"])
-    answer["natives"] = {
-        name: slots.declared(module) for name, module in watch.loaded.items() if name in own
+    answer["rss_bytes"] = max(0, resident_bytes() - bytes_before)
+
+    answer["gil"] = {
+        "before": gil_before,
+        "after": loaders.is_gil_enabled(),
+        "enabled_by": watch.enabled_by,
+        "warned": any(_GIL_WARNING in text for text in messages),
     }
-    loaders.journal(wanted, answer)
+    answer["natives"] = {
+        name: slots.read_declarations(module)
+        for name, module in watch.loaded.items()
+        if name in wanted["natives"]
+    }
+    loaders.write_line(wanted, answer)
 
 
-def resident() -> int:
-    """Return how much memory this process holds, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+def resident_bytes() -> int:
+    """Return how much memory this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MULTIPLE_INTERPRETERS = 3  # Include/moduleobject.h: Py_mod_multiple_interpreters
+# Numbers and values of slots in Include/moduleobject.h.
+_MULTIPLE_INTERPRETERS = 3  # Py_mod_multiple_interpreters
 _GIL = 4  # Py_mod_gil
 _INTERPRETERS_VALUES = {0: "no", 1: "shared-gil", 2: "own-gil"}
 _GIL_VALUES = {0: "used", 1: "not-used"}
@@ -32,25 +33,22 @@ class _Slot(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int), ("value", ctypes.c_void_p))
 
 
-def declared(module: object) -> dict[str, str | None]:
+def read_declarations(module: object) -> dict[str, str | None]:
     """Return what an extension module declares.
 
     Returns:
         `init`: `single-phase`, `multi-phase`, or None where that cannot be told; and the values of the slots `gil`
         (PEP 703) and `interpreters` (PEP 684), None where it has no such slot.
     """
-    definition = ctypes.pythonapi.PyModule_GetDef
-    definition.restype, definition.argtypes = ctypes.c_void_p, (ctypes.py_object,)
-    try:
-        address = definition(module)
-    except (TypeError, SystemError):  # the module made an object of another type of itself
-        address = None
+    address = _definition_address(module)
     if not address:
         return {"init": None, "gil": None, "interpreters": None}
-    first = _Definition.from_address(address).slots
-    if not first:
+
+    first_slot = _Definition.from_address(address).slots
+    if not first_slot:
         return {"init": "single-phase", "gil": None, "interpreters": None}
-    slots = dict(_walk(first))
+
+    slots = dict(_iter_slots(first_slot))
     return {
         "init": "multi-phase",
         "gil": _GIL_VALUES.get(slots.get(_GIL, -1)),
@@ -58,7 +56,20 @@ def declared(module: object) -> dict[str, str | None]:
     }
 
 
-def _walk(address: int) -> Iterator[tuple[int, int]]:
+def _definition_address(module: object) -> int | None:
+    get_definition = ctypes.pythonapi.PyModule_GetDef
+    get_definition.restype = ctypes.c_void_p
+    get_definition.argtypes = (ctypes.py_object,)
+
+    try:
+        address: int | None = get_definition(module)
+    except (TypeError, SystemError):  # the module made an object of another type of itself
+        return None
+
+    return address
+
+
+def _iter_slots(address: int) -> Iterator[tuple[int, int]]:
     """Give (kind, value) of each slot of an array that a zero ends."""
     while (slot := _Slot.from_address(address)).kind:
         yield slot.kind, slot.value or 0

@@ -3,35 +3,40 @@
 A line per module and exception that any thread got: `module` and `error`.
 """
 
+from __future__ import annotations
+
 import importlib
 import threading
 
 from . import loaders
 
-_THREADS = 8
+_THREADS = (
+    8  # more than the processors of a small machine, so that some are interrupted in the middle
+)
 
 
 def main() -> None:
     """Let all threads go at the same moment."""
-    wanted = loaders.request()
+    wanted = loaders.read_request()
     barrier = threading.Barrier(_THREADS)
-    got: list[tuple[str, str]] = []
+    errors: list[tuple[str, str]] = []
 
-    def work() -> None:
+    def import_all() -> None:
         barrier.wait()
-        for name in loaders.names(wanted):
+        for name in loaders.list_modules(wanted):
             try:
                 importlib.import_module(name)
             except BaseException as error:
-                got.append((name, loaders.described(error)))
+                errors.append((name, loaders.describe_error(error)))
 
-    threads = [threading.Thread(target=work) for _ in range(_THREADS)]
+    threads = [threading.Thread(target=import_all) for _ in range(_THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for name, text in sorted(set(got)):
-        loaders.journal(wanted, {"module": name, "error": text})
+
+    for name, text in sorted(set(errors)):
+        loaders.write_line(wanted, {"module": name, "error": text})
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ page that it does not get with the list of all projects, which is tens of megaby
 if it were under way; takes JSON only under its bare name; and asks for pages by an address that indexes redirect.
 """
 
+from __future__ import annotations
+
 from typing import Any, cast
 
 import requests
 from proxpi import _cache
 
-_FAULT = 400
+_FIRST_ERROR_STATUS = 400
 
 
 class _Index(_cache._IndexCache):  # type: ignore[misc]  # noqa: SLF001 - where the library lets another class in
@@ -25,22 +27,25 @@ class _Session(_cache.Session):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.hooks["response"].append(_plain)
+        self.hooks["response"].append(_normalize_response)
 
     def get(self, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as the library has it
-        if "headers" in options and not url.endswith(
-            "/"
-        ):  # pages are asked for with `Accept`, files without
+        is_page = "headers" in options  # pages are asked for with `Accept`, files without
+        if is_page and not url.endswith("/"):
             url += "/"
+
         return cast("requests.Response", super().get(url, **options))
 
 
-def _plain(response: requests.Response, *_: object, **__: object) -> None:
+def _normalize_response(response: requests.Response, *_: object, **__: object) -> None:
     """Raise what is no answer, so that it is asked again; leave parameters out of the type of content."""
-    if response.status_code >= _FAULT and response.status_code != requests.codes.not_found:
+    is_error = response.status_code >= _FIRST_ERROR_STATUS
+    if is_error and response.status_code != requests.codes.not_found:
         response.raise_for_status()
-    if kind := response.headers.get("Content-Type"):
-        response.headers["Content-Type"] = kind.partition(";")[0].strip()
+
+    content_type = response.headers.get("Content-Type")
+    if content_type:
+        response.headers["Content-Type"] = content_type.partition(";")[0].strip()
 
 
 _cache.Cache._index_cache_cls = _Index  # noqa: SLF001 - as above

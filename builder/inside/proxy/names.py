@@ -1,54 +1,99 @@
 """A name server that knows no name, and writes down which it was asked for (RFC 1035)."""
 
+from __future__ import annotations
+
 import socket
+from dataclasses import dataclass
 from typing import Protocol
 
-_HEADER = 12
-_NO_SUCH_NAME = b"\x81\x83"
-_ADDRESSES = {1, 28}
-"""Types of question: A and AAAA. Others are asked for reasons of their own, such as the name of an address."""
+_HEADER_BYTES = 12
+_TYPE_AND_CLASS_BYTES = 4
+_LARGEST_PACKET_BYTES = 4096
+_RESPONSE_BIT = 0x80  # of the third byte: it is an answer, not a question
+_NO_SUCH_NAME = b"\x81\x83"  # flags: response, recursion desired and available, NXDOMAIN
+_ONE_QUESTION = b"\0\1"
+_NO_RECORDS = b"\0" * 6
+
+_ADDRESS_TYPES = {
+    1,
+    28,
+}  # A and AAAA; others are asked for reasons of their own, such as the name of an address
 
 
-class Asked(Protocol):
+class NameLog(Protocol):
     """Is told who asked for what."""
 
-    def asked_name(self, address: str, name: str) -> None:
+    def note_name(self, address: str, name: str) -> None:
         """Take note that a client wanted to know the address of a host."""
 
 
-def question(packet: bytes) -> tuple[str, int, int] | None:
-    """Return the name a question is about and the question's type and end, or None where it is no question."""
-    labels, at = [], _HEADER
+@dataclass(frozen=True)
+class Question:
+    """What a packet asks.
+
+    Attributes:
+        name: of the host, in lower case.
+        kind: the type of record that is wanted.
+        end: where the question ends in the packet.
+    """
+
+    name: str
+    kind: int
+    end: int
+
+    @property
+    def is_for_address(self) -> bool:
+        """Whether somebody wants to connect to the host."""
+        return self.kind in _ADDRESS_TYPES
+
+
+def parse_question(packet: bytes) -> Question | None:
+    """Return what a packet asks, or None where it is no question."""
+    labels = []
+    at = _HEADER_BYTES
     while at < len(packet) and packet[at]:
         end = at + 1 + packet[at]
         labels.append(packet[at + 1 : end])
         at = end
-    if at + 5 > len(packet) or not labels or packet[2] & 0x80:
+
+    type_at = at + 1  # after the empty label that ends the name
+    end = type_at + _TYPE_AND_CLASS_BYTES
+    is_whole = end <= len(packet)
+    if not is_whole or not labels or packet[2] & _RESPONSE_BIT:
         return None
+
     name = b".".join(labels).decode("ascii", "replace").lower()
-    return name, int.from_bytes(packet[at + 1 : at + 3], "big"), at + 5
+    kind = int.from_bytes(packet[type_at : type_at + 2], "big")
+    return Question(name, kind, end)
 
 
-def answer(packet: bytes, end: int) -> bytes:
-    """Return the answer that there is no such name."""
-    return packet[:2] + _NO_SUCH_NAME + b"\0\1" + b"\0" * 6 + packet[_HEADER:end]
+def build_refusal(packet: bytes, end: int) -> bytes:
+    """Return the answer that there is no such name.
+
+    Args:
+        packet: that asked.
+        end: of its question.
+    """
+    query_id = packet[:2]
+    question = packet[_HEADER_BYTES:end]
+    return query_id + _NO_SUCH_NAME + _ONE_QUESTION + _NO_RECORDS + question
 
 
-def serve(address: tuple[str, int], sessions: Asked) -> None:
+def serve(address: tuple[str, int], log: NameLog) -> None:
     """Answer for ever.
 
     Args:
         address: host and port to listen at.
-        sessions: told who asked for what.
+        log: told who asked for what.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(address)
         while True:
-            packet, client = server.recvfrom(4096)
-            asked = question(packet)
-            if asked is None:
+            packet, client = server.recvfrom(_LARGEST_PACKET_BYTES)
+            question = parse_question(packet)
+            if question is None:
                 continue
-            name, kind, end = asked
-            if kind in _ADDRESSES:
-                sessions.asked_name(client[0], name)
-            server.sendto(answer(packet, end), client)
+
+            if question.is_for_address:
+                log.note_name(client[0], question.name)
+            server.sendto(build_refusal(packet, question.end), client)

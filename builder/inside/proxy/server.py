@@ -14,6 +14,8 @@ Builds are also told that this is their HTTP proxy and their name server: whatev
 refused, and written down. Pages are JSON (PEP 691), which every client that is asked to use them takes.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import os
@@ -34,6 +36,11 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 _CHANNEL = "simple"
 _METADATA = ".metadata"
 _REFUSED = "wheelfarm: a build reaches the package index alone; {} was refused\n"
+_SILENT = b"wheelfarm: the package index does not answer\n"
+_CHUNK_BYTES = 1 << 20
+_ADDRESS = (
+    "0.0.0.0"  # the container's address on the private network is not known yet when this starts
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
     sessions: Sessions
     upstream: Upstream
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of HTTP is handled alike
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the library has it
+        """Handle every method alike, those that nobody has thought of too: the library looks for `do_METHOD`."""
         if name.startswith("do_"):
             return self._handle
         raise AttributeError(name)
@@ -52,85 +60,102 @@ class Handler(BaseHTTPRequestHandler):
         """Print nothing: what counts is in the records."""
 
     def _handle(self) -> None:
-        if self.command == "CONNECT" or self._is_elsewhere():
+        if self.command == "CONNECT" or self._is_for_other_host():
             self._refuse()
             return
-        token, *path = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+
+        parts = urlsplit(self.path).path.strip("/").split("/")
+        token, *path = [unquote(part) for part in parts]
         session = self.sessions.get(token)
-        if (
-            session is None
-            or self.command not in {"GET", "HEAD"}
-            or len(path) not in {2, 3}
-            or path[0] != _CHANNEL
-        ):
+        is_known_path = len(path) in {2, 3} and path[0] == _CHANNEL
+        if session is None or self.command not in {"GET", "HEAD"} or not is_known_path:
             self.close_connection = True  # there may be a body, which nobody reads
             self._answer(404)
             return
-        self.sessions.seen(self.client_address[0], session)
+
+        self.sessions.note_client(self.client_address[0], session)
         try:
             _, project, *filename = path
-            self._file(session, project, *filename) if filename else self._page(session, project)
+            if filename:
+                self._send_file(session, project, *filename)
+            else:
+                self._send_page(session, project)
         except MissingError:
             self._answer(404)
-        except SilentError as silent:
-            session.note("silent", what=str(silent))
-            self._answer(503, b"wheelfarm: the package index does not answer\n")
+        except SilentError as error:
+            session.record("silent", what=str(error))
+            self._answer(503, _SILENT)
 
-    def _is_elsewhere(self) -> bool:
+    # --- as the proxy of a build ------------------------------------------------------------------------------------
+
+    def _is_for_other_host(self) -> bool:
         """Return whether a client takes this for its proxy and wants another host."""
-        parts = urlsplit(self.path)
-        return bool(parts.scheme) and parts.netloc.rpartition("@")[2] != self._own()
+        is_absolute = bool(urlsplit(self.path).scheme)
+        host, port = self.connection.getsockname()[:2]
+        return is_absolute and self._wanted_host() != f"{host}:{port}"
 
-    def _own(self) -> str:
-        return "{}:{}".format(*self.connection.getsockname()[:2])
+    def _wanted_host(self) -> str:
+        if self.command == "CONNECT":
+            return self.path
+
+        return urlsplit(self.path).netloc.rpartition("@")[2]
 
     def _refuse(self) -> None:
-        host = (
-            self.path
-            if self.command == "CONNECT"
-            else urlsplit(self.path).netloc.rpartition("@")[2]
-        )
-        session = self.sessions.get(self._proxy_user()) or self.sessions.of(self.client_address[0])
+        host = self._wanted_host()
+        address = self.client_address[0]
+        session = self.sessions.get(self._proxy_user()) or self.sessions.get_by_address(address)
         if session is not None:
-            self.sessions.seen(self.client_address[0], session)
-            session.note("asked", host=host)
+            self.sessions.note_client(address, session)
+            session.record("asked", host=host)
+
         self.close_connection = True
         self._answer(403, _REFUSED.format(host).encode())
 
     def _proxy_user(self) -> str:
-        given = self.headers.get("Proxy-Authorization", "").rpartition(" ")[2]
+        credentials = self.headers.get("Proxy-Authorization", "").rpartition(" ")[2]
         try:
-            return base64.b64decode(given).decode().partition(":")[0]
+            return base64.b64decode(credentials).decode().partition(":")[0]
         except ValueError:
             return ""
 
-    def _page(self, session: Session, project: str) -> None:
-        entries = session.locked_to(project) if session.locked else self.upstream.page(project)
-        files = [{**entry, "url": quote(entry["filename"])} for entry in entries]
+    # --- as an index ------------------------------------------------------------------------------------------------
+
+    def _entries(self, session: Session, project: str) -> list[Entry]:
+        if session.locked:
+            return session.locked_files(project)
+
+        return self.upstream.page(project)
+
+    def _send_page(self, session: Session, project: str) -> None:
+        files = []
+        for entry in self._entries(session, project):
+            files.append({**entry, "url": quote(entry["filename"])})
+
         page = {"meta": {"api-version": "1.0"}, "name": project, "files": files}
         self._answer(200, json.dumps(page).encode(), _JSON)
 
-    def _file(self, session: Session, project: str, filename: str) -> None:
+    def _send_file(self, session: Session, project: str, filename: str) -> None:
         if filename.endswith(_METADATA) and not session.locked:
             self._answer(200, self.upstream.metadata(project, filename))
             return
-        entries = session.locked_to(project) if session.locked else self.upstream.page(project)
-        entry, path = self.upstream.file(project, _named(entries, filename))
-        if (
-            self.command == "GET"
-        ):  # noted before it is sent: whoever has read the whole file is in the record
-            session.note("file", project=project, entry=entry)
+
+        entry = _find_entry(self._entries(session, project), filename)
+        entry, path = self.upstream.file(project, entry)
+        # Recorded before it is sent: whoever has read the whole file is in the record.
+        if self.command == "GET":
+            session.record("file", project=project, entry=entry)
+
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(path.stat().st_size))
         self.end_headers()
         if self.command == "GET":
             with path.open("rb") as file:
-                shutil.copyfileobj(file, self.wfile, 1 << 20)
+                shutil.copyfileobj(file, self.wfile, _CHUNK_BYTES)
 
-    def _answer(self, status: int, body: bytes = b"", kind: str = "text/plain") -> None:
+    def _answer(self, status: int, body: bytes = b"", content_type: str = "text/plain") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -141,7 +166,7 @@ class Server(ThreadingHTTPServer):
     """Holds many clients at once; one that goes away in the middle of an answer is no error."""
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 128  # builds begin together, and each opens several connections
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the library has it
         """Print what went wrong, unless the client just hung up."""
@@ -149,10 +174,11 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _named(entries: list[Entry], filename: str) -> Entry:
+def _find_entry(entries: list[Entry], filename: str) -> Entry:
     for entry in entries:
         if entry["filename"] == filename:
             return entry
+
     raise MissingError
 
 
@@ -160,22 +186,28 @@ def main() -> None:
     """Start the cache, the name server and the layer; then say so in a file."""
     path = Path(sys.argv[1])
     config = json.loads(path.read_text())
+    result = Path("/result")
+
     cache = config["cache"]
-    subprocess.Popen(
-        cache["command"], env={**os.environ, **config["environment"], **cache["environment"]}
-    )
-    os.environ.update(
-        config["environment"]
-    )  # a redirect of the cache is followed with the host's proxies and CA
+    environment = {**os.environ, **config["environment"], **cache["environment"]}
+    subprocess.Popen(cache["command"], env=environment)
+
+    # A redirect of the cache is followed with the host's proxies and CA.
+    os.environ.update(config["environment"])
     Handler.upstream = Upstream(
-        cache["url"], path.parent / "files", Path("/result/files"), config["held"]
+        cache["url"], given=path.parent / "files", fetched=result / "files", held=config["held"]
     )
-    Handler.sessions = Sessions(path.parent / "sessions", Path("/result/records"))
-    server = Server(("0.0.0.0", config["port"]), Handler)
-    threading.Thread(
-        target=names.serve, args=(("0.0.0.0", config["names_port"]), Handler.sessions), daemon=True
-    ).start()
-    Path("/result/ready").touch()
+    Handler.sessions = Sessions(path.parent / "sessions", result / "records")
+
+    server = Server((_ADDRESS, config["port"]), Handler)
+    name_server = threading.Thread(
+        target=names.serve,
+        args=((_ADDRESS, config["names_port"]), Handler.sessions),
+        daemon=True,
+    )
+    name_server.start()
+
+    (result / "ready").touch()
     server.serve_forever()
 
 

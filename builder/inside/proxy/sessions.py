@@ -1,34 +1,40 @@
 """Who asks: a session per build, found by its token or by the address it came from, and the record of what it did."""
 
+from __future__ import annotations
+
 import json
 import threading
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Session:
     """One build's view of the index, as the farm described it, and its record: one line of JSON per event."""
 
-    def __init__(self, described: dict[str, Any], record: Path) -> None:
-        self.locked = described["locked"] is not None
-        self._locked: dict[str, list[dict[str, Any]]] = described["locked"] or {}
+    def __init__(self, description: dict[str, Any], record: Path) -> None:
+        self.locked = description["locked"] is not None
+        self._locked_files: dict[str, list[dict[str, Any]]] = description["locked"] or {}
         self._record = record
-        self._noted: set[str] = set()
+        self._recorded: set[str] = set()
         self._mutex = threading.Lock()
 
-    def locked_to(self, project: str) -> list[dict[str, Any]]:
-        """Return the files of a project that a locked session may have; that there are none is noted."""
-        if project not in self._locked:
-            self.note("unlocked", project=project)
-        return self._locked.get(project, [])
+    def locked_files(self, project: str) -> list[dict[str, Any]]:
+        """Return the files of a project that a locked session may have; that there are none is recorded."""
+        if project not in self._locked_files:
+            self.record("unlocked", project=project)
 
-    def note(self, kind: str, **fields: object) -> None:
+        return self._locked_files.get(project, [])
+
+    def record(self, kind: str, **fields: object) -> None:
         """Write an event down, once."""
         line = json.dumps({"kind": kind, **fields}, sort_keys=True)
         with self._mutex:
-            if line in self._noted:
+            if line in self._recorded:
                 return
-            self._noted.add(line)
+
+            self._recorded.add(line)
             with self._record.open("a") as file:
                 file.write(line + "\n")
 
@@ -36,44 +42,49 @@ class Session:
 class Sessions:
     """All sessions; the farm makes one by putting its description into a folder."""
 
-    def __init__(self, described: Path, records: Path) -> None:
-        self._described = described
+    def __init__(self, descriptions: Path, records: Path) -> None:
+        self._descriptions = descriptions
         self._records = records
         self._records.mkdir(exist_ok=True)
-        self._known: dict[str, Session] = {}
-        self._clients: dict[str, Session] = {}
-        self._names: dict[str, list[str]] = {}
+        self._by_token: dict[str, Session] = {}
+        self._by_address: dict[str, Session] = {}
+        self._early_names: dict[str, list[str]] = {}
         self._mutex = threading.Lock()
 
     def get(self, token: str) -> Session | None:
         """Return the session with a token, or None."""
         with self._mutex:
-            if token not in self._known:
-                path = self._described / f"{token}.json"
-                if not token.isalnum() or not path.is_file():
-                    return None
-                self._known[token] = Session(
-                    json.loads(path.read_text()), self._records / f"{token}.jsonl"
-                )
-            return self._known[token]
+            if token in self._by_token:
+                return self._by_token[token]
 
-    def of(self, address: str) -> Session | None:
+            path = self._descriptions / f"{token}.json"
+            if not token.isalnum() or not path.is_file():
+                return None
+
+            description = json.loads(path.read_text())
+            session = Session(description, self._records / f"{token}.jsonl")
+            self._by_token[token] = session
+            return session
+
+    def get_by_address(self, address: str) -> Session | None:
         """Return the session a client was last seen in, or None."""
-        return self._clients.get(address)
+        return self._by_address.get(address)
 
-    def seen(self, address: str, session: Session) -> None:
-        """Remember which session an address belongs to; names it asked for before that are noted now."""
+    def note_client(self, address: str, session: Session) -> None:
+        """Remember which session an address belongs to; names it asked for before that are recorded now."""
         with self._mutex:
-            self._clients[address] = session
-            waiting = self._names.pop(address, ())
-        for name in waiting:
-            session.note("asked", host=name)
+            self._by_address[address] = session
+            names = self._early_names.pop(address, ())
 
-    def asked_name(self, address: str, name: str) -> None:
-        """Note that a client wanted to know the address of a host."""
+        for name in names:
+            session.record("asked", host=name)
+
+    def note_name(self, address: str, name: str) -> None:
+        """Record that a client wanted to know the address of a host."""
         with self._mutex:
-            session = self._clients.get(address)
+            session = self._by_address.get(address)
             if session is None:
-                self._names.setdefault(address, []).append(name)
+                self._early_names.setdefault(address, []).append(name)
+
         if session is not None:
-            session.note("asked", host=name)
+            session.record("asked", host=name)

@@ -1,5 +1,7 @@
 """What the index has, asked through the cache beside this program; what the farm holds already stands in for it."""
 
+from __future__ import annotations
+
 import hashlib
 import http.client
 import json
@@ -9,17 +11,27 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from http import HTTPStatus
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
-_PAGE_FRESH_S = 600.0
-_SILENT_FOR_S = 5.0
-_START_S = 60.0
+_PAGE_KEYS = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
+_CHUNK_BYTES = 1 << 20
+
+_PAGE_FRESH_S = 600.0  # as long as an index lets clients keep a page
+_SILENT_FOR_S = (
+    5.0  # a build asks for many files: not each of them waits for an index that just failed
+)
+_CACHE_START_S = 60.0
+_CACHE_START_PAUSE_S = 0.1
+# At least as long as the cache's own limits (builder/proxy/proxy.py), so that it is the cache that gives up.
 _PAGE_TIMEOUT_S = 120.0
 _FILE_TIMEOUT_S = 1200.0
-_KEPT = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
+
+_TRANSFER_ERRORS = (OSError, http.client.HTTPException)
 
 Entry = dict[str, Any]
 """A file of a project, as a page describes it (PEP 691)."""
@@ -40,6 +52,14 @@ class Upstream:
     """
 
     def __init__(self, url: str, given: Path, fetched: Path, held: dict[str, list[Entry]]) -> None:
+        """Prepare; nothing is asked before a client asks.
+
+        Args:
+            url: of the cache.
+            given: folder of the files that the farm put there.
+            fetched: folder for those that are fetched.
+            held: what the index said of the files that the farm holds, by project.
+        """
         self._url = url
         self._given = given
         self._fetched = fetched
@@ -58,40 +78,49 @@ class Upstream:
             SilentError: it did not answer, and the farm holds nothing.
         """
         with self._locks[project]:
-            asked_at, entries = self._pages.get(project, (0.0, []))
-            if not asked_at or time.monotonic() > asked_at + _PAGE_FRESH_S:
-                try:
-                    entries = self._ask_page(project)
-                except SilentError:
-                    if project not in self._held:
-                        raise
-                    return self._held[project]
-                self._pages[project] = (time.monotonic(), entries)
+            if project in self._pages:
+                asked_at, entries = self._pages[project]
+                if time.monotonic() <= asked_at + _PAGE_FRESH_S:
+                    return entries
+
+            try:
+                entries = self._ask_page(project)
+            except SilentError:
+                if project not in self._held:
+                    raise
+                return self._held[project]
+
+            self._pages[project] = (time.monotonic(), entries)
             return entries
 
     def _ask_page(self, project: str) -> list[Entry]:
         try:
-            with self._open(f"{quote(project, safe='')}/", _PAGE_TIMEOUT_S) as answer:
-                listed = json.load(answer)["files"]
-        except (SilentError, OSError, ValueError, http.client.HTTPException):
+            with self._open(_page_path(project), _PAGE_TIMEOUT_S) as answer:
+                files = json.load(answer)["files"]
+        except (SilentError, ValueError, *_TRANSFER_ERRORS):
             raise SilentError(project) from None
-        return [{key: entry[key] for key in _KEPT if key in entry} for entry in listed]
+
+        entries = []
+        for file in files:
+            entries.append({key: file[key] for key in _PAGE_KEYS if key in file})
+        return entries
 
     def metadata(self, project: str, filename: str) -> bytes:
         """Return the metadata of a wheel that the index gives beside it (PEP 658)."""
         try:
-            with self._open(
-                f"{quote(project, safe='')}/{quote(filename)}", _PAGE_TIMEOUT_S
-            ) as answer:
+            with self._open(_file_path(project, filename), _PAGE_TIMEOUT_S) as answer:
                 return bytes(answer.read())
-        except (SilentError, OSError, http.client.HTTPException):  # the file itself has it too
+        except (SilentError, *_TRANSFER_ERRORS):  # the file itself has it too
             raise MissingError from None
 
-    def held(self, entry: Entry) -> Path | None:
+    def find_file(self, entry: Entry) -> Path | None:
         """Return where a file lies that was fetched or given before, or None."""
         sha256 = str(entry["hashes"].get("sha256", ""))
+        if not sha256:
+            return None
+
         for folder in (self._given, self._fetched):
-            if sha256 and (folder / sha256).is_file():
+            if (folder / sha256).is_file():
                 return folder / sha256
         return None
 
@@ -101,40 +130,45 @@ class Upstream:
         One client at a time fetches a file: the others find it.
         """
         with self._locks[project, entry["filename"]]:
-            found = self.held(entry)
-            if found is None:
-                entry, found = self._fetch(project, entry)
-            return entry, found
+            found = self.find_file(entry)
+            if found is not None:
+                return entry, found
+
+            return self._fetch(project, entry)
 
     def _fetch(self, project: str, entry: Entry) -> tuple[Entry, Path]:
         filename = entry["filename"]
         aside = self._fetched / f".{threading.get_ident()}"
         digest = hashlib.sha256()
+
         try:
             with (
-                self._open(
-                    f"{quote(project, safe='')}/{quote(filename)}", _FILE_TIMEOUT_S
-                ) as answer,
+                self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer,
                 aside.open("wb") as file,
             ):
-                while chunk := answer.read(1 << 20):
+                while chunk := answer.read(_CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-        except (SilentError, OSError, http.client.HTTPException):
+        except (SilentError, *_TRANSFER_ERRORS):
             raise SilentError(filename) from None
+
         sha256 = digest.hexdigest()
-        if entry["hashes"].get("sha256", sha256) != sha256:
+        promised = entry["hashes"].get("sha256", sha256)
+        if promised != sha256:
             raise SilentError(
                 f"{filename}: its sha256 is {sha256}, which is not the one that was promised"
             )
-        aside.replace(self._fetched / sha256)
-        return {**entry, "hashes": {"sha256": sha256}}, self._fetched / sha256
+
+        target = self._fetched / sha256
+        aside.replace(target)
+        return {**entry, "hashes": {"sha256": sha256}}, target
 
     def _open(self, path: str, timeout_s: float) -> IO[bytes]:
         """Ask the cache, which may still be starting."""
         while True:
             if time.monotonic() < self._silent_until:
                 raise SilentError(path)
+
             try:
                 request = urllib.request.Request(self._url + path, headers=_ACCEPT)
                 return cast("IO[bytes]", urllib.request.urlopen(request, timeout=timeout_s))
@@ -144,10 +178,18 @@ class Upstream:
                 self._silent_until = time.monotonic() + _SILENT_FOR_S
                 raise SilentError(path) from None
             except urllib.error.URLError as error:
-                starting = (
-                    isinstance(error.reason, ConnectionRefusedError)
-                    and time.monotonic() < self._began + _START_S
-                )
-                if not starting:
+                if not self._may_be_starting(error):
                     raise SilentError(path) from None
-                time.sleep(0.1)
+                time.sleep(_CACHE_START_PAUSE_S)
+
+    def _may_be_starting(self, error: urllib.error.URLError) -> bool:
+        is_refused = isinstance(error.reason, ConnectionRefusedError)
+        return is_refused and time.monotonic() < self._began + _CACHE_START_S
+
+
+def _page_path(project: str) -> str:
+    return f"{quote(project, safe='')}/"
+
+
+def _file_path(project: str, filename: str) -> str:
+    return f"{quote(project, safe='')}/{quote(filename)}"

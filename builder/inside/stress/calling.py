@@ -311,9 +311,11 @@ def _iter_neighbours(
     choices: list[list[ArgumentVector]] = []
     for place in range(len(vector)) if places is None else places:
         likely = _find_likely(parameters, place)
-        before, old, after = vector[:place], vector[place], vector[place + 1 :]
-        others = [value for value in dict.fromkeys((*likely, *pool)) if value != old]
-        choices.append([(*before, value, *after) for value in others])
+        changed: list[ArgumentVector] = []
+        for value in dict.fromkeys((*likely, *pool)):
+            if value != vector[place]:
+                changed.append((*vector[:place], value, *vector[place + 1 :]))
+        choices.append(changed)
 
     # The first choice for each place, then the second for each, and so on.
     for rank in itertools.zip_longest(*choices):

@@ -64,8 +64,8 @@ Effort = dict[str, Any]
 def main() -> None:
     """Answer for one distribution."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    python, requirements = request["python"], [request["requirement"]]
-    fault = installing.install(python, requirements, request["wheels"], _SITE)
+    requirements = [request["requirement"]]
+    fault = installing.install(request["python"], requirements, request["wheels"], _SITE)
 
     facts: dict[str, Any] = {"install": fault}
     if fault is None:

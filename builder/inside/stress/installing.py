@@ -93,14 +93,23 @@ def _is_code(file: PurePath) -> bool:
 
 def _name_module(file: PurePath) -> str | None:
     """Return the name that a file is imported by, or None where it is no module."""
-    package = list(file.parts[:-1])
-    is_of_one_version = file.suffix == ".so" and ".cpython-" in file.name
-    if is_of_one_version or file.name.endswith(".abi3.so"):
-        return ".".join([*package, file.name.partition(".")[0]])
-
+    parts = list(file.parts[:-1])
+    module = file.name.partition(".")[0]
+    if _is_extension_module(file):
+        return ".".join([*parts, module])
     if file.suffix != ".py":
         return None
 
-    parts = package if file.stem == "__init__" else [*package, file.stem]
+    if file.stem != "__init__":
+        parts.append(file.stem)
     is_importable = all(part.isidentifier() for part in parts)
-    return ".".join(parts) if parts and is_importable else None
+    if not parts or not is_importable:
+        return None
+
+    return ".".join(parts)
+
+
+def _is_extension_module(file: PurePath) -> bool:
+    """Return whether a file is named as extension modules of CPython are."""
+    is_of_one_version = file.suffix == ".so" and ".cpython-" in file.name
+    return is_of_one_version or file.name.endswith(".abi3.so")

@@ -105,7 +105,7 @@ class Learner:
     def _list_public(self) -> list[tuple[str, object]]:
         """Return the public classes and functions that may be called, each with its name."""
         public: list[tuple[str, object]] = []
-        for text, value in self.surface.iter_public():
+        for text, value in self.surface.list_public():
             last_name = text.rpartition(".")[2]
             if last_name not in values.NEVER:
                 public.append((text, value))

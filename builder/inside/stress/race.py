@@ -77,8 +77,8 @@ def main() -> None:
 
 def install_both(request: dict[str, Any]) -> str | None:
     """Install the distribution, and beside it the wheel with the sanitizer; return what went wrong, or None."""
-    python, requirements = request["python"], [request["requirement"]]
-    fault = installing.install(python, requirements, request["wheels"], _SITE)
+    python = request["python"]
+    fault = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
     if fault is not None:
         return fault
 
@@ -204,7 +204,8 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
         signs=request["signs"],
     )
 
-    callables, reached = len(surface["callables"]), len(surface["reached"])
+    callables = len(surface["callables"])
+    reached = len(surface["reached"])
     print(
         f"{callables} native callables, {reached} can be called, {len(plan)} scenarios", flush=True
     )

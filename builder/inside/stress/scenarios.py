@@ -85,7 +85,7 @@ def count_calls(scenario: Scenario) -> int:
     return sum(len(row) for row in scenario["rows"])
 
 
-def _describe_scenario(
+def _make_scenario(
     kind: str,
     process: str,
     rows: Sequence[Sequence[Operation]],
@@ -108,17 +108,9 @@ def _describe_scenario(
         sharing: what the threads share, as harness.py knows it.
         answers: whether results are compared with those of the same call alone.
     """
-    operations = [operation for row in rows for operation in row]
+    operations = _flatten(rows)
     mean_us = sum(operation["us"] for operation in operations) / max(1, len(operations))
     iterations = int(_WINDOW_US / max(1.0, mean_us))
-
-    natives: set[str] = set()
-    for operation in operations:
-        natives.update(operation["native"])
-
-    calls: list[list[list[str | None]]] = []
-    for row in rows:
-        calls.append([[one["text"], one["result"] if answers else None] for one in row])
 
     return {
         "kind": kind,
@@ -128,12 +120,22 @@ def _describe_scenario(
         "observe": list(observe),
         "sharing": sharing,
         "iterations": max(_FEWEST_ITERATIONS, min(_MOST_ITERATIONS, iterations)),
-        "natives": sorted(natives),
-        "rows": calls,
+        "natives": sorted(_collect_natives(operations)),
+        "rows": [_write_row(row, answers=answers) for row in rows],
     }
 
 
-def _describe_call(text: str, us: float = 1.0) -> Operation:
+def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | None]]:
+    """Return the calls of a row as text, each with its result alone if answers are compared."""
+    calls: list[list[str | None]] = []
+    for operation in row:
+        result = operation["result"] if answers else None
+        calls.append([operation["text"], result])
+
+    return calls
+
+
+def _make_call(text: str, us: float = 1.0) -> Operation:
     """Return an operation of the plan's own, which nothing is learnt from."""
     return {
         "text": text,
@@ -156,7 +158,16 @@ def _without_argument(function: Function) -> list[Operation]:
 
 
 def _flatten(rows: Sequence[Sequence[Operation]]) -> list[Operation]:
-    return [operation for row in rows for operation in row]
+    return list(itertools.chain.from_iterable(rows))
+
+
+def _collect_natives(operations: Sequence[Operation]) -> set[str]:
+    """Return the native callables that operations reach."""
+    natives: set[str] = set()
+    for operation in operations:
+        natives.update(operation["native"])
+
+    return natives
 
 
 # --- first use ----------------------------------------------------------------
@@ -180,27 +191,27 @@ def _choose_first_calls(
 
 
 def _plan_first_use(first_calls: Sequence[Operation], chance: random.Random) -> Iterator[Scenario]:
-    """All threads use everything for the first time in a process: what is set up lazily is set up twice."""
+    """Have all threads use everything for the first time in a process: what is set up lazily is set up twice."""
     calls = list(first_calls)
     for order in range(_FIRST_ORDERS):
         for begin in range(0, len(calls), _MOST_FIRST_TOGETHER):
             part = calls[begin : begin + _MOST_FIRST_TOGETHER]
             process = f"first-{order}-{begin}"
-            scenario = _describe_scenario("first", process, [part], sharing="fresh")
+            scenario = _make_scenario("first", process, [part], sharing="fresh")
             yield {**scenario, "iterations": len(part), "once": True}
 
         chance.shuffle(calls)
 
 
 def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenario]:
-    """All threads make one call for the first time in a process, in several processes."""
+    """Have all threads make one call for the first time in a process, in several processes."""
     wanted_turns = _FIRST_PROCESSES // max(1, len(first_calls))
     turns = max(_FEWEST_TURNS, min(_MOST_TURNS, wanted_turns))
 
     for turn in range(turns):
         for number, call in enumerate(first_calls[:_MOST_FIRST]):
             process = f"first-one-{number}-{turn}"
-            scenario = _describe_scenario("first", process, [[call]], sharing="fresh")
+            scenario = _make_scenario("first", process, [[call]], sharing="fresh")
             yield {**scenario, "iterations": 2, "once": True}
 
 
@@ -210,43 +221,43 @@ def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenar
 def _plan_functions(
     functions: Sequence[Function], chance: random.Random, most_pairs: int
 ) -> Iterator[Scenario]:
-    """Functions with arguments of each thread's own: whatever they share is theirs."""
-    callable_ones: list[list[Operation]] = []
+    """Have each thread call functions with arguments of its own: whatever they share is the functions'."""
+    by_function: list[list[Operation]] = []
     for function in functions:
         operations = _without_argument(function)
         if operations:
-            callable_ones.append(operations)
+            by_function.append(operations)
 
-    for operations in callable_ones:
+    for operations in by_function:
         rows = [[operation] for operation in operations[:_MOST_VARIANTS]]
-        yield _describe_scenario("function", "functions", rows, sharing="fresh", answers=True)
+        yield _make_scenario("function", "functions", rows, sharing="fresh", answers=True)
         if len(operations) > 1:
             rows = [operations]
-            yield _describe_scenario("function", "functions", rows, sharing="fresh", answers=True)
+            yield _make_scenario("function", "functions", rows, sharing="fresh", answers=True)
 
-    couples = list(itertools.combinations(callable_ones, 2))
+    couples = list(itertools.combinations(by_function, 2))
     chance.shuffle(couples)
     for left, right in couples[:most_pairs]:
         rows = [left[:1], right[:1]]
-        yield _describe_scenario("functions", "functions", rows, sharing="fresh")
+        yield _make_scenario("functions", "functions", rows, sharing="fresh")
 
-    if callable_ones:
-        rows = [_flatten(callable_ones)[:_MOST_CALLS]]
-        yield _describe_scenario("functions", "functions", rows, sharing="fresh")
+    if by_function:
+        rows = [_flatten(by_function)[:_MOST_CALLS]]
+        yield _make_scenario("functions", "functions", rows, sharing="fresh")
 
 
 def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
-    """One argument for all threads, which some of them change."""
+    """Have all threads share one argument, which some of them change."""
     for function in functions:
         for operation in function["operations"]:
             if "argument" not in operation:
                 continue
 
             mutations = values.MUTATIONS[operation["mutations"]]
-            changes = [_describe_call(mutation.format(a="a")) for mutation in mutations]
+            changes = [_make_call(mutation.format(a="a")) for mutation in mutations]
             rows = [[operation], changes]
             argument = operation["argument"]
-            yield _describe_scenario("argument", "arguments", rows, argument=argument)
+            yield _make_scenario("argument", "arguments", rows, argument=argument)
 
 
 # --- subjects -----------------------------------------------------------------
@@ -255,7 +266,7 @@ def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
 def _plan_subjects(
     subjects: Sequence[Subject], chance: random.Random, most_pairs: int
 ) -> Iterator[Scenario]:
-    """Objects, and all that can be done with each."""
+    """Have threads do with each object all that can be done with it."""
     planned_types: set[str] = set()
     met: set[pairing.NativePair] = set()
 
@@ -284,19 +295,15 @@ def _plan_subjects(
 
 def _count_natives(subject: Subject) -> int:
     """Return how many native callables the operations on a subject reach."""
-    natives: set[str] = set()
-    for operation in subject["operations"]:
-        natives.update(operation["native"])
-
-    return len(natives)
+    return len(_collect_natives(subject["operations"]))
 
 
 def _plan_private(subject: Subject, process: str) -> Scenario:
-    """Each thread has subjects of its own: whatever they share is the type's, or the module's."""
+    """Have each thread use subjects of its own: whatever they share is the type's, or the module's."""
     operations = subject["operations"]
     answering = [operation for operation in operations if operation["result"] is not None]
 
-    return _describe_scenario(
+    return _make_scenario(
         "private",
         process,
         [answering[:_MOST_CALLS] or operations],
@@ -307,12 +314,12 @@ def _plan_private(subject: Subject, process: str) -> Scenario:
 
 
 def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenario:
-    """Two kinds of threads make all calls, each kind in an order of its own."""
+    """Have two kinds of threads make all calls, each kind in an order of its own."""
     operations = subject["operations"]
     one_order = chance.sample(operations, len(operations))
     other_order = chance.sample(operations, len(operations))
 
-    return _describe_scenario("mixed", process, [one_order, other_order], make=subject["make"])
+    return _make_scenario("mixed", process, [one_order, other_order], make=subject["make"])
 
 
 def _plan_pairs(
@@ -322,7 +329,9 @@ def _plan_pairs(
     most_pairs: int,
     met: set[pairing.NativePair],
 ) -> Iterator[Scenario]:
-    """Two operations at a time on one subject, those that change it first; the same native code meets itself once.
+    """Have threads make two operations at a time on one subject, those that change it first.
+
+    The same native code meets itself once, over all subjects.
 
     Args:
         subject: what they are made on.
@@ -337,11 +346,11 @@ def _plan_pairs(
         # Only native operations promise that a state is one that they leave behind alone.
         is_direct = left["direct"] and right["direct"]
         observe = subject["observe"] if is_direct else []
-        yield _describe_scenario("pair", process, rows, make=subject["make"], observe=observe)
+        yield _make_scenario("pair", process, rows, make=subject["make"], observe=observe)
 
 
 def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
-    """Many new subjects, each used by all threads at once for the first time: what one sets up when first asked."""
+    """Have all threads use many new subjects, one after another, for the first time: it may be set up twice."""
     asking: list[Operation] = []
     for operation in subject["operations"]:
         is_pure = operation["direct"] and not operation["changes"]
@@ -351,9 +360,7 @@ def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
 
     for operation in asking[:_MOST_ON_ONE]:
         rows = [[operation]]
-        scenario = _describe_scenario(
-            "series", process, rows, make=subject["make"], sharing="series"
-        )
+        scenario = _make_scenario("series", process, rows, make=subject["make"], sharing="series")
         yield {**scenario, "iterations": _SERIES_SUBJECTS}
 
 
@@ -364,7 +371,7 @@ def _names_attribute(text: str) -> bool:
 
 
 def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Scenario]:
-    """Two objects, each used with the other at the same time: who locks both has to do it in one order."""
+    """Have threads use two objects with each other at the same time: who locks both has to do it in one order."""
     of_same_type = [other["make"] for other in subjects if other["type"] == subject["type"]]
     crossing: list[tuple[Operation, str]] = []
     for operation in subject["operations"]:
@@ -377,32 +384,32 @@ def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Sce
         text = operation["text"].replace(other, "o")
         forwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[0], s[1])"}
         backwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[1], s[0])"}
-        yield _describe_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
+        yield _make_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
 
 
 def _plan_life(subject: Subject, process: str) -> Scenario:
-    """A subject that is replaced, and collected, while others use it."""
+    """Have a subject replaced, and collected, while others use it."""
     make = subject["make"]
     operations = subject["operations"][:_MOST_IN_LIFE]
     using = [_apply_to(operation, "s[0]") for operation in operations]
-    replacing = _describe_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
-    collecting = _describe_call("gc.collect(0)", _COLLECTING_US)
+    replacing = _make_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
+    collecting = _make_call("gc.collect(0)", _COLLECTING_US)
     ending = [*[replacing] * _REPLACED_TIMES, collecting]
 
-    return _describe_scenario("life", process, [using, ending], make=f"[{make}]")
+    return _make_scenario("life", process, [using, ending], make=f"[{make}]")
 
 
 def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
-    """One iterator for all threads, over a subject that changes."""
+    """Have all threads share one iterator, over a subject that changes."""
     operations = subject["operations"]
     if not any(operation["text"] == "iter(s)" for operation in operations):
         return
 
-    step = _describe_call("next(s[1], None)")
+    step = _make_call("next(s[1], None)")
     changing = [operation for operation in operations if operation["changes"]]
     changes = [_apply_to(operation, "s[0]") for operation in changing[:_MOST_ON_ONE]]
     make = f"(lambda s: (s, iter(s)))({subject['make']})"
-    yield _describe_scenario("iterator", process, [[step], [step, *changes]], make=make)
+    yield _make_scenario("iterator", process, [[step], [step, *changes]], make=make)
 
 
 # --- meetings -----------------------------------------------------------------
@@ -411,7 +418,7 @@ def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
 def _plan_meetings(
     functions: Sequence[Function], subjects: Sequence[Subject]
 ) -> Iterator[Scenario]:
-    """A callback that waits for another thread to use the same code: a lock held across it keeps that thread out."""
+    """Have a callback wait for another thread to use the same code: a lock held across it keeps that thread out."""
     for number, (operation, users, make) in enumerate(_find_callbacks(functions, subjects), 1):
         calling: Operation = {
             **operation,
@@ -419,7 +426,7 @@ def _plan_meetings(
         }
         meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
         waiting: Operation = {**operation, "text": f"values.join(a, {meanwhile})"}
-        scenario = _describe_scenario(
+        scenario = _make_scenario(
             "meeting",
             f"meeting-{number}",
             [[calling], [waiting]],

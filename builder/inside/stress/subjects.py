@@ -33,7 +33,11 @@ class FoundSubject:
 
     def list_operations(self) -> list[Operation]:
         """Return the operations of all templates."""
-        return [one for operations in self.operations.values() for one in operations]
+        listed: list[Operation] = []
+        for operations in self.operations.values():
+            listed += operations
+
+        return listed
 
     def reaches_native(self) -> bool:
         """Return whether any of its operations reaches native code."""

@@ -4,7 +4,6 @@ import importlib
 import inspect
 import sys
 import types
-from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from typing import Any
 
@@ -104,9 +103,11 @@ class Surface:
                 continue
 
             if is_native_function(value):
-                if id(value) not in self.functions and self._is_own(value, module):
-                    self.functions[id(value)] = f"{module.__name__}.{name}"
-                    self.callables[f"{module.__name__}.{name}"] = None
+                is_known = id(value) in self.functions  # by another name
+                if not is_known and self._is_own(value, module):
+                    function_name = f"{module.__name__}.{name}"
+                    self.functions[id(value)] = function_name
+                    self.callables[function_name] = None
             elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
 
@@ -122,9 +123,10 @@ class Surface:
         if id(kind) in self.types:
             return
 
-        self.types[id(kind)] = f"{module.__name__}.{kind.__name__}"
+        type_name = f"{module.__name__}.{kind.__name__}"
+        self.types[id(kind)] = type_name
         for name in list_own_names(kind):
-            self.callables[f"{module.__name__}.{kind.__name__}.{name}"] = None
+            self.callables[f"{type_name}.{name}"] = None
 
     def note_type(self, kind: type) -> None:
         """Take in a native type that was met as the type of a value, and that no module has a name for."""
@@ -173,8 +175,21 @@ class Surface:
 
         return None
 
-    def iter_public(self) -> Iterator[_Named]:
-        """Give every class and function with the shortest name it can be reached by, native ones first."""
+    def list_public(self) -> list[_Named]:
+        """Return every class and function with the shortest name it can be reached by, native ones first."""
+        named = self._find_shortest_names()
+        # What has no public name is called by the package's own code, which may guard it.
+        public = [(text, value) for text, value in named if _is_public(text)]
+
+        def rank(offer: _Named) -> tuple[bool, tuple[int, int, str]]:
+            text, value = offer
+            is_native = id(value) in self.types or id(value) in self.functions
+            return not is_native, _rank_name(text)
+
+        return sorted(public or named, key=rank)
+
+    def _find_shortest_names(self) -> list[_Named]:
+        """Return every class and function that is meant to be called, by the shortest name of each."""
         named: dict[int, _Named] = {}
         for module in sorted(self.modules.values(), key=_rank_module):
             for name, value in sorted(vars(module).items()):
@@ -182,20 +197,11 @@ class Surface:
                     continue
 
                 text = f"{module.__name__}.{name}"
-                is_new = id(value) not in named
-                if is_new or _rank_name(text) < _rank_name(named[id(value)][0]):
+                known_text, _ = named.get(id(value), ("", None))
+                if not known_text or _rank_name(text) < _rank_name(known_text):
                     named[id(value)] = (text, value)
 
-        # What has no public name is called by the package's own code, which may guard it.
-        public = [(text, value) for text, value in named.values() if _is_public(text)]
-        offered = public or list(named.values())
-
-        def rank(offer: _Named) -> tuple[bool, tuple[int, int, str]]:
-            text, value = offer
-            is_native = id(value) in self.types or id(value) in self.functions
-            return not is_native, _rank_name(text)
-
-        yield from sorted(offered, key=rank)
+        return list(named.values())
 
     def _is_wanted(self, value: Any) -> bool:
         """Return whether a value is a class or a function of the distribution that is meant to be called."""

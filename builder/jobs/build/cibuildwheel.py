@@ -105,7 +105,7 @@ class CibuildwheelCall:
             timeout_s=float(self._request.timeout_s),
         )
         arguments = self._tools.engine.create_arguments(
-            limits, self._label, session.leg, self._request.cache
+            limits, self._label, session.network, self._request.cache
         )
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
@@ -144,7 +144,7 @@ class CibuildwheelCall:
             if usage.get("processes-refused") or self._crowded >= _MAX_CROWDED_CHECKS
             else None,
             asked=visit.refused_hosts,
-            index=session.leg.dns_server,
+            index=session.network.dns_server,
         )
         return CallOutcome(
             wheels=wheels, usage=usage, cache_statistics=compiled, visit=visit, failed_call=call

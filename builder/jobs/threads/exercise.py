@@ -130,7 +130,7 @@ class Exercise:
     def _fetch_test_wheels(self, inputs: Inputs, tools: Tools) -> tuple[TestWheels, SessionReport]:
         session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
         image = read_image_tag(inputs["image"])
-        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.leg, tools)
+        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
 
         visit = session.collect_report()
         error = visit.infrastructure_error()

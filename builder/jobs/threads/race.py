@@ -166,13 +166,13 @@ class Race:
             return Result(facts=RaceFacts(wheel=None))
 
         session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
-        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.leg, tools)
+        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
         own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
             tools.store,
         )
-        compiled = self._compile(image, own_wheels, session.leg, tools)
+        compiled = self._compile(image, own_wheels, session.network, tools)
 
         visit = session.collect_report()
         error = visit.infrastructure_error()

@@ -118,8 +118,8 @@ def _throughput_sentences(speed: SpeedPart) -> list[str]:
     machine = [f"{ratio:.2f} on {threads}" for threads, ratio in speed.machine.items()]
 
     sentence = (
-        f"Throughput by number of threads, where one on {speed.baseline} counts as 1: {'; '.join(by_abi)}"
-        f" (pure Python without the GIL, by its own one thread: {', '.join(machine)})."
+        f"Throughput by number of threads, relative to one thread on {speed.baseline}: {'; '.join(by_abi)}"
+        f" (pure Python without the GIL, relative to one thread of its own: {', '.join(machine)})."
     )
     return [sentence]
 
@@ -130,7 +130,7 @@ def _basis_sentences(speed: SpeedPart) -> list[str]:
 
     noun = "CPU" if speed.cpus == 1 else "CPUs"
     return [
-        f"Measured: {speed.calls} of {speed.tried} calls, objects of its own for each thread, {speed.cpus} {noun}."
+        f"Measured: {speed.calls} of {speed.tried} calls, separate objects for each thread, {speed.cpus} {noun}."
     ]
 
 

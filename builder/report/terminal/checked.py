@@ -232,12 +232,12 @@ def _native_objects(wheel: CheckedWheel) -> list[Mapping[str, Any]]:
 
 _TOPICS: tuple[tuple[str, Callable[[CheckedWheel], list[str]]], ...] = (
     ("installs on", _describe_targets),
-    ("holds", _describe_objects),
+    ("contains", _describe_objects),
     ("compiled for", _describe_builds),
     ("needs", _describe_floors),
     ("initialises", _describe_initialisation),
-    ("brings", _describe_libraries),
-    ("made of", _describe_components),
+    ("bundles", _describe_libraries),
+    ("components", _describe_components),
     ("loaded", _describe_loads),
     ("not loaded", _describe_gaps),
 )

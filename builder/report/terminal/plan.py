@@ -25,7 +25,7 @@ def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
     """Return a forecast as JSON data."""
     jobs: list[dict[str, Any]] = []
     for job_id, needs in forecast.up_to_date:
-        jobs.append({"id": str(job_id), "needs": list(map(str, needs)), "known": True})
+        jobs.append({"id": str(job_id), "needs": [str(need) for need in needs], "known": True})
     for job in forecast.pending:
         jobs.append(_pending_json(job))
 
@@ -41,10 +41,10 @@ def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
 def _pending_json(job: PendingJob) -> dict[str, Any]:
     return {
         "id": str(job.job),
-        "needs": list(map(str, job.needs)),
+        "needs": [str(need) for need in job.needs],
         "known": False,
         "why": list(job.reasons),
-        "after": list(map(str, job.waits_for)),
+        "after": [str(other) for other in job.waits_for],
         "seconds": round(job.seconds, 2),
     }
 
@@ -75,7 +75,9 @@ def _describe_reasons(job: PendingJob) -> str:
         is_whole = job.reasons[0] in _WHOLE_SENTENCES
         parts.append(reasons if is_whole else f"changed: {reasons}")
     if job.waits_for:
-        parts.append(f"after {join_names(list(map(str, job.waits_for)), _MAX_WAITS_LISTED)}")
+        parts.append(
+            f"after {join_names([str(other) for other in job.waits_for], _MAX_WAITS_LISTED)}"
+        )
     parts.append(format_duration(job.seconds))
 
     return f"  ({'; '.join(parts)})"

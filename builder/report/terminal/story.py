@@ -1,4 +1,4 @@
-"""A package's whole story: source, verdicts, findings, wheels, what loading showed, jobs and their logs.
+"""A package's whole story: source, verdicts, findings, wheels, imports, jobs and their logs.
 
 It is read from the wheelhouse: verdicts.json as the last whole run wrote it, and the newest evidence of each job.
 """
@@ -125,7 +125,7 @@ def render(story: Story, console: Console) -> None:
 
     loads = list(_iter_loads(story.jobs))
     if loads:
-        console.print("\n[bold]What importing showed[/bold]")
+        console.print("\n[bold]Imports[/bold]")
         console.print(_load_table(loads))
     if story.jobs:
         console.print("\n[bold]Jobs[/bold]")
@@ -140,7 +140,7 @@ def _render_package(package: PackagePart, console: Console) -> None:
 
     if package.speed is None:
         return
-    console.print("\n[bold]How fast it is[/bold]")
+    console.print("\n[bold]Speed[/bold]")
     for sentence in speeds.sentences(package.speed):
         console.print(Text(f"  {sentence}"), soft_wrap=True)
 

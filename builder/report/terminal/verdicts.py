@@ -80,7 +80,7 @@ def print_verdicts(
     _print_times(wide, times)
     if not whole:
         wide.print(
-            "\nOnly a part of the matrix was asked for: index, report and verdicts.json are left to a whole run.",
+            "\nOnly a part of the matrix was run: index, report and verdicts.json stay as they are until a whole run.",
             highlight=False,
             soft_wrap=True,
         )

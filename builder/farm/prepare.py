@@ -1,0 +1,235 @@
+"""Preparing a run: sources of the matrix, the plan they make, and a forecast of what it would do. Starts no job."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from builder import host, sources
+from builder.config import catalog
+from builder.config.effort import EFFORTS, EffortLevel
+from builder.config.matrix import Package
+from builder.errors import UnknownPackageError
+from builder.farm import unchanged
+from builder.jobs.job import recorded_lookup
+from builder.plan import forecast, graph, resources, shards
+from builder.plan.graph import Plan
+from builder.plan.resources import Resources
+from builder.sources.client import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from builder.config.matrix import Matrix
+    from builder.execute import Observer
+    from builder.farm.unchanged import CompletedRun, RunInputs
+    from builder.plan.forecast import Forecast
+    from builder.plan.shards import Shard
+    from builder.sources import Fault, Sources
+    from builder.store.store import Store
+
+INDEX_MAX_AGE_S = 3600.0
+"""How long an answer of the package index is reused, in seconds."""
+
+SHARD_INDEX_MAX_AGE_S = 86_400.0
+"""The same for a shard: all shards of a run use what was resolved when it was planned."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRequest:
+    """The options of a run.
+
+    Attributes:
+        only: packages to restrict it to; empty for all.
+        max_age_s: how long a recorded answer of the package index is reused, in seconds.
+        again: ignore recorded evidence of the selected packages.
+        resources: CPUs and memory the jobs may share.
+        shard: the part of the matrix to restrict it to; None for all.
+        effort: how long to search for thread-safety problems.
+        locked: whether builds get only the files that they fetched before; recorded answers of the package index are
+            then reused whatever their age.
+    """
+
+    only: Sequence[str] = ()
+    max_age_s: float = INDEX_MAX_AGE_S
+    again: bool = False
+    resources: Resources = field(default_factory=resources.host_resources)
+    shard: Shard | None = None
+    effort: EffortLevel = EffortLevel.QUICK
+    locked: bool = False
+
+    @property
+    def is_whole_matrix(self) -> bool:
+        """Whether it is about everything in the matrix, so that the index can be made from it."""
+        return not self.only and self.shard is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedRun:
+    """A run before anything was planned.
+
+    Attributes:
+        patches: content of each package's patches, by name.
+        inputs: everything a whole run would go by; None where only a part was asked for.
+        unchanged_run: the last whole run, where nothing at all changed since.
+    """
+
+    sources: Sources
+    patches: Mapping[str, tuple[str, ...]]
+    inputs: RunInputs | None = None
+    unchanged_run: CompletedRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreparedRun:
+    """A run before anything was run: sources, and the plan they make."""
+
+    sources: Sources
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunForecast:
+    """What a run would go by, and what it would do."""
+
+    sources: Sources
+    forecast: Forecast
+
+
+def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> ResolvedRun:
+    """Find every package's source, and whether anything changed since the last whole run.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    names = _select_packages(matrix, request.only)
+    observer.say("resolving sources")
+    resolved = sources.resolve(
+        matrix,
+        store,
+        Index(host.index_settings(), store),
+        _target_python(matrix),
+        names=names,
+        fresh_s=math.inf if request.locked else request.max_age_s,
+        say=observer.say,
+    )
+    patches, faults = sources.read_patches(matrix, resolved.found)
+    if faults:
+        resolved = _add_faults(resolved, faults)
+    if request.shard is not None:
+        resolved = shards.select_shard(resolved, request.shard)
+
+    if not request.is_whole_matrix:
+        return ResolvedRun(sources=resolved, patches=patches)
+
+    inputs = unchanged.fingerprint_inputs(matrix, resolved, patches, request.effort)
+    unchanged_run = None
+    if not request.again:
+        unchanged_run = unchanged.find_unchanged_run(store, inputs)
+
+    return ResolvedRun(
+        sources=resolved, patches=patches, inputs=inputs, unchanged_run=unchanged_run
+    )
+
+
+def _target_python(matrix: Matrix) -> Version:
+    """Return the CPython release that requirements are resolved for: that of the matrix's first ABI."""
+    table = catalog.load()
+    first_abi = table.abis[matrix.abis[0]]
+    return Version(table.releases[first_abi.release].version)
+
+
+def _add_faults(resolved: Sources, faults: Mapping[str, Fault]) -> Sources:
+    """Return sources in which packages with a fault have no source."""
+    found = {name: source for name, source in resolved.found.items() if name not in faults}
+    return replace(resolved, found=found, faults={**resolved.faults, **faults})
+
+
+def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
+    if not only:
+        return list(matrix.packages)
+
+    selected = [str(canonicalize_name(name)) for name in only]
+    for name in selected:
+        if name not in matrix.packages:
+            raise UnknownPackageError(name, tuple(matrix.packages))
+
+    return selected
+
+
+def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> PreparedRun:
+    """Resolve the matrix and plan it.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    resolved = resolve(matrix, store, request, observer)
+    return PreparedRun(sources=resolved.sources, plan=make_plan(matrix, resolved, request))
+
+
+def make_plan(matrix: Matrix, resolved: ResolvedRun, request: RunRequest) -> Plan:
+    """Plan a run whose sources are resolved."""
+    found = resolved.sources.found
+    # Where there are fewer groups of packages than shards, a shard is empty and needs no image either.
+    is_empty_shard = request.shard is not None and not found
+    if is_empty_shard:
+        return Plan(jobs={})
+
+    return graph.make_plan(
+        matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort)
+    )
+
+
+def forecast_run(
+    matrix: Matrix, store: Store, request: RunRequest, observer: Observer, *, listed: bool = True
+) -> RunForecast:
+    """Forecast what a run would do, why, and for how long. Starts nothing.
+
+    Args:
+        matrix: the matrix.
+        store: the wheelhouse.
+        request: which part, and how.
+        observer: is shown what happens.
+        listed: whether to name the jobs that would not run: where nothing changed, they are only counted otherwise.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
+    resolved = resolve(matrix, store, request, observer)
+    return RunForecast(
+        sources=resolved.sources,
+        forecast=_make_forecast(matrix, store, request, resolved, listed=listed),
+    )
+
+
+def _make_forecast(
+    matrix: Matrix, store: Store, request: RunRequest, resolved: ResolvedRun, *, listed: bool
+) -> Forecast:
+    unchanged_run = resolved.unchanged_run
+    if unchanged_run is not None and not listed:
+        return forecast.empty_forecast((), unchanged_run.jobs)
+
+    plan = make_plan(matrix, resolved, request)
+    if unchanged_run is not None:
+        return forecast.empty_forecast(plan.jobs.values(), len(plan.jobs))
+
+    # Evidence about packages that did not change since the last whole run is there: it need not be looked up.
+    affected = plan
+    if resolved.inputs is not None:
+        changed = unchanged.changed_packages(store, resolved.inputs)
+        if changed is not None:
+            affected = plan.affected_by(changed)
+
+    return forecast.make_forecast(
+        plan,
+        affected.find_evidence(recorded_lookup(store)),
+        store.last_key_parts,
+        store.recorded_durations(),
+        store.memory_peaks(),
+        request.resources,
+        affected,
+    )

@@ -1,0 +1,220 @@
+"""How a package is learnt: what is called and what is not, what can be done with a value, and an extension module whole."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder import ROOT
+from builder.inside.stress import learn, values
+from builder.inside.stress.evaluator import Evaluator
+from builder.inside.stress.journal import Journal
+from builder.inside.stress.subjects import Subjects
+from builder.inside.stress.surface import Surface
+from builder.inside.stress.templates import iter_templates
+
+NATIVE = "_queue"
+"""An extension module that comes with every interpreter: one type, with methods, and one exception."""
+
+
+@pytest.fixture
+def surface() -> Surface:
+    found = Surface([NATIVE])
+    if not found.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    return found
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def last_call(journal: Path) -> str | None:
+    text = journal.read_bytes()[:4000].rstrip(b"\0 ")
+    return str(json.loads(text)[1]) if text else None
+
+
+def evaluator(journal: Path, *, never: tuple[str, ...] = (), seconds: float = 60) -> Evaluator:
+    deadline = time.monotonic() + seconds
+    return Evaluator(["time", "sys"], never, Journal(str(journal)), deadline)
+
+
+# --- calls --------------------------------------------------------------------
+
+
+def test_an_expression_names_subject_argument_modules_and_values(journal: Path):
+    calls = evaluator(journal)
+    assert calls.evaluate("s + a", 2, 3).result == 5
+    assert calls.evaluate("math.floor(2.5)").result == 2
+    assert isinstance(calls.evaluate("values.Slow('k')").result, values.Slow)
+    assert calls.evaluate("sys.maxsize").result == sys.maxsize
+
+
+def test_a_call_is_noted_and_whatever_it_raises_is_taken(journal: Path):
+    tried = evaluator(journal).evaluate("sys.exit(3)")
+    assert isinstance(tried.error, SystemExit)
+    assert last_call(journal) == "sys.exit(3)"
+
+
+def test_what_ended_an_attempt_is_not_called_again(journal: Path):
+    calls = evaluator(journal, never=("sys.exit(1)",))
+    assert isinstance(calls.evaluate("sys.exit(1)").error, RuntimeError)
+    assert last_call(journal) is None
+    assert isinstance(calls.evaluate("sys.exit(2)").error, SystemExit)
+
+
+def test_what_ended_two_attempts_is_called_with_no_arguments_at_all(journal: Path):
+    calls = evaluator(journal, never=("sys.exit(1)", "sys.exit(2)", "s.close(1)", "s.close(2)"))
+    assert isinstance(calls.evaluate("sys.exit(3)").error, RuntimeError)
+    # A method of that name may be that of another type.
+    assert isinstance(calls.evaluate("s.close(3)").error, AttributeError)
+
+
+def test_after_the_deadline_only_closing_makes_calls(journal: Path):
+    calls = evaluator(journal, seconds=-1)
+    assert calls.is_late()
+    assert isinstance(calls.evaluate("1").error, RuntimeError)
+    calls.is_closing = True
+    assert calls.evaluate("1").result == 1
+
+
+def test_no_expression_makes_nothing(journal: Path):
+    assert evaluator(journal).make("") is None
+    assert last_call(journal) is None
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, learn._interrupt_call)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_a_call_that_takes_long_is_interrupted(journal: Path):
+    began = time.monotonic()
+    assert isinstance(evaluator(journal).evaluate("time.sleep(30)").error, TimeoutError)
+    assert time.monotonic() - began < 10
+
+
+# --- what can be done with a value ----------------------------------------------
+
+
+def texts(value: object, surface: Surface) -> list[str]:
+    return [template.text for template in iter_templates(value, surface)]
+
+
+def test_methods_of_a_native_type_take_any_arguments(surface: Surface):
+    made = surface.modules[NATIVE].SimpleQueue()
+    found = texts(made, surface)
+    assert {"s.put({})", "s.get({})", "s.empty({})", "gc.get_referents(s) and None"} <= set(found)
+    assert not any(text.startswith(("s.__init__", "s.__class__", "setattr")) for text in found)
+
+
+def test_a_python_class_is_called_by_its_public_names(surface: Surface):
+    class Box:
+        def __init__(self) -> None:
+            self.hidden = 1
+
+        def put(self, item: object) -> None: ...
+
+        def _prune(self) -> None: ...
+
+        def kill(self) -> None: ...
+
+        @property
+        def size(self) -> int:
+            return 1
+
+        def __len__(self) -> int:
+            return 1
+
+    assert texts(Box(), surface) == ["s.put({})", "s.size", "setattr(s, 'size', {})"]
+
+
+# --- subjects -------------------------------------------------------------------
+
+
+def test_values_of_own_types_are_subjects_and_arguments(surface: Surface):
+    subjects = Subjects(surface)
+    queue = surface.modules[NATIVE].SimpleQueue()
+    subjects.note_value("[]", [])
+    subjects.note_value("nothing", None)
+    subjects.note_value("q" * 301, queue)
+    assert not subjects.by_make
+
+    subjects.note_value("q", queue)
+    subjects.note_value("q", queue)
+    assert [*subjects.by_make] == subjects.own == ["q"]
+    assert subjects.has_type(f"{NATIVE}.SimpleQueue")
+
+
+def test_a_type_has_some_subjects_and_is_one_argument(surface: Surface):
+    subjects = Subjects(surface)
+    for number in range(20):
+        subjects.note_value(f"q{number}", surface.modules[NATIVE].SimpleQueue())
+    assert [*subjects.by_make] == [f"q{number}" for number in range(6)]
+    assert subjects.own == ["q0"]
+
+
+# --- all of it ------------------------------------------------------------------
+
+
+def learn_module(tmp_path: Path, **more: Any) -> dict[str, Any]:
+    request = {
+        "modules": [NATIVE, "no_such_module"],
+        "folder": None,
+        "site": str(tmp_path),
+        "recipes": [],
+        "never": [],
+        "seconds": 30,
+        **more,
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    names = [str(tmp_path / name) for name in ("request.json", "surface.json", "journal")]
+    command = [sys.executable, "-m", "builder.inside.stress.learn", *names]
+    subprocess.run(command, cwd=ROOT.parent, check=True, timeout=60)
+    answer: dict[str, Any] = json.loads((tmp_path / "surface.json").read_text())
+    return answer
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="it asks sys.monitoring")
+@pytest.mark.usefixtures("surface")
+def test_an_extension_module_is_learnt(tmp_path: Path):
+    answer = learn_module(tmp_path)
+    assert answer["complete"]
+    assert answer["prelude"] == [NATIVE]
+    assert "ModuleNotFoundError" in answer["failed"]["no_such_module"]
+
+    (subject,) = answer["subjects"]
+    assert (subject["make"], subject["type"]) == ("_queue.SimpleQueue()", "_queue.SimpleQueue")
+    operations = {operation["text"]: operation for operation in subject["operations"]}
+    assert operations["s.qsize()"]["result"] == "0"
+    assert operations["s.qsize()"]["native"] == ["_queue.SimpleQueue.qsize"]
+    assert operations["s.qsize()"]["direct"]
+    assert not operations["s.qsize()"]["changes"]
+    assert operations["s.put('ab')"]["changes"]
+    assert "s.qsize()" in subject["observe"]
+    assert set(answer["reached"]) <= set(answer["callables"])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="it asks sys.monitoring")
+@pytest.mark.usefixtures("surface")
+def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
+    answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
+    assert answer["subjects"] == []
+
+
+def test_an_answer_is_written_whole(tmp_path: Path):
+    output = tmp_path / "surface.json"
+    learn.write_answer(str(output), {"complete": True})
+    learn.write_answer(str(output), {"complete": False})
+    assert json.loads(output.read_text()) == {"complete": False}
+    assert [path.name for path in tmp_path.iterdir()] == ["surface.json"]
