@@ -23,10 +23,25 @@ class Verdict(StrEnum):
         """Position in the table: a larger one wins."""
         return list(Verdict).index(self)
 
+    @property
+    def is_good(self) -> bool:
+        """Whether there is nothing about the package that its users have to know."""
+        return self in {Verdict.COMPATIBLE, Verdict.UNPROVEN}
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a fault of the package was shown; needing the GIL is none, for the package says so itself."""
+        return self.rank > Verdict.GIL_REQUIRED.rank
+
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """How bad a finding is, the least first."""
 
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """Position in the table: a larger one is worse."""
+        return list(Severity).index(self)

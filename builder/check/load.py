@@ -12,11 +12,12 @@ from builder import host
 from builder.check.companions import LocalWheel, MissingRequirementError, RuntimeRequirements
 from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, sort_findings
 from builder.config import catalog
+from builder.evidence.load import LoadFacts
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
-from builder.judge import loads as load_rules
+from builder.judge.loads import judge_load
 from builder.judge.package import merge_findings
 from builder.plan import graph
 from builder.sources.client import Index
@@ -278,8 +279,9 @@ def _add_results(
                 continue
 
             facts = result.facts["loads"][abi.name]
+            abi_load = LoadFacts.read(result).loads[abi.name]
             loaded.append(LoadResult(abi=abi.name, base=base, facts=facts))
-            for finding in load_rules.findings(facts, load.name):
+            for finding in judge_load(abi_load, load.name):
                 findings.append(replace(finding, bases=(base,), log=result.log))
 
     return replace(

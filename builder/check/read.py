@@ -6,7 +6,6 @@ come from anywhere.
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import subprocess
@@ -21,7 +20,10 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from builder import ROOT
 from builder.config import catalog
 from builder.distributions import abi3audit
+from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.errors import ExitCode, FarmError
+from builder.evidence.audit import WheelFacts
+from builder.evidence.base import decode
 from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
@@ -48,8 +50,6 @@ _READER_PROGRAM = (
     f"import sys; sys.path.append({str(ROOT)!r}); from inside.audit.audit import main; main()"
 )
 """As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
-
-_SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 class _UnreadableWheelError(Exception):
@@ -127,7 +127,7 @@ def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _finding_order(finding: Finding) -> tuple[int, str]:
-    return _SEVERITY_ORDER[finding.kind.severity], finding.code
+    return -finding.kind.severity.rank, finding.code
 
 
 def check_wheel(
@@ -159,7 +159,8 @@ def check_wheel(
     enabled_bases = [base for base in catalog.load().bases.values() if base.enabled]
     wanted_bases = tuple(bases or enabled_bases)
     try:
-        subject = Subject.from_filename(path.name, facts, wanted_bases, interfaces.load())
+        wheel_facts = WheelFacts.check(facts)
+        subject = Subject.from_filename(path.name, wheel_facts, wanted_bases, interfaces.load())
     except InvalidWheelFilename as error:
         return _refuse(path, facts, Finding(code="WF305", detail=str(error), where=path.name))
 
@@ -220,7 +221,9 @@ def _find_change(release: _Release, releases: Iterable[_Release]) -> Finding | N
         return None
 
     before = max(older, key=lambda other: other.version)
-    changes = thread_signs.describe_changes(before.wheel.facts, release.wheel.facts)
+    changes = thread_signs.describe_changes(
+        WheelFacts.check(before.wheel.facts), WheelFacts.check(release.wheel.facts)
+    )
     text = "; ".join(changes)
     if not text:
         return None
@@ -274,7 +277,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
             limit_mib = _MEMORY_BYTES >> 20
             raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
 
-        facts: dict[str, Any] = json.loads(output.read_text())[path.name]
+        answer: Any = decode(output.read_bytes())
+        facts: dict[str, Any] = answer[path.name]
         return facts
 
 
@@ -326,8 +330,8 @@ def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[Dist
 def _is_for_farm(filename: str) -> bool:
     """Return whether an interpreter of the farm takes a wheel, and a manylinux policy says where it runs."""
     try:
-        subject = Subject.from_filename(filename, {}, (), interfaces.load())
+        names_glibc = bool(glibc_floors(filename))
     except InvalidWheelFilename:
         return False
 
-    return bool(subject.abis) and subject.policy is not None
+    return names_glibc and any(accepts_wheel(filename, abi) for abi in catalog.load().abis)

@@ -153,7 +153,7 @@ class UndeterminedFacts(Facts):
     """What is recorded where a job could not find out what it was asked."""
 
     code: FindingCode
-    """Code of the finding it becomes (builder/judge/findings.py)."""
+    """Code of the finding it becomes (builder/judge/codes.toml)."""
 
 
 def decode(answer: bytes) -> JsonValue:

@@ -14,7 +14,7 @@ class Failure(Model):
     """Why there is no wheel, as the rules of jobs/build/log.py read it from the log."""
 
     code: FindingCode
-    """Code of the finding it becomes (builder/judge/findings.py)."""
+    """Code of the finding it becomes (builder/judge/codes.toml)."""
 
     stage: str
     """Where it happened, in cibuildwheel's words."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from builder.config import catalog
 from builder.config.matrix import select_thread_target
 from builder.judge import interfaces
-from builder.judge.package import PackageEvidence, judge_fault, judge_package
+from builder.judge.package import judge_fault, judge_package
+from builder.judge.stages import PackageEvidence
 from builder.plan.packages import PackageJobs, group_by_package
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from builder.jobs.images.ids import role_image_id
 from builder.jobs.programs import STRESS_FOLDER, Program, ask
 from builder.jobs.threads.race import RACE_PYTHON, RACE_WHEEL_FOLDER
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.judge.location import Location, read_locations
 from builder.store.files import atomic_write
 from builder.store.job_ids import JobId, JobKind
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from builder.evidence.replay import ReplayRun, Seen
     from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
+    from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.sources import Pure
@@ -38,8 +40,13 @@ _MEMORY_BYTES = 6 << 30  # as the race job has: a script for its interpreter nee
 _START_S = 120  # to install the package
 _RUN_S = 70.0  # a run may take 60 s (builder/inside/stress/replay.py), and has to start and end
 
-_HARMS: Mapping[str, Seen] = {"WF601": "crash", "WF602": "hang", "WF603": "wrong"}
-"""What a run shows, by the code of the finding; every other code with a replay is a race."""
+_HARMS: Mapping[FindingCode, frozenset[Seen]] = {
+    "WF601": frozenset({"crash"}),
+    "WF602": frozenset({"hang"}),
+    "WF603": frozenset({"wrong"}),
+    "WF608": frozenset({"crash", "hang", "wrong"}),
+}
+"""What a run has to show for a finding to be shown again; findings that are not here are races."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +59,7 @@ class Replay:
         race: whether the program needs the race detector's interpreter.
         base: where it was seen.
         effort: how hard was looked.
+        locations: the accesses of a race; empty in replays of an older farm.
     """
 
     id: str
@@ -65,6 +73,7 @@ class Replay:
     base: str
     script: str
     effort: str
+    locations: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,16 +104,27 @@ def write_replays(judged: Iterable[JudgedPackage], effort: str, wheelhouse: Path
     for package in judged:
         for judgement in package.abis.values():
             for finding in judgement.findings:
-                if not finding.script:
-                    continue
-                identity = finding.make_id(package.name, package.version, judgement.abi)
-                replay = Replay(
-                    id=identity, name=package.name, version=package.version, abi=judgement.abi, code=finding.code,
-                    where=finding.where, detail=finding.detail, race=finding.race,
-                    base=finding.bases[0] if finding.bases else "", script=finding.script, effort=effort,
-                )  # fmt: skip
-                with atomic_write(wheelhouse / _FOLDER / f"{identity}.json") as aside:
-                    aside.write_text(json.dumps(asdict(replay), indent=1))
+                if finding.script:
+                    _write_replay(finding, effort, wheelhouse / _FOLDER)
+
+
+def _write_replay(finding: Finding, effort: str, folder: Path) -> None:
+    replay = Replay(
+        id=finding.id,
+        name=finding.package,
+        version=finding.version,
+        abi=finding.abi,
+        code=finding.code,
+        where=finding.where,
+        detail=finding.detail,
+        race=finding.race,
+        base=finding.bases[0] if finding.bases else "",
+        script=finding.script,
+        effort=effort,
+        locations=finding.locations,
+    )
+    with atomic_write(folder / f"{replay.id}.json") as aside:
+        aside.write_text(json.dumps(asdict(replay), indent=1))
 
 
 def load_replay(identity: str, wheelhouse: Path) -> Replay:
@@ -125,7 +145,9 @@ def load_replay(identity: str, wheelhouse: Path) -> Replay:
         )
         raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
     try:
-        return Replay(**json.loads(found[0].read_text()))
+        content = json.loads(found[0].read_text())
+        locations = tuple(Location(**location) for location in content.pop("locations", ()))
+        return Replay(**content, locations=locations)
     except (ValueError, TypeError) as error:
         raise ReplayError(
             identity, f"{found[0]} cannot be read ({error}), run the farm again to write it anew"
@@ -279,8 +301,17 @@ def _read_result(replay: Replay, answer: ReplayAnswer) -> ReplayResult:
 
 def _shows_finding(replay: Replay, run: ReplayRun) -> bool:
     """Return whether a run showed the very finding: of a race, between the same functions."""
-    harm = _HARMS.get(replay.code)
-    if harm is not None:
-        return harm in run.what
+    harms = _HARMS.get(replay.code)
+    if harms is not None:
+        return not harms.isdisjoint(run.what)
 
-    return replay.where in {" and ".join(places) for places in run.races}
+    if not replay.locations:
+        return replay.where in {" and ".join(places) for places in run.races}
+
+    races = [_places(read_locations(race)) for race in run.locations]
+    return _places(replay.locations) in races
+
+
+def _places(locations: Iterable[Location]) -> set[Location]:
+    """Return the functions that race: their lines may be others in another release."""
+    return {location.place for location in locations}

@@ -43,11 +43,6 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
     from builder.store.store import Store
 
-NO_FAULT_VERDICTS = frozenset(
-    {Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.UNDETERMINED, Verdict.GIL_REQUIRED}
-)
-"""Verdicts in which no fault was shown that keeps a wheel from working."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunResult:
@@ -247,10 +242,12 @@ def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> No
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     """Return the class of outcome of a run."""
-    worst = set(verdicts)
-    if worst - NO_FAULT_VERDICTS:
+    seen = set(verdicts)
+    if any(verdict.is_fault for verdict in seen):
         return ExitCode.FAULTS
-    return ExitCode.UNDETERMINED if Verdict.UNDETERMINED in worst else ExitCode.ADMISSIBLE
+    if Verdict.UNDETERMINED in seen:
+        return ExitCode.UNDETERMINED
+    return ExitCode.ADMISSIBLE
 
 
 def _execute(

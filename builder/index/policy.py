@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from builder.judge.package import JudgedPackage, Judgement
 
-_GOOD_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
-
 BASE_MISSING: FindingCode = "WF901"
 """The finding that says nothing about a package: a base image is unavailable."""
 
@@ -70,7 +68,7 @@ def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]
     remarks: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
-            if judgement.verdict in _GOOD_VERDICTS:
+            if judgement.verdict.is_good:
                 continue
             remark = f"{judgement.verdict.value}: {judgement.reason}"
             remarks.setdefault(judgement.abi, {})[package.name] = remark

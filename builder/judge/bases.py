@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from builder.judge import loads as load_rules
+from builder.judge.loads import judge_load
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.store.evidence import Evidence
+    from builder.evidence.load import LoadFacts
 
 
 class BaseOutcome(StrEnum):
@@ -28,31 +28,35 @@ class BaseOutcome(StrEnum):
 
 
 def judge_bases(
-    loads: Mapping[tuple[str, str], Evidence], abi: str, name: str
+    loads: Mapping[tuple[str, str], LoadFacts | None], abi: str, name: str
 ) -> dict[str, BaseOutcome]:
     """Return the outcome by base.
 
     Args:
-        loads: evidence by (built on, loaded on).
+        loads: facts by (built on, loaded on); None where the job could not find them out.
         abi: the ABI that is asked about.
         name: the package.
     """
-    seen: dict[str, list[BaseOutcome]] = {}
+    outcomes: dict[str, list[BaseOutcome]] = {}
     for (_, base), load in loads.items():
-        seen.setdefault(base, []).append(_judge_base(load, abi, name))
+        outcomes.setdefault(base, []).append(_judge_base(load, abi, name))
+
     order = list(BaseOutcome)
-    return {base: min(found, key=order.index) for base, found in seen.items()}
+    return {base: min(of_base, key=order.index) for base, of_base in outcomes.items()}
 
 
-def _judge_base(load: Evidence, abi: str, name: str) -> BaseOutcome:
-    if not load.is_determined:
+def _judge_base(load: LoadFacts | None, abi: str, name: str) -> BaseOutcome:
+    if load is None:
         return BaseOutcome.UNDETERMINED
-    facts = load.facts["loads"].get(abi)
-    if facts is None:
+
+    abi_load = load.loads.get(abi)
+    if abi_load is None:
         return BaseOutcome.NO_WHEEL
-    if not facts["claimed"]:
+    if not abi_load.claimed:
         return BaseOutcome.NOT_CLAIMED
-    failed = any(
-        finding.verdict is Verdict.IMPORT_FAILURE for finding in load_rules.findings(facts, name)
-    )
-    return BaseOutcome.FAILS if failed else BaseOutcome.IMPORTS
+
+    findings = judge_load(abi_load, name)
+    if any(finding.verdict is Verdict.IMPORT_FAILURE for finding in findings):
+        return BaseOutcome.FAILS
+
+    return BaseOutcome.IMPORTS

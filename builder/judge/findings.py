@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder.finding_codes import FindingCode
 from builder.judge import codes
 from builder.judge.codes import Code
+from builder.judge.location import Location
 from builder.store.hashing import digest
 from builder.verdicts import Verdict
+
+_ID_LENGTH = 12  # hexadecimal digits: short enough to type, and unique among the findings of a run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +20,9 @@ class Finding:
 
     Attributes:
         detail: what was seen, for a person.
-        where: the module, file or stage it is about.
+        where: the module, file, functions or stage it is about: with the code, what tells findings of a package apart.
+        locations: the lines of source code it is about, where they are known.
+        package: empty where a wheel is judged by itself (`wheelfarm check`); so are version and ABI.
         bases: where it was seen.
         remedy: what to do in this very case; empty for the code's own.
         script: a program that shows it again, if there is one.
@@ -28,6 +33,10 @@ class Finding:
     code: FindingCode
     detail: str
     where: str = ""
+    locations: tuple[Location, ...] = ()
+    package: str = ""
+    version: str = ""
+    abi: str = ""
     bases: tuple[str, ...] = ()
     remedy: str = ""
     log: str = ""
@@ -45,6 +54,11 @@ class Finding:
         """The verdict it forces."""
         return None if self.advisory else self.kind.verdict
 
-    def make_id(self, name: str, version: str, abi: str) -> str:
-        """Return an id that stays the same from run to run."""
-        return digest(name, version, abi, self.code, self.where)[:12]
+    @property
+    def id(self) -> str:
+        """Stays the same from run to run."""
+        return digest(self.package, self.version, self.abi, self.code, self.where)[:_ID_LENGTH]
+
+    def assign_to(self, package: str, version: str, abi: str) -> Finding:
+        """Return the finding as one about a package on an ABI."""
+        return replace(self, package=package, version=version, abi=abi)

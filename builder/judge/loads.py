@@ -5,255 +5,363 @@ Why each of them forces the verdict it does, or none: docs/decisions/0007-load-c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
+from builder.judge.location import Location
 
-Facts = Mapping[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
-_FRAMES_SHOWN = 3
+    from builder.evidence.load import (
+        AbiLoad,
+        Condition,
+        Declaration,
+        EmittedWarning,
+        Ending,
+        ImportLine,
+        Metadata,
+        Probe,
+    )
+    from builder.finding_codes import FindingCode
+
+_FRAMES_SHOWN = 3  # the innermost ones: below them is the interpreter
 _IGNORED_MODULES = frozenset({"_tkinter", "tkinter"})
 """Parts of the standard library that the farm's interpreters, as Debian's, do without: no package lacks them."""
 
 
-def findings(facts: Facts, name: str) -> Iterator[Finding]:
+def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     """Judge what loading one wheel on one base showed.
 
     Args:
-        facts: an entry of the load job's `loads`.
+        load: facts of it.
         name: the package.
     """
-    if not facts["claimed"]:
+    if not load.claimed:
         return
-    for missing in facts["missing"]:
-        yield Finding(
-            code="WF405",
-            detail=f"it needs {missing}, which has no wheel for this ABI",
-            where=missing,
-        )
-    if facts["missing"]:
+
+    for missing in load.missing:
+        detail = f"it needs {missing}, which has no wheel for this ABI"
+        yield Finding(code="WF405", detail=detail, where=missing)
+    if load.missing:
         return
-    if facts["install"] is not None:
-        yield Finding(code="WF401", detail=facts["install"], where=name)
-    modules = facts["modules"]
-    known = {module["module"].partition(".")[0] for module in modules}
-    walked = _errors_by_module(facts["walk"]) if "walk" in facts else None
-    for module in modules:
-        yield from _judge_import(module, known, walked)
-        yield from _judge_gil(module, facts.get("metadata", {}), top="." not in module["module"])
-    for native, declared in _native_modules(modules).items():
-        yield from _judge_declaration(native, declared)
-    yield from _judge_requires_python(facts, name)
-    if walked is not None:
-        yield from _judge_crash(facts["walk"], "WF403", "importing every module in one process")
-        yield from _judge_conditions(facts, walked)
+
+    if load.install is not None:
+        yield Finding(code="WF401", detail=load.install, where=name)
+
+    yield from _judge_probes(load)
+    for native, declaration in _native_modules(load.modules).items():
+        yield from _judge_declaration(native, declaration)
+
+    if load.metadata is not None:
+        yield from _judge_requires_python(load, load.metadata, name)
+
+    if load.walk is not None:
+        yield from _judge_crash(load.walk, "WF403", "importing every module in one process")
+        yield from _judge_conditions(load, load.walk.errors)
 
 
-def _native_modules(modules: Iterable[Facts]) -> dict[str, Facts]:
+def _judge_probes(load: AbiLoad) -> Iterator[Finding]:
+    top_level = {probe.module.partition(".")[0] for probe in load.modules}
+    walked = None if load.walk is None else load.walk.errors
+
+    for probe in load.modules:
+        yield from _judge_import(probe, top_level, walked)
+        yield from _judge_gil(probe, load.metadata)
+
+
+def _native_modules(probes: Iterable[Probe]) -> dict[str, Declaration]:
     """Return what each extension module declares, of all that any probe loaded."""
-    return {
-        name: declared for module in modules for name, declared in module.get("natives", {}).items()
-    }
+    declarations: dict[str, Declaration] = {}
+    for probe in probes:
+        declarations |= probe.natives
+
+    return declarations
 
 
-def _errors_by_module(condition: Facts) -> dict[str, str]:
-    """Return the exception by module."""
-    return {line["module"]: line["error"] for line in condition.get("lines", ()) if "error" in line}
-
-
-# --- a plain import --------------------------------------------------------------------------------------------------
+# --- a plain import ---------------------------------------------------------------------------------------------------
 
 
 def _judge_import(
-    module: Facts, known: set[str], walked: Mapping[str, str] | None
+    probe: Probe, top_level: set[str], walked: Mapping[str, str] | None
 ) -> Iterator[Finding]:
-    name = module["module"]
-    if "signal" in module:
-        detail = f"importing {name} dies of {module['signal']}{_crash_location(module)}"
+    """Judge a module that was imported in a process of its own.
+
+    Args:
+        probe: facts of it.
+        top_level: the package's own names.
+        walked: what failed when all was imported in one process; None where that was not tried.
+    """
+    name = probe.module
+
+    if probe.signal is not None:
+        detail = f"importing {name} dies of {probe.signal}{_describe_stack(probe)}"
         yield Finding(code="WF403", detail=detail, where=name)
-    elif "hang" in module:
-        yield Finding(
-            code="WF404",
-            detail=f"importing {name}: {module['hang']}{_crash_location(module)}",
-            where=name,
-        )
-    elif "error" in module:
-        missing = (module.get("missing") or "").partition(".")[0]
-        if missing in _IGNORED_MODULES and "." in name:
-            return
-        code: FindingCode = "WF402"
-        if missing and missing not in known and "." in name:
-            code = "WF406"
-        elif walked is not None and name not in walked and "." in name:
-            code = "WF407"
-        yield Finding(code=code, detail=f"importing {name}: {module['error']}", where=name)
+    elif probe.hang is not None:
+        detail = f"importing {name}: {probe.hang}{_describe_stack(probe)}"
+        yield Finding(code="WF404", detail=detail, where=name)
+    elif probe.error is not None:
+        code = _choose_import_code(probe, top_level, walked)
+        if code is not None:
+            yield Finding(code=code, detail=f"importing {name}: {probe.error}", where=name)
 
 
-def _crash_location(ended: Facts) -> str:
-    """Say where a process ended: the innermost native frames, and the innermost Python one."""
-    stack = ended.get("stack", {})
-    native, python = stack.get("native", ())[:_FRAMES_SHOWN], stack.get("python", ())[:1]
-    parts = [" < ".join(native)] * bool(native) + [f"called from {frame}" for frame in python]
-    return f", in {', '.join(parts)}" if native else "".join(f", {part}" for part in parts)
+def _choose_import_code(
+    probe: Probe, top_level: set[str], walked: Mapping[str, str] | None
+) -> FindingCode | None:
+    """Return what an exception means, or None where it means nothing.
+
+    Only a submodule may fail without harm: it may need a package of somebody else, or others to be imported first.
+    """
+    is_submodule = "." in probe.module
+    missing = (probe.missing or "").partition(".")[0]
+
+    if is_submodule and missing in _IGNORED_MODULES:
+        return None
+    if is_submodule and missing and missing not in top_level:
+        return "WF406"
+    if is_submodule and walked is not None and probe.module not in walked:
+        return "WF407"
+
+    return "WF402"
 
 
-def _judge_requires_python(facts: Facts, name: str) -> Iterator[Finding]:
-    metadata = facts.get("metadata", {})
-    stated = metadata.get("requires_python", "")
-    python = facts.get("python_version", "")
-    works = not any({"error", "signal", "hang"} & module.keys() for module in facts["modules"])
-    if metadata.get("requires_python_ignored") and works and not _allows_python(stated, python):
+def _describe_stack(ending: Ending) -> str:
+    """Return where a process ended: the innermost native frames, and the innermost Python one."""
+    if ending.stack is None:
+        return ""
+
+    parts: list[str] = []
+    if ending.stack.native:
+        parts.append("in " + " < ".join(ending.stack.native[:_FRAMES_SHOWN]))
+    if ending.stack.python:
+        parts.append(f"called from {ending.stack.python[0]}")
+
+    return "".join(f", {part}" for part in parts)
+
+
+def _judge_requires_python(load: AbiLoad, metadata: Metadata, name: str) -> Iterator[Finding]:
+    if not metadata.requires_python_ignored:
+        return
+
+    stated = metadata.requires_python
+    python = load.python_version
+    imports = not any(probe.failed for probe in load.modules)
+
+    if imports and not _allows_python(stated, python):
         detail = f"requires-python is {stated!r}, which leaves {python} out, though everything imports there"
         yield Finding(code="WF408", detail=detail, where=name)
-    elif metadata.get("requires_python_ignored"):
-        yield Finding(
-            code="WF401", detail=f"requires-python {stated!r} leaves {python} out", where=name
-        )
+    else:
+        detail = f"requires-python {stated!r} leaves {python} out"
+        yield Finding(code="WF401", detail=detail, where=name)
 
 
 def _allows_python(specifier: str, python: str) -> bool:
     try:
         return SpecifierSet(specifier).contains(python, prereleases=True)
-    except ValueError:
+    except ValueError:  # no specifier, or no version: pip took it, so nothing speaks against it
         return True
 
 
-# --- the GIL and interpreters ----------------------------------------------------------------------------------------
+# --- the GIL and interpreters -----------------------------------------------------------------------------------------
 
 
-def _judge_gil(module: Facts, metadata: Facts, *, top: bool) -> Iterator[Finding]:
-    gil = module.get("gil", {})
-    if gil.get("before") is not False or gil.get("after") is not True:
+def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
+    gil = probe.gil
+    if gil is None or gil.before is not False or gil.after is not True:
         return
-    name = module["module"]
-    culprit = gil["enabled_by"] or name
+
+    name = probe.module
+    culprit = gil.enabled_by or name
     through = "" if culprit == name else f", by loading {culprit}"
-    why = _explain_declaration(module.get("natives", {}).get(culprit))
-    swallowed = "" if gil.get("warned", True) else "; the interpreter's warning of it is swallowed"
-    detail = f"importing {name} turns the GIL back on{through}{why}{swallowed}"
-    yield Finding(code="WF501" if top else "WF502", detail=detail, where=name)
-    if claim := metadata.get("free_threading"):
-        detail = f"its metadata claims free threading ({claim}), but importing {name} turns the GIL back on{through}"
+    why = _explain_declaration(probe.natives.get(culprit))
+    swallowed = "" if gil.warned else "; the interpreter's warning of it is swallowed"
+
+    yield Finding(
+        code="WF502" if "." in name else "WF501",
+        detail=f"importing {name} turns the GIL back on{through}{why}{swallowed}",
+        where=name,
+    )
+
+    if metadata is not None and metadata.free_threading:
+        claim = f"its metadata claims free threading ({metadata.free_threading})"
+        detail = f"{claim}, but importing {name} turns the GIL back on{through}"
         yield Finding(code="WF503", detail=detail, where=name)
 
 
-def _explain_declaration(declared: Facts | None) -> str:
-    if declared is None:
+def _explain_declaration(declaration: Declaration | None) -> str:
+    """Return why an extension module turns the GIL on, as far as its definition tells."""
+    if declaration is None:
         return ""
-    if declared["gil"] == "used":
+    if declaration.gil == "used":
         return " (its slot Py_mod_gil says that it uses the GIL)"
-    if declared["init"] == "single-phase":
+    if declaration.init == "single-phase":
         return " (single-phase initialisation, and no call of PyUnstable_Module_SetGIL)"
-    return " (it has no slot Py_mod_gil)" if declared["init"] == "multi-phase" else ""
+    if declaration.init == "multi-phase":
+        return " (it has no slot Py_mod_gil)"
+    return ""
 
 
-def _judge_declaration(native: str, declared: Facts) -> Iterator[Finding]:
-    if declared["init"] == "single-phase":
-        yield Finding(
-            code="WF504", detail=f"{native} has single-phase initialisation", where=native
-        )
-    elif declared["init"] == "multi-phase" and declared["interpreters"] != "own-gil":
-        stated = {
-            None: "has no slot Py_mod_multiple_interpreters",
-            "no": "says that it supports one interpreter only",
-        }
-        detail = f"{native} {stated.get(declared['interpreters'], 'supports only interpreters that share the GIL')}"
+def _judge_declaration(native: str, declaration: Declaration) -> Iterator[Finding]:
+    if declaration.init == "single-phase":
+        detail = f"{native} has single-phase initialisation"
+        yield Finding(code="WF504", detail=detail, where=native)
+    elif declaration.init == "multi-phase" and declaration.interpreters != "own-gil":
+        detail = f"{native} {_describe_interpreters(declaration)}"
         yield Finding(code="WF505", detail=detail, where=native)
 
 
-# --- stricter conditions ---------------------------------------------------------------------------------------------
+def _describe_interpreters(declaration: Declaration) -> str:
+    if declaration.interpreters is None:
+        return "has no slot Py_mod_multiple_interpreters"
+    if declaration.interpreters == "no":
+        return "says that it supports one interpreter only"
+    return "supports only interpreters that share the GIL"
 
 
-def _judge_conditions(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
-    dev = facts["dev"]
-    gil_on = any(module.get("gil", {}).get("after") for module in facts["modules"])
-    yield from _judge_crash(dev, "WF409", "importing under -X dev")
-    if "signal" in dev:
-        return  # the load job tried no other condition
-    strict, threads, again = (facts[name] for name in ("strict", "threads", "again"))
-    yield from _judge_exceptions(dev, "WF410", "under -X dev", walked)
-    for warning in dev["warnings"]:
-        if "global interpreter lock (GIL) has been enabled" not in warning["text"]:
-            detail = f"{warning['category']}: {warning['text']}"
-            yield Finding(code="WF411", detail=detail, where=warning["where"] or "native code")
-    yield from _judge_crash(strict, "WF412", "importing with warnings as errors")
-    if not dev["warnings"] and not gil_on:
-        # What warns is told of by WF411. A package that fails as a whole may be failed by another one's warning.
-        stopped = _errors_by_module(strict).keys()
-        own = {
-            name
-            for name in _native_modules(facts["modules"])
-            if "." not in name or name.partition(".")[0] not in stopped
-        }
-        yield from _judge_exceptions(strict, "WF412", "with warnings as errors", walked, own)
-    yield from _judge_crash(threads, "WF413", "importing by eight threads at once")
-    yield from _judge_exceptions(threads, "WF414", "by eight threads at once", walked)
-    yield from _judge_crash(again, "WF415", "importing again after deletion from sys.modules")
-    yield from _judge_exceptions(again, "WF416", "again after deletion from sys.modules", walked)
-    yield from _judge_subinterpreters(facts, walked)
+# --- stricter conditions ----------------------------------------------------------------------------------------------
 
 
-def _judge_crash(condition: Facts, code: FindingCode, doing: str) -> Iterator[Finding]:
+def _judge_conditions(load: AbiLoad, walked: Mapping[str, str]) -> Iterator[Finding]:
+    """Judge what an import showed under each condition, beside what the plain one showed already."""
+    if load.dev is None:
+        return
+
+    yield from _judge_crash(load.dev, "WF409", "importing under -X dev")
+    if load.dev.signal is not None:
+        return  # memory is damaged: the load job tried no other condition
+
+    yield from _judge_exceptions(load.dev, "WF410", "under -X dev", walked)
+    yield from _judge_warnings(load.dev.warnings)
+
+    if load.strict is not None:
+        yield from _judge_crash(load.strict, "WF412", "importing with warnings as errors")
+        yield from _judge_strict_exceptions(load, load.dev, load.strict, walked)
+
+    if load.threads is not None:
+        yield from _judge_crash(load.threads, "WF413", "importing by eight threads at once")
+        yield from _judge_exceptions(load.threads, "WF414", "by eight threads at once", walked)
+
+    if load.again is not None:
+        again = "again after deletion from sys.modules"
+        yield from _judge_crash(load.again, "WF415", f"importing {again}")
+        yield from _judge_exceptions(load.again, "WF416", again, walked)
+
+    if load.subinterpreters is not None:
+        doing = "importing in a subinterpreter with its own GIL"
+        natives = _native_modules(load.modules)
+        yield from _judge_crash(load.subinterpreters, "WF507", doing)
+        yield from _judge_subinterpreters(load.subinterpreters.lines, natives, walked)
+
+
+def _judge_warnings(warnings: Iterable[EmittedWarning]) -> Iterator[Finding]:
+    for warning in warnings:
+        if "global interpreter lock (GIL) has been enabled" in warning.text:
+            continue  # WF501 and WF502 say so
+
+        yield Finding(
+            code="WF411",
+            detail=f"{warning.category}: {warning.text}",
+            where=warning.where or "native code",
+            locations=_locate_warning(warning),
+        )
+
+
+def _locate_warning(warning: EmittedWarning) -> tuple[Location, ...]:
+    path, _, line = warning.where.rpartition(":")
+    if not path or not line.isdecimal():
+        return ()
+
+    return (Location(path=path, line=int(line)),)
+
+
+def _judge_strict_exceptions(
+    load: AbiLoad, dev: Condition, strict: Condition, walked: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Judge exceptions with warnings as errors. Where the package itself warns, WF411 tells of it."""
+    turned_gil_on = any(probe.gil is not None and probe.gil.after for probe in load.modules)
+    if dev.warnings or turned_gil_on:
+        return
+
+    # A package that fails as a whole may be failed by another one's warning.
+    own: set[str] = set()
+    for name in _native_modules(load.modules):
+        is_top_level = "." not in name
+        if is_top_level or name.partition(".")[0] not in strict.errors:
+            own.add(name)
+
+    yield from _judge_exceptions(strict, "WF412", "with warnings as errors", walked, own)
+
+
+def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterator[Finding]:
     """Judge a process that did not come to its end."""
-    during = condition.get("during", "")
+    during = condition.during or ""
     at = f", at {during}" if during else ""
-    if "signal" in condition:
-        yield Finding(
-            code=code,
-            detail=f"{doing}{at}, dies of {condition['signal']}{_crash_location(condition)}",
-            where=during,
-        )
-    elif "hang" in condition:
-        yield Finding(
-            code=code,
-            detail=f"{doing}{at}: {condition['hang']}{_crash_location(condition)}",
-            where=during,
-        )
+
+    if condition.signal is not None:
+        detail = f"{doing}{at}, dies of {condition.signal}{_describe_stack(condition)}"
+        yield Finding(code=code, detail=detail, where=during)
+    elif condition.hang is not None:
+        detail = f"{doing}{at}: {condition.hang}{_describe_stack(condition)}"
+        yield Finding(code=code, detail=detail, where=during)
 
 
 def _judge_exceptions(
-    condition: Facts,
+    condition: Condition,
     code: FindingCode,
     when: str,
     walked: Mapping[str, str],
     own: set[str] | None = None,
 ) -> Iterator[Finding]:
-    """Judge exceptions that a plain import of the same module does not raise."""
-    alike: dict[str, list[str]] = {}  # what fails the package fails each of its modules
-    for module, error in _errors_by_module(condition).items():
-        if module not in walked and (own is None or module in own):
-            alike.setdefault(error, []).append(module)
-    for error, modules in alike.items():
-        more = f" ({len(modules) - 1} more of its modules alike)" if len(modules) > 1 else ""
-        yield Finding(
-            code=code, detail=f"importing {modules[0]} {when}: {error}{more}", where=modules[0]
-        )
+    """Judge exceptions that a plain import of the same module does not raise.
+
+    Args:
+        condition: facts of it.
+        code: of the finding.
+        when: the condition in words.
+        walked: what a plain import of all failed at.
+        own: modules that count; None for all.
+    """
+    # What fails the package fails each of its modules alike: one finding for each exception.
+    modules_by_error: dict[str, list[str]] = {}
+    for module, error in condition.errors.items():
+        fails_plainly = module in walked
+        counts = own is None or module in own
+        if counts and not fails_plainly:
+            modules_by_error.setdefault(error, []).append(module)
+
+    for error, modules in modules_by_error.items():
+        first, *others = modules
+        more = f" ({len(others)} more of its modules alike)" if others else ""
+        yield Finding(code=code, detail=f"importing {first} {when}: {error}{more}", where=first)
 
 
-def _judge_subinterpreters(facts: Facts, walked: Mapping[str, str]) -> Iterator[Finding]:
-    natives = _native_modules(facts["modules"])
-    condition = facts["subinterpreters"]
-    yield from _judge_crash(condition, "WF507", "importing in a subinterpreter with its own GIL")
+def _judge_subinterpreters(
+    lines: Iterable[ImportLine], natives: Mapping[str, Declaration], walked: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Judge exceptions in subinterpreters, one of each culprit."""
     seen: set[str] = set()
-    for line in condition["lines"]:
-        culprit, module = line.get("failed"), line["module"]
-        refused = "does not support loading in subinterpreters" in line["error"]
-        # A refusal follows from what the module declares: WF504 and WF505 have said so. Whatever imports it fails too,
-        # and may put it in words of its own.
-        where = culprit or module
-        refused = refused or (culprit in natives and natives[culprit]["interpreters"] != "own-gil")
-        if (
-            module in walked
-            or refused
-            or (culprit is not None and culprit not in natives)
-            or where in seen
-        ):
+    for line in lines:
+        where = line.failed or line.module
+        is_foreign = line.failed is not None and line.failed not in natives
+        if line.module in walked or is_foreign or where in seen or _is_refusal(line, natives):
             continue
+
         seen.add(where)
-        which = "a" if line["round"] == 1 else "the second"
-        detail = f"importing {module} in {which} subinterpreter with its own GIL: {line['error']}"
+        which = "a" if line.round == 1 else "the second"
+        detail = f"importing {line.module} in {which} subinterpreter with its own GIL: {line.error}"
         yield Finding(code="WF506", detail=detail, where=where)
+
+
+def _is_refusal(line: ImportLine, natives: Mapping[str, Declaration]) -> bool:
+    """Return whether a failure follows from what the module declares: WF504 and WF505 have said so.
+
+    Whatever imports such a module fails too, and may put it in words of its own.
+    """
+    if "does not support loading in subinterpreters" in (line.error or ""):
+        return True
+
+    culprit = natives.get(line.failed or "")
+    return culprit is not None and culprit.interpreters != "own-gil"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from builder.evidence.remedy import RemedyFacts
 from builder.judge.apt_contents import MissingDependency, describe
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def suggest_remedy(
-    package: str, hint: str, base: str, system: Mapping[str, tuple[str, ...]], looked_up: Mapping[str, Evidence]
-) -> str:  # fmt: skip
-    """Say what helps a build that missed something.
+    package: str,
+    hint: str,
+    base: str,
+    system: Mapping[str, tuple[str, ...]],
+    looked_up: Mapping[str, Evidence],
+) -> str:
+    """Suggest what helps a build that missed something.
 
     Args:
         package: its name.
@@ -28,36 +33,49 @@ def suggest_remedy(
     Returns:
         The line to add to matrix.toml and why, or the hint.
     """
-    answer = looked_up.get(base)
-    if answer is None:
+    evidence = looked_up.get(base)
+    if evidence is None:
         return hint
-    if not answer.is_determined:
-        return f"{hint} ({answer.reason})" if hint else ""
-    found, unknown = answer.facts["found"], answer.facts["unknown"]
-    parts = []
-    if found:
-        line = render_apt_line(
-            {
-                name: (*system.get(name, ()), *_found_packages(looked_up.get(name)))
-                for name in {**system, base: ()}
-            }
-        )
-        has = "; ".join(f"{item['packages'][0][0]} has {item['packages'][0][1]}" for item in found)
-        parts.append(f"set {line} in [packages.{package}] ({has})")
-    if unknown:
-        names = ", ".join(
-            describe(MissingDependency(kind=kind, name=name)) for kind, name in unknown
-        )
+    if not evidence.is_determined:
+        return f"{hint} ({evidence.reason})" if hint else ""
+
+    facts = RemedyFacts.read(evidence)
+    parts: list[str] = []
+    if facts.found:
+        line = render_apt_line(_wanted_packages(base, system, looked_up))
+        parts.append(f"set {line} in [packages.{package}] ({_describe_found(facts)})")
+    if facts.unknown:
+        names = [describe(MissingDependency(kind=kind, name=name)) for kind, name in facts.unknown]
         parts.append(
-            f"no package of {base} has {names}: the sdist may lack it, or make it in an earlier step; see the log"
+            f"no package of {base} has {', '.join(names)}: "
+            "the sdist may lack it, or make it in an earlier step; see the log"
         )
+
     return "; ".join(parts) or hint
 
 
-def _found_packages(looked_up: Evidence | None) -> tuple[str, ...]:
-    if looked_up is None or not looked_up.is_determined:
-        return ()
-    return tuple(item["packages"][0][0] for item in looked_up.facts["found"])
+def _wanted_packages(
+    base: str, system: Mapping[str, tuple[str, ...]], looked_up: Mapping[str, Evidence]
+) -> dict[str, tuple[str, ...]]:
+    """Return by base what the matrix has and what was found besides."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for name in (*system, base):
+        wanted[name] = (*system.get(name, ()), *_found_packages(looked_up.get(name)))
+
+    return wanted
+
+
+def _found_packages(evidence: Evidence | None) -> list[str]:
+    """Return the likeliest package of each thing that was looked up."""
+    if evidence is None or not evidence.is_determined:
+        return []
+
+    return [provision.packages[0][0] for provision in RemedyFacts.read(evidence).found]
+
+
+def _describe_found(facts: RemedyFacts) -> str:
+    likeliest = [provision.packages[0] for provision in facts.found]
+    return "; ".join(f"{package} has {path}" for package, path in likeliest)
 
 
 def render_apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
@@ -69,7 +87,8 @@ def render_apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
     lists = {base: json.dumps(sorted(set(packages))) for base, packages in wanted.items()}
     if len(set(lists.values())) == 1:
         return f"apt = {next(iter(lists.values()))}"
-    rows = ", ".join(
+
+    rows = [
         f'"{base}" = {packages}' for base, packages in sorted(lists.items()) if packages != "[]"
-    )
-    return f"apt = {{ {rows} }}"
+    ]
+    return f"apt = {{ {', '.join(rows)} }}"

@@ -5,23 +5,32 @@ Why each of them forces the verdict it does, or none: docs/decisions/0009-what-t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from builder.finding_codes import FindingCode
+from builder.evidence.race import Variants
 from builder.judge.findings import Finding
+from builder.judge.location import pair_locations, read_locations
+from builder.wording import join_names
 
 if TYPE_CHECKING:
-    from builder.store.evidence import Evidence
+    from collections.abc import Iterable, Iterator
 
-Facts = Mapping[str, Any]
+    from builder.evidence.exercise import ExerciseFacts, OwnTests
+    from builder.evidence.race import Harm, Preflight, Race, RaceFacts, Scenario, ShownRace, Surface
+    from builder.finding_codes import FindingCode
+    from builder.judge.location import Location
 
 MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""
 
 _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
-_MAX_CALLS = 12
+_MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
+_MAX_MISSED = 6  # callables named of those that threads did not call
+_MAX_CALLS = 3  # of a finding, in its sentence; its program has all
+_MAX_NATIVES = 4  # of a finding, in `where`
+_MAX_MAKE_CHARS = 80
+_MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,198 +56,260 @@ class ThreadCoverage:
     @property
     def is_sufficient(self) -> bool:
         """Whether finding nothing means something."""
-        return (
-            self.detector
-            and self.callables > 0
-            and self.under_threads >= MIN_COVERAGE * self.callables
-        )
+        has_callables = self.callables > 0
+        covers_enough = self.under_threads >= MIN_COVERAGE * self.callables
+
+        return self.detector and has_callables and covers_enough
 
     def miss_probability(self, rarity: int) -> float:
         """Return how likely one trial misses a race that shows in one of so many calls side by side."""
         return float((1 - 1 / rarity) ** self.side_by_side)
 
 
-def measure_coverage(race: Evidence | None, exercise: Evidence | None) -> ThreadCoverage:
-    """Say how much was put under threads, by the evidence there is."""
-    facts = race.facts if race is not None and race.is_determined else {}
-    surface = facts.get("surface")
-    if not surface:
+def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> ThreadCoverage:
+    """Measure how much was put under threads, by the facts there are."""
+    if race is None or race.surface is None:
         return ThreadCoverage()
-    done = (
-        exercise is not None
-        and exercise.is_determined
-        and exercise.facts.get("install", "none") is None
-    )
-    under = set(facts.get("under_threads", ())) & set(surface["callables"])
-    proven = all(facts["preflight"].values())
-    callables = set(surface["callables"])
+
+    callables = set(race.surface.callables)
+    was_exercised = exercise is not None and exercise.done
+
     return ThreadCoverage(
         callables=len(callables),
-        alone=len(callables & set(surface["reached"])),
-        under_threads=len(under),
-        pairs=facts["pairs"],
-        side_by_side=facts["side_by_side"],
-        detector=proven and done,
+        alone=len(callables.intersection(race.surface.reached)),
+        under_threads=len(callables.intersection(race.under_threads)),
+        pairs=race.pairs,
+        side_by_side=race.side_by_side,
+        detector=_is_proven(race.preflight) and was_exercised,
     )
 
 
 def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Give one finding of each code and place, one with a program where there is one: an id stands for one finding."""
-    found: dict[tuple[str, str], Finding] = {}
+    """Yield one finding of each code and place, one with a program where there is one: an id stands for one finding."""
+    chosen: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         key = (finding.code, finding.where)
-        if key not in found or (finding.script and not found[key].script):
-            found[key] = finding
-    yield from found.values()
+        known = chosen.get(key)
+        if known is None or (finding.script and not known.script):
+            chosen[key] = finding
+
+    yield from chosen.values()
 
 
-def race_findings(facts: Facts, log: str) -> Iterator[Finding]:
+# --- the race detector ------------------------------------------------------------------------------------------------
+
+
+def race_findings(facts: RaceFacts, log: str) -> Iterator[Finding]:
     """Judge what the race detector saw."""
-    if facts.get("wheel") is None:
+    if facts.wheel is None:
         return
-    if facts["failure"] is not None:
-        yield Finding(
-            code="WF610",
-            detail=f"it does not compile with ThreadSanitizer: {facts['failure']}",
-            log=log,
-        )
-        return
-    preflight = facts["preflight"]
-    if not preflight["racy_seen"] or not preflight["clean_silent"]:
-        missed = (
-            "did not see a race that is there"
-            if not preflight["racy_seen"]
-            else "saw a race where there is none"
-        )
-        yield Finding(code="WF609", detail=f"the detector {missed}", where="canary", log=log)
-        return
-    if facts["install"] is not None:
-        yield Finding(
-            code="WF610",
-            detail=f"it could not be installed to be examined: {facts['install']}",
-            log=log,
-        )
-        return
-    if facts["surface"] is None:
-        yield Finding(
-            code="WF611", detail="calling it alone ended every attempt to learn how", log=log
-        )
-        return
-    yield from _judge_coverage(facts, log)
-    for event in facts["races"][:_MAX_CALLS]:
-        yield _ignore_if_gil(_race_finding(event, log), facts)
-    for event in facts["harms"][:_MAX_CALLS]:
-        for finding in _judge_harm(event, log, race=True):
-            yield _ignore_if_gil(finding, facts)
-    for event in facts["advisory"][:_MAX_CALLS]:
-        code: FindingCode = "WF607" if event.get("lock_free") else "WF606"
-        where = " and ".join(event["places"])
-        yield Finding(
-            code=code, detail=f"{event['kind']}: {', '.join(event['lines'])}", where=where, log=log
-        )
+
+    if facts.failure is not None:
+        detail = f"it does not compile with ThreadSanitizer: {facts.failure}"
+        yield Finding(code="WF610", detail=detail, log=log)
+    elif not _is_proven(facts.preflight):
+        detail = f"the detector {_describe_preflight(facts.preflight)}"
+        yield Finding(code="WF609", detail=detail, where="canary", log=log)
+    elif facts.install is not None:
+        detail = f"it could not be installed to be examined: {facts.install}"
+        yield Finding(code="WF610", detail=detail, log=log)
+    elif facts.surface is None:
+        detail = "calling it alone ended every attempt to learn how"
+        yield Finding(code="WF611", detail=detail, log=log)
+    else:
+        yield from _judge_coverage(facts, facts.surface, log)
+        yield from _judge_events(facts, log)
 
 
-def _ignore_if_gil(finding: Finding, facts: Facts) -> Finding:
-    """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
-    return (
-        replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
-        if facts.get("gil")
-        else finding
-    )
+def _is_proven(preflight: Preflight | None) -> bool:
+    """Return whether the race detector showed that it works: of nobody else's race can be said that there is none."""
+    return preflight is not None and preflight.racy_seen and preflight.clean_silent
 
 
-def exercise_findings(facts: Facts, log: str) -> Iterator[Finding]:
-    """Judge what threads did to a package with the plain interpreter."""
-    if facts.get("wheel") is None or facts.get("install") is not None:
-        return
-    for event in facts["harms"][:_MAX_CALLS]:
-        for finding in _judge_harm(event, log, race=False):
-            yield _ignore_if_gil(finding, facts)
-    yield from _judge_own_tests(facts.get("own_tests"), log)
+def _describe_preflight(preflight: Preflight | None) -> str:
+    if preflight is None or not preflight.racy_seen:
+        return "did not see a race that is there"
+    return "saw a race where there is none"
 
 
-def _judge_coverage(facts: Facts, log: str) -> Iterator[Finding]:
-    callables = set(facts["surface"]["callables"])
-    missed = sorted(callables - set(facts["under_threads"]))
-    if len(callables) - len(missed) < MIN_COVERAGE * len(callables):
-        named = ", ".join(missed[:6]) + (f" and {len(missed) - 6} more" if len(missed) > 6 else "")  # noqa: PLR2004
-        detail = f"threads called {len(callables) - len(missed)} of {len(callables)} native callables; not {named}"
+def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Finding]:
+    callables = set(surface.callables)
+    missed = sorted(callables.difference(facts.under_threads))
+    called = len(callables) - len(missed)
+
+    if called < MIN_COVERAGE * len(callables):
+        names = join_names(missed, _MAX_MISSED)
+        detail = f"threads called {called} of {len(callables)} native callables; not {names}"
         yield Finding(code="WF611", detail=detail, where="surface", log=log)
 
 
-def _race_finding(event: Facts, log: str) -> Finding:
-    detail = f"{', '.join(event['lines'])}, when threads make {_format_calls(event)}{_describe_counts(event)}"
-    code: FindingCode = "WF604" if event["freed"] else "WF605"
-    where = " and ".join(event["places"])
+def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
+    for race in facts.races[:_MAX_FINDINGS]:
+        yield _ignore_if_gil(_race_finding(race, log), gil=facts.gil)
+
+    for harm in facts.harms[:_MAX_FINDINGS]:
+        for finding in _judge_harm(harm, log, race=True):
+            yield _ignore_if_gil(finding, gil=facts.gil)
+
+    for advisory in facts.advisory[:_MAX_FINDINGS]:
+        yield _advisory_finding(advisory, log)
+
+
+def _race_finding(race: ShownRace, log: str) -> Finding:
+    calls = _describe_calls(race.calls)
+    counts = _describe_counts(race.shown, race.ran)
+
     return Finding(
-        code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=True
+        code="WF604" if race.freed else "WF605",
+        detail=f"{', '.join(race.lines)}, when threads make {calls}{counts}",
+        where=_join_places(race),
+        locations=_locate(race),
+        log=log,
+        script=race.script or "",
+        race=True,
     )
 
 
-def _judge_harm(event: Facts, log: str, *, race: bool) -> Iterator[Finding]:
-    """Judge a crash, a hang or wrong results: what was never shown again decides nothing."""
-    what = event["what"]
-    where = ", ".join(event["calls"]["natives"][:4]) or _format_calls(event)
-    how = {
-        "crash": f"{event.get('signal') or 'the process ends'} when ",
-        "hang": "no end when ",
-    }.get(what, "")
-    detail = f"{how}threads make {_format_calls(event)}{_describe_counts(event)}"
-    if not event.get("shown"):
-        if what != "wrong":
-            yield Finding(code="WF615", detail=detail, where=where, log=log)
-        return
-    arms = event.get("arms", {})
-    alone = arms.get("alone", [0, 0])[0] > 0
-    code = "WF608" if alone else _HARM_CODES[what]
-    if not alone and arms.get("gil", [0, 0])[0] > 0:
-        detail += "; it happens with the GIL on too"
-    if not alone and arms.get("private", [0, 0])[0] > 0:
-        detail += "; it happens with an object for each thread too: what they share is the module's"
-    if sentences := event.get("sentences"):
-        detail += f": {sentences[0][:300]}"
-    yield Finding(
-        code=code, detail=detail, where=where, log=log, script=event.get("script", ""), race=race
+def _advisory_finding(race: Race, log: str) -> Finding:
+    return Finding(
+        code="WF607" if race.lock_free else "WF606",
+        detail=f"{race.kind}: {', '.join(race.lines)}",
+        where=_join_places(race),
+        locations=_locate(race),
+        log=log,
     )
 
 
-def _judge_own_tests(facts: Facts | None, log: str) -> Iterator[Finding]:
-    if facts is None:
+def _join_places(race: Race) -> str:
+    """Return the functions that race, which stay the same from release to release: ids of findings are made of them."""
+    return " and ".join(race.places)
+
+
+def _locate(race: Race) -> tuple[Location, ...]:
+    if race.locations:
+        return read_locations(race.locations)
+    return pair_locations(race.places, race.lines)
+
+
+# --- the plain interpreter --------------------------------------------------------------------------------------------
+
+
+def exercise_findings(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
+    """Judge what threads did to a package with the plain interpreter."""
+    if not facts.done:
         return
-    if not facts["ran"]:
-        yield Finding(code="WF614", detail=facts["why"], where="tests", log=log)
+
+    for harm in facts.harms[:_MAX_FINDINGS]:
+        for finding in _judge_harm(harm, log, race=False):
+            yield _ignore_if_gil(finding, gil=facts.gil)
+
+    if facts.own_tests is not None:
+        yield from _judge_own_tests(facts.own_tests, log)
+
+
+def _judge_own_tests(tests: OwnTests, log: str) -> Iterator[Finding]:
+    if not tests.ran:
+        yield Finding(code="WF614", detail=tests.why, where="tests", log=log)
         return
-    if facts["crash"]:
-        yield Finding(
-            code="WF613",
-            detail=f"{facts['crash']} with {facts['threads']} threads",
-            where="tests",
-            log=log,
-        )
-    if facts["single"]:
-        named = "; ".join(
-            f"{name}: {reason}" for name, reason in list(facts["single"].items())[:_MAX_CALLS]
-        )
-        count, total = (
-            len(facts["single"]),
-            facts["parallel"]["passed"] + facts["parallel"]["failed"],
-        )
-        yield Finding(
-            code="WF616", detail=f"{count} of {total} own tests: {named}", where="tests", log=log
-        )
-    for name, message in list(facts["findings"].items())[:_MAX_CALLS]:
+
+    if tests.crash:
+        detail = f"{tests.crash} with {tests.threads} threads"
+        yield Finding(code="WF613", detail=detail, where="tests", log=log)
+
+    if tests.single:
+        detail = _describe_single_tests(tests)
+        yield Finding(code="WF616", detail=detail, where="tests", log=log)
+
+    for name, message in list(tests.findings.items())[:_MAX_FINDINGS]:
         yield Finding(code="WF612", detail=message, where=name, log=log)
 
 
-def _format_calls(event: Facts) -> str:
-    """Show the calls of an event, a few of them."""
-    if event["calls"] is None:
+def _describe_single_tests(tests: OwnTests) -> str:
+    reasons = [f"{name}: {reason}" for name, reason in tests.single.items()]
+    total = 0
+    if tests.parallel is not None:
+        total = tests.parallel.passed + tests.parallel.failed
+
+    return f"{len(reasons)} of {total} own tests: {'; '.join(reasons[:_MAX_FINDINGS])}"
+
+
+# --- what both show ---------------------------------------------------------------------------------------------------
+
+
+def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
+    """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
+    if not gil:
+        return finding
+    return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
+
+
+def _judge_harm(harm: Harm, log: str, *, race: bool) -> Iterator[Finding]:
+    """Judge a crash, a hang or wrong results: what was never shown again decides nothing.
+
+    Args:
+        harm: the event.
+        log: of the job.
+        race: whether its program needs the race detector's interpreter.
+    """
+    calls = _describe_calls(harm.calls)
+    detail = f"{_describe_end(harm)}threads make {calls}{_describe_counts(harm.shown, harm.ran)}"
+    where = ", ".join(harm.calls.natives[:_MAX_NATIVES]) or calls
+
+    if not harm.shown:
+        # Wrong results that did not come again may be a clock's or a random number's.
+        if harm.what != "wrong":
+            yield Finding(code="WF615", detail=detail, where=where, log=log)
+        return
+
+    variants = harm.arms or Variants()
+    happens_alone = _was_shown(variants.alone)
+    if not happens_alone and _was_shown(variants.gil):
+        detail += "; it happens with the GIL on too"
+    if not happens_alone and _was_shown(variants.private):
+        detail += "; it happens with an object for each thread too: what they share is the module's"
+    if harm.sentences:
+        detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
+
+    yield Finding(
+        code="WF608" if happens_alone else _HARM_CODES[harm.what],
+        detail=detail,
+        where=where,
+        log=log,
+        script=harm.script or "",
+        race=race,
+    )
+
+
+def _was_shown(counts: tuple[int, int] | None) -> bool:
+    """Return whether a variant of a program, counted as (shown, ran), showed the harm at least once."""
+    return counts is not None and counts[0] > 0
+
+
+def _describe_end(harm: Harm) -> str:
+    if harm.what == "crash":
+        return f"{harm.signal or 'the process ends'} when "
+    if harm.what == "hang":
+        return "no end when "
+    return ""
+
+
+def _describe_calls(scenario: Scenario | None) -> str:
+    """Return the calls of an event, a few of them."""
+    if scenario is None:
         return "calls of the package's own tests"
-    texts = list(dict.fromkeys(text for row in event["calls"]["rows"] for text, _ in row))
-    shown = ", ".join(f"`{text}`" for text in texts[:3])
-    made = f" of `{event['calls']['make'][:80]}`" if event["calls"]["make"] else ""
-    return shown + (f" and {len(texts) - 3} more calls" if len(texts) > 3 else "") + made  # noqa: PLR2004
+
+    calls: dict[str, None] = {}  # a set that keeps the order
+    for row in scenario.rows:
+        calls.update((text, None) for text, _ in row)
+
+    description = ", ".join(f"`{text}`" for text in list(calls)[:_MAX_CALLS])
+    if len(calls) > _MAX_CALLS:
+        description += f" and {len(calls) - _MAX_CALLS} more calls"
+    if scenario.make:
+        description += f" of `{scenario.make[:_MAX_MAKE_CHARS]}`"
+
+    return description
 
 
-def _describe_counts(event: Facts) -> str:
-    return f" (shown again {event['shown']} of {event['ran']} times)" if event.get("shown") else ""
+def _describe_counts(shown: int | None, ran: int | None) -> str:
+    return f" (shown again {shown} of {ran} times)" if shown else ""

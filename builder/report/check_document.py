@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
-from builder.report.document import Part, schema_of
+from builder.report.document import LocationPart, Part, location_parts, schema_of
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class CheckedFindingPart(Part):
 
     where: str
     """The module or file it is about."""
+
+    locations: list[LocationPart]
+    """The lines of source code it is about, where they are known."""
 
     bases: list[str]
     """Where it matters or was seen; empty where that does not depend on the base."""
@@ -153,6 +156,7 @@ def _finding_part(finding: Finding) -> CheckedFindingPart:
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
+        locations=location_parts(finding),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

@@ -39,6 +39,19 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class LocationPart(Part):
+    """A line of source code."""
+
+    path: str
+    """In the sdist or as installed; of an extension module where only that is known."""
+
+    line: int | None
+    """From 1; null where it is not known."""
+
+    function: str
+    """Empty where it is not known."""
+
+
 class FindingPart(Part):
     """One judged fact."""
 
@@ -53,7 +66,10 @@ class FindingPart(Part):
     detail: str
 
     where: str
-    """The module, file or stage it is about."""
+    """The module, file, functions or stage it is about."""
+
+    locations: list[LocationPart] = []
+    """The lines of source code it is about, where they are known: of a race, both accesses."""
 
     bases: list[str]
     """Where it was seen."""
@@ -271,7 +287,7 @@ def schema_of(model: type[Part]) -> str:
 
 def _package_part(package: JudgedPackage) -> PackagePart:
     speed = None if package.speed is None else _speed_part(package.speed)
-    abis = {abi: _abi_part(package, judgement) for abi, judgement in package.abis.items()}
+    abis = {abi: _abi_part(judgement) for abi, judgement in package.abis.items()}
 
     return PackagePart(
         name=package.name,
@@ -295,8 +311,8 @@ def _source_part(package: JudgedPackage) -> SourcePart:
     )
 
 
-def _abi_part(package: JudgedPackage, judgement: Judgement) -> AbiPart:
-    findings = [_finding_part(package, judgement.abi, finding) for finding in judgement.findings]
+def _abi_part(judgement: Judgement) -> AbiPart:
+    findings = [_finding_part(finding) for finding in judgement.findings]
 
     return AbiPart(
         verdict=judgement.verdict,
@@ -352,21 +368,29 @@ def _ratio_part(ratio: Ratio) -> RatioPart:
     return RatioPart(low=ratio.low, median=ratio.median, high=ratio.high)
 
 
-def _finding_part(package: JudgedPackage, abi: str, finding: Finding) -> FindingPart:
-    finding_id = finding.make_id(package.name, package.version, abi)
+def location_parts(finding: Finding) -> list[LocationPart]:
+    """Return where a finding is, in a document's form."""
+    return [
+        LocationPart(path=location.path, line=location.line, function=location.function)
+        for location in finding.locations
+    ]
+
+
+def _finding_part(finding: Finding) -> FindingPart:
     # Only a finding with a program of its own can be shown alone; any other takes the package's jobs once more.
     if finding.script:
-        command = f"wheelfarm replay {finding_id}"
+        command = f"wheelfarm replay {finding.id}"
     else:
-        command = f"wheelfarm run --only {package.name} --again"
+        command = f"wheelfarm run --only {finding.package} --again"
 
     return FindingPart(
-        id=finding_id,
+        id=finding.id,
         code=finding.code,
         severity=finding.kind.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
+        locations=location_parts(finding),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

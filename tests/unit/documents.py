@@ -1,11 +1,14 @@
 """Documents of verdicts for the tests of what is made from them."""
 
+from collections.abc import Sequence
+
 from builder.report.document import (
     AbiPart,
     Document,
     ExercisedPart,
     FarmPart,
     FindingPart,
+    LocationPart,
     PackagePart,
     RatioPart,
     SourcePart,
@@ -18,10 +21,13 @@ HOSTILE = '"><script>alert(1)</script>&\x00|`'
 
 
 def finding(
-    code: str = "WF402", where: str = "foo.bar", detail: str = "importing foo.bar: no"
+    code: str = "WF402",
+    where: str = "foo.bar",
+    detail: str = "importing foo.bar: no",
+    locations: Sequence[LocationPart] = (),
 ) -> FindingPart:
     return FindingPart(
-        id="0123456789ab", code=code, severity="error", title="import fails", detail=detail, where=where, bases=BASES[:1],
+        id="0123456789ab", code=code, severity="error", title="error on import", detail=detail, where=where, locations=list(locations), bases=BASES[:1],
         remedy="Read it.", log="logs/load/foo@debian-12_debian-12.01234567.log", replay="wheelfarm run --only foo --again",
     )  # fmt: skip
 

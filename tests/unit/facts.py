@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from builder.evidence.audit import WheelFacts
+
 WHEEL = "foo-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl"
 MODULE = "foo/_foo.cpython-314t-x86_64-linux-gnu.so"
 SHA256 = "ca140b45d5325a9478f880e351484f62fef15f336462e449ca0c03c873d589c2"
@@ -170,3 +172,21 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 """By kind of job, every shape that its facts have."""
+
+
+def native_object(**more: Any) -> dict[str, Any]:
+    """Return an extension module about which there is nothing to say, and what a test adds."""
+    return {
+        **OBJECT, "needed": [], "versions": {}, "undefined": {}, "outside": {}, "bind_now": True, "build": None, "build_sign": "",
+        "init": {"function": True, "phases": "multi", "slots": {}}, "threads": None, **more,
+    }  # fmt: skip
+
+
+def wheel_facts(**more: Any) -> WheelFacts:
+    """Return a wheel without native code about which there is nothing to say, and what a test adds."""
+    quiet: dict[str, Any] = {
+        "faults": [], "size": 1000, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [],
+        "components": [], "grafted": [], "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"},
+        "wheel": {"wheel-version": ["1.0"]}, "extensions": {}, "objects": {},
+    }  # fmt: skip
+    return WheelFacts.check({**quiet, **more})

@@ -19,6 +19,7 @@ from builder.distributions.tags import (
 )
 from builder.judge import interfaces
 from builder.judge.wheel.subject import Subject
+from tests.unit.facts import wheel_facts
 from tests.unit.test_survey import release
 
 ABIS = ("cp314", "cp314t")
@@ -49,7 +50,7 @@ LINUX = "manylinux_2_17_x86_64"
 )
 def test_every_part_gives_the_same_answer(tag: str, takers: tuple[str, ...]):
     filename = f"x-1-{tag}.whl"
-    subject = Subject.from_filename(filename, {}, (), interfaces.load())
+    subject = Subject.from_filename(filename, wheel_facts(), (), interfaces.load())
 
     assert tuple(abi for abi in ABIS if accepts_wheel(filename, abi)) == takers
     assert subject.abis == takers

@@ -2,10 +2,8 @@ from typing import Any
 
 import pytest
 
+from builder.evidence.load import LoadFacts
 from builder.judge.bases import BaseOutcome, judge_bases
-from builder.store.evidence import Evidence
-from builder.store.evidence import JobOutcome as Told
-from builder.store.job_ids import JobId
 
 MODULE = {
     "module": "foo",
@@ -13,36 +11,29 @@ MODULE = {
     "gil": {"before": False, "after": False, "enabled_by": None},
 }
 GOOD = {"wheel": "foo.whl", "claimed": True, "missing": [], "install": None, "modules": [MODULE]}
-UNTOLD = Evidence(
-    key="",
-    job=JobId("load", "foo"),
-    outcome=Told.UNDETERMINED,
-    reason="no archive",
-    facts={"code": "WF901"},
-)
 
 
-def load(**abis: dict[str, Any]) -> Evidence:
-    return Evidence(key="l", job=JobId("load", "foo"), facts={"loads": abis})
+def load(**abis: dict[str, Any]) -> LoadFacts:
+    return LoadFacts.check({"loads": abis})
 
 
 @pytest.mark.parametrize(
-    ("evidence", "outcome"),
+    ("facts", "outcome"),
     [
         (load(cp314=GOOD), BaseOutcome.IMPORTS),
         (load(cp314={**GOOD, "install": "no"}), BaseOutcome.FAILS),
         (
-            load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no", "gil": {}}]}),
+            load(cp314={**GOOD, "modules": [{**MODULE, "error": "ImportError: no"}]}),
             BaseOutcome.FAILS,
         ),
         (load(cp314={**GOOD, "missing": ["bar"]}), BaseOutcome.FAILS),
         (load(cp314={**GOOD, "claimed": False}), BaseOutcome.NOT_CLAIMED),
         (load(cp314t=GOOD), BaseOutcome.NO_WHEEL),
-        (UNTOLD, BaseOutcome.UNDETERMINED),
+        (None, BaseOutcome.UNDETERMINED),
     ],
 )
-def test_what_importing_showed(evidence: Evidence, outcome: BaseOutcome):
-    assert judge_bases({("debian-12", "debian-13"): evidence}, "cp314", "foo") == {
+def test_what_importing_showed(facts: LoadFacts | None, outcome: BaseOutcome):
+    assert judge_bases({("debian-12", "debian-13"): facts}, "cp314", "foo") == {
         "debian-13": outcome
     }
 

@@ -15,11 +15,13 @@ from builder.cli.main import app
 from builder.config import catalog
 from builder.distributions import abi3audit
 from builder.errors import ExitCode
+from builder.evidence.audit import WheelFacts
 from builder.judge import interfaces
 from builder.judge.wheel import compare, rules
 from builder.judge.wheel.subject import Subject
 from builder.store.store import Store
 from tests import planted
+from tests.unit.facts import native_object, wheel_facts
 
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
 LIBRARY = next(
@@ -29,28 +31,20 @@ LIBRARY = next(
 )
 
 
-def native(**more: Any) -> dict[str, Any]:
-    return {
-        "kind": "extension", "needed": [], "soname": "", "rpath": [], "runpath": [], "versions": {}, "stack": False,
-        "text_relocations": False, "relro": True, "bind_now": True, "isa": 1, "build": None, "build_sign": "",
-        "init": {"function": True, "phases": "multi", "slots": {}}, "undefined": {}, "unreached": {}, "outside": {}, "paths": [],
-        **more,
-    }  # fmt: skip
-
-
-def facts(tag: str, *, size: int = 1000, **more: Any) -> dict[str, Any]:
+def facts(tag: str, *, size: int = 1000, objections: Any = (), **more: Any) -> WheelFacts:
     path = planted.SO_T if "cp314t" in tag else planted.SO
     suffix = planted.FREE if "cp314t" in tag else planted.GIL
-    return {
-        "faults": [], "size": size, "members": 5, "dist_info": planted.DIST_INFO, "bytecode": [], "sboms": [], "components": [], "grafted": [],
-        "metadata": {"name": ["planted"], "version": ["1.0"]}, "top_level": {"planted": "package"},
-        "wheel": {"wheel-version": ["1.0"], "tag": [tag], "root-is-purelib": ["false"]},
-        "extensions": {path: suffix}, "objects": {path: native(**more)},
-    }  # fmt: skip
+    return wheel_facts(
+        size=size, dist_info=planted.DIST_INFO, metadata={"name": ["planted"], "version": ["1.0"]}, top_level={"planted": "package"},
+        wheel={"wheel-version": ["1.0"], "tag": [tag], "root-is-purelib": ["false"]},
+        extensions={path: suffix}, objects={path: native_object(**more)}, abi3audit=objections,
+    )  # fmt: skip
 
 
-def codes(filename: str, found: dict[str, Any]) -> list[str]:
-    return [finding.code for finding in rules.findings(filename, found, BASES, interfaces.load())]
+def codes(filename: str, found: WheelFacts) -> list[str]:
+    return [
+        finding.code for finding in rules.judge_wheel(filename, found, BASES, interfaces.load())
+    ]
 
 
 def test_a_good_wheel_has_no_finding():
@@ -71,12 +65,12 @@ def test_a_good_wheel_has_no_finding():
     ],
 )
 def test_which_interpreters_take_a_wheel(filename: str, abis: tuple[str, ...]):
-    assert Subject.from_filename(filename, {}, BASES, interfaces.load()).abis == abis
+    assert Subject.from_filename(filename, wheel_facts(), BASES, interfaces.load()).abis == abis
 
 
 def test_only_bases_with_the_c_library_are_claimed():
     subject = Subject.from_filename(
-        "x-1-cp314-cp314-manylinux_2_39_x86_64.whl", {}, BASES, interfaces.load()
+        "x-1-cp314-cp314-manylinux_2_39_x86_64.whl", wheel_facts(), BASES, interfaces.load()
     )
     assert [base.name for base in subject.bases] == ["debian-13", "ubuntu-24.04"]
 
@@ -92,7 +86,7 @@ def test_a_version_between_two_policies_has_the_c_library_of_its_name():
 def test_a_wheel_that_names_no_c_library_is_measured_by_the_bases():
     tag = "cp314-cp314-linux_x86_64"
     found = facts(tag, versions={"libc.so.6": {"GLIBC_2.38": "__isoc23_strtol"}})
-    (finding,) = rules.findings(f"planted-1.0-{tag}.whl", found, BASES, interfaces.load())
+    (finding,) = rules.judge_wheel(f"planted-1.0-{tag}.whl", found, BASES, interfaces.load())
     assert (finding.code, finding.bases) == ("WF302", ("debian-12",))
     assert "__isoc23_strtol@GLIBC_2.38" in finding.detail
 
@@ -199,8 +193,8 @@ def test_what_abi3audit_objects_to_is_told_where_the_own_rules_are_silent():
     objection = [
         ["WF320", "planted/x.abi3.so", "uses PyFoo, not in the stable ABI, says abi3audit"]
     ]
-    found = {**facts(f"cp314-cp314-{planted.PLATFORM}"), "abi3audit": objection}
-    (finding,) = rules.findings(planted.name_of(), found, BASES, interfaces.load())
+    found = facts(f"cp314-cp314-{planted.PLATFORM}", objections=objection)
+    (finding,) = rules.judge_wheel(planted.name_of(), found, BASES, interfaces.load())
     assert (finding.code, finding.where) == ("WF320", "planted/x.abi3.so")
 
 

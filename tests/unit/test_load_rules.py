@@ -2,8 +2,11 @@ from typing import Any
 
 import pytest
 
+from builder.evidence.load import AbiLoad
 from builder.judge import codes as finding_codes
-from builder.judge.loads import findings
+from builder.judge.findings import Finding
+from builder.judge.loads import judge_load
+from builder.judge.location import Location
 from builder.verdicts import Severity, Verdict
 
 QUIET: dict[str, Any] = {"lines": [], "warnings": []}
@@ -24,6 +27,7 @@ def facts(*modules: dict[str, Any], **conditions: Any) -> dict[str, Any]:
     metadata = {"requires_python": "", "requires_python_ignored": False, "free_threading": None}
     quiet = dict.fromkeys(("walk", "dev", "strict", "threads", "again", "subinterpreters"), QUIET)
     whole: dict[str, Any] = {
+        "wheel": "foo-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl",
         "claimed": True,
         "missing": [],
         "install": None,
@@ -38,8 +42,12 @@ def raised(error: str = "ValueError: no", name: str = "foo._x", **more: Any) -> 
     return {"lines": [{"module": name, "error": error, **more}], "warnings": []}
 
 
+def findings(given: dict[str, Any]) -> list[Finding]:
+    return list(judge_load(AbiLoad.model_validate(given), "foo"))
+
+
 def codes(given: dict[str, Any]) -> list[str]:
-    return [finding.code for finding in findings(given, "foo")]
+    return [finding.code for finding in findings(given)]
 
 
 DIED = {**QUIET, "signal": "SIGSEGV", "during": "foo._x", "stack": STACK}
@@ -98,7 +106,7 @@ def test_after_damage_to_memory_there_are_no_other_conditions():
 
 
 def test_a_crash_tells_where():
-    (finding,) = findings(facts(module(signal="SIGSEGV", stack=STACK)), "foo")
+    (finding,) = findings(facts(module(signal="SIGSEGV", stack=STACK)))
     assert finding.detail == (
         "importing foo dies of SIGSEGV, in +0x1 in libc.so.6 < frobnicate+0x2 in _x.so, called from foo/__init__.py:3 in <module>"
     )
@@ -122,14 +130,14 @@ def test_a_module_that_fails_alone_but_not_after_the_others_depends_on_order():
     ],
 )
 def test_why_the_gil_is_turned_on(declared: dict[str, Any], why: str):
-    first = next(findings(facts(module(gil=GIL_ON, natives={"foo._x": declared})), "foo"))
+    first = next(iter(findings(facts(module(gil=GIL_ON, natives={"foo._x": declared})))))
     assert first.code == "WF501"
     assert why in first.detail
     assert "swallowed" not in first.detail
 
 
 def test_a_swallowed_warning_is_told():
-    first = next(findings(facts(module(gil={**GIL_ON, "warned": False})), "foo"))
+    first = next(iter(findings(facts(module(gil={**GIL_ON, "warned": False})))))
     assert first.detail.endswith("the interpreter's warning of it is swallowed")
 
 
@@ -165,9 +173,7 @@ def test_a_refusal_by_declaration_is_told_once_and_as_information(
     refused = raised(
         "ImportError: module foo._x does not support loading in subinterpreters", "foo", **IN_ROUND
     )
-    told = list(
-        findings(facts(module(natives={"foo._x": declared}), subinterpreters=refused), "foo")
-    )
+    told = list(findings(facts(module(natives={"foo._x": declared}), subinterpreters=refused)))
     assert [finding.code for finding in told] == code
     assert all(finding.kind.severity is Severity.INFO for finding in told)
 
@@ -184,13 +190,14 @@ def test_warnings_are_told_except_the_gils_own():
     }
     own = {"category": "DeprecationWarning", "text": "old", "where": "foo/__init__.py:9"}
     (finding,) = findings(
-        facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo")), "foo"
+        facts(dev={"lines": [], "warnings": [gil, own]}, strict=raised(name="foo"))
     )
     assert (finding.code, finding.where, finding.detail) == (
         "WF411",
         "foo/__init__.py:9",
         "DeprecationWarning: old",
     )
+    assert finding.locations == (Location(path="foo/__init__.py", line=9),)
 
 
 def test_what_fails_the_package_is_said_once():
@@ -198,7 +205,7 @@ def test_what_fails_the_package_is_said_once():
         {"module": name, "error": "ImportError: once per process"}
         for name in ("foo", "foo._x", "foo._y")
     ]
-    (finding,) = findings(facts(again={"lines": lines, "warnings": []}), "foo")
+    (finding,) = findings(facts(again={"lines": lines, "warnings": []}))
     assert (finding.code, finding.where) == ("WF416", "foo")
     assert finding.detail.endswith("once per process (2 more of its modules alike)")
 

@@ -1,5 +1,6 @@
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.errors import ExitCode, ReplayError
-from builder.evidence.replay import ReplayAnswer, ReplayRun, Seen
+from builder.evidence.replay import ReplayAnswer
 from builder.farm import replay as replays
-from builder.farm.replay import Replay
+from builder.farm.replay import Replay, ReplayResult
+from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
+from builder.judge.location import Location
 from builder.judge.package import JudgedPackage, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.store.evidence import Evidence, JobOutcome
+from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
 from tests.job_ids import job_id, jobs_by_text, needs_text
@@ -32,6 +35,10 @@ REPLAY = Replay(
     race=True, base="debian-12", script="print('again')", effort="standard",
 )  # fmt: skip
 PLAIN = replace(REPLAY, code="WF601", race=False)
+ACCESSES = (
+    Location(path="src/foo.c", line=7, function="get"),
+    Location(path="src/foo.c", line=9, function="put"),
+)
 
 
 def source(name: str, **more: Any) -> Source:
@@ -46,7 +53,8 @@ def source(name: str, **more: Any) -> Source:
 
 
 def judged(*findings: Finding) -> JudgedPackage:
-    judgement = Judgement(abi="cp314t", verdict=Verdict.RACY, reason="", findings=findings)
+    own = tuple(finding.assign_to("foo", "1.0", "cp314t") for finding in findings)
+    judgement = Judgement(abi="cp314t", verdict=Verdict.RACY, reason="", findings=own)
     return JudgedPackage(
         name="foo", version="1.0", source=source("foo"), abis={"cp314t": judgement}
     )
@@ -57,6 +65,7 @@ def finding(where: str = "get (foo.c)", script: str = "print('é')") -> Finding:
         code="WF605",
         detail="data race",
         where=where,
+        locations=ACCESSES,
         bases=("debian-12", "debian-13"),
         script=script,
         race=True,
@@ -74,10 +83,10 @@ def graph() -> plan.Plan:
 def test_what_is_written_is_loaded_again(tmp_path: Path):
     one = finding()
     replays.write_replays([judged(one)], "quick", tmp_path)
-    identity = one.make_id("foo", "1.0", "cp314t")
+    identity = one.assign_to("foo", "1.0", "cp314t").id
     assert replays.load_replay(identity, tmp_path) == Replay(
         id=identity, name="foo", version="1.0", abi="cp314t", code="WF605", where="get (foo.c)", detail="data race", race=True,
-        base="debian-12", script="print('é')", effort="quick",
+        base="debian-12", script="print('é')", effort="quick", locations=ACCESSES,
     )  # fmt: skip
     assert replays.load_replay(identity[:4], tmp_path) == replays.load_replay(identity, tmp_path)
 
@@ -171,7 +180,7 @@ def image_of(replay: Replay) -> str:
     """Return the image a replay runs in, where each image's tag is the text of its job's id."""
     planned = replays.plan_for_replay(replay, graph())
     evidence = {
-        job: Evidence(key="", job=job, facts={"tag": str(job), "content": "c"})
+        job: Evidence(key="", job=job, facts={"tag": str(job)})
         for job in planned.jobs
         if job.kind == JobKind.IMAGE
     }
@@ -188,35 +197,69 @@ def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(REPLAY, replays.plan_for_replay(REPLAY, graph()), {})
     verify = job_id("image:verify-debian-12")
-    failed = Evidence(key="", job=verify, outcome=JobOutcome.UNDETERMINED, facts={"code": "WF901"})
+    failed = Evidence(key="", job=verify, facts={"code": "WF901"})
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(PLAIN, replays.plan_for_replay(PLAIN, graph()), {verify: failed})
 
 
-def run(*what: Seen, races: tuple[tuple[str, ...], ...] = ()) -> ReplayRun:
-    return ReplayRun(what=what, races=races, locations=(), signal="", output=" and ".join(what))
+GET = ("src/foo.c", 70, "get")  # the line is that of another release
+PUT = ("lib/foo.c", 90, "put")
+OTHER = ("src/foo.c", 7, "other")
+
+
+def run(*what: str, races: Sequence[Sequence[tuple[str, int, str]]] = ()) -> dict[str, Any]:
+    places = [sorted(f"{function} (foo.c)" for _, _, function in race) for race in races]
+    return {
+        "what": what,
+        "races": places,
+        "locations": races,
+        "signal": "",
+        "output": " and ".join(what),
+    }
+
+
+def read_result(replay: Replay, *runs: dict[str, Any], install: str | None = None) -> ReplayResult:
+    return replays._read_result(replay, ReplayAnswer.check({"install": install, "runs": runs}))
 
 
 def test_a_harm_is_shown_by_its_own_kind_alone():
-    runs = (run("crash"), run(), run("wrong"), run("hang", "crash"))
-    told = replays._read_result(PLAIN, ReplayAnswer(install=None, runs=runs))
-    assert (told.shown, told.runs, told.what) == (
-        2,
-        4,
-        ("crash", "nothing", "wrong", "hang, crash"),
+    result = read_result(PLAIN, run("crash"), run(), run("wrong"), run("hang", "crash"))
+
+    assert (result.shown, result.runs) == (2, 4)
+    assert result.what == ("crash", "nothing", "wrong", "hang, crash")
+    assert result.output == "hang and crash"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), [("WF601", 1), ("WF602", 1), ("WF603", 1), ("WF608", 3), ("WF605", 0)]
+)
+def test_which_harm_shows_a_finding(code: FindingCode, shown: int):
+    """What fails in a single thread too (WF608) may be any of them."""
+    harms = [run("crash"), run("hang"), run("wrong"), run("race"), run()]
+    assert read_result(replace(REPLAY, code=code), *harms).shown == shown
+
+
+@pytest.mark.parametrize("replay", [REPLAY, replace(REPLAY, locations=ACCESSES)])
+def test_a_race_is_shown_by_one_between_the_same_functions(replay: Replay):
+    """Replays of an older farm have no locations; those that have go by them."""
+    result = read_result(
+        replay,
+        run("race", races=[(GET, OTHER), (PUT, GET)]),
+        run("race", races=[(GET, OTHER)]),
+        run("race", races=[(GET,)]),
+        run("crash"),
     )
-    assert told.output == "hang and crash"
+
+    assert (result.shown, result.runs) == (1, 4)
+    assert result.output == "race"
 
 
-def test_a_race_is_shown_by_one_between_the_same_functions():
-    same, other = ("get (foo.c)", "put (foo.c)"), ("get (foo.c)",)
-    runs = (run("race", races=(other, same)), run("race", races=(other,)), run("crash"))
-    told = replays._read_result(REPLAY, ReplayAnswer(install=None, runs=runs))
-    assert (told.shown, told.runs) == (1, 3)
-    assert told.output == "race"
+def test_locations_decide_and_not_the_words_of_the_finding():
+    renamed = replace(REPLAY, where="somewhere", locations=ACCESSES)
+    assert read_result(renamed, run("race", races=[(GET, PUT)])).shown == 1
+    assert read_result(renamed, run("race", races=[(GET, OTHER)])).shown == 0
 
 
 def test_what_cannot_be_installed_is_told():
-    answer = ReplayAnswer(install="no matching distribution", runs=())
     with pytest.raises(ReplayError, match="could not be installed: no matching distribution"):
-        replays._read_result(REPLAY, answer)
+        read_result(REPLAY, install="no matching distribution")

@@ -13,7 +13,7 @@ from requests_cache.backends.sqlite import SQLiteCache
 
 from builder.judge.bases import BaseOutcome
 from builder.report import outputs
-from builder.report.document import AbiPart, RatioPart, SpeedPart
+from builder.report.document import AbiPart, LocationPart, RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site, speeds
@@ -266,9 +266,13 @@ def test_junit_counts_and_explains():
 
 
 def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
-    placed = finding(where="foo/src/hash table.c:398 (probe)")
+    probe = LocationPart(path="foo/src/hash table.c", line=398, function="probe")
+    unknown = LocationPart(path="foo.so", line=None, function="probe")
+    placed = finding(where="probe (hash table.c)", locations=[unknown, probe])
     log = json.loads(
-        sarif.render(document({"foo": {"cp314": abi("racy", "r", placed, finding())}}))
+        sarif.render(
+            document({"foo": {"cp314": abi("racy", "r", placed, finding(locations=[unknown]))}})
+        )
     )
     schema = published_schema("/sarif-2.1.0.json")
     checker = validator_for(schema)

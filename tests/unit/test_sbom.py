@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from builder.judge import interfaces
 from builder.judge.wheel import sbom
 from builder.judge.wheel.subject import Subject
+from tests.unit.facts import wheel_facts
 
 AUDITWHEEL = ("x.dist-info/sboms/auditwheel.cdx.json",)
 
@@ -22,11 +21,8 @@ def rpm(name: str) -> tuple[str, str, str]:
 def told(
     grafted: list[str], components: list[tuple[str, str, str]], sboms: tuple[str, ...] = AUDITWHEEL
 ) -> list[str]:
-    facts: dict[str, Any] = {
-        "grafted": [f"x.libs/{name}" for name in grafted],
-        "components": components,
-        "sboms": sboms,
-    }
+    paths = [f"x.libs/{name}" for name in grafted]
+    facts = wheel_facts(grafted=paths, components=components, sboms=sboms)
     subject = Subject.from_filename(
         "x-1-cp314-cp314-manylinux_2_17_x86_64.whl", facts, (), interfaces.load()
     )

@@ -6,23 +6,22 @@ from typing import Any
 import pytest
 
 from builder.check.read import CheckedWheel, add_thread_changes
+from builder.evidence.audit import WheelFacts
 from builder.inside.audit import signals
 from builder.inside.audit.elf import Elf
 from builder.judge.wheel import thread_signs
+from tests.unit.facts import native_object, wheel_facts
 from tests.unit.test_elf import ELF
 
 SILENT = {"locks": [], "types": False, "borrowed": [], "libc": [], "writable": 0}
-WHEEL = "foo-1.0-cp314-cp314t-manylinux_2_28_x86_64.whl"
 
 
-def wheel(gil: int | None = thread_signs.GIL_NOT_USED, **shown: Any) -> dict[str, Any]:
+def wheel(gil: int | None = thread_signs.GIL_NOT_USED, **shown: Any) -> WheelFacts:
     slots = {} if gil is None else {"gil": gil}
-    one = {
-        "kind": "extension",
-        "init": {"function": True, "phases": "multi", "slots": slots},
-        "threads": {**SILENT, **shown},
-    }
-    return {"objects": {"foo/_speed.cpython-314t-x86_64-linux-gnu.so": one}}
+    module = native_object(
+        init={"function": True, "phases": "multi", "slots": slots}, threads={**SILENT, **shown}
+    )
+    return wheel_facts(objects={"foo/_speed.cpython-314t-x86_64-linux-gnu.so": module})
 
 
 def test_what_an_object_imports_is_sorted_by_what_it_means():
@@ -55,15 +54,15 @@ def test_what_an_object_imports_is_sorted_by_what_it_means():
             wheel(borrowed=["PyDict_Next"], libc=["strtok"], writable=64),
             ("borrowed", "libc", "writable"),
         ),
-        ({"objects": {"foo.so": {"damaged": "it ends early"}}}, ()),
+        (wheel_facts(objects={"foo.so": {"damaged": "it ends early"}}), ()),
     ],
 )
-def test_signs_steer_the_search(facts: dict[str, Any], signs: tuple[str, ...]):
-    assert thread_signs.thread_signs({WHEEL: facts}, WHEEL) == signs
+def test_signs_steer_the_search(facts: WheelFacts, signs: tuple[str, ...]):
+    assert thread_signs.list_signs(facts) == signs
 
 
 def test_without_a_wheel_there_are_no_signs():
-    assert thread_signs.thread_signs({}, None) == ()
+    assert thread_signs.list_signs(None) == ()
 
 
 def test_what_changed_between_two_releases_is_told():
@@ -77,10 +76,10 @@ def test_what_changed_between_two_releases_is_told():
     assert [*thread_signs.describe_changes(new, new)] == []
 
 
-def checked(version: str, facts: dict[str, Any], abi: str = "cp314t") -> CheckedWheel:
+def checked(version: str, facts: WheelFacts, abi: str = "cp314t") -> CheckedWheel:
     path = Path(f"foo-{version}-cp314-{abi}-manylinux_2_28_x86_64.whl")
     return CheckedWheel(
-        path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",)
+        path=path, facts=facts.to_json(), findings=(), floors={}, abis=(abi,), bases=("debian-12",)
     )
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from builder.config.matrix import Matrix
 from builder.judge import interfaces, speed
-from builder.judge.package import PackageEvidence, judge_package
+from builder.judge.package import judge_package
 from builder.judge.speed import Ratio, Speed
+from builder.judge.stages import PackageEvidence
 from builder.report import document
 from builder.store.evidence import Evidence, JobOutcome
 from tests.job_ids import job_id
@@ -42,7 +43,7 @@ def call(
 def facts(*calls: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "wheel": "foo.whl", "unknown": None, "cpus": 4, "install": None, "gil": False, "tried": len(calls), "left_out": {}, "rounds": 4,
-        "plain": {"native": "", "rates": rates(GIL, {"1": 0.9, "2": 1.8, "4": 3.6}, cost=1.1)}, "calls": list(calls), **more,
+        "plain": call({"1": 0.9, "2": 1.8, "4": 3.6}, cost=1.1), "calls": list(calls), **more,
     }  # fmt: skip
 
 
@@ -96,6 +97,9 @@ def test_what_the_farm_could_not_tell_is_said():
     assert speed.judge_speed(untold) == Speed(why="not measured: no archive")
 
 
+SHORT = call(waves=WAVES[:2])
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -104,8 +108,8 @@ def test_what_the_farm_could_not_tell_is_said():
         ({"calls": [], "tried": 0}, "not measured: no call is known that could be measured"),
         ({"calls": [], "tried": 3, "left_out": {"short": 2, "ends": 1}},
          "not measured: of 3 calls 1 ended the process or did not end, 2 too short to be told from the interpreter's own work"),
-        ({"rounds": 2}, "not measured: there was time for 2 rounds only"),
-        ({"plain": None, "rounds": 0}, "not measured: there was time for 0 rounds only"),
+        ({"rounds": 2, "plain": SHORT, "calls": [SHORT]}, "not measured: there was time for 2 rounds only"),
+        ({"plain": None, "rounds": 0, "calls": []}, "not measured: there was time for 0 rounds only"),
     ],
 )  # fmt: skip
 def test_without_a_measurement_there_is_a_reason_and_no_figure(more: dict[str, Any], why: str):
@@ -133,16 +137,14 @@ def test_without_a_measurement_there_is_a_reason_and_no_figure(more: dict[str, A
 def test_where_the_machine_had_too_little_to_give_throughput_is_not_said_and_cost_is(
     gave: dict[str, float], cpus: int, why: str
 ):
-    found = judged(call(), cpus=cpus, plain={"native": "", "rates": rates(GIL, gave)})
+    found = judged(call(), cpus=cpus, plain=call(gave))
     assert found.throughput == {}
     assert found.why == f"throughput is not said: {why}"
     assert found.cost == Ratio(low=1.25, median=1.25, high=1.25)
 
 
 def test_four_threads_need_no_more_than_the_cpus_there_are():
-    assert judged(
-        call(), cpus=2, plain={"native": "", "rates": rates(GIL, {"1": 1.0, "2": 1.9, "4": 1.8})}
-    ).throughput
+    assert judged(call(), cpus=2, plain=call({"1": 1.0, "2": 1.9, "4": 1.8})).throughput
 
 
 def test_calls_whose_ratios_differ_from_round_to_round_do_not_count():

@@ -2,43 +2,58 @@ from typing import Any
 
 import pytest
 
+from builder.evidence.exercise import ExerciseFacts
+from builder.evidence.race import RaceFacts
 from builder.judge import interfaces, threads
-from builder.judge.package import Judgement, PackageEvidence, judge_package
+from builder.judge.location import Location, pair_locations
+from builder.judge.package import Judgement, judge_package
+from builder.judge.stages import PackageEvidence
 from builder.judge.threads import ThreadCoverage
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId
 from builder.verdicts import Verdict
 from tests.job_ids import job_id
+from tests.unit.facts import RACED, SCENARIO
 from tests.unit.test_verdict import ABIS, BASES, SOURCE, audit, build, load, wheel
 
 CALLABLES = [f"foo.f{number}" for number in range(10)]
+SURFACE = {
+    "prelude": ["foo"], "failed": {}, "callables": CALLABLES, "reached": CALLABLES, "fatal": [], "complete": True, "calls": [],
+}  # fmt: skip
 HEALTHY = {"racy_seen": True, "clean_silent": True}
 
 
 def event(what: str = "race", **more: Any) -> dict[str, Any]:
     """Return what the stress programs tell of a race, a crash, a hang or wrong results."""
-    calls = {
-        "make": "foo.Box(4)",
-        "rows": [[["s.put(1)", None]], [["s.get()", None]]],
-        "natives": ["foo.Box.get", "foo.Box.put"],
-    }
-    return {
-        "what": what, "calls": calls, "kind": "data race", "places": ["get (foo.c)", "put (foo.c)"], "lines": ["src/foo.c:7", "src/foo.c:9"],
-        "freed": False, "lock_free": False, "shown": 3, "ran": 10, "script": "print('again')", **more,
-    }  # fmt: skip
+    calls = {**SCENARIO, "make": "foo.Box(4)", "rows": [[["s.put(1)", None]], [["s.get()", None]]]}
+    shown = {"shown": 3, "ran": 10, "script": "print('again')"}
+    if what == "race":
+        return {
+            **RACED, "calls": calls, "places": ["get (foo.c)", "put (foo.c)"], "lines": ["src/foo.c:7", "src/foo.c:9"], **shown, **more,
+        }  # fmt: skip
+
+    return {"what": what, "scenario": "pair-7", "calls": calls, **shown, **more}
+
+
+def advisory(**more: Any) -> dict[str, Any]:
+    """Return a race that does not count against the package: nobody tried to show it again."""
+    return {**RACED, "owner": "interpreter", **more}
 
 
 def race(*, under: int = 10, **more: Any) -> Evidence:
     facts = {
-        "wheel": wheel("cp314t"), "failure": None, "preflight": HEALTHY, "install": None, "surface": {"callables": CALLABLES, "reached": CALLABLES},
+        "wheel": wheel("cp314t"), "failure": None, "preflight": HEALTHY, "install": None, "surface": SURFACE,
         "pairs": 12, "side_by_side": 200,
-        "under_threads": CALLABLES[:under], "races": [], "harms": [], "advisory": [], **more,
+        "under_threads": CALLABLES[:under], "races": [], "harms": [], "advisory": [],
+        "scenarios": 9, "played": 9, "late": 0, "gil": False, "natives": [], "errors": {}, "own_tests": None, **more,
     }  # fmt: skip
     return Evidence(key="r", job=job_id("race:foo@debian-12"), facts=facts, log="race.log")
 
 
 def exercise(**more: Any) -> Evidence:
-    facts = {"wheel": wheel("cp314t"), "install": None, "harms": [], "own_tests": None, **more}
+    facts = {
+        "wheel": wheel("cp314t"), "install": None, "harms": [], "own_tests": None, "played": 9, "late": 0, "gil": False, "errors": {}, **more,
+    }  # fmt: skip
     return Evidence(key="e", job=job_id("exercise:foo@debian-12"), facts=facts, log="exercise.log")
 
 
@@ -76,6 +91,10 @@ def judged(
     return judge_package(case, ABIS).abis[abi]
 
 
+def coverage(raced: Evidence) -> ThreadCoverage:
+    return threads.measure_coverage(RaceFacts.read(raced), ExerciseFacts.read(exercise()))
+
+
 def codes(judgement: Judgement) -> list[str]:
     return [finding.code for finding in judgement.findings]
 
@@ -103,8 +122,8 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(races=[event()]), exercise(), Verdict.RACY, ["WF605"]),
         (race(races=[event(freed=True)]), exercise(), Verdict.THREAD_UNSAFE, ["WF604"]),
         (race(under=1, races=[event()]), exercise(), Verdict.RACY, ["WF605", "WF611"]),
-        (race(advisory=[event()]), exercise(), Verdict.COMPATIBLE, ["WF606"]),
-        (race(advisory=[event(lock_free=True)]), exercise(), Verdict.COMPATIBLE, ["WF607"]),
+        (race(advisory=[advisory()]), exercise(), Verdict.COMPATIBLE, ["WF606"]),
+        (race(advisory=[advisory(lock_free=True)]), exercise(), Verdict.COMPATIBLE, ["WF607"]),
         (race(harms=[event("crash", signal="SIGSEGV")]), exercise(), Verdict.THREAD_UNSAFE, ["WF601"]),
         (race(), exercise(harms=[event("crash", signal="SIGSEGV")]), Verdict.THREAD_UNSAFE, ["WF601"]),
         (race(), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602"]),
@@ -132,8 +151,10 @@ def test_what_threads_show_decides(
     assert sorted(codes(judgement)) == found
 
 
+PASSED = {"passed": 9, "failed": 0, "skipped": 0, "ended": "by itself"}
 TESTS = {
-    "ran": True, "why": "", "crash": None, "threads": 4, "findings": {}, "single": {}, "parallel": {"passed": 9, "failed": 0},
+    "ran": True, "crash": "", "crash_stack": "", "threads": 4, "findings": {}, "single": {}, "alone": PASSED, "parallel": PASSED,
+    "seconds": 1.5, "uncollected": [], "baseline_failures": [],
 }  # fmt: skip
 
 
@@ -169,10 +190,13 @@ def test_threads_say_nothing_of_the_interpreter_with_the_gil():
 
 
 def test_without_a_wheel_there_is_nothing_to_say():
-    nothing = Evidence(key="r", job=job_id("race:foo@debian-12"), facts={"wheel": None})
-    assert list(threads.race_findings(nothing.facts, "")) == []
-    assert list(threads.exercise_findings({"wheel": None}, "")) == []
-    assert threads.measure_coverage(nothing, nothing) == ThreadCoverage()
+    no_race = RaceFacts(wheel=None)
+    no_exercise = ExerciseFacts(wheel=None)
+
+    assert list(threads.race_findings(no_race, "")) == []
+    assert list(threads.exercise_findings(no_exercise, "")) == []
+    assert threads.measure_coverage(no_race, no_exercise) == ThreadCoverage()
+    assert threads.measure_coverage(None, None) == ThreadCoverage()
 
 
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():
@@ -202,6 +226,35 @@ def test_a_race_is_told_with_its_places_its_calls_and_how_often_it_was_shown():
         "race.log",
         ("debian-12",),
     )
+
+
+def test_the_accesses_of_a_race_are_locations():
+    lines = [["src/foo.c", 9, "get"], ["src/foo.c", 7, "put"], ["foo.so", 0, "put"]]
+    (finding,) = judged(race(races=[event(locations=lines)]), exercise()).findings
+    assert finding.locations == (
+        Location(path="src/foo.c", line=9, function="get"),
+        Location(path="src/foo.c", line=7, function="put"),
+        Location(path="foo.so", line=None, function="put"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("places", "lines", "locations"),
+    [
+        # older evidence lists both, each sorted: functions of one file are paired in order
+        (["get (foo.c)", "put (foo.c)"], ["src/foo.c:7", "src/foo.c:9"], [("src/foo.c", 7, "get"), ("src/foo.c", 9, "put")]),
+        (["a (x.c)", "b (w.c)"], ["s/w.c:1", "s/x.c:2"], [("s/w.c", 1, "b"), ("s/x.c", 2, "a")]),
+        (["put (foo.c)"], ["src/foo.c:7", "src/foo.c:9"], [("src/foo.c", 7, "put"), ("src/foo.c", 9, "put")]),
+        (["get (foo.c)", "put (_x.so)"], ["<null>", "src/foo.c:7"], [("src/foo.c", 7, "get"), ("_x.so", None, "put")]),
+        (["operator() (foo.cc)"], ["src/foo.cc:7"], [("src/foo.cc", 7, "operator()")]),
+        ([], [], []),
+    ],
+)  # fmt: skip
+def test_places_and_lines_of_older_evidence_are_paired(
+    places: list[str], lines: list[str], locations: list[tuple[str, int | None, str]]
+):
+    paired = pair_locations(places, lines)
+    assert [(one.path, one.line, one.function) for one in paired] == locations
 
 
 def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
@@ -240,7 +293,7 @@ def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
     assert finding.detail.startswith("src/foo.c:7, ")
     seen = judged(race(harms=[event("crash")]), exercise(harms=[event("crash"), event("hang")]))
     assert sorted(codes(seen)) == ["WF601", "WF602"]
-    assert len({one.make_id("foo", "1.0", "cp314t") for one in seen.findings}) == 2
+    assert len({finding.id for finding in seen.findings}) == 2
 
 
 def test_what_was_not_reached_is_named():
@@ -271,10 +324,7 @@ def test_enough_is_half_with_a_detector_that_works(
 
 
 def test_what_threads_call_beside_the_package_does_not_count():
-    told = threads.measure_coverage(
-        race(under=2, under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]),
-        exercise(),
-    )
+    told = coverage(race(under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]))
     assert (told.callables, told.under_threads, told.is_sufficient) == (10, 2, False)
 
 
@@ -296,5 +346,5 @@ def test_the_reason_says_how_much_was_put_under_threads(raced: Evidence | None, 
 def test_the_odds_of_missing_a_race_follow_from_the_trials():
     assert ThreadCoverage(side_by_side=0).miss_probability(100) == 1
     assert ThreadCoverage(side_by_side=100).miss_probability(100) == pytest.approx(0.366, abs=0.001)
-    told = threads.measure_coverage(race(), exercise())
+    told = coverage(race())
     assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)

@@ -6,9 +6,11 @@ import pytest
 from builder.config import catalog
 from builder.finding_codes import FindingCode
 from builder.judge import interfaces
-from builder.judge.package import Judgement, PackageEvidence, judge_fault, judge_package
+from builder.judge.package import Judgement, judge_fault, judge_package
+from builder.judge.stages import PackageEvidence
 from builder.sources import Fault, Source
 from builder.store.evidence import Evidence, JobOutcome
+from builder.store.hashing import digest
 from builder.verdicts import Verdict
 from tests.job_ids import job_id
 
@@ -37,7 +39,7 @@ def audit(tag: str = "manylinux_2_17_x86_64", suffix: str | None = None) -> Evid
         full = f"{suffix or abi.suffix}-x86_64-linux-gnu"
         wheels[wheel(abi.name)] = {
             "faults": [], "size": 1, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [], "components": [], "grafted": [],
-            "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"}, "objects": {"foo/_x.so": {}},
+            "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"}, "objects": {"foo/_x.bin": {"damaged": "it is no ELF file"}},
             "wheel": {"wheel-version": ["1.0"], "tag": [f"cp314-{abi.name}-manylinux_2_17_x86_64"]},
             "extensions": {f"foo/_x.{full}.so": full}, "auditwheel": {"overall_tag": tag},
         }  # fmt: skip
@@ -226,9 +228,17 @@ def test_a_package_without_a_source_has_a_verdict(code: FindingCode, verdict: Ve
 
 
 def test_a_finding_keeps_its_id_from_run_to_run():
-    one = judged(build(), loaded=load(module("foo", error="x"))).findings[0]
-    assert one.make_id("foo", "1.0", "cp314t") == one.make_id("foo", "1.0", "cp314t")
-    assert one.make_id("foo", "1.0", "cp314t") != one.make_id("foo", "1.0", "cp314")
+    failing = load(module("foo", error="x"))
+    first = judged(build(), loaded=failing).findings[0]
+    again = judged(build(), loaded=failing).findings[0]
+    other_abi = judged(build(), loaded=failing, abi="cp314").findings[0]
+
+    assert (first.package, first.version, first.abi) == ("foo", "1.0", "cp314t")
+    assert first.id == again.id
+    assert first.id != other_abi.id
+    assert (
+        first.id == digest("foo", "1.0", "cp314t", "WF402", "foo")[:12]
+    )  # as replays and links of older reports have it
 
 
 def test_a_wheel_that_comes_out_otherwise_is_told_and_no_worse():

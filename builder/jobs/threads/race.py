@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits, Task
+from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
@@ -22,7 +23,7 @@ from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
-from builder.judge.wheel.thread_signs import thread_signs
+from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
     from builder.engine.services import NetworkAttachment
+    from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import TestWheels
@@ -53,9 +55,7 @@ _WHEEL_FOLDER = "/result/wheel"
 # ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
 _COMPILER_MEMORY_BYTES = 4 << 30
-_COMPILER_SLOWDOWN = (
-    2.0  # `-g -O1` with the sanitizer's calls, of a build that takes its time without them
-)
+_COMPILER_SLOWDOWN = 2.0  # by what the sanitizer adds to all code; not measured
 
 _COMPILE_SCRIPT = """
 set -eu
@@ -212,10 +212,10 @@ class Race:
             effort=self.effort,
         )
 
-    def _signs(self, inputs: Inputs) -> tuple[str, ...]:
+    def _signs(self, inputs: Inputs) -> tuple[Sign, ...]:
         """Return what the wheel shows, unloaded, of where races are likely."""
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
-        return thread_signs(inputs["audit"].facts["wheels"], wheel)
+        return list_signs(None if wheel is None else read_wheel(inputs["audit"], wheel))
 
     def _compile(
         self,
@@ -284,7 +284,7 @@ class Race:
     def _ask(
         self,
         compiled: _CompiledWheel,
-        signs: tuple[str, ...],
+        signs: tuple[Sign, ...],
         needed: TestWheels,
         inputs: Inputs,
         tools: Tools,

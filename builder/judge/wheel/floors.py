@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from builder.judge.findings import Finding
 from builder.judge.interfaces import parse_version
@@ -14,131 +14,163 @@ if TYPE_CHECKING:
     from builder.judge.interfaces import Policy
     from builder.judge.wheel.subject import Subject
 
+    Need = tuple[str, str, str]
+    """A version, a symbol that needs it, and the path of the object."""
+
 _LIBPYTHON = "libpython"
-
-
-def findings(subject: Subject) -> Iterator[Finding]:
-    """Judge symbol versions and libraries against the platform tag and every base it claims."""
-    yield from _versions(subject)
-    yield from _libraries(subject)
-    unreached = [
-        (
-            path,
-            f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look",
-        )
-        for path, facts in subject.extensions
-        for soname, needer in facts["unreached"].items()
-    ]
-    yield from group_finding("WF317", unreached)
-
-
-def newest_needed(subject: Subject) -> dict[str, tuple[str, str, str]]:
-    """Return by family of symbol versions the newest one needed, as (version, symbol, path of the object)."""
-    newest: dict[str, tuple[str, str, str]] = {}
-    for path, library, version, symbol in _needed_versions(subject):
-        family, number = version.partition("_")[::2]
-        known = newest.get(family)
-        if (
-            library in _SYSTEM
-            and parse_version(number)
-            and (known is None or _version_numbers(known[0]) < _version_numbers(version))
-        ):
-            newest[family] = (version, symbol, path)
-    return newest
-
-
 _SYSTEM = {
     "libatomic.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libmvec.so.1",
     "libpthread.so.0", "librt.so.1", "libstdc++.so.6", "libutil.so.1", "libz.so.1",
 }  # fmt: skip
+"""Libraries whose symbol versions PEP 600 counts: those of glibc, of GCC's runtime, and zlib."""
+
+
+class _VersionNeed(NamedTuple):
+    """A symbol version that an object needs of a library; the symbol is empty for packed relocations."""
+
+    path: str
+    library: str
+    version: str
+    symbol: str
+
+    @property
+    def family(self) -> str:
+        return self.version.partition("_")[0]
+
+
+def findings(subject: Subject) -> Iterator[Finding]:
+    """Judge symbol versions and libraries against the platform tag and every base it claims."""
+    yield from _judge_versions(subject)
+    yield from _judge_libraries(subject)
+    yield from group_finding("WF317", list(_find_unreached(subject)))
+
+
+def newest_needed(subject: Subject) -> dict[str, Need]:
+    """Return by family of symbol versions the newest one needed, as (version, symbol, path of the object)."""
+    newest: dict[str, Need] = {}
+    for need in _iter_needs(subject):
+        number = _version_numbers(need.version)
+        if need.library not in _SYSTEM or not number:
+            continue
+
+        known = newest.get(need.family)
+        if known is None or _version_numbers(known[0]) < number:
+            newest[need.family] = (need.version, need.symbol, need.path)
+
+    return newest
+
+
+def _iter_needs(subject: Subject) -> Iterator[_VersionNeed]:
+    for path, native in subject.objects.items():
+        for library, versions in native.versions.items():
+            for version, symbol in versions.items():
+                yield _VersionNeed(path, library, version, symbol)
 
 
 def _version_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of `GLIBC_2.17`; nothing where it is a name, such as `GLIBC_PRIVATE`."""
     return parse_version(version.partition("_")[2]) or ()
 
 
-def _needed_versions(subject: Subject) -> Iterator[tuple[str, str, str, str]]:
-    for path, facts in subject.objects:
-        for library, versions in facts["versions"].items():
-            for version, symbol in versions.items():
-                yield path, library, version, symbol
+# --- symbol versions --------------------------------------------------------------------------------------------------
+
+
+def _judge_versions(subject: Subject) -> Iterator[Finding]:
+    """Report by family the newest version that is not promised, with the object and symbol that need it."""
+    excessive: dict[str, list[_VersionNeed]] = {}
+    for need in _iter_needs(subject):
+        if _is_excessive(need, subject):
+            excessive.setdefault(need.family, []).append(need)
+
+    for needs in excessive.values():
+        yield _version_finding(subject, needs)
+
+
+def _is_excessive(need: _VersionNeed, subject: Subject) -> bool:
+    """Return whether a version is newer than the platform tag promises, or without a tag, than a base has."""
+    if subject.policy is None:
+        return bool(_bases_without(subject, need.version))
+
+    is_promised_library = need.library in subject.policy.libraries
+    return is_promised_library and not subject.policy.has_version(need.version)
+
+
+def _version_finding(subject: Subject, needs: list[_VersionNeed]) -> Finding:
+    newest = max(needs, key=lambda need: _version_numbers(need.version))
+    lacking = _bases_without(subject, newest.version)
+
+    claim = "it names no C library"
+    if subject.policy is not None:
+        claim = f"it is tagged {subject.policy.name}"
+    symbol = newest.symbol or "packed relocations"
+    detail = f"{claim} but needs {symbol}@{newest.version} of {newest.library} in {newest.path}"
+
+    others = len({need.path for need in needs}) - 1
+    if others:
+        detail += f" (and {others} more file{'s' if others > 1 else ''})"
+    if lacking:
+        detail += f"; {', '.join(lacking)} lack{'s' if len(lacking) == 1 else ''} it"
+
+    return Finding(code="WF302", detail=detail, where=newest.path, bases=tuple(lacking))
 
 
 def _bases_without(subject: Subject, version: str) -> list[str]:
-    """Return the bases it claims that lack a version."""
-    shipped = subject.interfaces.bases
-    return [
-        base.name
-        for base in subject.bases
-        if base.name in shipped and not shipped[base.name].has_version(version)
-    ]
+    """Return the bases it claims that lack a version; of bases nobody asked nothing is known."""
+    lacking = []
+    for base in subject.bases:
+        shipped = subject.interfaces.bases.get(base.name)
+        if shipped is not None and not shipped.has_version(version):
+            lacking.append(base.name)
+
+    return lacking
 
 
-def _versions(subject: Subject) -> Iterator[Finding]:
-    """Report by family the newest version that is not promised, with the object and symbol that need it."""
-    found: dict[str, list[tuple[str, str, str, str]]] = {}
-    for path, library, version, symbol in _needed_versions(subject):
-        promised = subject.policy
-        bad = (
-            not promised.has_version(version)
-            if promised is not None
-            else bool(_bases_without(subject, version))
-        )
-        if bad and (promised is None or library in promised.libraries):
-            found.setdefault(version.partition("_")[0], []).append((version, symbol, path, library))
-    for needs in found.values():
-        version, symbol, path, library = max(needs, key=lambda need: _version_numbers(need[0]))
-        culprit = f"{symbol or 'packed relocations'}@{version} of {library} in {path}"
-        lacking = _bases_without(subject, version)
-        claim = f"it is tagged {subject.policy.name}" if subject.policy else "it names no C library"
-        others = len({need[2] for need in needs}) - 1
-        more = f" (and {others} more file{'s' if others > 1 else ''})" if others else ""
-        where = (
-            f"; {', '.join(lacking)} lack{'s' if len(lacking) == 1 else ''} it" if lacking else ""
-        )
-        yield Finding(
-            code="WF302",
-            detail=f"{claim} but needs {culprit}{more}{where}",
-            where=path,
-            bases=tuple(lacking),
-        )
+# --- libraries --------------------------------------------------------------------------------------------------------
 
 
-def _libraries(subject: Subject) -> Iterator[Finding]:
-    needed: dict[str, str] = {}
-    for _, facts in subject.objects:
-        for soname, needer in facts["outside"].items():
-            needed.setdefault(soname, needer)
-    python = [
-        (needer, f"{needer} needs {soname}")
-        for soname, needer in needed.items()
-        if soname.startswith(_LIBPYTHON)
-    ]
-    yield from group_finding("WF322", python)
-    for soname, needer in needed.items():
+def _judge_libraries(subject: Subject) -> Iterator[Finding]:
+    needers: dict[str, str] = {}
+    for native in subject.objects.values():
+        for soname, needer in native.outside.items():
+            needers.setdefault(soname, needer)
+
+    python = []
+    for soname, needer in needers.items():
         if soname.startswith(_LIBPYTHON):
-            continue
-        missing = [
-            base.name
-            for base in subject.bases
-            if _lacks_library(subject.interfaces.bases.get(base.name), soname)
-        ]
-        where = (
-            f"; {', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not have it installed"
-            if missing
-            else ""
-        )
-        if subject.policy is not None and soname not in subject.policy.libraries:
-            detail = f"{needer} needs {soname}, which {subject.policy.name} does not promise{where}"
-            yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(missing))
-        elif missing:
-            yield Finding(
-                code="WF316",
-                detail=f"{needer} needs {soname}{where}",
-                where=needer,
-                bases=tuple(missing),
-            )
+            python.append((needer, f"{needer} needs {soname}"))
+    yield from group_finding("WF322", python)
+
+    for soname, needer in needers.items():
+        if not soname.startswith(_LIBPYTHON):
+            yield from _judge_library(subject, soname, needer)
+
+
+def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Finding]:
+    missing = []
+    for base in subject.bases:
+        if _lacks_library(subject.interfaces.bases.get(base.name), soname):
+            missing.append(base.name)
+
+    lack = ""
+    if missing:
+        verb = "do" if len(missing) > 1 else "does"
+        lack = f"; {', '.join(missing)} {verb} not have it installed"
+
+    if subject.policy is not None and soname not in subject.policy.libraries:
+        detail = f"{needer} needs {soname}, which {subject.policy.name} does not promise{lack}"
+        yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(missing))
+    elif missing:
+        detail = f"{needer} needs {soname}{lack}"
+        yield Finding(code="WF316", detail=detail, where=needer, bases=tuple(missing))
 
 
 def _lacks_library(base: Policy | None, soname: str) -> bool:
     return base is not None and soname not in base.libraries
+
+
+def _find_unreached(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield each library that the wheel has where nothing looks for it, as (path of the module, sentence)."""
+    for path, native in subject.extensions:
+        for soname, needer in native.unreached.items():
+            detail = f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look"
+            yield path, detail

@@ -18,61 +18,73 @@ _COMMON_NAMES = {
     "examples", "include", "lib", "main.py", "script", "scripts", "setup.py", "src", "test", "testing",
     "tests", "tool", "tools", "utils",
 }  # fmt: skip
+"""What many projects have beside their package, and some put into their wheel by mistake."""
+_BASELINE_ISA = 1  # x86-64-v1, which every processor of the platform tag has
+_MAX_PATHS = 2  # of the build machine, of one file
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge native code and loose files."""
-    objects = [(path, facts) for path, facts in subject.objects if facts["kind"] != "program"]
-    isa = [
-        (path, f"{path} needs a processor of x86-64-v{facts['isa']}")
-        for path, facts in subject.objects
-        if facts["isa"] > 1
-    ]
-    yield from group_finding("WF323", isa)
-    stack = [
-        (path, f"{path} wants an executable stack") for path, facts in objects if facts["stack"]
-    ]
-    yield from group_finding("WF324", stack)
-    text = [
-        (path, f"{path} has text relocations")
-        for path, facts in objects
-        if facts["text_relocations"]
-    ]
-    yield from group_finding("WF325", text)
+    yield from _judge_native_code(subject)
     yield from group_finding("WF326", list(_search_paths(subject)))
-    yield from group_finding(
-        "WF327", [(path, f"{path} has no RELRO") for path, facts in objects if not facts["relro"]]
-    )
-    paths = [
-        (path, f"{path} has {', '.join(facts['paths'][:2])}")
-        for path, facts in subject.objects
-        if facts["paths"]
-    ]
-    yield from group_finding("WF328", paths)
+    yield from group_finding("WF327", list(_without_relro(subject)))
+    yield from group_finding("WF328", list(_build_paths(subject)))
     yield from group_finding("WF330", list(_loose_files(subject)))
-    yield from group_finding("WF331", [(path, path) for path in subject.facts["bytecode"]])
+    yield from group_finding("WF331", [(path, path) for path in subject.facts.bytecode])
+
+
+def _judge_native_code(subject: Subject) -> Iterator[Finding]:
+    isa: list[tuple[str, str]] = []
+    stack: list[tuple[str, str]] = []
+    text: list[tuple[str, str]] = []
+    for path, native in subject.objects.items():
+        is_loaded = native.kind != "program"  # a program is started, in a process of its own
+        if native.isa > _BASELINE_ISA:
+            isa.append((path, f"{path} needs a processor of x86-64-v{native.isa}"))
+        if native.stack and is_loaded:
+            stack.append((path, f"{path} wants an executable stack"))
+        if native.text_relocations and is_loaded:
+            text.append((path, f"{path} has text relocations"))
+
+    yield from group_finding("WF323", isa)
+    yield from group_finding("WF324", stack)
+    yield from group_finding("WF325", text)
+
+
+def _without_relro(subject: Subject) -> Iterator[tuple[str, str]]:
+    for path, native in subject.objects.items():
+        if native.kind != "program" and not native.relro:
+            yield path, f"{path} has no RELRO"
 
 
 def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
-    for path, facts in subject.objects:
-        for entry in (*facts["rpath"], *facts["runpath"]):
-            place = entry.replace("${ORIGIN}", "$ORIGIN")
-            inside = place.replace("$ORIGIN", posixpath.dirname(path) or ".")
-            if not place.startswith("$ORIGIN"):
+    """Yield each folder outside the wheel that a native file looks for libraries in."""
+    for path, native in subject.objects.items():
+        folder = posixpath.dirname(path) or "."
+        for entry in (*native.rpath, *native.runpath):
+            search_path = entry.replace("${ORIGIN}", "$ORIGIN")
+            in_wheel = posixpath.normpath(search_path.replace("$ORIGIN", folder))
+
+            if not search_path.startswith("$ORIGIN"):
                 yield path, f"{path} looks for libraries in {entry!r}"
-            elif posixpath.normpath(inside).startswith(".."):
-                yield (
-                    path,
-                    f"{path} looks for libraries in {entry!r}, which leads out of the folder it is installed to",
-                )
+            elif in_wheel.startswith(".."):
+                leads_out = "which leads out of the folder it is installed to"
+                yield path, f"{path} looks for libraries in {entry!r}, {leads_out}"
+
+
+def _build_paths(subject: Subject) -> Iterator[tuple[str, str]]:
+    for path, native in subject.objects.items():
+        if native.paths:
+            yield path, f"{path} has {', '.join(native.paths[:_MAX_PATHS])}"
 
 
 def _loose_files(subject: Subject) -> Iterator[tuple[str, str]]:
-    top = subject.facts["top_level"]
-    for name, kind in top.items():
+    """Yield what is installed beside other packages, and should not be."""
+    top_level = subject.facts.top_level
+    for name, kind in top_level.items():
         if name.endswith(".pth"):
             yield name, f"{name} is run by every interpreter that starts in this environment"
         elif kind in {"file", "folder"}:
             yield name, f"{name} is installed beside other packages, and is not Python"
-        elif name in _COMMON_NAMES and len(top) > 1:
+        elif name in _COMMON_NAMES and len(top_level) > 1:
             yield name, f"{name} is installed beside other packages under a name that many use"

@@ -2,7 +2,7 @@
 
 archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
 needs of the interpreter · health.py how its native code is made · sbom.py what is told of libraries it brings ·
-compare.py one package built on two bases · threads.py what it shows of how it was made for threads.
+compare.py one package built on two bases · thread_signs.py what it shows of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from builder.judge.wheel import archive, floors, health, sbom, symbols, tags, th
 from builder.judge.wheel.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable
 
     from builder.config.catalog import Base
+    from builder.evidence.audit import WheelFacts
     from builder.judge.interfaces import Interfaces
 
 
-def findings(
-    filename: str, facts: Mapping[str, Any], bases: Iterable[Base], interfaces: Interfaces
+def judge_wheel(
+    filename: str, facts: WheelFacts, bases: Iterable[Base], interfaces: Interfaces
 ) -> tuple[Finding, ...]:
-    """Judge one wheel by what builder/inside/audit/ found in it.
+    """Judge one wheel by what was read in it.
 
     Args:
         filename: the wheel's name, which is what it promises.
-        facts: see builder/inside/audit/.
+        facts: what was read.
         bases: where it is meant to run.
         interfaces: what interpreters and bases offer.
     """
@@ -45,10 +45,10 @@ def findings(
 def judge_subject(subject: Subject) -> tuple[Finding, ...]:
     """Judge one wheel whose name is taken apart already."""
     broken = tuple(archive.findings(subject))
-    if not subject.facts["members"]:
+    if not subject.facts.members:
         return broken or (Finding(code="WF305", detail="it is empty", where=subject.filename),)
 
-    found = [
+    own = (
         *broken,
         *tags.findings(subject),
         *floors.findings(subject),
@@ -56,12 +56,17 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
         *health.findings(subject),
         *sbom.findings(subject),
         *thread_signs.findings(subject),
-    ]
+    )
+    return (*own, *_abi3audit_findings(subject.facts, own))
 
-    # abi3audit repeats some of what the tables say; it counts where they say nothing.
-    known_codes = {finding.code for finding in found}
-    for code, where, detail in subject.facts.get("abi3audit", ()):
-        if code not in known_codes:
-            found.append(Finding(code=code, detail=detail, where=where))
 
-    return tuple(found)
+def _abi3audit_findings(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
+    """Take what abi3audit says beside the farm's own reading; what that found already is not said twice."""
+    known = {finding.code for finding in own}
+
+    findings = []
+    for code, where, detail in facts.abi3audit:
+        if code not in known:
+            findings.append(Finding(code=code, detail=detail, where=where))
+
+    return findings

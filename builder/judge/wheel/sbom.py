@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from builder.judge.findings import Finding
+from builder.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,37 +23,44 @@ if TYPE_CHECKING:
 
 _LANGUAGES = ("pkg:pypi/", "pkg:cargo/", "pkg:npm/", "pkg:golang/", "pkg:gem/", "pkg:maven/")
 """Packages of a language: no library of a system is one."""
-_HASH = re.compile(r"-[0-9a-f]{8,}$")
-_MIN_COMMON_CHARS = 3
+_HASH = re.compile(r"-[0-9a-f]{8,}$")  # what repair tools put into the names of grafted libraries
+_MIN_COMMON_CHARS = 3  # `z` begins many names; `xml` is most of `xml2`
 _MAX_LISTED = 4
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge whether the SBOMs name what a repair tool put in."""
-    grafted = [posixpath.basename(path) for path in subject.facts["grafted"]]
-    if not grafted:
+    facts = subject.facts
+    if not facts.grafted:
         return
-    where = subject.facts["grafted"][0]
-    components = [
-        name for name, _, purl in subject.facts["components"] if not purl.startswith(_LANGUAGES)
-    ]
+
+    grafted = [posixpath.basename(path) for path in facts.grafted]
+    where = facts.grafted[0]
+    components = [name for name, _, purl in facts.components if not purl.startswith(_LANGUAGES)]
     if not components:
-        what = "no SBOM says what they are"
-        if subject.facts["sboms"]:
-            what = f"its SBOM ({posixpath.basename(subject.facts['sboms'][0])}) names none of them"
-        yield Finding(
-            code="WF329", detail=f"it brings {_join_names(grafted)}, and {what}", where=where
-        )
+        detail = f"it brings {join_names(grafted, _MAX_LISTED)}, and {_describe_sboms(facts.sboms)}"
+        yield Finding(code="WF329", detail=detail, where=where)
         return
-    unnamed, left = match_components(grafted, components)
-    missing = len(unnamed) - left
-    by_file = all(
-        posixpath.basename(name).startswith("auditwheel.") for name in subject.facts["sboms"]
-    )
-    if missing > 0 and by_file:
-        which = _join_names(unnamed) if not left else f"{missing} of {_join_names(unnamed)}"
+
+    unnamed, unused_count = match_components(grafted, components)
+    missing_count = len(unnamed) - unused_count
+    if missing_count > 0 and _lists_each_library(facts.sboms):
+        which = join_names(unnamed, _MAX_LISTED)
+        if unused_count:
+            which = f"{missing_count} of {which}"
         detail = f"it brings {len(grafted)} libraries, and its SBOM does not name {which}"
         yield Finding(code="WF329", detail=detail, where=where)
+
+
+def _describe_sboms(sboms: Sequence[str]) -> str:
+    if not sboms:
+        return "no SBOM says what they are"
+    return f"its SBOM ({posixpath.basename(sboms[0])}) names none of them"
+
+
+def _lists_each_library(sboms: Sequence[str]) -> bool:
+    """Return whether auditwheel wrote the SBOMs: other tools may list one package for several libraries."""
+    return all(posixpath.basename(path).startswith("auditwheel.") for path in sboms)
 
 
 def match_components(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str], int]:
@@ -65,19 +73,21 @@ def match_components(libraries: Sequence[str], components: Sequence[str]) -> tup
     Returns:
         The libraries that no component has the name of, and how many components have the name of no library.
     """
-    left = [_normalize(name) for name in components]
-    unnamed = []
+    unused = [_normalize(name) for name in components]
+    unnamed: list[str] = []
+
     # Those whose name is the very same go first: `z` would take `zstd` otherwise.
-    for library in sorted(libraries, key=lambda name: (_stem(name) not in left, name)):
+    for library in sorted(libraries, key=lambda name: (_stem(name) not in unused, name)):
         stem = _stem(library)
-        match = next((name for name in left if name == stem), None) or next(
-            (name for name in left if _is_similar(name, stem)), None
-        )
-        if match is None:
-            unnamed.append(library)
+        similar = [name for name in unused if _is_similar(name, stem)]
+        if stem in unused:
+            unused.remove(stem)
+        elif similar:
+            unused.remove(similar[0])
         else:
-            left.remove(match)
-    return unnamed, len(left)
+            unnamed.append(library)
+
+    return unnamed, len(unused)
 
 
 def _stem(library: str) -> str:
@@ -92,8 +102,3 @@ def _normalize(name: str) -> str:
 def _is_similar(one: str, other: str) -> bool:
     shorter, longer = sorted((one, other), key=len)
     return len(shorter) >= _MIN_COMMON_CHARS and longer.startswith(shorter)
-
-
-def _join_names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return f"{', '.join(names[:_MAX_LISTED])}{more}"

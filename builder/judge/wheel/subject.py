@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
 from builder.distributions.tags import accepts_tag, glibc_floors, runs_on
-from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from packaging.tags import Tag
     from packaging.version import Version
 
     from builder.config.catalog import Base
+    from builder.evidence.audit import NativeObject, WheelFacts
+    from builder.finding_codes import FindingCode
     from builder.judge.interfaces import Interfaces, Policy
 
-_MAX_LISTED = 3
+_MAX_DETAILS = 3  # of one finding, in its sentence: `wheelfarm check --json` has all
+_OLDEST_STABLE_ABI = (3, 2)  # PEP 384: what a tag such as `py3-abi3` can mean at most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,14 +39,14 @@ class Subject:
     name: str
     version: Version
     tags: frozenset[Tag]
-    facts: Mapping[str, Any]
+    facts: WheelFacts
     bases: tuple[Base, ...]
     policy: Policy | None
     interfaces: Interfaces
 
     @classmethod
     def from_filename(
-        cls, filename: str, facts: Mapping[str, Any], bases: Sequence[Base], interfaces: Interfaces
+        cls, filename: str, facts: WheelFacts, bases: Sequence[Base], interfaces: Interfaces
     ) -> Subject:
         """Take a wheel's name apart.
 
@@ -52,21 +55,30 @@ class Subject:
         """
         name, version, _, tags = parse_wheel_filename(filename)
         floors = glibc_floors(filename)
+        policy = interfaces.policy(floors[0]) if floors else None
+
         return cls(
-            filename=filename, name=str(name), version=version, tags=tags, facts=facts, interfaces=interfaces,
+            filename=filename,
+            name=str(name),
+            version=version,
+            tags=tags,
+            facts=facts,
             bases=tuple(base for base in bases if runs_on(filename, base)),
-            policy=interfaces.policy(floors[0]) if floors else None,
-        )  # fmt: skip
+            policy=policy,
+            interfaces=interfaces,
+        )
 
     @property
-    def objects(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each native file that could be read, and its facts."""
-        return ((path, facts) for path, facts in self.facts["objects"].items() if "kind" in facts)
+    def objects(self) -> Mapping[str, NativeObject]:
+        """The native files that could be read, by path."""
+        return self.facts.native_objects
 
     @property
-    def extensions(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def extensions(self) -> Iterator[tuple[str, NativeObject]]:
         """Each extension module that could be read, and its facts."""
-        return ((path, facts) for path, facts in self.objects if facts["kind"] == "extension")
+        for path, native in self.objects.items():
+            if native.kind == "extension":
+                yield path, native
 
     @property
     def abi_tags(self) -> frozenset[str]:
@@ -74,7 +86,7 @@ class Subject:
         return frozenset(tag.abi for tag in self.tags)
 
     @property
-    def free_threaded(self) -> bool:
+    def is_free_threaded(self) -> bool:
         """Whether it is for builds without the GIL alone."""
         return all(re.fullmatch(r"cp3\d+t", abi) for abi in self.abi_tags)
 
@@ -83,8 +95,13 @@ class Subject:
         """The oldest release an `abi3` wheel claims; None for others (PEP 384)."""
         if "abi3" not in self.abi_tags:
             return None
-        found = [re.fullmatch(r"cp3(\d+)", tag.interpreter) for tag in self.tags]
-        return min((3, int(match[1])) if match else (3, 2) for match in found)
+
+        releases: list[tuple[int, int]] = []
+        for tag in self.tags:
+            match = re.fullmatch(r"cp3(\d+)", tag.interpreter)
+            releases.append((3, int(match[1])) if match else _OLDEST_STABLE_ABI)
+
+        return min(releases)
 
     @property
     def abis(self) -> tuple[str, ...]:
@@ -103,12 +120,14 @@ def group_finding(
         seen: (where, detail) of each.
         bases: where it matters.
     """
-    if seen:
-        details = list(dict.fromkeys(detail for _, detail in seen))
-        more = f"; and {len(details) - _MAX_LISTED} more" if len(details) > _MAX_LISTED else ""
-        yield Finding(
-            code=code,
-            detail="; ".join(details[:_MAX_LISTED]) + more,
-            where=seen[0][0],
-            bases=tuple(bases),
-        )
+    if not seen:
+        return
+
+    details = list(dict.fromkeys(detail for _, detail in seen))
+    text = "; ".join(details[:_MAX_DETAILS])
+    hidden = len(details) - _MAX_DETAILS
+    if hidden > 0:
+        text += f"; and {hidden} more"
+
+    first_where, _ = seen[0]
+    yield Finding(code=code, detail=text, where=first_where, bases=tuple(bases))

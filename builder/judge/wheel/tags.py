@@ -3,157 +3,175 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.tags import parse_tag
 
+from builder.evidence.audit import DamagedObject, ForeignObject
 from builder.judge.findings import Finding
 from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from packaging.tags import Tag
+
+    from builder.evidence.audit import NativeObject
     from builder.judge.wheel.subject import Subject
 
-_BUILDS = {True: "free-threaded", False: "gil"}
-_NAMES = {"free-threaded": "CPython without the GIL", "gil": "CPython with the GIL"}
+_BUILD_NAMES = {
+    "free-threaded": "CPython without the GIL",
+    "gil": "CPython with the GIL",
+}
+_LIBRARY = re.compile(r"\.so(\.[\w.]+)?$")
+_TAG_PARTS = 3  # PEP 425: interpreter, ABI, platform
+_FIRST_ABI3T_MINOR = 15  # PEP 803
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Judge the tags against everything else."""
     yield from _check_stated_tags(subject)
-    yield from _check_root_is_purelib(subject)
+    yield from _check_purity(subject)
     yield from _check_stable_abi(subject)
     yield from _check_machine(subject)
-    for path, tag in subject.facts["extensions"].items():
+    for path, tag in subject.facts.extensions.items():
         yield from _check_suffix(subject, path, tag)
     yield from group_finding("WF304", list(_find_other_builds(subject)))
 
 
 def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
     """Compare WHEEL's Tag fields with the file name."""
-    stated = {tag for text in subject.facts["wheel"].get("tag", ()) for tag in _parse_tag(text)}
-    if stated == subject.tags or not subject.facts["wheel"]:
+    stated: set[Tag | str] = set()
+    for text in subject.facts.wheel.get("tag", ()):
+        stated |= _parse_tag(text)
+    if stated == subject.tags or not subject.facts.wheel:
         return
-    parts = []
+
+    parts: list[str] = []
     if missing := sorted(map(str, subject.tags - stated)):
         parts.append(f"the file name promises {', '.join(missing)}, which WHEEL does not have")
     if extra := sorted(map(str, stated - subject.tags)):
         parts.append(f"WHEEL has {', '.join(extra)}, which the file name does not promise")
+
     yield Finding(code="WF309", detail="; ".join(parts), where="WHEEL")
 
 
-def _parse_tag(text: str) -> frozenset[Any]:
-    return parse_tag(text) if text.count("-") == 2 else frozenset({text})  # noqa: PLR2004 - PEP 425: three parts
+def _parse_tag(text: str) -> frozenset[Tag | str]:
+    """Return the tags that a text stands for; what is no tag stands for itself."""
+    if len(text.split("-")) != _TAG_PARTS:
+        return frozenset({text})
+    return frozenset(parse_tag(text))
 
 
-def _check_root_is_purelib(subject: Subject) -> Iterator[Finding]:
-    native = [path for path, _ in subject.objects]
-    pure = next(iter(subject.facts["wheel"].get("root-is-purelib", ())), "").lower() == "true"
-    anywhere = any(tag.platform == "any" for tag in subject.tags)
-    if anywhere and native:
-        yield Finding(
-            code="WF312",
-            detail=f"it is tagged for any platform and holds {native[0]}",
-            where=native[0],
-        )
-    elif pure and native:
-        detail = f"Root-Is-Purelib is true, and {native[0]} is native code"
-        yield Finding(code="WF310", detail=detail, where="WHEEL")
-    elif (
-        not native
-        and not subject.facts["objects"]
-        and not subject.facts["faults"]
-        and not anywhere
-        and subject.abi_tags != {"none"}
-    ):
-        detail = (
-            f"it is tagged {', '.join(sorted(subject.abi_tags))} and holds no native code at all"
-        )
+def _check_purity(subject: Subject) -> Iterator[Finding]:
+    """Compare Root-Is-Purelib and the platform with whether there is native code."""
+    first_native = next(iter(subject.objects), None)
+    is_for_any_platform = any(tag.platform == "any" for tag in subject.tags)
+    root_is_purelib = next(iter(subject.facts.wheel.get("root-is-purelib", ())), "")
+
+    if first_native is not None:
+        if is_for_any_platform:
+            detail = f"it is tagged for any platform and holds {first_native}"
+            yield Finding(code="WF312", detail=detail, where=first_native)
+        elif root_is_purelib.lower() == "true":
+            detail = f"Root-Is-Purelib is true, and {first_native} is native code"
+            yield Finding(code="WF310", detail=detail, where="WHEEL")
+        return
+
+    is_readable = not subject.facts.objects and not subject.facts.faults
+    names_interpreter = subject.abi_tags != {"none"}
+    if is_readable and names_interpreter and not is_for_any_platform:
+        abis = ", ".join(sorted(subject.abi_tags))
+        detail = f"it is tagged {abis} and holds no native code at all"
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
 
 def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
     """Check that nothing of the stable ABI claims to serve a free-threaded build of 3.14 (PEP 703, PEP 803)."""
     for tag in sorted(subject.tags, key=str):
-        if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
-            detail = f"the tag {tag} says that the stable ABI serves a build without the GIL"
+        detail = _explain_stable_abi(tag)
+        if detail is not None:
             yield Finding(code="WF321", detail=detail, where=subject.filename)
             return
-        if (
-            tag.abi == "abi3t"
-            and (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))
-            and int(match[1]) < 15  # noqa: PLR2004
-        ):
-            detail = f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
-            yield Finding(code="WF321", detail=detail, where=subject.filename)
-            return
+
+
+def _explain_stable_abi(tag: Tag) -> str | None:
+    """Return what is wrong with a tag of the stable ABI; None where nothing is."""
+    if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
+        return f"the tag {tag} says that the stable ABI serves a build without the GIL"
+
+    release = re.fullmatch(r"cp3(\d+)", tag.interpreter)
+    if tag.abi == "abi3t" and release is not None and int(release[1]) < _FIRST_ABI3T_MINOR:
+        return f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
+
+    return None
 
 
 def _check_machine(subject: Subject) -> Iterator[Finding]:
     """Find native files that are for another machine, or none at all."""
-    libraries = re.compile(r"\.so(\.[\w.]+)?$")
-    found = [
-        (path, facts) for path, facts in subject.facts["objects"].items() if libraries.search(path)
-    ]
-    here = any(tag.platform == "any" or tag.platform.endswith("x86_64") for tag in subject.tags)
-    for path, facts in found:
-        if "damaged" in facts:
-            yield Finding(code="WF314", detail=f"{path}: {facts['damaged']}", where=path)
-        elif "machine" in facts and here:
-            yield Finding(
-                code="WF313",
-                detail=f"{path} is for {facts['machine']}; the wheel is for x86_64",
-                where=path,
-            )
+    is_for_x86_64 = any(
+        tag.platform == "any" or tag.platform.endswith("x86_64") for tag in subject.tags
+    )
+    for path, native in subject.facts.objects.items():
+        if not _LIBRARY.search(path):
+            continue
+
+        if isinstance(native, DamagedObject):
+            yield Finding(code="WF314", detail=f"{path}: {native.damaged}", where=path)
+        elif isinstance(native, ForeignObject) and is_for_x86_64:
+            detail = f"{path} is for {native.machine}; the wheel is for x86_64"
+            yield Finding(code="WF313", detail=detail, where=path)
 
 
 def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
-    """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`."""
-    if tag == "abi3" and subject.free_threaded:
+    """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`.
+
+    Args:
+        subject: the wheel.
+        path: of an extension module.
+        tag: of its suffix; empty for a plain `.so`, which every interpreter loads.
+    """
+    if tag == "abi3" and subject.is_free_threaded:
         detail = (
             f"{path} is named as of the stable ABI, which needs the GIL; "
             "CPython without it loads the file all the same"
         )
         yield Finding(code="WF321", detail=detail, where=path)
         return
+
     if tag in {"", "abi3"} or (tag == "abi3t" and "abi3t" in subject.abi_tags):
         return
-    wanted = [
-        f"cpython-{abi[2:]}-x86_64-linux-gnu"
-        for abi in sorted(subject.abi_tags)
-        if abi.startswith("cp")
-    ]
-    if tag not in wanted:
-        promised = (
-            " or ".join(wanted)
-            or "no single interpreter: only the stable ABI, or no tag, would be right"
-        )
-        yield Finding(
-            code="WF301",
-            detail=f"{path} is for {tag}; the wheel's tag is for {promised}",
-            where=path,
-        )
+
+    wanted: list[str] = []
+    for abi in sorted(subject.abi_tags):
+        if abi.startswith("cp"):
+            wanted.append(f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu")
+    if tag in wanted:
+        return
+
+    promised = " or ".join(wanted)
+    if not wanted:
+        promised = "no single interpreter: only the stable ABI, or no tag, would be right"
+    detail = f"{path} is for {tag}; the wheel's tag is for {promised}"
+    yield Finding(code="WF301", detail=detail, where=path)
 
 
 def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
-    wanted = _BUILDS[subject.free_threaded]
-    if not subject.free_threaded and any(
-        abi.endswith("t") or abi == "none" for abi in subject.abi_tags
-    ):
-        return  # it claims both
-    for path, facts in subject.objects:
-        stable = (
-            subject.facts["extensions"].get(path) == "abi3" and subject.free_threaded
-        )  # WF321 says it
-        if is_other_build(facts, wanted) and not stable:
-            found, sign = _NAMES[facts["build"]], facts["build_sign"]
-            yield (
-                path,
-                f"{path} was compiled for {found} ({sign} shows it); the wheel is for {_NAMES[wanted]}",
-            )
+    """Yield native code that was compiled for the build of CPython that the wheel is not for."""
+    wanted = "free-threaded" if subject.is_free_threaded else "gil"
+    serves_both = any(abi.endswith("t") or abi == "none" for abi in subject.abi_tags)
+    if serves_both and not subject.is_free_threaded:
+        return
+
+    for path, native in subject.objects.items():
+        is_stable = subject.facts.extensions.get(path) == "abi3"
+        if subject.is_free_threaded and is_stable:
+            continue  # WF321 says it
+        if native.build is not None and is_other_build(native, wanted):
+            compiled = f"{path} was compiled for {_BUILD_NAMES[native.build]} ({native.build_sign} shows it)"
+            yield path, f"{compiled}; the wheel is for {_BUILD_NAMES[wanted]}"
 
 
-def is_other_build(facts: Mapping[str, Any], wanted: str) -> bool:
+def is_other_build(native: NativeObject, wanted: str) -> bool:
     """Return whether code was compiled for another build of CPython than the wanted one."""
-    return facts["build"] is not None and facts["build"] != wanted
+    return native.build is not None and native.build != wanted

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
+    from builder.evidence.audit import NativeObject, WheelFacts
+    from builder.evidence.race import Sign
     from builder.judge.findings import Finding
     from builder.judge.wheel.subject import Subject
 
@@ -18,89 +21,125 @@ GIL_NOT_USED = 1
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Name the signs in a free-threaded wheel."""
-    if not subject.free_threaded:
+    if not subject.is_free_threaded:
         return
-    known = {path: facts["threads"] for path, facts in subject.extensions if "threads" in facts}
-    bare = [
-        (
-            path,
-            f"{path} makes types, says that it needs no GIL, and calls nothing that takes a lock",
-        )
-        for path, facts in subject.extensions
-        if path in known and _lacks_locks(facts)
-    ]
+
+    bare: list[tuple[str, str]] = []
+    borrowed: list[tuple[str, str]] = []
+    libc: list[tuple[str, str]] = []
+    for path, native in subject.extensions:
+        if native.threads is None:
+            continue
+        if _lacks_locks(native):
+            lack = "makes types, says that it needs no GIL, and calls nothing that takes a lock"
+            bare.append((path, f"{path} {lack}"))
+        if native.threads.borrowed:
+            borrowed.append((path, f"{path}: {', '.join(native.threads.borrowed)}"))
+        if native.threads.libc:
+            libc.append((path, f"{path}: {', '.join(native.threads.libc)}"))
+
     yield from group_finding("WF617", bare)
-    yield from group_finding("WF618", _list_functions(known, "borrowed"))
-    yield from group_finding("WF619", _list_functions(known, "libc"))
+    yield from group_finding("WF618", borrowed)
+    yield from group_finding("WF619", libc)
 
 
-def _list_functions(known: Mapping[str, Any], what: str) -> list[tuple[str, str]]:
-    """Return each module with the functions of one kind that it uses, of those that use any."""
-    listed = []
-    for path, facts in known.items():
-        if facts[what]:
-            listed.append((path, f"{path}: {', '.join(facts[what])}"))
-
-    return listed
-
-
-def thread_signs(wheels: Mapping[str, Any], filename: str | None) -> tuple[str, ...]:
+def list_signs(wheel: WheelFacts | None) -> tuple[Sign, ...]:
     """Return what an audited wheel shows, for those who look for races to begin with what is likely.
 
     Args:
-        wheels: facts of an audit job, by file name.
-        filename: the wheel.
+        wheel: facts of it; None where it was not audited.
 
     Returns:
         Of `bare` (types and no lock), `borrowed`, `libc` and `writable`, those that any extension module shows.
     """
-    objects = wheels.get(filename or "", {}).get("objects", {})
-    extensions = [
-        facts
-        for facts in objects.values()
-        if facts.get("kind") == "extension" and "threads" in facts
-    ]
-    found = {"bare": any(_lacks_locks(facts) for facts in extensions)}
-    for what in ("borrowed", "libc", "writable"):
-        found[what] = any(facts["threads"][what] for facts in extensions)
-    return tuple(what for what, shown in found.items() if shown)
+    extensions = [] if wheel is None else _extensions(wheel)
+    signs = [native.threads for _, native in extensions if native.threads is not None]
+
+    shown: list[Sign] = []
+    if any(_lacks_locks(native) for _, native in extensions):
+        shown.append("bare")
+    if any(sign.borrowed for sign in signs):
+        shown.append("borrowed")
+    if any(sign.libc for sign in signs):
+        shown.append("libc")
+    if any(sign.writable for sign in signs):
+        shown.append("writable")
+
+    return tuple(shown)
 
 
-def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what is different, for threads, between two releases' facts (see builder/inside/audit/)."""
-    before, after = _collect_signs(old), _collect_signs(new)
-    for what, words in (
-        ("locks", "takes locks by"),
-        ("borrowed", "borrows references by"),
-        ("libc", "calls"),
-    ):
-        if gained := sorted(after[what] - before[what]):
-            yield f"{words} {', '.join(gained)}"
-        if lost := sorted(before[what] - after[what]):
-            yield f"no longer {words} {', '.join(lost)}"
-    if before["declared"] != after["declared"]:
-        yield f"says that it needs no GIL of {', '.join(sorted(after['declared'])) or 'no module'}"
+def _extensions(wheel: WheelFacts) -> list[tuple[str, NativeObject]]:
+    extensions = []
+    for path, native in wheel.native_objects.items():
+        if native.kind == "extension":
+            extensions.append((path, native))
+
+    return extensions
 
 
-def _collect_signs(facts: Mapping[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {
-        "locks": set(),
-        "borrowed": set(),
-        "libc": set(),
-        "declared": set(),
-    }
-    for path, one in facts["objects"].items():
-        if one.get("kind") == "extension" and "threads" in one:
-            for what in ("locks", "borrowed", "libc"):
-                found[what] |= set(one["threads"][what])
-            if _declares_no_gil(one):
-                found["declared"].add(path.partition(".")[0].replace("/", "."))
-    return found
+def _lacks_locks(native: NativeObject) -> bool:
+    """Return whether a module makes types and takes no lock, though it says that it needs no GIL."""
+    if native.threads is None:
+        return False
+
+    return native.threads.types and not native.threads.locks and _declares_no_gil(native)
 
 
-def _declares_no_gil(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["init"] and facts["init"]["slots"].get("gil") == GIL_NOT_USED)
+def _declares_no_gil(native: NativeObject) -> bool:
+    return native.init is not None and native.init.slots.get("gil") == GIL_NOT_USED
 
 
-def _lacks_locks(facts: Mapping[str, Any]) -> bool:
-    return facts["threads"]["types"] and not facts["threads"]["locks"] and _declares_no_gil(facts)
+# --- two releases -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _WheelSigns:
+    """What all extension modules of a wheel show together.
+
+    Attributes:
+        declared: dotted names of the modules that say that they need no GIL.
+    """
+
+    locks: set[str] = field(default_factory=set)
+    borrowed: set[str] = field(default_factory=set)
+    libc: set[str] = field(default_factory=set)
+    declared: set[str] = field(default_factory=set)
+
+
+def describe_changes(old: WheelFacts, new: WheelFacts) -> Iterator[str]:
+    """Yield in sentences what is different, for threads, between two releases."""
+    before = _collect_signs(_extensions(old))
+    after = _collect_signs(_extensions(new))
+
+    yield from _compare("takes locks by", before.locks, after.locks)
+    yield from _compare("borrows references by", before.borrowed, after.borrowed)
+    yield from _compare("calls", before.libc, after.libc)
+
+    if before.declared != after.declared:
+        modules = ", ".join(sorted(after.declared)) or "no module"
+        yield f"says that it needs no GIL of {modules}"
+
+
+def _collect_signs(extensions: Sequence[tuple[str, NativeObject]]) -> _WheelSigns:
+    signs = _WheelSigns()
+    for path, native in extensions:
+        if native.threads is None:
+            continue
+
+        signs.locks.update(native.threads.locks)
+        signs.borrowed.update(native.threads.borrowed)
+        signs.libc.update(native.threads.libc)
+        if _declares_no_gil(native):
+            signs.declared.add(path.partition(".")[0].replace("/", "."))
+
+    return signs
+
+
+def _compare(words: str, before: set[str], after: set[str]) -> Iterator[str]:
+    gained = sorted(after - before)
+    if gained:
+        yield f"{words} {', '.join(gained)}"
+
+    lost = sorted(before - after)
+    if lost:
+        yield f"no longer {words} {', '.join(lost)}"

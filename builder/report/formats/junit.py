@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from builder.report.document import AbiPart, Document, PackagePart
+    from builder.report.document import AbiPart, Document, FindingPart, PackagePart
 
-_PASSING_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN, Verdict.GIL_REQUIRED})
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot carry, escaped or not."""
 
@@ -21,47 +20,55 @@ def render(document: Document) -> str:
     root = ET.Element("testsuites", name="wheelfarm")
     abis = dict.fromkeys(abi for package in document.packages for abi in package.abis)
     for abi in abis:
-        judged = [package for package in document.packages if abi in package.abis]
-        verdicts = [Verdict(package.abis[abi].verdict) for package in judged]
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            name=f"wheelfarm.{abi}",
-            tests=str(len(judged)),
-            failures=str(
-                sum(
-                    one not in _PASSING_VERDICTS and one is not Verdict.UNDETERMINED
-                    for one in verdicts
-                )
-            ),
-            errors="0",
-            skipped=str(verdicts.count(Verdict.UNDETERMINED)),
-            timestamp=document.generated_at.removesuffix("Z"),
-            time="0",
-        )
-        for package in judged:
-            _add_case(suite, package, abi, package.abis[abi])
+        _add_suite(root, document, abi)
+
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
-    case = ET.SubElement(
-        suite, "testcase", classname=f"wheelfarm.{abi}", name=_escape(package.name), time="0"
+def _add_suite(root: ET.Element, document: Document, abi: str) -> None:
+    """Add the packages that were judged for an ABI."""
+    packages = [package for package in document.packages if abi in package.abis]
+    verdicts = [Verdict(package.abis[abi].verdict) for package in packages]
+    failures = [verdict for verdict in verdicts if verdict.is_fault]
+
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=f"wheelfarm.{abi}",
+        tests=str(len(packages)),
+        failures=str(len(failures)),
+        errors="0",
+        skipped=str(verdicts.count(Verdict.UNDETERMINED)),
+        timestamp=document.generated_at.removesuffix("Z"),
+        time="0",
     )
+    for package in packages:
+        _add_case(suite, package, abi, package.abis[abi])
+
+
+def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
+    name = _escape(package.name)
+    reason = _escape(part.reason)
+    case = ET.SubElement(suite, "testcase", classname=f"wheelfarm.{abi}", name=name, time="0")
+
     verdict = Verdict(part.verdict)
     if verdict is Verdict.UNDETERMINED:
-        ET.SubElement(case, "skipped", type=verdict.value, message=_escape(part.reason))
-    elif verdict not in _PASSING_VERDICTS:
-        failure = ET.SubElement(case, "failure", type=verdict.value, message=_escape(part.reason))
-        failure.text = _escape(
-            "\n".join(
-                f"{one.code} {one.title}: {one.detail} [{one.where}]\n  {one.remedy}\n  {one.replay}"
-                for one in part.findings
-            )
-        )
+        ET.SubElement(case, "skipped", type=verdict.value, message=reason)
+    elif verdict.is_fault:
+        failure = ET.SubElement(case, "failure", type=verdict.value, message=reason)
+        failure.text = _escape("\n".join(_describe(finding) for finding in part.findings))
+
     output = ET.SubElement(case, "system-out")
     output.text = _escape(
         f"{package.name} {package.version} on {abi}: {part.verdict}. {part.reason}"
+    )
+
+
+def _describe(finding: FindingPart) -> str:
+    return (
+        f"{finding.code} {finding.title}: {finding.detail} [{finding.where}]\n"
+        f"  {finding.remedy}\n"
+        f"  {finding.replay}"
     )
 
 

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from builder.report.history import count_verdicts
-from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 _MAX_ROWS = 200
 """Of a table: CI systems cut the page of a step off at 1 MiB or less, and a reason may be long."""
 
-_QUIET_VERDICTS = frozenset({Verdict.COMPATIBLE, Verdict.UNPROVEN})
 
 _CHANGES_HEAD = (
     "",
@@ -40,7 +38,7 @@ def render(document: Document, changes: Sequence[VerdictChange]) -> str:
 
     rows: list[str] = []
     for package, abi, part in document.iter_verdicts():
-        if part.verdict in _QUIET_VERDICTS:
+        if part.verdict.is_good:
             continue
         title = escape(f"{package.name} {package.version}")
         rows.append(f"| {title} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from builder import __version__
@@ -12,36 +11,45 @@ from builder.judge import codes
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from builder.finding_codes import FindingCode
-    from builder.report.document import Document, FindingPart, PackagePart
+    from builder.report.document import Document, FindingPart, LocationPart, PackagePart
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_LOCATION = re.compile(r"(?P<path>[^:\s][^:\n]*\.[A-Za-z0-9_+]+):(?P<line>[1-9]\d{0,8})\b")
 
 
 def render(document: Document) -> str:
     """Return the log as text."""
-    results = [
-        _result(package, abi, finding, place)
-        for package in document.packages
-        for abi, part in package.abis.items()
-        for finding in part.findings
-        if (place := _LOCATION.match(finding.where))
-    ]
-    rules = [_rule(code) for code in sorted({result["ruleId"] for result in results})]
-    driver = {"name": "wheelfarm", "version": __version__, "rules": rules}
+    results: list[JsonValue] = []
+    seen_codes: set[str] = set()
+    for package in document.packages:
+        for abi, part in package.abis.items():
+            for finding in part.findings:
+                locations = _render_locations(finding.locations)
+                if locations:
+                    results.append(_render_result(package, abi, finding, locations))
+                    seen_codes.add(finding.code)
+
+    rules: list[JsonValue] = [_render_rule(code) for code in sorted(seen_codes)]
+    driver: JsonValue = {"name": "wheelfarm", "version": __version__, "rules": rules}
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
-            {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }
         ],
     }
     return json.dumps(log, indent=1) + "\n"
 
 
-def _rule(code: FindingCode) -> dict[str, Any]:
-    kind = codes.load()[code]
+def _render_rule(code: str) -> JsonValue:
+    kind = codes.load()[cast("FindingCode", code)]
+
     return {
         "id": code,
         "shortDescription": {"text": kind.title},
@@ -51,27 +59,51 @@ def _rule(code: FindingCode) -> dict[str, Any]:
     }
 
 
-def _result(
-    package: PackagePart, abi: str, finding: FindingPart, place: re.Match[str]
-) -> dict[str, Any]:
-    location = {
-        "artifactLocation": {"uri": quote(place["path"])},
-        "region": {"startLine": int(place["line"])},
-    }
+def _render_result(
+    package: PackagePart, abi: str, finding: FindingPart, locations: list[JsonValue]
+) -> JsonValue:
+    message = f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"
+    bases: list[JsonValue] = list(finding.bases)
+
     return {
         "ruleId": finding.code,
         "level": _LEVELS[Severity(finding.severity)],
-        "message": {
-            "text": f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"
-        },
-        "locations": [{"physicalLocation": location}],
+        "message": {"text": message},
+        "locations": locations[:1],
+        "relatedLocations": locations[1:],
         "partialFingerprints": {"wheelfarmFinding/v1": finding.id},
         "properties": {
             "package": package.name,
             "version": package.version,
             "abi": abi,
-            "bases": finding.bases,
+            "bases": bases,
             "remedy": finding.remedy,
             "replay": finding.replay,
         },
     }
+
+
+def _render_locations(locations: list[LocationPart]) -> list[JsonValue]:
+    """Return the locations whose line is known.
+
+    SARIF takes several `locations` for one defect that has to be mended in each of them; the other access of a race is
+    rather a related location, with an id by which a message could name it.
+    """
+    rendered: list[JsonValue] = []
+    for location in locations:
+        if location.line is None:
+            continue
+
+        result: dict[str, JsonValue] = {
+            "physicalLocation": {
+                "artifactLocation": {"uri": quote(location.path)},
+                "region": {"startLine": location.line},
+            }
+        }
+        if rendered:
+            result["id"] = len(rendered)
+        if location.function:
+            result["logicalLocations"] = [{"name": location.function, "kind": "function"}]
+        rendered.append(result)
+
+    return rendered
