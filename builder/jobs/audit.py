@@ -7,6 +7,7 @@ ABI by abi3audit as well. builder/evidence/audit.py has the model of its facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.config.catalog import interpreter_path
@@ -35,18 +36,18 @@ _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = interpreter_path("cp39-cp39")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """Audit the wheels that one build made."""
 
     name: str
     base: str
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.AUDIT, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {
             "build": JobId(JobKind.BUILD, self.name, self.base),

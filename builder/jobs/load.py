@@ -6,6 +6,7 @@ builder/evidence/load.py has the model of its facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder import index
@@ -37,7 +38,7 @@ _PROGRAM = Program(package="load", answer=LoadAnswers)
 _LIMITS = Limits(timeout_s=1200)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """Install and import what one build made, on one base.
 
@@ -56,11 +57,11 @@ class Load:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.LOAD, self.name, self.built_on, self.base.name)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base.name),

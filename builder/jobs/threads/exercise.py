@@ -6,6 +6,7 @@ builder/evidence/exercise.py has the model of its facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits
@@ -35,12 +36,10 @@ if TYPE_CHECKING:
     from builder.sources import Pure
 
 _PROGRAM = Program(package="stress", module="exercise", answer=ExerciseAnswer, folder=STRESS_FOLDER)
-_MEMORY_BYTES = (
-    4 << 30
-)  # a program that grows meets its own limit before (builder/inside/stress/memory.py)
+_MEMORY_BYTES = 4 << 30  # what grows meets its own limit before (builder/inside/stress/memory.py)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Exercise:
     """Put one package under threads, on the base it was built on.
 
@@ -61,11 +60,11 @@ class Exercise:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.EXERCISE, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ class _CompiledWheel:
         return f"{RACE_WHEEL_FOLDER}/{self.filename}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Race:
     """Look for data races in one package.
 
@@ -109,11 +110,11 @@ class Race:
     pure: tuple[Pure, ...] = ()
     seed: int = 1
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.RACE, self.build.name, self.build.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         base = self.build.base
         needs = {

@@ -7,6 +7,7 @@ the model of its facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits
@@ -35,7 +36,7 @@ _CPUS = 4.0  # as many as there are threads at most
 _MEMORY_BYTES = 4 << 30
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Speed:
     """Measure one package, on the base it was built on.
 
@@ -54,11 +55,11 @@ class Speed:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.SPEED, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base),
