@@ -104,7 +104,8 @@ class Worker:
         evidence = Evidence(
             key=key,
             job=job.id,
-            facts={**result.facts, **self._compare_rebuild(job, key, result)},
+            facts={**result.facts.to_json(), **self._compare_rebuild(job, key, result)},
+            facts_version=result.facts.schema_version,
             files=result.files,
             log=self._relative_path(log),
             seconds=seconds,
