@@ -321,7 +321,7 @@ def _judge_move(move: str, candidates: _Candidates, kind: Kind) -> MoveOutlook:
     if newer:
         return MoveOutlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=(blocker,))
 
-    # What is pinned is built rather than something newer, and of that the nearest.
+    # What is pinned is built rather than something newer, and of what is newer the nearest.
     for release in (asked, *reversed(candidates.stable)):
         if candidates.can_build(release):
             upgrade = str(release.version) if release.version > asked.version else ""

@@ -64,18 +64,14 @@ class Source:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Source:
         """Make one from `record()`."""
-        only = record["only_pure"]
-        return cls(
-            **{
-                **record,
-                "requires": tuple(record["requires"]),
-                "needs": tuple(record["needs"]),
-                "pure": tuple(_pure_from_record(item) for item in record["pure"]),
-                "only_pure": _pure_from_record(only) if only else None,
-                "builds_with": tuple(record.get("builds_with", ())),
-                "circle": tuple(record.get("circle", ())),
-            }
-        )
+        fields = dict(record)
+        for name in ("requires", "needs", "builds_with", "circle"):
+            fields[name] = tuple(record.get(name, ()))  # JSON has lists alone
+
+        fields["pure"] = tuple(_pure_from_record(item) for item in record["pure"])
+        if record["only_pure"]:
+            fields["only_pure"] = _pure_from_record(record["only_pure"])
+        return cls(**fields)
 
 
 def _pure_from_record(record: Mapping[str, Any]) -> Pure:

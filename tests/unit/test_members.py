@@ -1,10 +1,14 @@
 """An sdist gives the same answers whichever archive it is, in every place that reads one."""
 
+import contextlib
+import shutil
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from builder.config import matrix
@@ -174,3 +178,48 @@ def test_an_encrypted_member_is_damage_and_no_crash(tmp_path: Path):
     path.write_bytes(content)
     with pytest.raises(NotADistributionError, match="encrypted"):
         sdist_metadata(path, path.name)
+
+
+PARTS = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1)
+NAMES = st.lists(PARTS.filter(lambda part: part not in {".", ".."}), min_size=1, max_size=4)
+ONCE_PER_FOLDER = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
+
+
+@ONCE_PER_FOLDER
+@given(files=st.dictionaries(NAMES.map("/".join), st.binary(max_size=200), max_size=5))
+def test_both_archives_have_the_same_members(tmp_path: Path, files: dict[str, bytes]):
+    read = []
+    for kind in KINDS:
+        path = pack(tmp_path, {f"pkg-1.0/{name}": content for name, content in files.items()}, kind)
+        read.append(
+            [
+                (member.name, member.inner_path, member.size, member.read(1000))
+                for member in iter_members(path, path.name)
+            ]
+        )
+    assert read[0] == read[1]
+    assert {inner: content for _, inner, _, content in read[0]} == files
+
+
+@ONCE_PER_FOLDER
+@given(
+    kind=st.sampled_from(KINDS),
+    changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_changed_bytes_are_damage_or_nothing_and_never_another_error(
+    tmp_path: Path, kind: str, changes: list[tuple[float, int]]
+):
+    content = bytearray(archive(kind, FILES))
+    for position, value in changes:
+        content[int(position * len(content))] = value
+    path = tmp_path / f"pkg-1.0.{kind}"
+    path.write_bytes(content)
+    for read in (
+        lambda: [member.read(1000) for member in iter_members(path, path.name)],
+        lambda: unpack(path, path.name, tmp_path / "out"),
+    ):
+        with contextlib.suppress(NotAnSdistError):
+            read()
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)

@@ -21,17 +21,21 @@ from tests.unit.documents import SPEED, UNKNOWN_SPEED, abi
 LOAD = {
     "loads": {
         "cp314t": {
+            "wheel": "foo-2.0-cp314-cp314t-linux_x86_64.whl",
+            "claimed": True,
+            "missing": [],
             "modules": [
                 {
                     "module": "foo",
+                    "native": False,
                     "seconds": 0.0123,
                     "rss_bytes": 3 << 20,
-                    "gil": {"before": False, "after": False},
+                    "gil": {"before": False, "after": False, "enabled_by": None},
                     "natives": {
                         "foo._x": {"init": "multi-phase", "gil": "not-used", "interpreters": None}
                     },
                 }
-            ]
+            ],
         }
     }
 }

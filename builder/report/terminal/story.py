@@ -14,16 +14,19 @@ from rich.text import Text
 
 from builder.errors import NoRecordError
 from builder.evidence.kinds import is_readable
+from builder.evidence.load import LoadFacts
 from builder.report import document
 from builder.report.site import speeds
 from builder.report.styles import SEVERITY_STYLES, verdict_style
 from builder.report.terminal.progress import format_duration, outcome_label
+from builder.store.job_ids import JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
+    from builder.evidence.load import Declaration, Probe
     from builder.report.document import AbiPart, FindingPart, PackagePart, SourcePart
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -83,12 +86,11 @@ class _ModuleLoad:
 
     Attributes:
         bases: where its wheel was built and where it was loaded, with a slash between.
-        facts: of the module; see builder/jobs/load.py.
     """
 
     bases: str
     abi: str
-    facts: Mapping[str, Any]
+    probe: Probe
 
 
 def read(name: str, store: Store) -> Story:
@@ -188,10 +190,11 @@ def _render_finding(finding: FindingPart, console: Console) -> None:
 def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[_ModuleLoad]:
     """Iterate over the modules that were imported alone."""
     for job in jobs:
-        bases = job.job.bases
-        for abi, facts in job.facts.get("loads", {}).items():
-            for module in facts.get("modules", ()):
-                yield _ModuleLoad(bases=bases, abi=abi, facts=module)
+        if job.job.kind != JobKind.LOAD or not job.is_determined:
+            continue
+        for abi, load in LoadFacts.read(job).loads.items():
+            for probe in load.modules:
+                yield _ModuleLoad(bases=job.job.bases, abi=abi, probe=probe)
 
 
 def _load_table(loads: Sequence[_ModuleLoad]) -> Table:
@@ -205,47 +208,41 @@ def _load_table(loads: Sequence[_ModuleLoad]) -> Table:
 
 
 def _load_cells(load: _ModuleLoad) -> tuple[str | Text, ...]:
-    facts = load.facts
-    seconds = facts.get("seconds")
-    rss_bytes = facts.get("rss_bytes")
-    duration = "" if seconds is None else f"{seconds * 1000:.0f} ms"
-    memory = "" if rss_bytes is None else f"{rss_bytes / (1 << 20):.1f} MiB"
-
-    natives: list[str] = []
-    for name, declared in facts.get("natives", {}).items():
-        natives.append(_describe_native(name, declared))
+    probe = load.probe
+    duration = "" if probe.seconds is None else f"{probe.seconds * 1000:.0f} ms"
+    memory = "" if probe.rss_bytes is None else f"{probe.rss_bytes / (1 << 20):.1f} MiB"
+    natives = [_describe_native(name, declared) for name, declared in probe.natives.items()]
 
     return (
         load.bases,
         load.abi,
-        facts["module"],
-        _result_text(facts),
+        probe.module,
+        _result_text(probe),
         duration,
         memory,
         "; ".join(natives),
     )
 
 
-def _result_text(module: Mapping[str, Any]) -> Text:
-    for key in ("signal", "hang", "error"):
-        if key in module:
-            return Text(str(module[key])[:_MAX_RESULT_CHARS], style="bold red")
+def _result_text(probe: Probe) -> Text:
+    for failure in (probe.signal, probe.hang, probe.error):
+        if failure is not None:
+            return Text(failure[:_MAX_RESULT_CHARS], style="bold red")
 
-    gil = module.get("gil", {})
-    is_free_threaded = gil.get("before") is False
-    if not is_free_threaded:
+    gil = probe.gil
+    if gil is None or gil.before is not False:  # it was on before, or the build always has it
         return Text("imports", style="green")
-    if gil.get("after"):
+    if gil.after:
         return Text("GIL on", style="yellow")
     return Text("GIL stays off", style="green")
 
 
-def _describe_native(name: str, declared: Mapping[str, Any]) -> str:
-    details = [declared["init"] or "init unknown"]
-    if declared["gil"]:
-        details.append(f"GIL {declared['gil']}")
-    if declared["interpreters"]:
-        details.append(f"interpreters {declared['interpreters']}")
+def _describe_native(name: str, declared: Declaration) -> str:
+    details: list[str] = [declared.init or "init unknown"]
+    if declared.gil:
+        details.append(f"GIL {declared.gil}")
+    if declared.interpreters:
+        details.append(f"interpreters {declared.interpreters}")
 
     return f"{name} ({', '.join(details)})"
 
