@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from builder.engine.client import Limits, Task
 from builder.errors import InfrastructureError, Interrupted
@@ -198,7 +199,8 @@ def _fetch(url: str, tools: Tools) -> Path | None:
                         raise InfrastructureError(
                             f"the archive's contents index is larger than {_LIMIT_BYTES >> 20} MiB"
                         )
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
+        # `raw` is urllib3's own, and so are its errors where the connection breaks off.
         raise InfrastructureError(
             f"the archive's contents index could not be had: {type(error).__name__}"
         ) from error
