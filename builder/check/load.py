@@ -115,14 +115,15 @@ def _is_loadable(wheel: CheckedWheel) -> bool:
 
 def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
     name, version, _, _ = parse_wheel_filename(wheel.filename)
-    requires = wheel.facts["metadata"].get("requires-dist", ())
+    assert wheel.facts is not None, "what has an interpreter was read"
+    requires = wheel.facts.metadata.get("requires-dist", ())
 
     return LocalWheel(
         name=str(name),
         version=version,
         filename=wheel.filename,
         sha256=store.add_file(wheel.path),
-        requires=tuple(requires),
+        requires=requires,
     )
 
 
@@ -273,14 +274,15 @@ def _add_results(
     for load in plan.loads:
         base = load.base.name
         result = evidence[load.id]
-        for abi in load.abis:
-            if not result.is_determined:
+        if not result.is_determined:
+            for abi in load.abis:
                 skipped.append(SkippedLoad(abi=abi.name, base=base, reason=result.reason))
-                continue
+            continue
 
-            facts = result.facts["loads"][abi.name]
-            abi_load = LoadFacts.read(result).loads[abi.name]
-            loaded.append(LoadResult(abi=abi.name, base=base, facts=facts))
+        facts = LoadFacts.read(result)
+        for abi in load.abis:
+            abi_load = facts.loads[abi.name]
+            loaded.append(LoadResult(abi=abi.name, base=base, facts=abi_load))
             for finding in judge_load(abi_load, load.name):
                 findings.append(replace(finding, bases=(base,), log=result.log))
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -22,8 +22,7 @@ from builder.config import catalog
 from builder.distributions import abi3audit
 from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.errors import ExitCode, FarmError
-from builder.evidence.audit import WheelFacts
-from builder.evidence.base import decode
+from builder.evidence.audit import AuditFacts
 from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
 
     from builder.config.catalog import Base
+    from builder.evidence.audit import WheelFacts
+    from builder.evidence.load import AbiLoad
     from builder.sources.client import Index
     from builder.store.store import Store
 
@@ -64,15 +65,11 @@ class NoWheelError(FarmError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadResult:
-    """What loading a wheel showed.
-
-    Attributes:
-        facts: see builder/jobs/load.py.
-    """
+    """What loading a wheel on one base with one interpreter showed."""
 
     abi: str
     base: str
-    facts: Mapping[str, Any]
+    facts: AbiLoad
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +87,7 @@ class CheckedWheel:
 
     Attributes:
         path: the file.
-        facts: see builder/inside/audit/; empty where the wheel could not be read.
+        facts: what its file shows; None where it could not be read.
         findings: the worst first.
         floors: by family of symbol versions the newest one needed: (version, symbol, object).
         abis: the interpreters of the farm that would take it.
@@ -100,7 +97,7 @@ class CheckedWheel:
     """
 
     path: Path
-    facts: Mapping[str, Any]
+    facts: WheelFacts | None
     findings: tuple[Finding, ...]
     floors: Mapping[str, tuple[str, str, str]]
     abis: tuple[str, ...]
@@ -151,16 +148,16 @@ def check_wheel(
     try:
         facts = _read_facts(path)
     except _UnreadableWheelError as error:
-        return _refuse(path, {}, Finding(code="WF306", detail=str(error), where=path.name))
-    needs_abi3audit = not static and not facts["faults"]
+        return _refuse(path, None, Finding(code="WF306", detail=str(error), where=path.name))
+    needs_abi3audit = not static and not facts.faults
     if needs_abi3audit and abi3audit.claims_stable_abi(path.name):
-        facts["abi3audit"] = abi3audit.run_abi3audit(path, path.name)
+        objections = abi3audit.run_abi3audit(path, path.name)
+        facts = facts.model_copy(update={"abi3audit": tuple(objections)})
 
     enabled_bases = [base for base in catalog.load().bases.values() if base.enabled]
     wanted_bases = tuple(bases or enabled_bases)
     try:
-        wheel_facts = WheelFacts.check(facts)
-        subject = Subject.from_filename(path.name, wheel_facts, wanted_bases, interfaces.load())
+        subject = Subject.from_filename(path.name, facts, wanted_bases, interfaces.load())
     except InvalidWheelFilename as error:
         return _refuse(path, facts, Finding(code="WF305", detail=str(error), where=path.name))
 
@@ -174,7 +171,7 @@ def check_wheel(
     )
 
 
-def _refuse(path: Path, facts: Mapping[str, Any], finding: Finding) -> CheckedWheel:
+def _refuse(path: Path, facts: WheelFacts | None, finding: Finding) -> CheckedWheel:
     """Return a file that cannot be judged, with the finding that says why."""
     return CheckedWheel(path=path, facts=facts, findings=(finding,), floors={}, abis=(), bases=())
 
@@ -185,6 +182,7 @@ class _Release:
 
     name: str
     version: Version
+    facts: WheelFacts
     wheel: CheckedWheel
 
 
@@ -192,10 +190,10 @@ def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, .
     """Add what changed for threads since an older release, where a wheel of it for the same ABI is checked too."""
     releases: list[_Release] = []
     for wheel in checked:
-        was_read = bool(wheel.facts)
-        if was_read and wheel.abis:
-            name, version, _, _ = parse_wheel_filename(wheel.filename)
-            releases.append(_Release(name=name, version=version, wheel=wheel))
+        if wheel.facts is None or not wheel.abis:
+            continue
+        name, version, _, _ = parse_wheel_filename(wheel.filename)
+        releases.append(_Release(name=name, version=version, facts=wheel.facts, wheel=wheel))
 
     changes = {release.wheel.path: _find_change(release, releases) for release in releases}
     completed: list[CheckedWheel] = []
@@ -221,9 +219,7 @@ def _find_change(release: _Release, releases: Iterable[_Release]) -> Finding | N
         return None
 
     before = max(older, key=lambda other: other.version)
-    changes = thread_signs.describe_changes(
-        WheelFacts.check(before.wheel.facts), WheelFacts.check(release.wheel.facts)
-    )
+    changes = thread_signs.describe_changes(before.facts, release.facts)
     text = "; ".join(changes)
     if not text:
         return None
@@ -246,7 +242,7 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
+def _read_facts(path: Path) -> WheelFacts:
     """Read a wheel in a process of its own.
 
     Raises:
@@ -277,9 +273,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
             limit_mib = _MEMORY_BYTES >> 20
             raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
 
-        answer: Any = decode(output.read_bytes())
-        facts: dict[str, Any] = answer[path.name]
-        return facts
+        return AuditFacts.parse_wheels(output.read_bytes()).wheels[path.name]
 
 
 def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.distributions import abi3audit
@@ -30,18 +31,18 @@ _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
 _PYTHON = "/opt/python/cp39-cp39/bin/python"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """Audit the wheels that one build made."""
 
     name: str
     base: str
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.AUDIT, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {
             "build": JobId(JobKind.BUILD, self.name, self.base),

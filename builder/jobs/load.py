@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from builder import index
@@ -39,7 +40,7 @@ _OUTPUT = "/result/load.json"
 _PROGRAMS = "load"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """Install and import what one build made, on one base.
 
@@ -58,11 +59,11 @@ class Load:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.LOAD, self.name, self.built_on, self.base.name)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base.name),

@@ -6,6 +6,7 @@ Facts: `abis`, as a build's (build.py). Files: the wheel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.jobs.job import Result
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Inputs, Needs, Tools
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Prebuilt:
     """The wheels of one release, one for each interpreter.
 
@@ -31,11 +32,11 @@ class Prebuilt:
     built_on: str
     wheels: Mapping[str, tuple[str, str]]
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.BUILD, self.name, self.built_on)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import requests
@@ -47,18 +48,18 @@ _LIST_TARGETS_COMMAND = (
 _TARGETS_FILE = "/tmp/targets"  # noqa: S108 - inside a throw-away container
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Remedy:
     """Look up what one package's build on one base missed."""
 
     name: str
     base: Base
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.REMEDY, self.name, self.base.name)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {
             "build": JobId(JobKind.BUILD, self.name, self.base.name),

@@ -71,18 +71,19 @@ class Plan:
         return Plan(jobs={name: job for name, job in self.jobs.items() if name in selected})
 
     def affected_by(self, names: Collection[str]) -> Plan:
-        """Return the part of it that a change of some packages reaches, and all that this part needs.
+        """Return the part of it that a change of some packages affects, and all that this part needs.
 
         Args:
             names: of the packages.
         """
-        reached: set[JobId] = set()
+        affected: set[JobId] = set()
         for job in self.jobs.values():
             is_own = job.id.name in names and not isinstance(job, ImageJob)
-            if is_own or not reached.isdisjoint(job.needs.values()):
-                reached.add(job.id)
+            needs_affected = not affected.isdisjoint(job.needs.values())
+            if is_own or needs_affected:
+                affected.add(job.id)
 
-        return self.subset_for(reached)
+        return self.subset_for(affected)
 
     def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[JobId, Evidence]:
         """Return the evidence that is there already, by job id; what is left out would run.
@@ -93,14 +94,18 @@ class Plan:
         known: dict[JobId, Evidence] = {}
         for job in self.jobs.values():
             needs = job.needs
-            if not all(need in known or need in ORDER_ONLY for need in needs.values()):
+            if any(need not in known and need not in ORDER_ONLY for need in needs.values()):
                 continue
 
             inputs = {role: known[need] for role, need in needs.items() if need in known}
-            found = lookup(job, job.key(inputs))
-            if found is not None:
-                # The same key may have been recorded of another job: two bases can make the very same wheel.
-                known[job.id] = found if found.job == job.id else replace(found, job=job.id)
+            evidence = lookup(job, job.key(inputs))
+            if evidence is None:
+                continue
+
+            # The same key may have been recorded of another job: two bases can make the very same wheel.
+            if evidence.job != job.id:
+                evidence = replace(evidence, job=job.id)
+            known[job.id] = evidence
 
         return known
 
@@ -123,89 +128,36 @@ def make_plan(
         default: settings of packages the matrix does not name.
         effort: how hard to look for what breaks under threads; None for not at all.
     """
-    abis = tuple(catalog.abis[name] for name in matrix.abis)
-    native = {name: source for name, source in sources.items() if source.only_pure is None}
-    jobs: dict[JobId, Job] = {}
-    planned = [
-        *image_jobs(matrix.bases, matrix.build_on, catalog, abis),
-        *_package_jobs(matrix, native, patches, catalog, abis, default),
-    ]
-    place = select_thread_target(matrix, catalog)
-    if effort is not None and place is not None and native:
-        planned += _thread_jobs(matrix, native, catalog, planned, *place, effort)
-    for job in planned:
-        jobs.setdefault(job.id, job)
-    return Plan(jobs=_sort_jobs(jobs))
+    planner = _Planner(
+        matrix=matrix,
+        sources={name: source for name, source in sources.items() if source.only_pure is None},
+        patches=patches,
+        catalog=catalog,
+        default=default,
+        abis=tuple(catalog.abis[name] for name in matrix.abis),
+    )
+    builds = list(planner.iter_build_jobs())
 
+    jobs = list(image_jobs(matrix.bases, matrix.build_on, catalog, planner.abis))
+    jobs += builds
+    jobs += planner.iter_check_jobs()
+    thread_target = select_thread_target(matrix, catalog)
+    if effort is not None and thread_target is not None and builds:
+        base, abi = thread_target
+        jobs += planner.iter_thread_jobs(builds, base, abi, effort)
 
-def _thread_jobs(
-    matrix: Matrix, sources: Mapping[str, Source], catalog: Catalog, planned: list[Job], base: Base, abi: Abi,
-    effort: Effort,
-) -> list[Job]:  # fmt: skip
-    """Plan what looks for trouble with threads, beside what was planned already."""
-    jobs: list[Job] = [
-        RaceInterpreter(base=base, abi=abi, release=catalog.releases[abi.release]),
-        RaceImage(base=base, abi=abi),
-    ]
-    builds = [job for job in planned if isinstance(job, Build) and job.base == base.name]
-    for build in builds:
-        source = sources[build.name]
-        requires = tuple(need for need in source.needs if need in sources)
-        package = matrix.packages.get(build.name)
-        if build.packages:
-            jobs.append(PackagesImage(base=base.name, packages=build.packages, role="race"))
-        recipes = package.recipes if package else ()
-        tests = package.tests if package else OwnTests()
-        jobs.append(
-            Race(
-                build=build,
-                abi=abi,
-                effort=effort,
-                tests=tests,
-                recipes=recipes,
-                requires=requires,
-                pure=source.pure,
-            )
-        )
-        jobs.append(
-            Exercise(
-                name=build.name,
-                version=build.version,
-                base=base.name,
-                abi=abi,
-                effort=effort,
-                tests=tests,
-                sdist_filename=build.sdist_filename,
-                sdist_sha256=build.sdist_sha256,
-                requires=requires,
-                pure=source.pure,
-            )
-        )
-        if effort.speed_s:
-            jobs.append(
-                Speed(
-                    name=build.name,
-                    version=build.version,
-                    base=base.name,
-                    abis=_speed_abis(matrix, catalog, abi),
-                    seconds=effort.speed_s,
-                    requires=requires,
-                    pure=source.pure,
-                )
-            )
-    return jobs
+    # Packages with the same system packages share an image, which each of them planned.
+    unique: dict[JobId, Job] = {}
+    for job in jobs:
+        unique.setdefault(job.id, job)
 
-
-def _speed_abis(matrix: Matrix, catalog: Catalog, free: Abi) -> tuple[Abi, ...]:
-    """Return the ABI without the GIL and, where the matrix has one, the first with it."""
-    others = [catalog.abis[name] for name in matrix.abis if not catalog.abis[name].free_threaded]
-    return (free, *others[:1])
+    return Plan(jobs=unique)
 
 
 def image_jobs(
     bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]
 ) -> Iterator[Job]:
-    """Give the jobs that make images.
+    """Iterate over the jobs that make images, each after those it needs.
 
     Args:
         bases: names of the bases wheels are imported on; the oldest of them compiles the interpreters.
@@ -213,75 +165,166 @@ def image_jobs(
         catalog: bases and interpreters.
         abis: the interpreters.
     """
+    oldest = catalog.oldest(bases).name
+    releases = {abi.release: catalog.releases[abi.release] for abi in abis}
+
     for name in bases:
         base = catalog.bases[name]
         yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
-    releases = {abi.release: catalog.releases[abi.release] for abi in abis}
-    yield InterpretersImage(base=catalog.oldest(bases).name, abis=abis, releases=releases)
-    if build_on:
-        yield IndexImage(base=catalog.oldest(bases).name, abi=abis[0])
+    yield InterpretersImage(base=oldest, abis=abis, releases=releases)
+
     for name in build_on:
         yield BuilderImage(base=catalog.bases[name])
     for name in bases:
         yield VerifyImage(base=catalog.bases[name])
 
-
-def _package_jobs(
-    matrix: Matrix, sources: Mapping[str, Source], patches: Mapping[str, tuple[str, ...]], catalog: Catalog,
-    abis: tuple[Abi, ...], default: Package,
-) -> Iterator[Job]:  # fmt: skip
-    build_on, bases = matrix.build_on, matrix.bases
-    for name, source in sources.items():
-        package = matrix.packages.get(name, default)
-        for built_on in build_on:
-            system = package.apt_packages(catalog.bases[built_on])
-            if system:
-                yield PackagesImage(base=built_on, packages=system)
-            own = tuple(need for need in source.builds_with if need in sources)
-            yield _build_job(source, package, patches.get(name, ()), built_on, system, abis, own)
-            yield Audit(name=name, base=built_on)
-            yield Remedy(name=name, base=catalog.bases[built_on])
-            for base in bases:
-                yield Load(
-                    name=name,
-                    version=source.version,
-                    built_on=built_on,
-                    base=catalog.bases[base],
-                    abis=abis,
-                    requires=tuple(need for need in source.needs if need in sources),
-                    pure=source.pure,
-                )
+    if build_on:
+        yield IndexImage(base=oldest, abi=abis[0])
 
 
-def _build_job(
-    source: Source,
-    package: Package,
-    patches: tuple[str, ...],
-    base: str,
-    system: tuple[str, ...],
-    abis: tuple[Abi, ...],
-    requires: tuple[str, ...],
-) -> Build:
-    return Build(
-        name=source.name,
-        version=source.version,
-        base=base,
-        sdist_filename=source.filename,
-        sdist_sha256=source.sha256,
-        abis=tuple(abi.name for abi in abis),
-        packages=system,
-        environment=package.env,
-        config_settings=package.config_settings,
-        patches=patches,
-        skip=package.skip,
-        timeout_s=package.timeout_s,
-        memory_bytes=package.memory,
-        requires=requires,
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Planner:
+    """Plans the jobs about packages, each after those it needs.
 
+    Attributes:
+        sources: native packages that have a source, by name.
+        patches: content of each package's patches, by name.
+        default: settings of packages the matrix does not name.
+        abis: the interpreters.
+    """
 
-def _sort_jobs(jobs: Mapping[JobId, Job]) -> dict[JobId, Job]:
-    """Put every job after those it needs."""
-    sorter = TopologicalSorter({job.id: job.needs.values() for job in jobs.values()})
+    matrix: Matrix
+    sources: Mapping[str, Source]
+    patches: Mapping[str, tuple[str, ...]]
+    catalog: Catalog
+    default: Package
+    abis: tuple[Abi, ...]
 
-    return {job: jobs[job] for job in sorter.static_order()}
+    def iter_build_jobs(self) -> Iterator[Job]:
+        """Iterate over the builds and the images with system packages that they need."""
+        requirements = {
+            name: self._own(source.builds_with) for name, source in self.sources.items()
+        }
+        for name in TopologicalSorter(requirements).static_order():
+            package = self.matrix.packages.get(name, self.default)
+            for base in self.matrix.build_on:
+                build = self._build_job(package, self.sources[name], base)
+                if build.packages:
+                    yield PackagesImage(base=base, packages=build.packages)
+                yield build
+
+    def iter_check_jobs(self) -> Iterator[Job]:
+        """Iterate over the jobs that look at what builds made, or at why they made nothing."""
+        for name, source in self.sources.items():
+            requires = self._own(source.needs)
+            for built_on in self.matrix.build_on:
+                yield Audit(name=name, base=built_on)
+                yield Remedy(name=name, base=self.catalog.bases[built_on])
+                for base in self.matrix.bases:
+                    yield Load(
+                        name=name,
+                        version=source.version,
+                        built_on=built_on,
+                        base=self.catalog.bases[base],
+                        abis=self.abis,
+                        requires=requires,
+                        pure=source.pure,
+                    )
+
+    def iter_thread_jobs(
+        self, planned: Iterable[Job], base: Base, abi: Abi, effort: Effort
+    ) -> Iterator[Job]:
+        """Iterate over the jobs that look for trouble with threads.
+
+        Args:
+            planned: has the builds.
+            base: where it is looked for.
+            abi: the free-threaded ABI.
+            effort: how hard to look.
+        """
+        yield RaceInterpreter(base=base, abi=abi, release=self.catalog.releases[abi.release])
+        yield RaceImage(base=base, abi=abi)
+
+        for build in planned:
+            if not isinstance(build, Build) or build.base != base.name:
+                continue
+            if build.packages:
+                yield PackagesImage(base=base.name, packages=build.packages, role="race")
+            yield self._race_job(build, abi, effort)
+            yield self._exercise_job(build, abi, effort)
+            if effort.speed_s:
+                yield self._speed_job(build, abi, effort.speed_s)
+
+    def _build_job(self, package: Package, source: Source, base: str) -> Build:
+        return Build(
+            name=source.name,
+            version=source.version,
+            base=base,
+            sdist_filename=source.filename,
+            sdist_sha256=source.sha256,
+            abis=tuple(abi.name for abi in self.abis),
+            packages=package.apt_packages(self.catalog.bases[base]),
+            environment=package.env,
+            config_settings=package.config_settings,
+            patches=self.patches.get(source.name, ()),
+            skip=package.skip,
+            timeout_s=package.timeout_s,
+            memory_bytes=package.memory,
+            requires=self._own(source.builds_with),
+        )
+
+    def _race_job(self, build: Build, abi: Abi, effort: Effort) -> Race:
+        source = self.sources[build.name]
+        package = self.matrix.packages.get(build.name)
+
+        return Race(
+            build=build,
+            abi=abi,
+            effort=effort,
+            tests=package.tests if package else OwnTests(),
+            recipes=package.recipes if package else (),
+            requires=self._own(source.needs),
+            pure=source.pure,
+        )
+
+    def _exercise_job(self, build: Build, abi: Abi, effort: Effort) -> Exercise:
+        source = self.sources[build.name]
+        package = self.matrix.packages.get(build.name)
+
+        return Exercise(
+            name=build.name,
+            version=build.version,
+            base=build.base,
+            abi=abi,
+            effort=effort,
+            tests=package.tests if package else OwnTests(),
+            sdist_filename=build.sdist_filename,
+            sdist_sha256=build.sdist_sha256,
+            requires=self._own(source.needs),
+            pure=source.pure,
+        )
+
+    def _speed_job(self, build: Build, abi: Abi, seconds: float) -> Speed:
+        source = self.sources[build.name]
+
+        return Speed(
+            name=build.name,
+            version=build.version,
+            base=build.base,
+            abis=self._speed_abis(abi),
+            seconds=seconds,
+            requires=self._own(source.needs),
+            pure=source.pure,
+        )
+
+    def _speed_abis(self, free_threaded: Abi) -> tuple[Abi, ...]:
+        """Return the ABI without the GIL and, where the matrix has one, the first with it."""
+        for abi in self.abis:
+            if not abi.free_threaded:
+                return (free_threaded, abi)
+
+        return (free_threaded,)
+
+    def _own(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return which of some packages the farm builds itself."""
+        return tuple(name for name in names if name in self.sources)

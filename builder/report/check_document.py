@@ -128,6 +128,8 @@ def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
     for family, (version, symbol, path) in wheel.floors.items():
         floors[family] = FloorPart(version=version, symbol=symbol, object=path)
 
+    facts = {} if wheel.facts is None else wheel.facts.to_json()
+
     return CheckedPart(
         filename=wheel.filename,
         severity=wheel.severity,
@@ -135,14 +137,15 @@ def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
         bases=list(wheel.bases),
         floors=floors,
         findings=[_finding_part(finding) for finding in wheel.findings],
-        facts=dict(wheel.facts),
+        facts=facts,
         loaded=[_loaded_part(load) for load in wheel.loaded],
         not_loaded=[_not_loaded_part(load) for load in wheel.not_loaded],
     )
 
 
 def _loaded_part(load: LoadResult) -> LoadedPart:
-    return LoadedPart(abi=load.abi, base=load.base, facts=dict(load.facts))
+    facts = load.facts.model_dump(mode="json", exclude_unset=True)
+    return LoadedPart(abi=load.abi, base=load.base, facts=facts)
 
 
 def _not_loaded_part(load: SkippedLoad) -> NotLoadedPart:

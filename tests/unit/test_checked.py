@@ -16,6 +16,7 @@ from builder.check import load, read
 from builder.cli.main import app
 from builder.config import catalog
 from builder.errors import EngineMissingError, ExitCode
+from builder.evidence.load import AbiLoad
 from builder.judge.findings import Finding
 from builder.report import check_document
 from builder.report.terminal import checked
@@ -36,7 +37,7 @@ def run(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, ["check", *map(str, arguments)])
 
 
-def facts(**more: Any) -> dict[str, Any]:
+def facts(**more: Any) -> AbiLoad:
     gil = {"before": False, "after": False, "enabled_by": None, "warned": False}
     probe = {
         "module": "planted",
@@ -46,7 +47,14 @@ def facts(**more: Any) -> dict[str, Any]:
         "seconds": 0.02,
         "rss_bytes": 1_500_000,
     }
-    return {"claimed": True, "missing": [], "install": None, "modules": [{**probe, **more}]}
+    return AbiLoad.model_validate(
+        {
+            "wheel": "planted-1.0-cp314-cp314t-linux_x86_64.whl",
+            "claimed": True,
+            "missing": [],
+            "modules": [{**probe, **more}],
+        }
+    )
 
 
 def loaded(path: Path) -> read.CheckedWheel:

@@ -79,7 +79,7 @@ def test_what_changed_between_two_releases_is_told():
 def checked(version: str, facts: WheelFacts, abi: str = "cp314t") -> CheckedWheel:
     path = Path(f"foo-{version}-cp314-{abi}-manylinux_2_28_x86_64.whl")
     return CheckedWheel(
-        path=path, facts=facts.to_json(), findings=(), floors={}, abis=(abi,), bases=("debian-12",)
+        path=path, facts=facts, findings=(), floors={}, abis=(abi,), bases=("debian-12",)
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def _cibuildwheel_version() -> str:
     return version("cibuildwheel")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Build:
     """Compile one package on one base for all its ABIs.
 
@@ -87,11 +87,11 @@ class Build:
     memory_bytes: int
     requires: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.BUILD, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {"image": packages_image_id(self.base, self.packages)}
         for name in self.requires:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseImage(Image):
     """A plain release of Debian or Ubuntu."""
 
     base: catalog.Base
     distribution: catalog.Distribution
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return base_image_id(self.base.name)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {}
 

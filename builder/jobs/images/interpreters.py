@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.config import catalog
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class InterpretersImage(BuiltImage):
     """Every interpreter, compiled once, under /opt/python."""
 
@@ -30,7 +31,7 @@ class InterpretersImage(BuiltImage):
     files: ClassVar[tuple[str, ...]] = ("build-interpreter.sh",)
     counts_packages: ClassVar[bool] = False
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return INTERPRETERS
 
@@ -38,7 +39,7 @@ class InterpretersImage(BuiltImage):
     def title(self) -> str:
         return "the interpreters"
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {"base": base_image_id(self.base)}
 
@@ -62,7 +63,7 @@ class InterpretersImage(BuiltImage):
         return sources
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class RaceInterpreter(BuiltImage):
     """The free-threaded interpreter compiled with ThreadSanitizer."""
 
@@ -74,7 +75,7 @@ class RaceInterpreter(BuiltImage):
     files: ClassVar[tuple[str, ...]] = ("build-race-interpreter.sh",)
     counts_packages: ClassVar[bool] = False
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return RACE_INTERPRETER
 
@@ -82,7 +83,7 @@ class RaceInterpreter(BuiltImage):
     def title(self) -> str:
         return "the interpreter with ThreadSanitizer"
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {"base": base_image_id(self.base.name)}
 

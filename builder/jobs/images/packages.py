@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.errors import InfrastructureError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _UNKNOWN_PACKAGE = re.compile(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PackagesImage(BuiltImage):
     """A builder or race detector with the system packages some package asks for: all that ask the same share it."""
 
@@ -31,7 +32,7 @@ class PackagesImage(BuiltImage):
 
     recipe: ClassVar[str] = "packages"
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return packages_image_id(self.base, self.packages, self.role)
 
@@ -44,7 +45,7 @@ class PackagesImage(BuiltImage):
         # The `+` of its id may not be in the name of a repository.
         return role_image_id(self.role, self.base).name
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {"builder": role_image_id(self.role, self.base)}
 

@@ -6,6 +6,7 @@ The image counts for no other job's key: how a file is fetched does not change w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class IndexImage(BuiltImage):
     """A verification image with the index cache.
 
@@ -36,7 +37,7 @@ class IndexImage(BuiltImage):
     files: ClassVar[tuple[str, ...]] = ("index-tools.txt",)
     counts_packages: ClassVar[bool] = False
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return INDEX_IMAGE
 
@@ -44,7 +45,7 @@ class IndexImage(BuiltImage):
     def title(self) -> str:
         return "the image of the index proxy"
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {"verify": role_image_id("verify", self.base)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PythonImage(BuiltImage):
     """A base with the interpreters."""
 
     base: catalog.Base
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return role_image_id(self.recipe, self.base.name)
 
@@ -32,7 +33,7 @@ class PythonImage(BuiltImage):
     def title(self) -> str:
         return f"the {self.recipe} image of {self.base.name}"
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {"base": base_image_id(self.base.name), "interpreters": INTERPRETERS}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.config import catalog
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class RaceImage(BuiltImage):
     """A builder with the sanitizer's compiler and interpreter, and the canaries every search for races begins with."""
 
@@ -26,7 +27,7 @@ class RaceImage(BuiltImage):
     recipe: ClassVar[str] = "race"
     files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "canary.c")
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return role_image_id("race", self.base.name)
 
@@ -34,7 +35,7 @@ class RaceImage(BuiltImage):
     def title(self) -> str:
         return "the race detector's image"
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         return {
             "builder": role_image_id("builder", self.base.name),

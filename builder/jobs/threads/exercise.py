@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from builder.sources import Pure
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Exercise:
     """Put one package under threads, on the base it was built on.
 
@@ -52,11 +53,11 @@ class Exercise:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.EXERCISE, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base),

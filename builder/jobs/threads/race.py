@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ exec "$shift_python" -m build --wheel --installer uv -o /result/wheel "$@"
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Race:
     """Look for data races in one package.
 
@@ -84,11 +85,11 @@ class Race:
     pure: tuple[Pure, ...] = ()
     seed: int = 1
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.RACE, self.build.name, self.build.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         base = self.build.base
         needs = {

@@ -9,6 +9,7 @@ nothing to call, or None) and, where there is, what builder/inside/stress/speed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.client import Limits
@@ -31,7 +32,7 @@ _CPUS = 4.0
 """As many as there are threads at most."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Speed:
     """Measure one package, on the base it was built on.
 
@@ -50,11 +51,11 @@ class Speed:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> JobId:
         return JobId(JobKind.SPEED, self.name, self.base)
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         needs = {
             "image": role_image_id("verify", self.base),

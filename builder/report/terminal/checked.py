@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.padding import Padding
 from rich.table import Table
@@ -16,11 +16,13 @@ from builder.verdicts import Severity
 from builder.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
     from builder.check.read import CheckedWheel, LoadResult
+    from builder.evidence.audit import WheelFacts
+    from builder.evidence.load import Probe
     from builder.judge.findings import Finding
 
 _PLURALS = {"extension": "extensions", "library": "libraries", "program": "programs"}
@@ -87,11 +89,23 @@ def _make_heading(wheel: CheckedWheel) -> Text:
 def _make_table(wheel: CheckedWheel) -> Table:
     """Make the table of what a wheel is and needs; it is empty where the wheel could not be read."""
     table = Table.grid(padding=(0, 2))
-    if not wheel.facts:
+    facts = wheel.facts
+    if facts is None:
         return table
 
-    for label, describe in _TOPICS:
-        for text in describe(wheel):
+    topics = (
+        ("installs on", _describe_targets(wheel)),
+        ("contains", _describe_objects(facts)),
+        ("compiled for", _describe_builds(facts)),
+        ("needs", _describe_floors(wheel)),
+        ("initialises", _describe_initialisation(facts)),
+        ("bundles", _describe_libraries(facts)),
+        ("components", _describe_components(facts)),
+        ("loaded", _describe_loads(wheel)),
+        ("not loaded", _describe_gaps(wheel)),
+    )
+    for label, texts in topics:
+        for text in texts:
             table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
 
     return table
@@ -103,8 +117,8 @@ def _describe_targets(wheel: CheckedWheel) -> list[str]:
     return [f"{abis}; {bases}"]
 
 
-def _describe_objects(wheel: CheckedWheel) -> list[str]:
-    kinds = Counter(facts["kind"] for facts in _native_objects(wheel))
+def _describe_objects(facts: WheelFacts) -> list[str]:
+    kinds = Counter(native.kind for native in facts.native_objects.values())
     if not kinds:
         return ["no native code"]
 
@@ -116,9 +130,12 @@ def _describe_objects(wheel: CheckedWheel) -> list[str]:
     return [", ".join(counts)]
 
 
-def _describe_builds(wheel: CheckedWheel) -> list[str]:
+def _describe_builds(facts: WheelFacts) -> list[str]:
     """Return the kinds of interpreter that the objects were compiled for: with the GIL, without it, or both."""
-    builds = dict.fromkeys(facts["build"] for facts in _native_objects(wheel) if facts["build"])
+    builds: dict[str, None] = {}
+    for native in facts.native_objects.values():
+        if native.build is not None:
+            builds[native.build] = None
     if not builds:
         return []
 
@@ -135,17 +152,16 @@ def _describe_floors(wheel: CheckedWheel) -> list[str]:
     return rows
 
 
-def _describe_initialisation(wheel: CheckedWheel) -> list[str]:
+def _describe_initialisation(facts: WheelFacts) -> list[str]:
     """Return how many extension modules initialise in which way, and how many declare that they need no GIL."""
     phases: Counter[str] = Counter()
     without_gil = 0
-    for facts in _native_objects(wheel):
-        init = facts["init"]
-        if not init:
+    for native in facts.native_objects.values():
+        if native.init is None:
             continue
-        if init["phases"]:
-            phases[init["phases"]] += 1
-        if init["slots"].get("gil") == _GIL_NOT_USED:
+        if native.init.phases is not None:
+            phases[native.init.phases] += 1
+        if native.init.slots.get("gil") == _GIL_NOT_USED:
             without_gil += 1
 
     if not phases:
@@ -155,21 +171,19 @@ def _describe_initialisation(wheel: CheckedWheel) -> list[str]:
     return [f"{counts}; {without_gil} declare statically that they do without the GIL"]
 
 
-def _describe_libraries(wheel: CheckedWheel) -> list[str]:
+def _describe_libraries(facts: WheelFacts) -> list[str]:
     """Return the libraries that were put into the wheel by its repair."""
-    if not wheel.facts["grafted"]:
+    if not facts.grafted:
         return []
 
-    names = ", ".join(path.rpartition("/")[2] for path in wheel.facts["grafted"])
-    sbom = "with" if wheel.facts["sboms"] else "without"
-    return [f"{names} ({sbom} an SBOM)"]
+    names = [path.rpartition("/")[2] for path in facts.grafted]
+    sbom = "with" if facts.sboms else "without"
+    return [f"{', '.join(names)} ({sbom} an SBOM)"]
 
 
-def _describe_components(wheel: CheckedWheel) -> list[str]:
+def _describe_components(facts: WheelFacts) -> list[str]:
     """Return what the wheel's SBOMs name."""
-    components = dict.fromkeys(
-        f"{name} {version}".strip() for name, version, _ in wheel.facts["components"]
-    )
+    components = dict.fromkeys(f"{name} {version}".strip() for name, version, _ in facts.components)
     if not components:
         return []
 
@@ -185,14 +199,14 @@ def _describe_loads(wheel: CheckedWheel) -> list[str]:
     rows: list[str] = []
     for abi, loads in loads_by_abi.items():
         bases = ", ".join(load.base for load in loads)
-        probes: list[Mapping[str, Any]] = []
+        probes: list[Probe] = []
         for load in loads:
-            probes += load.facts.get("modules", ())
+            probes += load.facts.modules
 
         row = f"{abi} on {bases}{_describe_cost(probes)}"
         is_free_threaded = abi.endswith("t")
         if is_free_threaded:
-            has_gil = any(probe.get("gil", {}).get("after") for probe in probes)
+            has_gil = any(probe.gil is not None and probe.gil.after for probe in probes)
             state = "is turned on" if has_gil else "stays off"
             row += f", the GIL {state}"
         rows.append(row)
@@ -200,16 +214,22 @@ def _describe_loads(wheel: CheckedWheel) -> list[str]:
     return rows
 
 
-def _describe_cost(probes: Iterable[Mapping[str, Any]]) -> str:
+def _describe_cost(probes: Iterable[Probe]) -> str:
     """Return the most time and memory that an import took; nothing where none came to its end."""
-    measured = [probe for probe in probes if "seconds" in probe]
-    if not measured:
+    slowest_s = 0.0
+    slowest_module = ""
+    most_bytes = 0
+    for probe in probes:
+        if probe.seconds is None or probe.rss_bytes is None:
+            continue
+        most_bytes = max(most_bytes, probe.rss_bytes)
+        if not slowest_module or probe.seconds > slowest_s:
+            slowest_s = probe.seconds
+            slowest_module = probe.module
+    if not slowest_module:
         return ""
 
-    slowest = max(measured, key=lambda probe: probe["seconds"])
-    milliseconds = slowest["seconds"] * 1000
-    megabytes = max(probe["rss_bytes"] for probe in measured) / 1e6
-    return f", {slowest['module']} in {milliseconds:.0f} ms at most and {megabytes:.1f} MB"
+    return f", {slowest_module} in {slowest_s * 1000:.0f} ms at most and {most_bytes / 1e6:.1f} MB"
 
 
 def _describe_gaps(wheel: CheckedWheel) -> list[str]:
@@ -223,25 +243,6 @@ def _describe_gaps(wheel: CheckedWheel) -> list[str]:
         rows.append(f"{', '.join(targets)}: {reason}")
 
     return rows
-
-
-def _native_objects(wheel: CheckedWheel) -> list[Mapping[str, Any]]:
-    """Return the facts of each ELF file in a wheel that could be read."""
-    return [facts for facts in wheel.facts["objects"].values() if "kind" in facts]
-
-
-_TOPICS: tuple[tuple[str, Callable[[CheckedWheel], list[str]]], ...] = (
-    ("installs on", _describe_targets),
-    ("contains", _describe_objects),
-    ("compiled for", _describe_builds),
-    ("needs", _describe_floors),
-    ("initialises", _describe_initialisation),
-    ("bundles", _describe_libraries),
-    ("components", _describe_components),
-    ("loaded", _describe_loads),
-    ("not loaded", _describe_gaps),
-)
-"""The rows of a wheel's table, in their order: a label, and what gives the texts beside it."""
 
 
 def _summarize(checked: Sequence[CheckedWheel]) -> Text:
