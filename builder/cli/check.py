@@ -64,9 +64,9 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge wheels built elsewhere: read them, and import them on every base they claim to support.
+    """Check wheels built elsewhere: inspect the files, and import them on every base they claim to support.
 
-    Ends with the code of the worst finding: 0 none or info, 6 a warning, 1 an error; with 3 if --load was not possible.
+    Exits with the code of the worst finding: 0 none or info, 6 a warning, 1 an error; 3 if --load was not possible.
     """
     from builder.check.read import worst_exit_code
     from builder.store.store import Store

@@ -44,9 +44,9 @@ def gc(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove unreferenced evidence, files and logs; in the engine, old images, compiler caches and leftovers.
+    """Remove unreferenced evidence, files and logs, and unused images, compiler caches and leftover containers.
 
-    What a run of the matrix would use, what the index and its snapshots serve, sources and replays are kept.
+    Keeps everything used by the matrix, the index and its snapshots, plus sdists and replays.
     """
     from builder.config import matrix as matrices
     from builder.farm import garbage, sweep

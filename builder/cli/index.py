@@ -48,8 +48,8 @@ def rollback(
     snapshot: Annotated[
         str,
         typer.Argument(
-            metavar="[SNAPSHOT]",
-            help="Id of a snapshot, or the beginning of one.",
+            metavar="SNAPSHOT",
+            help="Id of a snapshot, or a unique prefix.",
             show_default="the one before the current",
         ),
     ] = "",
@@ -94,7 +94,7 @@ def publish(
 ) -> None:
     """Upload the wheels of `simple/` to another package index.
 
-    Files that the index already has are not sent again. Ends with 1 if the index refused a file.
+    Files that the index already has are not sent again. Exits with 1 if the index refused a file.
     Credentials are read where twine reads them: TWINE_USERNAME and TWINE_PASSWORD, ~/.pypirc, the keyring.
     """
     from builder.index import upload

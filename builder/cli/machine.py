@@ -10,9 +10,9 @@ from builder.errors import ExitCode
 
 
 def doctor(wheelhouse: WheelhouseOption = WHEELHOUSE, as_json: JsonOption = False) -> None:
-    """Check whether this machine can run the farm, with a remedy for everything that is missing.
+    """Check whether this machine can run the farm, and suggest a fix for each missing prerequisite.
 
-    Ends with 4 if something required is missing.
+    Exits with 4 if something required is missing.
     """
     from builder.farm import doctor as checks
 
@@ -27,7 +27,7 @@ def doctor(wheelhouse: WheelhouseOption = WHEELHOUSE, as_json: JsonOption = Fals
 
 
 def engine() -> None:
-    """Make sure that a container engine answers; `make engine` calls this.
+    """Ensure that a container engine is running; `make engine` calls this.
 
     As root, installs and starts the distribution's engine where none answers. Otherwise prints the commands to run.
     """

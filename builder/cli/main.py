@@ -16,7 +16,8 @@ from builder.cli.signals import SignalInterrupt, end_interrupted, exit_on_signal
 from builder.errors import ExitCode, FarmError, Interrupted
 
 _EPILOG = (
-    "[bold]Exit codes[/bold]: 0 every verdict is admissible · 1 a fault was shown · 2 usage or matrix.toml · "
+    "[bold]Exit codes[/bold]: 0 every verdict is compatible, unproven or gil-required · "
+    "1 a package has a fault · 2 wrong usage or matrix.toml · "
     "3 inconclusive: infrastructure failed · 4 no container engine · 5 wheelhouse locked by another process · "
     "6 `check` found warnings only · 70 a bug in wheelfarm · 130 interrupted. See docs/exit-codes.md."
 )

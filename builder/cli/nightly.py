@@ -30,9 +30,9 @@ def nightly(
     wheelhouse: WheelhouseOption = WHEELHOUSE,
     effort: EffortOption = EffortLevel.QUICK,
 ) -> None:
-    """Query new releases, run what changed, publish the index, and print the differences to the last run.
+    """Check for new releases, run what changed, publish the index, and print the changes since the last run.
 
-    Ends with 1 if a verdict got worse, with 3 if one became undetermined, with 0 otherwise.
+    Exits with 1 if a verdict got worse, with 3 if one became undetermined, with 0 otherwise.
     """
     from builder.config import matrix as matrices
     from builder.farm import run
@@ -63,7 +63,7 @@ def merge(
     matrix: MatrixOption = MATRIX,
     wheelhouse: WheelhouseOption = WHEELHOUSE,
 ) -> None:
-    """Merge the wheelhouses of `run --shard`, publish the index, and print the differences to the last run.
+    """Merge the wheelhouses of `run --shard`, publish the index, and print the changes since the last run.
 
     Builds nothing. Exit codes are those of `nightly`.
     """

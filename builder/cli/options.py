@@ -17,7 +17,7 @@ MatrixOption = Annotated[
     typer.Option(
         "--matrix",
         metavar="FILE",
-        help="Matrix: one \\[packages.NAME] table per package to build (docs/matrix.md).",
+        help="Matrix file: one \\[packages.NAME] table per package to build (docs/matrix.md).",
     ),
 ]
 WheelhouseOption = Annotated[
@@ -25,7 +25,7 @@ WheelhouseOption = Annotated[
     typer.Option(
         "--wheelhouse",
         metavar="DIR",
-        help="Folder of the index, the verdicts, the logs and the store.",
+        help="Directory of the index, the verdicts, the logs and the store.",
     ),
 ]
 OnlyOption = Annotated[
@@ -33,7 +33,7 @@ OnlyOption = Annotated[
     typer.Option(
         "--only",
         metavar="NAME",
-        help="Only this package, and the packages it requires. Repeatable.",
+        help="Restrict to this package and its dependencies. Repeatable.",
         show_default="the whole matrix",
     ),
 ]
@@ -42,14 +42,14 @@ EffortOption = Annotated[
     typer.Option(
         "--effort",
         envvar="WHEELFARM_EFFORT",
-        help="How long to search for thread-safety problems; none: not at all.",
+        help="How thoroughly to test thread safety; `none` skips these tests.",
     ),
 ]
 RefreshOption = Annotated[
     bool,
     typer.Option(
         "--refresh",
-        help="Query the package index for new releases now, even within an hour of the last query.",
+        help="Ignore recorded answers of the package index; by default they are reused for an hour.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

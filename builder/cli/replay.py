@@ -24,7 +24,7 @@ def replay(
         str,
         typer.Argument(
             metavar="FINDING",
-            help="Id of a finding in verdicts.json, or the beginning of one.",
+            help="Id of a finding in verdicts.json, or a unique prefix.",
         ),
     ],
     matrix: MatrixOption = MATRIX,
@@ -34,27 +34,27 @@ def replay(
         typer.Option(
             "--version",
             metavar="VERSION",
-            help="Release of the package to run it on.",
+            help="Package version to run it on.",
             show_default="the one it was found in",
         ),
     ] = "",
     times: Annotated[
-        int, typer.Option("--times", metavar="N", min=1, max=1000, help="How often to run it.")
+        int, typer.Option("--times", metavar="N", min=1, max=1000, help="Number of runs.")
     ] = 10,
     sanitizer: Annotated[
         bool,
         typer.Option(
-            "--sanitizer", help="Use the race detector even if the finding was made without it."
+            "--sanitizer", help="Run under ThreadSanitizer even if the finding was made without it."
         ),
     ] = False,
     script: Annotated[
-        bool, typer.Option("--script", help="Print the program for a bug report; run nothing.")
+        bool, typer.Option("--script", help="Print the reproducer instead of running it.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the program that reproduces a finding, in the container it was found in.
+    """Run the program that reproduces a finding, in a fresh container of the image it was found in.
 
-    Ends with 1 if the finding was reproduced, with 0 if it never was.
+    Exits with 1 if the finding was reproduced, otherwise with 0.
     """
     from builder.config import matrix as matrices
     from builder.farm import replay as replays

@@ -47,7 +47,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     only: OnlyOption = None,
     refresh: RefreshOption = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Ignore recorded results and run the jobs again.")
+        bool,
+        typer.Option(
+            "--again", help="Ignore recorded results and run the jobs again, image builds excepted."
+        ),
     ] = False,
     locked: Annotated[
         bool,
@@ -58,7 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option(
             "--shard",
             metavar="K/N",
-            help="Only part K of N of the matrix; `merge` joins the parts.",
+            help="Run shard K of N of the matrix; combine the shards with `merge`.",
         ),
     ] = "",
     effort: EffortOption = EffortLevel.QUICK,
@@ -67,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Build, audit, import and judge the packages of a matrix, and publish the index.
 
     Results of earlier runs are reused. Ctrl-C stops a run; the next one resumes it.
-    A shard publishes nothing and ends with 0 whatever its verdicts are: `wheelfarm merge` judges them.
+    With --shard nothing is published and the exit code is 0 whatever the verdicts are; `wheelfarm merge` judges them.
     """
     from builder.config import matrix as matrices
     from builder.farm import prepare
@@ -166,9 +169,9 @@ def plan(
     effort: EffortOption = EffortLevel.QUICK,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `run` would do, which input changed, and how long it should take.
+    """Show what `run` would do, which inputs changed, and the estimated duration.
 
-    Reads the package index; starts no job.
+    Queries the package index; runs no job.
     """
     from builder.config import matrix as matrices
     from builder.farm import prepare

@@ -125,7 +125,7 @@ def test_what_a_build_fetched_is_evidence_and_in_the_cache(done: Workshop):
     assert facts["asked"] == []
 
 
-def test_a_download_from_elsewhere_fails_and_is_told_apart_with_its_host(
+def test_a_build_cannot_reach_a_host_other_than_the_index(
     done: Workshop, elsewhere: tuple[str, list[str]]
 ):
     url, visitors = elsewhere
