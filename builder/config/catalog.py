@@ -83,6 +83,11 @@ class Release(_Row):
     """The same bytes in a Debian archive, relative to the mirror apt is configured with."""
 
 
+def interpreter_path(directory: str) -> str:
+    """Return where an interpreter is in images: manylinux has a folder for each, and so do ours."""
+    return f"/opt/python/{directory}/bin/python"
+
+
 class Abi(_Row):
     """`[abis.NAME]` of images/interpreters.toml: one interpreter, a release and how it is configured."""
 
@@ -94,6 +99,11 @@ class Abi(_Row):
     """Folder under /opt/python, as manylinux images name it and cibuildwheel expects it."""
     configure: tuple[str, ...]
     """Options for `./configure` beside those that every interpreter gets."""
+
+    @property
+    def python(self) -> str:
+        """Where it is in images."""
+        return interpreter_path(self.directory)
 
     @property
     def free_threaded(self) -> bool:

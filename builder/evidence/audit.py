@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import ConfigDict, Discriminator, JsonValue, Tag, model_validator
 
-from builder.evidence.base import ARRAY, Facts, Many, Model, decode
+from builder.evidence.base import (
+    ARRAY,
+    EvidenceError,
+    Facts,
+    MalformedFactsError,
+    Many,
+    Model,
+    decode,
+)
 from builder.finding_codes import FindingCode
+
+if TYPE_CHECKING:
+    from builder.store.evidence import Evidence
 
 FaultKind = Literal[
     "unreadable", "bomb", "unsafe", "duplicate", "encrypted", "damaged", "metadata", "record"
@@ -233,11 +244,33 @@ class AuditFacts(Facts):
     wheels: dict[str, WheelFacts]
     """By file name."""
 
+
+class AuditAnswer(AuditFacts):
+    """What builder/inside/audit/ answers: an object of wheels."""
+
     @classmethod
-    def parse_wheels(cls, answer: bytes) -> Self:
-        """Return what builder/inside/audit/ answered, which is `wheels` alone.
+    def parse(cls, answer: bytes) -> Self:
+        """Return the wheels that the program answered.
 
         Raises:
             MalformedFactsError: it is not JSON, or not what the model describes.
         """
         return cls.check({"wheels": decode(answer)})
+
+
+def read_wheel(evidence: Evidence, filename: str) -> WheelFacts | None:
+    """Return what an audit job found out about one wheel, or None where it did not see that.
+
+    Only this wheel is checked: the keys of race jobs ask for it, also where nothing changed.
+
+    Raises:
+        EvidenceError: what is recorded is not what the model describes.
+    """
+    facts = evidence.facts["wheels"].get(filename)
+    if facts is None:
+        return None
+
+    try:
+        return WheelFacts.check(facts)
+    except MalformedFactsError as error:
+        raise EvidenceError(evidence.job, f"wheels.{filename}.{error}") from error

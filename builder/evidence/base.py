@@ -78,6 +78,15 @@ class Model(BaseModel):
         serialize_by_alias=True,
     )
 
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return it as JSON data; what was never set is left out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def fields_for(self, model: type[Model]) -> dict[str, object]:
+        """Return the fields that were set and that another model has as well, by name."""
+        common = [name for name in model.model_fields if name in self.model_fields_set]
+        return {name: getattr(self, name) for name in common}
+
     def require(self, names: Iterable[str], beside: str) -> None:
         """See that fields were set: where a program has said A, the default of B must not stand for what it lost.
 
@@ -138,10 +147,6 @@ class Facts(Model):
             return cls.check(dict(evidence.facts))
         except MalformedFactsError as error:
             raise EvidenceError(evidence.job, str(error)) from error
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """Return the facts as JSON data, for `Evidence.facts`; what was never set is left out."""
-        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class UndeterminedFacts(Facts):

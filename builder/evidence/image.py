@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
-from builder.evidence.base import Facts, Many
+from builder.evidence.base import EvidenceError, Facts, Many
+
+if TYPE_CHECKING:
+    from builder.store.evidence import Evidence
 
 
 class ImageFacts(Facts):
@@ -29,3 +32,25 @@ class ImageFacts(Facts):
         if (self.tag is None) == (not self.missing):
             raise ValueError("expected either a tag or missing packages")
         return self
+
+
+def read_image_tag(evidence: Evidence) -> str:
+    """Return what the engine calls an image that is there.
+
+    Raises:
+        EvidenceError: there is none.
+    """
+    tag = ImageFacts.read(evidence).tag
+    if tag is None:
+        raise EvidenceError(evidence.job, "it made no image")
+
+    return tag
+
+
+def read_image_content(evidence: Evidence) -> str:
+    """Return the hash of what is in an image.
+
+    The keys of nearly all jobs ask for it, also where nothing changed, so the facts are not checked for that.
+    """
+    content: str = evidence.facts["content"]
+    return content

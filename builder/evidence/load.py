@@ -249,6 +249,10 @@ class AbiLoad(WheelLoad):
         """Whether it was installed and imported, or an attempt at it was made."""
         return self.claimed and not self.missing
 
+    def with_answer(self, answer: LoadAnswer) -> Self:
+        """Return it with what loading the wheel showed."""
+        return self.model_copy(update=answer.fields_for(WheelLoad))
+
 
 class LoadFacts(Facts):
     """What a load job found out."""

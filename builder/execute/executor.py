@@ -265,11 +265,16 @@ class LocalExecutor:
                 log=kept,
                 seconds=seconds,
             )
-        facts = {**result.facts, **self._compare_rebuild(job, key, result)}
         evidence = Evidence(
-            key=key, job=job.id, facts=facts, files=result.files, log=kept, seconds=seconds,
+            key=key,
+            job=job.id,
+            facts={**result.facts.to_json(), **self._compare_rebuild(job, key, result)},
+            facts_version=result.facts.schema_version,
+            files=result.files,
+            log=kept,
+            seconds=seconds,
             asked=json.dumps(hash_key_parts(job, inputs)),
-        )  # fmt: skip
+        )
         self._store.put(evidence)
         return evidence
 

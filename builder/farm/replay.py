@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from builder.config import catalog
 from builder.engine.client import Limits
 from builder.errors import ReplayError
+from builder.evidence.image import ImageFacts
+from builder.evidence.race import RaceFacts
 from builder.evidence.replay import ReplayAnswer
 from builder.jobs.images.ids import role_image_id
-from builder.jobs.programs import read_answer, stress_task
-from builder.jobs.wheels import required_wheels
+from builder.jobs.programs import STRESS_FOLDER, Program, ask
+from builder.jobs.threads.race import RACE_PYTHON, RACE_WHEEL_FOLDER
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.location import Location, read_locations
 from builder.store.files import atomic_write
 from builder.store.job_ids import JobId, JobKind
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from builder.evidence.replay import ReplayRun
+    from builder.evidence.replay import ReplayRun, Seen
     from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
     from builder.judge.findings import Finding
@@ -31,7 +34,13 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 _FOLDER = "replays"
-_HARMS: Mapping[FindingCode, frozenset[str]] = {
+_PROGRAM = Program(package="stress", module="replay", answer=ReplayAnswer, folder=STRESS_FOLDER)
+
+_MEMORY_BYTES = 6 << 30  # as the race job has: a script for its interpreter needs as much
+_START_S = 120  # to install the package
+_RUN_S = 70.0  # a run may take 60 s (builder/inside/stress/replay.py), and has to start and end
+
+_HARMS: Mapping[FindingCode, frozenset[Seen]] = {
     "WF601": frozenset({"crash"}),
     "WF602": frozenset({"hang"}),
     "WF603": frozenset({"wrong"}),
@@ -172,10 +181,12 @@ def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]
     Raises:
         ReplayError: there is none.
     """
-    image = role_image_id("verify", replay.base)
+    job = role_image_id("verify", replay.base)
     if replay.race:
-        image = graph.jobs[_race_id(replay)].needs["image"]
-    tag: str | None = evidence[image].facts.get("tag") if image in evidence else None
+        job = graph.jobs[_race_id(replay)].needs["image"]
+
+    image = evidence.get(job)
+    tag = ImageFacts.read(image).tag if image is not None and image.is_determined else None
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
     return tag
@@ -210,54 +221,81 @@ def run_replay(
         InfrastructureError: the container gave no answer.
     """
     abi = catalog.load().abis[replay.abi]
-    own = JobId(JobKind.BUILD, replay.name, replay.base)
-    build = evidence[own]
-    others = [one for job, one in evidence.items() if job.kind == JobKind.BUILD and job != own]
-    race = evidence.get(_race_id(replay))
-    made = race.facts.get("race_wheel") if race else None
-    if (replay.race and (race is None or made is None)) or not build.facts.get("abis", {}).get(
-        abi.name, {}
-    ).get("wheel"):
+    wheels = _list_wheels(replay, evidence, pure)
+    race_wheel = _find_race_wheel(replay, evidence) if replay.race else None
+    has_race_wheel = race_wheel is not None or not replay.race
+    if not wheels or not has_race_wheel:
         raise ReplayError(
             replay.id, f"{replay.name} {version} has no {abi.name} wheel to run it on"
         )
+
     image = replay_image(replay, graph, evidence)
-    python = f"/opt/python/{abi.directory}/bin/python"
-    served = dict(required_wheels(abi.name, (build, *others), pure))
-    files: dict[str, bytes | Path] = {
-        f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
-    }
-    if replay.race and race is not None:
-        files[f"/farm/race/{made}"] = tools.store.file(race.files[str(made)])
+    files = wheel_files(wheels, tools.store)
+    race_path = None
+    if race_wheel is not None:
+        filename, sha256 = race_wheel
+        race_path = f"{RACE_WHEEL_FOLDER}/{filename}"
+        files[race_path] = tools.store.file(sha256)
+
     request = {
-        "python": "/opt/race/tree/bin/python" if replay.race else python,
-        "plain_python": python,
+        "python": RACE_PYTHON if replay.race else abi.python,
+        "plain_python": abi.python,
         "race": replay.race,
         "name": replay.name,
         "requirement": f"{replay.name}=={version}",
-        "wheels": "/farm/wheels",
-        "race_wheel": f"/farm/race/{made}" if replay.race else None,
+        "wheels": WHEELS_FOLDER,
+        "race_wheel": race_path,
         "script": replay.script,
         "times": times,
     }
-    limits = Limits(memory_bytes=6 << 30, timeout_s=120 + 70.0 * times)
-    task = stress_task(
-        "replay", image=image, python=python, request=request, files=files, limits=limits
+    answer = ask(
+        _PROGRAM,
+        request,
+        activity="replaying",
+        image=image,
+        python=abi.python,
+        files=files,
+        limits=Limits(memory_bytes=_MEMORY_BYTES, timeout_s=_START_S + _RUN_S * times),
+        tools=tools,
     )
-    answer = read_answer(task, ReplayAnswer, "replaying", tools)
     return _read_result(replay, answer)
+
+
+def _list_wheels(
+    replay: Replay, evidence: Mapping[JobId, Evidence], pure: Iterable[Pure]
+) -> list[tuple[str, str]]:
+    """Return (filename, sha256) of the wheels to install; none where the package itself has none."""
+    own = evidence[JobId(JobKind.BUILD, replay.name, replay.base)]
+    if not own.is_determined or wheel_for_abi(own, replay.abi) is None:
+        return []
+
+    builds = [own]
+    for job, build in evidence.items():
+        if job.kind == JobKind.BUILD and build is not own and build.is_determined:
+            builds.append(build)
+    return list(required_wheels(replay.abi, builds, pure))
+
+
+def _find_race_wheel(replay: Replay, evidence: Mapping[JobId, Evidence]) -> tuple[str, str] | None:
+    """Return (filename, sha256) of the wheel that was compiled with ThreadSanitizer, if there is one."""
+    race = evidence.get(_race_id(replay))
+    if race is None or not race.is_determined:
+        return None
+
+    filename = RaceFacts.read(race).race_wheel
+    return None if filename is None else (filename, race.files[filename])
 
 
 def _read_result(replay: Replay, answer: ReplayAnswer) -> ReplayResult:
     if answer.install is not None:
         raise ReplayError(replay.id, f"it could not be installed: {answer.install}")
 
-    showing = [run for run in answer.runs if _shows_finding(replay, run)]
+    shown = [run for run in answer.runs if _shows_finding(replay, run)]
     return ReplayResult(
-        shown=len(showing),
+        shown=len(shown),
         runs=len(answer.runs),
         what=tuple(", ".join(run.what) or "nothing" for run in answer.runs),
-        output=showing[-1].output if showing else "",
+        output=shown[-1].output if shown else "",
     )
 
 

@@ -1,34 +1,39 @@
-"""Audit job: wheels -> ABI facts, by auditwheel and by reading them, in the image they were built in, offline.
+"""Audit job: wheels -> what they say of themselves, and what their native code needs, offline, where they were built.
 
-Facts: `wheels`, by file name: see builder/inside/audit/; of a wheel of the stable ABI also `abi3audit`, what that
-tool objects to (builder/distributions/abi3audit.py).
+The wheels are read by builder/inside/audit/ and by auditwheel, in the image they were built in; those of the stable
+ABI by abi3audit as well. builder/evidence/audit.py has the model of its facts.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from builder.config.catalog import interpreter_path
 from builder.distributions import abi3audit
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
+from builder.evidence.audit import AuditAnswer, AuditFacts
+from builder.evidence.image import read_image_content, read_image_tag
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result
-from builder.jobs.programs import CONTAINER_CODE, programs_digest
+from builder.jobs.programs import CONTAINER_CODE, programs_digest, read_answer
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from builder.evidence.audit import WheelFacts
     from builder.jobs.job import Inputs, Needs, Tools
+    from builder.store.store import Store
 
 _PROGRAMS = "audit"
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
-_PYTHON = "/opt/python/cp39-cp39/bin/python"
+# The interpreter that manylinux images have auditwheel in: images/builder.Dockerfile gives it this name.
+_PYTHON = interpreter_path("cp39-cp39")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,37 +61,54 @@ class Audit:
         needs = self.needs
         return {
             str(needs["build"]): inputs["build"].files,
-            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["image"]): read_image_content(inputs["image"]),
         }
 
     def key(self, inputs: Inputs) -> str:
         return digest("audit", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        build = inputs["build"]
-        if not build.files:
-            return Result(facts={"wheels": {}})
-        wheels = {
-            f"/wheels/{filename}": tools.store.file(sha256)
-            for filename, sha256 in build.files.items()
-        }
+        files = inputs["build"].files
+        if not files:
+            return Result(facts=AuditFacts(wheels={}))
+
+        answer = self._ask(files, read_image_tag(inputs["image"]), tools)
+        if answer.wheels.keys() != files.keys():
+            raise InfrastructureError(
+                f"the audit: the answer is about other wheels than were asked (log: {tools.log})"
+            )
+
+        wheels = {}
+        for filename, sha256 in files.items():
+            wheels[filename] = _add_abi3audit(
+                answer.wheels[filename], filename, sha256, tools.store
+            )
+        return Result(facts=AuditFacts(wheels=wheels))
+
+    def _ask(self, files: Mapping[str, str], image: str, tools: Tools) -> AuditAnswer:
+        """Audit wheels in a container.
+
+        Args:
+            files: sha256 by file name.
+            image: what it runs in.
+            tools: the job's.
+        """
+        wheels = {f"/wheels/{name}": tools.store.file(sha256) for name, sha256 in files.items()}
         task = Task(
-            image=inputs["image"].facts["tag"],
+            image=image,
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
             files={**wheels, **program_files(_PROGRAMS)},
             collect=_OUTPUT,
             user="nobody",
             limits=Limits(timeout_s=300),
         )
-        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-        if ended.exit_code != 0 or not ended.output:
-            raise InfrastructureError(
-                f"the audit ended with exit code {ended.exit_code} (log: {tools.log})"
-            )
-        found = json.loads(next(iter(ended.output.values())))
-        for filename, sha256 in build.files.items():
-            if abi3audit.claims_stable_abi(filename) and not found[filename]["faults"]:
-                found[filename]["abi3audit"] = abi3audit.run_abi3audit(
-                    tools.store.file(sha256), filename
-                )
-        return Result(facts={"wheels": found})
+        return read_answer(task, AuditAnswer, "the audit", tools)
+
+
+def _add_abi3audit(facts: WheelFacts, filename: str, sha256: str, store: Store) -> WheelFacts:
+    """Add what abi3audit objects to, where a wheel claims the stable ABI and can be unpacked safely."""
+    if facts.faults or not abi3audit.claims_stable_abi(filename):
+        return facts
+
+    objections = tuple(abi3audit.run_abi3audit(store.file(sha256), filename))
+    return facts.model_copy(update={"abi3audit": objections})

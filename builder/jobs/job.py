@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from builder.engine.client import Engine
+    from builder.evidence.base import Facts
     from builder.proxy.proxy import IndexProxy
     from builder.store.store import Store
 
@@ -64,11 +65,11 @@ class Result:
     """What a job found out.
 
     Attributes:
-        facts: JSON data.
+        facts: the model of its kind in builder/evidence/.
         files: sha256 by name of files that the store has now.
     """
 
-    facts: dict[str, object]
+    facts: Facts
     files: dict[str, str] = field(default_factory=dict)
 
 

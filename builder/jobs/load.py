@@ -1,43 +1,41 @@
-"""Load job: the wheels of one build, on one base -> install and import facts, offline, as an unprivileged user.
+"""Load job: the wheels of one build, on one base -> what installing and importing them shows, offline, unprivileged.
 
-Facts: `loads`, by ABI: `wheel`; `claimed`, whether the wheel claims to run on the base; `missing`, native packages it
-needs that have no wheel for the ABI; and where it could be tried what builder/inside/load/ answers: `install` (what
-went wrong, or None), `python_version`, `metadata`, `modules` (one plain probe each) and, where the
-package imports, one entry for each stricter condition.
+builder/evidence/load.py has the model of its facts.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder import index
 from builder.distributions.tags import runs_on
-from builder.engine.client import Limits, Task
-from builder.engine.programs import program_files
+from builder.engine.client import Limits
 from builder.errors import InfrastructureError
+from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.load import AbiLoad, LoadAnswers, LoadFacts
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result, run_requirement
-from builder.jobs.programs import CONTAINER_CODE, programs_digest
-from builder.jobs.wheels import wheel_for_abi
+from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
+from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.config.catalog import Abi, Base
+    from builder.evidence.load import LoadAnswer
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
-    from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_REQUEST = "/farm/request.json"
-_OUTPUT = "/result/load.json"
-_PROGRAMS = "load"
+_PROGRAM = Program(package="load", answer=LoadAnswers)
+
+# Two installations of two minutes each, and a minute for each import: a wheel with many modules that hang is cut off.
+_LIMITS = Limits(timeout_s=1200)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +74,7 @@ class Load:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: programs_digest(_PROGRAMS),
+            CONTAINER_CODE: programs_digest(_PROGRAM.package),
             "pure wheels": [wheel.sha256 for wheel in self.pure],
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "glibc of the base": self.base.glibc,
@@ -84,7 +82,7 @@ class Load:
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
-        found: dict[str, object] = {str(needs["image"]): inputs["image"].facts["content"]}
+        found: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for role in ("build", *map(run_requirement, self.requires)):
             found[str(needs[role])] = inputs[role].files
 
@@ -94,83 +92,78 @@ class Load:
         return digest("load", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        build = inputs["build"]
-        others = {name: inputs[run_requirement(name)] for name in self.requires}
-        loads: dict[str, dict[str, Any]] = {}
-        request: list[dict[str, str]] = []
+        loads = dict(self._plan_loads(inputs))
+        abis = [abi for abi in self.abis if abi.name in loads and loads[abi.name].tried]
+        if not abis:
+            return Result(facts=LoadFacts(loads=loads))
+
         files: dict[str, bytes | Path] = {}
+        for abi in abis:
+            files |= self._index_files(abi, inputs, tools.store)
+
+        for answer in self._ask(abis, files, read_image_tag(inputs["image"]), tools):
+            loads[answer.abi] = loads[answer.abi].with_answer(answer)
+        return Result(facts=LoadFacts(loads=loads))
+
+    def _plan_loads(self, inputs: Inputs) -> Iterator[tuple[str, AbiLoad]]:
+        """Give what is known of each wheel before it is loaded, by ABI."""
         for abi in self.abis:
-            wheel = wheel_for_abi(build, abi.name)
+            wheel = wheel_for_abi(inputs["build"], abi.name)
             if wheel is None:
                 continue
-            missing = [
-                name for name, other in others.items() if wheel_for_abi(other, abi.name) is None
-            ]
-            loads[abi.name] = {
-                "wheel": wheel,
-                "claimed": runs_on(wheel, self.base),
-                "missing": missing,
-            }
-            if loads[abi.name]["claimed"] and not missing:
-                served = dict(self._wheels_to_serve(abi.name, build, others.values()))
-                files |= {
-                    f"/farm/{abi.name}/{path}": content
-                    for path, content in _index_files(served, tools.store)
-                }
-                request.append(self._make_request(abi))
-        if request:
-            answers = self._run_container(inputs["image"].facts["tag"], request, files, tools)
-            for answer in answers:
-                asked = next(item for item in request if item["abi"] == answer["abi"])
-                loads[answer["abi"]] |= {
-                    name: fact for name, fact in answer.items() if name not in asked
-                }
-        return Result(facts={"loads": loads})
 
-    def _make_request(self, abi: Abi) -> dict[str, str]:
+            missing = []
+            for name in self.requires:
+                if wheel_for_abi(inputs[run_requirement(name)], abi.name) is None:
+                    missing.append(name)
+
+            claimed = runs_on(wheel, self.base)
+            yield abi.name, AbiLoad(wheel=wheel, claimed=claimed, missing=tuple(missing))
+
+    def _index_files(self, abi: Abi, inputs: Inputs, store: Store) -> dict[str, bytes | Path]:
+        """Return the files of a package index for one ABI: this build's wheel, and what it needs."""
+        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
+        manifest = index.make_manifest(
+            index.Entry(filename=name, sha256=sha256)
+            for name, sha256 in required_wheels(abi.name, builds, self.pure)
+        )
+
+        folder = f"/farm/{abi.name}"
+        files: dict[str, bytes | Path] = {}
+        for path, page in index.render_pages(manifest):
+            files[f"{folder}/{path}"] = page.encode()
+        for project, entries in manifest.items():
+            for entry in entries:
+                files[f"{folder}/simple/{project}/{entry.filename}"] = store.file(entry.sha256)
+
+        return files
+
+    def _ask(
+        self, abis: Sequence[Abi], files: Mapping[str, bytes | Path], image: str, tools: Tools
+    ) -> Sequence[LoadAnswer]:
+        activity = f"loading on {self.base.name}"
+        request = [self._request_item(abi) for abi in abis]
+        answers = ask(
+            _PROGRAM,
+            request,
+            activity=activity,
+            image=image,
+            python=abis[0].python,
+            files=files,
+            limits=_LIMITS,
+            tools=tools,
+        ).answers
+
+        if [answer.abi for answer in answers] != [abi.name for abi in abis]:
+            raise InfrastructureError(
+                f"{activity}: the answer is about other ABIs than were asked (log: {tools.log})"
+            )
+        return answers
+
+    def _request_item(self, abi: Abi) -> dict[str, str]:
         return {
             "abi": abi.name,
-            "python": f"/opt/python/{abi.directory}/bin/python",
+            "python": abi.python,
             "requirement": f"{self.name}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
-
-    def _wheels_to_serve(
-        self, abi: str, build: Evidence, others: Iterable[Evidence]
-    ) -> Iterator[tuple[str, str]]:
-        """Give (filename, sha256) of the wheels the index of this load holds: this build's, and what it needs."""
-        for evidence in (build, *others):
-            filename = wheel_for_abi(evidence, abi)
-            assert filename is not None
-            yield filename, evidence.files[filename]
-        for wheel in self.pure:
-            yield wheel.filename, wheel.sha256
-
-    def _run_container(
-        self, image: str, request: list[dict[str, str]], files: Mapping[str, bytes | Path], tools: Tools
-    ) -> list[dict[str, Any]]:  # fmt: skip
-        task = Task(
-            image=image,
-            command=[request[0]["python"], "-m", "inside.load", _REQUEST, _OUTPUT],
-            files={**files, **program_files(_PROGRAMS), _REQUEST: json.dumps(request).encode()},
-            collect=_OUTPUT,
-            limits=Limits(timeout_s=1200),
-        )
-        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-        if not ended.output:
-            why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-            raise InfrastructureError(f"loading on {self.base.name} {why} (log: {tools.log})")
-        answers: list[dict[str, Any]] = json.loads(next(iter(ended.output.values())))
-        return answers
-
-
-def _index_files(served: Mapping[str, str], store: Store) -> Iterator[tuple[str, bytes | Path]]:
-    """Give a package index as files: its pages, and its wheels."""
-    manifest = index.make_manifest(
-        index.Entry(filename=name, sha256=sha256) for name, sha256 in served.items()
-    )
-    for path, page in index.render_pages(manifest):
-        yield path, page.encode()
-    for project, entries in manifest.items():
-        for entry in entries:
-            yield f"simple/{project}/{entry.filename}", store.file(entry.sha256)

@@ -1,6 +1,6 @@
 """A wheel that was built elsewhere, in the place of a build: what loads it cannot tell the difference.
 
-Facts: `abis`, as a build's (build.py). Files: the wheel.
+Its facts are a build's (builder/evidence/build.py), its files the wheels.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from builder.evidence.build import AbiBuild, BuildFacts
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -50,6 +51,6 @@ class Prebuilt:
         return digest("given", self.name, self.wheels)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:  # noqa: ARG002 - there is nothing to do
-        abis = {abi: {"wheel": filename} for abi, (filename, _) in self.wheels.items()}
+        abis = {abi: AbiBuild(wheel=filename) for abi, (filename, _) in self.wheels.items()}
 
-        return Result(facts={"abis": abis}, files=dict(self.wheels.values()))
+        return Result(facts=BuildFacts(abis=abis), files=dict(self.wheels.values()))

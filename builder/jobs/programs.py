@@ -6,7 +6,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -20,8 +20,6 @@ from builder.store.hashing import digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from pydantic import JsonValue
 
     from builder.jobs.job import Tools
 
@@ -88,7 +86,6 @@ class Program(Generic[Answer]):
         package: the package of builder/inside/ that goes into the container.
         module: the program's module in it; empty where the package itself is the program.
         answer: the model of what it answers.
-        activity: what it does, as an error begins: `looking for races`.
         folder: where `inside` goes. In the root folder, where containers start, `python -m` finds it; anywhere else it
             is out of the way of the package under test, and on PYTHONPATH.
     """
@@ -96,7 +93,6 @@ class Program(Generic[Answer]):
     package: str
     module: str = ""
     answer: type[Answer]
-    activity: str
     folder: str = "/"
 
     @property
@@ -107,8 +103,9 @@ class Program(Generic[Answer]):
 
 def ask(
     program: Program[Answer],
-    request: JsonValue,
+    request: object,
     *,
+    activity: str,
     image: str,
     python: str,
     files: Mapping[str, bytes | Path],
@@ -119,7 +116,8 @@ def ask(
 
     Args:
         program: the program.
-        request: what it is asked.
+        request: what it is asked, as JSON data.
+        activity: what it does, as an error begins: `looking for races`.
         image: what it runs in.
         python: the interpreter that runs it.
         files: what the request names, by absolute path.
@@ -150,7 +148,7 @@ def ask(
         collect=output,
         limits=limits,
     )
-    return read_answer(task, program.answer, program.activity, tools)
+    return read_answer(task, program.answer, activity, tools)
 
 
 def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) -> Answer:
@@ -178,53 +176,3 @@ def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) ->
         raise InfrastructureError(
             f"{activity}: the answer is not what it should be, {error} (log: {tools.log})"
         ) from error
-
-
-def stress_task(
-    program: str,
-    *,
-    image: str,
-    python: str,
-    request: Mapping[str, Any],
-    files: Mapping[str, bytes | Path],
-    limits: Limits,
-) -> Task:
-    """Return the task that asks a program of builder/inside/stress/, for `run_json_task`.
-
-    Args:
-        program: the name of its module.
-        image: what it runs in.
-        python: the interpreter that runs it.
-        request: what it is asked.
-        files: what the request names, by absolute path.
-        limits: what it may use.
-    """
-    output = f"/result/{program}.json"
-
-    return Task(
-        image=image,
-        # -P: the container's working directory, its root, is not to be imported from.
-        command=[python, "-P", "-m", f"inside.stress.{program}", _REQUEST, output],
-        files={
-            **files,
-            **program_files("stress", STRESS_FOLDER),
-            _REQUEST: json.dumps(request).encode(),
-        },
-        environment={"PYTHONPATH": STRESS_FOLDER},
-        collect=output,
-        limits=limits,
-    )
-
-
-def run_json_task(task: Task, doing: str, tools: Tools) -> dict[str, Any]:
-    """Run a task that answers in JSON.
-
-    Raises:
-        InfrastructureError: it did not answer.
-    """
-    ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-    if not ended.output:
-        why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-        raise InfrastructureError(f"{doing} {why} (log: {tools.log})")
-    answer: dict[str, Any] = json.loads(next(iter(ended.output.values())))
-    return answer

@@ -15,12 +15,11 @@ from builder.jobs.job import Tools
 from builder.jobs.programs import STRESS_FOLDER, Program, ask
 
 LIMITS = Limits(memory_bytes=1 << 30)
-PLAIN = Program(package="load", answer=BuildFacts, activity="loading on debian-12")
+PLAIN = Program(package="load", answer=BuildFacts)
 ASIDE = Program(
     package="stress",
     module="race",
     answer=BuildFacts,
-    activity="looking for races",
     folder=STRESS_FOLDER,
 )
 
@@ -49,6 +48,7 @@ def ask_in(container: Container, program: Program[BuildFacts] = PLAIN) -> BuildF
     return ask(
         program,
         {"seed": 1},
+        activity="loading on debian-12",
         image="image",
         python="/opt/bin/python",
         files={"/farm/a": b"a"},

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import ConfigDict, JsonValue
 
 from builder.errors import InfrastructureError, Interrupted
+from builder.evidence.base import Facts
 from builder.execute import LocalExecutor
 from builder.jobs.images.ids import ORDER_ONLY
 from builder.jobs.job import Inputs, Job, Needs, Result, Tools
@@ -18,6 +20,14 @@ from builder.store.job_ids import JobId
 from builder.store.store import Store
 
 ROOM = Resources(cpus=2, memory_bytes=8 << 30)
+
+
+class StepFacts(Facts):
+    """Whatever a step says it found out."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue]
 
 
 @dataclass
@@ -57,7 +67,7 @@ class Step:
         tools.log.write_text("ran")
         if self.fails is not None:
             raise self.fails
-        return Result(facts=dict(self.facts))
+        return Result(facts=StepFacts.check(self.facts))
 
 
 @dataclass
@@ -278,7 +288,7 @@ def test_evidence_whose_files_are_gone_is_not_evidence(store: Store, tmp_path: P
     class Maker(Step):
         def run(self, inputs: Inputs, tools: Tools) -> Result:
             super().run(inputs, tools)
-            return Result(facts={}, files={"wheel": tools.store.add_file(path)})
+            return Result(facts=StepFacts(), files={"wheel": tools.store.add_file(path)})
 
     ran: list[str] = []
     ended = run(store, Maker("build:a", ran))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from builder.engine.programs import program_files
-from builder.evidence.audit import AuditFacts, NativeObject, WheelFacts
+from builder.evidence.audit import AuditAnswer, NativeObject, WheelFacts
 from builder.evidence.exercise import ExerciseAnswer, OwnTests
 from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
@@ -114,7 +114,7 @@ def test_audit_answers_as_described(tmp_path: Path):
     (tmp_path / "broken.whl").write_bytes(b"PK")
     run_program(tmp_path, "audit", "answer.json", "--no-auditwheel", str(wheel), "broken.whl")
 
-    facts = AuditFacts.parse_wheels((tmp_path / "answer.json").read_bytes())
+    facts = AuditAnswer.parse((tmp_path / "answer.json").read_bytes())
     assert facts.wheels["broken.whl"].faults[0][0] == "unreadable"
     audited = facts.wheels[wheel.name]
     assert audited.faults == ()

@@ -20,7 +20,7 @@ from builder.judge.location import Location
 from builder.judge.package import JudgedPackage, Judgement
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.store.evidence import Evidence
+from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
 from tests.job_ids import job_id, jobs_by_text, needs_text
@@ -180,7 +180,7 @@ def image_of(replay: Replay) -> str:
     """Return the image a replay runs in, where each image's tag is the text of its job's id."""
     planned = replays.plan_for_replay(replay, graph())
     evidence = {
-        job: Evidence(key="", job=job, facts={"tag": str(job)})
+        job: Evidence(key="", job=job, facts={"tag": str(job), "content": "c"})
         for job in planned.jobs
         if job.kind == JobKind.IMAGE
     }
@@ -197,7 +197,7 @@ def test_without_an_image_it_cannot_run():
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(REPLAY, replays.plan_for_replay(REPLAY, graph()), {})
     verify = job_id("image:verify-debian-12")
-    failed = Evidence(key="", job=verify, facts={"code": "WF901"})
+    failed = Evidence(key="", job=verify, outcome=JobOutcome.UNDETERMINED, facts={"code": "WF901"})
     with pytest.raises(ReplayError, match="could not be had"):
         replays.replay_image(PLAIN, replays.plan_for_replay(PLAIN, graph()), {verify: failed})
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder.distributions import reproducible
+from builder.evidence.build import BuildFacts
 from builder.execute import LocalExecutor
 from builder.jobs.build.build import Build
 from builder.jobs.job import Inputs, Result, Tools
@@ -124,7 +125,7 @@ class Maker(Step):
         wheel = packed(
             self.folder / NAME, MEMBERS | ({"foo/foo.so": self.change} if self.change else {})
         )
-        return Result(facts={"abis": {}}, files={NAME: tools.store.add_file(wheel)})
+        return Result(facts=BuildFacts(abis={}), files={NAME: tools.store.add_file(wheel)})
 
     def compare_rebuild(self, before: Evidence, result: Result, store: Store) -> Any:
         return Build.compare_rebuild(cast("Build", self), before, result, store)

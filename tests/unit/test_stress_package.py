@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import Limits
 from builder.engine.programs import program_files
-from builder.jobs.programs import STRESS_FOLDER, stress_task
+from builder.jobs.programs import STRESS_FOLDER
 
 FILES = program_files("stress", STRESS_FOLDER)
 MODULES = sorted(Path(name).stem for name in FILES if "/stress/" in name)
@@ -103,33 +102,3 @@ def test_what_is_measured_may_be_called_as_the_farm_is(programs: Path, site: Pat
     calls = [{"make": None, "text": "speed.own()"}]
     prepared.write_text(json.dumps({"prelude": ["speed"], "calls": calls}))
     assert run(programs, tmp_path, "-c", BENCH, str(prepared), str(site)) == "null\n"
-
-
-def test_a_task_puts_the_programs_on_the_path_and_asks_one_of_them():
-    limits = Limits(memory_bytes=1 << 30)
-    task = stress_task(
-        "race",
-        image="image",
-        python="/opt/bin/python",
-        request={"seed": 1},
-        files={},
-        limits=limits,
-    )
-    assert task.command == [
-        "/opt/bin/python",
-        "-P",
-        "-m",
-        "inside.stress.race",
-        "/farm/request.json",
-        "/result/race.json",
-    ]
-    assert task.collect == "/result/race.json"
-    assert task.environment == {"PYTHONPATH": "/farm/programs"}
-    assert task.files["/farm/request.json"] == b'{"seed": 1}'
-    assert {
-        "/farm/programs/inside/__init__.py",
-        "/farm/programs/inside/stress/__init__.py",
-        "/farm/programs/inside/stress/race.py",
-        "/farm/programs/inside/stress/learn.py",
-    } < set(task.files)
-    assert task.limits == limits

@@ -1,11 +1,6 @@
 """Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
 
-Facts: `abis`, for each ABI either `{"wheel": filename, "requires_python": text}` or `{"failure": {...}, "call": {...}}`
-with the fields of `Failure` and `Call`, the latter where the failure was read from the log; `rules`, by which rules;
-`limits`, what the container used; `compiler_cache`, how often that had what was compiled (`hits`) and how often not
-(`misses`); `fetched`, the files it took from the package index, and `asked`, hosts it asked for besides
-(builder/proxy/proxy.py). Files: the wheels. Where the same key was built before, the executor adds `rebuilt`: by wheel,
-the members that came out otherwise.
+builder/evidence/build.py has the model of its facts; its files are the wheels.
 """
 
 from __future__ import annotations
@@ -24,6 +19,8 @@ from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files,
 from builder.distributions.unpack import unpack
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
+from builder.evidence.build import BuildFacts
+from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.jobs.build import network
 from builder.jobs.build.cibuildwheel import CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
@@ -115,7 +112,7 @@ class Build:
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
-        found: dict[str, object] = {str(needs["image"]): inputs["image"].facts["content"]}
+        found: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for name in self.requires:
             role = build_requirement(name)
             found[str(needs[role])] = wheel_hashes(inputs[role], self._selected_abis)
@@ -130,23 +127,23 @@ class Build:
         return tuple(abi for abi in self.abis if abi not in self.skip)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        image = inputs["image"].facts
-        if missing := image.get("missing"):
+        image = ImageFacts.read(inputs["image"])
+        if image.tag is None:
             failure = Failure(
                 code="WF207",
                 stage="system packages",
-                error=f"{self.base} has no system package {', '.join(missing)}",
+                error=f"{self.base} has no system package {', '.join(image.missing)}",
                 remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
             )
             return self._make_result(
                 dict.fromkeys(self._selected_abis, failure), {}, {}, {"limits": {}}, tools
             )
         index = partial(
-            tools.index.session, inputs["index proxy"].facts["tag"], self.id, tools.stop
+            tools.index.session, read_image_tag(inputs["index proxy"]), self.id, tools.stop
         )
         with tools.store.scratch_folder() as scratch:
             return self._build_wheels(
-                image["tag"],
+                image.tag,
                 index,
                 [inputs[build_requirement(name)] for name in self.requires],
                 scratch,
@@ -244,7 +241,7 @@ class Build:
     @staticmethod
     def _make_result(
         failures: Mapping[str, Failure], calls: Mapping[str, FailedCall], wheels: Mapping[str, Path],
-        facts: Mapping[str, Any], tools: Tools,
+        used: Mapping[str, Any], tools: Tools,
     ) -> Result:  # fmt: skip
         abis: dict[str, Any] = {
             abi: {
@@ -263,7 +260,8 @@ class Build:
         for path in wheels.values():
             normalize_wheel(path)
         files = {path.name: tools.store.add_file(path) for path in wheels.values()}
-        return Result(facts={"abis": abis, "rules": rules_digest(), **facts}, files=files)
+        facts = BuildFacts.check({"abis": abis, "rules": rules_digest(), **used})
+        return Result(facts=facts, files=files)
 
     def _unpack_project(self, folder: Path, tools: Tools) -> Path | Failure:
         """Unpack the sdist, with the patches beside its files."""

@@ -1,7 +1,6 @@
 """Image jobs: base, interpreters, builder, verification image, race detector, and a package's system packages on top.
 
-Facts of each: `tag`, `content` (hash of what is inside, the part of downstream keys), `bytes`; of a builder with
-system packages also `missing`, the packages its base does not have, in which case there is no image.
+builder/evidence/image.py has the model of their facts.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from builder import host
 from builder.config import catalog
 from builder.engine.client import LABEL, Limits, Task
 from builder.errors import InfrastructureError
+from builder.evidence.image import ImageFacts, read_image_content
 from builder.jobs.job import Result
 from builder.store.files import file_sha256
 from builder.store.hashing import digest
@@ -52,13 +52,14 @@ class Image(ABC):
         """The images it stands on, by role."""
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
-        return {str(need): inputs[role].facts["content"] for role, need in self.needs.items()}
+        return {str(need): read_image_content(inputs[role]) for role, need in self.needs.items()}
 
     def is_present(self, evidence: Evidence, engine: Engine) -> bool:
-        if "tag" not in evidence.facts:
+        tag = ImageFacts.read(evidence).tag
+        if tag is None:
             return True  # it could not be made, and that is what is known of it
 
-        return self.is_usable(engine.image_labels(evidence.facts["tag"]))
+        return self.is_usable(engine.image_labels(tag))
 
     def is_usable(self, labels: Mapping[str, str] | None) -> bool:
         """Return whether an image with these labels need not be made again; None where there is no image."""
@@ -221,4 +222,5 @@ def build_image(
 
 def image_facts(tag: str, content: str, tools: Tools) -> Result:
     """Return the facts of an image that is there."""
-    return Result(facts={"tag": tag, "content": content, "bytes": tools.engine.image_bytes(tag)})
+    size = tools.engine.image_bytes(tag)
+    return Result(facts=ImageFacts(tag=tag, content=content, bytes=size))

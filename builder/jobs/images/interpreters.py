@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.config import catalog
+from builder.evidence.image import read_image_tag
 from builder.jobs.images import cpython
 from builder.jobs.images.ids import INTERPRETERS, RACE_INTERPRETER, base_image_id
 from builder.jobs.images.image import BuiltImage
@@ -52,7 +53,7 @@ class InterpretersImage(BuiltImage):
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         lines = [" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis]
 
-        return {"BASE": inputs["base"].facts["tag"], "INTERPRETERS": "\n".join(lines)}
+        return {"BASE": read_image_tag(inputs["base"]), "INTERPRETERS": "\n".join(lines)}
 
     def extra_files(self, tools: Tools) -> Mapping[str, bytes | Path]:
         sources: dict[str, bytes | Path] = {}
@@ -94,7 +95,7 @@ class RaceInterpreter(BuiltImage):
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "BASE": inputs["base"].facts["tag"],
+            "BASE": read_image_tag(inputs["base"]),
             "COMPILER": " ".join(self.base.sanitizer),
             "OPTIONS": " ".join(self.abi.configure),
         }

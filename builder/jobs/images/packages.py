@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.errors import InfrastructureError
+from builder.evidence.image import ImageFacts, read_image_tag
 from builder.jobs.images.ids import packages_image_id, role_image_id
 from builder.jobs.images.image import BuiltImage, read_recipe
 from builder.jobs.job import Result
@@ -54,7 +55,7 @@ class PackagesImage(BuiltImage):
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "BUILDER": inputs["builder"].facts["tag"],
+            "BUILDER": read_image_tag(inputs["builder"]),
             "PACKAGES": " ".join(self.packages),
         }
 
@@ -67,4 +68,5 @@ class PackagesImage(BuiltImage):
             raise InfrastructureError(
                 f"system packages could not be installed on {self.base}: {error} (log: {tools.log})"
             )
-        return Result(facts={"missing": sorted(set(missing)), "content": "none"})
+        missing = sorted(set(missing))
+        return Result(facts=ImageFacts(missing=tuple(missing), content="none"))

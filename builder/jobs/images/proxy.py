@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
+from builder.evidence.image import read_image_tag
 from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
 from builder.jobs.images.image import BuiltImage
 
@@ -54,7 +55,7 @@ class IndexImage(BuiltImage):
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "VERIFY": inputs["verify"].facts["tag"],
-            "PYTHON": f"/opt/python/{self.abi.directory}/bin/python",
+            "VERIFY": read_image_tag(inputs["verify"]),
+            "PYTHON": self.abi.python,
             "HOST_ENVIRONMENT": host.container_assignments(),
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
+from builder.evidence.image import read_image_tag
 from builder.jobs.images.ids import INTERPRETERS, base_image_id, role_image_id
 from builder.jobs.images.image import CA_LABEL, BuiltImage, ca_digest
 
@@ -46,8 +47,8 @@ class PythonImage(BuiltImage):
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "BASE": inputs["base"].facts["tag"],
-            "INTERPRETERS_IMAGE": inputs["interpreters"].facts["tag"],
+            "BASE": read_image_tag(inputs["base"]),
+            "INTERPRETERS_IMAGE": read_image_tag(inputs["interpreters"]),
             "RUNTIME": " ".join(self.base.runtime),
             "HOST_ENVIRONMENT": host.container_assignments(),
         }

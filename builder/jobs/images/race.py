@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.config import catalog
+from builder.evidence.image import read_image_tag
 from builder.jobs.images.ids import RACE_INTERPRETER, role_image_id
 from builder.jobs.images.image import BuiltImage
 
@@ -51,8 +52,8 @@ class RaceImage(BuiltImage):
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
         return {
-            "BUILDER": inputs["builder"].facts["tag"],
-            "RACE_INTERPRETER": inputs["interpreter"].facts["tag"],
+            "BUILDER": read_image_tag(inputs["builder"]),
+            "RACE_INTERPRETER": read_image_tag(inputs["interpreter"]),
             "COMPILER": " ".join(self.base.sanitizer),
             "PLAIN": self.abi.directory,
         }

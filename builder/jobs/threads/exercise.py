@@ -1,35 +1,42 @@
 """Exercise job: a free-threaded wheel, called by threads with the plain interpreter -> crashes, hangs, wrong results.
 
-Facts: `wheel` (its file name, or None: then there is nothing else); `fetched` and `asked`, as a build has them, where
-the race job had fetched nothing for it; and what builder/inside/stress/exercise.py answers.
+builder/evidence/exercise.py has the model of its facts.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits
+from builder.evidence.exercise import ExerciseAnswer, ExerciseFacts
+from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.race import RaceFacts
 from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
 from builder.jobs.job import Result, run_requirement
-from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
-from builder.jobs.threads import test_wheels
-from builder.jobs.threads.race import PLAN_FILE
-from builder.jobs.wheels import required_wheels, wheel_for_abi
+from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.threads.race import read_plan
+from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
 
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
     from builder.jobs.job import Inputs, Needs, Tools
+    from builder.jobs.threads.test_wheels import TestWheels
     from builder.sources import Pure
+
+_PROGRAM = Program(package="stress", module="exercise", answer=ExerciseAnswer, folder=STRESS_FOLDER)
+_MEMORY_BYTES = 4 << 30  # what grows meets its own limit before (builder/inside/stress/memory.py)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,7 @@ class Exercise:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: (programs_digest("stress"), test_wheels.FETCH_SCRIPT),
+            CONTAINER_CODE: (programs_digest("stress"), FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
             "effort": self.effort.record(),
             "own tests": self.tests.model_dump(),
@@ -83,7 +90,7 @@ class Exercise:
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
         found: dict[str, object] = {
-            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): inputs["race"].key,
         }
         for role in ("build", *map(run_requirement, self.requires)):
@@ -96,70 +103,84 @@ class Exercise:
         return digest("exercise", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        image, race, build = inputs["image"], inputs["race"], inputs["build"]
-        others = [inputs[run_requirement(name)] for name in self.requires]
-        wheel = wheel_for_abi(build, self.abi.name)
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
         if wheel is None:
-            return Result(facts={"wheel": None})
-        served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
-        planned: dict[str, Any] = {"surface": None, "plan": []}
-        if PLAN_FILE in race.files:
-            planned = json.loads(tools.store.file(race.files[PLAN_FILE]).read_text())
-        python = f"/opt/python/{self.abi.directory}/bin/python"
+            return Result(facts=ExerciseFacts(wheel=None))
+
+        race = RaceFacts.read(inputs["race"])
+        needed = load_test_wheels(inputs["race"], race, tools)
+        visit = SessionReport()
+        if race.kit is None:  # there was nothing to look for races with
+            needed, visit = self._fetch_test_wheels(inputs, tools)
+
+        answer = self._ask(race, needed, inputs, tools)
+        facts = {"wheel": wheel, **visit.record(), **answer.fields_for(ExerciseFacts)}
+        return Result(facts=ExerciseFacts.check(facts))
+
+    @property
+    def _own_tests(self) -> TestSuite:
+        return TestSuite(
+            sdist_filename=self.sdist_filename,
+            sdist_sha256=self.sdist_sha256,
+            settings=self.tests,
+            effort=self.effort,
+        )
+
+    def _fetch_test_wheels(self, inputs: Inputs, tools: Tools) -> tuple[TestWheels, SessionReport]:
+        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
+        image = read_image_tag(inputs["image"])
+        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+
+        visit = session.collect_report()
+        error = visit.infrastructure_error()
+        if error is not None and needed.is_unavailable:
+            raise error
+
+        tools.index.record_lock(self.id, visit, better=bool(needed.wheels))
+        return needed, visit
+
+    def _ask(
+        self, race: RaceFacts, needed: TestWheels, inputs: Inputs, tools: Tools
+    ) -> ExerciseAnswer:
+        """Put the package under threads in a container."""
+        tools.say("calling it by threads")
+        plan = read_plan(inputs["race"], tools.store)
+        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         request = {
-            "python": python,
+            "python": self.abi.python,
             "name": self.name,
             "requirement": f"{self.name}=={self.version}",
-            "wheels": "/farm/wheels",
-            **planned,
-            "suspects": _select_suspects(race.facts.get("races", ())),
+            "wheels": WHEELS_FOLDER,
+            **plan.to_json(),
+            "suspects": _select_suspects(race),
+            "tests": self._own_tests.make_request(needed),
             "effort": self.effort.record(),
         }
-        sdist = f"/farm/{self.sdist_filename}"
-        needed, visit = test_wheels.load_test_wheels(race, tools), SessionReport()
-        if "kit" not in race.facts:  # there was nothing to look for races with
-            path = tools.store.file(self.sdist_sha256)
-            session = tools.index.session(inputs["index proxy"].facts["tag"], self.id, tools.stop)
-            needed = test_wheels.fetch_test_wheels(
-                path,
-                self.sdist_filename,
-                self.tests,
-                self.effort,
-                image.facts["tag"],
-                python,
-                session.network,
-                tools,
-            )
-            visit = session.collect_report()
-            if needed.is_unavailable and (untold := visit.infrastructure_error()) is not None:
-                raise untold
-            tools.index.record_lock(self.id, visit, better=bool(needed.wheels))
-        request["tests"] = needed.make_request(self.effort, self.tests, sdist)
-        tools.say("calling it by threads")
-        task = stress_task(
-            "exercise",
-            image=image.facts["tag"],
-            python=python,
-            request=request,
-            files={
-                **{
-                    f"/farm/wheels/{name}": tools.store.file(sha256)
-                    for name, sha256 in served.items()
-                },
-                sdist: tools.store.file(self.sdist_sha256),
-                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
-            },
-            limits=Limits(
-                memory_bytes=4 << 30,
-                timeout_s=300 + 8 * self.effort.plain_s + 3 * self.effort.tests_s,
-            ),
-        )
-        return Result(
-            facts={"wheel": wheel, **visit.record(), **run_json_task(task, "exercising it", tools)}
+        files = {
+            **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
+            self._own_tests.sdist_path: tools.store.file(self.sdist_sha256),
+            **needed.files(),
+        }
+        # The plan is played more than once, and proofs take as long again; own tests run alone and in threads.
+        exercise_s = 8 * self.effort.plain_s + 3 * self.effort.tests_s
+
+        return ask(
+            _PROGRAM,
+            request,
+            activity="exercising it",
+            image=read_image_tag(inputs["image"]),
+            python=self.abi.python,
+            files=files,
+            limits=Limits(memory_bytes=_MEMORY_BYTES, timeout_s=300 + exercise_s),
+            tools=tools,
         )
 
 
-def _select_suspects(races: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _select_suspects(race: RaceFacts) -> list[JsonValue]:
     """Return the scenarios that race: first those in which a function races with itself, for both then write."""
-    ordered = sorted(races, key=lambda event: len(event["places"]))
-    return [event["calls"] for event in ordered if event["calls"] is not None]
+    suspects: list[JsonValue] = []
+    for event in sorted(race.races, key=lambda event: len(event.places)):
+        if event.calls is not None:
+            suspects.append(event.calls.to_json())
+
+    return suspects

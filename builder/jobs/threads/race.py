@@ -1,10 +1,7 @@
 """Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
 
-Facts: `wheel` (file name of the free-threaded wheel it is about, or None: then there is nothing else); `failure`, why
-it could not be compiled with the sanitizer, or None; `fetched` and `asked`, as a build has them; `kit`, what its own
-tests need; `signs`, what of the wheel the search is steered by (judge/wheel/thread_signs.py); and where it could be
-compiled, what builder/inside/stress/race.py answers, `plan` left out. The evidence's files are `plan.json`, with
-`surface` and `plan` for the exercise job, the wheels of the kit, and the wheel with the sanitizer (`race_wheel`).
+builder/evidence/race.py has the model of its facts. The evidence's files are the plan for the exercise job, the wheels
+that the package's own tests need, and the wheel that was compiled with ThreadSanitizer.
 """
 
 from __future__ import annotations
@@ -13,17 +10,20 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits, Task
-from builder.evidence.audit import WheelFacts
+from builder.evidence.audit import read_wheel
+from builder.evidence.base import EvidenceError, MalformedFactsError
+from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
+from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
-from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
-from builder.jobs.threads import test_wheels
-from builder.jobs.wheels import required_wheels, wheel_for_abi
+from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -38,14 +38,26 @@ if TYPE_CHECKING:
     from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.jobs.threads.test_wheels import OwnTestWheels
+    from builder.jobs.threads.test_wheels import TestWheels
     from builder.sources import Pure
     from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
-PLAN_FILE = "plan.json"
+RACE_PYTHON = "/opt/race/tree/bin/python"
+"""The interpreter that was compiled with ThreadSanitizer, in images of the role `race`."""
+
+RACE_WHEEL_FOLDER = "/farm/race"
+"""Where containers find the wheel that was compiled with ThreadSanitizer."""
+
+_PROGRAM = Program(package="stress", module="race", answer=RaceAnswer, folder=STRESS_FOLDER)
+_PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
+
+# ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
-_NO_LIMITS: dict[str, Any] = {"timeout_s": None, "memory_bytes": None, "processes": None}
+_COMPILER_MEMORY_BYTES = 4 << 30
+_COMPILER_SLOWDOWN = 2.0  # by what the sanitizer adds to all code; not measured
+
 _COMPILE_SCRIPT = """
 set -eu
 export CC=wheelfarm-clang CXX=wheelfarm-clang++ UV_PYTHON_DOWNLOADS=never SOURCE_DATE_EPOCH=946684800
@@ -60,6 +72,19 @@ shift_python=$1
 shift 2
 exec "$shift_python" -m build --wheel --installer uv -o /result/wheel "$@"
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _CompiledWheel:
+    """A wheel that was compiled with ThreadSanitizer."""
+
+    filename: str
+    content: bytes
+
+    @property
+    def path(self) -> str:
+        """Where it is, in the container that looks for races."""
+        return f"{RACE_WHEEL_FOLDER}/{self.filename}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +132,7 @@ class Race:
 
     def settings(self) -> Mapping[str, object]:
         return {
-            CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, test_wheels.FETCH_SCRIPT),
+            CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, FETCH_SCRIPT),
             "sdist": self.build.sdist_sha256,
             "patches": self.build.patches,
             "flags": (self.build.environment, self.build.config_settings),
@@ -120,11 +145,9 @@ class Race:
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
-        wheel = wheel_for_abi(inputs["build"], self.abi.name)
-        signs = _list_signs(inputs["audit"], wheel)
         found: dict[str, object] = {
-            str(needs["image"]): inputs["image"].facts["content"],
-            str(needs["audit"]): signs,
+            str(needs["image"]): read_image_content(inputs["image"]),
+            str(needs["audit"]): self._signs(inputs),
         }
         run_roles = map(run_requirement, self.requires)
         build_roles = map(build_requirement, self.build.requires)
@@ -138,168 +161,204 @@ class Race:
         return digest("race", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        image, build = inputs["image"], inputs["build"]
-        others = [inputs[run_requirement(name)] for name in self.requires]
-        wheel = wheel_for_abi(build, self.abi.name)
-        signs = _list_signs(inputs["audit"], wheel)
-        if wheel is None or "missing" in image.facts:
-            return Result(facts={"wheel": None})
-        served = dict(required_wheels(self.abi.name, (build, *others), self.pure))
-        tag, sdist = image.facts["tag"], tools.store.file(self.build.sdist_sha256)
-        session = tools.index.session(inputs["index proxy"].facts["tag"], self.id, tools.stop)
-        needed = test_wheels.fetch_test_wheels(
-            sdist,
-            self.build.sdist_filename,
-            self.tests,
-            self.effort,
-            tag,
-            self._python,
-            session.network,
-            tools,
-        )
-        noted = {"wheels": sorted(needed.wheels), "requirements": list(needed.requirements)}
-        loan = collect_own_wheels(
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
+        image = ImageFacts.read(inputs["image"]).tag
+        if wheel is None or image is None:
+            return Result(facts=RaceFacts(wheel=None))
+
+        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
+        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+        own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
             tools.store,
         )
-        made, failure = self._compile(tag, loan, session.network, tools)
+        compiled = self._compile(image, own_wheels, session.network, tools)
+
         visit = session.collect_report()
-        if (made is None or needed.is_unavailable) and (
-            untold := visit.infrastructure_error()
-        ) is not None:
-            raise untold
-        tools.index.record_lock(self.id, visit, better=made is not None)
-        facts = self._search_races(tag, made, served, needed, signs, tools) if made else {}
-        plan = {"surface": facts.get("surface"), "plan": facts.pop("plan", [])}
-        files = {}
-        with tools.store.scratch_folder() as scratch:
-            found = {
-                PLAN_FILE: json.dumps(plan).encode(),
-                **needed.wheels,
-                **dict([made] if made else []),
-            }
-            for name, content in found.items():
-                path = scratch / name
-                path.write_bytes(content)
-                files[name] = tools.store.add_file(path)
-        made_as = {"race_wheel": made[0]} if made else {}
-        known = {
+        error = visit.infrastructure_error()
+        has_compiled = isinstance(compiled, _CompiledWheel)
+        if error is not None and (not has_compiled or needed.is_unavailable):
+            raise error
+        tools.index.record_lock(self.id, visit, better=has_compiled)
+
+        signs = self._signs(inputs)
+        facts: dict[str, object] = {
             "wheel": wheel,
-            "failure": failure or None,
-            "kit": noted,
+            "failure": None,
+            "kit": needed.record(),
             "signs": signs,
             **visit.record(),
         }
-        return Result(facts={**known, **facts, **made_as}, files=files)
+        plan = RacePlan(surface=None, plan=())
+        files = dict(needed.wheels)
+        if isinstance(compiled, _CompiledWheel):
+            answer = self._ask(compiled, signs, needed, inputs, tools)
+            plan = RacePlan(surface=answer.surface, plan=answer.plan)
+            files[compiled.filename] = compiled.content
+            facts |= answer.fields_for(RaceFacts)
+            facts["race_wheel"] = compiled.filename
+        else:
+            facts["failure"] = compiled
+
+        files = {_PLAN_FILE: json.dumps(plan.to_json()).encode(), **files}
+        return Result(facts=RaceFacts.check(facts), files=_store_files(files, tools.store))
 
     @property
-    def _python(self) -> str:
-        return f"/opt/python/{self.abi.directory}/bin/python"
+    def _own_tests(self) -> TestSuite:
+        return TestSuite(
+            sdist_filename=self.build.sdist_filename,
+            sdist_sha256=self.build.sdist_sha256,
+            settings=self.tests,
+            effort=self.effort,
+        )
+
+    def _signs(self, inputs: Inputs) -> tuple[Sign, ...]:
+        """Return what the wheel shows, unloaded, of where races are likely."""
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
+        return list_signs(None if wheel is None else read_wheel(inputs["audit"], wheel))
 
     def _compile(
-        self, image: str, loan: Mapping[str, bytes | Path], index: NetworkAttachment, tools: Tools
-    ) -> tuple[tuple[str, bytes] | None, str]:
-        """Compile the package with the sanitizer; return the wheel's name and content, or why there is none."""
-        tools.say("compiling with ThreadSanitizer")
-        sdist = f"/farm/{self.build.sdist_filename}"
-        patches = {
-            f"/farm/patches/{number:03}.patch": text.encode()
-            for number, text in enumerate(self.build.patches)
-        }
-        settings = [
-            f"-C{name}={value}"
-            for name, values in self.build.config_settings.items()
-            for value in values
-        ]
-        task = Task(
-            image=image,
-            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self._python, sdist, *settings],
-            files={
-                sdist: tools.store.file(self.build.sdist_sha256),
-                **patches,
-                **to_container_paths(loan),
-            },
-            collect=_WHEEL_FOLDER,
-            network=index,
-            environment={
-                **self.build.environment,
-                **({"UV_CONSTRAINT": constraints_path(self.abi.name)} if loan else {}),
-            },
-            limits=Limits(
-                memory_bytes=max(self.build.memory_bytes, 4 << 30),
-                timeout_s=2.0 * self.build.timeout_s,
-            ),
-        )
-        start = tools.log.stat().st_size if tools.log.exists() else 0
-        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-        wheels = [
-            (Path(path).name, content)
-            for path, content in ended.output.items()
-            if path.endswith(".whl")
-        ]
-        if ended.exit_code == 0 and wheels:
-            return wheels[0], ""
-        with tools.log.open("rb") as file:
-            file.seek(start)
-            text = file.read().decode(errors="replace")
-        if ended.timed_out:
-            return None, "it did not end in time"
-        return None, explain(
-            text, ended.exit_code, self.build.name, (self.abi.name,), **_NO_LIMITS
-        )[0].error
-
-    def _search_races(
         self,
         image: str,
-        made: tuple[str, bytes],
-        served: Mapping[str, str],
-        needed: OwnTestWheels,
-        signs: tuple[str, ...],
+        own_wheels: Mapping[str, bytes | Path],
+        index: NetworkAttachment,
         tools: Tools,
-    ) -> dict[str, Any]:
+    ) -> _CompiledWheel | str:
+        """Compile the package with ThreadSanitizer; return the wheel, or why there is none."""
+        tools.say("compiling with ThreadSanitizer")
+        sdist = self._own_tests.sdist_path
+        files: dict[str, bytes | Path] = {
+            sdist: tools.store.file(self.build.sdist_sha256),
+            **to_container_paths(own_wheels),
+        }
+        for number, patch in enumerate(self.build.patches):
+            files[f"/farm/patches/{number:03}.patch"] = patch.encode()
+
+        environment = dict(self.build.environment)
+        if own_wheels:
+            environment["UV_CONSTRAINT"] = constraints_path(self.abi.name)
+
+        settings = []
+        for name, values in self.build.config_settings.items():
+            settings += [f"-C{name}={value}" for value in values]
+
+        task = Task(
+            image=image,
+            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self.abi.python, sdist, *settings],
+            files=files,
+            collect=_WHEEL_FOLDER,
+            network=index,
+            environment=environment,
+            limits=Limits(
+                memory_bytes=max(self.build.memory_bytes, _COMPILER_MEMORY_BYTES),
+                timeout_s=_COMPILER_SLOWDOWN * self.build.timeout_s,
+            ),
+        )
+        log_start = tools.log.stat().st_size if tools.log.exists() else 0
+        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+
+        wheel = _find_wheel(ended.output)
+        if wheel is not None and ended.exit_code == 0:
+            return wheel
+        if ended.timed_out:
+            return "it did not end in time"
+        return self._explain_failure(tools.log, log_start, ended.exit_code)
+
+    def _explain_failure(self, log: Path, start: int, exit_code: int) -> str:
+        """Return the first error of a compilation, of which the log has the output from `start` on."""
+        with log.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+
+        failure, _ = explain(
+            text,
+            exit_code,
+            self.build.name,
+            (self.abi.name,),
+            timeout_s=None,
+            memory_bytes=None,
+            processes=None,
+        )
+        return failure.error
+
+    def _ask(
+        self,
+        compiled: _CompiledWheel,
+        signs: tuple[Sign, ...],
+        needed: TestWheels,
+        inputs: Inputs,
+        tools: Tools,
+    ) -> RaceAnswer:
+        """Look for races in a container."""
         tools.say("looking for data races")
-        filename, content = made
-        sdist = f"/farm/{self.build.sdist_filename}"
+        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
+        sdist = self._own_tests.sdist_path
         request = {
-            "python": self._python,
-            "race_python": "/opt/race/tree/bin/python",
+            "python": self.abi.python,
+            "race_python": RACE_PYTHON,
             "name": self.build.name,
             "requirement": f"{self.build.name}=={self.build.version}",
-            "wheels": "/farm/wheels",
-            "race_wheel": f"/farm/race/{filename}",
+            "wheels": WHEELS_FOLDER,
+            "race_wheel": compiled.path,
             "sdist": sdist,
             "recipes": list(self.recipes),
             "seed": self.seed,
-            "signs": signs,
-            "tests": needed.make_request(self.effort, self.tests, sdist),
+            "signs": list(signs),
+            "tests": self._own_tests.make_request(needed),
             "effort": self.effort.record(),
         }
-        task = stress_task(
-            "race",
-            image=image,
-            python=self._python,
-            request=request,
-            files={
-                **{
-                    f"/farm/wheels/{name}": tools.store.file(sha256)
-                    for name, sha256 in served.items()
-                },
-                **{f"/farm/wheels/{name}": content for name, content in needed.wheels.items()},
-                f"/farm/race/{filename}": content,
-                sdist: tools.store.file(self.build.sdist_sha256),
-            },
-            limits=Limits(
-                memory_bytes=_MEMORY_BYTES,
-                timeout_s=300
-                + 6 * (self.effort.race_s + self.effort.learn_s)
-                + 2 * self.effort.tests_s,
-            ),
+        files = {
+            **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
+            **needed.files(),
+            compiled.path: compiled.content,
+            sdist: tools.store.file(self.build.sdist_sha256),
+        }
+        # Learning and playing may be begun anew several times, each proof runs a program as long as a scenario.
+        search_s = 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s
+
+        return ask(
+            _PROGRAM,
+            request,
+            activity="looking for races",
+            image=read_image_tag(inputs["image"]),
+            python=self.abi.python,
+            files=files,
+            limits=Limits(memory_bytes=_MEMORY_BYTES, timeout_s=300 + search_s),
+            tools=tools,
         )
-        return run_json_task(task, "looking for races", tools)
 
 
-def _list_signs(audit: Evidence, filename: str | None) -> tuple[Sign, ...]:
-    """Return what the wheel that is searched shows; only its own facts are checked, since each key asks for them."""
-    wheel = audit.facts["wheels"].get(filename)
-    return () if wheel is None else list_signs(WheelFacts.check(wheel))
+def read_plan(race: Evidence, store: Store) -> RacePlan:
+    """Return the plan that a race job left for the exercise job; an empty one where it made none.
+
+    Raises:
+        EvidenceError: the file is damaged.
+    """
+    if _PLAN_FILE not in race.files:
+        return RacePlan(surface=None, plan=())
+
+    try:
+        return RacePlan.parse(store.file(race.files[_PLAN_FILE]).read_bytes())
+    except MalformedFactsError as error:
+        raise EvidenceError(race.job, f"{_PLAN_FILE}: {error}") from error
+
+
+def _find_wheel(output: Mapping[str, bytes]) -> _CompiledWheel | None:
+    for path, content in output.items():
+        if path.endswith(".whl"):
+            return _CompiledWheel(filename=Path(path).name, content=content)
+
+    return None
+
+
+def _store_files(files: Mapping[str, bytes], store: Store) -> dict[str, str]:
+    """Put files into the store and return the sha256 of each by its name."""
+    found = {}
+    with store.scratch_folder() as scratch:
+        for name, content in files.items():
+            path = scratch / name
+            path.write_bytes(content)
+            found[name] = store.add_file(path)
+
+    return found

@@ -1,35 +1,39 @@
 """Speed job: calls of a package's native code on 1, 2 and 4 threads, with and without the GIL -> calls per second.
 
-It stands by itself and runs while nothing else does: docs/decisions/0012-speed-alone.md.
-
-Facts: `wheel` (file name of the free-threaded wheel, or None: then there is nothing else), `unknown` (why there is
-nothing to call, or None) and, where there is, what builder/inside/stress/speed.py answers.
+It stands by itself and runs while nothing else does: docs/decisions/0012-speed-alone.md. builder/evidence/speed.py has
+the model of its facts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from builder.engine.client import Limits
+from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result, run_requirement
-from builder.jobs.programs import CONTAINER_CODE, programs_digest, run_json_task, stress_task
-from builder.jobs.wheels import required_wheels, wheel_for_abi
+from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic import JsonValue
 
     from builder.config.catalog import Abi
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
-_CPUS = 4.0
-"""As many as there are threads at most."""
+_PROGRAM = Program(package="stress", module="speed", answer=SpeedAnswer, folder=STRESS_FOLDER)
+_CPUS = 4.0  # as many as there are threads at most
+_MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,7 @@ class Speed:
         """Return what of its inputs can change the result, by job id."""
         needs = self.needs
         found: dict[str, object] = {
-            str(needs["image"]): inputs["image"].facts["content"],
+            str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): _select_calls(inputs["race"]),
         }
         for role in ("build", *map(run_requirement, self.requires)):
@@ -93,51 +97,66 @@ class Speed:
         return digest("speed", 1, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        build = inputs["build"]
-        others = [inputs[run_requirement(name)] for name in self.requires]
-        free = self.abis[0]
-        wheel = wheel_for_abi(build, free.name)
+        wheel = wheel_for_abi(inputs["build"], self.abis[0].name)
         if wheel is None:
-            return Result(facts={"wheel": None})
-        known = _select_calls(inputs["race"])
-        if known is None:
-            return Result(facts={"wheel": wheel, "unknown": "it is not known how to call it"})
-        abis = [abi for abi in self.abis if wheel_for_abi(build, abi.name) is not None]
-        served = {
-            name: sha256
-            for abi in abis
-            for name, sha256 in required_wheels(abi.name, (build, *others), self.pure)
-        }
-        interpreters = {abi.name: f"/opt/python/{abi.directory}/bin/python" for abi in abis}
-        request = {
+            return Result(facts=SpeedFacts(wheel=None))
+
+        calls = _select_calls(inputs["race"])
+        if calls is None:
+            why = "it is not known how to call it"
+            return Result(facts=SpeedFacts(wheel=wheel, unknown=why))
+
+        answer = self._ask(calls, inputs, tools)
+        facts = {"wheel": wheel, "unknown": None, **answer.fields_for(SpeedFacts)}
+        return Result(facts=SpeedFacts.check(facts))
+
+    def _ask(self, calls: Mapping[str, JsonValue], inputs: Inputs, tools: Tools) -> SpeedAnswer:
+        """Measure in a container.
+
+        Args:
+            calls: which modules to import, and which calls to measure.
+            inputs: of the job.
+            tools: of the job.
+        """
+        tools.say("measuring its speed")
+        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
+        interpreters: dict[str, JsonValue] = {}
+        files: dict[str, bytes | Path] = {}
+        for abi in self.abis:
+            if wheel_for_abi(inputs["build"], abi.name) is not None:
+                interpreters[abi.name] = abi.python
+                files |= wheel_files(required_wheels(abi.name, builds, self.pure), tools.store)
+
+        request: dict[str, JsonValue] = {
             "requirement": f"{self.name}=={self.version}",
-            "wheels": "/farm/wheels",
-            **known,
+            "wheels": WHEELS_FOLDER,
+            **calls,
             "interpreters": interpreters,
             "cpus": _CPUS,
             "seconds": self.seconds,
         }
-        tools.say("measuring its speed")
-        task = stress_task(
-            "speed",
-            image=inputs["image"].facts["tag"],
-            python=interpreters[free.name],
-            request=request,
-            files={
-                f"/farm/wheels/{name}": tools.store.file(sha256) for name, sha256 in served.items()
-            },
-            limits=Limits(memory_bytes=4 << 30, cpus=_CPUS, timeout_s=180 + 4 * self.seconds),
-        )
-        return Result(
-            facts={
-                "wheel": wheel,
-                "unknown": None,
-                **run_json_task(task, "measuring its speed", tools),
-            }
+        # Installing, and finding out which calls can be measured, take their time besides.
+        timeout_s = 180 + 4 * self.seconds
+
+        return ask(
+            _PROGRAM,
+            request,
+            activity="measuring its speed",
+            image=read_image_tag(inputs["image"]),
+            python=self.abis[0].python,
+            files=files,
+            limits=Limits(memory_bytes=_MEMORY_BYTES, cpus=_CPUS, timeout_s=timeout_s),
+            tools=tools,
         )
 
 
-def _select_calls(race: Evidence) -> dict[str, Any] | None:
-    """Return which modules to import and which calls to measure, or None where calling it was never learnt."""
+def _select_calls(race: Evidence) -> dict[str, JsonValue] | None:
+    """Return which modules to import and which calls to measure, or None where calling it was never learnt.
+
+    The key of every speed job asks for it, also where nothing changed, so the facts are not checked for that.
+    """
     surface = race.facts.get("surface")
-    return None if not surface else {name: surface[name] for name in ("prelude", "calls")}
+    if not surface:
+        return None
+
+    return {"prelude": surface["prelude"], "calls": surface["calls"]}
