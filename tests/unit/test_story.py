@@ -2,6 +2,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -44,7 +45,7 @@ LOAD = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    recorded = (
+    recorded: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("1", "build:foo@debian-12", {"abis": {}}),
         ("2", "load:foo@debian-12/debian-13", {"loads": {}}),
         ("3", "load:foo@debian-12/debian-13", LOAD),
