@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _PATTERNS = {
     "header": r"usr/include/(?:.+/)?{0}",
@@ -21,6 +21,7 @@ _PATTERNS = {
     "cmake": r"usr/(?:lib|share)/(?:.+/)?(?:{0}Config|{1}-config)\.cmake",
     "program": r"(?:usr/)?s?bin/{0}",
 }
+"""Paths by kind; {0} is the name as it was asked for, {1} the same in lower case."""
 _MULTIARCH = "x86_64-linux-gnu"
 
 
@@ -38,19 +39,23 @@ class MissingDependency:
     name: str
 
     def alternatives(self) -> tuple[MissingDependency, ...]:
-        """Return what would satisfy it, the surest first."""
-        bare = re.sub(r"^lib|[\d.-]+$", "", self.name.lower()) or self.name.lower()
-        modules = tuple(dict.fromkeys((self.name, self.name.lower(), f"lib{bare}")))
-        pkg_config = tuple(MissingDependency(kind="pkg-config", name=name) for name in modules)
-        stems = dict.fromkeys((self.name.lower().removeprefix("lib"), bare))
-        library = tuple(MissingDependency(kind="library", name=name) for name in stems if name)
+        """Return what would satisfy it, the surest first.
+
+        A library with a version in its name (`libxml2`, `lua-5.4`) is also known by the name without it.
+        """
+        lower = self.name.lower()
+        bare = re.sub(r"^lib|[\d.-]+$", "", lower) or lower
+
+        modules = dict.fromkeys((self.name, lower, f"lib{bare}"))
+        pkg_config = [MissingDependency(kind="pkg-config", name=name) for name in modules]
+        stems = dict.fromkeys((lower.removeprefix("lib"), bare))
+        library = [MissingDependency(kind="library", name=name) for name in stems if name]
+
         match self.kind:
-            case "cmake":
+            case "cmake" | "development":
                 return (self, *pkg_config, *library)
             case "dependency":
                 return (*pkg_config, MissingDependency(kind="cmake", name=self.name), *library)
-            case "development":
-                return (self, *pkg_config, *library)
             case _:
                 return (self,)
 
@@ -67,23 +72,41 @@ class Hit:
     path: str
 
 
-class ContentsSearch:
-    """Looks for several wants in one pass over an index."""
+class _Entry(NamedTuple):
+    """A file and a package that has it."""
 
-    def __init__(self, wants: Iterable[MissingDependency]) -> None:
-        self._wants = tuple(wants)
-        simple = dict.fromkeys(one for want in self._wants for one in want.alternatives())
-        self._patterns = {one: _path_pattern(one) for one in simple if one.kind != "development"}
+    path: str
+    section: str
+    package: str
+
+
+class ContentsSearch:
+    """Looks for several missing dependencies in one pass over an index."""
+
+    def __init__(self, wanted: Iterable[MissingDependency]) -> None:
+        self._wanted = tuple(wanted)
+        self._patterns: dict[MissingDependency, re.Pattern[str]] = {}
         self._by_filename: dict[str, list[MissingDependency]] = {}
-        for one in self._patterns:
-            for filename in _possible_filenames(one):
-                self._by_filename.setdefault(filename, []).append(one)
-        self._by_package = {
-            f"{one.name.lower()}-dev": one for one in simple if one.kind == "development"
-        }
-        self._hits: dict[MissingDependency, set[tuple[str, str, str]]] = {
-            one: set() for one in simple
-        }
+        self._by_package: dict[str, MissingDependency] = {}
+        self._entries: dict[MissingDependency, set[_Entry]] = {}
+
+        for dependency in self._wanted:
+            for alternative in dependency.alternatives():
+                self._add(alternative)
+
+    def _add(self, alternative: MissingDependency) -> None:
+        """Look for one more thing: by its file's name, or where no file is known, by a package's."""
+        if alternative in self._entries:
+            return
+
+        self._entries[alternative] = set()
+        if alternative.kind == "development":
+            self._by_package[f"{alternative.name.lower()}-dev"] = alternative
+            return
+
+        self._patterns[alternative] = _path_pattern(alternative)
+        for filename in _possible_filenames(alternative):
+            self._by_filename.setdefault(filename, []).append(alternative)
 
     def read(self, lines: Iterable[str]) -> None:
         """Take in an index.
@@ -94,55 +117,69 @@ class ContentsSearch:
         for line in lines:
             path, _, packages = line.rstrip().rpartition(" ")
             path = path.rstrip()
-            if (wants := self._by_filename.get(path.rpartition("/")[2])) is not None:
-                matching = [want for want in wants if self._patterns[want].fullmatch(path)]
-                self._record_path(path, packages, matching)
+
+            candidates = self._by_filename.get(path.rpartition("/")[2])
+            if candidates is not None:
+                self._record_path(path, packages, candidates)
             if self._by_package:
                 self._record_packages(path, packages)
 
-    def _record_path(self, path: str, packages: str, wants: Iterable[MissingDependency]) -> None:
-        for want in wants:
-            for entry in packages.split(","):
-                section, _, package = entry.rpartition("/")
-                self._hits[want].add((path, section, package))
+    def _record_path(
+        self, path: str, packages: str, candidates: Iterable[MissingDependency]
+    ) -> None:
+        for candidate in candidates:
+            if self._patterns[candidate].fullmatch(path):
+                self._entries[candidate].update(_parse_packages(path, packages))
 
     def _record_packages(self, path: str, packages: str) -> None:
-        for entry in packages.split(","):
-            section, _, package = entry.rpartition("/")
-            if (want := self._by_package.get(package)) is not None:
-                self._hits[want].add((path, section, package))
+        for entry in _parse_packages(path, packages):
+            dependency = self._by_package.get(entry.package)
+            if dependency is not None:
+                self._entries[dependency].add(entry)
 
     def results(self) -> dict[MissingDependency, tuple[Hit, ...]]:
-        """Return what has been found, the likeliest package first; wants without any are left out."""
-        answers: dict[MissingDependency, tuple[Hit, ...]] = {}
-        for want in self._wants:
-            hits = next((hits for one in want.alternatives() if (hits := self._hits[one])), set())
-            ranked = sorted(hits, key=lambda hit: _sort_key(*hit))
-            by_package = {
-                package: Hit(package=package, path=f"/{path}")
-                for path, _, package in reversed(ranked)
-            }
-            order = dict.fromkeys(package for _, _, package in ranked)
-            if order:
-                answers[want] = tuple(by_package[package] for package in order)
-        return answers
+        """Return what has been found, the likeliest package first; dependencies without any are left out."""
+        results: dict[MissingDependency, tuple[Hit, ...]] = {}
+        for dependency in self._wanted:
+            hits: dict[str, Hit] = {}
+            for entry in sorted(self._surest_entries(dependency), key=_sort_key):
+                hits.setdefault(entry.package, Hit(package=entry.package, path=f"/{entry.path}"))
+            if hits:
+                results[dependency] = tuple(hits.values())
+
+        return results
+
+    def _surest_entries(self, dependency: MissingDependency) -> set[_Entry]:
+        """Return what was found for the first alternative for which there is anything."""
+        for alternative in dependency.alternatives():
+            if self._entries[alternative]:
+                return self._entries[alternative]
+
+        return set()
 
     @property
     def complete(self) -> bool:
-        """Whether something was found for every want."""
-        return len(self.results()) == len(set(self._wants))
+        """Whether something was found for every dependency."""
+        return len(self.results()) == len(set(self._wanted))
 
 
-def _path_pattern(want: MissingDependency) -> re.Pattern[str]:
-    return re.compile(
-        _PATTERNS[want.kind].format(re.escape(want.name), re.escape(want.name.lower()))
-    )
+def _parse_packages(path: str, packages: str) -> Iterator[_Entry]:
+    """Yield each package that has a file, as `universe/libdevel/libxml2-dev` lists its section and name."""
+    for text in packages.split(","):
+        section, _, package = text.rpartition("/")
+        yield _Entry(path, section, package)
 
 
-def _possible_filenames(want: MissingDependency) -> tuple[str, ...]:
+def _path_pattern(dependency: MissingDependency) -> re.Pattern[str]:
+    name = re.escape(dependency.name)
+    lower = re.escape(dependency.name.lower())
+    return re.compile(_PATTERNS[dependency.kind].format(name, lower))
+
+
+def _possible_filenames(dependency: MissingDependency) -> tuple[str, ...]:
     """Return what the last part of a matching path can be."""
-    name = want.name
-    match want.kind:
+    name = dependency.name
+    match dependency.kind:
         case "library":
             return (f"lib{name}.so", f"lib{name}.a")
         case "pkg-config":
@@ -153,29 +190,34 @@ def _possible_filenames(want: MissingDependency) -> tuple[str, ...]:
             return (name.rpartition("/")[2],)
 
 
-def _sort_key(path: str, section: str, package: str) -> tuple[object, ...]:
+def _sort_key(entry: _Entry) -> tuple[object, ...]:
     """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
-    depth = sum(part != _MULTIARCH for part in PurePosixPath(path).parts)
+    folders = [part for part in PurePosixPath(entry.path).parts if part != _MULTIARCH]
+
     return (
-        depth,
-        not section.endswith("libdevel"),
-        not package.endswith("-dev"),
-        len(package),
-        package,
-        path,
+        len(folders),
+        not entry.section.endswith("libdevel"),
+        not entry.package.endswith("-dev"),
+        len(entry.package),
+        entry.package,
+        entry.path,
     )
 
 
-def describe(want: MissingDependency) -> str:
-    """Return a want in words."""
-    words = {
-        "pkg-config": f"{want.name}.pc",
-        "library": f"lib{want.name}.so",
-        "program": f"the program {want.name}",
-    }
-    return words.get(want.kind, want.name)
+def describe(dependency: MissingDependency) -> str:
+    """Return a missing dependency in words."""
+    match dependency.kind:
+        case "pkg-config":
+            return f"{dependency.name}.pc"
+        case "library":
+            return f"lib{dependency.name}.so"
+        case "program":
+            return f"the program {dependency.name}"
+        case _:
+            return dependency.name
 
 
 def parse_missing(missing: Iterable[Sequence[str]]) -> tuple[MissingDependency, ...]:
-    """Return the wants a build's evidence names."""
-    return tuple(dict.fromkeys(MissingDependency(kind=kind, name=name) for kind, name in missing))
+    """Return what a build's evidence names as missing, each once."""
+    dependencies = [MissingDependency(kind=kind, name=name) for kind, name in missing]
+    return tuple(dict.fromkeys(dependencies))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,8 +37,11 @@ class Policy:
         family, _, number = version.partition("_")
         if family not in self.newest:
             return True
+
         parsed = parse_version(number)
-        return version in self.named if parsed is None else parsed <= self.newest[family]
+        if parsed is None:
+            return version in self.named
+        return parsed <= self.newest[family]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,20 +72,25 @@ class Interfaces:
 
     def policy(self, glibc: Version) -> Policy:
         """Return what a manylinux tag of a C library's version promises."""
-        chosen = max((row for row in self.floors if row <= glibc), default=min(self.floors))
-        later = frozenset(name for name, since in self.later.items() if since <= glibc)
+        older_floors = [floor for floor in self.floors if floor <= glibc]
+        floor = max(older_floors, default=min(self.floors))
+        promised_since = frozenset(name for name, since in self.later.items() if since <= glibc)
+
         return Policy(
             name=f"manylinux_{glibc[0]}_{glibc[1]}",
-            newest={"GLIBC": glibc, **self.floors[chosen]},
-            named=later,
-            libraries=self.libraries | later,
+            newest={"GLIBC": glibc, **self.floors[floor]},
+            named=promised_since,
+            libraries=self.libraries | promised_since,
         )
 
 
 def parse_version(number: str) -> Version | None:
     """Return the numbers of a version, or None where it is a name."""
     parts = number.split(".")
-    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
+    if not all(part.isdigit() for part in parts):
+        return None
+
+    return tuple(int(part) for part in parts)
 
 
 @cache
@@ -91,31 +99,17 @@ def load() -> Interfaces:
     folder = catalog.images_dir() / "interfaces"
     known = catalog.load()
     policies = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
-    removed = tomllib.loads((folder / "removed.toml").read_text())["removed"]
+
     return Interfaces(
-        exports={
-            abi: {row[0]: len(row) > 1 for row in _rows(folder / f"{abi}.txt")}
-            for abi in known.abis
-        },
-        stable={
-            name: parse_version(since) or () for name, since in _rows(folder / "stable-abi.txt")
-        },
-        documented=frozenset(row[0] for row in _rows(folder / "documented.txt")),
-        removed={name: (row["since"], row["use"]) for row in removed for name in row["names"]},
-        c_library=frozenset(row[0] for row in _rows(folder / "c-library.txt")),
-        bases={
-            base: _read_base_policy(base, path)
-            for base in known.bases
-            if (path := folder / f"{base}.txt").exists()
-        },
-        floors={
-            parse_version(glibc) or (): {
-                family: parse_version(number) or (0,) for family, number in row.items()
-            }
-            for glibc, row in policies["floors"].items()
-        },
+        exports={abi: _read_exports(folder / f"{abi}.txt") for abi in known.abis},
+        stable=_read_versions(_rows(folder / "stable-abi.txt")),
+        documented=_read_names(folder / "documented.txt"),
+        removed=_read_removed(folder / "removed.toml"),
+        c_library=_read_names(folder / "c-library.txt"),
+        bases=_read_bases(folder, known.bases),
+        floors=_read_floors(policies["floors"]),
         libraries=frozenset(policies["libraries"]),
-        later={name: parse_version(since) or () for name, since in policies["later"].items()},
+        later=_read_versions(policies["later"].items()),
     )
 
 
@@ -123,18 +117,71 @@ def _rows(path: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()]
 
 
+def _read_names(path: Path) -> frozenset[str]:
+    return frozenset(row[0] for row in _rows(path))
+
+
+def _read_exports(path: Path) -> dict[str, bool]:
+    """Return each name with whether public headers use it on a caller's behalf: a mark after the name says so."""
+    return {row[0]: len(row) > 1 for row in _rows(path)}
+
+
+def _read_versions(rows: Iterable[Sequence[str]]) -> dict[str, Version]:
+    return {name: parse_version(since) or () for name, since in rows}
+
+
+def _read_removed(path: Path) -> dict[str, tuple[str, str]]:
+    """Return each name that CPython removed, with the release that did and what to use instead."""
+    removed: dict[str, tuple[str, str]] = {}
+    for row in tomllib.loads(path.read_text())["removed"]:
+        for name in row["names"]:
+            removed[name] = (row["since"], row["use"])
+
+    return removed
+
+
+def _read_floors(table: Mapping[str, Mapping[str, str]]) -> dict[Version, dict[str, Version]]:
+    """Return by glibc the newest version of each other family that goes with it."""
+    floors: dict[Version, dict[str, Version]] = {}
+    for glibc, families in table.items():
+        floors[parse_version(glibc) or ()] = _read_versions(families.items())
+
+    return floors
+
+
+def _read_bases(folder: Path, names: Iterable[str]) -> dict[str, Policy]:
+    """Return what each base ships; nothing of one whose image nobody has asked yet."""
+    bases: dict[str, Policy] = {}
+    for name in names:
+        path = folder / f"{name}.txt"
+        if path.exists():
+            bases[name] = _read_base_policy(name, path)
+
+    return bases
+
+
 def _read_base_policy(base: str, path: Path) -> Policy:
-    rows = _rows(path)
-    versions = {version for row in rows for version in row[1:]}
+    """Return what a base ships, from rows of a library's soname and the symbol versions that it has."""
+    libraries: set[str] = set()
+    versions: set[str] = set()
+    for soname, *library_versions in _rows(path):
+        libraries.add(soname)
+        versions.update(library_versions)
+
     newest: dict[str, Version] = {}
     for version in versions:
         family, _, number = version.partition("_")
-        if family in _FAMILIES and (parsed := parse_version(number)) is not None:
+        parsed = parse_version(number)
+        if family in _FAMILIES and parsed is not None:
             newest[family] = max(parsed, newest.get(family, ()))
-    named = frozenset(version for version in versions if version != "GLIBC_PRIVATE")
+
     return Policy(
-        name=base, newest=newest, named=named, libraries=frozenset(row[0] for row in rows)
+        name=base,
+        newest=newest,
+        named=frozenset(versions - {"GLIBC_PRIVATE"}),  # is for glibc's own libraries alone
+        libraries=frozenset(libraries),
     )
 
 
 _FAMILIES = frozenset({"GLIBC", "GLIBCXX", "CXXABI", "GCC", "ZLIB", "LIBATOMIC"})
+"""Families of symbol versions that policies count (PEP 600); others belong to the library that has them."""

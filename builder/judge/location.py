@@ -63,7 +63,9 @@ def pair_locations(places: Sequence[str], lines: Sequence[str]) -> tuple[Locatio
 
     located = {location.place for location in locations}
     for file, names in functions.items():
-        rest = [Location(path=file, function=name) for name in names]
-        locations.extend(place for place in rest if place not in located)
+        for name in names:
+            bare = Location(path=file, function=name)
+            if bare not in located:
+                locations.append(bare)
 
     return tuple(locations)

@@ -11,11 +11,11 @@ from builder.judge.findings import Finding
 from builder.judge.speed import judge_speed
 from builder.judge.stages import (
     PackageFacts,
-    audit_findings,
-    build_findings,
-    load_findings,
+    judge_audits,
+    judge_builds,
+    judge_loads,
+    judge_threads,
     loaded_bases,
-    thread_findings,
 )
 from builder.judge.threads import ThreadCoverage, deduplicate, measure_coverage
 from builder.verdicts import Verdict
@@ -170,15 +170,15 @@ def _collect_findings(
 ) -> tuple[Finding, ...]:
     """Return what every stage showed, the worst first."""
     findings: list[Finding] = []
-    for finding in build_findings(evidence, facts, abi.name):
+    for finding in judge_builds(evidence, facts, abi.name):
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
         is_made_up_for = has_wheel and finding.verdict is Verdict.BUILD_FAILURE
         findings.append(replace(finding, advisory=is_made_up_for))
 
-    findings += audit_findings(evidence, facts, abi)
-    findings += load_findings(evidence, facts, abi.name)
+    findings += judge_audits(evidence, facts, abi)
+    findings += judge_loads(evidence, facts, abi.name)
     if abi.free_threaded:
-        findings += deduplicate(thread_findings(evidence, facts))
+        findings += deduplicate(judge_threads(evidence, facts))
 
     return merge_findings(findings)
 

@@ -15,8 +15,8 @@ from builder.evidence.race import RaceFacts
 from builder.judge import remedies
 from builder.judge.findings import Finding
 from builder.judge.loads import judge_load
-from builder.judge.threads import exercise_findings, race_findings
-from builder.judge.wheel import compare
+from builder.judge.threads import judge_exercise, judge_race
+from builder.judge.wheel.compare import compare_wheels
 from builder.judge.wheel.rules import judge_wheel
 from builder.judge.wheel.subject import Subject
 
@@ -125,7 +125,7 @@ def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
 # --- build ------------------------------------------------------------------------------------------------------------
 
 
-def build_findings(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
+def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
     """Judge what was known before a build, and what came of it on each base."""
     source = evidence.source
     if source.trouble:
@@ -141,7 +141,7 @@ def build_findings(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> 
     for base, build in evidence.builds.items():
         yield from _judge_build(evidence, build, facts.builds[base], base, abi)
     for base, build in evidence.builds.items():
-        yield from _rebuild_findings(build, facts.builds[base], base, abi)
+        yield from _judge_rebuild(build, facts.builds[base], base, abi)
 
 
 def _judge_build(
@@ -177,7 +177,7 @@ def _find_remedy(evidence: PackageEvidence, failure: Failure, base: str) -> str:
     )
 
 
-def _rebuild_findings(
+def _judge_rebuild(
     build: Evidence, facts: BuildFacts | None, base: str, abi: str
 ) -> Iterator[Finding]:
     """Judge a wheel that came out otherwise when it was built again."""
@@ -193,7 +193,7 @@ def _rebuild_findings(
 # --- audit ------------------------------------------------------------------------------------------------------------
 
 
-def audit_findings(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Iterator[Finding]:
+def judge_audits(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Iterator[Finding]:
     """Judge the wheels of an ABI by what was read in them, and compare those of different bases."""
     subjects: dict[str, Subject] = {}
     for base, audit in evidence.audits.items():
@@ -212,17 +212,17 @@ def audit_findings(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> 
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
 
     if len(subjects) > 1:
-        yield from compare.findings(subjects)
+        yield from compare_wheels(subjects)
 
 
 def _judge_audited(
     filename: str, wheel: WheelFacts, evidence: PackageEvidence
 ) -> Iterator[Finding]:
     yield from judge_wheel(filename, wheel, evidence.bases, evidence.interfaces)
-    yield from _auditwheel_findings(filename, wheel)
+    yield from _judge_by_auditwheel(filename, wheel)
 
 
-def _auditwheel_findings(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
+def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
     """Take what auditwheel says beside the farm's own reading."""
     if wheel.auditwheel_error is not None:
         yield Finding(code="WF303", detail=wheel.auditwheel_error, where=filename)
@@ -251,7 +251,7 @@ def _glibc_of_policy(platform: str) -> tuple[int, int] | None:
 # --- load -------------------------------------------------------------------------------------------------------------
 
 
-def load_findings(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
+def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
     """Judge what installing and importing the wheels of an ABI showed, on each base."""
     for (built_on, base), load in evidence.loads.items():
         load_facts = facts.loads[built_on, base]
@@ -281,17 +281,17 @@ def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
 # --- threads ----------------------------------------------------------------------------------------------------------
 
 
-def thread_findings(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Finding]:
+def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Finding]:
     """Judge what threads showed; what the farm could not tell counts only where there is a wheel."""
     race = evidence.race
     if race is not None and facts.race is not None:
-        yield from _add_base(race_findings(facts.race, race.log), race)
+        yield from _add_base(judge_race(facts.race, race.log), race)
     elif race is not None:
         yield from _undetermined_threads(race, facts)
 
     exercise = evidence.exercise
     if exercise is not None and facts.exercise is not None:
-        yield from _add_base(exercise_findings(facts.exercise, exercise.log), exercise)
+        yield from _add_base(judge_exercise(facts.exercise, exercise.log), exercise)
     elif exercise is not None:
         yield from _undetermined_threads(exercise, facts)
 

@@ -99,7 +99,7 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
 # --- the race detector ------------------------------------------------------------------------------------------------
 
 
-def race_findings(facts: RaceFacts, log: str) -> Iterator[Finding]:
+def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
     """Judge what the race detector saw."""
     if facts.wheel is None:
         return
@@ -194,7 +194,7 @@ def _locate(race: Race) -> tuple[Location, ...]:
 # --- the plain interpreter --------------------------------------------------------------------------------------------
 
 
-def exercise_findings(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
+def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
     """Judge what threads did to a package with the plain interpreter."""
     if not facts.done:
         return
@@ -298,11 +298,13 @@ def _describe_calls(scenario: Scenario | None) -> str:
     if scenario is None:
         return "calls of the package's own tests"
 
-    calls: dict[str, None] = {}  # a set that keeps the order
+    calls: list[str] = []
     for row in scenario.rows:
-        calls.update((text, None) for text, _ in row)
+        for text, _ in row:
+            if f"`{text}`" not in calls:
+                calls.append(f"`{text}`")
 
-    description = ", ".join(f"`{text}`" for text in list(calls)[:_MAX_CALLS])
+    description = ", ".join(calls[:_MAX_CALLS])
     if len(calls) > _MAX_CALLS:
         description += f" and {len(calls) - _MAX_CALLS} more calls"
     if scenario.make:

@@ -117,14 +117,14 @@ def test_two_builds_are_compared():
     new = subject(
         1001, versions={"libc.so.6": {"GLIBC_2.14": "memcpy"}}, undefined={"PyLong_New": planted.SO}
     )
-    assert list(compare.findings({"debian-12": old, "debian-13": old})) == []
-    (finding,) = compare.findings({"debian-12": old, "debian-13": new})
+    assert list(compare.compare_wheels({"debian-12": old, "debian-13": old})) == []
+    (finding,) = compare.compare_wheels({"debian-12": old, "debian-13": new})
     assert finding.code == "WF333"
     assert (
         "GLIBC_2.2.5 for memcpy on debian-12, GLIBC_2.14 for memcpy on debian-13" in finding.detail
     )
     assert "only the wheel of debian-13 needs the symbols PyLong_New" in finding.detail
-    (large,) = compare.findings(
+    (large,) = compare.compare_wheels(
         {
             "debian-12": old,
             "debian-13": subject(2000, versions={"libc.so.6": {"GLIBC_2.2.5": "memcpy"}}),

@@ -26,7 +26,7 @@ def told(
     subject = Subject.from_filename(
         "x-1-cp314-cp314-manylinux_2_17_x86_64.whl", facts, (), interfaces.load()
     )
-    found = list(sbom.findings(subject))
+    found = list(sbom.judge_sbom(subject))
     assert {finding.code for finding in found} <= {"WF329"}
     return [finding.detail for finding in found]
 

@@ -193,8 +193,8 @@ def test_without_a_wheel_there_is_nothing_to_say():
     no_race = RaceFacts(wheel=None)
     no_exercise = ExerciseFacts(wheel=None)
 
-    assert list(threads.race_findings(no_race, "")) == []
-    assert list(threads.exercise_findings(no_exercise, "")) == []
+    assert list(threads.judge_race(no_race, "")) == []
+    assert list(threads.judge_exercise(no_exercise, "")) == []
     assert threads.measure_coverage(no_race, no_exercise) == ThreadCoverage()
     assert threads.measure_coverage(None, None) == ThreadCoverage()
 

@@ -29,7 +29,7 @@ _CODES: Mapping[FaultKind, FindingCode] = {
 }
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_archive(subject: Subject) -> Iterator[Finding]:
     """Judge the archive, RECORD, and what metadata says of name and version."""
     seen: dict[FindingCode, list[tuple[str, str]]] = {}
     for kind, where, detail in subject.facts.faults:

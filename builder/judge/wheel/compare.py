@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.judge.findings import Finding
-from builder.judge.wheel import floors
+from builder.judge.wheel.floors import newest_needed
 from builder.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from builder.judge.wheel.floors import Need
     from builder.judge.wheel.subject import Subject
@@ -18,45 +19,59 @@ _SIZE_RATIO = 1.25  # compilers of two bases differ by less; a feature that was 
 _MAX_LISTED = 5
 
 
-def findings(subjects: Mapping[str, Subject]) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Side:
+    """A wheel, and the base that it was built on."""
+
+    base: str
+    wheel: Subject
+
+
+def compare_wheels(wheels: Mapping[str, Subject]) -> Iterator[Finding]:
     """Compare the wheels that bases made with that of the first one.
 
     Args:
-        subjects: by base.
+        wheels: by base.
     """
-    first, *others = subjects
+    first, *others = [_Side(base=base, wheel=wheel) for base, wheel in wheels.items()]
     for other in others:
-        differences = list(_differences(subjects[first], subjects[other], first, other))
+        differences = list(_find_differences(first, other))
         if differences:
             yield Finding(
                 code="WF333",
                 detail="; ".join(differences),
-                where=f"{first}/{other}",
-                bases=(first, other),
+                where=f"{first.base}/{other.base}",
+                bases=(first.base, other.base),
             )
 
 
-def _differences(one: Subject, two: Subject, first: str, second: str) -> Iterator[str]:
-    yield from _compare_floors(one, two, first, second)
-    yield from _compare_needs("libraries", _libraries(one), _libraries(two), first, second)
-    yield from _compare_needs("symbols", _symbols(one), _symbols(two), first, second)
+def _find_differences(first: _Side, other: _Side) -> Iterator[str]:
+    yield from _compare_floors(first, other)
+    yield from _compare_needs("libraries", first, other, _libraries)
+    yield from _compare_needs("symbols", first, other, _symbols)
 
-    smaller, larger = sorted((one.facts.size, two.facts.size))
-    if smaller * _SIZE_RATIO < larger:
-        yield f"{one.facts.size} bytes on {first}, {two.facts.size} on {second}"
+    first_size = first.wheel.facts.size
+    other_size = other.wheel.facts.size
+    if min(first_size, other_size) * _SIZE_RATIO < max(first_size, other_size):
+        yield f"{first_size} bytes on {first.base}, {other_size} on {other.base}"
 
 
-def _compare_floors(one: Subject, two: Subject, first: str, second: str) -> Iterator[str]:
-    ours = floors.newest_needed(one)
-    theirs = floors.newest_needed(two)
+def _compare_floors(first: _Side, other: _Side) -> Iterator[str]:
+    """Compare the newest symbol version of each family that the wheels need."""
+    first_needs = newest_needed(first.wheel)
+    other_needs = newest_needed(other.wheel)
 
-    for family in sorted({*ours, *theirs}):
-        our_need = ours.get(family)
-        their_need = theirs.get(family)
-        our_version = our_need[0] if our_need else None
-        their_version = their_need[0] if their_need else None
-        if our_version != their_version:
-            yield f"{_describe_need(our_need, first)}, {_describe_need(their_need, second)}"
+    for family in sorted({*first_needs, *other_needs}):
+        first_need = first_needs.get(family)
+        other_need = other_needs.get(family)
+        if _version(first_need) != _version(other_need):
+            first_text = _describe_need(first_need, first.base)
+            other_text = _describe_need(other_need, other.base)
+            yield f"{first_text}, {other_text}"
+
+
+def _version(need: Need | None) -> str:
+    return need[0] if need else ""
 
 
 def _describe_need(need: Need | None, base: str) -> str:
@@ -68,9 +83,15 @@ def _describe_need(need: Need | None, base: str) -> str:
 
 
 def _compare_needs(
-    what: str, ours: set[str], theirs: set[str], first: str, second: str
+    what: str, first: _Side, other: _Side, collect: Callable[[Subject], set[str]]
 ) -> Iterator[str]:
-    for base, only_here in ((first, ours - theirs), (second, theirs - ours)):
+    first_names = collect(first.wheel)
+    other_names = collect(other.wheel)
+
+    for base, only_here in (
+        (first.base, first_names - other_names),
+        (other.base, other_names - first_names),
+    ):
         if only_here:
             names = join_names(sorted(only_here), _MAX_LISTED)
             yield f"only the wheel of {base} needs the {what} {names}"

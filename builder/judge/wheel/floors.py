@@ -38,7 +38,7 @@ class _VersionNeed(NamedTuple):
         return self.version.partition("_")[0]
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_floors(subject: Subject) -> Iterator[Finding]:
     """Judge symbol versions and libraries against the platform tag and every base it claims."""
     yield from _judge_versions(subject)
     yield from _judge_libraries(subject)

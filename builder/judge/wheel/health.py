@@ -23,7 +23,7 @@ _BASELINE_ISA = 1  # x86-64-v1, which every processor of the platform tag has
 _MAX_PATHS = 2  # of the build machine, of one file
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_health(subject: Subject) -> Iterator[Finding]:
     """Judge native code and loose files."""
     yield from _judge_native_code(subject)
     yield from group_finding("WF326", list(_search_paths(subject)))

@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename
 
 from builder.judge.findings import Finding
-from builder.judge.wheel import archive, floors, health, sbom, symbols, tags, thread_signs
+from builder.judge.wheel.archive import judge_archive
+from builder.judge.wheel.floors import judge_floors
+from builder.judge.wheel.health import judge_health
+from builder.judge.wheel.sbom import judge_sbom
 from builder.judge.wheel.subject import Subject
+from builder.judge.wheel.symbols import judge_symbols
+from builder.judge.wheel.tags import judge_tags
+from builder.judge.wheel.thread_signs import judge_thread_signs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,23 +50,23 @@ def judge_wheel(
 
 def judge_subject(subject: Subject) -> tuple[Finding, ...]:
     """Judge one wheel whose name is taken apart already."""
-    broken = tuple(archive.findings(subject))
+    broken = tuple(judge_archive(subject))
     if not subject.facts.members:
         return broken or (Finding(code="WF305", detail="it is empty", where=subject.filename),)
 
     own = (
         *broken,
-        *tags.findings(subject),
-        *floors.findings(subject),
-        *symbols.findings(subject),
-        *health.findings(subject),
-        *sbom.findings(subject),
-        *thread_signs.findings(subject),
+        *judge_tags(subject),
+        *judge_floors(subject),
+        *judge_symbols(subject),
+        *judge_health(subject),
+        *judge_sbom(subject),
+        *judge_thread_signs(subject),
     )
-    return (*own, *_abi3audit_findings(subject.facts, own))
+    return (*own, *_take_objections(subject.facts, own))
 
 
-def _abi3audit_findings(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
+def _take_objections(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
     """Take what abi3audit says beside the farm's own reading; what that found already is not said twice."""
     known = {finding.code for finding in own}
 

@@ -28,7 +28,7 @@ _MIN_COMMON_CHARS = 3  # `z` begins many names; `xml` is most of `xml2`
 _MAX_LISTED = 4
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_sbom(subject: Subject) -> Iterator[Finding]:
     """Judge whether the SBOMs name what a repair tool put in."""
     facts = subject.facts
     if not facts.grafted:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from builder.distributions.tags import accepts_tag, glibc_floors, runs_on
+from builder.distributions.tags import accepts_wheel, glibc_floors, runs_on
 from builder.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ class Subject:
     @property
     def abis(self) -> tuple[str, ...]:
         """The interpreters the farm knows that would take it."""
-        known = self.interfaces.exports
-        return tuple(abi for abi in known if any(accepts_tag(tag, abi) for tag in self.tags))
+        return tuple(abi for abi in self.interfaces.exports if accepts_wheel(self.filename, abi))
 
 
 def group_finding(

@@ -38,7 +38,7 @@ _REFERENCE_ABI = "cp314"  # knows all names of the C API, those outside the stab
 _MAX_LISTED = 6
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_symbols(subject: Subject) -> Iterator[Finding]:
     """Judge undefined symbols and init functions of the extension modules."""
     yield from group_finding("WF318", list(_find_unresolved(subject)))
     yield from group_finding("WF320", list(_find_unstable(subject)))

@@ -28,7 +28,7 @@ _TAG_PARTS = 3  # PEP 425: interpreter, ABI, platform
 _FIRST_ABI3T_MINOR = 15  # PEP 803
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_tags(subject: Subject) -> Iterator[Finding]:
     """Judge the tags against everything else."""
     yield from _check_stated_tags(subject)
     yield from _check_purity(subject)

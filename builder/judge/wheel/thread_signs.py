@@ -19,7 +19,7 @@ GIL_NOT_USED = 1
 """`Py_MOD_GIL_NOT_USED`, the value of `Py_mod_gil` by which a module says that it needs no GIL (PEP 703)."""
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def judge_thread_signs(subject: Subject) -> Iterator[Finding]:
     """Name the signs in a free-threaded wheel."""
     if not subject.is_free_threaded:
         return
