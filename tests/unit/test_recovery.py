@@ -88,7 +88,11 @@ def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
     store = Store(wheelhouse)
     with store.lock():
         assert not (wheelhouse / "store/scratch").exists()
-        with pytest.raises(WheelhouseLockedError, match="process"), Store(wheelhouse).lock():
+        with (
+            Store(wheelhouse) as second,
+            pytest.raises(WheelhouseLockedError, match="process"),
+            second.lock(),
+        ):
             pass
     store.close()
 
