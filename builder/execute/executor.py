@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
 from builder.errors import FarmError, InfrastructureError, Interrupted
+from builder.evidence.base import UndeterminedFacts
 from builder.jobs.images.ids import ORDER_ONLY
 from builder.jobs.job import (
     ImageJob,
@@ -261,7 +262,7 @@ class LocalExecutor:
                 job=job.id,
                 outcome=JobOutcome.UNDETERMINED,
                 reason=reason,
-                facts={"code": code},
+                facts=UndeterminedFacts(code=code).to_json(),
                 log=kept,
                 seconds=seconds,
             )
