@@ -22,7 +22,7 @@ from builder.config import catalog
 from builder.distributions import abi3audit
 from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.errors import ExitCode, FarmError
-from builder.evidence.audit import AuditFacts
+from builder.evidence.audit import AuditAnswer
 from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
@@ -273,7 +273,7 @@ def _read_facts(path: Path) -> WheelFacts:
             limit_mib = _MEMORY_BYTES >> 20
             raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
 
-        return AuditFacts.parse_wheels(output.read_bytes()).wheels[path.name]
+        return AuditAnswer.parse(output.read_bytes()).wheels[path.name]
 
 
 def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:
