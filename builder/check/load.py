@@ -257,7 +257,7 @@ def _run_loads(
         environment.store,
         observer,
         lambda: engine,
-        room=environment.resources,
+        resources=environment.resources,
         stop=stop,
     )
     with clean_up_containers(engine):

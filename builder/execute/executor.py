@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
-import traceback
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -13,21 +10,12 @@ from functools import partial
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
-from builder.errors import FarmError, InfrastructureError, Interrupted
-from builder.evidence.base import UndeterminedFacts
+from builder.errors import Interrupted
+from builder.execute.worker import Worker
 from builder.jobs.images.ids import ORDER_ONLY
-from builder.jobs.job import (
-    ImageJob,
-    Rebuildable,
-    Tools,
-    get_recorded,
-    hash_key_parts,
-    list_needs,
-    recorded_lookup,
-)
+from builder.jobs.job import ImageJob, get_recorded, list_needs, recorded_lookup
 from builder.plan import schedule
 from builder.proxy.proxy import IndexProxy
-from builder.store.evidence import Evidence, JobOutcome
 
 if TYPE_CHECKING:
     import threading
@@ -35,13 +23,14 @@ if TYPE_CHECKING:
 
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
-    from builder.finding_codes import FindingCode
-    from builder.jobs.job import Inputs, Job, Result
+    from builder.jobs.job import Inputs, Job
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
+    from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
 
+# How long Ctrl-C may go unnoticed while no job ends; nobody notices a fifth of a second.
 _WAKE_S = 0.2
 
 
@@ -55,7 +44,7 @@ class LocalExecutor:
         observer: Observer,
         engine: Callable[[], Engine],
         *,
-        room: Resources,
+        resources: Resources,
         stop: threading.Event,
         locked: bool = False,
     ) -> None:
@@ -66,7 +55,7 @@ class LocalExecutor:
             store: where evidence is looked up and recorded.
             observer: told what happens.
             engine: gives the container engine; called only if something has to run.
-            room: CPUs and memory that the jobs may share.
+            resources: CPUs and memory that the jobs may share.
             stop: set when the farm is asked to stop.
             locked: whether jobs get only the files of the index that are recorded of them.
         """
@@ -74,16 +63,9 @@ class LocalExecutor:
         self._store = store
         self._observer = observer
         self._engine = engine
-        self._room = room
+        self._resources = resources
         self._stop = stop
         self._locked = locked
-        self._ended: dict[JobId, Evidence] = {}
-        self._needed_by = plan.dependents()
-        self._waiting = {job.id: len(list_needs(job)) for job in plan.jobs.values()}
-        self._known: Mapping[JobId, Evidence] = {}
-        self._settling: deque[JobId] = deque()
-        self._keys: dict[str, tuple[JobId, ...]] = {}
-        self._events: Queue[Callable[[], None]] = Queue()
 
     def run(self, again: frozenset[JobId] = frozenset()) -> Mapping[JobId, Evidence]:
         """Run what is not known yet and return the evidence of every job.
@@ -95,214 +77,229 @@ class LocalExecutor:
             Interrupted: the farm was asked to stop; what was finished is recorded.
             EngineMissingError: something has to run and no engine answers.
         """
-        known = {
-            job: evidence
-            for job, evidence in self._plan.find_evidence(recorded_lookup(self._store)).items()
-            if job not in again
-        }
-        self._known = known
+        recorded = self._plan.find_evidence(recorded_lookup(self._store))
+        known = {job: recorded[job] for job in recorded if job not in again}
         self._observer.on_plan(len(self._plan.jobs), len(known))
         if len(known) == len(self._plan.jobs):
             return known
+
         engine = self._engine()
-        self._index = IndexProxy(engine, self._store, locked=self._locked)
-        forced = self._find_missing_images(known, engine) | again
-        queue = self._make_queue()
-        self._settling += (job.id for job in self._plan.jobs.values() if not job.needs)
+        worker = Worker(
+            store=self._store,
+            engine=engine,
+            index=IndexProxy(engine, self._store, locked=self._locked),
+            stop=self._stop,
+        )
+        run = _Run(
+            self._plan,
+            self._store,
+            self._observer,
+            worker,
+            known=known,
+            again=again,
+            resources=self._resources,
+            stop=self._stop,
+        )
+        return run.run()
+
+
+class _Run:
+    """A run of a plan of which something has to run.
+
+    One thread, the caller's, decides everything and calls the observer. Workers run the jobs, and hand back to it what
+    to do next through a queue of functions.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        observer: Observer,
+        worker: Worker,
+        *,
+        known: Mapping[JobId, Evidence],
+        again: frozenset[JobId],
+        resources: Resources,
+        stop: threading.Event,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            plan: what to run.
+            store: where evidence is looked up and recorded.
+            observer: told what happens.
+            worker: runs the jobs.
+            known: evidence that was there before anything ran.
+            again: jobs to run even though they are known.
+            resources: CPUs and memory that the jobs may share.
+            stop: set when the farm is asked to stop.
+        """
+        self._plan = plan
+        self._store = store
+        self._observer = observer
+        self._worker = worker
+        self._known = known
+        self._stop = stop
+
+        self._ended: dict[JobId, Evidence] = {}
+        self._dependents = plan.dependents()
+        self._waiting = {job.id: len(list_needs(job)) for job in plan.jobs.values()}
+        self._ready = deque(job.id for job in plan.jobs.values() if not job.needs)
+        self._jobs_by_key: dict[str, tuple[JobId, ...]] = {}
+        self._forced = self._find_missing_images() | again
+        self._queue = self._make_queue(resources)
+
+        self._events: Queue[Callable[[], None]] = Queue()
         # Every share of a job is of at least one CPU, so there are never more threads than CPUs.
-        pool = ThreadPoolExecutor(math.ceil(self._room.cpus), thread_name_prefix="job")
+        self._pool = ThreadPoolExecutor(math.ceil(resources.cpus), thread_name_prefix="job")
+
+    def run(self) -> Mapping[JobId, Evidence]:
+        """Run all of it, and return the evidence of every job.
+
+        Raises:
+            Interrupted: the farm was asked to stop; what was finished is recorded.
+        """
         try:
-            self._run_loop(queue, pool, engine, forced)
+            self._run_loop()
         finally:
-            self._stop.set() if len(self._ended) < len(self._plan.jobs) else None
-            pool.shutdown(wait=True, cancel_futures=True)
+            # After an error nobody waits for the jobs that still run.
+            if len(self._ended) < len(self._plan.jobs):
+                self._stop.set()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
         return self._ended
 
-    def _find_missing_images(
-        self, known: Mapping[JobId, Evidence], engine: Engine
-    ) -> frozenset[JobId]:
+    def _find_missing_images(self) -> frozenset[JobId]:
         """Return image jobs that have to run again, because something needs an image that is gone from the engine.
 
         A remade image may have other contents, so what stands on it may run too, and need further images.
         """
-        forced: set[JobId] = set()
-        pending = [job for job in self._plan.jobs if job not in known]
+        missing: set[JobId] = set()
         seen: set[JobId] = set()
+        pending = [job for job in self._plan.jobs if job not in self._known]
         while pending:
             name = pending.pop()
             if name in seen:
                 continue
             seen.add(name)
-            for need in self._plan.jobs[name].needs.values():
-                job = self._plan.jobs[need]
-                if need not in known or need in forced or not isinstance(job, ImageJob):
-                    continue
-                if not job.is_present(known[need], engine):
-                    forced.add(need)
-                    pending += [need, *self._needed_by[need]]
-        return frozenset(forced)
 
-    def _make_queue(self) -> schedule.Queue:
+            for need in list_needs(self._plan.jobs[name]):
+                if need not in missing and self._is_missing_image(need):
+                    missing.add(need)
+                    pending += [need, *self._dependents[need]]
+
+        return frozenset(missing)
+
+    def _is_missing_image(self, name: JobId) -> bool:
+        """Return whether a job is known to have made an image that is gone from the engine."""
+        job = self._plan.jobs[name]
+        if name not in self._known or not isinstance(job, ImageJob):
+            return False
+
+        return not job.is_present(self._known[name], self._worker.engine)
+
+    def _make_queue(self, resources: Resources) -> schedule.Queue:
         """Return an empty queue that knows how long jobs take and what of the machine, by what is on record."""
         needs = {job.id: list_needs(job) for job in self._plan.jobs.values()}
-        took = schedule.expected_durations(needs, self._store.recorded_durations())
-        taken = schedule.expected_resources(needs, self._store.memory_peaks())
-        return schedule.Queue(
-            schedule.priorities(schedule.longest_paths(needs, took)), taken, self._room
-        )
+        durations = schedule.expected_durations(needs, self._store.recorded_durations())
+        shares = schedule.expected_resources(needs, self._store.memory_peaks())
+        priorities = schedule.priorities(schedule.longest_paths(needs, durations))
 
-    def _run_loop(
-        self,
-        queue: schedule.Queue,
-        pool: ThreadPoolExecutor,
-        engine: Engine,
-        forced: frozenset[JobId],
-    ) -> None:
-        while len(self._ended) < len(self._plan.jobs):
-            while self._settling:
-                self._schedule_job(self._plan.jobs[self._settling.popleft()], queue, forced)
-            while (name := queue.start()) is not None:
-                self._start_job(self._plan.jobs[name], queue, pool, engine)
+        return schedule.Queue(priorities, shares, resources)
+
+    def _run_loop(self) -> None:
+        """Start jobs and take in what they found out until every job has ended."""
+        while True:
+            while self._ready:
+                self._schedule_job(self._plan.jobs[self._ready.popleft()])
+            while (name := self._queue.start()) is not None:
+                self._start_job(self._plan.jobs[name])
+
             if len(self._ended) == len(self._plan.jobs):
                 return
             try:
-                self._events.get(timeout=_WAKE_S)()
+                handle_event = self._events.get(timeout=_WAKE_S)
             except Empty:
                 if self._stop.is_set():
                     raise Interrupted from None
+            else:
+                handle_event()
 
-    def _schedule_job(self, job: Job, queue: schedule.Queue, forced: frozenset[JobId]) -> None:
-        """Settle a job whose inputs exist: by what is known, by an input that could not be had, or by queueing it."""
+    def _schedule_job(self, job: Job) -> None:
+        """End a job whose inputs exist by what is known, or by an input that is undetermined; otherwise queue it."""
+        is_forced = job.id in self._forced
         known = self._known.get(job.id)
-        if known is not None and job.id not in forced and self._has_known_inputs(job):
+        if known is not None and not is_forced and self._has_known_inputs(job):
             self._record_end(known, known=True)
             return
-        inputs = {role: self._ended[need] for role, need in job.needs.items()}
-        untold = next(
-            (evidence for evidence in inputs.values() if not evidence.is_determined), None
-        )
-        if untold is not None:
-            self._record_end(replace(untold, key="", job=job.id, seconds=0.0), known=True)
-            return
+
+        inputs = self._inputs_of(job)
+        for evidence in inputs.values():
+            if not evidence.is_determined:
+                inherited = replace(evidence, key="", job=job.id, seconds=0.0)
+                self._record_end(inherited, known=True)
+                return
+
         key = job.key(inputs)
-        found = None if job.id in forced else get_recorded(job, key, self._store)
-        if found is not None:
-            self._record_end(replace(found, job=job.id), known=True)
+        recorded = None if is_forced else get_recorded(job, key, self._store)
+        if recorded is not None:
+            self._record_end(replace(recorded, job=job.id), known=True)
             return
-        # The same question may be asked by two jobs: two bases can make the very same wheel. The first one asks.
-        asked = key in self._keys
-        self._keys[key] = (*self._keys.get(key, ()), job.id)
-        if not asked:
-            queue.add(job.id)
+
+        # Two jobs may have the same key: two bases can make the very same wheel. The first one runs, for both.
+        same_key = self._jobs_by_key.get(key, ())
+        self._jobs_by_key[key] = (*same_key, job.id)
+        if not same_key:
+            self._queue.add(job.id)
 
     def _has_known_inputs(self, job: Job) -> bool:
         """Return whether every input of a job came out as it was known before anything ran."""
-        return all(
-            need in ORDER_ONLY or self._ended[need] is self._known.get(need)
-            for need in job.needs.values()
-        )
+        for need in list_needs(job):
+            came_out_as_known = self._ended[need] is self._known.get(need)
+            if need not in ORDER_ONLY and not came_out_as_known:
+                return False
 
-    def _start_job(
-        self, job: Job, queue: schedule.Queue, pool: ThreadPoolExecutor, engine: Engine
-    ) -> None:
+        return True
+
+    def _inputs_of(self, job: Job) -> Inputs:
+        return {role: self._ended[need] for role, need in job.needs.items()}
+
+    def _start_job(self, job: Job) -> None:
         self._observer.on_job_start(job.id)
-        inputs = {role: self._ended[need] for role, need in job.needs.items()}
-        pool.submit(self._run_in_worker, job, inputs, queue, engine).add_done_callback(
-            self._forward_error
-        )
+        work = self._pool.submit(self._run_in_worker, job, self._inputs_of(job))
+        work.add_done_callback(self._forward_error)
 
-    def _run_in_worker(
-        self, job: Job, inputs: Inputs, queue: schedule.Queue, engine: Engine
-    ) -> None:
-        """Run a job in a worker thread and hand its evidence to the loop."""
+    def _run_in_worker(self, job: Job, inputs: Inputs) -> None:
+        """Run a job and hand its evidence to the loop."""
         key = job.key(inputs)
-        log = self._store.log_path(job.id, key)
-        log.unlink(missing_ok=True)
 
         def say(text: str) -> None:
             self._events.put(partial(self._observer.on_job_message, job.id, text))
 
-        tools = Tools(
-            engine=engine, store=self._store, index=self._index, log=log, stop=self._stop, say=say
-        )
-        began = time.monotonic()
-        evidence = self._run_job(job, key, inputs, tools, began)
-        self._events.put(partial(self._finish_job, evidence, job.id, key, queue))
+        evidence = self._worker.run_job(job, key, inputs, say)
+        self._events.put(partial(self._finish_job, evidence, job.id, key))
 
     def _forward_error(self, work: Future[None]) -> None:
         """Pass an error of the executor itself on to the loop, which would wait for ever otherwise."""
         if not work.cancelled() and work.exception() is not None:
             self._events.put(work.result)
 
-    def _run_job(
-        self, job: Job, key: str, inputs: Inputs, tools: Tools, began: float
-    ) -> Evidence | None:  # fmt: skip
-        log = tools.log
-        reason = ""
-        code: FindingCode = "WF902"
-        try:
-            result = job.run(inputs, tools)
-        except Interrupted:
-            return None
-        except InfrastructureError as error:
-            reason, code = str(error), error.code
-        except FarmError:
-            raise  # such as a full disk: nothing else could be recorded either
-        except Exception as error:
-            if self._stop.is_set():
-                return None
-            reason = f"a mistake in the farm itself: {type(error).__name__}: {error} (log: {log})"
-            with log.open("a") as file:
-                traceback.print_exc(file=file)
-        seconds = time.monotonic() - began
-        kept = str(log.relative_to(self._store.wheelhouse)) if log.exists() else ""
-        if reason:
-            return Evidence(
-                key=key,
-                job=job.id,
-                outcome=JobOutcome.UNDETERMINED,
-                reason=reason,
-                facts=UndeterminedFacts(code=code).to_json(),
-                log=kept,
-                seconds=seconds,
-            )
-        evidence = Evidence(
-            key=key,
-            job=job.id,
-            facts={**result.facts.to_json(), **self._compare_rebuild(job, key, result)},
-            facts_version=result.facts.schema_version,
-            files=result.files,
-            log=kept,
-            seconds=seconds,
-            asked=json.dumps(hash_key_parts(job, inputs)),
-        )
-        self._store.put(evidence)
-        return evidence
-
-    def _compare_rebuild(self, job: Job, key: str, result: Result) -> Mapping[str, object]:
-        """Return facts about what came out otherwise than the last time the same key was run, if it was."""
-        if not isinstance(job, Rebuildable):
-            return {}
-        before = self._store.get(key)
-        if before is None:
-            return {}
-
-        return job.compare_rebuild(before, result, self._store)
-
-    def _finish_job(
-        self, evidence: Evidence | None, name: JobId, key: str, queue: schedule.Queue
-    ) -> None:
-        queue.end(name)
+    def _finish_job(self, evidence: Evidence | None, name: JobId, key: str) -> None:
+        """Take in the evidence of a job, and of those that have the same key."""
+        self._queue.end(name)
         if evidence is None:
             raise Interrupted
+
         self._record_end(evidence, known=False)
-        for other in self._keys.pop(key)[1:]:
+        for other in self._jobs_by_key.pop(key)[1:]:
             self._record_end(replace(evidence, job=other), known=True)
 
     def _record_end(self, evidence: Evidence, *, known: bool) -> None:
+        """Note that a job has ended; what waited for nothing else is ready then."""
         self._ended[evidence.job] = evidence
         self._observer.on_job_end(evidence, known=known)
-        for name in self._needed_by[evidence.job]:
+
+        for name in self._dependents[evidence.job]:
             self._waiting[name] -= 1
             if self._waiting[name] == 0:
-                self._settling.append(name)
+                self._ready.append(name)

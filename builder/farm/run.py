@@ -273,7 +273,7 @@ def _execute(
             store,
             observer,
             connect_engine,
-            room=request.resources,
+            resources=request.resources,
             stop=stop,
             locked=request.locked,
         )

@@ -177,14 +177,17 @@ def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store
         replace_text(folder / name, text)
 
     # Files go after the page that named them.
-    subfolders = {entry.folder for entry in entries}
+    _remove_others(folder, wanted, {entry.folder for entry in entries})
+
+
+def _remove_others(folder: Path, wanted: set[str], subfolders: set[str]) -> None:
+    """Remove the files and folders of a project that its page does not name."""
     for path in folder.iterdir():
-        is_page = path.name in PAGES
         if path.is_dir() and path.name in subfolders:
             _prune(path, wanted)
         elif path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in wanted and not is_page:
+        elif path.name not in wanted and path.name not in PAGES:
             path.unlink()
 
 

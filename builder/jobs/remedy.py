@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from builder.engine.client import Limits, Task
 from builder.errors import InfrastructureError, Interrupted
@@ -209,7 +210,8 @@ def _fetch(url: str, tools: Tools) -> Path | None:
             answer.raise_for_status()
             with atomic_write(kept) as aside:
                 _write_answer(answer, aside, tools)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
+        # The answer's `raw` is urllib3's own, and so are its errors where the connection breaks off.
         raise InfrastructureError(
             f"the archive's contents index could not be had: {type(error).__name__}"
         ) from error

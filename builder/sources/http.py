@@ -35,6 +35,7 @@ _TEMPORARY = (
 
 _MAX_STATUS_RETRIES = 4
 _MAX_CONNECTION_RETRIES = 2  # fewer: a machine without a network is to learn it soon
+_MAX_READ_RETRIES = 1  # it is for connections that were closed meanwhile; a silent server has been waited for already
 
 _BACKOFF_S = 0.5
 """urllib3 waits 0, 1, 2, 4 … seconds with this factor: seven in all, longer than a load balancer needs to notice."""
@@ -68,7 +69,7 @@ def open_session(*, retries: bool = True) -> requests.Session:
         patience = _Patience(
             total=_MAX_STATUS_RETRIES,
             connect=_MAX_CONNECTION_RETRIES,
-            read=_MAX_CONNECTION_RETRIES,
+            read=_MAX_READ_RETRIES,
             status=_MAX_STATUS_RETRIES,
             status_forcelist=_TEMPORARY,
             allowed_methods={"GET", "HEAD"},

@@ -77,10 +77,10 @@ def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
 
 def _find_metadata(archive: RemoteZip) -> ZipInfo:
     entries: list[ZipInfo] = archive.infolist()
-    found = [entry for entry in entries if entry.filename.endswith(".dist-info/METADATA")]
-    if not found or found[0].file_size > _LIMIT_BYTES:
+    candidates = [entry for entry in entries if entry.filename.endswith(".dist-info/METADATA")]
+    if not candidates or candidates[0].file_size > _LIMIT_BYTES:
         raise NotADistributionError("it is no wheel: it has no METADATA of a sensible size")
-    return found[0]
+    return candidates[0]
 
 
 def _find_build_date(entry: ZipInfo) -> datetime.date | None:

@@ -117,7 +117,7 @@ def run(
     plan = Plan(jobs={step.id: cast("Job", step) for step in steps})
     engine = cast("Any", object)
     executor = LocalExecutor(
-        plan, store, Watcher(), engine, room=ROOM, stop=stop or threading.Event()
+        plan, store, Watcher(), engine, resources=ROOM, stop=stop or threading.Event()
     )
     return {str(job): evidence for job, evidence in executor.run(again).items()}
 

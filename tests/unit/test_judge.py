@@ -220,8 +220,11 @@ def test_check_of_what_is_no_wheel(tmp_path: Path):
     assert [finding.code for finding in read.check_wheel(named).findings] == ["WF305"]
     with pytest.raises(read.NoWheelError, match="no such file"):
         read.check_wheel(tmp_path / "missing.whl")
-    with pytest.raises(read.NoWheelError, match="NAME==VERSION"):
-        read.download_upstream_wheels("../x", tmp_path, Store(tmp_path / "wheelhouse"))
+    with (
+        Store(tmp_path / "wheelhouse") as store,
+        pytest.raises(read.NoWheelError, match="NAME==VERSION"),
+    ):
+        read.download_upstream_wheels("../x", tmp_path, store)
 
 
 def test_a_directory_of_countless_members_is_refused(tmp_path: Path):

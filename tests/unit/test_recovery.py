@@ -59,7 +59,7 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
     )
     plan = Plan(jobs={step.id: cast("Any", step) for step in steps})
     executor = LocalExecutor(
-        plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+        plan, store, Watcher(), cast("Any", object), resources=ROOM, stop=threading.Event()
     )
     with pytest.raises(NoSpaceError, match="wheelfarm gc") as caught:
         executor.run()
@@ -68,7 +68,7 @@ def test_a_full_disk_ends_a_run_with_what_to_do_and_keeps_what_was_finished(stor
     assert store.get("kept") is not None
     store.database.execute("PRAGMA max_page_count = 1000000")
     ended = LocalExecutor(
-        plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+        plan, store, Watcher(), cast("Any", object), resources=ROOM, stop=threading.Event()
     ).run()
     assert all(evidence.is_determined for evidence in ended.values())
     assert ran == ["build:a", "build:a", "build:b"]
@@ -88,7 +88,11 @@ def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
     store = Store(wheelhouse)
     with store.lock():
         assert not (wheelhouse / "store/scratch").exists()
-        with pytest.raises(WheelhouseLockedError, match="process"), Store(wheelhouse).lock():
+        with (
+            Store(wheelhouse) as second,
+            pytest.raises(WheelhouseLockedError, match="process"),
+            second.lock(),
+        ):
             pass
     store.close()
 

@@ -138,7 +138,7 @@ def test_builds_of_one_key_are_compared(tmp_path: Path):
         step = Maker("build:foo@x", [], folder=tmp_path, change=change)
         plan = Plan(jobs={step.id: cast("Any", step)})
         executor = LocalExecutor(
-            plan, store, Watcher(), cast("Any", object), room=ROOM, stop=threading.Event()
+            plan, store, Watcher(), cast("Any", object), resources=ROOM, stop=threading.Event()
         )
         return executor.run(frozenset({step.id} if again else ()))[step.id].facts.get("rebuilt")
 

@@ -1,6 +1,8 @@
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -42,16 +44,18 @@ LOAD = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    house = Store(tmp_path)
-    for key, job, facts in (
-        ("1", job_id("build:foo@debian-12"), {"abis": {}}),
-        ("2", job_id("load:foo@debian-12/debian-13"), {"loads": {}}),
-        ("3", job_id("load:foo@debian-12/debian-13"), LOAD),
-        ("4", job_id("build:foo-bar@debian-12"), {"abis": {}}),
-    ):
-        house.put(Evidence(key=key, job=job, facts=facts, log=f"logs/{key}.log", seconds=2.0))
-    return house
+def store(tmp_path: Path) -> Iterator[Store]:
+    recorded: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("1", "build:foo@debian-12", {"abis": {}}),
+        ("2", "load:foo@debian-12/debian-13", {"loads": {}}),
+        ("3", "load:foo@debian-12/debian-13", LOAD),
+        ("4", "build:foo-bar@debian-12", {"abis": {}}),
+    )
+    with Store(tmp_path) as house:
+        for key, job, facts in recorded:
+            log = f"logs/{key}.log"
+            house.put(Evidence(key=key, job=job_id(job), facts=facts, log=log, seconds=2.0))
+        yield house
 
 
 def text_of(told: story.Story) -> str:

@@ -105,7 +105,7 @@ class DependencyFile:
     Attributes:
         dependencies: what it asks for; a name may come more than once.
         constraints: what holds for a package only where something asks for it.
-        is_complete: the file promises that `wanted` is everything, each with its one release.
+        is_complete: the file promises that `dependencies` is everything, each with its one release.
         left_out: what it names beside that.
         notes: what else a person should know.
     """

@@ -145,7 +145,7 @@ def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
         return [str(parsed) for parsed in DependencyGroupResolver(groups).resolve(group)]
     except ExceptionGroup as error:
         raise DependencyFileError(
-            path, [(where, shorten(one)) for one in error.exceptions]
+            path, [(where, shorten(mistake)) for mistake in error.exceptions]
         ) from None
     except RecursionError:
         raise DependencyFileError(path, [(where, "includes groups too deeply")]) from None

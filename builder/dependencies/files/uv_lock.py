@@ -68,10 +68,14 @@ class _Part(BaseModel):
 
 
 class _File(_Part):
+    """An sdist or a wheel, and what it hashes to if the lock says."""
+
     hash: Annotated[str, Field(pattern=r"^[a-z0-9]+:[0-9a-f]+$")] | None = None
 
 
 class _Edge(_Part):
+    """What a package needs: a name, and a version where the lock has several of that name."""
+
     name: NameText
     version: VersionText | None = None
     marker: MarkerText = ""
@@ -79,9 +83,13 @@ class _Edge(_Part):
 
 
 class _Package(_Part):
+    """One release, or a folder of the project."""
+
     name: NameText
     version: VersionText | None = None
+    """None where a build backend computes it."""
     source: dict[str, Any] = Field(default_factory=dict)
+    """One key that says what kind of source it is, such as `registry`, with its address."""
     dependencies: tuple[_Edge, ...] = ()
     optional: dict[NameText, tuple[_Edge, ...]] = Field(
         default_factory=dict, alias="optional-dependencies"
@@ -89,20 +97,26 @@ class _Package(_Part):
     groups: dict[NameText, tuple[_Edge, ...]] = Field(
         default_factory=dict, alias="dev-dependencies"
     )
+    """Dependency groups (PEP 735), under the name they had in uv before there was a standard."""
     markers: tuple[MarkerText, ...] = Field(default=(), alias="resolution-markers")
+    """For which environments this one is meant, where the lock has several of the name."""
     sdist: _File | None = None
     wheels: tuple[_File, ...] = ()
 
     @property
     def is_local(self) -> bool:
+        """Whether it is a folder: the project, or a member of its workspace."""
         return any(kind in self.source for kind in _LOCAL_SOURCES)
 
     @property
     def is_root(self) -> bool:
+        """Whether it is the project at the lock file's side."""
         return any(self.source.get(kind) == "." for kind in _LOCAL_SOURCES)
 
 
 class _Lock(_Part):
+    """The whole file."""
+
     version: int
     requires_python: Annotated[str, AfterValidator(_check_specifier)] = Field(
         default="", alias="requires-python"

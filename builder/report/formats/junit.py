@@ -18,8 +18,7 @@ _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def render(document: Document) -> str:
     """Return the report as text."""
     root = ET.Element("testsuites", name="wheelfarm")
-    abis = dict.fromkeys(abi for package in document.packages for abi in package.abis)
-    for abi in abis:
+    for abi in document.list_abis():
         _add_suite(root, document, abi)
 
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
@@ -28,7 +27,7 @@ def render(document: Document) -> str:
 def _add_suite(root: ET.Element, document: Document, abi: str) -> None:
     """Add the packages that were judged for an ABI."""
     packages = [package for package in document.packages if abi in package.abis]
-    verdicts = [Verdict(package.abis[abi].verdict) for package in packages]
+    verdicts = document.list_verdicts(abi)
     failures = [verdict for verdict in verdicts if verdict.is_fault]
 
     suite = ET.SubElement(
@@ -51,7 +50,7 @@ def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) 
     reason = _escape(part.reason)
     case = ET.SubElement(suite, "testcase", classname=f"wheelfarm.{abi}", name=name, time="0")
 
-    verdict = Verdict(part.verdict)
+    verdict = part.verdict
     if verdict is Verdict.UNDETERMINED:
         ET.SubElement(case, "skipped", type=verdict.value, message=reason)
     elif verdict.is_fault:

@@ -23,13 +23,12 @@ def render(document: Document) -> str:
     """Return the log as text."""
     results: list[JsonValue] = []
     seen_codes: set[str] = set()
-    for package in document.packages:
-        for abi, part in package.abis.items():
-            for finding in part.findings:
-                locations = _render_locations(finding.locations)
-                if locations:
-                    results.append(_render_result(package, abi, finding, locations))
-                    seen_codes.add(finding.code)
+    for package, abi, part in document.iter_verdicts():
+        for finding in part.findings:
+            locations = _render_locations(finding.locations)
+            if locations:
+                results.append(_render_result(package, abi, finding, locations))
+                seen_codes.add(finding.code)
 
     rules: list[JsonValue] = [_render_rule(code) for code in sorted(seen_codes)]
     driver: JsonValue = {"name": "wheelfarm", "version": __version__, "rules": rules}
@@ -67,7 +66,7 @@ def _render_result(
 
     return {
         "ruleId": finding.code,
-        "level": _LEVELS[Severity(finding.severity)],
+        "level": _LEVELS[finding.severity],
         "message": {"text": message},
         "locations": locations[:1],
         "relatedLocations": locations[1:],

@@ -247,19 +247,29 @@ def _describe_gaps(wheel: CheckedWheel) -> list[str]:
 
 def _summarize(checked: Sequence[CheckedWheel]) -> Text:
     """Return the last line: how many wheels, how they were looked at, and what was found."""
-    with_errors = sum(wheel.severity is Severity.ERROR for wheel in checked)
-    with_warnings = sum(wheel.severity is Severity.WARNING for wheel in checked)
-    with_gaps = sum(bool(wheel.not_loaded) for wheel in checked)
-
-    bases: dict[str, None] = {}
-    for wheel in checked:
-        bases.update(dict.fromkeys(load.base for load in wheel.loaded))
+    severities = Counter(wheel.severity for wheel in checked)
+    errors = severities[Severity.ERROR]
+    warnings = severities[Severity.WARNING]
 
     noun = "wheel" if len(checked) == 1 else "wheels"
-    manner = f"read, and loaded on {', '.join(bases)}" if bases else "read, not loaded"
-    errors = f"{with_errors} with errors" if with_errors else "no errors"
-    text = f"{len(checked)} {noun} {manner}: {errors}, {with_warnings} with warnings only"
-    if bases and with_gaps:
-        text += f", {with_gaps} not loaded everywhere"
+    error_text = f"{errors} with errors" if errors else "no errors"
+    text = f"{len(checked)} {noun} {_describe_manner(checked)}: {error_text}, {warnings} with warnings only"
 
-    return Text(text, style="bold red" if with_errors else "bold green")
+    was_loaded = any(wheel.loaded for wheel in checked)
+    gaps = sum(bool(wheel.not_loaded) for wheel in checked)
+    if was_loaded and gaps:
+        text += f", {gaps} not loaded everywhere"
+
+    return Text(text, style="bold red" if errors else "bold green")
+
+
+def _describe_manner(checked: Sequence[CheckedWheel]) -> str:
+    """Return whether wheels were loaded, and on which bases."""
+    bases: dict[str, None] = {}
+    for wheel in checked:
+        for load in wheel.loaded:
+            bases[load.base] = None
+    if not bases:
+        return "read, not loaded"
+
+    return f"read, and loaded on {', '.join(bases)}"

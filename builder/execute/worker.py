@@ -1,0 +1,131 @@
+"""Run one job, and record what it found out."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from builder.errors import FarmError, InfrastructureError, Interrupted
+from builder.evidence.base import UndeterminedFacts
+from builder.jobs.job import Rebuildable, Tools, hash_key_parts
+from builder.store.evidence import Evidence, JobOutcome
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from builder.engine.client import Engine
+    from builder.finding_codes import FindingCode
+    from builder.jobs.job import Inputs, Job, Result
+    from builder.proxy.proxy import IndexProxy
+    from builder.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """Runs jobs, several at a time in threads of their own.
+
+    Attributes:
+        store: where evidence is recorded.
+        engine: the container engine.
+        index: the way of containers to the package index.
+        stop: set when the farm is asked to stop.
+    """
+
+    store: Store
+    engine: Engine
+    index: IndexProxy
+    stop: threading.Event
+
+    def run_job(
+        self, job: Job, key: str, inputs: Inputs, say: Callable[[str], None]
+    ) -> Evidence | None:
+        """Run a job and record what it found out; return None where it was interrupted.
+
+        Args:
+            job: the job.
+            key: its key.
+            inputs: evidence of what it needs, by role.
+            say: shows one line of progress to the person watching.
+
+        Raises:
+            FarmError: nothing could be recorded, such as on a full disk.
+        """
+        log = self.store.log_path(job.id, key)
+        log.unlink(missing_ok=True)
+        tools = Tools(
+            engine=self.engine,
+            store=self.store,
+            index=self.index,
+            log=log,
+            stop=self.stop,
+            say=say,
+        )
+
+        code: FindingCode = "WF902"
+        began = time.monotonic()
+        try:
+            result = job.run(inputs, tools)
+        except Interrupted:
+            return None
+        except InfrastructureError as error:
+            reason = str(error)
+            code = error.code
+        except FarmError:
+            raise  # it stands in the way of every other job as well
+        except Exception as error:
+            # A job that is stopped half-way may fail in any way.
+            if self.stop.is_set():
+                return None
+            reason = f"a mistake in the farm itself: {type(error).__name__}: {error} (log: {log})"
+            with log.open("a") as file:
+                traceback.print_exc(file=file)
+        else:
+            seconds = time.monotonic() - began
+            return self._record(job, key, inputs, result, log, seconds)
+
+        return Evidence(
+            key=key,
+            job=job.id,
+            outcome=JobOutcome.UNDETERMINED,
+            reason=reason,
+            facts=UndeterminedFacts(code=code).to_json(),
+            log=self._relative_path(log),
+            seconds=time.monotonic() - began,
+        )
+
+    def _record(
+        self, job: Job, key: str, inputs: Inputs, result: Result, log: Path, seconds: float
+    ) -> Evidence:
+        """Record the result of a job, and return it as evidence."""
+        evidence = Evidence(
+            key=key,
+            job=job.id,
+            facts={**result.facts.to_json(), **self._compare_rebuild(job, key, result)},
+            facts_version=result.facts.schema_version,
+            files=result.files,
+            log=self._relative_path(log),
+            seconds=seconds,
+            asked=json.dumps(hash_key_parts(job, inputs)),
+        )
+        self.store.put(evidence)
+
+        return evidence
+
+    def _compare_rebuild(self, job: Job, key: str, result: Result) -> Mapping[str, object]:
+        """Return facts about what came out otherwise than the last time the same key was run, if it was."""
+        if not isinstance(job, Rebuildable):
+            return {}
+        before = self.store.get(key)
+        if before is None:
+            return {}
+
+        return job.compare_rebuild(before, result, self.store)
+
+    def _relative_path(self, log: Path) -> str:
+        """Return the path of a log under the wheelhouse; empty where nothing was written."""
+        return str(log.relative_to(self.store.wheelhouse)) if log.exists() else ""
