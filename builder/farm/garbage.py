@@ -251,8 +251,10 @@ def _image_tags(
         if job.kind != JobKind.IMAGE:
             continue
         evidence = store.get(key)
-        if evidence is not None and "tag" in evidence.facts:
-            tags[key] = evidence.facts["tag"]
+        # Not as a model: evidence of a newer farm, and what is damaged, has to go like all the rest.
+        tag = None if evidence is None else evidence.facts.get("tag")
+        if tag is not None:
+            tags[key] = tag
 
     removed = set(removed_keys)
     kept_tags = {tag for key, tag in tags.items() if key not in removed}
