@@ -143,8 +143,7 @@ def _make_record(job: JobId, evidence: Evidence) -> _Evidence:
     """Return a job's evidence in the form in which `shard.json` holds it.
 
     The job's own id replaces the recorded one: two jobs with the same inputs share one piece of evidence, which names
-    only
-    the job that ran.
+    only the job that ran.
     """
     fields = {name: getattr(evidence, name) for name in _Evidence.model_fields}
     fields["job"] = job
