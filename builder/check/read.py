@@ -23,6 +23,7 @@ from builder.distributions import abi3audit
 from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.errors import ExitCode, FarmError
 from builder.evidence.audit import AuditAnswer
+from builder.evidence.base import MalformedFactsError
 from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
@@ -273,7 +274,10 @@ def _read_facts(path: Path) -> WheelFacts:
             limit_mib = _MEMORY_BYTES >> 20
             raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
 
-        return AuditAnswer.parse(output.read_bytes()).wheels[path.name]
+        try:
+            return AuditAnswer.parse(output.read_bytes()).wheels[path.name]
+        except (MalformedFactsError, KeyError) as error:
+            raise _UnreadableWheelError(f"reading it failed: {error}") from None
 
 
 def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:

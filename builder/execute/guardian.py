@@ -21,13 +21,20 @@ if TYPE_CHECKING:
     from builder.engine.client import Engine
 
 _DONE = b"done\n"
-_ROUNDS = 5
+
+# A container that the engine was creating when the farm was killed shows up a moment later, so it looks several times.
+_ATTEMPTS = 5
 _PAUSE_S = 2.0
 
 
 @contextlib.contextmanager
 def guard_containers(address: str, run_id: str) -> Iterator[None]:
-    """Have this run's containers removed should the process be killed inside the block."""
+    """Have this run's containers removed should the process be killed inside the block.
+
+    Args:
+        address: of the engine, as `DOCKER_HOST` has it.
+        run_id: by which this run's containers are labelled.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "builder.execute.guardian", address, run_id],
         stdin=subprocess.PIPE,
@@ -35,10 +42,12 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert process.stdin is not None
+    assert process.stdin is not None, "it is a pipe"
+
     try:
         yield
     finally:
+        # Whoever ends the guardian by hand must not make the run fail.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(_DONE)
             process.stdin.close()
@@ -56,14 +65,16 @@ def clean_up_containers(engine: Engine) -> Iterator[None]:
 
 
 def main() -> None:
-    """Wait for the farm to end."""
+    """Wait for the farm to end and, if it was killed, remove its containers."""
     address, run_id = sys.argv[1:]
     if sys.stdin.buffer.read() == _DONE:
         return
-    os.environ["DOCKER_HOST"] = address
+
+    # Only a killed farm needs the client, and it takes longer to import than everything else here.
     from builder.engine import client
 
-    for _ in range(_ROUNDS):  # what the farm had started may take a moment to show
+    os.environ["DOCKER_HOST"] = address
+    for _ in range(_ATTEMPTS):
         client.connect().reap_run(run_id)
         time.sleep(_PAUSE_S)
 

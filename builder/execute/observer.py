@@ -1,4 +1,4 @@
-"""Who watches a run."""
+"""What is told of a run while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Told what happens in a run, as it happens, from one thread at a time."""
+    """Is told what happens in a run, as it happens, from one thread at a time."""
 
     def say(self, text: str) -> None:
         """Show what the farm itself is doing."""

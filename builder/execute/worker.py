@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import FarmError, InfrastructureError, Interrupted
+from builder.evidence.base import UndeterminedFacts
 from builder.jobs.job import Rebuildable, Tools, hash_key_parts
 from builder.store.evidence import Evidence, JobOutcome
 
@@ -92,7 +93,7 @@ class Worker:
             job=job.id,
             outcome=JobOutcome.UNDETERMINED,
             reason=reason,
-            facts={"code": code},
+            facts=UndeterminedFacts(code=code).to_json(),
             log=self._relative_path(log),
             seconds=time.monotonic() - began,
         )

@@ -267,9 +267,11 @@ def _image_tags(
         if job.kind != JobKind.IMAGE:
             continue
         evidence = store.get(key)
-        # A job that could not make its image has no tag.
-        if evidence is not None and "tag" in evidence.facts:
-            tags[key] = evidence.facts["tag"]
+        # Read without the model of an image's facts: that would refuse damaged evidence, and that of a newer farm,
+        # which has to be removable too. A job that could not make its image has no tag.
+        tag = None if evidence is None else evidence.facts.get("tag")
+        if tag is not None:
+            tags[key] = tag
 
     removed = set(removed_keys)
     kept_tags = {tag for key, tag in tags.items() if key not in removed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from builder.plan import schedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from builder.jobs.job import Inputs, Job
+    from builder.jobs.job import Job
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 NEVER_RAN = "it never ran"
 OUTPUT_MISSING = "what it made is gone from the store"
-OLDER_FARM = "last run by an older wheelfarm"
+OLDER_FARM = "its last run is of an older farm"
+
+_WAITS_ONLY = "what it needs runs first"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +30,8 @@ class PendingJob:
     """One job that would run.
 
     Attributes:
-        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING`
-            and `OLDER_FARM`; empty where there is no reason but `after`.
+        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING` and
+            `OLDER_FARM`; empty where there is no reason but `waits_for`.
         waits_for: jobs it needs that would run; should they come out as they were, it does not run.
         seconds: how long it should take.
     """
@@ -62,43 +65,49 @@ class Forecast:
 def make_forecast(
     plan: Plan,
     known: Mapping[JobId, Evidence],
-    last_asked: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
+    last_key_parts: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
     recorded: Mapping[JobId, float],
     peaks: Mapping[JobId, int],
-    room: Resources,
+    resources: Resources,
     part: Plan | None = None,
 ) -> Forecast:
-    """Tell what a plan would do.
+    """Return what a plan would do.
 
     Args:
         plan: the graph.
-        known: evidence that is there, by job: the plan's `outlook`, or the part's.
-        last_asked: gives what jobs were asked with when they last ran, by job.
+        known: evidence that is there, by job: what `find_evidence` of the plan, or the part, returned.
+        last_key_parts: gives what the keys of jobs were made of when they last ran, by job.
         recorded: durations on record, in seconds, by job.
         peaks: memory that jobs were seen to use, in bytes, by job.
-        room: what of the machine jobs may share.
+        resources: what of the machine jobs may share.
         part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
     """
-    pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
-    took = schedule.expected_durations(pending, recorded) if pending else {}
-    before = last_asked(pending)
-    needs = {name: list_needs(job) for name, job in pending.items()}
-    played = schedule.simulate(needs, took, schedule.expected_resources(pending, peaks), room)
+    examined = plan if part is None else part
+    jobs = {job.id: job for job in examined.jobs.values() if job.id not in known}
+    durations = schedule.expected_durations(jobs, recorded)
+    simulation = schedule.simulate(
+        {name: list_needs(job) for name, job in jobs.items()},
+        durations,
+        schedule.expected_resources(jobs, peaks),
+        resources,
+    )
+
+    last = last_key_parts(jobs)
+    pending: list[PendingJob] = []
+    for name, job in jobs.items():
+        pending.append(_pending_job(job, known, last.get(name), durations[name]))
+
     return Forecast(
-        pending=tuple(
-            _pending_job(job, known, before.get(job.id), took[job.id]) for job in pending.values()
-        ),
-        up_to_date=tuple(
-            (job.id, list_needs(job)) for job in plan.jobs.values() if job.id not in pending
-        ),
-        up_to_date_count=len(plan.jobs) - len(pending),
-        seconds=played.makespan_s,
-        work_s=sum(took.values()),
+        pending=tuple(pending),
+        up_to_date=_list_with_needs(job for job in plan.jobs.values() if job.id not in jobs),
+        up_to_date_count=len(plan.jobs) - len(jobs),
+        seconds=simulation.makespan_s,
+        work_s=sum(durations.values()),
     )
 
 
 def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
-    """Tell that nothing would run.
+    """Return the forecast of a run that has nothing to do.
 
     Args:
         jobs: to list.
@@ -106,56 +115,63 @@ def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
     """
     return Forecast(
         pending=(),
-        up_to_date=tuple((job.id, list_needs(job)) for job in jobs),
+        up_to_date=_list_with_needs(jobs),
         up_to_date_count=count,
         seconds=0.0,
         work_s=0.0,
     )
 
 
+def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
+    """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
+    counts = Counter[str]()
+    for job in jobs:
+        counts.update(job.reasons or (_WAITS_ONLY,))
+
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _list_with_needs(jobs: Iterable[Job]) -> tuple[tuple[JobId, tuple[JobId, ...]], ...]:
+    return tuple((job.id, list_needs(job)) for job in jobs)
+
+
 def _pending_job(
-    job: Job, known: Mapping[JobId, Evidence], before: Mapping[str, str] | None, seconds: float
+    job: Job, known: Mapping[JobId, Evidence], last: Mapping[str, str] | None, seconds: float
 ) -> PendingJob:
+    """Return a job that would run, with the reasons.
+
+    Args:
+        job: the job.
+        known: evidence that is there, by job.
+        last: what its key was made of when it last ran; None where it never did.
+        seconds: how long it should take.
+    """
     needs = list_needs(job)
-    after = tuple(need for need in needs if need not in known)
-    inputs = {role: known[need] for role, need in job.needs.items() if need in known}
+    waits_for = tuple(need for need in needs if need not in known)
+
+    reasons: tuple[str, ...]
+    if last is None:
+        reasons = (NEVER_RAN,)
+    elif not last:
+        reasons = (OLDER_FARM,)
+    elif waits_for:
+        # Of its key, all but the inputs is known already.
+        reasons = _changed_parts(hash_key_parts(job), last)
+    else:
+        inputs = {role: known[need] for role, need in job.needs.items()}
+        parts = hash_key_parts(job, inputs)
+        left_out = tuple(f"{name} (left out)" for name in last if name not in parts)
+        reasons = _changed_parts(parts, last) + left_out or (OUTPUT_MISSING,)
 
     return PendingJob(
         job=job.id,
         needs=needs,
-        reasons=_explain_rerun(job, inputs, before, whole=not after),
-        waits_for=after,
+        reasons=reasons,
+        waits_for=waits_for,
         seconds=seconds,
     )
 
 
-def _explain_rerun(
-    job: Job, inputs: Inputs, before: Mapping[str, str] | None, *, whole: bool
-) -> tuple[str, ...]:  # fmt: skip
-    """Name what is not as it was when a job last ran.
-
-    Args:
-        job: the job.
-        inputs: evidence of its inputs, as far as it is there.
-        before: what it was asked with when it last ran; None where it never did.
-        whole: whether all of its inputs are there.
-    """
-    if before is None:
-        return (NEVER_RAN,)
-    if not before:
-        return (OLDER_FARM,)
-    now = hash_key_parts(job, inputs if whole else None)
-    changed = tuple(name for name, value in now.items() if before.get(name) != value)
-    if whole:
-        changed += tuple(f"{name} (left out)" for name in before if name not in now)
-    return changed or ((OUTPUT_MISSING,) if whole else ())
-
-
-def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
-    """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
-    counts: dict[str, int] = {}
-    for one in jobs:
-        reasons = one.reasons or ("what it needs runs first",)
-        for reason in reasons:
-            counts[reason] = counts.get(reason, 0) + 1
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+def _changed_parts(parts: Mapping[str, str], last: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the parts of a key that are not as they were."""
+    return tuple(name for name, value in parts.items() if last.get(name) != value)

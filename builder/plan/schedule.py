@@ -1,15 +1,15 @@
 """Which job starts next. Pure: the executor and a simulation drive the same queue.
 
-Jobs are not run in stages: a job may start as soon as its inputs exist and its share of CPU and memory is
-free, the one with the longest path to the end first.
+Jobs are not run in stages: a job may start as soon as its inputs exist and its share of CPU and memory is free, the
+one with the longest path to the end first.
 """
 
 from __future__ import annotations
 
 import heapq
 import statistics
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.jobs.images.ids import INTERPRETERS, RACE_INTERPRETER
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PATIENCE = 8
-"""How many jobs may overtake one that does not fit, before nothing more starts until it does."""
+"""How many jobs may overtake one that does not fit, before nothing more starts until it does.
+
+Without overtaking, CPUs idle while a large job waits for memory; without a limit, small jobs keep it waiting for ever.
+The number itself is not measured.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +57,10 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.REMEDY: _default_cost(0.1, 64),
     JobKind.RACE: _default_cost(40.0, 1536),
     JobKind.EXERCISE: _default_cost(20.0, 1024),
-    JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),  # what it measures is the machine's to give
+    # A job beside it would take a part of what it measures.
+    JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
 }
-"""By a job's kind."""
+"""By a job's kind. They are guesses, and count only until a job of the kind is on record."""
 
 COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
     # Compiled by as many processes as there are CPUs.
@@ -78,19 +83,19 @@ def expected_durations(
         recorded: durations on record, in seconds, by job.
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
-    for job, took in recorded.items():
+    for job, seconds in recorded.items():
         if job not in COMPILE_COSTS:
-            by_kind[job.kind].append(took)
+            by_kind[job.kind].append(seconds)
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
 
     durations: dict[JobId, float] = {}
     for job in jobs:
         if job in recorded:
             durations[job] = recorded[job]
-        elif job.kind in usual and job not in COMPILE_COSTS:
-            durations[job] = usual[job.kind]
+        elif job in COMPILE_COSTS:
+            durations[job] = COMPILE_COSTS[job].seconds
         else:
-            durations[job] = _default_cost_of(job).seconds
+            durations[job] = usual.get(job.kind, DEFAULT_COSTS[job.kind].seconds)
 
     return durations
 
@@ -102,34 +107,31 @@ def expected_resources(jobs: Iterable[JobId], peaks: Mapping[JobId, int]) -> dic
         jobs: ids.
         peaks: the most memory each job was seen to use, in bytes, where that is on record.
     """
-    taken: dict[JobId, Resources] = {}
+    shares: dict[JobId, Resources] = {}
     for job in jobs:
-        usual = _default_cost_of(job).resources
+        usual = COMPILE_COSTS.get(job, DEFAULT_COSTS[job.kind]).resources
         peak = peaks.get(job)
-        taken[job] = usual if peak is None else Resources(cpus=usual.cpus, memory_bytes=peak)
+        shares[job] = usual if peak is None else replace(usual, memory_bytes=peak)
 
-    return taken
-
-
-def _default_cost_of(job: JobId) -> DefaultCost:
-    return COMPILE_COSTS.get(job) or DEFAULT_COSTS[job.kind]
+    return shares
 
 
 def longest_paths(
-    needs: Mapping[JobId, Iterable[JobId]], took: Mapping[JobId, float]
+    needs: Mapping[JobId, Iterable[JobId]], durations: Mapping[JobId, float]
 ) -> dict[JobId, float]:
     """Return the longest path from the start of each job to the end of all, in seconds.
 
     Args:
         needs: ids each job needs, every job after all that it needs.
-        took: what each job is expected to take, in seconds.
+        durations: what each job is expected to take, in seconds.
     """
     longest: dict[JobId, float] = {}
     after: dict[JobId, float] = defaultdict(float)
     for job in reversed(list(needs)):
-        longest[job] = after[job] + took[job]
+        longest[job] = after[job] + durations[job]
         for need in needs[job]:
             after[need] = max(after[need], longest[job])
+
     return longest
 
 
@@ -142,22 +144,25 @@ class Queue:
     """Jobs whose inputs exist, and what of the machine is free for them."""
 
     def __init__(
-        self, priority: Mapping[JobId, float], taken: Mapping[JobId, Resources], room: Resources
+        self,
+        priority: Mapping[JobId, float],
+        shares: Mapping[JobId, Resources],
+        resources: Resources,
     ) -> None:
         """Prepare.
 
         Args:
             priority: what starts first: the larger number.
-            taken: what each job takes; one that takes more than there is gets all there is.
-            room: what there is.
+            shares: what each job takes; one that takes more than there is gets all there is.
+            resources: what there is.
         """
         self._priority = priority
-        self._taken = taken
-        self._all = room
-        self._cpus = room.cpus
-        self._memory = room.memory_bytes
+        self._shares = shares
+        self._all = resources
+        self._free_cpus = resources.cpus
+        self._free_memory_bytes = resources.memory_bytes
         self._ready: list[tuple[float, JobId]] = []
-        self._overtaken: dict[JobId, int] = {}
+        self._overtaken: Counter[JobId] = Counter()
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -169,41 +174,53 @@ class Queue:
     def start(self) -> JobId | None:
         """Return the job to start now and give it its share, or None where nothing fits."""
         passed: list[tuple[float, JobId]] = []
-        found = None
-        while self._ready and found is None and self._cpus > 0 and len(passed) < PATIENCE:
+        started = None
+        while self._ready and self._free_cpus > 0 and len(passed) < PATIENCE:
             entry = heapq.heappop(self._ready)
-            if self._fits(entry[1]):
-                found = entry[1]
-                continue
-            passed.append(entry)
-            if self._priority[entry[1]] > 0 and self._overtaken.get(entry[1], 0) >= PATIENCE:
+            _, job = entry
+            if self._fits(job):
+                started = job
                 break
+            passed.append(entry)
+            if self._blocks_others(job):
+                break
+
         for entry in passed:
             heapq.heappush(self._ready, entry)
-            if found is not None:
-                self._overtaken[entry[1]] = self._overtaken.get(entry[1], 0) + 1
-        if found is not None:
-            share = self._share(found)
-            self._cpus -= share.cpus
-            self._memory -= share.memory_bytes
-        return found
+        if started is None:
+            return None
+
+        self._overtaken.update(job for _, job in passed)
+        share = self._share_of(started)
+        self._free_cpus -= share.cpus
+        self._free_memory_bytes -= share.memory_bytes
+
+        return started
 
     def end(self, job: JobId) -> None:
         """Take a job's share back."""
-        share = self._share(job)
-        self._cpus += share.cpus
-        self._memory += share.memory_bytes
+        share = self._share_of(job)
+        self._free_cpus += share.cpus
+        self._free_memory_bytes += share.memory_bytes
 
-    def _share(self, job: JobId) -> Resources:
-        share = self._taken[job]
+    def _blocks_others(self, job: JobId) -> bool:
+        """Return whether a job that does not fit was overtaken so often that it is the next to start."""
+        waits_for_all_others = self._priority[job] <= 0
+
+        return not waits_for_all_others and self._overtaken[job] >= PATIENCE
+
+    def _share_of(self, job: JobId) -> Resources:
+        share = self._shares[job]
+
         return Resources(
             cpus=min(share.cpus, self._all.cpus),
             memory_bytes=min(share.memory_bytes, self._all.memory_bytes),
         )
 
     def _fits(self, job: JobId) -> bool:
-        share = self._share(job)
-        return share.cpus <= self._cpus and share.memory_bytes <= self._memory
+        share = self._share_of(job)
+
+        return share.cpus <= self._free_cpus and share.memory_bytes <= self._free_memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,42 +240,65 @@ class Simulation:
 
 def simulate(
     needs: Mapping[JobId, Iterable[JobId]],
-    took: Mapping[JobId, float],
-    taken: Mapping[JobId, Resources],
-    room: Resources,
+    durations: Mapping[JobId, float],
+    shares: Mapping[JobId, Resources],
+    resources: Resources,
 ) -> Simulation:
     """Play a graph through the queue on a clock of its own.
 
     Args:
         needs: ids each job needs, every job after all that it needs; ids that are not in it are there already.
-        took: what each job takes, in seconds.
-        taken: what each job takes of the machine.
-        room: the machine.
+        durations: what each job takes, in seconds.
+        shares: what each job takes of the machine.
+        resources: the machine.
     """
-    inputs = {job: [need for need in wanted if need in needs] for job, wanted in needs.items()}
-    needed_by: dict[JobId, list[JobId]] = {job: [] for job in inputs}
-    for job, wanted in inputs.items():
-        for need in wanted:
-            needed_by[need].append(job)
+    inputs: dict[JobId, list[JobId]] = {}
+    dependents: dict[JobId, list[JobId]] = defaultdict(list)
+    for job, wanted in needs.items():
+        inputs[job] = [need for need in wanted if need in needs]
+        for need in inputs[job]:
+            dependents[need].append(job)
+
+    longest = longest_paths(inputs, durations)
+    queue = Queue(priorities(longest), shares, resources)
     waiting = {job: len(wanted) for job, wanted in inputs.items()}
-    longest = longest_paths(inputs, took)
-    queue = Queue(priorities(longest), taken, room)
-    for job, left in waiting.items():
-        if not left:
+    for job, count in waiting.items():
+        if count == 0:
             queue.add(job)
-    now, running, starts = 0.0, list[tuple[float, JobId]](), dict[JobId, float]()
+
+    now = 0.0
+    running: list[tuple[float, JobId]] = []
+    starts: dict[JobId, float] = {}
     while len(queue) or running:
-        name = queue.start()
-        while name is not None:
-            starts[name] = now
-            heapq.heappush(running, (now + took[name], name))
-            name = queue.start()
+        while (started := queue.start()) is not None:
+            starts[started] = now
+            heapq.heappush(running, (now + durations[started], started))
+
         now, ended = heapq.heappop(running)
         queue.end(ended)
-        for job in needed_by[ended]:
+        for job in dependents[ended]:
             waiting[job] -= 1
-            if not waiting[job]:
+            if waiting[job] == 0:
                 queue.add(job)
-    work = sum(took[job] * min(taken[job].cpus, room.cpus) for job in inputs)
-    bound = max(max(longest.values(), default=0.0), work / room.cpus)
-    return Simulation(makespan_s=now, lower_bound_s=bound, starts=starts)
+
+    return Simulation(
+        makespan_s=now,
+        lower_bound_s=_lower_bound(longest, durations, shares, resources),
+        starts=starts,
+    )
+
+
+def _lower_bound(
+    longest: Mapping[JobId, float],
+    durations: Mapping[JobId, float],
+    shares: Mapping[JobId, Resources],
+    resources: Resources,
+) -> float:
+    """Return the time that no order of jobs can beat, in seconds."""
+    cpu_seconds = 0.0
+    for job in longest:
+        cpu_seconds += durations[job] * min(shares[job].cpus, resources.cpus)
+
+    longest_path = max(longest.values(), default=0.0)
+
+    return max(longest_path, cpu_seconds / resources.cpus)

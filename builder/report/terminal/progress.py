@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from builder.evidence.build import BuildFacts
+from builder.evidence.image import ImageFacts
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
@@ -193,10 +195,11 @@ class LiveObserver:
 def describe_finished(evidence: Evidence) -> str:
     """Return a job with the time it took and, of an image, its size."""
     text = f"{evidence.job}  {format_duration(evidence.seconds)}"
-    if "bytes" in evidence.facts:
-        text += f"  {evidence.facts['bytes'] / 1e6:.0f} MB"
+    if not evidence.is_determined or evidence.job.kind != JobKind.IMAGE:
+        return text
 
-    return text
+    size = ImageFacts.read(evidence).bytes
+    return text if size is None else f"{text}  {size / 1e6:.0f} MB"
 
 
 def outcome_label(evidence: Evidence) -> str:
@@ -204,7 +207,11 @@ def outcome_label(evidence: Evidence) -> str:
     if not evidence.is_determined:
         return "?"
 
-    abis = evidence.facts.get("abis", {}).values()
-    has_failed_abi = any("failure" in abi for abi in abis)
-    has_failed = has_failed_abi or "missing" in evidence.facts
+    has_failed = False
+    if evidence.job.kind == JobKind.BUILD:
+        outcomes = BuildFacts.read(evidence).abis.values()
+        has_failed = any(outcome.failure is not None for outcome in outcomes)
+    elif evidence.job.kind == JobKind.IMAGE:
+        has_failed = ImageFacts.read(evidence).tag is None
+
     return "failed" if has_failed else "ok"
