@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.config import catalog
+from builder.config.catalog import interpreter_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,7 +55,7 @@ def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     task = Task(
         image=tag,
         command=[
-            "/opt/python/cp314-cp314/bin/python",
+            interpreter_path("cp314-cp314"),
             "-m",
             "inside.audit.interfaces",
             "/result/interfaces.json",
