@@ -35,8 +35,8 @@ class Publications:
     ) -> str:
         """Record what is published now as a snapshot, and return its id; publishing the same again gives the same id.
 
-        A snapshot names a listing (the page of one project) by its digest, so that a listing which does not change is
-        kept once. Only the newest `MAX_SNAPSHOTS` snapshots stay.
+        A snapshot names a listing, i.e. what a channel of the index has of one project, by its digest. So a listing
+        that does not change is kept once. Only the newest `MAX_SNAPSHOTS` snapshots stay.
 
         Args:
             channels: digest of each project's listing, by project, by channel.
