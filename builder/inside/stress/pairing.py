@@ -28,7 +28,7 @@ def choose_pairs(
 
     Args:
         operations: what can be done with the object.
-        chance: orders the pairs that change the object alike.
+        chance: gives pairs that are otherwise equal a random order.
         met: native callables that were paired so far; those of the pairs of this object are added.
     """
     variants = _group_variants(operations)

@@ -448,12 +448,8 @@ def unpack_sdist(sdist: str | None) -> str | None:
     folder.mkdir(exist_ok=True)
     try:
         return str(sdists.unpack(sdist, folder))
-    except (
-        OSError,
-        tarfile.TarError,
-        zipfile.BadZipFile,
-    ):  # it only helps: learning works without it
-        return None
+    except (OSError, tarfile.TarError, zipfile.BadZipFile):
+        return None  # an sdist only helps: learning works without one
 
 
 if __name__ == "__main__":
