@@ -21,13 +21,23 @@ if TYPE_CHECKING:
     from builder.engine.client import Engine
 
 _DONE = b"done\n"
-_ROUNDS = 5
+
+# A container that the engine was creating when the farm was killed appears a moment later. So the guardian looks for
+# containers several times.
+_ATTEMPTS = 5
 _PAUSE_S = 2.0
 
 
 @contextlib.contextmanager
 def guard_containers(address: str, run_id: str) -> Iterator[None]:
-    """Have this run's containers removed should the process be killed inside the block."""
+    """Start a guardian that removes this run's containers if this process is killed inside the block.
+
+    If the block ends in order, by an exception or not, the guardian is told so and removes nothing.
+
+    Args:
+        address: the engine's address, in the form of `DOCKER_HOST`.
+        run_id: the id that this run's containers are labelled with.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "builder.execute.guardian", address, run_id],
         stdin=subprocess.PIPE,
@@ -35,10 +45,12 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert process.stdin is not None
+    assert process.stdin is not None, "it is a pipe"
+
     try:
         yield
     finally:
+        # The pipe is broken if somebody has ended the guardian by hand. That must not make the run fail.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(_DONE)
             process.stdin.close()
@@ -47,7 +59,10 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clean_up_containers(engine: Engine) -> Iterator[None]:
-    """Remove the farm's containers at the end of the block; those of this run also if the process is killed in it."""
+    """Remove the farm's containers at the end of the block.
+
+    If the process is killed inside the block, a guardian removes those of this run.
+    """
     with guard_containers(engine.address, engine.run_id):
         try:
             yield
@@ -56,14 +71,16 @@ def clean_up_containers(engine: Engine) -> Iterator[None]:
 
 
 def main() -> None:
-    """Wait for the farm to end."""
+    """Wait for the farm to end and, if it was killed, remove the containers of its run."""
     address, run_id = sys.argv[1:]
     if sys.stdin.buffer.read() == _DONE:
         return
-    os.environ["DOCKER_HOST"] = address
+
+    # Only a killed farm needs the client, and it takes longer to import than everything else here.
     from builder.engine import client
 
-    for _ in range(_ROUNDS):  # what the farm had started may take a moment to show
+    os.environ["DOCKER_HOST"] = address
+    for _ in range(_ATTEMPTS):
         client.connect().reap_run(run_id)
         time.sleep(_PAUSE_S)
 

@@ -147,9 +147,7 @@ def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
     for race in facts.races[:_MAX_FINDINGS]:
         yield _ignore_if_gil(_race_finding(race, log), gil=facts.gil)
 
-    for harm in facts.harms[:_MAX_FINDINGS]:
-        for finding in _judge_harm(harm, log, race=True):
-            yield _ignore_if_gil(finding, gil=facts.gil)
+    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=True, gil=facts.gil)
 
     for advisory in facts.advisory[:_MAX_FINDINGS]:
         yield _advisory_finding(advisory, log)
@@ -199,10 +197,7 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
     if not facts.done:
         return
 
-    for harm in facts.harms[:_MAX_FINDINGS]:
-        for finding in _judge_harm(harm, log, race=False):
-            yield _ignore_if_gil(finding, gil=facts.gil)
-
+    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=False, gil=facts.gil)
     if facts.own_tests is not None:
         yield from _judge_own_tests(facts.own_tests, log)
 
@@ -243,41 +238,65 @@ def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
     return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
 
 
-def _judge_harm(harm: Harm, log: str, *, race: bool) -> Iterator[Finding]:
-    """Judge a crash, a hang or wrong results: what was never shown again decides nothing.
+def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
+    """Judge crashes, hangs and wrong results: what was never shown again decides nothing.
 
     Args:
-        harm: the event.
+        harms: the events.
         log: of the job.
-        race: whether its program needs the race detector's interpreter.
+        race: whether their programs need the race detector's interpreter.
+        gil: whether the package had turned the GIL on.
     """
-    calls = _describe_calls(harm.calls)
-    detail = f"{_describe_end(harm)}threads make {calls}{_describe_counts(harm.shown, harm.ran)}"
-    where = ", ".join(harm.calls.natives[:_MAX_NATIVES]) or calls
+    for harm in harms:
+        if harm.shown:
+            yield _ignore_if_gil(_shown_finding(harm, log, race=race), gil=gil)
+        elif harm.what != "wrong":
+            # Wrong results that did not come again may be a clock's or a random number's.
+            finding = Finding(
+                code="WF615", detail=_describe_harm(harm), where=_name_calls(harm), log=log
+            )
+            yield _ignore_if_gil(finding, gil=gil)
 
-    if not harm.shown:
-        # Wrong results that did not come again may be a clock's or a random number's.
-        if harm.what != "wrong":
-            yield Finding(code="WF615", detail=detail, where=where, log=log)
-        return
 
+def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
-    if not happens_alone and _was_shown(variants.gil):
-        detail += "; it happens with the GIL on too"
-    if not happens_alone and _was_shown(variants.private):
-        detail += "; it happens with an object for each thread too: what they share is the module's"
+
+    detail = _describe_harm(harm)
+    if not happens_alone:
+        detail += _describe_variants(variants)
     if harm.sentences:
         detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
 
-    yield Finding(
+    return Finding(
         code="WF608" if happens_alone else _HARM_CODES[harm.what],
         detail=detail,
-        where=where,
+        where=_name_calls(harm),
         log=log,
         script=harm.script or "",
         race=race,
     )
+
+
+def _name_calls(harm: Harm) -> str:
+    """Return the native callables that a harm is about, which an id is made of; else its calls."""
+    return ", ".join(harm.calls.natives[:_MAX_NATIVES]) or _describe_calls(harm.calls)
+
+
+def _describe_harm(harm: Harm) -> str:
+    calls = _describe_calls(harm.calls)
+    return f"{_describe_end(harm)}threads make {calls}{_describe_counts(harm.shown, harm.ran)}"
+
+
+def _describe_variants(variants: Variants) -> str:
+    """Return what else than threads that share an object without the GIL shows a harm."""
+    text = ""
+    if _was_shown(variants.gil):
+        text += "; it happens with the GIL on too"
+    if _was_shown(variants.private):
+        text += "; it happens with an object for each thread too: what they share is the module's"
+
+    return text
 
 
 def _was_shown(counts: tuple[int, int] | None) -> bool:

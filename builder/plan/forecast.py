@@ -1,7 +1,11 @@
-"""What a run would do, why, and for how long. Pure: made from a plan and from what the ledger has."""
+"""What a run would do, why, and for how long.
+
+Pure: a forecast is made from a plan and from what the ledger has recorded. Nothing is run, and nothing is read.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +15,7 @@ from builder.plan import schedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from builder.jobs.job import Inputs, Job
+    from builder.jobs.job import Job
     from builder.plan.graph import Plan
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 
 NEVER_RAN = "it never ran"
 OUTPUT_MISSING = "what it made is gone from the store"
-OLDER_FARM = "last run by an older wheelfarm"
+OLDER_FARM = "its last run is of an older farm"
+
+_WAITS_ONLY = "what it needs runs first"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,10 +33,11 @@ class PendingJob:
     """One job that would run.
 
     Attributes:
-        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING`
-            and `OLDER_FARM`; empty where there is no reason but `after`.
-        waits_for: jobs it needs that would run; should they come out as they were, it does not run.
-        seconds: how long it should take.
+        needs: every job that it needs.
+        reasons: names of the settings and inputs that changed since its last run, or one of `NEVER_RAN`,
+            `OUTPUT_MISSING` and `OLDER_FARM`. Empty where it may run only because jobs in `waits_for` do.
+        waits_for: the jobs of `needs` that would run. Should their results be the same as before, it does not run.
+        seconds: how long it is expected to take.
     """
 
     job: JobId
@@ -42,14 +49,15 @@ class PendingJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """A run to come.
+    """What the next run would do.
 
     Attributes:
         pending: jobs that would run.
-        up_to_date: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
-        up_to_date_count: how many others there are.
-        seconds: how long it should take, at most, with the machine to itself.
-        work_s: how long its jobs take one after the other.
+        up_to_date: jobs that would not run, as (id, ids of the jobs it needs). Plain tuples, because there are many
+            thousand. Empty where the caller only counts them.
+        up_to_date_count: how many jobs would not run.
+        seconds: how long the run should take, at most, if nothing else uses the machine.
+        work_s: how long its jobs would take one after the other.
     """
 
     pending: tuple[PendingJob, ...]
@@ -61,101 +69,126 @@ class Forecast:
 
 def make_forecast(
     plan: Plan,
-    known: Mapping[JobId, Evidence],
-    last_asked: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
+    evidence: Mapping[JobId, Evidence],
+    last_key_parts: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
     recorded: Mapping[JobId, float],
     peaks: Mapping[JobId, int],
-    room: Resources,
+    resources: Resources,
     part: Plan | None = None,
 ) -> Forecast:
-    """Tell what a plan would do.
+    """Return what a run of a plan would do, why, and how long it should take.
 
     Args:
         plan: the graph.
-        known: evidence that is there, by job: the plan's `outlook`, or the part's.
-        last_asked: gives what jobs were asked with when they last ran, by job.
-        recorded: durations on record, in seconds, by job.
-        peaks: memory that jobs were seen to use, in bytes, by job.
-        room: what of the machine jobs may share.
-        part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
+        evidence: evidence that is recorded and still valid, by job: the result of `find_evidence` of `part`, or of
+            `plan` where no part is given.
+        last_key_parts: returns, for some jobs, the hashes of what their keys were made of when they last ran.
+        recorded: how long jobs took, in seconds, by job.
+        peaks: the most memory that jobs were seen to use, in bytes, by job.
+        resources: CPUs and memory that jobs may share.
+        part: the part of the plan that may have changed; every job outside of it is known to be up to date. None for
+            the whole plan.
     """
-    pending = {job.id: job for job in (part or plan).jobs.values() if job.id not in known}
-    took = schedule.expected_durations(pending, recorded) if pending else {}
-    before = last_asked(pending)
-    needs = {name: list_needs(job) for name, job in pending.items()}
-    played = schedule.simulate(needs, took, schedule.expected_resources(pending, peaks), room)
+    examined = plan if part is None else part
+    jobs = {job.id: job for job in examined.jobs.values() if job.id not in evidence}
+    durations = schedule.expected_durations(jobs, recorded)
+    simulation = schedule.simulate(
+        {job_id: list_needs(job) for job_id, job in jobs.items()},
+        durations,
+        schedule.expected_resources(jobs, peaks),
+        resources,
+    )
+
+    last_parts = last_key_parts(jobs)
+    pending: list[PendingJob] = []
+    for job_id, job in jobs.items():
+        pending.append(_pending_job(job, evidence, last_parts.get(job_id), durations[job_id]))
+
     return Forecast(
-        pending=tuple(
-            _pending_job(job, known, before.get(job.id), took[job.id]) for job in pending.values()
-        ),
-        up_to_date=tuple(
-            (job.id, list_needs(job)) for job in plan.jobs.values() if job.id not in pending
-        ),
-        up_to_date_count=len(plan.jobs) - len(pending),
-        seconds=played.makespan_s,
-        work_s=sum(took.values()),
+        pending=tuple(pending),
+        up_to_date=_list_with_needs(job for job in plan.jobs.values() if job.id not in jobs),
+        up_to_date_count=len(plan.jobs) - len(jobs),
+        seconds=simulation.makespan_s,
+        work_s=sum(durations.values()),
     )
 
 
 def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
-    """Tell that nothing would run.
+    """Return the forecast of a run that has nothing to do.
 
     Args:
-        jobs: to list.
-        count: how many there are.
+        jobs: the jobs to list as up to date; empty to list none.
+        count: how many jobs are up to date, listed or not.
     """
     return Forecast(
         pending=(),
-        up_to_date=tuple((job.id, list_needs(job)) for job in jobs),
+        up_to_date=_list_with_needs(jobs),
         up_to_date_count=count,
         seconds=0.0,
         work_s=0.0,
     )
 
 
+def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
+    """Return (reason, number of jobs) for the jobs to run, the most frequent reason first.
+
+    A job with several reasons is counted once for each. A job without any, which may run only because a job that it
+    needs does, is counted under the reason `what it needs runs first`.
+    """
+    counts = Counter[str]()
+    for job in jobs:
+        counts.update(job.reasons or (_WAITS_ONLY,))
+
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _list_with_needs(jobs: Iterable[Job]) -> tuple[tuple[JobId, tuple[JobId, ...]], ...]:
+    return tuple((job.id, list_needs(job)) for job in jobs)
+
+
 def _pending_job(
-    job: Job, known: Mapping[JobId, Evidence], before: Mapping[str, str] | None, seconds: float
+    job: Job,
+    evidence: Mapping[JobId, Evidence],
+    last_parts: Mapping[str, str] | None,
+    seconds: float,
 ) -> PendingJob:
+    """Return the entry of the forecast for a job that would run, with the reasons why.
+
+    Args:
+        job: the job.
+        evidence: evidence that is recorded and still valid, by job.
+        last_parts: hashes of what its key was made of when it last ran, by name; None where it never ran, empty
+            where a farm ran it that did not record them.
+        seconds: how long it is expected to take.
+    """
     needs = list_needs(job)
-    after = tuple(need for need in needs if need not in known)
-    inputs = {role: known[need] for role, need in job.needs.items() if need in known}
+    waits_for = tuple(need for need in needs if need not in evidence)
+
+    reasons: tuple[str, ...]
+    if last_parts is None:
+        reasons = (NEVER_RAN,)
+    elif not last_parts:
+        reasons = (OLDER_FARM,)
+    elif waits_for:
+        # Not all inputs are known yet, so only the job's own settings can be compared.
+        reasons = _changed_parts(hash_key_parts(job), last_parts)
+    else:
+        inputs = {role: evidence[need] for role, need in job.needs.items()}
+        parts = hash_key_parts(job, inputs)
+        removed = tuple(f"{name} (left out)" for name in last_parts if name not in parts)
+        changed = _changed_parts(parts, last_parts) + removed
+        # With the same key, it runs only because the store lost files of the recorded result.
+        reasons = changed or (OUTPUT_MISSING,)
 
     return PendingJob(
         job=job.id,
         needs=needs,
-        reasons=_explain_rerun(job, inputs, before, whole=not after),
-        waits_for=after,
+        reasons=reasons,
+        waits_for=waits_for,
         seconds=seconds,
     )
 
 
-def _explain_rerun(
-    job: Job, inputs: Inputs, before: Mapping[str, str] | None, *, whole: bool
-) -> tuple[str, ...]:  # fmt: skip
-    """Name what is not as it was when a job last ran.
-
-    Args:
-        job: the job.
-        inputs: evidence of its inputs, as far as it is there.
-        before: what it was asked with when it last ran; None where it never did.
-        whole: whether all of its inputs are there.
-    """
-    if before is None:
-        return (NEVER_RAN,)
-    if not before:
-        return (OLDER_FARM,)
-    now = hash_key_parts(job, inputs if whole else None)
-    changed = tuple(name for name, value in now.items() if before.get(name) != value)
-    if whole:
-        changed += tuple(f"{name} (left out)" for name in before if name not in now)
-    return changed or ((OUTPUT_MISSING,) if whole else ())
-
-
-def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
-    """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
-    counts: dict[str, int] = {}
-    for one in jobs:
-        reasons = one.reasons or ("what it needs runs first",)
-        for reason in reasons:
-            counts[reason] = counts.get(reason, 0) + 1
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+def _changed_parts(parts: Mapping[str, str], last_parts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the parts of a key whose hash is new or is not the one of the last run."""
+    return tuple(name for name, value in parts.items() if last_parts.get(name) != value)

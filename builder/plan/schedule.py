@@ -1,15 +1,15 @@
 """Which job starts next. Pure: the executor and a simulation drive the same queue.
 
-Jobs are not run in stages: a job may start as soon as its inputs exist and its share of CPU and memory is
-free, the one with the longest path to the end first.
+Jobs are not run in stages: a job may start as soon as its inputs exist and its share of CPU and memory is free, the
+one with the longest path to the end first.
 """
 
 from __future__ import annotations
 
 import heapq
 import statistics
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.jobs.images.ids import INTERPRETERS, RACE_INTERPRETER
@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PATIENCE = 8
-"""How many jobs may overtake one that does not fit, before nothing more starts until it does."""
+"""How many jobs may overtake one that does not fit. After that many, nothing more starts until it fits.
+
+Without overtaking, CPUs idle while a large job waits for memory; without a limit, small jobs keep it waiting for ever.
+The number itself is not measured.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefaultCost:
-    """What a job takes before it was ever measured.
+    """What a job is expected to use as long as it was never measured.
 
     Attributes:
         seconds: wall time.
-        resources: what of the machine.
+        resources: CPUs and memory.
     """
 
     seconds: float
@@ -43,7 +47,7 @@ def _default_cost(seconds: float, memory_mib: int, cpus: float = 1.0) -> Default
 
 
 ALL_CPUS = 1e9
-"""A share of CPUs that no machine has: such a job runs alone."""
+"""More CPUs than any machine has. A job that asks for them gets all there are, and so runs alone."""
 
 DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.IMAGE: _default_cost(60.0, 512),
@@ -53,167 +57,194 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.REMEDY: _default_cost(0.1, 64),
     JobKind.RACE: _default_cost(40.0, 1536),
     JobKind.EXERCISE: _default_cost(20.0, 1024),
-    JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),  # what it measures is the machine's to give
+    # A job beside it would take a part of what it measures.
+    JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
 }
-"""By a job's kind."""
+"""Expected costs, by kind of job. They are guesses, and count only until a job of the kind has been recorded."""
 
 COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
     # Compiled by as many processes as there are CPUs.
     INTERPRETERS: _default_cost(300.0, 1024, ALL_CPUS),
     RACE_INTERPRETER: _default_cost(300.0, 2048, ALL_CPUS),
 }
-"""Of the images that take longer than others of their kind."""
+"""Expected costs of the images that take much longer than other images, because they compile interpreters."""
 
 LAST_KINDS = frozenset({JobKind.SPEED})
-"""Kinds of jobs that start when nothing else is there to run."""
+"""Kinds of jobs that start only when there is nothing else to run."""
 
 
 def expected_durations(
     jobs: Iterable[JobId], recorded: Mapping[JobId, float]
 ) -> dict[JobId, float]:
-    """Return what each job is expected to take: what it took last, or what is usual for its kind.
+    """Return how long each job should take, in seconds: as long as last time, or else as is usual for its kind.
+
+    Usual is the median of the recorded jobs of that kind, and a guess where none is recorded.
 
     Args:
-        jobs: ids.
-        recorded: durations on record, in seconds, by job.
+        jobs: ids of the jobs.
+        recorded: how long jobs took, in seconds, by job.
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
-    for job, took in recorded.items():
+    for job, seconds in recorded.items():
+        # Images that compile interpreters take much longer than others and would spoil the median.
         if job not in COMPILE_COSTS:
-            by_kind[job.kind].append(took)
+            by_kind[job.kind].append(seconds)
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
 
     durations: dict[JobId, float] = {}
     for job in jobs:
         if job in recorded:
             durations[job] = recorded[job]
-        elif job.kind in usual and job not in COMPILE_COSTS:
-            durations[job] = usual[job.kind]
+        elif job in COMPILE_COSTS:
+            durations[job] = COMPILE_COSTS[job].seconds
         else:
-            durations[job] = _default_cost_of(job).seconds
+            durations[job] = usual.get(job.kind, DEFAULT_COSTS[job.kind].seconds)
 
     return durations
 
 
 def expected_resources(jobs: Iterable[JobId], peaks: Mapping[JobId, int]) -> dict[JobId, Resources]:
-    """Return what each job takes of the machine.
+    """Return the share of each job, i.e. the CPUs and the memory that it should use.
 
     Args:
-        jobs: ids.
-        peaks: the most memory each job was seen to use, in bytes, where that is on record.
+        jobs: ids of the jobs.
+        peaks: the most memory a job was seen to use, in bytes, by job. A job that is not in it gets a guess.
     """
-    taken: dict[JobId, Resources] = {}
+    shares: dict[JobId, Resources] = {}
     for job in jobs:
-        usual = _default_cost_of(job).resources
+        guess = COMPILE_COSTS.get(job, DEFAULT_COSTS[job.kind]).resources
         peak = peaks.get(job)
-        taken[job] = usual if peak is None else Resources(cpus=usual.cpus, memory_bytes=peak)
+        shares[job] = guess if peak is None else replace(guess, memory_bytes=peak)
 
-    return taken
-
-
-def _default_cost_of(job: JobId) -> DefaultCost:
-    return COMPILE_COSTS.get(job) or DEFAULT_COSTS[job.kind]
+    return shares
 
 
 def longest_paths(
-    needs: Mapping[JobId, Iterable[JobId]], took: Mapping[JobId, float]
+    needs: Mapping[JobId, Iterable[JobId]], durations: Mapping[JobId, float]
 ) -> dict[JobId, float]:
-    """Return the longest path from the start of each job to the end of all, in seconds.
+    """Return for each job the length of the longest path from its start to the end of the graph, in seconds.
+
+    That is its own duration plus that of the longest chain of jobs that depend on it. A job of 2 s that only a job of
+    5 s needs has 7 s.
 
     Args:
-        needs: ids each job needs, every job after all that it needs.
-        took: what each job is expected to take, in seconds.
+        needs: ids of the jobs that each job needs; every job comes after all that it needs.
+        durations: how long each job should take, in seconds.
     """
     longest: dict[JobId, float] = {}
-    after: dict[JobId, float] = defaultdict(float)
+    longest_after: dict[JobId, float] = defaultdict(float)
+    # Backwards, so that a job comes after all that depend on it.
     for job in reversed(list(needs)):
-        longest[job] = after[job] + took[job]
+        longest[job] = longest_after[job] + durations[job]
         for need in needs[job]:
-            after[need] = max(after[need], longest[job])
+            longest_after[need] = max(longest_after[need], longest[job])
+
     return longest
 
 
 def priorities(longest: Mapping[JobId, float]) -> dict[JobId, float]:
-    """Return what starts first: the longer path to the end; 0 for what waits until nothing else is there."""
-    return {job: 0.0 if job.kind in LAST_KINDS else left for job, left in longest.items()}
+    """Return the priority of each job, given its longest path to the end; the job with the largest starts first.
+
+    The priority is the length of the path, but 0 for the kinds of jobs that start when nothing else is left to run.
+    """
+    return {job: 0.0 if job.kind in LAST_KINDS else path_s for job, path_s in longest.items()}
 
 
 class Queue:
-    """Jobs whose inputs exist, and what of the machine is free for them."""
+    """The jobs that are ready (whose inputs exist), and the CPUs and memory that are free for them."""
 
     def __init__(
-        self, priority: Mapping[JobId, float], taken: Mapping[JobId, Resources], room: Resources
+        self,
+        priority: Mapping[JobId, float],
+        shares: Mapping[JobId, Resources],
+        resources: Resources,
     ) -> None:
         """Prepare.
 
         Args:
-            priority: what starts first: the larger number.
-            taken: what each job takes; one that takes more than there is gets all there is.
-            room: what there is.
+            priority: a number for each job; the job with the larger one starts first.
+            shares: CPUs and memory that each job uses. A job that asks for more than there is gets all there is.
+            resources: CPUs and memory that there are.
         """
         self._priority = priority
-        self._taken = taken
-        self._all = room
-        self._cpus = room.cpus
-        self._memory = room.memory_bytes
+        self._shares = shares
+        self._all = resources
+        self._free_cpus = resources.cpus
+        self._free_memory_bytes = resources.memory_bytes
         self._ready: list[tuple[float, JobId]] = []
-        self._overtaken: dict[JobId, int] = {}
+        self._overtaken: Counter[JobId] = Counter()
 
     def __len__(self) -> int:
         return len(self._ready)
 
     def add(self, job: JobId) -> None:
-        """Take in a job whose inputs exist."""
+        """Add a job whose inputs exist."""
         heapq.heappush(self._ready, (-self._priority[job], job))
 
     def start(self) -> JobId | None:
-        """Return the job to start now and give it its share, or None where nothing fits."""
-        passed: list[tuple[float, JobId]] = []
-        found = None
-        while self._ready and found is None and self._cpus > 0 and len(passed) < PATIENCE:
+        """Remove the next job to start from the queue, reserve its share, and return it; None where nothing fits.
+
+        A smaller job may overtake one with a higher priority that does not fit, but not more than `PATIENCE` times.
+        """
+        too_large: list[tuple[float, JobId]] = []
+        started = None
+        while self._ready and self._free_cpus > 0 and len(too_large) < PATIENCE:
             entry = heapq.heappop(self._ready)
-            if self._fits(entry[1]):
-                found = entry[1]
-                continue
-            passed.append(entry)
-            if self._priority[entry[1]] > 0 and self._overtaken.get(entry[1], 0) >= PATIENCE:
+            _, job = entry
+            if self._fits(job):
+                started = job
                 break
-        for entry in passed:
+            too_large.append(entry)
+            if self._blocks_others(job):
+                break
+
+        for entry in too_large:
             heapq.heappush(self._ready, entry)
-            if found is not None:
-                self._overtaken[entry[1]] = self._overtaken.get(entry[1], 0) + 1
-        if found is not None:
-            share = self._share(found)
-            self._cpus -= share.cpus
-            self._memory -= share.memory_bytes
-        return found
+        if started is None:
+            return None
+
+        self._overtaken.update(job for _, job in too_large)
+        share = self._share_of(started)
+        self._free_cpus -= share.cpus
+        self._free_memory_bytes -= share.memory_bytes
+
+        return started
 
     def end(self, job: JobId) -> None:
-        """Take a job's share back."""
-        share = self._share(job)
-        self._cpus += share.cpus
-        self._memory += share.memory_bytes
+        """Free the share of a job that has ended."""
+        share = self._share_of(job)
+        self._free_cpus += share.cpus
+        self._free_memory_bytes += share.memory_bytes
 
-    def _share(self, job: JobId) -> Resources:
-        share = self._taken[job]
+    def _blocks_others(self, job: JobId) -> bool:
+        """Return whether a job that does not fit was overtaken so often that no other may start before it."""
+        starts_last = self._priority[job] <= 0
+
+        return not starts_last and self._overtaken[job] >= PATIENCE
+
+    def _share_of(self, job: JobId) -> Resources:
+        """Return the share of a job, cut to what the machine has."""
+        share = self._shares[job]
+
         return Resources(
             cpus=min(share.cpus, self._all.cpus),
             memory_bytes=min(share.memory_bytes, self._all.memory_bytes),
         )
 
     def _fits(self, job: JobId) -> bool:
-        share = self._share(job)
-        return share.cpus <= self._cpus and share.memory_bytes <= self._memory
+        share = self._share_of(job)
+
+        return share.cpus <= self._free_cpus and share.memory_bytes <= self._free_memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Simulation:
-    """How long a graph takes.
+    """How long a graph of jobs takes.
 
     Attributes:
-        makespan_s: from the first start to the last end, as the queue would have it.
-        lower_bound_s: no order of jobs is faster: the longest path, or all work over all CPUs.
-        starts: when each job starts, in seconds.
+        makespan_s: time from the first start to the last end, in the order that the queue gives.
+        lower_bound_s: the time that no order can beat: the longest path, or all CPU time divided by all CPUs.
+        starts: when each job starts, in seconds after the first start.
     """
 
     makespan_s: float
@@ -223,42 +254,69 @@ class Simulation:
 
 def simulate(
     needs: Mapping[JobId, Iterable[JobId]],
-    took: Mapping[JobId, float],
-    taken: Mapping[JobId, Resources],
-    room: Resources,
+    durations: Mapping[JobId, float],
+    shares: Mapping[JobId, Resources],
+    resources: Resources,
 ) -> Simulation:
-    """Play a graph through the queue on a clock of its own.
+    """Return how long a graph of jobs would take, by running it through the queue on a simulated clock.
 
     Args:
-        needs: ids each job needs, every job after all that it needs; ids that are not in it are there already.
-        took: what each job takes, in seconds.
-        taken: what each job takes of the machine.
-        room: the machine.
+        needs: ids of the jobs that each job needs; every job comes after all that it needs. A job that is needed but
+            is no key of this mapping has ended already.
+        durations: how long each job takes, in seconds.
+        shares: CPUs and memory that each job uses.
+        resources: CPUs and memory that there are.
     """
-    inputs = {job: [need for need in wanted if need in needs] for job, wanted in needs.items()}
-    needed_by: dict[JobId, list[JobId]] = {job: [] for job in inputs}
-    for job, wanted in inputs.items():
-        for need in wanted:
-            needed_by[need].append(job)
-    waiting = {job: len(wanted) for job, wanted in inputs.items()}
-    longest = longest_paths(inputs, took)
-    queue = Queue(priorities(longest), taken, room)
-    for job, left in waiting.items():
-        if not left:
+    inputs: dict[JobId, list[JobId]] = {}
+    dependents: dict[JobId, list[JobId]] = defaultdict(list)
+    for job, needed in needs.items():
+        inputs[job] = [need for need in needed if need in needs]
+        for need in inputs[job]:
+            dependents[need].append(job)
+
+    longest = longest_paths(inputs, durations)
+    queue = Queue(priorities(longest), shares, resources)
+    open_inputs = {job: len(needed) for job, needed in inputs.items()}
+    for job, count in open_inputs.items():
+        if count == 0:
             queue.add(job)
-    now, running, starts = 0.0, list[tuple[float, JobId]](), dict[JobId, float]()
+
+    now = 0.0
+    running: list[tuple[float, JobId]] = []
+    starts: dict[JobId, float] = {}
     while len(queue) or running:
-        name = queue.start()
-        while name is not None:
-            starts[name] = now
-            heapq.heappush(running, (now + took[name], name))
-            name = queue.start()
+        while (started := queue.start()) is not None:
+            starts[started] = now
+            heapq.heappush(running, (now + durations[started], started))
+
         now, ended = heapq.heappop(running)
         queue.end(ended)
-        for job in needed_by[ended]:
-            waiting[job] -= 1
-            if not waiting[job]:
+        for job in dependents[ended]:
+            open_inputs[job] -= 1
+            if open_inputs[job] == 0:
                 queue.add(job)
-    work = sum(took[job] * min(taken[job].cpus, room.cpus) for job in inputs)
-    bound = max(max(longest.values(), default=0.0), work / room.cpus)
-    return Simulation(makespan_s=now, lower_bound_s=bound, starts=starts)
+
+    return Simulation(
+        makespan_s=now,
+        lower_bound_s=_lower_bound(longest, durations, shares, resources),
+        starts=starts,
+    )
+
+
+def _lower_bound(
+    longest: Mapping[JobId, float],
+    durations: Mapping[JobId, float],
+    shares: Mapping[JobId, Resources],
+    resources: Resources,
+) -> float:
+    """Return the time that no order of jobs can beat, in seconds.
+
+    A run takes at least as long as its longest path, and as all its CPU time divided by the number of CPUs.
+    """
+    cpu_seconds = 0.0
+    for job in longest:
+        cpu_seconds += durations[job] * min(shares[job].cpus, resources.cpus)
+
+    longest_path = max(longest.values(), default=0.0)
+
+    return max(longest_path, cpu_seconds / resources.cpus)

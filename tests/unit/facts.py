@@ -133,7 +133,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
             "natives": ["_foo.cpython-314t-x86_64-linux-gnu.so"], "pairs": 24, "side_by_side": 72, "errors": {"ValueError: no": 7},
             "own_tests": {"ran": True, "seconds": 1.5, "passed": 3, "ended": "by itself"},
             "races": [
-                {**RACED, "calls": SCENARIO, "script": "import foo", "shown": 3, "ran": 3, "output": "WARNING"},
+                {**RACED, "locations": [["foo.c", 12, "Box_put"], ["foo.c", 30, "Box_put"]], "calls": SCENARIO, "script": "import foo", "shown": 3, "ran": 3, "output": "WARNING"},
                 {**{key: value for key, value in RACED.items() if key not in {"scenario", "times"}}, "calls": None},
             ],
             "advisory": [{**RACED, "owner": "interpreter"}], "harms": [HARMED], "race_wheel": WHEEL,

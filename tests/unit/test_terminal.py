@@ -27,7 +27,8 @@ def test_the_time_that_threads_add_is_told_by_package(tmp_path: Path):
         "race:bar@debian-12": 10.0,
     }
     for job, seconds in took.items():
-        evidence = Evidence(key=job, job=job_id(job), seconds=seconds)
+        facts: dict[str, object] = {"abis": {}} if job.startswith("build:") else {}
+        evidence = Evidence(key=job, job=job_id(job), facts=facts, seconds=seconds)
         watching.on_job_end(evidence, known=job == "race:bar@debian-12")
     verdicts.print_verdicts(console, document({}), [], tmp_path, watching.times.seconds, whole=True)
     assert isinstance(console.file, io.StringIO)

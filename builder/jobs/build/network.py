@@ -10,6 +10,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from builder.wording import join_names
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_HOST = "an address that the log does not name"
 
+_MAX_HOSTS = 5  # named in a sentence; the log has all
 _CERTAIN_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
 """Failures whose cause is certain, whatever else the build did."""
 _NETWORK_ERROR = re.compile(
@@ -67,7 +70,7 @@ def add_blocked_hosts(failure: Failure, asked: Sequence[str], package: str) -> F
     """
     if not asked or failure.code in _CERTAIN_CODES:
         return failure
-    hosts = ", ".join(asked[:5]) + (f" and {len(asked) - 5} more" if len(asked) > 5 else "")  # noqa: PLR2004
+    hosts = join_names(asked, _MAX_HOSTS)
     remedy = (
         f"have what it downloads in the sdist (`patches`), on the system (`apt`), or turned off (`env`, "
         f"`config-settings`) in [packages.{package}]"

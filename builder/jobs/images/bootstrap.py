@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base, Distribution
 
+# Nobody reads it in a container.
 _DOCUMENTATION = (
     "/usr/share/doc/*",
     "/usr/share/info/*",
     "/usr/share/locale/*",
     "/usr/share/man/*",
 )
+
+# Enough for a base over a slow line; how long the slowest takes was not measured.
 _TIMEOUT_S = 900.0
+_POLL_S = 0.2
 
 
 def make_root(
@@ -50,26 +55,40 @@ def make_root(
         InfrastructureError: mmdebstrap is not to be had, or the archive did not answer.
         Interrupted: the farm was asked to stop.
     """
-    if shutil.which("mmdebstrap") is None:
-        try:
-            provision.install_packages(
-                provision.BOOTSTRAP_PACKAGES, "mmdebstrap, which makes base images", say
-            )
-        except EngineMissingError as error:
-            raise InfrastructureError(f"mmdebstrap is not installed: {error}") from None
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
-        Path(scratch).chmod(0o755)  # apt reads the keyring as a user of its own
-        keyring = _find_keyring(distribution, Path(scratch), log, stop)
+    _ensure_mmdebstrap(say)
+
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
+        scratch = Path(folder)
+        scratch.chmod(0o755)  # apt reads the keyring as a user of its own
+        keyring = _find_keyring(distribution, scratch, log, stop)
+
         options = [
             f"--variant={distribution.variant}",
             f"--components={','.join(distribution.components)}",
             f"--keyring={keyring}",
             "--include=ca-certificates",
-            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _DOCUMENTATION),
         ]
-        _run_mmdebstrap(
-            [*options, base.suite, str(target), *_apt_sources(base, distribution)], log, stop
-        )
+        for pattern in _DOCUMENTATION:
+            options.append(f"--dpkgopt=path-exclude={pattern}")
+
+        sources = _apt_sources(base, distribution)
+        _run_mmdebstrap([*options, base.suite, str(target), *sources], log, stop)
+
+
+def _ensure_mmdebstrap(say: Callable[[str], None]) -> None:
+    """Install mmdebstrap on the host where it is missing.
+
+    Raises:
+        InfrastructureError: it cannot be installed.
+    """
+    if shutil.which("mmdebstrap") is not None:
+        return
+
+    purpose = "mmdebstrap, which makes base images"
+    try:
+        provision.install_packages(provision.BOOTSTRAP_PACKAGES, purpose, say)
+    except EngineMissingError as error:
+        raise InfrastructureError(f"mmdebstrap is not installed: {error}") from None
 
 
 def _apt_sources(base: Base, distribution: Distribution) -> list[str]:
@@ -77,11 +96,16 @@ def _apt_sources(base: Base, distribution: Distribution) -> list[str]:
     archive = host.host_archive(base.distribution)
     if archive is None:
         return []
+
     components = " ".join(distribution.components)
-    suites = [base.suite, *(f"{base.suite}-{pocket}" for pocket in distribution.pockets)]
+    suites = [base.suite]
+    suites += [f"{base.suite}-{pocket}" for pocket in distribution.pockets]
+
     lines = [f"deb {archive.main} {suite} {components}" for suite in suites]
     if distribution.security:
-        lines.append(f"deb {archive.security} {base.suite}-{distribution.security} {components}")
+        suite = f"{base.suite}-{distribution.security}"
+        lines.append(f"deb {archive.security} {suite} {components}")
+
     return lines
 
 
@@ -96,40 +120,58 @@ def _find_keyring(
         raise InfrastructureError(
             f"{installed} is missing; install the package {distribution.keyring_package}"
         )
+
     root = scratch / "keyring"
-    _run_mmdebstrap(
-        [
-            "--variant=extract",
-            f"--include={distribution.keyring_package}",
-            distribution.keyring_suite,
-            str(root),
-        ],
-        log,
-        stop,
-    )
+    arguments = [
+        "--variant=extract",
+        f"--include={distribution.keyring_package}",
+        distribution.keyring_suite,
+        str(root),
+    ]
+    _run_mmdebstrap(arguments, log, stop)
+
     return root / distribution.keyring.lstrip("/")
 
 
 def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
+    """Run mmdebstrap.
+
+    Raises:
+        InfrastructureError: it failed, or did not end in time.
+        Interrupted: the farm was asked to stop.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["mmdebstrap", *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            ["mmdebstrap", *arguments],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
         )
-        waited = 0.0
         try:
-            while process.poll() is None:
-                if stop.wait(0.2):
-                    raise Interrupted
-                waited += 0.2
-                if waited > _TIMEOUT_S:
-                    raise InfrastructureError(f"mmdebstrap did not end within {_TIMEOUT_S:.0f} s")
+            _wait_for_end(process, stop)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+
     if process.returncode != 0:
-        lines = log.read_text(errors="replace").splitlines()
-        errors = [line for line in lines if line.startswith("E:")] or lines[-1:]
-        raise InfrastructureError(
-            f"the archive did not give {arguments[-1]}: {errors[0] if errors else 'no output'}"
-        )
+        raise InfrastructureError(f"the archive did not give {arguments[-1]}: {_first_error(log)}")
+
+
+def _wait_for_end(process: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while process.poll() is None:
+        if stop.wait(_POLL_S):
+            raise Interrupted
+        if time.monotonic() > deadline:
+            raise InfrastructureError(f"mmdebstrap did not end within {_TIMEOUT_S:.0f} s")
+
+
+def _first_error(log: Path) -> str:
+    """Return the first line of apt's that says what is wrong; without any, the last line."""
+    lines = log.read_text(errors="replace").splitlines()
+    for line in lines:
+        if line.startswith("E:"):
+            return line
+
+    return lines[-1] if lines else "no output"

@@ -24,14 +24,16 @@ CACHE_VARIABLE = "WHEELFARM_SOURCE_CACHE"
 
 def default_cache() -> Path:
     """Return the folder downloads are kept in."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wheelfarm" / "sources"
-    )
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+
+    return Path(cache) / "wheelfarm" / "sources"
 
 
 def cached_files(release: Release) -> list[Path]:
     """Return the files of a release in the cache folders, whatever they hash to."""
-    return [path for folder in _cache_folders() if (path := folder / release.filename).is_file()]
+    paths = [folder / release.filename for folder in _cache_folders()]
+
+    return [path for path in paths if path.is_file()]
 
 
 def fetch_source(release: Release, say: Callable[[str], None]) -> Path:
@@ -45,32 +47,45 @@ def fetch_source(release: Release, say: Callable[[str], None]) -> Path:
         InfrastructureError: no place has it; the text names each and why.
     """
     refusals: list[str] = []
+
     for folder in _cache_folders():
         path = folder / release.filename
         if not path.is_file():
             refusals.append(f"{folder} has no {release.filename}")
-        elif (found := file_sha256(path)) != release.sha256:
-            refusals.append(f"{path} is refused: its sha256 is {found}, not {release.sha256}")
+            continue
+        try:
+            _check_hash(path, str(path), release.sha256)
+        except _WrongHashError as error:
+            refusals.append(str(error))
         else:
             return path
+
+    target = default_cache() / release.filename
     for url in _urls(release):
         say(f"fetching CPython {release.version}")
-        target = default_cache() / release.filename
-        if (refusal := _download(url, target, release.sha256)) is None:
+        refusal = _download(url, target, release.sha256)
+        if refusal is None:
             return target
         refusals.append(refusal)
-    raise InfrastructureError("; ".join((f"no source of CPython {release.version}", *refusals)))
+
+    raise InfrastructureError("; ".join([f"no source of CPython {release.version}", *refusals]))
 
 
 def _cache_folders() -> list[Path]:
     named = os.environ.get(CACHE_VARIABLE)
-    return [*([Path(named)] if named else []), default_cache()]
+    if named:
+        return [Path(named), default_cache()]
+
+    return [default_cache()]
 
 
 def _urls(release: Release) -> list[str]:
+    """Return where a release may be downloaded: from upstream, and from the pool of this host's Debian mirror."""
     archive = host.host_archive("debian")
-    pool = [archive.main.rstrip("/") + "/" + release.pool] if archive else []
-    return [release.upstream, *pool]
+    if archive is None:
+        return [release.upstream]
+
+    return [release.upstream, f"{archive.main.rstrip('/')}/{release.pool}"]
 
 
 def _download(url: str, target: Path, sha256: str) -> str | None:
@@ -78,18 +93,25 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
     try:
         with http.open_session() as session, atomic_write(target) as aside:
             http.download(session, url, aside)
-            _check(aside, url, sha256)
+            _check_hash(aside, url, sha256)
     except _WrongHashError as error:
         return str(error)
     except (requests.RequestException, OSError) as error:
         return f"{url} did not answer: {type(error).__name__}"
+
     return None
 
 
-def _check(path: Path, url: str, sha256: str) -> None:
-    if (found := file_sha256(path)) != sha256:
-        raise _WrongHashError(f"{url} is refused: its sha256 is {found}, not {sha256}")
+def _check_hash(path: Path, origin: str, sha256: str) -> None:
+    """Check that a file is what was pinned.
+
+    Raises:
+        _WrongHashError: it is not.
+    """
+    actual = file_sha256(path)
+    if actual != sha256:
+        raise _WrongHashError(f"{origin} is refused: its sha256 is {actual}, not {sha256}")
 
 
 class _WrongHashError(Exception):
-    """What was downloaded is not what was pinned."""
+    """A file is not what was pinned."""
