@@ -55,6 +55,10 @@ class MatrixError(FarmError):
     exit_code = ExitCode.USAGE
 
     def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
+        """Make the message: how many mistakes there are, then one indented line for each.
+
+        A mistake with an empty dotted path is about the whole file; its line is the text alone.
+        """
         self.path = path
         self.mistakes = tuple(mistakes)
         count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
@@ -73,6 +77,10 @@ class DependencyFileError(FarmError):
     exit_code = ExitCode.USAGE
 
     def __init__(self, path: Path, mistakes: Sequence[tuple[str, str]]) -> None:
+        """Make the message: one line for each mistake, as `requirements.txt: line 3: what is wrong`.
+
+        A mistake with an empty place is about the whole file; its line leaves the place out.
+        """
         self.path = path
         self.mistakes = tuple(mistakes)
         lines = (
@@ -108,15 +116,15 @@ class ReplayError(FarmError):
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, identity: str, why: str) -> None:
+    def __init__(self, identity: str, reason: str) -> None:
         self.identity = identity
         super().__init__(
-            f"replay {identity}: {why}; the ids are in verdicts.json, and `wheelfarm show` lists them"
+            f"replay {identity}: {reason}; the ids are in verdicts.json, and `wheelfarm show` lists them"
         )
 
 
 class NoRecordError(FarmError):
-    """A wheelhouse knows nothing of a package."""
+    """A wheelhouse has no verdict on the package that was asked for."""
 
     exit_code = ExitCode.USAGE
 
@@ -134,15 +142,24 @@ class UnknownSnapshotError(FarmError):
     exit_code = ExitCode.USAGE
 
     def __init__(self, wanted: str, known: Sequence[str], *, lost: str = "") -> None:
+        """Make the message: what is wrong with the snapshot that was named, and which snapshots there are.
+
+        Args:
+            wanted: the beginning of a snapshot's id, as it was given; empty for the snapshot before the current one.
+            known: ids of all snapshots of the wheelhouse.
+            lost: the files of the snapshot that the store no longer has; empty where no such snapshot was found.
+        """
         self.wanted = wanted
-        kept = ", ".join(known) or "none; `wheelfarm run` makes one each time the index changes"
+        snapshots = (
+            ", ".join(known) or "none; `wheelfarm run` makes one each time the index changes"
+        )
         if lost:
             text = f"snapshot {wanted} cannot be published again: the store no longer has {lost}"
         elif wanted:
             text = f"{wanted}: no snapshot, or more than one, has an id that begins so"
         else:
             text = "there is no snapshot before the current one"
-        super().__init__(f"{text}. Snapshots: {kept}")
+        super().__init__(f"{text}. Snapshots: {snapshots}")
 
 
 class TargetError(FarmError):
@@ -150,37 +167,37 @@ class TargetError(FarmError):
 
     exit_code = ExitCode.UNDETERMINED
 
-    def __init__(self, target: str, why: str, *, remedy: str) -> None:
+    def __init__(self, target: str, reason: str, *, remedy: str) -> None:
         self.target = target
-        super().__init__(f"{target}: {why}; {remedy}")
+        super().__init__(f"{target}: {reason}; {remedy}")
 
 
 class MergeError(FarmError):
     """The shards of a run cannot be merged.
 
     Attributes:
-        wheelhouse: the one that is wrong.
+        wheelhouse: the shard's wheelhouse that cannot be merged with the others.
     """
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, wheelhouse: Path, why: str) -> None:
+    def __init__(self, wheelhouse: Path, reason: str) -> None:
         self.wheelhouse = wheelhouse
-        super().__init__(f"{wheelhouse}: {why}. Nothing was published.")
+        super().__init__(f"{wheelhouse}: {reason}. Nothing was published.")
 
 
 class EngineMissingError(FarmError):
     """No container engine answers.
 
     Attributes:
-        tried: (address, why it did not serve) of each place that was asked.
+        tried: (address, reason it cannot be used) of each engine that was asked.
     """
 
     exit_code = ExitCode.ENGINE
 
     def __init__(self, tried: Sequence[tuple[str, str]], remedy: str) -> None:
         self.tried = tuple(tried)
-        lines = (f"  {address}: {why}" for address, why in self.tried)
+        lines = (f"  {address}: {reason}" for address, reason in self.tried)
         super().__init__("\n".join(("no container engine answers", *lines, remedy)))
 
 

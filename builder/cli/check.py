@@ -90,23 +90,33 @@ def check(
 
 
 def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
-    """Return the bases and ABIs of a matrix, or all that are enabled where there is no such file."""
+    """Return the bases and ABIs to check wheels for.
+
+    These are those of the matrix; without such a file, all enabled bases and all ABIs that the farm knows.
+    """
     from builder.config import catalog
     from builder.config import matrix as matrices
 
-    known = catalog.load()
+    catalog_tables = catalog.load()
     if not matrix.is_file():
-        enabled = tuple(base for base in known.bases.values() if base.enabled)
-        return enabled, tuple(known.abis.values())
+        enabled = tuple(base for base in catalog_tables.bases.values() if base.enabled)
+        return enabled, tuple(catalog_tables.abis.values())
 
     loaded = matrices.load(matrix)
-    bases = tuple(known.bases[name] for name in loaded.bases)
-    abis = tuple(known.abis[name] for name in loaded.abis)
+    bases = tuple(catalog_tables.bases[name] for name in loaded.bases)
+    abis = tuple(catalog_tables.abis[name] for name in loaded.abis)
     return bases, abis
 
 
 def _find_wheels(names: Sequence[str], folder: Path, store: Store, *, upstream: bool) -> list[Path]:
-    """Return the files that are named, or download the wheels of the releases that are named."""
+    """Return the paths of the wheels to check: the named files or, with `upstream`, downloaded wheels of releases.
+
+    Args:
+        names: file names; with `upstream`, `NAME==VERSION`.
+        folder: where links to downloaded wheels are put.
+        store: takes downloaded wheels.
+        upstream: whether the names are releases.
+    """
     from builder.check.read import download_upstream_wheels
 
     if not upstream:
@@ -127,6 +137,15 @@ def _check_wheels(
     *,
     load: bool | None,
 ) -> list[CheckedWheel]:
+    """Read each wheel, load it unless `load` is False, and add what changed for threads between releases.
+
+    Args:
+        paths: wheel files.
+        bases: the bases to check for.
+        abis: the ABIs to check for.
+        store: takes wheels, logs and evidence of loading.
+        load: True to require a container engine, None to load only if one answers, False to only read the files.
+    """
     from builder.check import read as checks
 
     is_static = load is False
@@ -145,7 +164,7 @@ def _load_wheels(
     *,
     insist: bool,
 ) -> list[CheckedWheel]:
-    """Load the wheels that were read, or say why they were not.
+    """Load wheels in containers. Without a container engine, return them with the reason why they are not loaded.
 
     Raises:
         EngineMissingError: no container engine answers, and `insist` is set.
@@ -188,7 +207,11 @@ def _load_wheels(
 def _keep_logs(
     checked: Sequence[CheckedWheel], store: Store, folder: Path | None
 ) -> list[CheckedWheel]:
-    """Copy the logs into a folder; without one they are deleted with the store, and no finding names them."""
+    """Copy the logs of loading into a folder, and return the wheels unchanged.
+
+    Without a folder the logs are deleted with the temporary store; the wheels that come back then have findings without
+    a path to a log.
+    """
     if folder is not None:
         logs = store.wheelhouse / "logs"
         if logs.is_dir():
@@ -204,6 +227,7 @@ def _keep_logs(
 
 
 def _print_checked(checked: list[CheckedWheel], *, is_static: bool, as_json: bool) -> None:
+    """Print the checked wheels as tables for a terminal, or as the JSON document of `check`."""
     from builder.report import check_document
     from builder.report.terminal import checked as report
 

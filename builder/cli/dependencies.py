@@ -159,7 +159,7 @@ def survey(
 
 
 def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
-    """Return what of a file is asked for, with the CPython release it is resolved for."""
+    """Return which part of a dependency file to read: extras, groups, and markers for the newest CPython release."""
     from builder.config import catalog
     from builder.dependencies.files import Selection
 
@@ -173,12 +173,12 @@ def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Sele
 
 
 def _parse_names(option: str, names: list[str] | None) -> frozenset[str]:
-    """Return normalized names (PEP 685, PEP 735).
+    """Return the values of --extra or --group as normalized names (PEP 685, PEP 735): `Test_All` -> `test-all`.
 
     Raises:
-        typer.BadParameter: one is no valid name.
+        typer.BadParameter: a value is not a valid name.
     """
     try:
         return frozenset(str(canonicalize_name(name, validate=True)) for name in names or ())
     except InvalidName as error:
-        raise typer.BadParameter(f"{option}: {error}") from None
+        raise typer.BadParameter(f"{option}: {error}") from None  # the message has the reason

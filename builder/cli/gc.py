@@ -86,7 +86,11 @@ def gc(
 
 
 def _parse_limit(max_size: str) -> int | None:
-    """Return the bytes that --max-size names; None where it was not given."""
+    """Return --max-size in bytes, `20g` -> 21474836480; None if the option was not given.
+
+    Raises:
+        typer.BadParameter: the value is not a size.
+    """
     from builder.config import matrix as matrices
 
     if not max_size:
@@ -99,6 +103,7 @@ def _parse_limit(max_size: str) -> int | None:
 
 
 def _print_garbage(found: Garbage, *, is_dry_run: bool) -> None:
+    """Print on one line how many files and pieces of evidence are removed, and how many bytes stay."""
     verb = "would remove" if is_dry_run else "removed"
     files = f"{len(found.files)} files ({_megabytes(found.freed_bytes)})"
     evidence = f"{len(found.keys)} pieces of evidence"

@@ -78,6 +78,7 @@ def rollback(
 
 
 def _describe_snapshot(snapshot: Snapshot) -> str:
+    """Return a snapshot as one line; the current one is marked: `* 3f2a…  2026-01-31 12:00:00 UTC  17 projects`."""
     published_at = datetime.datetime.fromtimestamp(snapshot.published_at, datetime.UTC)
     mark = "*" if snapshot.is_current else " "
     time = published_at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -101,26 +102,29 @@ def publish(
     from builder.store.store import Store
 
     stop = stop_on_signals(error_console)
-    to = upload.find_target(target)
+    upload_target = upload.find_target(target)
     with (
         Store(wheelhouse) as store,
         store.lock(),
         error_console.status("uploading") as status,
     ):
-        uploads = upload.upload(store, to, status.update, stop)
+        uploads = upload.upload(store, upload_target, status.update, stop)
 
     if as_json:
-        files = [one.record() for one in uploads]
-        print_json({"schema_version": 1, "target": to.url, "files": files})
+        files = [file.record() for file in uploads]
+        print_json({"schema_version": 1, "target": upload_target.url, "files": files})
     else:
-        _print_uploads(to.url, uploads)
+        _print_uploads(upload_target.url, uploads)
 
-    has_refusal = any(one.outcome is upload.UploadOutcome.REFUSED for one in uploads)
+    has_refusal = any(file.outcome is upload.UploadOutcome.REFUSED for file in uploads)
     raise typer.Exit(ExitCode.FAULTS if has_refusal else ExitCode.ADMISSIBLE)
 
 
 def _print_uploads(url: str, uploads: Sequence[UploadResult]) -> None:
-    """Print a line for each file that was sent or refused, and how many of each there are."""
+    """Print a line for each file that was sent or refused, then the number of files with each outcome.
+
+    Files that the target has already get no line of their own.
+    """
     from builder.index.upload import UploadOutcome
 
     for file in uploads:

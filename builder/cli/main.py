@@ -85,7 +85,7 @@ app.command(rich_help_panel=_UPKEEP, epilog=gc.EXAMPLES)(gc.gc)
 
 
 def main() -> None:
-    """Run the command and exit with the code that its outcome has (docs/exit-codes.md)."""
+    """Run the command and exit with the code of its outcome (docs/exit-codes.md); an unexpected error is a bug, 70."""
     _flush_every_line()
     exit_on_signals()
     try:
@@ -102,9 +102,10 @@ def main() -> None:
 
 
 def _run_app() -> None:
+    """Run the command line, with one message instead of a traceback if the disk gets full."""
     from builder.store.files import translate_disk_full
 
-    with translate_disk_full("the wheelhouse"):  # whichever command wrote to it
+    with translate_disk_full("the wheelhouse"):  # any command may write to it
         app(prog_name="wheelfarm")
 
 

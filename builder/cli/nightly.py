@@ -86,7 +86,12 @@ def merge(
 
 
 def _report_changes(before: Document | None, wheelhouse: Path) -> None:
-    """Print the differences to the last run, keep them as report/night.md, and exit with their code."""
+    """Print how the verdicts changed since the last run, write that to report/night.md, and exit with its code.
+
+    Args:
+        before: verdicts.json before this run; None if this was the first one.
+        wheelhouse: the folder of results, which has the verdicts.json of this run.
+    """
     from builder.report import document
     from builder.report.formats import night
     from builder.store.files import replace_text

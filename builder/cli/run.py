@@ -107,7 +107,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None:
-    """Print verdicts.json, or what it would be of a run of a part."""
+    """Print verdicts.json.
+
+    If nothing changed since the last whole run, print its file. After a run of only some packages, print the document
+    that these packages make; it is not written to disk.
+    """
     from builder.report import document
 
     if result.unchanged_run is not None:
@@ -124,7 +128,7 @@ def _print_result(
     thread_seconds: Mapping[str, float],
     request: RunRequest,
 ) -> None:
-    """Print the table of verdicts and what to do, as of this run or of the last one if nothing changed."""
+    """Print the verdicts and the remedies of this run or, if nothing changed since the last one, of that run."""
     from builder.report import document
     from builder.report.terminal import verdicts
 
@@ -140,6 +144,7 @@ def _print_result(
         )
         return
 
+    # A longer table is not printed, so verdicts.json need not be read.
     fits_a_table = sum(unchanged.verdicts.values()) <= verdicts.MAX_ROWS
     verdicts.print_unchanged(
         console,
@@ -202,10 +207,10 @@ def plan(
 
 
 def parse_shard_option(text: str) -> Shard | None:
-    """Return the shard that --shard names; None where it was not given.
+    """Return the shard that --shard names: `2/4` is the second of four. None if the option was not given.
 
     Raises:
-        typer.BadParameter: it is not K/N with 1 <= K <= N.
+        typer.BadParameter: the value is not K/N with 1 <= K <= N.
     """
     from builder.plan import shards
 
@@ -219,7 +224,7 @@ def parse_shard_option(text: str) -> Shard | None:
 
 
 def describe_shards(sources: Sources, count: int) -> list[dict[str, Any]]:
-    """Return the shards of a plan as JSON data: the name of each, and its packages."""
+    """Return the shards of a plan as JSON data: `{"shard": "2/4", "packages": ["lxml", …]}` for each."""
     from builder.plan import shards
 
     parts = []

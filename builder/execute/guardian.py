@@ -22,18 +22,21 @@ if TYPE_CHECKING:
 
 _DONE = b"done\n"
 
-# A container that the engine was creating when the farm was killed shows up a moment later, so it looks several times.
+# A container that the engine was creating when the farm was killed appears a moment later. So the guardian looks for
+# containers several times.
 _ATTEMPTS = 5
 _PAUSE_S = 2.0
 
 
 @contextlib.contextmanager
 def guard_containers(address: str, run_id: str) -> Iterator[None]:
-    """Have this run's containers removed should the process be killed inside the block.
+    """Start a guardian that removes this run's containers if this process is killed inside the block.
+
+    If the block ends in order, by an exception or not, the guardian is told so and removes nothing.
 
     Args:
-        address: of the engine, as `DOCKER_HOST` has it.
-        run_id: by which this run's containers are labelled.
+        address: the engine's address, in the form of `DOCKER_HOST`.
+        run_id: the id that this run's containers are labelled with.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "builder.execute.guardian", address, run_id],
@@ -47,7 +50,7 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Whoever ends the guardian by hand must not make the run fail.
+        # The pipe is broken if somebody has ended the guardian by hand. That must not make the run fail.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(_DONE)
             process.stdin.close()
@@ -56,7 +59,10 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clean_up_containers(engine: Engine) -> Iterator[None]:
-    """Remove the farm's containers at the end of the block; those of this run also if the process is killed in it."""
+    """Remove the farm's containers at the end of the block.
+
+    If the process is killed inside the block, a guardian removes those of this run.
+    """
     with guard_containers(engine.address, engine.run_id):
         try:
             yield
@@ -65,7 +71,7 @@ def clean_up_containers(engine: Engine) -> Iterator[None]:
 
 
 def main() -> None:
-    """Wait for the farm to end and, if it was killed, remove its containers."""
+    """Wait for the farm to end and, if it was killed, remove the containers of its run."""
     address, run_id = sys.argv[1:]
     if sys.stdin.buffer.read() == _DONE:
         return

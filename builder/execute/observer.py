@@ -1,4 +1,4 @@
-"""What is told of a run while it runs."""
+"""The events of a run, for whoever shows its progress."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Is told what happens in a run, as it happens, from one thread at a time."""
+    """Receives the events of a run as they happen. Its methods are called by one thread at a time."""
 
     def say(self, text: str) -> None:
         """Show what the farm itself is doing."""
 
     def on_plan(self, jobs: int, known: int) -> None:
-        """Begin: how many jobs there are, and how many of them are known already."""
+        """The run begins: how many jobs there are, and how many of them have valid evidence and need not run."""
 
     def on_job_start(self, job: JobId) -> None:
         """A job began."""
@@ -25,4 +25,4 @@ class Observer(Protocol):
         """A running job has something to show."""
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
-        """A job ended, or was known already."""
+        """A job ended; `known` says that it did not run, because its evidence was found or inherited."""

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worker:
-    """Runs jobs, several at a time in threads of their own.
+    """Runs jobs and records their evidence; its methods may be called by several threads at a time.
 
     Attributes:
         store: where evidence is recorded.
         engine: the container engine.
-        index: the way of containers to the package index.
+        index: the proxy through which containers reach the package index.
         stop: set when the farm is asked to stop.
     """
 
@@ -44,16 +44,19 @@ class Worker:
     def run_job(
         self, job: Job, key: str, inputs: Inputs, say: Callable[[str], None]
     ) -> Evidence | None:
-        """Run a job and record what it found out; return None where it was interrupted.
+        """Run a job, record what it found out, and return that as evidence.
+
+        Where the infrastructure fails or the job has a bug, the evidence is `undetermined` and is not recorded, so
+        that the next run tries again. None is returned where the job was interrupted.
 
         Args:
             job: the job.
             key: its key.
-            inputs: evidence of what it needs, by role.
+            inputs: evidence of the jobs that it needs, by role.
             say: shows one line of progress to the person watching.
 
         Raises:
-            FarmError: nothing could be recorded, such as on a full disk.
+            FarmError: the farm cannot go on, for instance because the disk is full.
         """
         log = self.store.log_path(job.id, key)
         log.unlink(missing_ok=True)
@@ -76,9 +79,9 @@ class Worker:
             reason = str(error)
             code = error.code
         except FarmError:
-            raise  # it stands in the way of every other job as well
+            raise  # no other job could go on either
         except Exception as error:
-            # A job that is stopped half-way may fail in any way.
+            # When the farm is asked to stop, a job may be cut off and fail in any way: that is no bug of it.
             if self.stop.is_set():
                 return None
             reason = f"a mistake in the farm itself: {type(error).__name__}: {error} (log: {log})"
@@ -101,7 +104,16 @@ class Worker:
     def _record(
         self, job: Job, key: str, inputs: Inputs, result: Result, log: Path, seconds: float
     ) -> Evidence:
-        """Record the result of a job, and return it as evidence."""
+        """Record the result of a job in the store, and return it as evidence.
+
+        Args:
+            job: the job.
+            key: its key.
+            inputs: evidence of the jobs that it needed, by role.
+            result: what it found out.
+            log: its log file, which may not exist.
+            seconds: how long it ran.
+        """
         evidence = Evidence(
             key=key,
             job=job.id,
@@ -117,7 +129,10 @@ class Worker:
         return evidence
 
     def _compare_rebuild(self, job: Job, key: str, result: Result) -> Mapping[str, object]:
-        """Return facts about what came out otherwise than the last time the same key was run, if it was."""
+        """Return facts about differences between a result and the one recorded before under the same key.
+
+        Empty where nothing was recorded, and for jobs that do not promise to make the same files again.
+        """
         if not isinstance(job, Rebuildable):
             return {}
         before = self.store.get(key)
@@ -127,5 +142,5 @@ class Worker:
         return job.compare_rebuild(before, result, self.store)
 
     def _relative_path(self, log: Path) -> str:
-        """Return the path of a log under the wheelhouse; empty where nothing was written."""
+        """Return the path of a log relative to the wheelhouse; empty where nothing was written to it."""
         return str(log.relative_to(self.store.wheelhouse)) if log.exists() else ""

@@ -58,10 +58,13 @@ class Check:
 
 
 def run_checks(wheelhouse: Path) -> list[Check]:
-    """Check everything a run needs; installs and changes nothing.
+    """Check everything that a run needs. This installs and changes nothing.
 
     Args:
-        wheelhouse: the folder whose disk is checked; need not exist.
+        wheelhouse: the folder of results, whose disk is checked; it need not exist.
+
+    Returns:
+        Every check, passed or failed.
     """
     return [
         *_check_engine(),
@@ -74,7 +77,7 @@ def run_checks(wheelhouse: Path) -> list[Check]:
 
 
 def render(checks: list[Check], console: Console) -> None:
-    """Print the checks, and the remedies of those that failed."""
+    """Print a table of all checks, and below it what to do about each that failed."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
         table.add_row(_mark(check), check.name, Text(check.found, overflow="fold"))
@@ -88,6 +91,7 @@ def render(checks: list[Check], console: Console) -> None:
 
 
 def _mark(check: Check) -> Text:
+    """Return the first cell of a check's row: ok, MISSING (nothing runs without it) or no (something is skipped)."""
     if check.ok:
         return Text("ok", style="green")
     if check.required:
@@ -96,6 +100,10 @@ def _mark(check: Check) -> Text:
 
 
 def _check_engine() -> Iterator[Check]:
+    """Check the container engine: that it answers, its API version, its limits, and the docker command.
+
+    Only the first check is returned if no engine answers.
+    """
     try:
         engine = client.connect()
     except EngineMissingError as error:
@@ -136,13 +144,15 @@ def _check_engine() -> Iterator[Check]:
 
 
 def _check_machine(wheelhouse: Path) -> Iterator[Check]:
-    place = wheelhouse.resolve()
-    existing = next(path for path in (place, *place.parents) if path.exists())
-    free_bytes = shutil.disk_usage(existing).free
+    """Check the disk space, memory, processor architecture and the command setpriv."""
+    folder = wheelhouse.resolve()
+    # The disk is that of the nearest parent that exists: the wheelhouse may not be there before the first run.
+    existing_folder = next(path for path in (folder, *folder.parents) if path.exists())
+    free_bytes = shutil.disk_usage(existing_folder).free
     yield Check(
         name="disk",
         ok=free_bytes >= _MIN_DISK_BYTES,
-        found=f"{free_bytes >> 30} GiB free at {existing}",
+        found=f"{free_bytes >> 30} GiB free at {existing_folder}",
         remedy="free some, or use --wheelhouse on another disk: images and wheels take about 10 GiB",
     )
 
@@ -171,6 +181,7 @@ def _check_machine(wheelhouse: Path) -> Iterator[Check]:
 
 
 def _read_memory_bytes() -> int:
+    """Return this machine's memory in bytes; 0 if the kernel does not state it."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) << 10  # the kernel counts in KiB
@@ -179,6 +190,7 @@ def _read_memory_bytes() -> int:
 
 
 def _check_network() -> Iterator[Check]:
+    """Check that the package index answers, and report pip's settings, the CA bundle and the proxies."""
     settings = host.index_settings()
     yield _check_url(
         "package index",
@@ -201,6 +213,14 @@ def _check_network() -> Iterator[Check]:
 
 
 def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
+    """Return the check that a URL answers a HEAD request with a status below 400.
+
+    Args:
+        name: name of the check.
+        url: the address to ask.
+        remedy: what to do if it does not answer.
+        required: whether nothing runs without it.
+    """
     try:
         with http.open_session(retries=False) as session:
             answer = session.head(url, timeout=_TIMEOUT_S, allow_redirects=True)
@@ -214,6 +234,7 @@ def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
 
 
 def _check_bases() -> Iterator[Check]:
+    """Check where base images come from: a registry, or the distributions' archives by mmdebstrap."""
     mmdebstrap = shutil.which("mmdebstrap")
     yield Check(
         name="mmdebstrap",
@@ -227,17 +248,21 @@ def _check_bases() -> Iterator[Check]:
     for distribution in sorted({base.distribution for base in bases}):
         yield _check_archive(distribution)
 
-    answers = _reaches_registry()
+    registry_answers = _reaches_registry()
     yield Check(
         name="container registry",
-        ok=answers,
-        found="answers" if answers else "does not answer",
+        ok=registry_answers,
+        found="answers" if registry_answers else "does not answer",
         remedy="nothing to do: bases are then made from the distributions' signed archives",
         required=False,
     )
 
 
 def _check_archive(distribution: str) -> Check:
+    """Return the check that a distribution's package archive answers.
+
+    It passes unasked if this machine's apt sources do not name an archive of the distribution.
+    """
     name = f"{distribution} archive"
     archive = host.host_archive(distribution)
     if archive is None:
@@ -248,7 +273,7 @@ def _check_archive(distribution: str) -> Check:
 
 
 def _reaches_registry() -> bool:
-    """Return whether the engine can pull the first base's image."""
+    """Return whether the engine can pull the first base's image; False if there is no engine."""
     first_base = next(iter(catalog.load().bases.values()))
     try:
         return client.connect().is_registry_reachable(first_base.registry)
@@ -257,11 +282,15 @@ def _reaches_registry() -> bool:
 
 
 def _check_interpreters() -> Iterator[Check]:
+    """Check for each CPython release whether its source is cached with the right hash.
+
+    A file that is not cached is no failure: it is downloaded when interpreters are built.
+    """
     for release in catalog.load().releases.values():
         cached = cpython.cached_files(release)
-        good = [path for path in cached if file_sha256(path) == release.sha256]
-        if good:
-            found = str(good[0])
+        intact_files = [path for path in cached if file_sha256(path) == release.sha256]
+        if intact_files:
+            found = str(intact_files[0])
         elif cached:
             found = "wrong hash"
         else:
@@ -269,7 +298,7 @@ def _check_interpreters() -> Iterator[Check]:
 
         yield Check(
             name=f"CPython {release.version} source",
-            ok=bool(good) or not cached,
+            ok=bool(intact_files) or not cached,
             found=found,
             remedy=f"remove the wrong file from {cpython.CACHE_VARIABLE}",
             required=False,

@@ -31,12 +31,12 @@ _Row = tuple[str, JobId, str, str, float]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixUsage:
-    """What a run of a matrix would use, however hard it looks.
+    """What runs of a matrix would use, at any effort level.
 
     Attributes:
-        jobs: their ids.
-        keys: of evidence.
-        sdists: sha256 of what it would build.
+        jobs: ids of the jobs.
+        keys: keys of the recorded evidence; a key is the hash of all inputs of a job.
+        sdists: sha256 of the sdists to build from.
     """
 
     jobs: frozenset[JobId]
@@ -46,7 +46,7 @@ class MatrixUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredFile:
-    """A file that could go.
+    """A file of the wheelhouse that may be garbage.
 
     Attributes:
         path: where it is.
@@ -61,15 +61,15 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Garbage:
-    """What is removed, and what stays.
+    """What `wheelfarm gc` removes, and the size of what stays.
 
     Attributes:
-        keys: evidence to delete.
-        images: of these the images', each with its tag; the engine has them.
+        keys: keys of the evidence to delete.
+        images: tags of the images to remove from the engine, by the key of the image's evidence, which is in `keys`.
         files: files to remove.
         kept_bytes: size of the files that stay.
-        referenced_bytes: size of those among them that are referred to.
-        cutoff: resolutions before this go, in seconds since the epoch.
+        referenced_bytes: size of those files that stay because something refers to them.
+        cutoff: recorded answers of the resolver before this time are deleted, in seconds since the epoch.
     """
 
     keys: tuple[str, ...]
@@ -98,7 +98,7 @@ class Garbage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _References:
-    """What something refers to.
+    """The files that must stay because something refers to them.
 
     Attributes:
         files: sha256 of files in the store.
@@ -114,14 +114,17 @@ class _References:
 def find_garbage(
     store: Store, used: MatrixUsage, *, now: float, keep_days: float, most_bytes: int | None
 ) -> Garbage:
-    """Find what may go.
+    """Find the evidence, images and files that nothing refers to and that are too old or do not fit.
+
+    See the top of this module for what counts as a reference. This removes nothing.
 
     Args:
-        store: the wheelhouse; the caller holds its lock.
-        used: what a run would use.
+        store: the store of the wheelhouse; the caller holds its lock.
+        used: what runs of the matrix would use.
         now: the time, in seconds since the epoch.
-        keep_days: what is younger stays, though nothing refers to it.
-        most_bytes: as far as it fits into this; None for no limit.
+        keep_days: files and evidence younger than this stay, though nothing refers to them.
+        most_bytes: size that the wheelhouse may have: unreferenced files beyond it go, whatever their age; None for no
+            limit.
     """
     cutoff = now - keep_days * _DAY_S
     document = _read_verdicts(store)
@@ -134,24 +137,24 @@ def find_garbage(
     wanted_keys = used.keys | _find_newest_keys(rows, is_current)
     references = _collect_references(store, rows, wanted_keys, document, cutoff)
 
-    loose: list[StoredFile] = []
+    unreferenced: list[StoredFile] = []
     referenced_bytes = 0
     for file, is_referenced in _list_files(store, references, _date_files(rows), is_current):
         if is_referenced:
             referenced_bytes += file.size
         else:
-            loose.append(file)
+            unreferenced.append(file)
 
-    # What is referred to stays at any size, and leaves that much less for the rest.
+    # Referenced files stay at any size; unreferenced ones get the rest of the limit.
     limit_bytes = None
     if most_bytes is not None:
         limit_bytes = max(0, most_bytes - referenced_bytes)
 
-    loose.sort(key=lambda file: file.created_at)
-    removed = _select_for_removal(loose, cutoff, limit_bytes)
-    loose_kept_bytes = _sum_bytes(loose) - _sum_bytes(removed)
+    unreferenced.sort(key=lambda file: file.created_at)
+    removed = _select_for_removal(unreferenced, cutoff, limit_bytes)
+    unreferenced_kept_bytes = _sum_bytes(unreferenced) - _sum_bytes(removed)
 
-    # Evidence must not name files that are gone: it goes with them, however young it is.
+    # Evidence must not name files that are removed: it goes with them, however young it is.
     keys: list[str] = []
     removed_files = set(_evidence_files(removed, store))
     for key, _, files, _, recorded_at in rows:
@@ -164,14 +167,14 @@ def find_garbage(
         keys=tuple(keys),
         images=_image_tags(rows, keys, store),
         files=tuple(removed),
-        kept_bytes=referenced_bytes + loose_kept_bytes,
+        kept_bytes=referenced_bytes + unreferenced_kept_bytes,
         referenced_bytes=referenced_bytes,
         cutoff=cutoff,
     )
 
 
 def _read_verdicts(store: Store) -> dict[str, Any]:
-    """Return the content of verdicts.json; before the first whole run, that of one without packages."""
+    """Return the content of verdicts.json; before the first whole run, an equivalent document without packages."""
     path = store.wheelhouse / "verdicts.json"
     if not path.exists():
         return {"packages": []}
@@ -191,7 +194,7 @@ def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[JobId], bool])
 
 
 def _date_files(rows: Iterable[_Row]) -> dict[str, float]:
-    """Return when evidence last named each file, in seconds since the epoch, by sha256."""
+    """Return the time of the newest evidence that names each file, in seconds since the epoch, by sha256."""
     dates: dict[str, float] = {}
     for _, _, files, _, recorded_at in rows:
         for sha256 in json.loads(files).values():
@@ -207,7 +210,17 @@ def _collect_references(
     document: Mapping[str, Any],
     cutoff: float,
 ) -> _References:
-    """Collect what wanted evidence, snapshots, resolutions younger than a time and verdicts.json refer to."""
+    """Return the files, logs and findings that must stay because something refers to them.
+
+    References come from wanted evidence, snapshots of the index, recorded answers of the resolver, and verdicts.json.
+
+    Args:
+        store: the store of the wheelhouse.
+        rows: all recorded evidence.
+        wanted_keys: keys of the evidence that stays.
+        document: content of verdicts.json.
+        cutoff: answers of the resolver before this time count no longer, in seconds since the epoch.
+    """
     files: set[str] = set()
     logs: set[Path] = set()
     for key, _, evidence_files, log, _ in rows:
@@ -229,12 +242,12 @@ def _sum_bytes(files: Iterable[StoredFile]) -> int:
 
 
 def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None:
-    """Remove what was found: evidence before the files it names.
+    """Remove evidence and files that `find_garbage` selected: evidence first, since it must not name missing files.
 
     Args:
-        found: what it is.
-        store: the wheelhouse.
-        images: whether the images that go are gone: what is not known to be there is never removed.
+        found: what to remove.
+        store: the store of the wheelhouse.
+        images: whether the engine has removed the images; if no engine answered, the evidence of images stays.
     """
     keys = found.keys if images else [key for key in found.keys if key not in found.images]
     store.retention.delete_old(keys, _evidence_files(found.files, store), found.cutoff)
@@ -245,13 +258,17 @@ def remove_garbage(found: Garbage, store: Store, *, images: bool = True) -> None
 def _image_tags(
     rows: Sequence[_Row], removed_keys: Collection[str], store: Store
 ) -> dict[str, str]:
-    """Return the tags of images whose evidence is removed, by its key, unless other evidence names them as well."""
+    """Return the tags of the images to remove, by the key of the removed evidence that names the image.
+
+    A tag that other evidence names as well is left out: that image is still in use.
+    """
     tags: dict[str, str] = {}
     for key, job, *_ in rows:
         if job.kind != JobKind.IMAGE:
             continue
         evidence = store.get(key)
-        # Not as a model: evidence of a newer farm, and what is damaged, has to go like all the rest.
+        # Read without the model of an image's facts: that would refuse damaged evidence, and that of a newer farm,
+        # which has to be removable too. A job that could not make its image has no tag.
         tag = None if evidence is None else evidence.facts.get("tag")
         if tag is not None:
             tags[key] = tag
@@ -262,7 +279,10 @@ def _image_tags(
 
 
 def _evidence_files(files: Iterable[StoredFile], store: Store) -> list[str]:
-    """Return the names of those that evidence can name: a job may have fetched what is in the store as well."""
+    """Return the sha256 of those removed files that evidence can name, i.e. of those in the store's `files/`.
+
+    A file elsewhere, such as in the index proxy's cache, may have the same sha256 as one that stays in the store.
+    """
     return [file.path.name for file in files if file.path.is_relative_to(store.folder / "files")]
 
 
@@ -282,9 +302,18 @@ def _list_files(
     dates: Mapping[str, float],
     is_current: Callable[[JobId], bool],
 ) -> Iterator[tuple[StoredFile, bool]]:
-    """Give every file that is the garbage collector's business, and whether something refers to it."""
+    """Iterate over (file, whether something refers to it) for every file that garbage collection may remove.
+
+    These are files of the store, of the index proxy, logs, replays, and two caches.
+
+    Args:
+        store: the store of the wheelhouse.
+        references: what must stay.
+        dates: the time of the newest evidence that names a file, by sha256.
+        is_current: whether a job is of the matrix or about a package in verdicts.json.
+    """
     for path in _iter_files(store.folder / "files"):
-        # What a killed farm was about to rename: nothing will ever ask for it.
+        # A temporary file that a killed farm was about to rename: nothing will ever ask for it.
         is_unfinished = path.name.startswith(".")
         date = 0.0 if is_unfinished else dates.get(path.name)
         yield _stored_file(path, date), path.name in references.files
@@ -297,7 +326,8 @@ def _list_files(
     for path in _iter_files(store.wheelhouse / "replays"):
         yield _stored_file(path), path.stem in references.findings
 
-    for name in ("contents", "pages"):  # what is in use is fetched again
+    # Caches of the package index: what is in use is fetched again.
+    for name in ("contents", "pages"):
         for path in _iter_files(store.folder / name):
             yield _stored_file(path), False
 
@@ -305,7 +335,11 @@ def _list_files(
 def _list_index_files(
     folder: Path, is_current: Callable[[JobId], bool]
 ) -> Iterator[tuple[StoredFile, bool]]:
-    """Give what the index proxy keeps: locks of current jobs are referred to, and the files that these name."""
+    """Iterate over (file, whether something refers to it) for the index proxy's cache.
+
+    A lock is the list of files that a job downloaded. The locks of current jobs are referred to, and so are the files
+    that these locks name. Other files in the folder are not garbage collection's business and are skipped.
+    """
     locks: dict[Path, str] = {}
     for path in _iter_files(folder / "locks"):
         if not path.name.startswith("."):
@@ -328,6 +362,7 @@ def _list_index_files(
 
 
 def _iter_files(folder: Path) -> Iterator[Path]:
+    """Iterate over all files below a folder in sorted order; over none if the folder does not exist."""
     if not folder.is_dir():
         return
 
@@ -337,6 +372,7 @@ def _iter_files(folder: Path) -> Iterator[Path]:
 
 
 def _stored_file(path: Path, created_at: float | None = None) -> StoredFile:
+    """Return a file with its size and its time; without a given time, that of its last modification."""
     status = path.stat()
     if created_at is None:
         created_at = status.st_mtime
@@ -344,25 +380,25 @@ def _stored_file(path: Path, created_at: float | None = None) -> StoredFile:
 
 
 def _select_for_removal(
-    loose: list[StoredFile], cutoff: float, limit_bytes: int | None
+    unreferenced: list[StoredFile], cutoff: float, limit_bytes: int | None
 ) -> list[StoredFile]:
-    """Return what is too old and, of the rest, the oldest until it fits.
+    """Return the files that are too old and then, oldest first, as many others as exceed the limit.
 
     Args:
-        loose: what nothing refers to, the oldest first.
-        cutoff: files older than this are removed.
-        limit_bytes: bytes there are for what stays; None for any number.
+        unreferenced: the files that nothing refers to, sorted by age, the oldest first.
+        cutoff: files older than this are removed, in seconds since the epoch.
+        limit_bytes: size that the files that stay may have together; None for no limit.
     """
-    removed = [file for file in loose if file.created_at < cutoff]
-    young = [file for file in loose if file.created_at >= cutoff]
+    removed = [file for file in unreferenced if file.created_at < cutoff]
+    young = [file for file in unreferenced if file.created_at >= cutoff]
     if limit_bytes is None:
         return removed
 
-    left_bytes = _sum_bytes(young)
+    kept_bytes = _sum_bytes(young)
     for file in young:
-        if left_bytes <= limit_bytes:
+        if kept_bytes <= limit_bytes:
             break
         removed.append(file)
-        left_bytes -= file.size
+        kept_bytes -= file.size
 
     return removed

@@ -24,54 +24,60 @@ if TYPE_CHECKING:
 def judge_packages(
     matrix: Matrix, resolved: Sources, evidence: Mapping[JobId, Evidence]
 ) -> tuple[JudgedPackage, ...]:
-    """Judge every package of a run.
+    """Judge every package of a run for each ABI of the matrix.
+
+    A package without a source gets the verdict of its fault, i.e. of the reason why no source could be used.
 
     Args:
-        matrix: the matrix.
-        resolved: packages with a source, and those without.
-        evidence: of all jobs.
+        matrix: the packages, bases and ABIs of the run.
+        resolved: the sources of the packages, and the faults of those without one.
+        evidence: results of all jobs of the run, by job id.
 
     Returns:
-        Packages in the order of the matrix; those that they require follow by name.
+        Packages in the order of the matrix; those that are only required by others follow, sorted by name.
     """
-    table = catalog.load()
-    abis = [table.abis[name] for name in matrix.abis]
+    catalog_tables = catalog.load()
+    abis = [catalog_tables.abis[name] for name in matrix.abis]
     judged = [judge_fault(fault, abis) for fault in resolved.faults.values()]
 
-    jobs_of = group_by_package(evidence)
+    jobs_by_package = group_by_package(evidence)
     for source in resolved.found.values():
-        jobs = jobs_of.get(source.name, PackageJobs())
+        jobs = jobs_by_package.get(source.name, PackageJobs())
         judged.append(judge_package(_collect_evidence(matrix, source, jobs, evidence), abis))
 
-    order = {name: number for number, name in enumerate(matrix.packages)}
+    matrix_positions = {name: position for position, name in enumerate(matrix.packages)}
 
-    def place(package: JudgedPackage) -> tuple[int, str]:
-        return order.get(package.name, len(order)), package.name
+    def sort_key(package: JudgedPackage) -> tuple[int, str]:
+        return matrix_positions.get(package.name, len(matrix_positions)), package.name
 
-    return tuple(sorted(judged, key=place))
+    return tuple(sorted(judged, key=sort_key))
 
 
 def _collect_evidence(
     matrix: Matrix, source: Source, jobs: PackageJobs, evidence: Mapping[JobId, Evidence]
 ) -> PackageEvidence:
-    """Return what a package is judged by.
+    """Return everything that one package is judged by, selected from the evidence of the whole run.
+
+    Thread tests and speed tests ran on one base only, the thread base; their evidence is None if that job was not
+    planned. A package with only a pure wheel (one without native modules) was not built, so it has no builds, audits or
+    loads.
 
     Args:
-        matrix: the matrix.
+        matrix: the packages, bases and ABIs of the run.
         source: the package's source.
-        jobs: the jobs about the package.
-        evidence: of all jobs.
+        jobs: ids of the jobs about the package.
+        evidence: results of all jobs of the run, by job id.
     """
-    table = catalog.load()
-    package = matrix.packages.get(source.name)
-    thread_target = select_thread_target(matrix, table)
+    catalog_tables = catalog.load()
+    settings = matrix.packages.get(source.name)
+    thread_target = select_thread_target(matrix, catalog_tables)
     thread_base = thread_target[0].name if thread_target else ""
     built_on = matrix.build_on if source.only_pure is None else ()
 
     loads: dict[tuple[str, str], Evidence] = {}
-    system: dict[str, tuple[str, ...]] = {}
+    apt_packages: dict[str, tuple[str, ...]] = {}
     for base in built_on:
-        system[base] = package.apt_packages(table.bases[base]) if package else ()
+        apt_packages[base] = settings.apt_packages(catalog_tables.bases[base]) if settings else ()
         for loaded_on in matrix.bases:
             loads[base, loaded_on] = evidence[jobs.loads[base, loaded_on]]
 
@@ -83,12 +89,12 @@ def _collect_evidence(
         builds={base: evidence[jobs.builds[base]] for base in built_on},
         audits={base: evidence[jobs.audits[base]] for base in built_on},
         loads=loads,
-        skip={} if package is None else package.skip,
-        bases=tuple(table.bases[base] for base in matrix.bases),
+        skip={} if settings is None else settings.skip,
+        bases=tuple(catalog_tables.bases[base] for base in matrix.bases),
         interfaces=interfaces.load(),
         race=on_thread_base(jobs.races),
         exercise=on_thread_base(jobs.exercises),
         speed=on_thread_base(jobs.speeds),
         remedies={base: evidence[jobs.remedies[base]] for base in built_on},
-        system=system,
+        system=apt_packages,
     )

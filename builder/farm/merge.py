@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 RECORD_FILE = "shard.json"
-"""Its file name in a shard's wheelhouse."""
+"""File name of a shard's record, in the wheelhouse of the shard."""
 
 
 def _check_log_path(value: str) -> str:
-    """Check that a log's path stays in the folder of logs."""
+    """Return a log's path unchanged if it is empty or lies under `logs/`; a record may come from another machine.
+
+    Raises:
+        ValueError: the path is absolute, leaves the folder by `..`, or begins with another folder.
+    """
     path = PurePosixPath(value)
     if value and (path.is_absolute() or path.parts[0] != "logs" or ".." in path.parts):
         raise ValueError(f"expected a path under logs/, not {value!r}")
@@ -47,7 +51,7 @@ def _check_log_path(value: str) -> str:
 
 
 def _job_id(value: object) -> JobId:
-    """Read the text of a job's id."""
+    """Return a job's id from its text, `'build:lxml@debian-12'`; an id that is read already is returned as it is."""
     return value if isinstance(value, JobId) else JobId.parse(str(value))
 
 
@@ -85,14 +89,19 @@ class _ShardRecord(_Strict):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MergedShards:
-    """Sources and evidence of all shards together."""
+    """Sources and evidence of all shards, as if one run had found them.
+
+    Attributes:
+        sources: the sources of all packages, and the faults of packages without one.
+        evidence: the result of every job, by job id.
+    """
 
     sources: Sources
     evidence: Mapping[JobId, Evidence]
 
 
 def matrix_digest(matrix: Matrix) -> str:
-    """Hash the content of a matrix, wherever it lies."""
+    """Hash the content of a matrix without the path of its file: shards run on different machines."""
     return digest("matrix", matrix.model_dump(mode="json", exclude={"root"}))
 
 
@@ -103,7 +112,15 @@ def write_record(
     evidence: Mapping[JobId, Evidence],
     wheelhouse: Path,
 ) -> None:
-    """Leave a shard's record in its wheelhouse."""
+    """Write `shard.json`, which `wheelfarm merge` reads, into the wheelhouse of a shard.
+
+    Args:
+        shard: number of the shard, and how many there are.
+        matrix: the whole matrix, of which the shard is a part.
+        sources: sources of the shard's packages, and the faults of packages without one.
+        evidence: results of the shard's jobs, by job id.
+        wheelhouse: the shard's folder of results.
+    """
     found = {name: source.record() for name, source in sources.found.items()}
     faults = {}
     for name, fault in sources.faults.items():
@@ -123,24 +140,31 @@ def write_record(
 
 
 def _make_record(job: JobId, evidence: Evidence) -> _Evidence:
-    """Return evidence as the record has it, of this job: another job with the same key may have recorded it."""
+    """Return a job's evidence in the form in which `shard.json` holds it.
+
+    The job's own id replaces the recorded one: two jobs with the same inputs share one piece of evidence, which names
+    only the job that ran.
+    """
     fields = {name: getattr(evidence, name) for name in _Evidence.model_fields}
     fields["job"] = job
     return _Evidence(**fields)
 
 
 def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> MergedShards:
-    """Copy the evidence, files and logs of shards into a store.
+    """Copy the evidence, files and logs of all shards of a run into one store.
 
     Args:
-        wheelhouses: of the shards, in any order.
-        matrix: what they are parts of.
-        store: where they are merged; the caller holds its lock.
+        wheelhouses: folders of the shards' results, in any order.
+        matrix: the whole matrix, of which each shard is a part.
+        store: the store to copy into; the caller holds its lock.
+
+    Returns:
+        The sources and evidence of all shards; both are empty if no folder is given.
 
     Raises:
-        MergeError: a shard is missing, damaged, or of another matrix.
+        MergeError: a shard is missing, damaged, or was run with another matrix.
     """
-    records = {wheelhouse: _read(wheelhouse) for wheelhouse in wheelhouses}
+    records = {wheelhouse: _read_record(wheelhouse) for wheelhouse in wheelhouses}
     _check_shards(records, matrix)
 
     found: dict[str, Source] = {}
@@ -165,31 +189,44 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
     return MergedShards(sources=Sources(found=found, faults=faults), evidence=evidence)
 
 
-def _read(wheelhouse: Path) -> _ShardRecord:
+def _read_record(wheelhouse: Path) -> _ShardRecord:
+    """Return the record of a shard.
+
+    Raises:
+        MergeError: the wheelhouse has no record, or it does not fit the model; the text names the first wrong field.
+    """
     try:
         return _ShardRecord.model_validate_json((wheelhouse / RECORD_FILE).read_bytes())
     except OSError as error:
         raise MergeError(
             wheelhouse,
             f"has no {RECORD_FILE} ({error.strerror}); `wheelfarm run --shard K/N` leaves one",
-        ) from None
+        ) from None  # the message has the reason
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise MergeError(wheelhouse, f"{RECORD_FILE}: {where or 'it'}: {first['msg']}") from None
+        first_error = error.errors()[0]
+        field_path = ".".join(map(str, first_error["loc"]))
+        raise MergeError(
+            wheelhouse, f"{RECORD_FILE}: {field_path or 'it'}: {first_error['msg']}"
+        ) from None
 
 
 def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
-    """Refuse facts that this farm does not understand: the judge takes nothing else."""
+    """Refuse facts (a job's structured answer) that do not fit this farm's model of that kind of job.
+
+    Jobs without a result have no facts to check, and neither have kinds of jobs without a model.
+
+    Raises:
+        MergeError: a newer farm wrote the facts, or they are malformed.
+    """
     kind = evidence.job.kind
     if evidence.outcome is JobOutcome.UNDETERMINED or kind not in MODELS:
         return
 
-    known = schema_version(kind)
-    if evidence.facts_version > known:
+    known_version = schema_version(kind)
+    if evidence.facts_version > known_version:
         raise MergeError(
             wheelhouse,
-            f"the facts of {evidence.job} are of version {evidence.facts_version}, and this farm knows {known}",
+            f"the facts of {evidence.job} are of version {evidence.facts_version}, and this farm knows {known_version}",
         )
     try:
         MODELS[kind].check(evidence.facts)
@@ -198,7 +235,11 @@ def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
 
 
 def _check_shards(records: Mapping[Path, _ShardRecord], matrix: Matrix) -> None:
-    """Refuse anything but all shards of one run of this matrix."""
+    """Check that the records are those of all shards of one run of this matrix, each of them once.
+
+    Raises:
+        MergeError: a shard is of another matrix, of another run, given twice, or missing.
+    """
     if not records:
         return
 
@@ -216,31 +257,45 @@ def _check_shards(records: Mapping[Path, _ShardRecord], matrix: Matrix) -> None:
             )
         numbers.add(record.number)
 
-    first = next(iter(records))
+    first_wheelhouse = next(iter(records))
     missing = sorted(set(range(1, total + 1)) - numbers)
     if missing:
         names = ", ".join(f"{number}/{total}" for number in missing)
-        raise MergeError(first, f"is one of {total} shards, and {names} is missing")
+        raise MergeError(first_wheelhouse, f"is one of {total} shards, and {names} is missing")
 
-    _check_packages(records, matrix, first)
+    _check_packages(records, matrix, first_wheelhouse)
 
 
 def _check_packages(records: Mapping[Path, _ShardRecord], matrix: Matrix, wheelhouse: Path) -> None:
-    """Refuse shards that do not have each package exactly once."""
-    shards_of: Counter[str] = Counter()
-    for record in records.values():
-        shards_of.update([*record.found, *record.faults])
+    """Check that each package of the matrix, and each that one requires, is in exactly one shard.
 
-    for name in {*matrix.packages, *shards_of}:
-        if shards_of[name] != 1:
-            text = (
-                f"{name} is in {shards_of[name]} shards: they saw different releases; "
+    Args:
+        records: the record of each shard.
+        matrix: the whole matrix.
+        wheelhouse: the folder that the error names.
+
+    Raises:
+        MergeError: a package is in no shard or in several: the shards resolved different releases of what they require.
+    """
+    shard_counts: Counter[str] = Counter()
+    for record in records.values():
+        shard_counts.update([*record.found, *record.faults])
+
+    for name in {*matrix.packages, *shard_counts}:
+        if shard_counts[name] != 1:
+            reason = (
+                f"{name} is in {shard_counts[name]} shards: they saw different releases; "
                 "plan and run them again"
             )
-            raise MergeError(wheelhouse, text)
+            raise MergeError(wheelhouse, reason)
 
 
 def _read_sources(record: _ShardRecord, wheelhouse: Path) -> Sources:
+    """Return the sources that a shard resolved, and the faults of packages without one.
+
+    Raises:
+        MergeError: a source lacks a field, or has an unknown one.
+    """
     try:
         found = {name: Source.from_record(source) for name, source in record.found.items()}
     except (KeyError, TypeError) as error:
@@ -256,19 +311,27 @@ def _read_sources(record: _ShardRecord, wheelhouse: Path) -> Sources:
 
 
 def _copy_files(record: _ShardRecord, sources: Sources, wheelhouse: Path, store: Store) -> None:
+    """Copy each file that a shard's evidence and sources name into the store, after comparing its sha256.
+
+    Files that the store has already are skipped.
+
+    Raises:
+        MergeError: a file is missing or damaged.
+    """
     for sha256 in dict.fromkeys(_iter_file_hashes(record, sources)):
         if store.file(sha256).exists():
             continue
 
-        source = wheelhouse / "store/files" / sha256[:2] / sha256
-        if not source.is_file() or file_sha256(source) != sha256:
+        shard_file = wheelhouse / "store/files" / sha256[:2] / sha256
+        if not shard_file.is_file() or file_sha256(shard_file) != sha256:
             raise MergeError(
                 wheelhouse, f"the file {sha256} is missing or damaged; run the shard again"
             )
-        store.add_file(source)
+        store.add_file(shard_file)
 
 
 def _copy_logs(record: _ShardRecord, wheelhouse: Path, store: Store) -> None:
+    """Copy the logs that a shard's evidence names. A log that is missing, or there already, is skipped."""
     logs = {recorded.log for recorded in record.evidence if recorded.log}
     for log in logs:
         source = wheelhouse / log
@@ -279,7 +342,11 @@ def _copy_logs(record: _ShardRecord, wheelhouse: Path, store: Store) -> None:
 
 
 def _merge_index_cache(wheelhouse: Path, store: Store) -> None:
-    """Copy what the shard's index proxy fetched, and the locks that name it."""
+    """Copy what the shard's index proxy downloaded, and its locks: the lists of files that each job downloaded.
+
+    Raises:
+        MergeError: the shard's cache cannot be read.
+    """
     shard_cache = IndexCache(wheelhouse / "store" / "index")
     try:
         IndexCache(store.folder / "index").merge_from(shard_cache)
@@ -290,6 +357,7 @@ def _merge_index_cache(wheelhouse: Path, store: Store) -> None:
 
 
 def _iter_file_hashes(record: _ShardRecord, sources: Sources) -> Iterator[str]:
+    """Iterate over the sha256 of every file to copy: outputs of jobs, sdists, pure wheels. One may come twice."""
     for recorded in record.evidence:
         yield from recorded.files.values()
 

@@ -70,12 +70,13 @@ class RunRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedRun:
-    """A run before anything was planned.
+    """A run whose sources are known, but which is not planned yet.
 
     Attributes:
+        sources: the sources of the packages, and the faults of those without one.
         patches: content of each package's patches, by name.
-        inputs: everything a whole run would go by; None where only a part was asked for.
-        unchanged_run: the last whole run, where nothing at all changed since.
+        inputs: hashes of everything that decides the result of a whole run; None if only a part was requested.
+        unchanged_run: the last whole run if its inputs were the same as today; None if something changed.
     """
 
     sources: Sources
@@ -86,7 +87,12 @@ class ResolvedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreparedRun:
-    """A run before anything was run: sources, and the plan they make."""
+    """A run that is planned, but of which no job was started.
+
+    Attributes:
+        sources: the sources of the packages, and the faults of those without one.
+        plan: the graph of jobs.
+    """
 
     sources: Sources
     plan: Plan
@@ -94,14 +100,21 @@ class PreparedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunForecast:
-    """What a run would go by, and what it would do."""
+    """The forecast of a run.
+
+    Attributes:
+        sources: the sources that the run would use, and the faults of packages without one.
+        forecast: which jobs would run, why, and for how long.
+    """
 
     sources: Sources
     forecast: Forecast
 
 
 def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> ResolvedRun:
-    """Find every package's source, and whether anything changed since the last whole run.
+    """Find the source of every package, and whether anything changed since the last whole run.
+
+    A package whose patches cannot be read counts as one without a source.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
@@ -137,19 +150,27 @@ def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observe
 
 
 def _target_python(matrix: Matrix) -> Version:
-    """Return the CPython release that requirements are resolved for: that of the matrix's first ABI."""
-    table = catalog.load()
-    first_abi = table.abis[matrix.abis[0]]
-    return Version(table.releases[first_abi.release].version)
+    """Return the CPython release whose environment markers decide which requirements apply.
+
+    It is the release of the matrix's first ABI.
+    """
+    catalog_tables = catalog.load()
+    first_abi = catalog_tables.abis[matrix.abis[0]]
+    return Version(catalog_tables.releases[first_abi.release].version)
 
 
 def _add_faults(resolved: Sources, faults: Mapping[str, Fault]) -> Sources:
-    """Return sources in which packages with a fault have no source."""
+    """Return sources with further faults; packages that have one of these lose their source."""
     found = {name: source for name, source in resolved.found.items() if name not in faults}
     return replace(resolved, found=found, faults={**resolved.faults, **faults})
 
 
 def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
+    """Return the normalized names of the packages to resolve: those of `--only`, or all of the matrix.
+
+    Raises:
+        UnknownPackageError: `only` names a package the matrix does not have.
+    """
     if not only:
         return list(matrix.packages)
 
@@ -162,7 +183,7 @@ def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
 
 
 def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> PreparedRun:
-    """Resolve the matrix and plan it.
+    """Resolve the sources of the matrix and plan its jobs. This starts no job.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
@@ -172,7 +193,7 @@ def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observe
 
 
 def make_plan(matrix: Matrix, resolved: ResolvedRun, request: RunRequest) -> Plan:
-    """Plan a run whose sources are resolved."""
+    """Return the jobs of a run whose sources are resolved; no job at all for a shard without packages."""
     found = resolved.sources.found
     # Where there are fewer groups of packages than shards, a shard is empty and needs no image either.
     is_empty_shard = request.shard is not None and not found
@@ -187,14 +208,15 @@ def make_plan(matrix: Matrix, resolved: ResolvedRun, request: RunRequest) -> Pla
 def forecast_run(
     matrix: Matrix, store: Store, request: RunRequest, observer: Observer, *, listed: bool = True
 ) -> RunForecast:
-    """Forecast what a run would do, why, and for how long. Starts nothing.
+    """Forecast which jobs a run would start, why, and for how long. This starts no job.
 
     Args:
-        matrix: the matrix.
-        store: the wheelhouse.
-        request: which part, and how.
-        observer: is shown what happens.
-        listed: whether to name the jobs that would not run: where nothing changed, they are only counted otherwise.
+        matrix: the packages, bases and ABIs of the run.
+        store: the store of the wheelhouse.
+        request: the options of the run.
+        observer: shows progress.
+        listed: whether to list the jobs that would not run. Without it they are only counted if nothing changed since
+            the last whole run, which saves planning them.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
@@ -209,6 +231,11 @@ def forecast_run(
 def _make_forecast(
     matrix: Matrix, store: Store, request: RunRequest, resolved: ResolvedRun, *, listed: bool
 ) -> Forecast:
+    """Return the forecast for resolved sources, with as little planning and as few lookups as the changes permit.
+
+    If nothing changed since the last whole run, no job would run; there is no plan either unless the jobs are to be
+    listed. If only some packages changed, recorded evidence is looked up for the jobs that this affects.
+    """
     unchanged_run = resolved.unchanged_run
     if unchanged_run is not None and not listed:
         return forecast.empty_forecast((), unchanged_run.jobs)
@@ -217,7 +244,7 @@ def _make_forecast(
     if unchanged_run is not None:
         return forecast.empty_forecast(plan.jobs.values(), len(plan.jobs))
 
-    # Evidence about packages that did not change since the last whole run is there: it need not be looked up.
+    # The evidence about packages that did not change since the last whole run is complete, so it need not be looked up.
     affected = plan
     if resolved.inputs is not None:
         changed = unchanged.changed_packages(store, resolved.inputs)

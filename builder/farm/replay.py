@@ -40,26 +40,29 @@ _MEMORY_BYTES = 6 << 30  # as the race job has: a script for its interpreter nee
 _START_S = 120  # to install the package
 _RUN_S = 70.0  # a run may take 60 s (builder/inside/stress/replay.py), and has to start and end
 
-_HARMS: Mapping[FindingCode, frozenset[Seen]] = {
+_ACCEPTED_SYMPTOMS: Mapping[FindingCode, frozenset[Seen]] = {
     "WF601": frozenset({"crash"}),
     "WF602": frozenset({"hang"}),
     "WF603": frozenset({"wrong"}),
     "WF608": frozenset({"crash", "hang", "wrong"}),
 }
-"""What a run has to show for a finding to be shown again; findings that are not here are races."""
+"""By finding code, the symptoms of which a run has to show one to reproduce the finding.
+
+A code that is not here is a data race: a run reproduces it by a race between the same functions (`_shows_finding`).
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """A finding's program.
+    """A program that reproduces a finding, and what is needed to run it again; one JSON file in `replays/`.
 
     Attributes:
-        id: of the finding.
-        where: what the finding names.
-        race: whether the program needs the race detector's interpreter.
-        base: where it was seen.
-        effort: how hard was looked.
-        locations: the accesses of a race; empty in replays of an older farm.
+        id: id of the finding.
+        where: the functions or objects that the finding names.
+        race: whether the program needs the interpreter that is compiled with ThreadSanitizer.
+        base: the base (image of a Debian or Ubuntu release) that the finding was seen on; empty if none is recorded.
+        effort: name of the effort level, i.e. how long the run searched for thread-safety problems.
+        locations: the memory accesses of a data race; empty in replays that an older farm wrote.
     """
 
     id: str
@@ -78,13 +81,13 @@ class Replay:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayResult:
-    """What came of running a program.
+    """The result of running a replay several times.
 
     Attributes:
-        shown: in how many runs it showed its finding.
-        runs: how often it ran.
-        what: what each run showed.
-        output: what the last run that showed it printed.
+        shown: number of runs that reproduced the finding.
+        runs: number of all runs.
+        what: the symptoms of each run, such as "crash, wrong"; "nothing" for a run without any.
+        output: what the last run that reproduced the finding printed; empty if none did.
     """
 
     shown: int
@@ -94,12 +97,14 @@ class ReplayResult:
 
 
 def write_replays(judged: Iterable[JudgedPackage], effort: str, wheelhouse: Path) -> None:
-    """Keep the program of every finding that has one, by its id.
+    """Write the program of each finding to `replays/ID.json` in the wheelhouse.
+
+    Findings without a program that reproduces them are skipped.
 
     Args:
         judged: packages with their findings.
-        effort: how hard was looked, so that a replay finds what was made then.
-        wheelhouse: where they go.
+        effort: name of the effort level of the run: a replay plans its jobs with the same one.
+        wheelhouse: the folder of results, in which `replays/` is created.
     """
     for package in judged:
         for judgement in package.abis.values():
@@ -109,6 +114,7 @@ def write_replays(judged: Iterable[JudgedPackage], effort: str, wheelhouse: Path
 
 
 def _write_replay(finding: Finding, effort: str, folder: Path) -> None:
+    """Write a finding's replay to `ID.json` in a folder; of several bases, keep the first that showed the finding."""
     replay = Replay(
         id=finding.id,
         name=finding.package,
@@ -128,37 +134,48 @@ def _write_replay(finding: Finding, effort: str, folder: Path) -> None:
 
 
 def load_replay(identity: str, wheelhouse: Path) -> Replay:
-    """Return a finding's replay.
+    """Return the replay of a finding, as an earlier run wrote it.
 
     Args:
-        identity: the finding's id, or the beginning of it.
-        wheelhouse: where a run left it.
+        identity: the finding's id, or a prefix of it that no other replay has: `55c5` for `55c50fda…`.
+        wheelhouse: the folder of results of that run.
 
     Raises:
-        ReplayError: there is none, or more than one.
+        ReplayError: no replay or several of them have this prefix, or the file cannot be read.
     """
-    found = sorted((wheelhouse / _FOLDER).glob(f"{identity}*.json")) if identity.isalnum() else []
-    if len(found) != 1:
-        known = (
+    # The id becomes part of a glob pattern: other characters could match anything.
+    matches = sorted((wheelhouse / _FOLDER).glob(f"{identity}*.json")) if identity.isalnum() else []
+    if len(matches) != 1:
+        known_ids = (
             ", ".join(path.stem for path in sorted((wheelhouse / _FOLDER).glob("*.json"))[:10])
             or "none"
         )
-        raise ReplayError(identity, f"{len(found)} replays begin with it; known here: {known}")
+        raise ReplayError(
+            identity, f"{len(matches)} replays begin with it; known here: {known_ids}"
+        )
     try:
-        content = json.loads(found[0].read_text())
+        content = json.loads(matches[0].read_text())
         locations = tuple(Location(**location) for location in content.pop("locations", ()))
         return Replay(**content, locations=locations)
     except (ValueError, TypeError) as error:
         raise ReplayError(
-            identity, f"{found[0]} cannot be read ({error}), run the farm again to write it anew"
+            identity, f"{matches[0]} cannot be read ({error}), run the farm again to write it anew"
         ) from error
 
 
 def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
-    """Return the part of a plan that makes what a replay needs.
+    """Return the part of a plan that prepares a replay: images, and the wheels of the package and its requirements.
+
+    These are the jobs that the package's thread tests depend on. The job that compiles the package for the race
+    detector
+    is left out unless the replay needs it.
+
+    Args:
+        replay: the program to run.
+        graph: the plan of a run that contains the package.
 
     Raises:
-        ReplayError: the plan puts the package under no threads on the base.
+        ReplayError: the plan does not test the package under threads on the replay's base.
     """
     exercise = graph.jobs.get(JobId(JobKind.EXERCISE, replay.name, replay.base))
     if exercise is None:
@@ -166,27 +183,35 @@ def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
             replay.id,
             f"the matrix does not put {replay.name} under threads on {replay.base or 'any base'}",
         )
-    needs = [need for role, need in exercise.needs.items() if replay.race or role != "race"]
-    return graph.subset_for(needs)
+    needed_jobs = [
+        job_id for role, job_id in exercise.needs.items() if replay.race or role != "race"
+    ]
+    return graph.subset_for(needed_jobs)
 
 
 def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]) -> str:
-    """Return the tag of the image a replay runs in.
+    """Return the tag of the container image that a replay runs in.
+
+    That is the image of its base or, if it needs the race detector's interpreter, the image that has this interpreter.
 
     Args:
-        replay: what to run.
-        graph: what `plan_for_replay` returned.
-        evidence: of its jobs.
+        replay: the program to run.
+        graph: the plan that `plan_for_replay` returned.
+        evidence: results of that plan's jobs, by job id.
 
     Raises:
-        ReplayError: there is none.
+        ReplayError: the image could not be made.
     """
-    job = role_image_id("verify", replay.base)
+    image_job = role_image_id("verify", replay.base)
     if replay.race:
-        job = graph.jobs[_race_id(replay)].needs["image"]
+        image_job = graph.jobs[_race_id(replay)].needs["image"]
 
-    image = evidence.get(job)
-    tag = ImageFacts.read(image).tag if image is not None and image.is_determined else None
+    image_evidence = evidence.get(image_job)
+    tag = (
+        ImageFacts.read(image_evidence).tag
+        if image_evidence is not None and image_evidence.is_determined
+        else None
+    )
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
     return tag
@@ -205,19 +230,19 @@ def run_replay(
     pure: tuple[Pure, ...],
     tools: Tools,
 ) -> ReplayResult:
-    """Run a replay in a container like the one its finding was seen in.
+    """Run a replay several times in one container of the kind in which its finding was seen.
 
     Args:
-        replay: what to run.
-        graph: what `plan_for_replay` returned, of the release to run it on.
-        evidence: of its jobs.
-        version: that release.
+        replay: the program to run.
+        graph: the plan that `plan_for_replay` returned, made for the release to run the program on.
+        evidence: results of that plan's jobs, by job id.
+        version: the release to run the program on.
         times: how often to run it.
-        pure: pure wheels that must be there.
-        tools: engine, store and log.
+        pure: wheels without native modules that the package requires.
+        tools: container engine, store and log.
 
     Raises:
-        ReplayError: there is no wheel to run it on, or no image.
+        ReplayError: there is no wheel to run the program on, no image, or the package cannot be installed.
         InfrastructureError: the container gave no answer.
     """
     abi = catalog.load().abis[replay.abi]
@@ -264,54 +289,69 @@ def run_replay(
 def _list_wheels(
     replay: Replay, evidence: Mapping[JobId, Evidence], pure: Iterable[Pure]
 ) -> list[tuple[str, str]]:
-    """Return (filename, sha256) of the wheels to install; none where the package itself has none."""
-    own = evidence[JobId(JobKind.BUILD, replay.name, replay.base)]
-    if not own.is_determined or wheel_for_abi(own, replay.abi) is None:
+    """Return (filename, sha256) of the wheels to install: the package's own, and those of what it requires.
+
+    The list is empty if the package itself has no wheel for the replay's ABI.
+    """
+    own_build = evidence[JobId(JobKind.BUILD, replay.name, replay.base)]
+    if not own_build.is_determined or wheel_for_abi(own_build, replay.abi) is None:
         return []
 
-    builds = [own]
+    builds = [own_build]
     for job, build in evidence.items():
-        if job.kind == JobKind.BUILD and build is not own and build.is_determined:
+        if job.kind == JobKind.BUILD and build is not own_build and build.is_determined:
             builds.append(build)
     return list(required_wheels(replay.abi, builds, pure))
 
 
 def _find_race_wheel(replay: Replay, evidence: Mapping[JobId, Evidence]) -> tuple[str, str] | None:
-    """Return (filename, sha256) of the wheel that was compiled with ThreadSanitizer, if there is one."""
-    race = evidence.get(_race_id(replay))
-    if race is None or not race.is_determined:
+    """Return (filename, sha256) of the package's wheel that was compiled with ThreadSanitizer.
+
+    None if the race job was not planned, gave no result, or made no such wheel.
+    """
+    race_evidence = evidence.get(_race_id(replay))
+    if race_evidence is None or not race_evidence.is_determined:
         return None
 
-    filename = RaceFacts.read(race).race_wheel
-    return None if filename is None else (filename, race.files[filename])
+    filename = RaceFacts.read(race_evidence).race_wheel
+    return None if filename is None else (filename, race_evidence.files[filename])
 
 
 def _read_result(replay: Replay, answer: ReplayAnswer) -> ReplayResult:
+    """Count the runs that reproduced the finding, and keep the output of the last of them.
+
+    Raises:
+        ReplayError: the package could not be installed, so nothing ran.
+    """
     if answer.install is not None:
         raise ReplayError(replay.id, f"it could not be installed: {answer.install}")
 
-    shown = [run for run in answer.runs if _shows_finding(replay, run)]
+    reproducing_runs = [run for run in answer.runs if _shows_finding(replay, run)]
     return ReplayResult(
-        shown=len(shown),
+        shown=len(reproducing_runs),
         runs=len(answer.runs),
         what=tuple(", ".join(run.what) or "nothing" for run in answer.runs),
-        output=shown[-1].output if shown else "",
+        output=reproducing_runs[-1].output if reproducing_runs else "",
     )
 
 
 def _shows_finding(replay: Replay, run: ReplayRun) -> bool:
-    """Return whether a run showed the very finding: of a race, between the same functions."""
-    harms = _HARMS.get(replay.code)
-    if harms is not None:
-        return not harms.isdisjoint(run.what)
+    """Return whether a run reproduced the finding itself, not merely some other problem.
 
+    A crash, hang or wrong result counts by its kind. A data race counts only between the same functions.
+    """
+    accepted_symptoms = _ACCEPTED_SYMPTOMS.get(replay.code)
+    if accepted_symptoms is not None:
+        return not accepted_symptoms.isdisjoint(run.what)
+
+    # An older farm recorded no accesses, only the text that names both functions: `f and g`.
     if not replay.locations:
         return replay.where in {" and ".join(places) for places in run.races}
 
-    races = [_places(read_locations(race)) for race in run.locations]
-    return _places(replay.locations) in races
+    observed_races = [_places(read_locations(accesses)) for accesses in run.locations]
+    return _places(replay.locations) in observed_races
 
 
 def _places(locations: Iterable[Location]) -> set[Location]:
-    """Return the functions that race: their lines may be others in another release."""
+    """Return the functions of a race's accesses without line numbers, since these differ between releases."""
     return {location.place for location in locations}

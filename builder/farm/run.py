@@ -69,18 +69,21 @@ class RunResult:
 def run(
     matrix: Matrix, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
 ) -> RunResult:
-    """Build, audit, load and judge what is requested; of the whole matrix, publish the index and write the report.
+    """Build, audit, load and judge the requested packages.
+
+    A run of the whole matrix also publishes the index and writes the report. It is skipped altogether, with the last
+    run as its result, if nothing changed since that one.
 
     Args:
         matrix: what to build.
-        store: the wheelhouse; the caller holds its lock.
-        request: which part, and how.
-        observer: is shown what happens.
+        store: the store of the wheelhouse, i.e. of the folder of results; the caller holds its lock.
+        request: the options of the run.
+        observer: shows progress.
         stop: set when the farm is asked to stop.
 
     Raises:
-        EngineMissingError: something has to run and no engine answers.
-        Interrupted: the farm was asked to stop; what was finished is kept.
+        EngineMissingError: a job has to run and no container engine answers.
+        Interrupted: the farm was asked to stop; finished jobs keep their evidence.
     """
     with _record_run(store) as run_id:
         resolved = resolve(matrix, store, request, observer)
@@ -115,7 +118,10 @@ def _write_shard(
     resolved: ResolvedRun,
     evidence: Mapping[JobId, Evidence],
 ) -> None:
-    """Leave the record that `merge` reads, with all that the ledger has about each piece of evidence."""
+    """Write the record of a shard, `shard.json`, which `wheelfarm merge` reads.
+
+    The ledger's copy of a job's evidence is preferred, because it is complete.
+    """
     complete = {}
     for job, recorded in evidence.items():
         complete[job] = store.get(recorded.key) or recorded
@@ -126,21 +132,21 @@ def _write_shard(
 def merge(
     matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer
 ) -> tuple[JudgedPackage, ...]:
-    """Judge the evidence of a run's shards, publish the index and write the report, as one run does.
+    """Merge the shards of a run into one store, then judge, publish and report as one run of the whole matrix does.
 
     Args:
-        matrix: what the shards are parts of.
-        store: where they are merged; the caller holds its lock.
-        wheelhouses: of the shards.
-        observer: is shown what happens.
+        matrix: the whole matrix, of which each shard is a part.
+        store: the store to merge into; the caller holds its lock.
+        wheelhouses: folders of the shards' results.
+        observer: shows progress.
 
     Raises:
-        MergeError: a shard is missing, damaged, or of another matrix.
+        MergeError: a shard is missing, damaged, or was run with another matrix.
     """
     with _record_run(store) as run_id:
         observer.say(f"merging {len(wheelhouses)} shards")
-        merged = merging.merge_shards(wheelhouses, matrix, store)
-        judged = judge_packages(matrix, merged.sources, merged.evidence)
+        merged_shards = merging.merge_shards(wheelhouses, matrix, store)
+        judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
         observer.say("publishing the index")
         publish(judged, matrix, store)
 
@@ -155,6 +161,7 @@ def _write_report(
     run_id: str,
     judged: tuple[JudgedPackage, ...],
 ) -> None:
+    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix."""
     observer.say("writing the report")
     written = document.write(judged, matrix, store.wheelhouse)
     outputs.write_report(written, store, run_id)
@@ -169,20 +176,22 @@ def replay(
     observer: Observer,
     stop: threading.Event,
 ) -> ReplayResult:
-    """Run the program that reproduces a finding, on the release it was found in or on another.
+    """Run the program that reproduces a finding, on the release of the finding or on another one.
+
+    Jobs that the program needs, such as the package's build, run first unless their evidence is recorded.
 
     Args:
-        wanted: the replay.
-        version: the release to run it on; empty for the one it was found in.
-        times: how often to run it.
-        matrix: has the package.
-        store: the wheelhouse; the caller holds its lock.
-        observer: is shown what happens.
+        wanted: the program, with its finding.
+        version: the release to run the program on; empty for the release that has the finding.
+        times: how often to run the program.
+        matrix: contains the package.
+        store: the store of the wheelhouse; the caller holds its lock.
+        observer: shows progress.
         stop: set when the farm is asked to stop.
 
     Raises:
         UnknownPackageError: the matrix does not have the package.
-        ReplayError: there is no wheel to run it on.
+        ReplayError: there is no wheel or no image to run the program with.
         InfrastructureError: the container gave no answer.
         Interrupted: the farm was asked to stop.
     """
@@ -212,7 +221,10 @@ def replay(
 
 
 def _pin_release(matrix: Matrix, name: str, version: str) -> Matrix:
-    """Return the matrix with another release of a package, from the package index."""
+    """Return the matrix with another release of a package, from the package index.
+
+    Settings of the package stay, except for those of its present sdist.
+    """
     settings = matrix.packages.get(name, Package())
     pinned = settings.model_copy(update={"version": f"=={version}", "sdist": None, "sha256": None})
     return matrix.model_copy(update={"packages": {**matrix.packages, name: pinned}})
@@ -220,7 +232,10 @@ def _pin_release(matrix: Matrix, name: str, version: str) -> Matrix:
 
 @contextlib.contextmanager
 def _record_run(store: Store) -> Iterator[str]:
-    """Enter a run into the ledger, and how it ended; give its id."""
+    """Record the start of a run in the ledger, give its id to the block, and record its end.
+
+    The run counts as interrupted if the block ends by any exception.
+    """
     run_id = store.publications.begin_run()
     outcome = "interrupted"
     try:
@@ -231,7 +246,10 @@ def _record_run(store: Store) -> Iterator[str]:
 
 
 def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
-    """Publish the index's channels, and the constraints of what is served."""
+    """Publish both channels of the index, and the constraints files for what is served.
+
+    The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
+    """
     served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish)
     served = index.describe(served_files, store)
     quarantined = index.describe(quarantined_files, store)
@@ -241,7 +259,7 @@ def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> No
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """Return the class of outcome of a run."""
+    """Return the exit code for a set of verdicts: a fault comes before an undetermined verdict, that before success."""
     seen = set(verdicts)
     if any(verdict.is_fault for verdict in seen):
         return ExitCode.FAULTS
@@ -253,7 +271,13 @@ def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
 def _execute(
     plan: Plan, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
 ) -> Mapping[JobId, Evidence]:
-    """Run a plan, and remove the containers that this run started, however it ends."""
+    """Run the jobs of a plan, and remove the containers that this run started, however it ends.
+
+    With `request.again` recorded evidence is ignored, except for images.
+
+    Returns:
+        The evidence of every job of the plan, by job id.
+    """
     again: frozenset[JobId] = frozenset()
     if request.again:
         again = frozenset(job for job in plan.jobs if job.kind != JobKind.IMAGE)
@@ -261,6 +285,7 @@ def _execute(
     with contextlib.ExitStack() as guards:
 
         def connect_engine() -> Engine:
+            """Return an engine without leftovers of killed runs; the executor calls this once a job has to run."""
             engine = provision.ensure_engine(observer.say, store.farm_id)
             leftovers = engine.reap()
             if leftovers:

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 
 def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
-    """Find what a run of the matrix would use, at any effort level.
+    """Return the jobs, evidence and sdists that runs of the matrix would use, all effort levels together.
+
+    `wheelfarm gc` must not remove any of this.
 
     Args:
-        matrix: the matrix.
-        store: the wheelhouse; the caller holds its lock.
-        observer: is shown the progress of resolving.
+        matrix: the packages, bases and ABIs.
+        store: the store of the wheelhouse; the caller holds its lock.
+        observer: shows the progress of resolving.
     """
     jobs: set[JobId] = set()
     keys: set[str] = set()
@@ -52,16 +54,16 @@ def find_usage(matrix: Matrix, store: Store, observer: Observer) -> MatrixUsage:
 def sweep_engine(
     store: Store, used: MatrixUsage, images: Collection[str], limit_bytes: int | None
 ) -> dict[str, int] | None:
-    """Remove from the engine what no run needs: leftovers of killed builds, images, compiler caches.
+    """Remove what no run needs from the container engine: leftovers of killed builds, images, compiler caches.
 
     Args:
-        store: the wheelhouse; the caller holds its lock.
-        used: what a run would use.
+        store: the store of the wheelhouse; the caller holds its lock.
+        used: what a run of the matrix would use.
         images: tags of the images to remove.
-        limit_bytes: size that compiler caches may have together; None for any.
+        limit_bytes: size that all compiler caches together may have; None for no limit.
 
     Returns:
-        How many of each were removed, or None where no engine answers.
+        The number removed of each kind, without kinds of which there was nothing to remove; None if no engine answers.
     """
     try:
         engine = engines.connect(store.farm_id)

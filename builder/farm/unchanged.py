@@ -38,17 +38,17 @@ _OUTPUT_FILES = ("verdicts.json", "report/index.html", f"{SERVED_CHANNEL}/.publi
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompletedRun:
-    """The last whole run, in which every job was determined.
+    """The last run of the whole matrix in which every job had a result.
 
     Attributes:
-        of: hash of everything the run went by.
-        common: hash of what all packages go by.
-        newest: number of the last piece of evidence when it ended.
-        run: its id.
-        snapshot: what it published.
-        left: size and time of the files it wrote, by path.
-        jobs: how many jobs it had.
-        verdicts: how many packages have each verdict on some ABI.
+        of: hash of all inputs of the run.
+        common: hash of the inputs that all packages share.
+        newest: number of the newest piece of evidence when the run ended.
+        run: id of the run.
+        snapshot: id of the snapshot of the index that it published.
+        left: size and time of modification of the files that it wrote, by path.
+        jobs: number of its jobs.
+        verdicts: how often each verdict occurs, counting each package once per ABI.
     """
 
     of: str
@@ -66,11 +66,11 @@ _FIELDS = {field.name for field in fields(CompletedRun)}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunInputs:
-    """What a whole run goes by.
+    """Hashes of everything that decides the result of a run of the whole matrix.
 
     Attributes:
-        common: hash of what all packages go by.
-        packages: hash of what each goes by besides: source or fault, settings, patches; in the matrix's order.
+        common: hash of the inputs that all packages share.
+        packages: hash of each package's own inputs (source or fault, settings, patches), in the matrix's order.
     """
 
     common: str
@@ -85,15 +85,15 @@ class RunInputs:
 def fingerprint_inputs(
     matrix: Matrix, sources: Sources, patches: Mapping[str, tuple[str, ...]], effort: str
 ) -> RunInputs:
-    """Hash everything that can change the result of a whole run.
+    """Hash everything that can change the result of a run of the whole matrix.
 
     Args:
-        matrix: the matrix.
-        sources: what was resolved for it.
+        matrix: the packages, bases and ABIs.
+        sources: the sources that were resolved for the matrix, and the faults of packages without one.
         patches: content of each package's patches, by name.
         effort: name of the effort level.
     """
-    common = matrix.model_dump(mode="json", exclude={"root", "packages"})
+    common_settings = matrix.model_dump(mode="json", exclude={"root", "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
     packages = {}
     for name in names:
@@ -105,21 +105,24 @@ def fingerprint_inputs(
         # `repr` names every field of a source, at a fraction of what JSON takes.
         packages[name] = digest_text(f"{source!r} {settings_text} {patches.get(name)!r}")
 
-    return RunInputs(common=digest(farm_digest(), common, effort), packages=packages)
+    return RunInputs(common=digest(farm_digest(), common_settings, effort), packages=packages)
 
 
 @cache
 def farm_digest() -> str:
-    """Hash the farm's own files, the version of cibuildwheel, and the CA bundle's path."""
-    total = hashlib.sha256(f"{version('cibuildwheel')} {host.ca_bundle()}".encode())
+    """Hash the farm's own source files and image definitions, the version of cibuildwheel, and the CA bundle's path.
+
+    The result is cached: the files are read once per process.
+    """
+    hasher = hashlib.sha256(f"{version('cibuildwheel')} {host.ca_bundle()}".encode())
     for folder in sorted({ROOT, catalog.images_dir()}):
         for path in sorted(folder.rglob("*")):
             is_source = path.is_file() and "__pycache__" not in path.parts
             if is_source:
-                total.update(f"{path.relative_to(folder)}\0".encode())
-                total.update(path.read_bytes())
+                hasher.update(f"{path.relative_to(folder)}\0".encode())
+                hasher.update(path.read_bytes())
 
-    return total.hexdigest()
+    return hasher.hexdigest()
 
 
 def record_run(
@@ -129,7 +132,18 @@ def record_run(
     evidence: Mapping[JobId, Evidence],
     judged: Iterable[JudgedPackage],
 ) -> None:
-    """Remember a whole run that is published and written; forget the last one if a job of this was undetermined."""
+    """Record a finished run of the whole matrix, for `find_unchanged_run` and `changed_packages` to compare with.
+
+    If a job of it was undetermined, or its outputs are incomplete, the record of the run before is deleted instead, so
+    that the next run looks at everything.
+
+    Args:
+        store: the store of the wheelhouse.
+        inputs: hashes of the run's inputs.
+        run: id of the run.
+        evidence: results of all its jobs, by job id.
+        judged: packages with their verdicts.
+    """
     snapshot = store.publications.current_snapshot()
     stamps = _stamp_outputs(store)
     is_determined = all(recorded.is_determined for recorded in evidence.values())
@@ -157,18 +171,19 @@ def record_run(
 
 
 def find_unchanged_run(store: Store, inputs: RunInputs) -> CompletedRun | None:
-    """Return the last whole run, if its inputs were the very same and everything it wrote is still there."""
+    """Return the last whole run if it had the same inputs and all its results are still there; otherwise None."""
     content = _read_record(store)
     if content.get("seal", {}).get("of") != inputs.fingerprint:
         return None
 
     completed = CompletedRun(**content["seal"])
-    # A run of a part may have recorded something since.
+    # A run of only some packages may have recorded other evidence since.
     if completed.newest != store.retention.last_evidence_number():
         return None
     # The index may have been rolled back.
     if completed.snapshot != store.publications.current_snapshot():
         return None
+    # Somebody may have removed or changed a file that it wrote.
     if completed.left != _stamp_outputs(store):
         return None
 
@@ -176,9 +191,11 @@ def find_unchanged_run(store: Store, inputs: RunInputs) -> CompletedRun | None:
 
 
 def changed_packages(store: Store, inputs: RunInputs) -> frozenset[str] | None:
-    """Return the packages whose inputs differ from those of the last whole run; None where that cannot be said.
+    """Return the packages whose own inputs differ from those of the last whole run.
 
-    All evidence about the others, and about what is common to all of them, is there.
+    For every other package, and for the inputs that all share, the recorded evidence is complete. None means that this
+    cannot be said: there is no such run, the shared inputs changed, or evidence was recorded or files were removed
+    since.
     """
     content = _read_record(store)
     completed = content.get("seal", {})
@@ -187,16 +204,19 @@ def changed_packages(store: Store, inputs: RunInputs) -> frozenset[str] | None:
     if completed["newest"] != store.retention.last_evidence_number():
         return None
 
-    before = json.loads(store.get_note(_PACKAGES_NOTE) or "{}")
-    if before.get("of") != completed["of"] or not _has_files(content, store):
+    recorded_packages = json.loads(store.get_note(_PACKAGES_NOTE) or "{}")
+    if recorded_packages.get("of") != completed["of"] or not _has_files(content, store):
         return None
 
     return frozenset(
-        name for name, digest in inputs.packages.items() if before["packages"].get(name) != digest
+        name
+        for name, digest in inputs.packages.items()
+        if recorded_packages["packages"].get(name) != digest
     )
 
 
 def _read_record(store: Store) -> dict[str, Any]:
+    """Return the record of the last whole run; empty if there is none that this version of wheelfarm can read."""
     text = store.get_note(_RUN_NOTE)
     if text is None:
         return {}
@@ -208,10 +228,12 @@ def _read_record(store: Store) -> dict[str, Any]:
 
 
 def _has_files(content: Mapping[str, Any], store: Store) -> bool:
+    """Return whether the store still has every file that the evidence of the recorded run names."""
     return store.all_files().issuperset(content["files"].split())
 
 
 def _count_verdicts(judged: Iterable[JudgedPackage]) -> dict[str, int]:
+    """Return how often each verdict occurs, counting each package once per ABI."""
     counts: Counter[str] = Counter()
     for package in judged:
         counts.update(judgement.verdict.value for judgement in package.abis.values())
@@ -220,7 +242,7 @@ def _count_verdicts(judged: Iterable[JudgedPackage]) -> dict[str, int]:
 
 
 def _stamp_outputs(store: Store) -> dict[str, list[int]] | None:
-    """Return size and time of modification (ns) of every file a run writes; None where one is missing."""
+    """Return [size, time of modification in ns] of every file that a whole run writes; None if one is missing."""
     stamps = {}
     for name in _OUTPUT_FILES:
         try:

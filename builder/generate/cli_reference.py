@@ -32,7 +32,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
 
 
 def reference() -> str:
-    """Return the reference of all commands, as Markdown."""
+    """Return docs/cli.md as Markdown: a table of all commands, then a section for each; hidden ones are left out."""
     import typer
 
     from builder.cli.main import app
@@ -65,7 +65,7 @@ def _summary(commands: dict[str, Any]) -> Iterator[str]:
 
 
 def _section(name: str, command: Any, context: Any) -> Iterator[str]:  # noqa: ANN401 - typer has no public types for them
-    """Iterate over the lines about one command."""
+    """Iterate over the Markdown of one command: usage, help text, and tables of its arguments and options."""
     arguments: list[tuple[str, Any]] = []
     options: list[tuple[str, Any]] = []
     usage = ["wheelfarm", name]
@@ -95,6 +95,12 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _table(kind: str, rows: Sequence[tuple[str, TyperArgument | TyperOption]]) -> Iterator[str]:
+    """Iterate over the lines of a table of arguments or options; there are none if it would be empty.
+
+    Args:
+        kind: title of the first column.
+        rows: (how it is written, parameter) of each.
+    """
     if not rows:
         return
 
@@ -131,7 +137,7 @@ def _option_signature(option: TyperOption, context: Any) -> str:  # noqa: ANN401
 
 
 def _value_name(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above
-    """Return the placeholder of an option's value: its own, its choices, or one by its type."""
+    """Return the placeholder of an option's value: its own, its choices as `{quick,deep}`, or one for its type."""
     if option.metavar:
         return str(option.metavar)
 
@@ -147,7 +153,10 @@ def _value_name(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as 
 
 
 def _default(parameter: TyperArgument | TyperOption) -> str:
-    """Return a parameter's default, and the environment variable that sets another."""
+    """Return a parameter's default value and the environment variable that overrides it, as a table cell.
+
+    The cell is empty if there is neither, or if the default means "nothing", such as False.
+    """
     if parameter.required:
         return "required"
 
@@ -164,6 +173,7 @@ def _default(parameter: TyperArgument | TyperOption) -> str:
 
 
 def _without_markup(text: str) -> str:
+    """Return a help text without Rich's markup and indentation: `[bold]run[/bold]` -> `run`."""
     return _MARKUP.sub("", inspect.cleandoc(text)).replace("\\[", "[")
 
 

@@ -25,7 +25,7 @@ _FAMILIES = {
     "6": "Threads",
     "9": "The farm itself",
 }
-_FAMILY_DIGIT = 2  # of a code: the 3 of WF302
+_FAMILY_DIGIT = 2  # position of a code's family: the 3 of WF302
 
 _FINDINGS_HEAD = """# Findings
 
@@ -56,7 +56,7 @@ def render_files() -> dict[str, str]:
 
 
 def render_findings() -> str:
-    """Return the reference of all codes, as Markdown."""
+    """Return docs/findings.md: a table of all codes of findings, then a section for each, grouped by family."""
     index: list[str] = []
     sections: list[str] = []
     family = ""
@@ -71,6 +71,7 @@ def render_findings() -> str:
 
 
 def _render_section(code: Code) -> str:
+    """Return the section about one code: its meaning, why it matters, how to confirm it, and what to do."""
     title = code.title[0].upper() + code.title[1:]
     forces = f" Forces `{code.verdict}`." if code.verdict else ""
 
@@ -88,7 +89,7 @@ def _render_section(code: Code) -> str:
 
 
 def render_finding_codes() -> str:
-    """Return the module that holds the type of codes, each with its title beside it."""
+    """Return the source of finding_codes.py: a `Literal` type of all codes, each with its title as a comment."""
     lines = [f'    "{code.code}",  # {code.title}\n' for code in codes.load().values()]
 
     return _TYPE_HEAD + "".join(lines) + "]\n"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.config import catalog
+from builder.config.catalog import interpreter_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,13 +48,14 @@ def _write(path: Path, rows: Iterable[str]) -> None:
 
 
 def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
+    """Run the program that lists exported names and libraries in an image, and return its answer."""
     from builder.engine.client import Task
     from builder.engine.programs import program_files
 
     task = Task(
         image=tag,
         command=[
-            "/opt/python/cp314-cp314/bin/python",
+            interpreter_path("cp314-cp314"),
             "-m",
             "inside.audit.interfaces",
             "/result/interfaces.json",
@@ -62,26 +64,30 @@ def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
         collect="/result/interfaces.json",
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
-        ended = engine.run(task, log=Path(scratch) / "log", stop=threading.Event())
+        task_result = engine.run(task, log=Path(scratch) / "log", stop=threading.Event())
 
-    (content,) = ended.output.values()
+    (content,) = task_result.output.values()
     answer: dict[str, Any] = json.loads(content)
     return answer
 
 
 def _read_source(say: Callable[[str], None]) -> _SourceTables:
-    """Read the tables that CPython's source has."""
+    """Read the tables that only CPython's source has: the names of the stable ABI, and documented private names.
+
+    Args:
+        say: shows progress of the download.
+    """
     from builder.jobs.images import cpython
 
-    table = catalog.load()
-    release = table.releases[table.abis["cp314"].release]
+    catalog_tables = catalog.load()
+    release = catalog_tables.releases[catalog_tables.abis["cp314"].release]
     texts = _read_texts(cpython.fetch_source(release, say))
 
     stable: dict[str, str] = {}
     stable_abi = tomllib.loads(texts.pop(_STABLE_ABI))
     for kind in ("function", "data"):
-        for name, row in stable_abi[kind].items():
-            stable[name] = row["added"]
+        for name, properties in stable_abi[kind].items():
+            stable[name] = properties["added"]
 
     documented: set[str] = set()
     for text in texts.values():
@@ -91,7 +97,7 @@ def _read_source(say: Callable[[str], None]) -> _SourceTables:
 
 
 def _read_texts(sdist: Path) -> dict[str, str]:
-    """Return the table of the stable ABI and the pages of the C API's manual, by path in the source."""
+    """Return the text of the stable ABI's table and of each page of the C API's manual, by path in the source."""
     texts: dict[str, str] = {}
     with tarfile.open(sdist) as archive:
         for member in archive:
@@ -106,7 +112,7 @@ def _read_texts(sdist: Path) -> dict[str, str]:
 
 
 def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
-    """Return the newest image of each base that there is one of."""
+    """Return the tag of the newest image of each base; a base without an image is left out, and a message says so."""
     images: dict[str, str] = {}
     for base in bases:
         tag = engine.newest_image(f"wheelfarm/verify-{base}")
@@ -121,27 +127,33 @@ def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the tables from the images of all bases; where a base has no image, its table stays as it is."""
+    """Write the tables from the images of all bases; where a base has no image, its table stays as it is.
+
+    Interpreters and the C library are looked at in the oldest base, whose image must exist.
+    """
     from builder.engine import client as engines
 
     engine = engines.connect("interfaces")
-    table = catalog.load()
+    catalog_tables = catalog.load()
     folder = catalog.images_dir() / "interfaces"
 
-    images = _find_images(engine, table.bases)
-    oldest_base = table.oldest(tuple(table.bases)).name
+    images = _find_images(engine, catalog_tables.bases)
+    oldest_base = catalog_tables.oldest(tuple(catalog_tables.bases)).name
     if oldest_base not in images:
         sys.exit(
             f"interpreters are looked at in the image of {oldest_base}, which is not there: run `make wheels` once"
         )
 
     answers = {base: _query_image(engine, tag) for base, tag in images.items()}
-    oldest = answers[oldest_base]
-    for abi in table.abis.values():
-        _write(folder / f"{abi.name}.txt", _interpreter_rows(oldest["interpreters"][abi.directory]))
+    oldest_answer = answers[oldest_base]
+    for abi in catalog_tables.abis.values():
+        _write(
+            folder / f"{abi.name}.txt",
+            _interpreter_rows(oldest_answer["interpreters"][abi.directory]),
+        )
     for base, answer in answers.items():
         _write(folder / f"{base}.txt", _library_rows(answer["libraries"]))
-    _write(folder / "c-library.txt", oldest["c_library"])
+    _write(folder / "c-library.txt", oldest_answer["c_library"])
 
     source = _read_source(print)
     _write(folder / "stable-abi.txt", [f"{name} {since}" for name, since in source.stable.items()])
@@ -149,12 +161,12 @@ def main() -> None:
 
 
 def _interpreter_rows(names: Mapping[str, bool]) -> list[str]:
-    """Return a row for each name an interpreter exports; inline functions of its headers are marked."""
+    """Return a row for each name that an interpreter exports; inline functions of its headers end with ` inline`."""
     return [f"{name} inline" if is_inline else name for name, is_inline in names.items()]
 
 
 def _library_rows(libraries: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return a row for each library a base has, with the versions of symbols that it offers."""
+    """Return a row for each library of a base: its name, then the symbol versions that it offers."""
     return [" ".join((name, *versions)) for name, versions in libraries.items()]
 
 

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 
 def update(path: Path, packages: Iterable[str], *, same_answers: bool) -> None:
-    """Write the present digests of packages into a table of program versions.
+    """Record the present digest of each package's text in the table of program versions.
+
+    Keys of jobs contain `answers_like`. If the answers can differ, it becomes the new digest, so these jobs run again;
+    otherwise it stays, and recorded evidence stays valid.
 
     Args:
-        path: the table; its comments stay.
-        packages: folders of builder/inside/.
-        same_answers: whether what the programs answer is what they answered before.
+        path: the table, a TOML file; its comments stay.
+        packages: names of folders in builder/inside/.
+        same_answers: whether the programs give the same answers as before the change.
     """
     document = tomlkit.parse(path.read_text())
     for package in packages:
@@ -42,7 +45,7 @@ def update(path: Path, packages: Iterable[str], *, same_answers: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Update the table that is checked in."""
+    """Update the table that is checked in, as the command line says."""
     parser = argparse.ArgumentParser(
         prog="python -m builder.generate.program_versions", description=__doc__.splitlines()[0]
     )

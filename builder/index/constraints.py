@@ -23,11 +23,18 @@ FOLDER = "constraints"
 """Its folder under the wheelhouse."""
 
 Remarks = Mapping[str, Mapping[str, str]]
-"""Why a project is missing on an ABI, or what it costs there, by ABI and canonical name."""
+"""By ABI and canonical name of a project: why it is missing there, or a warning about it, such as its verdict."""
 
 
 def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: Path) -> None:
-    """Write a file per ABI for what `simple/` holds; those of other ABIs are removed."""
+    """Write a constraints file for each ABI, `constraints/cp314t.txt`, and remove the files of other ABIs.
+
+    Args:
+        served: the content of `simple/`, i.e. the wheels that may be installed.
+        abis: names of the ABIs.
+        remarks: why projects are missing, and warnings, for the comments in the files.
+        wheelhouse: the folder that has `constraints/`.
+    """
     folder = wheelhouse / FOLDER
     texts = dict(render(served, list(abis), remarks))
     for name, text in texts.items():
@@ -38,14 +45,17 @@ def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: P
 
 
 def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:
-    """Write the files again for what the index was rolled back to; the reasons are those of the yanked files."""
+    """Write the constraints files again after a rollback of the index, for the same ABIs as before.
+
+    The reasons why projects are missing come from the yanked files of the quarantine.
+    """
     abis = sorted(path.stem for path in (wheelhouse / FOLDER).glob("*.txt"))
     remarks = {abi: _collect_yanked(quarantine, abi) for abi in abis}
     write(served, abis, remarks, wheelhouse)
 
 
 def _collect_yanked(quarantine: Manifest, abi: str) -> dict[str, str]:
-    """Return why the files of projects are yanked for an ABI, by project."""
+    """Return the reason for which an ABI's files of each project are yanked, by project."""
     reasons: dict[str, str] = {}
     for project, entries in quarantine.items():
         for entry in entries:
@@ -56,12 +66,12 @@ def _collect_yanked(quarantine: Manifest, abi: str) -> dict[str, str]:
 
 
 def render(served: Manifest, abis: Sequence[str], remarks: Remarks) -> Iterator[tuple[str, str]]:
-    """Iterate over each ABI's file as (file name, text).
+    """Iterate over the constraints file of each ABI, as (file name, text).
 
     Args:
-        served: what the index holds.
-        abis: interpreters.
-        remarks: reasons, for the comments.
+        served: the content of `simple/`.
+        abis: names of the ABIs.
+        remarks: why projects are missing, and warnings, for the comments.
     """
     pins = {abi: _collect_versions(served, abi) for abi in abis}
     for abi in abis:
@@ -69,7 +79,10 @@ def render(served: Manifest, abis: Sequence[str], remarks: Remarks) -> Iterator[
 
 
 def _collect_versions(served: Manifest, abi: str) -> dict[str, list[str]]:
-    """Return the versions that an ABI gets of each project, the newest last."""
+    """Return the versions of each project that have a wheel for an ABI, the newest last.
+
+    Projects without such a wheel are left out.
+    """
     pins: dict[str, list[str]] = {}
     for project, entries in served.items():
         versions: set[Version] = set()
@@ -87,6 +100,16 @@ def _render_abi(
     pins: Mapping[str, Mapping[str, list[str]]],
     remarks: Mapping[str, str],
 ) -> str:
+    """Return the text of an ABI's constraints file.
+
+    First a pin for each project with a wheel for this ABI; then, as comments, projects that only other ABIs have,
+    grouped by these; then projects that no ABI has.
+
+    Args:
+        abi: name of the ABI.
+        pins: the versions of each project, by ABI and project.
+        remarks: why projects are missing on this ABI, and warnings, by project.
+    """
     own_pins = pins[abi]
     lines = [
         f"# What was verified on {abi}, and nothing else: pip install --constraint {abi}.txt ..."
@@ -114,7 +137,7 @@ def _render_abi(
 
 
 def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
-    """Return the ABIs that get a project which one ABI does not get, by project."""
+    """Return, for each project that this ABI does not have, the other ABIs that do have it."""
     other_abis: dict[str, list[str]] = {}
     for other, projects in pins.items():
         for project in sorted(projects.keys() - pins[abi].keys()):
@@ -124,6 +147,10 @@ def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> d
 
 
 def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
+    """Return the line that pins a project, with a warning as a comment: `lxml==6.0.2  # gil-required: …`.
+
+    A project with several versions gets a range instead.
+    """
     if len(versions) > 1:
         # Pure wheels that several packages need: each of these was installed with one of them.
         oldest, newest = versions[0], versions[-1]
@@ -135,10 +162,10 @@ def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
     return pin
 
 
-def _render_missing(project: str, why: str) -> str:
-    return f"#   {project}: {_escape_line(why)}"
+def _render_missing(project: str, reason: str) -> str:
+    return f"#   {project}: {_escape_line(reason)}"
 
 
 def _escape_line(text: str) -> str:
-    """Return text on one line without control characters: the next line would be a requirement."""
+    """Return text as one line without control characters: in a constraints file the next line is a requirement."""
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]+", " ", text).split())

@@ -18,27 +18,35 @@ if TYPE_CHECKING:
 
 
 def describe(files: Iterable[ServedFile], store: Store) -> Manifest:
-    """Return a channel's manifest.
+    """Return a channel's manifest, i.e. the entry of every file of the channel, by project.
+
+    A wheel that was not served before is opened to read its metadata, which is then recorded.
 
     Args:
-        files: what the channel holds; of two with one name the first one.
-        store: has every file.
+        files: the files of the channel; of two with the same name the first one is served.
+        store: has the content of every file.
     """
-    wanted = list(files)
-    known = store.publications.distributions()
-    missing = {file.sha256 for file in wanted} - known.keys()
+    served_files = list(files)
+    distributions = store.publications.distributions()
+    missing = {file.sha256 for file in served_files} - distributions.keys()
     if missing:
         _add_distributions(sorted(missing), store)
-        known = store.publications.distributions()
+        distributions = store.publications.distributions()
 
-    return make_manifest(_iter_entries(wanted, known))
+    return make_manifest(_iter_entries(served_files, distributions))
 
 
 def _iter_entries(
-    files: Iterable[ServedFile], known: Mapping[str, tuple[str, str, int, float]]
+    files: Iterable[ServedFile], recorded: Mapping[str, tuple[str, str, int, float]]
 ) -> Iterator[Entry]:
+    """Iterate over the index's entry of each file.
+
+    Args:
+        files: the files of a channel.
+        recorded: (sha256 of METADATA, requires-python, size in bytes, seconds since the epoch), by sha256 of the file.
+    """
     for file in files:
-        metadata, requires_python, size_bytes, added_at = known[file.sha256]
+        metadata, requires_python, size_bytes, added_at = recorded[file.sha256]
         uploaded_at = datetime.datetime.fromtimestamp(added_at, datetime.UTC)
         yield Entry(
             filename=file.filename,
@@ -52,7 +60,12 @@ def _iter_entries(
 
 
 def _add_distributions(hashes: Iterable[str], store: Store) -> None:
-    """Record what the metadata of wheels says, of all of them in one transaction."""
+    """Record the metadata and size of wheels, all in one transaction.
+
+    Args:
+        hashes: sha256 of the wheels.
+        store: has the wheels, and takes their METADATA.
+    """
     rows: list[tuple[str, str, str, int]] = []
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "METADATA"
@@ -65,15 +78,20 @@ def _add_distributions(hashes: Iterable[str], store: Store) -> None:
 
 
 def _extract_metadata(sha256: str, store: Store, scratch: Path) -> tuple[str, str]:
-    """Keep the METADATA of a wheel in the store; a wheel that cannot be read is served without.
+    """Add the METADATA of a wheel to the store, as a file of its own that the index can serve (PEP 658).
+
+    Args:
+        sha256: of the wheel.
+        store: has the wheel.
+        scratch: a path for a temporary file.
 
     Returns:
-        sha256 of its METADATA, and `requires-python`; empty where it cannot be read.
+        The sha256 of METADATA, and `requires-python`. Both are empty if the wheel cannot be read.
     """
     try:
-        content, raw = wheel_metadata_bytes(store.file(sha256))
+        content, fields = wheel_metadata_bytes(store.file(sha256))
     except NotADistributionError:
         return "", ""
 
     scratch.write_bytes(content)
-    return store.add_file(scratch), raw.get("requires_python", "")
+    return store.add_file(scratch), fields.get("requires_python", "")

@@ -20,10 +20,12 @@ QUARANTINE_CHANNEL = "quarantine/simple"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedFile:
-    """One file and where it belongs.
+    """A file of the store under the name that the index gives it.
 
     Attributes:
-        yanked: why it is in quarantine; empty where it is served.
+        filename: name of the wheel.
+        sha256: hash of its content.
+        yanked: why it is in quarantine; empty if it is served.
     """
 
     filename: str
@@ -33,15 +35,15 @@ class ServedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Entry:
-    """One file of the index.
+    """A file of the index, with what the project's page says about it.
 
     Attributes:
-        requires_python: as the metadata has it (PEP 503); empty for any.
+        requires_python: `Requires-Python` of the metadata (PEP 503); empty for any.
         metadata: sha256 of its METADATA, which the store has (PEP 658); empty where it is not served.
         size_bytes: PEP 700; 0 where it is not known.
         uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not known.
         yanked: why nobody should install it (PEP 592); empty where anybody may.
-        folder: of its project's, where it lies; empty for the project's folder itself. See `builder/index/publish.py`.
+        folder: subfolder of the project's folder that holds the file; empty for none. See `builder/index/publish.py`.
     """
 
     filename: str
@@ -60,7 +62,7 @@ class Entry:
 
 
 Manifest = Mapping[str, tuple[Entry, ...]]
-"""Files by canonical project name: what a channel holds, whole."""
+"""The whole content of a channel: the files of each project, by canonical project name."""
 
 _FIELDS = (
     "filename",
@@ -78,7 +80,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def make_manifest(entries: Iterable[Entry]) -> Manifest:
-    """Sort files into projects. Of two with one name the first is served."""
+    """Group entries by project, sorted by name. Of two entries with the same file name the first is kept."""
     projects: dict[str, dict[str, Entry]] = {}
     for entry in entries:
         project = str(parse_wheel_filename(entry.filename)[0])
@@ -88,12 +90,12 @@ def make_manifest(entries: Iterable[Entry]) -> Manifest:
 
 
 def render_listing(entries: Iterable[Entry]) -> str:
-    """Return a project's files as text, the same for the same files."""
+    """Return a project's files as JSON text for a snapshot; the same files always give the same text."""
     return _encode([_row(entry) for entry in entries])
 
 
 def parse_listing(text: str) -> tuple[Entry, ...]:
-    """Return the files of a text that `render_listing` made."""
+    """Return the files of a project from the JSON text of a snapshot, as `render_listing` wrote it."""
     entries: list[Entry] = []
     for row in json.loads(text):
         fields = dict(zip(_FIELDS, row, strict=True))
@@ -112,7 +114,10 @@ def project_digests(content: Manifest) -> dict[str, str]:
 
 
 def _encode_entry(entry: Entry) -> str:
-    """Return a file as text that no other file has. Not JSON: this is done for every file in every publication."""
+    """Return a text that is different for every two different entries, for hashing.
+
+    It is not JSON, which takes longer: this is done for every file in every publication.
+    """
     return (
         f"{entry.filename}\0{entry.sha256}\0{entry.requires_python}\0{entry.metadata}\0{entry.size_bytes}\0"
         f"{entry.uploaded_at}\0{entry.yanked}"

@@ -39,16 +39,17 @@ def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Iterate over the root pages as (file name, text)."""
     names = list(projects)
     links = [f'<a href="{name}/">{name}</a>' for name in names]
-    answer = {
+    page = {
         "meta": {"api-version": "1.1"},
         "projects": [{"name": name} for name in names],
     }
 
     yield "index.html", _html("Simple index", links)
-    yield "index.json", json.dumps(answer)
+    yield "index.json", json.dumps(page)
 
 
 def _html(title: str, links: Iterable[str]) -> str:
+    """Return a page in the HTML form of PEP 503, with one link a line."""
     body = "\n".join(f"{link}<br>" for link in links)
     head = '<meta charset="utf-8">\n<meta name="pypi:repository-version" content="1.1">\n'
     head += f"<title>{html.escape(title)}</title>"
@@ -56,6 +57,10 @@ def _html(title: str, links: Iterable[str]) -> str:
 
 
 def _link(entry: Entry) -> str:
+    """Return a file's link: `<a href="FILE#sha256=…" data-requires-python="…">FILE</a>`.
+
+    Attributes without a value are left out.
+    """
     attributes = {"data-requires-python": entry.requires_python, "data-yanked": entry.yanked}
     if entry.metadata:
         # PEP 714 renamed it; clients older than that read the second name.
@@ -72,21 +77,23 @@ def _link(entry: Entry) -> str:
 
 
 def _json(project: str, entries: Sequence[Entry]) -> str:
+    """Return a project's page in the JSON form of PEP 691."""
     # PEP 700 asks for every file's size, so an index that does not know them speaks the version before it.
     has_sizes = all(entry.size_bytes for entry in entries)
-    answer: dict[str, Any] = {
+    page: dict[str, Any] = {
         "meta": {"api-version": "1.1" if has_sizes else "1.0"},
         "name": project,
     }
     if has_sizes:
         versions = {parse_wheel_filename(entry.filename)[1] for entry in entries}
-        answer["versions"] = [str(version) for version in sorted(versions)]
-    answer["files"] = [_file(entry) for entry in entries]
+        page["versions"] = [str(version) for version in sorted(versions)]
+    page["files"] = [_file(entry) for entry in entries]
 
-    return json.dumps(answer)
+    return json.dumps(page)
 
 
 def _file(entry: Entry) -> dict[str, Any]:
+    """Return a file's object in the JSON form of PEP 691. Optional keys without a value are left out."""
     optional: dict[str, Any] = {"requires-python": entry.requires_python}
     if entry.metadata:
         optional["core-metadata"] = {"sha256": entry.metadata}

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from builder.judge.package import JudgedPackage, Judgement
 
 BASE_MISSING: FindingCode = "WF901"
-"""The finding that says nothing about a package: a base image is unavailable."""
+"""Code of the finding "a base image is unavailable", which says nothing about the package itself."""
 
 
 def is_admitted(judgement: Judgement, publish: Iterable[str]) -> bool:
     """Return whether a package's wheels for an ABI are served.
 
-    An undetermined verdict is no fault of a wheel where only a base image was unavailable: the results on the other
-    bases decide, provided that the wheel was imported on one of them.
+    That is so if policy serves wheels with this verdict. A verdict that is undetermined only because a base image was
+    unavailable is no fault of the wheel either, provided that the wheel was imported on another base.
+
+    Args:
+        judgement: the verdict for one ABI, with its findings.
+        publish: verdicts whose wheels are served.
     """
     if judgement.verdict.value in publish:
         return True
@@ -40,7 +44,10 @@ def is_admitted(judgement: Judgement, publish: Iterable[str]) -> bool:
 def assign_channels(
     judged: Sequence[JudgedPackage], publish: Iterable[str]
 ) -> tuple[list[ServedFile], list[ServedFile]]:
-    """Sort every wheel into what is served and what is quarantined, those of the oldest base first.
+    """Return the files to serve and the files to quarantine, in this order.
+
+    In each list the wheels of a package's oldest base come first. Pure wheels (without native modules) that an admitted
+    package requires are served too.
 
     Args:
         judged: packages with their verdicts.
@@ -64,7 +71,10 @@ def assign_channels(
 
 
 def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]]:
-    """Return what an installer should know, by ABI and package: every verdict that is not plainly good, and why."""
+    """Return the verdict and its reason, by ABI and package, as comments for constraints files.
+
+    Packages with a good verdict get no remark.
+    """
     remarks: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
@@ -77,7 +87,10 @@ def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]
 
 
 def _refusal_reason(package: JudgedPackage, filename: str, allowed: frozenset[str]) -> str:
-    """Return why a wheel is not served: it must be admitted for every ABI that would install it."""
+    """Return why a wheel is not served, with one reason for each ABI; empty if it is served.
+
+    A wheel is served only if it is admitted for every ABI whose installers would take it.
+    """
     reasons: list[str] = []
     for judgement in package.abis.values():
         would_install = accepts_wheel(filename, judgement.abi)
@@ -89,7 +102,10 @@ def _refusal_reason(package: JudgedPackage, filename: str, allowed: frozenset[st
 
 
 def _find_pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> list[ServedFile]:
-    """Return the pure wheels that an admitted package needs."""
+    """Return the pure wheels (without native modules) that come with a package.
+
+    The list is empty if the package has no source, or is admitted for no ABI.
+    """
     source = package.source
     if not isinstance(source, Source):
         return []

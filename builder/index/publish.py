@@ -53,13 +53,13 @@ class Publication:
 def publish(
     served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False
 ) -> Publication:
-    """Make the two channels hold exactly what the manifests say, and keep a snapshot of them.
+    """Make both channels of the index hold exactly what the manifests say, and record that as a snapshot.
 
     Args:
-        served: what `simple/` holds.
-        store: has every file; the caller holds its lock.
-        quarantine: what `quarantine/simple/` holds.
-        thorough: look at every page and file, not only at those of projects that changed.
+        served: the content of `simple/`.
+        store: has the content of every file; the caller holds its lock.
+        quarantine: the content of `quarantine/simple/`.
+        thorough: whether to look at every page and file; otherwise only at those of projects that changed.
     """
     manifests = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
     digests = {channel: project_digests(manifest) for channel, manifest in manifests.items()}
@@ -81,14 +81,20 @@ def publish(
 def _publish_channel(
     content: Manifest, wanted: Mapping[str, str], channel: str, store: Store, *, thorough: bool
 ) -> tuple[str, ...]:
-    """Publish one channel, and return the projects that changed or are gone.
+    """Make one channel hold what its manifest says.
+
+    The state file, which has the digest of each project, is removed first and written last: after an interruption it is
+    missing, and the next publication looks at every project.
 
     Args:
-        content: the files of each project.
+        content: the channel's manifest: the files of each project.
         wanted: the digest of each project's files.
-        channel: its folder under the wheelhouse.
-        store: has every file.
-        thorough: look at every page and file, not only at those of projects that changed.
+        channel: the channel's folder under the wheelhouse.
+        store: has the content of every file.
+        thorough: whether to look at every page and file; otherwise only at those of projects that changed.
+
+    Returns:
+        The projects that changed, then those that were removed; none if the channel holds the manifest already.
     """
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
@@ -101,9 +107,11 @@ def _publish_channel(
     if not published:
         _remove_drafts(root)
 
-    placed = _assign_folders({project: content[project] for project in changed}, channel, store)
+    entries_by_project = _assign_folders(
+        {project: content[project] for project in changed}, channel, store
+    )
     for project in changed:
-        _write_project(root / project, project, placed[project], store)
+        _write_project(root / project, project, entries_by_project[project], store)
 
     # An empty channel has its root pages too.
     if not published or wanted.keys() != published.keys():
@@ -111,17 +119,17 @@ def _publish_channel(
             replace_text(root / name, text)
 
     present = published.keys() if published else _list_folders(root)
-    gone = sorted(present - wanted.keys())
-    for project in gone:
+    removed = sorted(present - wanted.keys())
+    for project in removed:
         _remove_folder(root / project)
 
     with atomic_write(root / _STATE) as draft:
         draft.write_text(json.dumps(wanted))
-    return (*changed, *gone)
+    return (*changed, *removed)
 
 
 def _remove_drafts(folder: Path) -> None:
-    """Remove what a killed farm was about to rename."""
+    """Remove temporary files that a killed farm was about to rename."""
     for path in folder.glob(".*"):
         path.unlink()
 
@@ -131,14 +139,18 @@ def _list_folders(root: Path) -> set[str]:
 
 
 def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
-    """Assign a folder to every file: none where its path has had no other content yet."""
+    """Return a manifest in which every entry has the folder that its file is put into.
+
+    That is no subfolder for the file that had its path first. A file that was built again has the same path with
+    another content; it gets a subfolder named after its sha256, since a client may still have a page with the old hash.
+    """
     sha256_by_path: dict[str, str] = {}
     for project, files in content.items():
         for entry in files:
             sha256_by_path[f"{channel}/{project}/{entry.filename}"] = entry.sha256
     first_sha256 = store.publications.claim_paths(sha256_by_path)
 
-    placed: dict[str, tuple[Entry, ...]] = {}
+    with_folders: dict[str, tuple[Entry, ...]] = {}
     for project, files in content.items():
         entries: list[Entry] = []
         for entry in files:
@@ -147,13 +159,16 @@ def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:
                 entries.append(entry)
             else:
                 entries.append(replace(entry, folder=entry.sha256[:_FOLDER_DIGITS]))
-        placed[project] = tuple(entries)
+        with_folders[project] = tuple(entries)
 
-    return placed
+    return with_folders
 
 
 def _read_state(root: Path) -> dict[str, str]:
-    """Return the digest of every project that is published, or nothing where that is not known."""
+    """Return the digest of each project as it was last published, by project.
+
+    It is empty if that is not known: before the first publication, and after one that was interrupted.
+    """
     try:
         state = json.loads((root / _STATE).read_text())
     except (OSError, ValueError):
@@ -163,6 +178,7 @@ def _read_state(root: Path) -> dict[str, str]:
 
 
 def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
+    """Write a project's files, then the pages that name them, then remove files that no page names any more."""
     folder.mkdir(exist_ok=True)
     wanted: set[str] = set()
     for entry in entries:
@@ -181,36 +197,46 @@ def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store
 
 
 def _remove_others(folder: Path, wanted: set[str], subfolders: set[str]) -> None:
-    """Remove the files and folders of a project that its page does not name."""
+    """Remove the files and folders of a project that its page does not name.
+
+    Args:
+        folder: the project's folder.
+        wanted: paths of the files that stay, relative to this folder; the pages stay too.
+        subfolders: names of the subfolders that have some of these files.
+    """
     for path in folder.iterdir():
         if path.is_dir() and path.name in subfolders:
-            _prune(path, wanted)
+            _remove_unwanted_files(path, wanted)
         elif path.is_dir():
             shutil.rmtree(path)
         elif path.name not in wanted and path.name not in PAGES:
             path.unlink()
 
 
-def _prune(folder: Path, wanted: set[str]) -> None:
-    """Remove the files of a folder that its project does not want."""
+def _remove_unwanted_files(folder: Path, wanted: set[str]) -> None:
+    """Remove the files of a project's subfolder whose path `SUBFOLDER/FILE` is not wanted."""
     for path in folder.iterdir():
         if f"{folder.name}/{path.name}" not in wanted:
             path.unlink()
 
 
 def _remove_folder(folder: Path) -> None:
+    """Remove a project: its pages first, so that no page names a missing file."""
     for page in PAGES:
         (folder / page).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """Put a file of the store into the index: the same bytes on disk where the file system can."""
+    """Put a file of the store into the index by a hard link, or by a copy where the file system has no such links.
+
+    A target that is the same file already is left alone.
+    """
     if target.exists() and target.samefile(source):
         return
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    # No wheel's name begins with a dot, so what an interruption left is known, and cleared away.
+    # No wheel's name begins with a dot, so a link that an interruption leaves behind is recognized and removed.
     link = target.with_name(f".{target.name}")
     link.unlink(missing_ok=True)
     try:

@@ -33,7 +33,7 @@ _LATEST = {
     "application/vnd.pypi.simple.latest+html": HTML_V1,
 }
 _CONTENT_TYPES = (HTML, HTML_V1, JSON_V1)
-"""Forms of a page, the one for whoever does not care first: a person with a browser."""
+"""Content types of a page. The first is for clients that accept all of them alike, such as a browser."""
 
 _CHANNELS = (SERVED_CHANNEL, QUARANTINE_CHANNEL)
 _FOLDERS = ("report", "logs", CONSTRAINTS)
@@ -49,7 +49,11 @@ _MEDIA_TYPES = {
 
 
 def make_application(wheelhouse: Path) -> Starlette:
-    """Return the ASGI application that serves a wheelhouse."""
+    """Return the ASGI application that serves a wheelhouse.
+
+    It answers with pages of the index in the form that the client prefers, and with public files; `/` leads to the
+    report.
+    """
     files = StaticFiles(directory=wheelhouse, check_dir=False)
 
     async def page(request: Request) -> Response:
@@ -88,7 +92,13 @@ def serve(wheelhouse: Path, host: str, port: int) -> None:
 
 
 def negotiate_content_type(accept: str) -> str | None:
-    """Return the content type of a page to answer with, or None where a client accepts none of them (PEP 691)."""
+    """Return the content type that a client prefers for a page of the index (PEP 691), or None if it accepts none.
+
+    `application/vnd.pypi.simple.v1+json, text/html;q=0.1` -> `application/vnd.pypi.simple.v1+json`.
+
+    Args:
+        accept: value of the Accept header; without one, any type is accepted.
+    """
     preferences = [_parse_preference(part) for part in accept.split(",") if part.strip()]
     if not preferences:
         preferences = [("*/*", 1.0)]
@@ -105,7 +115,10 @@ def negotiate_content_type(accept: str) -> str | None:
 
 
 def _parse_preference(part: str) -> tuple[str, float]:
-    """Return (content type, quality) of a part of an Accept header; quality 0 where it cannot be read."""
+    """Return (content type, quality) of one part of an Accept header: `text/html;q=0.1` -> `("text/html", 0.1)`.
+
+    The quality is 1 if none is given, and 0, i.e. not accepted, if it is no number.
+    """
     content_type, *parameters = (item.strip().lower() for item in part.split(";"))
     quality = "1"
     for parameter in parameters:
@@ -125,6 +138,7 @@ def _accepts(accepted_type: str, content_type: str) -> bool:
 
 
 async def _serve_page(request: Request, files: StaticFiles) -> Response:
+    """Answer with a page of the index as HTML or JSON; with status 406 if the client accepts neither."""
     content_type = negotiate_content_type(request.headers.get("accept", ""))
     if content_type is None:
         text = f"This page is available as {', '.join(_CONTENT_TYPES)}.\n"
@@ -139,7 +153,10 @@ async def _serve_page(request: Request, files: StaticFiles) -> Response:
 
 
 def _is_public(path: str) -> bool:
-    """Return whether a path is of the index, the constraints, the report, the logs, or verdicts.json."""
+    """Return whether a path may be served: the index, constraints, report, logs and verdicts.json.
+
+    Hidden files, such as the state of a channel, are not public.
+    """
     is_hidden = any(part.startswith(".") for part in path.split("/"))
     if is_hidden:
         return False
@@ -150,6 +167,11 @@ def _is_public(path: str) -> bool:
 
 
 async def _serve_file(request: Request, files: StaticFiles, path: str) -> Response:
+    """Answer with a file, with a redirect for a folder, or with status 304 if the client has the file already.
+
+    Raises:
+        HTTPException: there is no such file (404).
+    """
     if "\0" in path:  # no system call takes such a path
         raise HTTPException(404)
     full_path, stat = files.lookup_path(path)
@@ -174,6 +196,7 @@ async def _serve_file(request: Request, files: StaticFiles, path: str) -> Respon
 
 
 def _guess_media_type(path: str) -> str:
+    """Return the media type of a file by its name's suffix: `app.whl` -> `application/zip`."""
     suffix = PurePath(path).suffix
     if suffix in _MEDIA_TYPES:
         return _MEDIA_TYPES[suffix]

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Both channels as they once were.
+    """Both channels of the index as they once were.
 
     Attributes:
+        id: id of the snapshot, for `rollback`.
         published_at: when it was first published, in seconds since the epoch.
-        is_current: whether it is what the index holds now.
+        projects: number of projects.
+        is_current: whether the index holds this snapshot now.
     """
 
     id: str
@@ -51,23 +53,23 @@ def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
 
 
 def current_manifests(store: Store) -> dict[str, Manifest]:
-    """Return what the channels hold now; both are empty where nothing was published yet."""
-    snapshots = list_snapshots(store)
-    if not snapshots:
+    """Return the manifest of each channel as it is now, by channel; empty ones before the first publication."""
+    newest_first = list_snapshots(store)
+    if not newest_first:
         return {SERVED_CHANNEL: {}, QUARANTINE_CHANNEL: {}}
 
-    return _load_channels(store, snapshots[0])
+    return _load_channels(store, newest_first[0])
 
 
 def rollback(store: Store, prefix: str = "") -> Publication:
-    """Publish a snapshot again.
+    """Publish a snapshot again, and write the constraints files that belong to it.
 
     Args:
-        store: the wheelhouse; the caller holds its lock.
-        prefix: the snapshot's id or the beginning of it; empty for the one before the current one.
+        store: the store of the wheelhouse; the caller holds its lock.
+        prefix: the snapshot's id or the beginning of it; empty for the snapshot before the current one.
 
     Raises:
-        UnknownSnapshotError: there is no such snapshot, or its files are no longer there.
+        UnknownSnapshotError: no snapshot or several have this prefix, or the store has lost a file of it.
     """
     snapshots = list_snapshots(store)
     snapshot = _select_snapshot(snapshots, prefix)
@@ -75,10 +77,10 @@ def rollback(store: Store, prefix: str = "") -> Publication:
     served = channels[SERVED_CHANNEL]
     quarantine = channels[QUARANTINE_CHANNEL]
 
-    lost = _find_lost_file(store, (*served.values(), *quarantine.values()))
-    if lost:
+    lost_filename = _find_lost_file(store, (*served.values(), *quarantine.values()))
+    if lost_filename:
         known_ids = tuple(known.id for known in snapshots)
-        raise UnknownSnapshotError(snapshot.id, known_ids, lost=lost)
+        raise UnknownSnapshotError(snapshot.id, known_ids, lost=lost_filename)
 
     published = publish(served, store, quarantine, thorough=True)
     constraints.rewrite(served, quarantine, store.wheelhouse)
@@ -86,6 +88,15 @@ def rollback(store: Store, prefix: str = "") -> Publication:
 
 
 def _select_snapshot(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot:
+    """Return the only snapshot whose id begins with a prefix; without a prefix, the one before the current one.
+
+    Args:
+        snapshots: all snapshots, the newest first.
+        prefix: the beginning of an id, or nothing.
+
+    Raises:
+        UnknownSnapshotError: no snapshot or several match.
+    """
     if prefix:
         matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
     else:
@@ -97,7 +108,7 @@ def _select_snapshot(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot:
 
 
 def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
-    """Return the name of a file whose content the store no longer has; empty where it has all."""
+    """Return the name of the first file whose content or METADATA the store no longer has; empty if it has all."""
     for entries in projects:
         for entry in entries:
             files = {"": entry.sha256}
@@ -114,6 +125,7 @@ def _load_channels(store: Store, snapshot: Snapshot) -> dict[str, Manifest]:
     return {channel: _load_manifest(store, tree) for channel, tree in trees.items()}
 
 
-def _load_manifest(store: Store, tree: dict[str, str]) -> Manifest:
-    texts = store.publications.listings(tree.values())
-    return {project: parse_listing(texts[digest]) for project, digest in tree.items()}
+def _load_manifest(store: Store, listing_hashes: dict[str, str]) -> Manifest:
+    """Return a channel's manifest from a snapshot's hash of each project's listing, by project."""
+    texts = store.publications.listings(listing_hashes.values())
+    return {project: parse_listing(texts[digest]) for project, digest in listing_hashes.items()}

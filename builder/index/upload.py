@@ -123,6 +123,11 @@ class Target:
         return self._repository
 
     def _connect(self) -> Repository:
+        """Return a connection with the credentials that twine finds; without any, one that sends none.
+
+        Raises:
+            TargetError: twine finds no usable credentials.
+        """
         try:
             return self._settings.create_repository()
         except NonInteractive:
@@ -136,10 +141,10 @@ class Target:
 
 
 def find_target(name: str) -> Target:
-    """Return the target of a URL, or of a repository's name in `.pypirc`.
+    """Return the upload target that a URL, or the name of a repository in `.pypirc`, stands for.
 
     Raises:
-        TargetError: there is no such repository, or the URL is none.
+        TargetError: there is no such repository, or the URL is malformed.
     """
     parser = argparse.ArgumentParser()
     Settings.register_argparse_arguments(
@@ -167,20 +172,23 @@ def upload(
     say: Callable[[str], None],
     stop: threading.Event,
 ) -> tuple[UploadResult, ...]:
-    """Upload what `simple/` holds and the target does not have.
+    """Upload the files of `simple/` that the target does not have.
+
+    A file that was uploaded before is skipped. An upload that succeeded is recorded at once, so a later call goes on
+    from where this one stopped.
 
     Args:
-        store: the wheelhouse; the caller holds its lock.
-        target: where to.
+        store: the store of the wheelhouse; the caller holds its lock.
+        target: the index to upload to.
         say: shows progress.
         stop: set when the farm is asked to stop.
 
     Returns:
-        Every file, in the order of their names.
+        The result for every file, in the order of their names.
 
     Raises:
-        TargetError: the target does not answer, or takes no uploads from us; what it has is remembered.
-        Interrupted: the farm was asked to stop; what was sent is remembered.
+        TargetError: the target does not answer, or takes no uploads from us.
+        Interrupted: the farm was asked to stop.
     """
     entries: list[Entry] = []
     for files in current_manifests(store)[SERVED_CHANNEL].values():
@@ -224,14 +232,17 @@ def _upload_file(
     *,
     replaces: bool,
 ) -> UploadResult:
-    """Upload a file.
+    """Upload one file, and return whether the target took it, has it already, or refused it.
+
+    The file is refused without asking the target if the store has lost or damaged it, or if it is no readable wheel.
 
     Args:
         entry: the file.
-        store: has it.
-        target: where to.
+        store: has its content.
+        target: the index to upload to.
         stop: set when the farm is asked to stop.
-        replaces: the target was sent another build of this name before.
+        replaces: whether the target was sent another build under this name before. If so, "has it already" counts as a
+            refusal, since the target keeps the earlier build.
     """
     if not _is_intact(entry, store):
         reason = "the store's file is missing or damaged; `wheelfarm run` builds it again"
@@ -256,6 +267,7 @@ def _upload_file(
 
 
 def _is_intact(entry: Entry, store: Store) -> bool:
+    """Return whether the store has a file with the content that its entry states."""
     if not store.has_files({"": entry.sha256}):
         return False
     return file_sha256(store.file(entry.sha256)) == entry.sha256
@@ -263,7 +275,10 @@ def _is_intact(entry: Entry, store: Store) -> bool:
 
 @contextlib.contextmanager
 def _named_copy(entry: Entry, store: Store) -> Iterator[Path]:
-    """Link to a file of the store under its own name, which twine reads metadata from."""
+    """Give the block a path that ends with the wheel's own name; twine reads metadata from the name.
+
+    In the store a file is named by its sha256 only, so the path is a temporary link to it.
+    """
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         path = Path(folder) / entry.filename
         path.symlink_to(store.file(entry.sha256))
@@ -273,7 +288,14 @@ def _named_copy(entry: Entry, store: Store) -> Iterator[Path]:
 def _send_with_retries(
     package: PackageFile, target: Target, stop: threading.Event
 ) -> requests.Response:
-    """Send a file until the target answers; after a cut connection or from a busy target, try again later."""
+    """Send a file, and again after growing pauses if the connection fails or the target is busy.
+
+    Any other response is returned, a refusal too.
+
+    Raises:
+        TargetError: no try got an answer.
+        Interrupted: the farm was asked to stop.
+    """
     pause_s = _FIRST_PAUSE_S
     failure = ""
     for attempt in range(MAX_TRIES):
@@ -301,6 +323,11 @@ def _send_with_retries(
 
 
 def _interpret_response(entry: Entry, response: requests.Response, target: Target) -> UploadResult:
+    """Return whether a response means that the file was taken or refused.
+
+    Raises:
+        TargetError: the target redirects uploads, denies access, or takes no uploads: no other file would fare better.
+    """
     status = response.status_code
     answer = f"status {status}: {_reason(response)}"
 
@@ -319,6 +346,7 @@ def _interpret_response(entry: Entry, response: requests.Response, target: Targe
 
 
 def _reason(response: requests.Response) -> str:
+    """Return the reason phrase of a response on one line, cut to a length that fits a table; empty if it has none."""
     if not response.reason:
         return ""
 
@@ -327,6 +355,7 @@ def _reason(response: requests.Response) -> str:
 
 
 def _strip_credentials(name: str) -> str:
-    scheme, sep, rest = name.partition("://")
-    host_part, slash, path = rest.partition("/")
-    return f"{scheme}{sep}{host_part.rpartition('@')[2]}{slash}{path}"
+    """Return a target's URL without user name and password: `https://me:secret@pkg.invalid/` -> `https://pkg.invalid/`."""
+    scheme, separator, address = name.partition("://")
+    host_and_credentials, slash, path = address.partition("/")
+    return f"{scheme}{separator}{host_and_credentials.rpartition('@')[2]}{slash}{path}"

@@ -1,4 +1,8 @@
-"""Jobs: typed inputs -> key, run -> evidence. One module per kind; a job knows nothing of other jobs."""
+"""Jobs, the nodes of the graph that a run works through. There is one module for each kind of job.
+
+A job knows which jobs it needs, but nothing else of them. From the evidence of those (its inputs) and its own settings
+it makes a *key*: a hash of everything that can change its result. A job whose key has evidence on record does not run.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,11 @@ if TYPE_CHECKING:
     from builder.proxy.proxy import IndexProxy
     from builder.store.store import Store
 
-# `wheelfarm plan` compares these hashes with those on record of the same job: few of them, so 64 bits tell them apart.
+# `wheelfarm plan` compares such a hash only with those recorded for the same job. They are few, so 64 bits are enough.
 _HASH_LENGTH = 16
 
 Needs = Mapping[str, JobId]
-"""The jobs that a job needs, each by its role, such as `image` or `build`."""
+"""Ids of the jobs that a job needs, by the role that each plays for it, such as `image` or `build`."""
 
 Inputs = Mapping[str, Evidence]
 """The evidence of the jobs that a job needs, by the same roles."""
@@ -46,8 +50,8 @@ class Tools:
     """What a running job may use.
 
     Attributes:
-        index: the way of its containers to the package index.
-        log: the job's log file, which it appends to.
+        index: the proxy through which the job's containers reach the package index.
+        log: the job's log file, which the job appends to.
         stop: set when the farm is asked to stop.
         say: shows one line of progress to the person watching.
     """
@@ -65,8 +69,8 @@ class Result:
     """What a job found out.
 
     Attributes:
-        facts: the model of its kind in builder/evidence/.
-        files: sha256 by name of files that the store has now.
+        facts: what it found out, as the model of its kind in builder/evidence/.
+        files: files that it made and put into the store: sha256 by name.
     """
 
     facts: Facts
@@ -85,30 +89,32 @@ class Job(Protocol):
         """The jobs whose evidence it reads, by role. One job may have two roles."""
 
     def settings(self) -> Mapping[str, object]:
-        """Return what can change the result beside its inputs: JSON data, by a name that a person understands. Pure."""
+        """Return what can change the result besides the inputs: JSON data, by names that a person understands. Pure."""
 
     def key(self, inputs: Inputs) -> str:
-        """Hash everything that can change the result. Pure.
+        """Return a hash of everything that can change the result. Pure.
 
         Args:
-            inputs: evidence of `needs`, all of it determined; that of order-only jobs may be missing.
+            inputs: evidence of the jobs in `needs`, all of it determined. That of order-only jobs may be missing.
         """
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
-        """Return what of its inputs can change the result: JSON data, by the text of the input's id. Pure."""
+        """Return the part of the inputs that can change the result: JSON data, by the input's id as text. Pure."""
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        """Find out.
+        """Do the job's work and return what it found out.
+
+        What is wrong with a package is no error but part of the result.
 
         Raises:
-            InfrastructureError: the infrastructure failed.
+            InfrastructureError: the infrastructure failed, so that nothing can be said about the package.
             Interrupted: the farm was asked to stop.
         """
 
 
 @runtime_checkable
 class ImageJob(Protocol):
-    """A job whose result also lives in the container engine, from where it may be gone."""
+    """A job that makes an image. The image is in the container engine, where somebody may delete it."""
 
     def is_present(self, evidence: Evidence, engine: Engine) -> bool:
         """Return whether the image of this evidence is still there and usable."""
@@ -116,10 +122,10 @@ class ImageJob(Protocol):
 
 @runtime_checkable
 class RereadableJob(Protocol):
-    """A job whose recorded result is partly read from its log, by rules that may have changed since."""
+    """A job part of whose result is read from its log, by rules that may change after it was recorded."""
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
-        """Return the evidence as today's rules read it. Runs nothing."""
+        """Return recorded evidence as today's rules read the log. Runs nothing."""
 
 
 @runtime_checkable
@@ -129,11 +135,11 @@ class Rebuildable(Protocol):
     def compare_rebuild(
         self, before: Evidence, result: Result, store: Store
     ) -> Mapping[str, object]:
-        """Return facts that say what came out otherwise than before, to be added to the result's.
+        """Return facts about the differences between two results, to be added to those of the new one.
 
         Args:
             before: the evidence that was recorded under the same key.
-            result: what the job made now.
+            result: the result of running the job again.
             store: has the files of both.
         """
 
@@ -144,11 +150,13 @@ def list_needs(job: Job) -> tuple[JobId, ...]:
 
 
 def hash_key_parts(job: Job, inputs: Inputs | None = None) -> dict[str, str]:
-    """Return short hashes of everything that can change a job's result, by name: `plan` tells from them what changed.
+    """Return a short hash of each thing that can change a job's result, by its name.
+
+    `wheelfarm plan` compares them with those of the last run, to say what changed.
 
     Args:
         job: the job.
-        inputs: evidence of `needs`, by role; None for its settings alone.
+        inputs: evidence of the jobs that it needs, by role; None to hash the settings alone.
     """
     parts = dict(job.settings())
     if inputs is not None:
@@ -158,25 +166,31 @@ def hash_key_parts(job: Job, inputs: Inputs | None = None) -> dict[str, str]:
 
 
 def get_recorded(job: Job, key: str, store: Store) -> Evidence | None:
-    """Return what is on record for a job, files and all, read by today's rules; None where nothing is.
+    """Return the evidence that is recorded for a job under a key, as today's rules read its log.
+
+    None where nothing is recorded, where the store has lost a file of the result, or where this farm cannot read the
+    facts.
 
     Args:
         job: the job.
         key: its key.
-        store: has the evidence, and the logs.
+        store: has the evidence, the files and the logs.
     """
     return _reread(job, store.get_complete(key), store)
 
 
 def recorded_lookup(store: Store) -> Callable[[Job, str], Evidence | None]:
-    """Return a function that does what `get_recorded` does, for many thousand jobs."""
+    """Return a function (job, key) -> evidence that does what `get_recorded` does, but fast for thousands of jobs."""
     lookup = store.evidence_lookup()
 
     return lambda job, key: _reread(job, lookup(key), store)
 
 
 def _reread(job: Job, recorded: Evidence | None, store: Store) -> Evidence | None:
-    """Return recorded evidence as today's rules read it; None where this farm cannot read it."""
+    """Return recorded evidence as today's rules read its log.
+
+    None where nothing was recorded, or where the facts have a version that this farm cannot read.
+    """
     if recorded is None or not is_readable(recorded):
         return None
     if isinstance(job, RereadableJob):

@@ -1,6 +1,7 @@
-"""A wheel that was built elsewhere, in the place of a build: what loads it cannot tell the difference.
+"""Wheels that were built elsewhere, as a job that takes the place of a build.
 
-Its facts are a build's (builder/evidence/build.py), its files the wheels.
+Its evidence looks like that of a build (builder/evidence/build.py), so that load jobs need not know the difference. Its
+files are the wheels.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Prebuilt:
     """The wheels of one release, one for each interpreter.
 
     Attributes:
-        built_on: what stands in the place of a base: which wheel is loaded with their help.
+        built_on: the text that stands in the job's id where a build has its base.
         wheels: (file name, sha256) by ABI; the store has the files.
     """
 

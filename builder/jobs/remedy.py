@@ -1,7 +1,8 @@
-"""Remedy job: what a build missed of the system -> the packages of its base that have it.
+"""Remedy job: finds the system packages that provide what a failed build missed, such as a header or a library.
 
-builder/evidence/remedy.py has the model of its facts. The archive is the one the builder image's own apt sources name.
-Its contents indexes are kept beside the store.
+It searches the contents indexes of the distribution's archive, i.e. the lists of all files of all packages. The archive
+is the one that the apt sources of the builder image name; the indexes are kept beside the store.
+builder/evidence/remedy.py has the model of its facts.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ _ARCHITECTURES = (
 )  # packages without native code are listed under `all`, most of the time
 _FRESH_S = (
     7 * 86_400.0
-)  # a release's packages hardly ever get or lose a file, and the index is 30 MB or more
-_LIMIT_BYTES = 512 << 20  # ten times the largest there is: it is no contents index then
+)  # the packages of a release hardly ever get or lose a file, and the index is 30 MB or more
+_LIMIT_BYTES = (
+    512 << 20
+)  # ten times the largest contents index there is: a larger file is something else
 _CHUNK_BYTES = 1 << 20
-_MAX_PACKAGES = 3  # who reads the remedy needs the likeliest, and alternatives to it
+_MAX_PACKAGES = 3  # the reader needs the likeliest package and a few alternatives
 
 _TARGETS_FILE = "/tmp/targets"  # noqa: S108 - inside a throw-away container
 _LIST_TARGETS = (
@@ -53,12 +56,12 @@ _LIST_TARGETS = (
     "--format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' "
     f"> {_TARGETS_FILE}"
 )
-_TARGET_FIELDS = 3  # as the format has them
+_TARGET_FIELDS = 3  # as many as the format above prints on a line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
-    """Look up what one package's build on one base missed."""
+    """Look up which system packages provide what the build of one package on one base missed."""
 
     name: str
     base: Base
@@ -78,33 +81,42 @@ class Remedy:
         return {"archive": (self.base.distribution, self.base.suite)}
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
-        wants = find_missing(inputs["build"])
-        return {str(self.needs["build"]): sorted((want.kind, want.name) for want in wants)}
+        missing = find_missing(inputs["build"])
+        return {str(self.needs["build"]): sorted((item.kind, item.name) for item in missing)}
 
     def key(self, inputs: Inputs) -> str:
-        (wants,) = self.key_inputs(inputs).values()
-        return digest("remedy", 2, wants, self.settings() if wants else {})
+        (missing,) = self.key_inputs(inputs).values()
+        # Where nothing is missing nothing is searched, and the archive does not matter.
+        return digest("remedy", 2, missing, self.settings() if missing else {})
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        wants = find_missing(inputs["build"])
-        if not wants:
+        """Return for each missing thing the few likeliest packages that provide it, and the things that none provides.
+
+        Both are empty, and nothing is searched, where the build missed nothing.
+        """
+        missing = find_missing(inputs["build"])
+        if not missing:
             return Result(facts=RemedyFacts(found=(), unknown=()))
 
-        search = apt_contents.ContentsSearch(wants)
+        search = apt_contents.ContentsSearch(missing)
         targets = self._list_targets(read_image_tag(inputs["image"]), tools)
         _search_indexes(search, targets, self.base.suite, tools)
 
-        hits = search.results()
-        found = []
-        for want, packages in hits.items():
-            likeliest = tuple((hit.package, hit.path) for hit in packages[:_MAX_PACKAGES])
-            found.append(Provision(kind=want.kind, name=want.name, packages=likeliest))
+        hits_by_item = search.results()
+        provisions = []
+        for item, hits in hits_by_item.items():
+            likeliest = tuple((hit.package, hit.path) for hit in hits[:_MAX_PACKAGES])
+            provisions.append(Provision(kind=item.kind, name=item.name, packages=likeliest))
 
-        unknown = tuple((want.kind, want.name) for want in wants if want not in hits)
-        return Result(facts=RemedyFacts(found=tuple(found), unknown=unknown))
+        unknown = tuple((item.kind, item.name) for item in missing if item not in hits_by_item)
+        return Result(facts=RemedyFacts(found=tuple(provisions), unknown=unknown))
 
     def _list_targets(self, image: str, tools: Tools) -> list[tuple[str, str]]:
-        """Return (archive, component) of the base's own suite, as apt in the image is configured."""
+        """Return (archive, component) for each component that apt in an image takes from the base's own suite.
+
+        `main` and `universe` are components. Other suites, such as security updates, are skipped, and so are archives
+        that are not reached by HTTP.
+        """
         task = Task(
             image=image,
             command=["sh", "-c", _LIST_TARGETS],
@@ -117,6 +129,7 @@ class Remedy:
         targets: dict[tuple[str, str], None] = {}
         for line in next(iter(ended.output.values()), b"").decode().splitlines():
             fields = line.split(" ")
+            # It is not a line of the format that apt was asked for.
             if len(fields) != _TARGET_FIELDS:
                 continue
 
@@ -128,9 +141,10 @@ class Remedy:
 
 
 def find_missing(build: Evidence) -> tuple[MissingDependency, ...]:
-    """Return what a build missed, over all its ABIs.
+    """Return what a build missed of the system, for any of its ABIs; empty where it missed nothing.
 
-    The key of every remedy job asks for it, also where nothing changed, so the facts are not checked for that.
+    The facts are read as plain data, not as a checked model: the key of every remedy job is made with this function,
+    also when nothing has changed, and checking takes too long for that.
     """
     missing: list[tuple[str, str]] = []
     for outcome in build.facts["abis"].values():
@@ -145,7 +159,16 @@ def _search_indexes(
     suite: str,
     tools: Tools,
 ) -> None:
-    """Search the indexes of the machine's architecture and, where that is not enough, those of every architecture.
+    """Search the contents indexes of an archive; the results are in `search`.
+
+    The index of packages for all architectures is fetched only if the one of this machine's architecture does not
+    answer everything.
+
+    Args:
+        search: what to look for.
+        targets: (archive, component) of each component to search.
+        suite: the release's name in the archive.
+        tools: of the job.
 
     Raises:
         InfrastructureError: there is no index to search.
@@ -157,7 +180,7 @@ def _search_indexes(
 
     has_index = False
     for architecture in _ARCHITECTURES:
-        indexes: dict[Path, None] = {}  # components of one archive may share theirs
+        indexes: dict[Path, None] = {}  # a set that keeps the order: components may share one index
         for archive, component in targets:
             path = _fetch_index(archive, component, architecture, suite, tools)
             if path is not None:
@@ -177,8 +200,8 @@ def _search_indexes(
 def _fetch_index(
     archive: str, component: str, architecture: str, suite: str, tools: Tools
 ) -> Path | None:
-    """Return a contents index, or None where there is none."""
-    # Debian has one for each component, Ubuntu one for all.
+    """Return the file with the contents index of one component and architecture; None where the archive has none."""
+    # Debian has an index for each component, Ubuntu one for all components.
     for folder in (f"{component}/", ""):
         url = f"{archive.rstrip('/')}/dists/{suite}/{folder}Contents-{architecture}.gz"
         path = _fetch(url, tools)
@@ -189,15 +212,17 @@ def _fetch_index(
 
 
 def _fetch(url: str, tools: Tools) -> Path | None:
-    """Return a file of the archive, kept from last week or fetched now; None where there is none.
+    """Return a local copy of a file of the archive; None where the archive does not have the file.
+
+    A copy that is younger than a week is used as it is. Otherwise the file is fetched now.
 
     Raises:
         InfrastructureError: the archive does not answer.
         Interrupted: the farm was asked to stop.
     """
-    kept = tools.store.folder / "contents" / f"{digest(url)[:24]}.gz"
-    if kept.exists() and time.time() - kept.stat().st_mtime < _FRESH_S:
-        return kept
+    copy = tools.store.folder / "contents" / f"{digest(url)[:24]}.gz"
+    if copy.exists() and time.time() - copy.stat().st_mtime < _FRESH_S:
+        return copy
 
     tools.say("fetching the archive's contents index")
     try:
@@ -208,20 +233,25 @@ def _fetch(url: str, tools: Tools) -> Path | None:
             if answer.status_code == requests.codes.not_found:
                 return None
             answer.raise_for_status()
-            with atomic_write(kept) as aside:
-                _write_answer(answer, aside, tools)
+            with atomic_write(copy) as unfinished:
+                _write_answer(answer, unfinished, tools)
     except (requests.RequestException, HTTPError, OSError) as error:
-        # The answer's `raw` is urllib3's own, and so are its errors where the connection breaks off.
+        # `_write_answer` reads urllib3's own stream, which raises urllib3's errors where the connection breaks off.
         raise InfrastructureError(
             f"the archive's contents index could not be had: {type(error).__name__}"
         ) from error
-    return kept
+    return copy
 
 
 def _write_answer(answer: requests.Response, path: Path, tools: Tools) -> None:
-    """Write the content of an answer to a file, within a limit, and for as long as nobody asks to stop."""
+    """Write the content of an HTTP answer to a file.
+
+    Raises:
+        InfrastructureError: it is too large for a contents index.
+        Interrupted: the farm was asked to stop.
+    """
     with path.open("wb") as file:
-        # `raw`: the index stays compressed, whatever the server calls it.
+        # `raw`: the index stays compressed, whatever encoding the server says it has.
         while chunk := answer.raw.read(_CHUNK_BYTES):
             file.write(chunk)
             if tools.stop.is_set():

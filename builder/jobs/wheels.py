@@ -1,4 +1,4 @@
-"""Wheels that builds made, by ABI."""
+"""The wheels that builds made: which one is for which ABI, and where containers find them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 WHEELS_FOLDER = "/farm/wheels"
-"""Where containers find the wheels that are installed there."""
+"""The folder of a container with the wheels to install in it."""
 
 
 def wheel_for_abi(build: Evidence, abi: str) -> str | None:
-    """Return the file name of the wheel a build made for an ABI, or None.
+    """Return the file name of the wheel that a build made for an ABI; None where it made none.
 
-    The keys of nearly all jobs ask for it, also where nothing changed, so the facts are not checked for that.
+    The facts are read as plain data, not as a checked model: the keys of nearly all jobs are made with this function,
+    also when nothing has changed, and checking takes too long for that.
     """
     outcome = build.facts["abis"].get(abi, {})
     filename: str | None = outcome.get("wheel")
@@ -29,12 +30,12 @@ def wheel_for_abi(build: Evidence, abi: str) -> str | None:
 def required_wheels(
     abi: str, builds: Iterable[Evidence], pure: Iterable[Pure]
 ) -> Iterator[tuple[str, str]]:
-    """Give (filename, sha256) of the wheels that must be there to import a package.
+    """Iterate over (filename, sha256) of the wheels that must be installed to import a package.
 
     Args:
-        abi: the ABI; a build without a wheel for it is left out.
-        builds: of the package itself, and of what it requires.
-        pure: pure wheels that it requires.
+        abi: the ABI. A build that made no wheel for it is skipped.
+        builds: evidence of the package's own build, and of the builds of native packages that it requires.
+        pure: pure-Python wheels that it requires.
     """
     for build in builds:
         filename = wheel_for_abi(build, abi)
@@ -45,10 +46,10 @@ def required_wheels(
 
 
 def wheel_files(wheels: Iterable[tuple[str, str]], store: Store) -> dict[str, bytes | Path]:
-    """Return wheels as the files of `WHEELS_FOLDER` in a container.
+    """Return wheels as files for a container: the file in the store, by its absolute path in `WHEELS_FOLDER`.
 
     Args:
-        wheels: (filename, sha256) of each; one that is listed twice is there once.
-        store: has them.
+        wheels: (filename, sha256) of each wheel. A wheel that is listed twice is put there once.
+        store: has the wheels.
     """
     return {f"{WHEELS_FOLDER}/{name}": store.file(sha256) for name, sha256 in wheels}

@@ -1,4 +1,7 @@
-"""What a run would do, why, and for how long. Pure: made from a plan and from what the ledger has."""
+"""What a run would do, why, and for how long.
+
+Pure: a forecast is made from a plan and from what the ledger has recorded. Nothing is run, and nothing is read.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,11 @@ class PendingJob:
     """One job that would run.
 
     Attributes:
-        reasons: what changed since it ran last, each by its name, or one of `NEVER_RAN`, `OUTPUT_MISSING` and
-            `OLDER_FARM`; empty where there is no reason but `waits_for`.
-        waits_for: jobs it needs that would run; should they come out as they were, it does not run.
-        seconds: how long it should take.
+        needs: every job that it needs.
+        reasons: names of the settings and inputs that changed since its last run, or one of `NEVER_RAN`,
+            `OUTPUT_MISSING` and `OLDER_FARM`. Empty where it may run only because jobs in `waits_for` do.
+        waits_for: the jobs of `needs` that would run. Should their results be the same as before, it does not run.
+        seconds: how long it is expected to take.
     """
 
     job: JobId
@@ -45,14 +49,15 @@ class PendingJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """A run to come.
+    """What the next run would do.
 
     Attributes:
         pending: jobs that would run.
-        up_to_date: the others, as (id, what it needs): there are many thousand. Empty where they are only counted.
-        up_to_date_count: how many others there are.
-        seconds: how long it should take, at most, with the machine to itself.
-        work_s: how long its jobs take one after the other.
+        up_to_date: jobs that would not run, as (id, ids of the jobs it needs). Plain tuples, because there are many
+            thousand. Empty where the caller only counts them.
+        up_to_date_count: how many jobs would not run.
+        seconds: how long the run should take, at most, if nothing else uses the machine.
+        work_s: how long its jobs would take one after the other.
     """
 
     pending: tuple[PendingJob, ...]
@@ -64,38 +69,40 @@ class Forecast:
 
 def make_forecast(
     plan: Plan,
-    known: Mapping[JobId, Evidence],
+    evidence: Mapping[JobId, Evidence],
     last_key_parts: Callable[[Iterable[JobId]], Mapping[JobId, Mapping[str, str]]],
     recorded: Mapping[JobId, float],
     peaks: Mapping[JobId, int],
     resources: Resources,
     part: Plan | None = None,
 ) -> Forecast:
-    """Return what a plan would do.
+    """Return what a run of a plan would do, why, and how long it should take.
 
     Args:
         plan: the graph.
-        known: evidence that is there, by job: what `find_evidence` of the plan, or the part, returned.
-        last_key_parts: gives what the keys of jobs were made of when they last ran, by job.
-        recorded: durations on record, in seconds, by job.
-        peaks: memory that jobs were seen to use, in bytes, by job.
-        resources: what of the machine jobs may share.
-        part: of the plan, what may have changed; for the rest all evidence is there. All of it if not given.
+        evidence: evidence that is recorded and still valid, by job: the result of `find_evidence` of `part`, or of
+            `plan` where no part is given.
+        last_key_parts: returns, for some jobs, the hashes of what their keys were made of when they last ran.
+        recorded: how long jobs took, in seconds, by job.
+        peaks: the most memory that jobs were seen to use, in bytes, by job.
+        resources: CPUs and memory that jobs may share.
+        part: the part of the plan that may have changed; every job outside of it is known to be up to date. None for
+            the whole plan.
     """
     examined = plan if part is None else part
-    jobs = {job.id: job for job in examined.jobs.values() if job.id not in known}
+    jobs = {job.id: job for job in examined.jobs.values() if job.id not in evidence}
     durations = schedule.expected_durations(jobs, recorded)
     simulation = schedule.simulate(
-        {name: list_needs(job) for name, job in jobs.items()},
+        {job_id: list_needs(job) for job_id, job in jobs.items()},
         durations,
         schedule.expected_resources(jobs, peaks),
         resources,
     )
 
-    last = last_key_parts(jobs)
+    last_parts = last_key_parts(jobs)
     pending: list[PendingJob] = []
-    for name, job in jobs.items():
-        pending.append(_pending_job(job, known, last.get(name), durations[name]))
+    for job_id, job in jobs.items():
+        pending.append(_pending_job(job, evidence, last_parts.get(job_id), durations[job_id]))
 
     return Forecast(
         pending=tuple(pending),
@@ -110,8 +117,8 @@ def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
     """Return the forecast of a run that has nothing to do.
 
     Args:
-        jobs: to list.
-        count: how many there are.
+        jobs: the jobs to list as up to date; empty to list none.
+        count: how many jobs are up to date, listed or not.
     """
     return Forecast(
         pending=(),
@@ -123,7 +130,11 @@ def empty_forecast(jobs: Iterable[Job], count: int) -> Forecast:
 
 
 def count_reasons(jobs: Sequence[PendingJob]) -> list[tuple[str, int]]:
-    """Count the jobs to run by reason, the most frequent first; what only follows others is counted as that."""
+    """Return (reason, number of jobs) for the jobs to run, the most frequent reason first.
+
+    A job with several reasons is counted once for each. A job without any, which may run only because a job that it
+    needs does, is counted under the reason `what it needs runs first`.
+    """
     counts = Counter[str]()
     for job in jobs:
         counts.update(job.reasons or (_WAITS_ONLY,))
@@ -136,32 +147,38 @@ def _list_with_needs(jobs: Iterable[Job]) -> tuple[tuple[JobId, tuple[JobId, ...
 
 
 def _pending_job(
-    job: Job, known: Mapping[JobId, Evidence], last: Mapping[str, str] | None, seconds: float
+    job: Job,
+    evidence: Mapping[JobId, Evidence],
+    last_parts: Mapping[str, str] | None,
+    seconds: float,
 ) -> PendingJob:
-    """Return a job that would run, with the reasons.
+    """Return the entry of the forecast for a job that would run, with the reasons why.
 
     Args:
         job: the job.
-        known: evidence that is there, by job.
-        last: what its key was made of when it last ran; None where it never did.
-        seconds: how long it should take.
+        evidence: evidence that is recorded and still valid, by job.
+        last_parts: hashes of what its key was made of when it last ran, by name; None where it never ran, empty
+            where a farm ran it that did not record them.
+        seconds: how long it is expected to take.
     """
     needs = list_needs(job)
-    waits_for = tuple(need for need in needs if need not in known)
+    waits_for = tuple(need for need in needs if need not in evidence)
 
     reasons: tuple[str, ...]
-    if last is None:
+    if last_parts is None:
         reasons = (NEVER_RAN,)
-    elif not last:
+    elif not last_parts:
         reasons = (OLDER_FARM,)
     elif waits_for:
-        # Of its key, all but the inputs is known already.
-        reasons = _changed_parts(hash_key_parts(job), last)
+        # Not all inputs are known yet, so only the job's own settings can be compared.
+        reasons = _changed_parts(hash_key_parts(job), last_parts)
     else:
-        inputs = {role: known[need] for role, need in job.needs.items()}
+        inputs = {role: evidence[need] for role, need in job.needs.items()}
         parts = hash_key_parts(job, inputs)
-        left_out = tuple(f"{name} (left out)" for name in last if name not in parts)
-        reasons = _changed_parts(parts, last) + left_out or (OUTPUT_MISSING,)
+        removed = tuple(f"{name} (left out)" for name in last_parts if name not in parts)
+        changed = _changed_parts(parts, last_parts) + removed
+        # With the same key, it runs only because the store lost files of the recorded result.
+        reasons = changed or (OUTPUT_MISSING,)
 
     return PendingJob(
         job=job.id,
@@ -172,6 +189,6 @@ def _pending_job(
     )
 
 
-def _changed_parts(parts: Mapping[str, str], last: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the parts of a key that are not as they were."""
-    return tuple(name for name, value in parts.items() if last.get(name) != value)
+def _changed_parts(parts: Mapping[str, str], last_parts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the parts of a key whose hash is new or is not the one of the last run."""
+    return tuple(name for name, value in parts.items() if last_parts.get(name) != value)

@@ -46,7 +46,7 @@ class Plan:
     jobs: Mapping[JobId, Job]
 
     def dependents(self) -> dict[JobId, list[JobId]]:
-        """Return the ids of the jobs that need each job."""
+        """Return, for every job of the plan, the ids of the jobs that need it; an empty list where none does."""
         dependents: dict[JobId, list[JobId]] = {job: [] for job in self.jobs}
         for job in self.jobs.values():
             for need in set(job.needs.values()):
@@ -55,10 +55,10 @@ class Plan:
         return dependents
 
     def subset_for(self, wanted: Iterable[JobId]) -> Plan:
-        """Return the part of it that ends with some jobs: those, and all that they need.
+        """Return the part of the plan that runs some jobs: these jobs and, directly or not, all that they need.
 
         Args:
-            wanted: ids of jobs.
+            wanted: ids of the jobs to run.
         """
         selected: set[JobId] = set()
         pending = list(wanted)
@@ -71,43 +71,50 @@ class Plan:
         return Plan(jobs={name: job for name, job in self.jobs.items() if name in selected})
 
     def affected_by(self, names: Collection[str]) -> Plan:
-        """Return the part of it that a change of some packages affects, and all that this part needs.
+        """Return the part of the plan whose results a change of some packages may change, with all that it needs.
+
+        A job is affected if it is about one of the packages or needs an affected job. Jobs that make images are about
+        no package, even where their id is the same word as a package's name.
 
         Args:
-            names: of the packages.
+            names: names of the packages that changed.
         """
         affected: set[JobId] = set()
         for job in self.jobs.values():
-            is_own = job.id.name in names and not isinstance(job, ImageJob)
+            is_about_them = job.id.name in names and not isinstance(job, ImageJob)
             needs_affected = not affected.isdisjoint(job.needs.values())
-            if is_own or needs_affected:
+            if is_about_them or needs_affected:
                 affected.add(job.id)
 
         return self.subset_for(affected)
 
     def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[JobId, Evidence]:
-        """Return the evidence that is there already, by job id; what is left out would run.
+        """Return the evidence that is recorded and still valid, by job id.
+
+        A job is left out, and would run, where nothing is recorded under its key, or where the key cannot be told
+        because a job that it needs would run.
 
         Args:
-            lookup: finds evidence by job and key.
+            lookup: returns the evidence that is recorded for a job under a key, or None.
         """
-        known: dict[JobId, Evidence] = {}
+        found: dict[JobId, Evidence] = {}
         for job in self.jobs.values():
             needs = job.needs
-            if any(need not in known and need not in ORDER_ONLY for need in needs.values()):
+            # The evidence of order-only jobs counts in no key, so that it may be missing.
+            if any(need not in found and need not in ORDER_ONLY for need in needs.values()):
                 continue
 
-            inputs = {role: known[need] for role, need in needs.items() if need in known}
+            inputs = {role: found[need] for role, need in needs.items() if need in found}
             evidence = lookup(job, job.key(inputs))
             if evidence is None:
                 continue
 
-            # The same key may have been recorded of another job: two bases can make the very same wheel.
+            # The same key may have been recorded for another job: two bases can make the very same wheel.
             if evidence.job != job.id:
                 evidence = replace(evidence, job=job.id)
-            known[job.id] = evidence
+            found[job.id] = evidence
 
-        return known
+        return found
 
 
 def make_plan(
@@ -118,19 +125,23 @@ def make_plan(
     default: Package,
     effort: Effort | None = None,
 ) -> Plan:
-    """Plan everything the matrix asks for.
+    """Return the graph of all jobs that the matrix asks for, each job after those it needs.
+
+    There are no jobs about packages that only exist as pure-Python wheels, and no jobs about threads without an
+    effort, a free-threaded ABI in the matrix, or anything to build.
 
     Args:
         matrix: the matrix.
-        sources: packages that have a source, by name.
-        patches: content of each package's patches, by name.
+        sources: the packages that were found on the index, by name.
+        patches: content of each package's patches, by name of the package.
         catalog: bases and interpreters.
         default: settings of packages the matrix does not name.
-        effort: how hard to look for what breaks under threads; None for not at all.
+        effort: how long and how hard to look for what breaks under threads; None to not look at all.
     """
+    native = {name: source for name, source in sources.items() if source.only_pure is None}
     planner = _Planner(
         matrix=matrix,
-        sources={name: source for name, source in sources.items() if source.only_pure is None},
+        sources=native,
         patches=patches,
         catalog=catalog,
         default=default,
@@ -146,7 +157,7 @@ def make_plan(
         base, abi = thread_target
         jobs += planner.iter_thread_jobs(builds, base, abi, effort)
 
-    # Packages with the same system packages share an image, which each of them planned.
+    # Packages that ask for the same system packages share one image, and each of them planned it.
     unique: dict[JobId, Job] = {}
     for job in jobs:
         unique.setdefault(job.id, job)
@@ -159,11 +170,14 @@ def image_jobs(
 ) -> Iterator[Job]:
     """Iterate over the jobs that make images, each after those it needs.
 
+    Images with the system packages of a package are not among them: `_Planner` plans those.
+
     Args:
-        bases: names of the bases wheels are imported on; the oldest of them compiles the interpreters.
-        build_on: names of those they are built on.
+        bases: names of the bases (releases of Debian or Ubuntu) that wheels are imported on. The interpreters are
+            compiled on the oldest of them.
+        build_on: names of the bases that wheels are built on; empty where nothing is built.
         catalog: bases and interpreters.
-        abis: the interpreters.
+        abis: the ABIs, each of which stands for one interpreter.
     """
     oldest = catalog.oldest(bases).name
     releases = {abi.release: catalog.releases[abi.release] for abi in abis}
@@ -201,7 +215,11 @@ class _Planner:
     abis: tuple[Abi, ...]
 
     def iter_build_jobs(self) -> Iterator[Job]:
-        """Iterate over the builds and the images with system packages that they need."""
+        """Iterate over the builds, each after the images with system packages and the builds that it needs.
+
+        There is one build for each package and base. Packages are in the order of what they are built with: one whose
+        wheels another package needs to build comes first.
+        """
         requirements = {
             name: self._own(source.builds_with) for name, source in self.sources.items()
         }
@@ -214,7 +232,10 @@ class _Planner:
                 yield build
 
     def iter_check_jobs(self) -> Iterator[Job]:
-        """Iterate over the jobs that look at what builds made, or at why they made nothing."""
+        """Iterate over the jobs that check the wheels of builds, or look up what failed builds missed.
+
+        For each package and base it is built on, these are an audit, a remedy, and a load on every base.
+        """
         for name, source in self.sources.items():
             requires = self._own(source.needs)
             for built_on in self.matrix.build_on:
@@ -234,13 +255,13 @@ class _Planner:
     def iter_thread_jobs(
         self, planned: Iterable[Job], base: Base, abi: Abi, effort: Effort
     ) -> Iterator[Job]:
-        """Iterate over the jobs that look for trouble with threads.
+        """Iterate over the jobs that look for what breaks under threads, and measure speed with threads.
 
         Args:
-            planned: has the builds.
-            base: where it is looked for.
+            planned: jobs that are planned already; only the builds on `base` among them count.
+            base: the one base that threads are tried on.
             abi: the free-threaded ABI.
-            effort: how hard to look.
+            effort: how long and how hard to look. Speed is measured only where it leaves time for that.
         """
         yield RaceInterpreter(base=base, abi=abi, release=self.catalog.releases[abi.release])
         yield RaceImage(base=base, abi=abi)
@@ -256,6 +277,13 @@ class _Planner:
                 yield self._speed_job(build, abi, effort.speed_s)
 
     def _build_job(self, package: Package, source: Source, base: str) -> Build:
+        """Return the build of one package on one base.
+
+        Args:
+            package: the package's settings.
+            source: the release to build.
+            base: the base's name.
+        """
         return Build(
             name=source.name,
             version=source.version,
@@ -274,6 +302,10 @@ class _Planner:
         )
 
     def _race_job(self, build: Build, abi: Abi, effort: Effort) -> Race:
+        """Return the search for data races in the package that a build builds.
+
+        A package that the matrix does not name has no recipes, and its own tests run by the usual settings.
+        """
         source = self.sources[build.name]
         package = self.matrix.packages.get(build.name)
 
@@ -288,6 +320,7 @@ class _Planner:
         )
 
     def _exercise_job(self, build: Build, abi: Abi, effort: Effort) -> Exercise:
+        """Return the job that calls a build's free-threaded wheel by threads, with the plain interpreter."""
         source = self.sources[build.name]
         package = self.matrix.packages.get(build.name)
 
@@ -305,6 +338,13 @@ class _Planner:
         )
 
     def _speed_job(self, build: Build, abi: Abi, seconds: float) -> Speed:
+        """Return the job that measures how fast a build's wheels are on several threads.
+
+        Args:
+            build: makes the wheels.
+            abi: the free-threaded ABI.
+            seconds: most time to measure.
+        """
         source = self.sources[build.name]
 
         return Speed(
@@ -318,7 +358,7 @@ class _Planner:
         )
 
     def _speed_abis(self, free_threaded: Abi) -> tuple[Abi, ...]:
-        """Return the ABI without the GIL and, where the matrix has one, the first with it."""
+        """Return the ABIs to compare: the free-threaded one and, if the matrix has any, the first with the GIL."""
         for abi in self.abis:
             if not abi.free_threaded:
                 return (free_threaded, abi)
@@ -326,5 +366,5 @@ class _Planner:
         return (free_threaded,)
 
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return which of some packages the farm builds itself."""
+        """Return those of some packages that the farm builds itself; the others come from the index."""
         return tuple(name for name in names if name in self.sources)

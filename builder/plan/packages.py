@@ -16,7 +16,7 @@ class PackageJobs:
     """The jobs about one package.
 
     Attributes:
-        builds: by the base that is built on, as all others but loads.
+        builds: by the base that is built on, as are all other kinds but loads.
         loads: by (base built on, base loaded on).
     """
 
@@ -29,7 +29,11 @@ class PackageJobs:
     loads: dict[tuple[str, str], JobId] = field(default_factory=dict)
 
     def add(self, job: JobId) -> None:
-        """Take in a job about the package."""
+        """File a job about the package under its kind and its base; an image job is about no package.
+
+        Raises:
+            KeyError: it is an image job.
+        """
         if job.kind == JobKind.LOAD:
             self.loads[job.base, job.loaded_on] = job
             return
@@ -46,10 +50,12 @@ class PackageJobs:
 
 
 def group_by_package(jobs: Iterable[JobId]) -> dict[str, PackageJobs]:
-    """Return the jobs about each package, by its name; those that make images are about none.
+    """Return the jobs about each package, by the package's name.
+
+    Image jobs are left out: they are about no package.
 
     Args:
-        jobs: of a plan, or of the evidence that a run of one gave.
+        jobs: ids of the jobs of a plan, or of the evidence that a run returned.
     """
     packages: dict[str, PackageJobs] = {}
     for job in jobs:

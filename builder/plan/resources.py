@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 
 _MEMORY_SHARE = 0.9
-"""The part of this machine's memory that jobs may share; the rest is for the farm, the engine and the system's cache.
-Not measured."""
+"""The part of this machine's memory that jobs may share. The rest is for the farm, the engine and the system's file
+cache. The number was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What there is, or what a job takes of it.
+    """CPUs and memory: those of the machine, or those that a job uses.
 
     Attributes:
         cpus: CPU time per second of wall time.
@@ -24,7 +24,7 @@ class Resources:
 
 
 def host_resources() -> Resources:
-    """Return what of this machine jobs may share: every CPU that the farm itself may use, and most of the memory."""
+    """Return the CPUs and the memory that jobs may share: all CPUs that the farm may use, and most of the memory."""
     # Not `os.cpu_count`: a container or `taskset` may leave the farm fewer.
     cpus = len(os.sched_getaffinity(0))
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PATIENCE = 8
-"""How many jobs may overtake one that does not fit, before nothing more starts until it does.
+"""How many jobs may overtake one that does not fit. After that many, nothing more starts until it fits.
 
 Without overtaking, CPUs idle while a large job waits for memory; without a limit, small jobs keep it waiting for ever.
 The number itself is not measured.
@@ -29,11 +29,11 @@ The number itself is not measured.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefaultCost:
-    """What a job takes before it was ever measured.
+    """What a job is expected to use as long as it was never measured.
 
     Attributes:
         seconds: wall time.
-        resources: what of the machine.
+        resources: CPUs and memory.
     """
 
     seconds: float
@@ -47,7 +47,7 @@ def _default_cost(seconds: float, memory_mib: int, cpus: float = 1.0) -> Default
 
 
 ALL_CPUS = 1e9
-"""A share of CPUs that no machine has: such a job runs alone."""
+"""More CPUs than any machine has. A job that asks for them gets all there are, and so runs alone."""
 
 DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.IMAGE: _default_cost(60.0, 512),
@@ -60,30 +60,33 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     # A job beside it would take a part of what it measures.
     JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
 }
-"""By a job's kind. They are guesses, and count only until a job of the kind is on record."""
+"""Expected costs, by kind of job. They are guesses, and count only until a job of the kind has been recorded."""
 
 COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
     # Compiled by as many processes as there are CPUs.
     INTERPRETERS: _default_cost(300.0, 1024, ALL_CPUS),
     RACE_INTERPRETER: _default_cost(300.0, 2048, ALL_CPUS),
 }
-"""Of the images that take longer than others of their kind."""
+"""Expected costs of the images that take much longer than other images, because they compile interpreters."""
 
 LAST_KINDS = frozenset({JobKind.SPEED})
-"""Kinds of jobs that start when nothing else is there to run."""
+"""Kinds of jobs that start only when there is nothing else to run."""
 
 
 def expected_durations(
     jobs: Iterable[JobId], recorded: Mapping[JobId, float]
 ) -> dict[JobId, float]:
-    """Return what each job is expected to take: what it took last, or what is usual for its kind.
+    """Return how long each job should take, in seconds: as long as last time, or else as is usual for its kind.
+
+    Usual is the median of the recorded jobs of that kind, and a guess where none is recorded.
 
     Args:
-        jobs: ids.
-        recorded: durations on record, in seconds, by job.
+        jobs: ids of the jobs.
+        recorded: how long jobs took, in seconds, by job.
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
     for job, seconds in recorded.items():
+        # Images that compile interpreters take much longer than others and would spoil the median.
         if job not in COMPILE_COSTS:
             by_kind[job.kind].append(seconds)
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
@@ -101,17 +104,17 @@ def expected_durations(
 
 
 def expected_resources(jobs: Iterable[JobId], peaks: Mapping[JobId, int]) -> dict[JobId, Resources]:
-    """Return what each job takes of the machine.
+    """Return the share of each job, i.e. the CPUs and the memory that it should use.
 
     Args:
-        jobs: ids.
-        peaks: the most memory each job was seen to use, in bytes, where that is on record.
+        jobs: ids of the jobs.
+        peaks: the most memory a job was seen to use, in bytes, by job. A job that is not in it gets a guess.
     """
     shares: dict[JobId, Resources] = {}
     for job in jobs:
-        usual = COMPILE_COSTS.get(job, DEFAULT_COSTS[job.kind]).resources
+        guess = COMPILE_COSTS.get(job, DEFAULT_COSTS[job.kind]).resources
         peak = peaks.get(job)
-        shares[job] = usual if peak is None else replace(usual, memory_bytes=peak)
+        shares[job] = guess if peak is None else replace(guess, memory_bytes=peak)
 
     return shares
 
@@ -119,29 +122,36 @@ def expected_resources(jobs: Iterable[JobId], peaks: Mapping[JobId, int]) -> dic
 def longest_paths(
     needs: Mapping[JobId, Iterable[JobId]], durations: Mapping[JobId, float]
 ) -> dict[JobId, float]:
-    """Return the longest path from the start of each job to the end of all, in seconds.
+    """Return for each job the length of the longest path from its start to the end of the graph, in seconds.
+
+    That is its own duration plus that of the longest chain of jobs that depend on it. A job of 2 s that only a job of
+    5 s needs has 7 s.
 
     Args:
-        needs: ids each job needs, every job after all that it needs.
-        durations: what each job is expected to take, in seconds.
+        needs: ids of the jobs that each job needs; every job comes after all that it needs.
+        durations: how long each job should take, in seconds.
     """
     longest: dict[JobId, float] = {}
-    after: dict[JobId, float] = defaultdict(float)
+    longest_after: dict[JobId, float] = defaultdict(float)
+    # Backwards, so that a job comes after all that depend on it.
     for job in reversed(list(needs)):
-        longest[job] = after[job] + durations[job]
+        longest[job] = longest_after[job] + durations[job]
         for need in needs[job]:
-            after[need] = max(after[need], longest[job])
+            longest_after[need] = max(longest_after[need], longest[job])
 
     return longest
 
 
 def priorities(longest: Mapping[JobId, float]) -> dict[JobId, float]:
-    """Return what starts first: the longer path to the end; 0 for what waits until nothing else is there."""
-    return {job: 0.0 if job.kind in LAST_KINDS else left for job, left in longest.items()}
+    """Return the priority of each job, given its longest path to the end; the job with the largest starts first.
+
+    The priority is the length of the path, but 0 for the kinds of jobs that start when nothing else is left to run.
+    """
+    return {job: 0.0 if job.kind in LAST_KINDS else path_s for job, path_s in longest.items()}
 
 
 class Queue:
-    """Jobs whose inputs exist, and what of the machine is free for them."""
+    """The jobs that are ready (whose inputs exist), and the CPUs and memory that are free for them."""
 
     def __init__(
         self,
@@ -152,9 +162,9 @@ class Queue:
         """Prepare.
 
         Args:
-            priority: what starts first: the larger number.
-            shares: what each job takes; one that takes more than there is gets all there is.
-            resources: what there is.
+            priority: a number for each job; the job with the larger one starts first.
+            shares: CPUs and memory that each job uses. A job that asks for more than there is gets all there is.
+            resources: CPUs and memory that there are.
         """
         self._priority = priority
         self._shares = shares
@@ -168,29 +178,32 @@ class Queue:
         return len(self._ready)
 
     def add(self, job: JobId) -> None:
-        """Take in a job whose inputs exist."""
+        """Add a job whose inputs exist."""
         heapq.heappush(self._ready, (-self._priority[job], job))
 
     def start(self) -> JobId | None:
-        """Return the job to start now and give it its share, or None where nothing fits."""
-        passed: list[tuple[float, JobId]] = []
+        """Remove the next job to start from the queue, reserve its share, and return it; None where nothing fits.
+
+        A smaller job may overtake one with a higher priority that does not fit, but not more than `PATIENCE` times.
+        """
+        too_large: list[tuple[float, JobId]] = []
         started = None
-        while self._ready and self._free_cpus > 0 and len(passed) < PATIENCE:
+        while self._ready and self._free_cpus > 0 and len(too_large) < PATIENCE:
             entry = heapq.heappop(self._ready)
             _, job = entry
             if self._fits(job):
                 started = job
                 break
-            passed.append(entry)
+            too_large.append(entry)
             if self._blocks_others(job):
                 break
 
-        for entry in passed:
+        for entry in too_large:
             heapq.heappush(self._ready, entry)
         if started is None:
             return None
 
-        self._overtaken.update(job for _, job in passed)
+        self._overtaken.update(job for _, job in too_large)
         share = self._share_of(started)
         self._free_cpus -= share.cpus
         self._free_memory_bytes -= share.memory_bytes
@@ -198,18 +211,19 @@ class Queue:
         return started
 
     def end(self, job: JobId) -> None:
-        """Take a job's share back."""
+        """Free the share of a job that has ended."""
         share = self._share_of(job)
         self._free_cpus += share.cpus
         self._free_memory_bytes += share.memory_bytes
 
     def _blocks_others(self, job: JobId) -> bool:
-        """Return whether a job that does not fit was overtaken so often that it is the next to start."""
-        waits_for_all_others = self._priority[job] <= 0
+        """Return whether a job that does not fit was overtaken so often that no other may start before it."""
+        starts_last = self._priority[job] <= 0
 
-        return not waits_for_all_others and self._overtaken[job] >= PATIENCE
+        return not starts_last and self._overtaken[job] >= PATIENCE
 
     def _share_of(self, job: JobId) -> Resources:
+        """Return the share of a job, cut to what the machine has."""
         share = self._shares[job]
 
         return Resources(
@@ -225,12 +239,12 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Simulation:
-    """How long a graph takes.
+    """How long a graph of jobs takes.
 
     Attributes:
-        makespan_s: from the first start to the last end, as the queue would have it.
-        lower_bound_s: no order of jobs is faster: the longest path, or all work over all CPUs.
-        starts: when each job starts, in seconds.
+        makespan_s: time from the first start to the last end, in the order that the queue gives.
+        lower_bound_s: the time that no order can beat: the longest path, or all CPU time divided by all CPUs.
+        starts: when each job starts, in seconds after the first start.
     """
 
     makespan_s: float
@@ -244,25 +258,26 @@ def simulate(
     shares: Mapping[JobId, Resources],
     resources: Resources,
 ) -> Simulation:
-    """Play a graph through the queue on a clock of its own.
+    """Return how long a graph of jobs would take, by running it through the queue on a simulated clock.
 
     Args:
-        needs: ids each job needs, every job after all that it needs; ids that are not in it are there already.
-        durations: what each job takes, in seconds.
-        shares: what each job takes of the machine.
-        resources: the machine.
+        needs: ids of the jobs that each job needs; every job comes after all that it needs. A job that is needed but
+            is no key of this mapping has ended already.
+        durations: how long each job takes, in seconds.
+        shares: CPUs and memory that each job uses.
+        resources: CPUs and memory that there are.
     """
     inputs: dict[JobId, list[JobId]] = {}
     dependents: dict[JobId, list[JobId]] = defaultdict(list)
-    for job, wanted in needs.items():
-        inputs[job] = [need for need in wanted if need in needs]
+    for job, needed in needs.items():
+        inputs[job] = [need for need in needed if need in needs]
         for need in inputs[job]:
             dependents[need].append(job)
 
     longest = longest_paths(inputs, durations)
     queue = Queue(priorities(longest), shares, resources)
-    waiting = {job: len(wanted) for job, wanted in inputs.items()}
-    for job, count in waiting.items():
+    open_inputs = {job: len(needed) for job, needed in inputs.items()}
+    for job, count in open_inputs.items():
         if count == 0:
             queue.add(job)
 
@@ -277,8 +292,8 @@ def simulate(
         now, ended = heapq.heappop(running)
         queue.end(ended)
         for job in dependents[ended]:
-            waiting[job] -= 1
-            if waiting[job] == 0:
+            open_inputs[job] -= 1
+            if open_inputs[job] == 0:
                 queue.add(job)
 
     return Simulation(
@@ -294,7 +309,10 @@ def _lower_bound(
     shares: Mapping[JobId, Resources],
     resources: Resources,
 ) -> float:
-    """Return the time that no order of jobs can beat, in seconds."""
+    """Return the time that no order of jobs can beat, in seconds.
+
+    A run takes at least as long as its longest path, and as all its CPU time divided by the number of CPUs.
+    """
     cpu_seconds = 0.0
     for job in longest:
         cpu_seconds += durations[job] * min(shares[job].cpus, resources.cpus)

@@ -17,11 +17,11 @@ MAX_SHARDS = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """One part of a run.
+    """One of the parts that a run is divided into.
 
     Attributes:
-        number: from 1.
-        total: how many there are.
+        number: which part; the first is 1.
+        total: how many parts there are.
     """
 
     number: int
@@ -32,10 +32,10 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Read `K/N`.
+    """Return the shard that `K/N` stands for: `'2/3' -> Shard(number=2, total=3)`.
 
     Raises:
-        ValueError: it is not that, or there is no such shard.
+        ValueError: the text is something else, or there is no such shard.
     """
     match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text)
     if match is not None:
@@ -47,13 +47,13 @@ def parse_shard(text: str) -> Shard:
 
 
 def partition(sources: Sources, count: int) -> tuple[tuple[str, ...], ...]:
-    """Deal the packages out to shards; those that need one another stay together.
+    """Return the names of the packages of each shard; packages that need one another are in the same shard.
 
-    The largest groups go first, each to the shard with the fewest packages. A shard may be left empty.
+    The largest groups are placed first, each into the shard that has the fewest packages. A shard may stay empty.
 
     Args:
         sources: the resolved matrix.
-        count: how many shards.
+        count: how many shards to make.
     """
     groups = sorted(_connected_groups(sources), key=lambda names: (-len(names), names))
 
@@ -66,7 +66,7 @@ def partition(sources: Sources, count: int) -> tuple[tuple[str, ...], ...]:
 
 
 def select_shard(sources: Sources, shard: Shard) -> Sources:
-    """Return the sources of one shard."""
+    """Return the sources, and the packages without a source, of one shard; it may have none."""
     names = frozenset(partition(sources, shard.total)[shard.number - 1])
     found = {name: source for name, source in sources.found.items() if name in names}
     faults = {name: fault for name, fault in sources.faults.items() if name in names}
@@ -75,7 +75,10 @@ def select_shard(sources: Sources, shard: Shard) -> Sources:
 
 
 def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
-    """Iterate over packages in groups: two are in one when one needs the other, directly or by others."""
+    """Iterate over groups of packages: two are in the same group if one needs the other, directly or indirectly.
+
+    A package that nothing links to another is a group of its own.
+    """
     links = _dependency_links(sources.found)
     seen: set[str] = set()
     for first in sorted({*sources.found, *sources.faults}):
@@ -94,7 +97,11 @@ def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
 
 
 def _dependency_links(found: Mapping[str, Source]) -> dict[str, set[str]]:
-    """Return the packages that each package needs or is needed by."""
+    """Return, by package, the packages that it needs or that need it; one without any has no entry.
+
+    Needs are those at run time, those of the build, and the package because of which it is in the matrix. Needs that
+    the farm does not build are skipped.
+    """
     links: dict[str, set[str]] = {}
     for name, source in found.items():
         needs = [*source.needs, *source.builds_with]

@@ -34,12 +34,12 @@ from inside.stress import race
 race._PATIENCE_S = 5
 real = "/opt/race/tree/bin/python"
 answers = {
-    "whole": race.preflight(real, 4),
-    "sanitizer off": race.preflight("/opt/python/cp314-cp314t/bin/python", 4),
-    "one thread": race.preflight(real, 1),
+    "whole": race.check_canaries(real, 4),
+    "sanitizer off": race.check_canaries("/opt/python/cp314-cp314t/bin/python", 4),
+    "one thread": race.check_canaries(real, 1),
 }
 race._CANARIES = "/nowhere"
-answers["canary removed"] = race.preflight(real, 4)
+answers["canary removed"] = race.check_canaries(real, 4)
 open("/result/answers.json", "w").write(json.dumps(answers))
 """
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,16 +19,20 @@ from builder.errors import InfrastructureError
 from builder.evidence.audit import AuditFacts
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.load import LoadFacts
+from builder.evidence.race import RaceFacts
 from builder.evidence.speed import SpeedFacts
 from builder.jobs.audit import Audit
+from builder.jobs.build.build import Build
 from builder.jobs.job import Job, Result, Tools
 from builder.jobs.load import Load
 from builder.jobs.threads.exercise import Exercise
+from builder.jobs.threads.race import Race, read_plan
 from builder.jobs.threads.speed import Speed
+from builder.proxy.proxy import SessionReport
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
-from tests.unit.facts import AUDITED, LOADED, SAMPLES, WHEEL
+from tests.unit.facts import AUDITED, LOADED, SAMPLES, SCENARIO, WHEEL
 
 BASE = catalog.load().bases["debian-12"]
 ABI = catalog.load().abis["cp314t"]
@@ -92,6 +97,7 @@ AUDIT_ANSWER = {WHEEL: AUDITED}
 LOAD_ANSWER = [{**ASKED, **LOADED}]
 EXERCISE_ANSWER = {key: value for key, value in SAMPLES["exercise"][2].items() if key not in {"wheel", "fetched", "asked"}}  # fmt: skip
 SPEED_ANSWER = {key: value for key, value in SAMPLES["speed"][2].items() if key not in {"wheel", "unknown"}}  # fmt: skip
+RACE_ANSWER = {key: value for key, value in SAMPLES["race"][3].items() if key not in {"wheel", "failure", "kit", "signs", "fetched", "asked", "race_wheel"}}  # fmt: skip
 
 GOOD: list[tuple[Job, Any]] = [
     (AUDIT, AUDIT_ANSWER),
@@ -99,6 +105,100 @@ GOOD: list[tuple[Job, Any]] = [
     (EXERCISE, EXERCISE_ANSWER),
     (SPEED, SPEED_ANSWER),
 ]
+
+
+class Index:
+    """A way to the package index whose session fetched nothing, or could not."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.report = SessionReport(unanswered=("setuptools",) if silent else ())
+        self.locks: list[bool] = []
+
+    def session(self, *_: object) -> Any:
+        return SimpleNamespace(network=None, collect_report=lambda: self.report)
+
+    def record_lock(self, *_: object, better: bool) -> None:
+        self.locks.append(better)
+
+
+class Compiler(Container):
+    """An engine that compiles a wheel, or fails to, and answers whatever else is asked."""
+
+    def __init__(self, answer: Any, wheel: str | None) -> None:
+        super().__init__(answer)
+        self.wheel = wheel
+
+    def run(self, task: Task, **options: Any) -> TaskResult:
+        if task.collect != "/result/wheel":
+            return super().run(task)
+
+        options["log"].write_text("foo.c:1:1: fatal error: foo.h: No such file or directory\n")
+        output = {} if self.wheel is None else {f"wheel/{self.wheel}": b"compiled"}
+        code = 1 if self.wheel is None else 0
+        return TaskResult(exit_code=code, timed_out=False, out_of_memory=False, output=output)
+
+
+def run_race(store: Store, engine: Compiler, index: Index) -> Result:
+    """Run a race job whose package has one wheel and no time for own tests."""
+    build = Build(
+        name="foo", version="1.0", base="debian-12", sdist_filename="foo-1.0.tar.gz", sdist_sha256="0" * 64, abis=(ABI.name,),
+        environment={}, config_settings={}, skip={}, timeout_s=1, memory_bytes=1,
+    )  # fmt: skip
+    job = Race(build=build, abi=ABI, effort=EFFORTS[EffortLevel.QUICK], tests=OwnTests())
+    sdist = store.file("0" * 64)
+    sdist.parent.mkdir(parents=True, exist_ok=True)
+    sdist.write_bytes(b"")
+    (store.folder / "incoming").write_bytes(b"wheel")
+    files = {WHEEL: store.add_file(store.folder / "incoming")}
+    facts = {"audit": SAMPLES["audit"][0], "build": {"abis": {ABI.name: {"wheel": WHEEL}}}}
+    inputs = {}
+    for role, need in job.needs.items():
+        made = files if role == "build" else {}
+        inputs[role] = make_evidence(need, facts.get(role, IMAGE), **made)
+    tools = Tools(
+        engine=cast(Any, engine), store=store, index=cast(Any, index), log=store.log_path(job.id, "k" * 64),
+        stop=threading.Event(), say=lambda _: None,
+    )  # fmt: skip
+    return job.run(inputs, tools)
+
+
+def test_what_a_search_for_races_answers_is_recorded_and_its_plan_kept(store: Store):
+    index = Index()
+    result = run_race(store, Compiler({**RACE_ANSWER, "plan": [SCENARIO]}, "foo-1.0.whl"), index)
+
+    assert isinstance(result.facts, RaceFacts)
+    known: dict[str, Any] = {"wheel": WHEEL, "failure": None, "kit": {"wheels": [], "requirements": []}, "signs": ["writable"]}  # fmt: skip
+    assert result.facts.to_json() == {
+        **known, "fetched": [], "asked": [], **RACE_ANSWER, "race_wheel": "foo-1.0.whl",
+    }  # fmt: skip
+    assert list(result.files) == ["plan.json", "foo-1.0.whl"]
+    assert index.locks == [True]
+    race = make_evidence(JobId.parse("race:foo@debian-12"), result.facts.to_json(), **result.files)
+    plan = read_plan(race, store)
+    assert plan.to_json() == {"surface": RACE_ANSWER["surface"], "plan": [SCENARIO]}
+
+
+def test_what_does_not_compile_with_the_sanitizer_is_a_fact(store: Store):
+    index = Index()
+    result = run_race(store, Compiler({}, None), index)
+
+    assert isinstance(result.facts, RaceFacts)
+    assert result.facts.failure == "a header is missing: foo.h"
+    assert result.facts.preflight is None
+    assert list(result.files) == ["plan.json"]
+    assert index.locks == [False]
+
+
+def test_without_the_index_a_failed_compilation_says_nothing_of_the_package(store: Store):
+    with pytest.raises(InfrastructureError, match="did not give setuptools"):
+        run_race(store, Compiler({}, None), Index(silent=True))
+    assert run_race(store, Compiler({**RACE_ANSWER, "plan": []}, "a.whl"), Index(silent=True)).files
+
+
+@pytest.mark.parametrize("answer", [b"", {}, {**SAMPLES["race"][3]}, {"preflight": {}}])
+def test_a_spoilt_answer_about_races_is_undetermined(store: Store, answer: Any):
+    with pytest.raises(InfrastructureError, match="looking for races: the answer is not"):
+        run_race(store, Compiler(answer, "foo-1.0.whl"), Index())
 
 
 def test_what_an_audit_answers_is_recorded(store: Store):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import TestWheels
+    from builder.proxy.proxy import SessionReport
     from builder.sources import Pure
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -85,6 +86,23 @@ class _CompiledWheel:
     def path(self) -> str:
         """Where it is, in the container that looks for races."""
         return f"{RACE_WHEEL_FOLDER}/{self.filename}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Supplies:
+    """What a search for races is made with.
+
+    Attributes:
+        wheel: compiled with ThreadSanitizer; None where that failed.
+        failure: why it failed.
+        test_wheels: what own tests need.
+        visit: what was fetched from the package index for that.
+    """
+
+    wheel: _CompiledWheel | None
+    failure: str | None
+    test_wheels: TestWheels
+    visit: SessionReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +184,37 @@ class Race:
         if wheel is None or image is None:
             return Result(facts=RaceFacts(wheel=None))
 
+        supplies = self._prepare(image, inputs, tools)
+        signs = self._signs(inputs)
+        facts: dict[str, object] = {
+            "wheel": wheel,
+            "failure": supplies.failure,
+            "kit": supplies.test_wheels.record(),
+            "signs": signs,
+            **supplies.visit.record(),
+        }
+        plan = RacePlan(surface=None, plan=())
+        files = dict(supplies.test_wheels.wheels)
+        compiled = supplies.wheel
+        if compiled is not None:
+            answer = self._ask(compiled, signs, supplies.test_wheels, inputs, tools)
+            plan = RacePlan(surface=answer.surface, plan=answer.plan)
+            facts |= answer.fields_for(RaceFacts)
+            facts["race_wheel"] = compiled.filename
+            files[compiled.filename] = compiled.content
+
+        files = {_PLAN_FILE: json.dumps(plan.to_json()).encode(), **files}
+        return Result(facts=RaceFacts.check(facts), files=_store_files(files, tools.store))
+
+    def _prepare(self, image: str, inputs: Inputs, tools: Tools) -> _Supplies:
+        """Fetch what own tests need, and compile the package with ThreadSanitizer.
+
+        Raises:
+            InfrastructureError: something is missing, and the package index did not answer.
+        """
         session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
-        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+        python = self.abi.python
+        test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
         own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
@@ -177,32 +224,17 @@ class Race:
 
         visit = session.collect_report()
         error = visit.infrastructure_error()
-        has_compiled = isinstance(compiled, _CompiledWheel)
-        if error is not None and (not has_compiled or needed.is_unavailable):
+        has_failed = isinstance(compiled, str)
+        if error is not None and (has_failed or test_wheels.is_unavailable):
             raise error
-        tools.index.record_lock(self.id, visit, better=has_compiled)
 
-        signs = self._signs(inputs)
-        facts: dict[str, object] = {
-            "wheel": wheel,
-            "failure": None,
-            "kit": needed.record(),
-            "signs": signs,
-            **visit.record(),
-        }
-        plan = RacePlan(surface=None, plan=())
-        files = dict(needed.wheels)
-        if isinstance(compiled, _CompiledWheel):
-            answer = self._ask(compiled, signs, needed, inputs, tools)
-            plan = RacePlan(surface=answer.surface, plan=answer.plan)
-            files[compiled.filename] = compiled.content
-            facts |= answer.fields_for(RaceFacts)
-            facts["race_wheel"] = compiled.filename
-        else:
-            facts["failure"] = compiled
-
-        files = {_PLAN_FILE: json.dumps(plan.to_json()).encode(), **files}
-        return Result(facts=RaceFacts.check(facts), files=_store_files(files, tools.store))
+        tools.index.record_lock(self.id, visit, better=not has_failed)
+        return _Supplies(
+            wheel=None if isinstance(compiled, str) else compiled,
+            failure=compiled if isinstance(compiled, str) else None,
+            test_wheels=test_wheels,
+            visit=visit,
+        )
 
     @property
     def _own_tests(self) -> TestSuite:
@@ -286,7 +318,7 @@ class Race:
         self,
         compiled: _CompiledWheel,
         signs: tuple[Sign, ...],
-        needed: TestWheels,
+        test_wheels: TestWheels,
         inputs: Inputs,
         tools: Tools,
     ) -> RaceAnswer:
@@ -305,12 +337,12 @@ class Race:
             "recipes": list(self.recipes),
             "seed": self.seed,
             "signs": list(signs),
-            "tests": self._own_tests.make_request(needed),
+            "tests": self._own_tests.make_request(test_wheels),
             "effort": self.effort.record(),
         }
         files = {
             **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
-            **needed.files(),
+            **test_wheels.files(),
             compiled.path: compiled.content,
             sdist: tools.store.file(self.build.sdist_sha256),
         }

@@ -15,18 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+# Extras and dependency groups that projects keep their tests' requirements in, by convention.
 _TEST_NAMES = frozenset({"test", "tests", "testing", "pytest", "dev"})
-_FILES = re.compile(
+
+_PROJECT_FILE = re.compile(r"^[^/]+/pyproject\.toml$")
+_REQUIREMENTS_FILE = re.compile(
     r"^[^/]+/(?:(?:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$"
 )
-_TESTS = re.compile(r"^[^/]+/(?:(?:tests?|testing)/.*\.py|test[^/]*\.py)$")
+_TEST_FILE = re.compile(r"^[^/]+/(?:(?:tests?|testing)/.*\.py|test[^/]*\.py)$")
+
 # What drives tests without being needed by them; their options are left out as well.
 _DRIVERS = frozenset({
     "pytest", "pytest-run-parallel", "pytest-cov", "coverage", "pytest-xdist", "tox", "nox", "ruff", "mypy", "black",
     "flake8",
     "isort", "pre-commit", "sphinx", "build", "twine", "wheel", "setuptools", "cython", "pip-tools", "pytest-codspeed",
 })  # fmt: skip
-_MAX_BYTES = 1 << 20
+
+_MAX_BYTES = 1 << 20  # far more than anybody writes by hand; a larger file states no requirements
 
 
 def find_test_requirements(
@@ -64,44 +69,50 @@ def _read_requirement_files(sdist: Path, filename: str) -> dict[str, str] | None
     for member in iter_members(sdist, filename):
         if member.size >= _MAX_BYTES:
             continue
-        has_tests = has_tests or _TESTS.match(member.name) is not None
-        if _is_test_name(member.name):
+        has_tests = has_tests or _TEST_FILE.match(member.name) is not None
+        if _PROJECT_FILE.match(member.name) or _REQUIREMENTS_FILE.match(member.name):
             texts[member.name] = member.read(_MAX_BYTES).decode(errors="replace")
 
     return texts if has_tests else None
 
 
-def _is_test_name(name: str) -> bool:
-    return bool(_FILES.match(name)) or re.fullmatch(r"[^/]+/pyproject\.toml", name) is not None
-
-
 def _pyproject_requirements(text: str) -> Iterator[Requirement]:
+    """Find the requirements in the extras and dependency groups of a pyproject.toml that are named after tests."""
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
+
     project = data.get("project")
     extras = project.get("optional-dependencies") if isinstance(project, dict) else None
-    for name, listed in (*_items(extras), *_items(data.get("dependency-groups"))):
-        if name.lower() in _TEST_NAMES and isinstance(listed, list):
-            yield from _parse_lines("\n".join(item for item in listed if isinstance(item, str)))
+    for table in (extras, data.get("dependency-groups")):
+        for name, items in _table_items(table):
+            if name.lower() in _TEST_NAMES and isinstance(items, list):
+                lines = [item for item in items if isinstance(item, str)]
+                yield from _parse_lines("\n".join(lines))
 
 
-def _items(table: object) -> list[tuple[str, object]]:
-    return [(str(name), value) for name, value in table.items()] if isinstance(table, dict) else []
+def _table_items(table: object) -> list[tuple[str, object]]:
+    if not isinstance(table, dict):
+        return []  # a project that is not in order says nothing
+
+    return [(str(name), value) for name, value in table.items()]
 
 
 def _parse_lines(text: str) -> Iterator[Requirement]:
-    """Give the requirements among lines; options and references to other files are left out."""
+    """Find the requirements among lines; options and references to other files are left out."""
     for line in text.splitlines():
-        plain = line.split(" #")[0].strip()
-        if plain and not plain.startswith(("#", "-")):
-            try:
-                requirement = Requirement(plain)
-            except InvalidRequirement:
-                continue
-            if requirement.url is None and (
-                requirement.marker is None or requirement.marker.evaluate()
-            ):
-                requirement.marker = None
-                yield requirement
+        content = line.split(" #")[0].strip()
+        is_requirement = content and not content.startswith(("#", "-"))
+        if not is_requirement:
+            continue
+
+        try:
+            requirement = Requirement(content)
+        except InvalidRequirement:
+            continue
+
+        is_for_another_system = requirement.marker is not None and not requirement.marker.evaluate()
+        if requirement.url is None and not is_for_another_system:
+            requirement.marker = None
+            yield requirement
