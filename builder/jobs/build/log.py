@@ -160,14 +160,20 @@ def _explain_limit(
             code="WF204",
             stage=stage,
             error=f"the build needed more than the {memory_bytes >> 20} MiB of memory it may have, and was killed",
-            remedy=f"raise `memory` in {where} if it is honest work, or lower its parallelism through `env`",
+            remedy=(
+                f"raise `memory` in {where} if the build legitimately needs more, "
+                "or lower its parallelism through `env`"
+            ),
         )
     if timeout_s is not None:
         return Failure(
             code="WF203",
             stage=stage,
             error=f"the build did not end within {timeout_s} s",
-            remedy=f"raise `timeout_s` in {where} if it is honest work; the log's end says what it was doing",
+            remedy=(
+                f"raise `timeout_s` in {where} if the build legitimately needs longer; "
+                "the log's end says what it was doing"
+            ),
         )
     return None
 
