@@ -6,39 +6,43 @@ from typing import Any
 
 from .surface import Surface, is_native_function
 
-_TOOL = 4
+_TOOL_ID = 4
 """A tool number that PEP 669 reserves for nobody: what is called may use those of debuggers and profilers."""
 
 
 def find_native_calls(
     call: Callable[[], object], surface: Surface, *, counts_types: bool
 ) -> set[str]:
-    """Make a call and return the native callables that were called meanwhile, by their names in `surface.callables`.
+    """Make a call, and return the names (in `surface.callables`) of the native callables that ran meanwhile.
+
+    Python's monitoring events tell of each call, also of calls that the package's Python code makes. Empty where no
+    native callable of the package ran.
 
     Args:
         call: what to call, without arguments.
-        surface: the native callables.
-        counts_types: whether to name native types of which objects were made, too.
+        surface: the package's native callables.
+        counts_types: whether to return the names of native types as well of which objects were made.
     """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own interpreter may be older
-    found: set[str] = set()
+    reached: set[str] = set()
 
     def note_call(_code: object, _offset: int, function: object, first_argument: object) -> None:
+        """Note a call's name if it is native and the package's own; monitoring calls this for every call."""
         name = None
         if is_native_function(function):
             name = surface.find_native_name(function, first_argument)
         if not name and counts_types and isinstance(function, type):
             name = surface.types.get(id(function))
         if name:
-            found.add(name)
+            reached.add(name)
 
-    monitoring.use_tool_id(_TOOL, "wheelfarm")
+    monitoring.use_tool_id(_TOOL_ID, "wheelfarm")
     try:
-        monitoring.register_callback(_TOOL, monitoring.events.CALL, note_call)
-        monitoring.set_events(_TOOL, monitoring.events.CALL)
+        monitoring.register_callback(_TOOL_ID, monitoring.events.CALL, note_call)
+        monitoring.set_events(_TOOL_ID, monitoring.events.CALL)
         call()
     finally:
-        monitoring.set_events(_TOOL, 0)
-        monitoring.free_tool_id(_TOOL)
+        monitoring.set_events(_TOOL_ID, 0)
+        monitoring.free_tool_id(_TOOL_ID)
 
-    return found
+    return reached
