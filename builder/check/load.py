@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from builder.store.store import Store
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
-"""The wheel is damaged or unsafe: nobody should install it, and neither does the farm."""
+"""Codes of findings that a wheel is damaged or unsafe: nobody should install it, and neither does the farm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,16 +66,16 @@ def load_wheels(
     observer: Observer,
     stop: threading.Event,
 ) -> list[CheckedWheel]:
-    """Load wheels on every base they claim, and add to each what that showed.
+    """Install and import wheels on every base that they claim to run on, and add the results to each wheel.
 
     Args:
         checked: wheels that were read.
-        environment: where.
+        environment: the bases, interpreters and engine to load them with.
         observer: shows progress.
         stop: set when the farm is asked to stop.
 
     Returns:
-        The same wheels, in the same order.
+        The same wheels in the same order.
 
     Raises:
         Interrupted: the farm was asked to stop.
@@ -91,7 +91,7 @@ def load_wheels(
 def skip_loads(
     wheel: CheckedWheel, bases: Sequence[Base], abis: Sequence[Abi], reason: str
 ) -> tuple[SkippedLoad, ...]:
-    """Say of every interpreter and base a wheel claims that it was not loaded there, and why."""
+    """Return a skipped load, with its reason, for every interpreter and base that a wheel claims to support."""
     skipped: list[SkippedLoad] = []
     for base in _claimed_bases(wheel, bases):
         for abi in _accepting_abis(wheel, abis):
@@ -109,11 +109,13 @@ def _accepting_abis(wheel: CheckedWheel, abis: Sequence[Abi]) -> list[Abi]:
 
 
 def _is_loadable(wheel: CheckedWheel) -> bool:
+    """Return whether some interpreter of the farm accepts the wheel, and it is neither damaged nor unsafe."""
     is_broken = any(finding.code in _BROKEN_CODES for finding in wheel.findings)
     return bool(wheel.abis) and not is_broken
 
 
 def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
+    """Copy a wheel into the store, and return it with its requirements. The wheel must have been read."""
     name, version, _, _ = parse_wheel_filename(wheel.filename)
     assert wheel.facts is not None, "what has an interpreter was read"
     requires = wheel.facts.metadata.get("requires-dist", ())
@@ -129,12 +131,12 @@ def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _WheelPlan:
-    """What is done with one wheel.
+    """The jobs that load one wheel.
 
     Attributes:
-        loads: a job for each base.
-        prebuilt: wheels in the place of builds, by id: the wheel itself, and what it needs.
-        skipped: where it cannot be loaded.
+        loads: a load job for each base.
+        prebuilt: jobs that stand in for builds, by id: of the wheel itself, and of the wheels that it requires.
+        skipped: where the wheel cannot be loaded.
     """
 
     loads: tuple[Load, ...] = ()
@@ -145,7 +147,10 @@ class _WheelPlan:
 def _plan_wheels(
     checked: Sequence[CheckedWheel], environment: LoadEnvironment, observer: Observer
 ) -> list[_WheelPlan]:
-    """Plan the loads of all wheels; each may be what another one requires."""
+    """Return a plan for each wheel, in the same order. A wheel may be what another one requires.
+
+    A wheel that cannot be loaded gets a plan without jobs.
+    """
     local_wheels: dict[int, LocalWheel] = {}
     for number, wheel in enumerate(checked):
         if _is_loadable(wheel):
@@ -178,34 +183,37 @@ def _plan_wheel(
     requirements: RuntimeRequirements,
     environment: LoadEnvironment,
 ) -> _WheelPlan:
-    """Plan to load a wheel on every base it claims, with every interpreter for which its requirements can be satisfied.
+    """Return the jobs that load a wheel on every base that it claims to run on.
+
+    Interpreters for which its requirements cannot be satisfied are skipped on that base.
 
     Args:
-        checked: the wheel.
-        wheel: the same, in the store.
-        label: stands where the job's id has the base that a wheel was built on.
-        requirements: finds what it requires.
-        environment: where wheels are loaded.
+        checked: the wheel as it was read.
+        wheel: the same wheel in the store, with its requirements.
+        label: takes the place of a base in job ids, which elsewhere is the base that a wheel was built on.
+        requirements: finds the wheels that the wheel requires.
+        environment: the bases and interpreters to load it with.
     """
     loads: list[Load] = []
     prebuilt_by_id: dict[JobId, Prebuilt] = {}
     skipped: list[SkippedLoad] = []
     for base in _claimed_bases(checked, environment.bases):
-        needed: dict[Abi, WheelFiles] = {}
+        required_wheels: dict[Abi, WheelFiles] = {}
         for abi in _accepting_abis(checked, environment.abis):
             try:
-                needed[abi] = requirements.find_wheels(wheel, abi.name, base)
+                required_wheels[abi] = requirements.find_wheels(wheel, abi.name, base)
             except MissingRequirementError as error:
                 skipped.append(SkippedLoad(abi=abi.name, base=base.name, reason=str(error)))
-        if not needed:
+        # No interpreter can load it on this base; the reasons are recorded above.
+        if not required_wheels:
             continue
 
         base_label = label
-        prebuilt = _make_prebuilt(wheel, base_label, needed)
-        # Requirements may be other wheels on another base: then they must not stand under the same ids.
+        prebuilt = _make_prebuilt(wheel, base_label, required_wheels)
+        # On another base the requirements may be other wheels, which must not share job ids with these.
         if any(prebuilt_by_id.get(job.id, job) != job for job in prebuilt):
             base_label = f"{label}+{base.name}"
-            prebuilt = _make_prebuilt(wheel, base_label, needed)
+            prebuilt = _make_prebuilt(wheel, base_label, required_wheels)
         prebuilt_by_id |= {job.id: job for job in prebuilt}
 
         load = Load(
@@ -213,7 +221,7 @@ def _plan_wheel(
             version=str(wheel.version),
             built_on=base_label,
             base=base,
-            abis=tuple(needed),
+            abis=tuple(required_wheels),
             requires=tuple(job.name for job in prebuilt[1:]),
         )
         loads.append(load)
@@ -224,7 +232,13 @@ def _plan_wheel(
 def _make_prebuilt(
     wheel: LocalWheel, label: str, needed: Mapping[Abi, WheelFiles]
 ) -> list[Prebuilt]:
-    """Put a wheel and what it requires in the place of builds, the wheel itself first."""
+    """Return the jobs that stand in for builds of a wheel and of what it requires, the wheel itself first.
+
+    Args:
+        wheel: the wheel to load.
+        label: takes the place of a base in job ids.
+        needed: the wheels that it requires, by ABI.
+    """
     files_by_name = {wheel.name: {abi.name: (wheel.filename, wheel.sha256) for abi in needed}}
     for abi, required in needed.items():
         for name, file in sorted(required.items()):
@@ -241,9 +255,13 @@ def _run_loads(
     observer: Observer,
     stop: threading.Event,
 ) -> Mapping[JobId, Evidence]:
-    bases = tuple(base.name for base in environment.bases)
-    images = graph.image_jobs(bases, (), catalog.load(), environment.abis)
-    jobs: dict[JobId, Job] = {job.id: job for job in images}
+    """Run the load jobs of all wheels, with the images that they need, and return all evidence by job id.
+
+    The containers are removed, however the run ends.
+    """
+    base_names = tuple(base.name for base in environment.bases)
+    image_jobs = graph.image_jobs(base_names, (), catalog.load(), environment.abis)
+    jobs: dict[JobId, Job] = {job.id: job for job in image_jobs}
     load_ids: list[JobId] = []
     for plan in plans:
         jobs |= plan.prebuilt
@@ -267,7 +285,10 @@ def _run_loads(
 def _add_results(
     checked: CheckedWheel, plan: _WheelPlan, evidence: Mapping[JobId, Evidence]
 ) -> CheckedWheel:
-    """Add to a wheel what loading it showed."""
+    """Return a wheel with the results of its load jobs: facts, findings, and where it could not be loaded.
+
+    A job without a result counts as "not loaded" for each of its interpreters.
+    """
     loaded: list[LoadResult] = []
     skipped = list(plan.skipped)
     findings = list(checked.findings)

@@ -84,17 +84,17 @@ class SkippedLoad:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedWheel:
-    """A wheel with what was found.
+    """A wheel with the findings about it.
 
     Attributes:
-        path: the file.
-        facts: what its file shows; None where it could not be read.
-        findings: the worst first.
-        floors: by family of symbol versions the newest one needed: (version, symbol, object).
-        abis: the interpreters of the farm that would take it.
-        bases: the bases it claims to run on.
-        loaded: what loading it showed; empty where it was only read.
-        not_loaded: the claimed bases and interpreters where it was not loaded.
+        path: the wheel file.
+        facts: what reading the file showed; None if it could not be read.
+        findings: the findings, the worst first.
+        floors: the newest symbol version needed, (version, symbol, object), by family such as `GLIBC`.
+        abis: the farm's interpreters that accept the wheel.
+        bases: the bases that it claims to run on.
+        loaded: results of loading it; empty if it was only read.
+        not_loaded: claimed bases and interpreters on which it was not loaded.
     """
 
     path: Path
@@ -113,14 +113,14 @@ class CheckedWheel:
 
     @property
     def severity(self) -> Severity | None:
-        """How bad the worst finding is."""
+        """The severity of the worst finding; None if there is no finding."""
         if not self.findings:
             return None
         return self.findings[0].kind.severity
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Put findings in the order they are shown in: the worst first."""
+    """Return findings sorted by severity, the worst first, and by code within one severity."""
     return tuple(sorted(findings, key=_finding_order))
 
 
@@ -131,12 +131,14 @@ def _finding_order(finding: Finding) -> tuple[int, str]:
 def check_wheel(
     path: Path, bases: Sequence[Base] | None = None, *, static: bool = True
 ) -> CheckedWheel:
-    """Judge one wheel file by reading it.
+    """Read a wheel file and judge it by the rules of a run, without loading it.
+
+    A file that cannot be read, or whose name is malformed, comes back with the finding that says so.
 
     Args:
-        path: the file. Nothing is unpacked to disk.
-        bases: where it is meant to run; all enabled ones by default.
-        static: only read it; else abi3audit is asked too about a wheel of the stable ABI.
+        path: the wheel file. Nothing of it is unpacked to disk.
+        bases: the bases it is meant to run on; all enabled ones by default.
+        static: whether reading the file is all; otherwise a wheel of the stable ABI is also checked by abi3audit.
 
     Raises:
         NoWheelError: there is no such file.
@@ -149,7 +151,9 @@ def check_wheel(
     try:
         facts = _read_facts(path)
     except _UnreadableWheelError as error:
-        return _refuse(path, None, Finding(code="WF306", detail=str(error), where=path.name))
+        return _make_unjudged_wheel(
+            path, None, Finding(code="WF306", detail=str(error), where=path.name)
+        )
     needs_abi3audit = not static and not facts.faults
     if needs_abi3audit and abi3audit.claims_stable_abi(path.name):
         objections = abi3audit.run_abi3audit(path, path.name)
@@ -160,7 +164,9 @@ def check_wheel(
     try:
         subject = Subject.from_filename(path.name, facts, wanted_bases, interfaces.load())
     except InvalidWheelFilename as error:
-        return _refuse(path, facts, Finding(code="WF305", detail=str(error), where=path.name))
+        return _make_unjudged_wheel(
+            path, facts, Finding(code="WF305", detail=str(error), where=path.name)
+        )
 
     return CheckedWheel(
         path=path,
@@ -172,13 +178,13 @@ def check_wheel(
     )
 
 
-def _refuse(path: Path, facts: WheelFacts | None, finding: Finding) -> CheckedWheel:
-    """Return a file that cannot be judged, with the finding that says why."""
+def _make_unjudged_wheel(path: Path, facts: WheelFacts | None, finding: Finding) -> CheckedWheel:
+    """Return a file that cannot be judged as a checked wheel with one finding, which says why."""
     return CheckedWheel(path=path, facts=facts, findings=(finding,), floors={}, abis=(), bases=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Release:
+class _ReadWheel:
     """A wheel that could be read, with what its file name says."""
 
     name: str
@@ -188,13 +194,17 @@ class _Release:
 
 
 def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, ...]:
-    """Add what changed for threads since an older release, where a wheel of it for the same ABI is checked too."""
-    releases: list[_Release] = []
+    """Add to each wheel a finding about what changed for threads since the newest older release.
+
+    The older release has to be among the checked wheels, with a wheel for the same ABIs; otherwise nothing is added.
+    Wheels that could not be read, or that no interpreter of the farm accepts, are not compared.
+    """
+    releases: list[_ReadWheel] = []
     for wheel in checked:
         if wheel.facts is None or not wheel.abis:
             continue
         name, version, _, _ = parse_wheel_filename(wheel.filename)
-        releases.append(_Release(name=name, version=version, facts=wheel.facts, wheel=wheel))
+        releases.append(_ReadWheel(name=name, version=version, facts=wheel.facts, wheel=wheel))
 
     changes = {release.wheel.path: _find_change(release, releases) for release in releases}
     completed: list[CheckedWheel] = []
@@ -209,28 +219,37 @@ def add_thread_changes(checked: Sequence[CheckedWheel]) -> tuple[CheckedWheel, .
     return tuple(completed)
 
 
-def _find_change(release: _Release, releases: Iterable[_Release]) -> Finding | None:
-    """Return what changed for threads since the newest older release among some; None where there is neither."""
-    older: list[_Release] = []
+def _find_change(release: _ReadWheel, releases: Iterable[_ReadWheel]) -> Finding | None:
+    """Return a finding about what changed for threads since the newest older release.
+
+    None means that no older release for the same ABIs is among the wheels, or that nothing changed.
+
+    Args:
+        release: the wheel to compare.
+        releases: all wheels to compare it with; it may be among them.
+    """
+    older_releases: list[_ReadWheel] = []
     for other in releases:
         is_same_kind = other.name == release.name and other.wheel.abis == release.wheel.abis
         if is_same_kind and other.version < release.version:
-            older.append(other)
-    if not older:
+            older_releases.append(other)
+    if not older_releases:
         return None
 
-    before = max(older, key=lambda other: other.version)
-    changes = thread_signs.describe_changes(before.facts, release.facts)
-    text = "; ".join(changes)
-    if not text:
+    previous = max(older_releases, key=lambda other: other.version)
+    changes = thread_signs.describe_changes(previous.facts, release.facts)
+    description = "; ".join(changes)
+    if not description:
         return None
 
     filename = release.wheel.filename
-    return Finding(code="WF620", detail=f"since {before.version} it {text}", where=filename)
+    return Finding(
+        code="WF620", detail=f"since {previous.version} it {description}", where=filename
+    )
 
 
 def worst_exit_code(checked: Iterable[CheckedWheel]) -> ExitCode:
-    """Return the exit code of the worst severity: 1 for errors, 6 for warnings, 0 for less."""
+    """Return the exit code for all findings: 1 if there is an error, 6 if there are only warnings, otherwise 0."""
     severities = {wheel.severity for wheel in checked}
     if Severity.ERROR in severities:
         return ExitCode.FAULTS
@@ -244,10 +263,12 @@ def _limit_memory() -> None:
 
 
 def _read_facts(path: Path) -> WheelFacts:
-    """Read a wheel in a process of its own.
+    """Return the facts about a wheel, read in a process of its own with limits on memory and time.
+
+    The file may come from anywhere, so reading it may fail in any way.
 
     Raises:
-        _UnreadableWheelError: it takes too long or too much memory, or the reader failed.
+        _UnreadableWheelError: reading takes too long or too much memory, or the reader failed.
     """
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
@@ -281,15 +302,15 @@ def _read_facts(path: Path) -> WheelFacts:
 
 
 def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:
-    """Download the wheels of a release for the farm's interpreters on Linux x86-64 from the index.
+    """Download a release's wheels that the farm's interpreters accept on manylinux x86-64, and return their paths.
 
     Args:
-        requirement: `NAME==VERSION`.
-        folder: where to put them.
-        store: takes their content.
+        requirement: the release, as `NAME==VERSION`.
+        folder: takes a link to each wheel, under the wheel's own name.
+        store: takes the content of the wheels.
 
     Raises:
-        NoWheelError: it is no such requirement, or the index has no such wheel.
+        NoWheelError: the text is not NAME==VERSION, or the index has no such wheel or does not answer.
     """
     from builder import host
     from builder.sources.client import Index
@@ -318,6 +339,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
 
 
 def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[DistributionPackage]:
+    """Return all wheels of a release; none if the index does not have the package or the release."""
     for release in index.releases(str(canonicalize_name(name))) or ():
         if str(release.version) == version:
             return release.wheels
@@ -326,7 +348,10 @@ def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[Dist
 
 
 def _is_for_farm(filename: str) -> bool:
-    """Return whether an interpreter of the farm takes a wheel, and a manylinux policy says where it runs."""
+    """Return whether an interpreter of the farm accepts a wheel, and its platform tag states a glibc version.
+
+    A file with a malformed name is not for the farm.
+    """
     try:
         names_glibc = bool(glibc_floors(filename))
     except InvalidWheelFilename:

@@ -113,7 +113,12 @@ class CheckDocument(Part):
 
 
 def make_check_document(checked: Iterable[CheckedWheel], *, static: bool) -> CheckDocument:
-    """Put what was found into the document's form."""
+    """Return the JSON document of `wheelfarm check` for checked wheels.
+
+    Args:
+        checked: the wheels, in the order in which the document lists them.
+        static: whether the wheels were only read because `--static` asked for that.
+    """
     wheels = [_wheel_part(wheel) for wheel in checked]
     return CheckDocument(schema_version=SCHEMA_VERSION, static=static, wheels=wheels)
 
@@ -124,6 +129,7 @@ def schema() -> str:
 
 
 def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
+    """Return a wheel's part of the document. The facts of a wheel that could not be read are empty."""
     floors: dict[str, FloorPart] = {}
     for family, (version, symbol, path) in wheel.floors.items():
         floors[family] = FloorPart(version=version, symbol=symbol, object=path)
@@ -153,6 +159,7 @@ def _not_loaded_part(load: SkippedLoad) -> NotLoadedPart:
 
 
 def _finding_part(finding: Finding) -> CheckedFindingPart:
+    """Return a finding's part of the document. A finding without a remedy of its own gets that of its code."""
     return CheckedFindingPart(
         code=finding.code,
         severity=finding.kind.severity,

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 _RARITY = 100
-"""`ExercisedPart.missed` is given for a race that shows in one of so many calls: a round number, for people."""
+"""`ExercisedPart.missed` is about a race that shows in one of so many concurrent calls: a round number, for people."""
 
 _MISSED_DIGITS = 4
-"""Digits behind the point of a probability: more would claim an accuracy that the estimate does not have."""
+"""Decimal places of a probability: more would claim an accuracy that the estimate does not have."""
 
 
 class Part(BaseModel):
@@ -221,7 +221,7 @@ class Document(Part):
     packages: list[PackagePart]
 
     def iter_verdicts(self) -> Iterator[tuple[PackagePart, str, AbiPart]]:
-        """Iterate over (package, ABI, its part), package by package."""
+        """Iterate over (package, ABI, verdict with its findings) of every verdict, package by package."""
         for package in self.packages:
             for abi, part in package.abis.items():
                 yield package, abi, part
@@ -237,7 +237,7 @@ class Document(Part):
 
 
 def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
-    """Put verdicts into the document's form."""
+    """Return the content of verdicts.json for judged packages; the time in it is now."""
     now = datetime.datetime.now(datetime.UTC)
     farm = FarmPart(
         version=__version__,
@@ -254,7 +254,7 @@ def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
 
 
 def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> Document:
-    """Write verdicts.json, which is replaced whole, and return what it says."""
+    """Replace verdicts.json as a whole, and return its content."""
     document = make_document(judged, matrix)
     text = document.model_dump_json(indent=1) + "\n"
     with atomic_write(wheelhouse / "verdicts.json") as draft:
@@ -264,7 +264,10 @@ def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> 
 
 
 def read(wheelhouse: Path) -> Document | None:
-    """Return the verdicts of the last whole run, or None where there was none or another version wrote them."""
+    """Return the verdicts of the last whole run.
+
+    None means that there was no such run, or that a version of wheelfarm with another format wrote the file.
+    """
     try:
         return Document.model_validate_json((wheelhouse / "verdicts.json").read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -277,15 +280,16 @@ def schema() -> str:
 
 
 def schema_of(model: type[Part]) -> str:
-    """Return the JSON Schema of a document as text."""
-    described: dict[str, Any] = {
+    """Return the JSON Schema of a document's model, as text."""
+    schema_document: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(),
     }
-    return json.dumps(described, indent=1) + "\n"
+    return json.dumps(schema_document, indent=1) + "\n"
 
 
 def _package_part(package: JudgedPackage) -> PackagePart:
+    """Return a package's part of verdicts.json; it has no speed if that was not measured."""
     speed = None if package.speed is None else _speed_part(package.speed)
     abis = {abi: _abi_part(judgement) for abi, judgement in package.abis.items()}
 
@@ -299,6 +303,7 @@ def _package_part(package: JudgedPackage) -> PackagePart:
 
 
 def _source_part(package: JudgedPackage) -> SourcePart:
+    """Return where a package's sdist came from; of kind "none" if no source could be used."""
     source = package.source
     if not isinstance(source, Source):
         return SourcePart(kind="none", filename="", sha256="", needed_by="")
@@ -312,6 +317,7 @@ def _source_part(package: JudgedPackage) -> SourcePart:
 
 
 def _abi_part(judgement: Judgement) -> AbiPart:
+    """Return the verdict for one ABI, with its wheels, findings and the outcome on each base."""
     findings = [_finding_part(finding) for finding in judgement.findings]
 
     return AbiPart(
@@ -326,6 +332,7 @@ def _abi_part(judgement: Judgement) -> AbiPart:
 
 
 def _wheel_part(wheel: Wheel) -> WheelPart:
+    """Return a wheel's part of verdicts.json."""
     return WheelPart(
         filename=wheel.filename,
         base=wheel.base,
@@ -336,6 +343,7 @@ def _wheel_part(wheel: Wheel) -> WheelPart:
 
 
 def _exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
+    """Return how much native code the thread tests exercised, and how likely they miss a rare race."""
     return ExercisedPart(
         native_callables=coverage.callables,
         called_alone=coverage.alone,
@@ -347,6 +355,7 @@ def _exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
 
 
 def _speed_part(speed: Speed) -> SpeedPart:
+    """Return the measured speed in the form of verdicts.json: numbers of threads become keys of JSON, i.e. texts."""
     throughput: dict[str, dict[str, RatioPart]] = {}
     for abi, ratios in speed.throughput.items():
         throughput[abi] = {str(threads): _ratio_part(ratio) for threads, ratio in ratios.items()}
@@ -369,7 +378,7 @@ def _ratio_part(ratio: Ratio) -> RatioPart:
 
 
 def location_parts(finding: Finding) -> list[LocationPart]:
-    """Return where a finding is, in a document's form."""
+    """Return the lines of source code that a finding is about, in the form of a document."""
     return [
         LocationPart(path=location.path, line=location.line, function=location.function)
         for location in finding.locations
@@ -377,7 +386,8 @@ def location_parts(finding: Finding) -> list[LocationPart]:
 
 
 def _finding_part(finding: Finding) -> FindingPart:
-    # Only a finding with a program of its own can be shown alone; any other takes the package's jobs once more.
+    """Return a finding's part of verdicts.json. A finding without a remedy of its own gets that of its code."""
+    # A finding without a program that reproduces it is reproduced by running all jobs of the package again.
     if finding.script:
         command = f"wheelfarm replay {finding.id}"
     else:

@@ -16,7 +16,7 @@ Direction = Literal["better", "worse", "new", "gone"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerdictRecord:
-    """A verdict of one run."""
+    """A package's verdict for an ABI, as one run gave it."""
 
     version: str
     verdict: Verdict
@@ -28,8 +28,8 @@ class VerdictChange:
     """How a verdict differs from the one of the run before.
 
     Attributes:
-        before: None where the package or the ABI was not there.
-        after: None where it is there no more.
+        before: the verdict of the run before; None if that run did not judge the package for this ABI.
+        after: the verdict of this run; None if this run does not judge it any more.
     """
 
     package: str
@@ -39,7 +39,7 @@ class VerdictChange:
 
     @property
     def direction(self) -> Direction:
-        """Whether that is good news."""
+        """The kind of change: worse or better, or "new" or "gone" if only one of both runs has a verdict."""
         if self.before is None:
             return "new"
         if self.after is None:
@@ -58,12 +58,16 @@ _DIRECTIONS: tuple[Direction, ...] = ("worse", "gone", "new", "better")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
-    """The runs that are remembered, the oldest first."""
+    """The verdicts of all runs that are recorded.
+
+    Attributes:
+        runs: the verdicts of each run, by its id, the oldest run first.
+    """
 
     runs: Mapping[str, Verdicts]
 
     def previous_run(self, run: str) -> Verdicts | None:
-        """Return the verdicts of the run before one, or None for the first."""
+        """Return the verdicts of the run before a given one; None if it is the first run."""
         run_ids = list(self.runs)
         position = run_ids.index(run)
         if position == 0:
@@ -72,7 +76,10 @@ class History:
         return self.runs[run_ids[position - 1]]
 
     def changes_in(self, run: str) -> tuple[VerdictChange, ...]:
-        """Return what changed in a run, the worst first; nothing for the first run, in which all is new."""
+        """Return how verdicts changed in a run, the worst changes first.
+
+        The result is empty for the first run: there is nothing to compare it with.
+        """
         before = self.previous_run(run)
         if before is None:
             return ()
@@ -80,12 +87,15 @@ class History:
         return compare_runs(before, self.runs[run])
 
     def timeline(self, package: str, abi: str) -> tuple[tuple[str, VerdictRecord | None], ...]:
-        """Return (run, its verdict of a package, if it has one)."""
+        """Return (id of the run, verdict) for every run, the oldest first; None for a run without such a verdict."""
         return tuple((run, verdicts.get((package, abi))) for run, verdicts in self.runs.items())
 
 
 def compare_runs(before: Verdicts, after: Verdicts) -> tuple[VerdictChange, ...]:
-    """Compare two runs. A new version with the same verdict is no change."""
+    """Return the verdicts that differ between two runs, the worst changes first.
+
+    A new version of a package with the same verdict is no change.
+    """
     changes: list[VerdictChange] = []
     for package, abi in {**before, **after}:
         old = before.get((package, abi))

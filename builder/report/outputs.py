@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def write_report(document: Document, store: Store, run: str) -> None:
-    """Remember a run's verdicts and write `report/`.
+    """Record the verdicts of a run in the ledger, and write `report/`: the site, badges, JUnit XML, SARIF and Markdown.
 
     Args:
-        document: the verdicts.
-        store: the wheelhouse; the caller holds its lock.
-        run: the run they are of.
+        document: the verdicts, i.e. the content of verdicts.json.
+        store: the store of the wheelhouse; the caller holds its lock.
+        run: id of the run that gave these verdicts.
     """
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
@@ -45,6 +45,7 @@ def write_report(document: Document, store: Store, run: str) -> None:
 
 
 def _run_entries(store: Store) -> dict[str, site.RunEntry]:
+    """Return the site's entry of every run in the ledger, by id. A run that did not end has an empty outcome."""
     entries: dict[str, site.RunEntry] = {}
     for run, started_at, ended_at, outcome in store.publications.runs():
         entries[run] = site.RunEntry(
@@ -58,7 +59,7 @@ def _run_entries(store: Store) -> dict[str, site.RunEntry]:
 
 
 def _logs_by_package(store: Store) -> dict[str, list[tuple[str, str]]]:
-    """Return (job, log) of every job of a package, by package."""
+    """Return (id of the job, path of its newest log) for each job of each package, by package."""
     logs: dict[str, list[tuple[str, str]]] = {}
     for job, log in sorted(store.newest_logs().items()):
         logs.setdefault(job.name, []).append((str(job), log))

@@ -23,7 +23,7 @@ _PADDING_PX = 6
 
 
 def write(document: Document, folder: Path) -> None:
-    """Write the badges, and remove those of packages and ABIs that are no longer there."""
+    """Write a badge for each package and ABI as `PACKAGE-ABI.svg`, and remove badges that no verdict belongs to."""
     wanted: set[Path] = set()
     for package, abi, part in document.iter_verdicts():
         path = folder / f"{slug(package.name)}-{slug(abi)}.svg"
@@ -36,7 +36,7 @@ def write(document: Document, folder: Path) -> None:
 
 
 def render(label: str, verdict: Verdict) -> str:
-    """Return a badge's SVG."""
+    """Return the SVG of a badge: the label, such as `lxml cp314t`, on grey, then the verdict on its colour."""
     label_px = _text_width(label)
     verdict_px = _text_width(verdict.value)
     left = label_px + 2 * _PADDING_PX

@@ -11,12 +11,12 @@ from builder.verdicts import Verdict
 if TYPE_CHECKING:
     from builder.report.document import AbiPart, Document, FindingPart, PackagePart
 
-_NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot carry, escaped or not."""
+_INVALID_XML_CHARACTER = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""A character that XML 1.0 does not allow, not even escaped."""
 
 
 def render(document: Document) -> str:
-    """Return the report as text."""
+    """Return the verdicts as JUnit XML, with a test suite for each ABI."""
     root = ET.Element("testsuites", name="wheelfarm")
     for abi in document.list_abis():
         _add_suite(root, document, abi)
@@ -25,7 +25,7 @@ def render(document: Document) -> str:
 
 
 def _add_suite(root: ET.Element, document: Document, abi: str) -> None:
-    """Add the packages that were judged for an ABI."""
+    """Add the test suite of an ABI, with a test case for each package that was judged for this ABI."""
     packages = [package for package in document.packages if abi in package.abis]
     verdicts = document.list_verdicts(abi)
     failures = [verdict for verdict in verdicts if verdict.is_fault]
@@ -46,6 +46,10 @@ def _add_suite(root: ET.Element, document: Document, abi: str) -> None:
 
 
 def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) -> None:
+    """Add the test case of a package: skipped if the verdict is undetermined, failed if it is a fault, else passed.
+
+    Every case, a passed one too, has the verdict and its reason as its output.
+    """
     name = _escape(package.name)
     reason = _escape(part.reason)
     case = ET.SubElement(suite, "testcase", classname=f"wheelfarm.{abi}", name=name, time="0")
@@ -64,6 +68,7 @@ def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) 
 
 
 def _describe(finding: FindingPart) -> str:
+    """Return a finding as three lines: what it is, what to do about it, and the command that reproduces it."""
     return (
         f"{finding.code} {finding.title}: {finding.detail} [{finding.where}]\n"
         f"  {finding.remedy}\n"
@@ -72,4 +77,4 @@ def _describe(finding: FindingPart) -> str:
 
 
 def _escape(text: str) -> str:
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _INVALID_XML_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from builder.report.history import VerdictChange, VerdictRecord
 
 _MAX_ROWS = 200
-"""Of a table: CI systems cut the page of a step off at 1 MiB or less, and a reason may be long."""
+"""Rows of a table: CI systems cut off the page of a step at 1 MiB or less, and a reason may be long."""
 
 
 _CHANGES_HEAD = (
@@ -24,11 +24,18 @@ _CHANGES_HEAD = (
     "| | package | ABI | before | now |",
     "|---|---|---|---|---|",
 )
-_REST_HEAD = ("", "## To look at", "", "| package | ABI | verdict | why |", "|---|---|---|---|")
+_NOT_GOOD_HEAD = ("", "## To look at", "", "| package | ABI | verdict | why |", "|---|---|---|---|")
 
 
 def render(document: Document, changes: Sequence[VerdictChange]) -> str:
-    """Return the summary: counts, what changed, and every package that needs a look."""
+    """Return a summary as Markdown: counts of verdicts, what changed, and every package without a good verdict.
+
+    The last two sections are left out if they would be empty.
+
+    Args:
+        document: the verdicts of this run.
+        changes: how they differ from those of the run before.
+    """
     lines = ["# Wheels for CPython 3.14 and 3.14t", ""]
     lines += count_lines(document)
 
@@ -43,14 +50,14 @@ def render(document: Document, changes: Sequence[VerdictChange]) -> str:
         title = escape(f"{package.name} {package.version}")
         rows.append(f"| {title} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |")
     if rows:
-        lines += _REST_HEAD
+        lines += _NOT_GOOD_HEAD
         lines += _limit_rows(rows)
 
     return "\n".join(lines) + "\n"
 
 
 def count_lines(document: Document) -> list[str]:
-    """Return a line for each ABI with how many packages have each verdict."""
+    """Return a list item for each ABI: `- **cp314t**: 12 compatible, 3 unproven`."""
     lines: list[str] = []
     for abi in document.list_abis():
         counts = count_verdicts(document.list_verdicts(abi))
@@ -66,6 +73,7 @@ def verdict_cell(record: VerdictRecord | None) -> str:
 
 
 def _render_change(change: VerdictChange) -> str:
+    """Return a change of a verdict as a row of a table: `| worse | lxml | cp314t | compatible | crashes |`."""
     cells = (
         change.direction,
         escape(change.package),
@@ -77,7 +85,7 @@ def _render_change(change: VerdictChange) -> str:
 
 
 def _limit_rows(rows: Sequence[str]) -> list[str]:
-    """Cut a table to what CI systems show."""
+    """Return the first rows of a table and, if that is not all, a row with the number of the others."""
     shown = list(rows[:_MAX_ROWS])
     hidden = len(rows) - len(shown)
     if hidden:
@@ -87,6 +95,6 @@ def _limit_rows(rows: Sequence[str]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
+    """Return text on one line, with HTML and the special characters of Markdown escaped."""
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)

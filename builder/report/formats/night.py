@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from builder.report.document import Document, FindingPart
 
 _MAX_ROWS = 100
-"""Of each of three tables, so that all of them fit on the page of a CI step; verdicts.json has the rest."""
+"""Rows of each of the three tables, so that all fit on the page of a CI step; verdicts.json has everything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunDiff:
-    """What is different from the run before.
+    """The differences between a run of the whole matrix and the one before.
 
     Attributes:
-        is_first: there is no run before.
-        releases: (package, version before, version now); a version is empty where there was none, or is none any more.
-        changes: verdicts, the worst first.
-        findings: (package, ABI, finding) that were not there before, of packages that were; infos are left out.
+        is_first: whether there is no run before.
+        releases: (package, version before, version now) of each package with another version; a version is empty if
+            that run did not have the package.
+        changes: changes of verdicts, the worst first.
+        findings: (package, ABI, finding) of new findings about packages that the run before had too, without infos.
     """
 
     is_first: bool
@@ -37,7 +38,12 @@ class RunDiff:
 
 
 def compare_documents(before: Document | None, after: Document) -> RunDiff:
-    """Compare a run with the one before; None where there was none."""
+    """Return the differences between two runs. Without a run before, every verdict is new and no finding is listed.
+
+    Args:
+        before: the verdicts of the run before; None if there was none.
+        after: the verdicts of this run.
+    """
     findings = () if before is None else tuple(_find_new_findings(before, after))
 
     return RunDiff(
@@ -49,9 +55,9 @@ def compare_documents(before: Document | None, after: Document) -> RunDiff:
 
 
 def exit_code(diff: RunDiff) -> ExitCode:
-    """Return 1 where a verdict got worse, 3 where a verdict can no longer be given, 0 otherwise.
+    """Return 1 if a verdict got worse, otherwise 3 if a changed or new verdict is undetermined, otherwise 0.
 
-    A package that is new has no verdict that could have got worse.
+    A new package has no verdict that could have got worse, so a fault of it does not count.
     """
     worse: set[Verdict] = set()
     is_undetermined = False
@@ -71,7 +77,14 @@ def exit_code(diff: RunDiff) -> ExitCode:
 
 
 def render(diff: RunDiff, after: Document) -> str:
-    """Return the summary as Markdown."""
+    """Return the differences as Markdown: a headline, counts of verdicts, and tables of what is new.
+
+    For the first run there are no tables.
+
+    Args:
+        diff: the differences to the run before.
+        after: the verdicts of this run.
+    """
     lines = ["# Tonight", "", _headline(diff), ""]
     lines += count_lines(after)
     if not diff.is_first:
@@ -85,6 +98,7 @@ def render(diff: RunDiff, after: Document) -> str:
 
 
 def _headline(diff: RunDiff) -> str:
+    """Return the sentence that sums up how verdicts changed, such as `Verdicts: 1 worse, 2 new`."""
     if diff.is_first:
         return "The first night: there is nothing to compare with."
     if not diff.changes:
@@ -100,12 +114,16 @@ def _headline(diff: RunDiff) -> str:
 
 
 def _compare_releases(before: Document | None, after: Document) -> tuple[tuple[str, str, str], ...]:
-    old = _collect_versions(before)
-    new = _collect_versions(after)
+    """Return (package, version before, version now) of each package whose version differs, sorted by name.
+
+    A version is empty if that run did not have the package.
+    """
+    old_versions = _collect_versions(before)
+    new_versions = _collect_versions(after)
     releases: list[tuple[str, str, str]] = []
-    for name in sorted({**old, **new}):
-        old_version = old.get(name, "")
-        new_version = new.get(name, "")
+    for name in sorted({**old_versions, **new_versions}):
+        old_version = old_versions.get(name, "")
+        new_version = new_versions.get(name, "")
         if old_version != new_version:
             releases.append((name, old_version, new_version))
 
@@ -119,6 +137,7 @@ def _collect_versions(document: Document | None) -> dict[str, str]:
 
 
 def _collect_verdicts(document: Document | None) -> Verdicts:
+    """Return the verdicts of a document by package and ABI; none if there is no document."""
     if document is None:
         return {}
 
@@ -134,19 +153,23 @@ def _collect_verdicts(document: Document | None) -> Verdicts:
 
 
 def _find_new_findings(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
-    """Find what a package did not have before, by code, module and ABI: an id changes with every release."""
-    known: set[tuple[str, str, str, str]] = set()
+    """Iterate over (package, ABI, finding) of each finding that the run before did not have.
+
+    Findings are compared by package, ABI, code and module, not by id, since the same finding has another id in another
+    release. Packages that are new, and findings that only inform, are skipped.
+    """
+    old_findings: set[tuple[str, str, str, str]] = set()
     for package, abi, part in before.iter_verdicts():
         for finding in part.findings:
-            known.add((package.name, abi, finding.code, finding.where))
+            old_findings.add((package.name, abi, finding.code, finding.where))
 
     old_names = {package.name for package in before.packages}
     for package, abi, part in after.iter_verdicts():
         if package.name not in old_names:
             continue
         for finding in part.findings:
-            was_there = (package.name, abi, finding.code, finding.where) in known
-            if finding.severity is not Severity.INFO and not was_there:
+            is_old = (package.name, abi, finding.code, finding.where) in old_findings
+            if finding.severity is not Severity.INFO and not is_old:
                 yield package.name, abi, finding
 
 
@@ -156,6 +179,7 @@ def _iter_release_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
 
 
 def _iter_change_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
+    """Iterate over the rows of the table of verdicts; a package that is gone has no reason."""
     for change in diff.changes:
         before = verdict_cell(change.before)
         after = verdict_cell(change.after)
@@ -168,13 +192,13 @@ def _iter_finding_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
         yield finding.code, name, abi, f"{finding.title}: {finding.detail}", finding.where
 
 
-def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return a section with a table that fits what CI systems show, or nothing where it would be empty."""
+def _table(title: str, headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a section with a table, cut after a number of rows; no lines if there are no rows."""
     all_rows = list(rows)
     if not all_rows:
         return []
 
-    lines = ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = ["", f"## {title}", "", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for row in all_rows[:_MAX_ROWS]:
         cells = [escape(cell) for cell in row]
         lines.append(f"| {' | '.join(cells)} |")

@@ -20,7 +20,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 
 
 def render(document: Document) -> str:
-    """Return the log as text."""
+    """Return the findings that name a line of source code as a SARIF log, in JSON. Other findings are left out."""
     results: list[JsonValue] = []
     seen_codes: set[str] = set()
     for package, abi, part in document.iter_verdicts():
@@ -47,6 +47,7 @@ def render(document: Document) -> str:
 
 
 def _render_rule(code: str) -> JsonValue:
+    """Return the SARIF rule of a code: title, meaning, remedy and level."""
     kind = codes.load()[cast("FindingCode", code)]
 
     return {
@@ -61,6 +62,10 @@ def _render_rule(code: str) -> JsonValue:
 def _render_result(
     package: PackagePart, abi: str, finding: FindingPart, locations: list[JsonValue]
 ) -> JsonValue:
+    """Return the SARIF result of a finding.
+
+    The first location is where the problem is; all others are related locations, see `_render_locations`.
+    """
     message = f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"
     bases: list[JsonValue] = list(finding.bases)
 
@@ -83,26 +88,26 @@ def _render_result(
 
 
 def _render_locations(locations: list[LocationPart]) -> list[JsonValue]:
-    """Return the locations whose line is known.
+    """Return a finding's locations in SARIF's form; those whose line is not known are skipped.
 
-    SARIF takes several `locations` for one defect that has to be mended in each of them; the other access of a race is
-    rather a related location, with an id by which a message could name it.
+    SARIF takes several `locations` for one defect only if it has to be mended in each of them. The second access of a
+    data race is therefore a related location; it has an id, by which a message could name it.
     """
     rendered: list[JsonValue] = []
     for location in locations:
         if location.line is None:
             continue
 
-        result: dict[str, JsonValue] = {
+        sarif_location: dict[str, JsonValue] = {
             "physicalLocation": {
                 "artifactLocation": {"uri": quote(location.path)},
                 "region": {"startLine": location.line},
             }
         }
         if rendered:
-            result["id"] = len(rendered)
+            sarif_location["id"] = len(rendered)
         if location.function:
-            result["logicalLocations"] = [{"name": location.function, "kind": "function"}]
-        rendered.append(result)
+            sarif_location["logicalLocations"] = [{"name": location.function, "kind": "function"}]
+        rendered.append(sarif_location)
 
     return rendered

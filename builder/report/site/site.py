@@ -31,7 +31,14 @@ ASSETS = ("report.css", "report.js")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunEntry:
-    """One entry of the run ledger; times are seconds since the epoch."""
+    """A run in the ledger.
+
+    Attributes:
+        id: id of the run.
+        started_at: in seconds since the epoch; 0 if it is not known.
+        ended_at: in seconds since the epoch; None if the run did not end, or that is not known.
+        outcome: how it ended; empty if it did not.
+    """
 
     id: str
     started_at: float
@@ -41,11 +48,14 @@ class RunEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SiteData:
-    """The data of the site.
+    """Everything that the pages of the site are rendered from.
 
     Attributes:
-        run: the run the document is of.
-        logs: (job, log relative to the wheelhouse) by package.
+        document: verdicts of the last whole run.
+        history: the verdicts of all recorded runs.
+        run: id of the run that gave the document's verdicts.
+        runs: the ledger's entry of every run, by id.
+        logs: (id of a job, path of its log relative to the wheelhouse) of each job of a package, by package.
     """
 
     document: Document
@@ -56,7 +66,10 @@ class SiteData:
 
 
 def write_site(data: SiteData, folder: Path) -> None:
-    """Write the site; pages that stay the same are not touched, and pages of what is gone are removed."""
+    """Write all pages of the site, and remove the pages of packages and runs that are no longer there.
+
+    A page whose content stays the same is not written again.
+    """
     wanted: set[Path] = set()
     for name in ASSETS:
         replace_text(folder / name, (_TEMPLATES / name).read_text())
@@ -72,7 +85,7 @@ def write_site(data: SiteData, folder: Path) -> None:
 
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, text), the overview last: it links to the others."""
+    """Iterate over every page as (path in the site, HTML): packages, runs, and the overview, which links to both."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -88,7 +101,7 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
 
 
 def slug(name: str) -> str:
-    """Return a file name for a page: the name itself where it is harmless."""
+    """Return a name that is safe in paths: the name itself, or `x-HASH` if it is long or has other characters."""
     # The limit keeps name, ABI and suffix below the 255 bytes that file systems take.
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", name):
         return name
@@ -97,6 +110,7 @@ def slug(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
+    """Return the environment of the templates, with the filters and functions that they use. It is made once."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -127,6 +141,7 @@ def _format_time(timestamp: float | None) -> str:
 
 
 def _overview_context(data: SiteData) -> dict[str, Any]:
+    """Return the variables of the overview's template: totals by ABI, changes since the last run, all runs."""
     document = data.document
     abis = document.list_abis()
     totals = {abi: count_verdicts(document.list_verdicts(abi)) for abi in abis}
@@ -146,6 +161,7 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
 
 
 def _package_context(package: PackagePart, data: SiteData) -> dict[str, Any]:
+    """Return the variables of a package page's template: its verdicts, how they changed over time, and its logs."""
     timelines = {abi: data.history.timeline(package.name, abi) for abi in package.abis}
 
     return {
@@ -158,6 +174,10 @@ def _package_context(package: PackagePart, data: SiteData) -> dict[str, Any]:
 
 
 def _run_context(run: str, data: SiteData) -> dict[str, Any]:
+    """Return the variables of a run page's template: totals by ABI, and changes since the run before.
+
+    A run that has verdicts but is missing in the ledger is shown without times.
+    """
     verdicts_by_abi: dict[str, list[Verdict]] = {}
     for (_, abi), record in data.history.runs[run].items():
         verdicts_by_abi.setdefault(abi, []).append(record.verdict)

@@ -9,17 +9,21 @@ if TYPE_CHECKING:
     from builder.report.document import RatioPart, SpeedPart
 
 _MAX_LENGTH = 78.0
-"""Of the longest bar, in percent: the rest is for the figure beside it."""
+"""Length of the longest bar, in percent of the width: the rest is for the figure beside it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """One bar; lengths are in percent of the chart's width.
+    """A bar of the chart of throughput; lengths and positions are in percent of the chart's width.
 
     Attributes:
-        low: where the slowest of the calls is.
-        high: where the fastest is.
-        machine: what threads of pure Python reached on the machine; None for the ABI with the GIL.
+        threads: number of threads.
+        abi: name of the ABI.
+        ratio: throughput of the measured calls, relative to one thread on the baseline ABI.
+        length: length of the bar, which shows the median of the calls.
+        low: position of the slowest call.
+        high: position of the fastest call.
+        machine: position of what as many threads of pure Python reached; None for the ABI with the GIL.
     """
 
     threads: str
@@ -32,7 +36,10 @@ class Bar:
 
 
 def bars(speed: SpeedPart) -> list[Bar]:
-    """Return the bars of a chart of throughput, by number of threads; none where there is nothing to show."""
+    """Return the bars of the chart of throughput, by number of threads and ABI; none if nothing was measured.
+
+    They are scaled so that the longest of them, or the limit of the machine, fits the chart.
+    """
     limits = _machine_limits(speed)
     longest = 1.0
     for ratios in speed.throughput.values():
@@ -49,6 +56,15 @@ def bars(speed: SpeedPart) -> list[Bar]:
 
 
 def _make_bar(threads: str, abi: str, ratio: RatioPart, limit: float | None, scale: float) -> Bar:
+    """Return a bar, scaled to the chart.
+
+    Args:
+        threads: number of threads.
+        abi: name of the ABI.
+        ratio: the throughput to show.
+        limit: throughput of as many threads of pure Python; None if there is none to show.
+        scale: percent of the chart's width for a throughput of 1.
+    """
     return Bar(
         threads=threads,
         abi=abi,
@@ -66,7 +82,11 @@ def _sorted_abis(speed: SpeedPart) -> list[str]:
 
 
 def _machine_limits(speed: SpeedPart) -> dict[tuple[str, str], float]:
-    """Return what as many threads of pure Python reached, by (ABI, threads), for the ABI without the GIL."""
+    """Return the throughput that threads of pure Python reached without the GIL, by (ABI, number of threads).
+
+    It shows how far the machine itself scales. It is measured relative to one thread of pure Python; here it is
+    multiplied by the package's own throughput on one thread, so that it fits into the same chart.
+    """
     if not speed.throughput:
         return {}
 
@@ -90,11 +110,12 @@ def sentences(speed: SpeedPart) -> list[str]:
 
 
 def chart_notes(speed: SpeedPart) -> list[str]:
-    """Return the sentences that a chart of the throughput does not make needless."""
+    """Return the sentences that go with a chart of the throughput, i.e. all but those about the throughput itself."""
     return [*_cost_sentences(speed), *_basis_sentences(speed), *_missing_sentences(speed)]
 
 
 def _cost_sentences(speed: SpeedPart) -> list[str]:
+    """Return a sentence about the cost of a call without the GIL, relative to one with it; none if not measured."""
     cost = speed.cost
     if cost is None:
         return []
@@ -107,24 +128,26 @@ def _cost_sentences(speed: SpeedPart) -> list[str]:
 
 
 def _throughput_sentences(speed: SpeedPart) -> list[str]:
+    """Return a sentence about throughput by ABI and number of threads; none if it was not measured."""
     if not speed.throughput:
         return []
 
-    by_abi: list[str] = []
+    abi_texts: list[str] = []
     for abi in _sorted_abis(speed):
         ratios = speed.throughput[abi]
         texts = [f"{ratio.median:.2f} on {threads}" for threads, ratio in ratios.items()]
-        by_abi.append(f"{abi} {', '.join(texts)}")
-    machine = [f"{ratio:.2f} on {threads}" for threads, ratio in speed.machine.items()]
+        abi_texts.append(f"{abi} {', '.join(texts)}")
+    machine_texts = [f"{ratio:.2f} on {threads}" for threads, ratio in speed.machine.items()]
 
     sentence = (
-        f"Throughput by number of threads, relative to one thread on {speed.baseline}: {'; '.join(by_abi)}"
-        f" (pure Python without the GIL, relative to one thread of its own: {', '.join(machine)})."
+        f"Throughput by number of threads, relative to one thread on {speed.baseline}: {'; '.join(abi_texts)}"
+        f" (pure Python without the GIL, relative to one thread of its own: {', '.join(machine_texts)})."
     )
     return [sentence]
 
 
 def _basis_sentences(speed: SpeedPart) -> list[str]:
+    """Return a sentence about how many calls were measured, and on how many CPUs; none if no call was measured."""
     if not speed.calls:
         return []
 
@@ -135,6 +158,7 @@ def _basis_sentences(speed: SpeedPart) -> list[str]:
 
 
 def _missing_sentences(speed: SpeedPart) -> list[str]:
+    """Return a sentence about what could not be measured, and why; none if everything was measured."""
     if not speed.why:
         return []
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from builder.dependencies.select import SelectedPackages
 
 SCHEMA_VERSION = 1
-"""Of the JSON of `add` and of `survey`."""
+"""Version of the JSON that `add --json` and `survey --json` print."""
 
 _STYLES = {
     Status.READY: "green",
@@ -58,9 +58,14 @@ _MONTHS_SHOWN = 24
 
 
 def print_survey(console: Console, survey: Survey, today: datetime.date) -> None:
-    """Print a table, native packages first, and the sentence that sums up.
+    """Print the table of a survey, native packages first, then what was left out, notes, and a summary.
 
-    The free-threading classifier and the age are those of the newest release.
+    The columns "classifier" (of free-threading support) and "age" are about a package's newest release.
+
+    Args:
+        console: where to print.
+        survey: the dependencies, with what upstream offers for them.
+        today: the date that ages are counted to.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for heading in _HEADINGS:
@@ -75,6 +80,10 @@ def print_survey(console: Console, survey: Survey, today: datetime.date) -> None
 
 
 def _row_cells(row: SurveyRow, today: datetime.date) -> tuple[Text, ...]:
+    """Return the cells of a dependency's row, in the order of the headings.
+
+    The newest version is left empty if it is the version in use.
+    """
     newest_version = row.newest if row.newest != row.version else ""
     classifier = row.newest_metadata.free_threading.rpartition(" - ")[2]
 
@@ -93,7 +102,10 @@ def _row_cells(row: SurveyRow, today: datetime.date) -> tuple[Text, ...]:
 
 
 def _format_wheels(row: SurveyRow) -> str:
-    """Group ABIs by floor: `cp314 cp314t 2_17, abi3 2_28`."""
+    """Return the ABIs that a release has wheels for, grouped by the oldest glibc: `cp314 cp314t 2_17, abi3 2_28`.
+
+    That is `pure` for a release with only a pure wheel, and `none` for one without wheels.
+    """
     if set(row.wheels) == {PURE}:
         return PURE
 
@@ -111,6 +123,10 @@ def _format_wheels(row: SurveyRow) -> str:
 
 
 def _render_outlook(outlook: MoveOutlook) -> Text:
+    """Return a cell that says whether a package is ready for 3.14 or 3.14t.
+
+    It also names the release to upgrade to, and what blocks the package, if there is such a thing.
+    """
     text = Text(str(outlook.status), style=_STYLES[outlook.status])
     if outlook.upgrade:
         text.append(f" {outlook.upgrade}")
@@ -125,6 +141,10 @@ def _render_outlook(outlook: MoveOutlook) -> Text:
 
 
 def _format_age(day: datetime.date | None, today: datetime.date) -> str:
+    """Return how old a release is, in months, or in years from two years on: `5 mo`, `3 y`.
+
+    It is `?` if the date is not known or lies in the future.
+    """
     if day is None or day > today:
         return "?"
 
@@ -135,7 +155,10 @@ def _format_age(day: datetime.date | None, today: datetime.date) -> str:
 
 
 def survey_json(file: DependencyFile, survey: Survey) -> dict[str, Any]:
-    """Return a survey as JSON data."""
+    """Return a survey as JSON data: the summary, counts of each status for each move, and every dependency.
+
+    A move is the step to 3.14 or to 3.14t.
+    """
     counts = {move: _count_statuses(survey.rows, move) for move in MOVES}
 
     return {
@@ -151,7 +174,7 @@ def survey_json(file: DependencyFile, survey: Survey) -> dict[str, Any]:
 
 
 def _count_statuses(rows: Iterable[SurveyRow], move: str) -> dict[str, int]:
-    """Return how many packages have each status for a move; statuses that none has are counted as 0."""
+    """Return how many packages have each status for a move (`3.14` or `3.14t`), including statuses that none has."""
     counts = dict.fromkeys(map(str, Status), 0)
     for row in rows:
         counts[str(row.outlooks[move].status)] += 1
@@ -165,7 +188,7 @@ def print_selection(
     selected: SelectedPackages,
     notes: Sequence[str],
 ) -> None:
-    """Print what happens to the matrix, what is left out, and why."""
+    """Print how `add` changes the matrix, one line per package, then which dependencies were left out and why."""
     for change in edited.changes:
         sign = _SIGNS[change.action]
         detail = escape_control_characters(change.detail)
@@ -181,11 +204,11 @@ def selection_json(
     selected: SelectedPackages,
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what happens to the matrix as JSON data."""
-    entries = {entry.name: entry for entry in selected.entries}
+    """Return as JSON data how `add` changes the matrix, and which dependencies were left out and why."""
+    entries_by_name = {entry.name: entry for entry in selected.entries}
     packages: list[dict[str, Any]] = []
     for change in edited.changes:
-        entry = entries[change.name]
+        entry = entries_by_name[change.name]
         packages.append(
             {
                 "name": change.name,
@@ -207,7 +230,7 @@ def selection_json(
 
 
 def count_changes(edited: MatrixEdit, selected: SelectedPackages) -> str:
-    """Say in one sentence what happened to the matrix."""
+    """Return how many packages were added to the matrix, changed, there already, or left out, in one sentence."""
     actions = [change.action for change in edited.changes]
     return (
         f"{actions.count(Action.ADDED)} added, {actions.count(Action.CHANGED)} changed, "
@@ -221,7 +244,7 @@ def _left_out_json(left_out: Sequence[SkippedDependency]) -> list[dict[str, str]
 
 
 def _print_left_out(console: Console, left_out: Sequence[SkippedDependency]) -> None:
-    """Print one line per reason, after the packages it holds for."""
+    """Print the dependencies that were left out, one line for each reason: `  a, b: REASON`. Print nothing for none."""
     if not left_out:
         return
 

@@ -18,11 +18,16 @@ _MAX_WAITS_LISTED = 2
 """Jobs that a job waits for: a line is to fit a terminal, and --json has them all."""
 
 _WHOLE_SENTENCES = frozenset({NEVER_RAN, OUTPUT_MISSING, OLDER_FARM})
-"""Reasons that say all by themselves; any other is the name of an input that changed."""
+"""Reasons that are complete sentences. Any other reason is the name of an input that changed."""
 
 
 def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
-    """Return a forecast as JSON data."""
+    """Return a forecast as JSON data: all jobs, the expected times, and how often each reason occurs.
+
+    Args:
+        forecast: what a run would do.
+        room: CPUs and memory that the jobs may share.
+    """
     jobs: list[dict[str, Any]] = []
     for job_id, needs in forecast.up_to_date:
         jobs.append({"id": str(job_id), "needs": [str(need) for need in needs], "known": True})
@@ -39,6 +44,7 @@ def forecast_json(forecast: Forecast, room: Resources) -> dict[str, Any]:
 
 
 def _pending_json(job: PendingJob) -> dict[str, Any]:
+    """Return a job that would run as JSON data; `after` lists the jobs that have to run before it."""
     return {
         "id": str(job.job),
         "needs": [str(need) for need in job.needs],
@@ -50,7 +56,10 @@ def _pending_json(job: PendingJob) -> dict[str, Any]:
 
 
 def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
-    """Iterate over the lines for a person: each job that would run, with its reason, then the sums."""
+    """Iterate over the lines that are printed: each job that would run, with its reason, then totals.
+
+    There is only the line of totals if no job would run.
+    """
     pending = forecast.pending
     for job in pending:
         yield f"run  {job.job}{_describe_reasons(job)}"
@@ -69,6 +78,7 @@ def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
 
 
 def _describe_reasons(job: PendingJob) -> str:
+    """Return why a job would run, what it waits for, and how long it takes: `  (changed: sdist; 1:05)`."""
     parts: list[str] = []
     if job.reasons:
         reasons = ", ".join(job.reasons)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _MINUTE_S = 60
 
 _REFRESHES_PER_S = 4
-"""Of the live display: seconds count up smoothly, and it takes no CPU to speak of from the builds."""
+"""Of the live display: often enough for seconds to count up smoothly, and cheap beside the builds."""
 
 _THREAD_KINDS = frozenset({JobKind.RACE, JobKind.EXERCISE, JobKind.SPEED})
 
 _OUTCOME_STYLES = {"ok": "green", "failed": "red", "?": "magenta"}
 _OUTCOME_WIDTH = 6
-"""Of the longest label, `failed`."""
+"""Characters of the longest label, `failed`."""
 
 
 def format_duration(seconds: float) -> str:
@@ -37,15 +37,15 @@ def format_duration(seconds: float) -> str:
     if seconds < _MINUTE_S:
         return f"{seconds:.1f} s"
 
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, whole_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}"
+        return f"{hours}:{minutes:02}:{whole_seconds:02}"
+    return f"{minutes}:{whole_seconds:02}"
 
 
 def make_observer(console: Console) -> PlainObserver | LiveObserver:
-    """Return a live display on a terminal, plain lines anywhere else."""
+    """Return what shows the progress of a run: a live display on a terminal, one line per event in a log or in CI."""
     is_ci = bool(os.environ.get("CI"))
     can_redraw = console.is_terminal and os.environ.get("TERM") != "dumb"
     if can_redraw and not is_ci:
@@ -60,7 +60,10 @@ class ThreadTimes:
         self.seconds: dict[str, float] = {}
 
     def add(self, evidence: Evidence) -> None:
-        """Count a job that ended now, or what it took when it ran."""
+        """Add the duration of a job to its package's time if it is a thread-safety check.
+
+        For a job whose evidence was recorded already, that is the time which it took then.
+        """
         if evidence.job.kind not in _THREAD_KINDS:
             return
 
@@ -69,7 +72,7 @@ class ThreadTimes:
 
 
 class PlainObserver:
-    """One line per event."""
+    """Shows progress as one line per event, for logs and CI."""
 
     def __init__(self, console: Console) -> None:
         self.times = ThreadTimes()
@@ -103,6 +106,7 @@ class PlainObserver:
         self._last_message = text
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
+        """Print how a job ended; a job whose evidence was recorded already is only counted."""
         self._done += 1
         self.times.add(evidence)
         if known:
@@ -113,6 +117,7 @@ class PlainObserver:
         self._print_line(f"{label} {describe_finished(evidence)}  {count}")
 
     def _print_line(self, text: str) -> None:
+        """Print a line that begins with the time since the start of the run."""
         elapsed = format_duration(time.monotonic() - self._started_at)
         self._console.print(
             f"{elapsed:>8}  {text}",
@@ -123,7 +128,10 @@ class PlainObserver:
 
 
 class LiveObserver:
-    """What runs, how long already, what waits; finished jobs scroll away above."""
+    """Shows progress as a display that is redrawn: running jobs with their times, and how many wait.
+
+    Lines about finished jobs are printed above the display, and scroll away.
+    """
 
     def __init__(self, console: Console) -> None:
         self.times = ThreadTimes()
@@ -158,6 +166,10 @@ class LiveObserver:
         self._running[job] = (time.monotonic(), "")
 
     def on_job_message(self, job: JobId, text: str) -> None:
+        """Show a job's message beside its name.
+
+        A job that has ended meanwhile is not shown any more, so its message is dropped.
+        """
         if job not in self._running:
             return
 
@@ -165,6 +177,7 @@ class LiveObserver:
         self._running[job] = (started_at, text)
 
     def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
+        """Print how a job ended, above the display; a job whose evidence was recorded already is only counted."""
         self._done += 1
         self.times.add(evidence)
         self._running.pop(evidence.job, None)
@@ -177,6 +190,7 @@ class LiveObserver:
         self._console.print(line)
 
     def _render(self) -> RenderableType:
+        """Return the display: a line of totals, a line for each running job, and the last message."""
         now = time.monotonic()
         heading = format_duration(now - self._started_at)
         if self._jobs:
@@ -193,7 +207,7 @@ class LiveObserver:
 
 
 def describe_finished(evidence: Evidence) -> str:
-    """Return a job with the time it took and, of an image, its size."""
+    """Return a finished job's id with the time it took and, for an image, its size: `build:lxml@debian-12  1:05`."""
     text = f"{evidence.job}  {format_duration(evidence.seconds)}"
     if not evidence.is_determined or evidence.job.kind != JobKind.IMAGE:
         return text
@@ -203,7 +217,11 @@ def describe_finished(evidence: Evidence) -> str:
 
 
 def outcome_label(evidence: Evidence) -> str:
-    """Return how a job ended in one word: `ok`, `failed` (the package is at fault) or `?` (not determined)."""
+    """Return in one word how a job ended: `ok`, `failed` or `?`.
+
+    `failed` means that a build made no wheel for some ABI, or that an image could not be made; `?` means that the job
+    was not determined, i.e. that it gave no result.
+    """
     if not evidence.is_determined:
         return "?"
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 _ORIGINS = {"index": "from the index", "local": "a local file"}
 
 _MAX_RESULT_CHARS = 60
-"""Of an error in the table of imports: its beginning names it, and the log has all of it."""
+"""Characters of an error in the table of imports: its beginning names it, and the log has all of it."""
 
 _SHA256_CHARS = 16
-"""Of a hash that is shown: enough to compare by eye."""
+"""Characters of a hash that is shown: enough to compare by eye."""
 
 _LOAD_HEADINGS = (
     "built on/loaded on",
@@ -52,10 +52,11 @@ _LOAD_HEADINGS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Story:
-    """What is known of a package.
+    """Everything that is recorded about a package.
 
     Attributes:
-        package: its part of verdicts.json; None where no whole run has judged it yet.
+        name: the package's canonical name.
+        package: the package's part of verdicts.json; None if no whole run has judged it yet.
         jobs: the newest evidence of each of its jobs, the oldest first.
     """
 
@@ -71,6 +72,7 @@ class Story:
 
 
 def _job_json(job: Evidence) -> dict[str, Any]:
+    """Return the evidence of a job as JSON data."""
     return {
         "id": str(job.job),
         "key": job.key,
@@ -82,10 +84,12 @@ def _job_json(job: Evidence) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ModuleLoad:
-    """What importing one module alone showed.
+    """The result of importing one module in a process of its own.
 
     Attributes:
-        bases: where its wheel was built and where it was loaded, with a slash between.
+        bases: the base that the wheel was built on and the one it was loaded on, with a slash between.
+        abi: name of the ABI.
+        probe: what the import showed.
     """
 
     bases: str
@@ -94,14 +98,16 @@ class _ModuleLoad:
 
 
 def read(name: str, store: Store) -> Story:
-    """Read a package's story.
+    """Return everything that the wheelhouse has on record about a package.
+
+    Evidence that this version of the farm cannot read is left out.
 
     Args:
-        name: the package, spelt in any way (PEP 503).
-        store: the wheelhouse.
+        name: the package, in any spelling (PEP 503).
+        store: the store of the wheelhouse.
 
     Raises:
-        NoRecordError: the wheelhouse knows nothing of it.
+        NoRecordError: nothing is recorded about it.
     """
     name = str(canonicalize_name(name))
     written = document.read(store.wheelhouse)
@@ -118,7 +124,7 @@ def read(name: str, store: Store) -> Story:
 
 
 def render(story: Story, console: Console) -> None:
-    """Print a story for a person."""
+    """Print a package's verdicts and findings, then tables of its imports and jobs; empty tables are left out."""
     if story.package is None:
         text = f"{story.name}: not judged yet; `wheelfarm run` judges it"
         console.print(Text(text, style="bold"))
@@ -135,6 +141,7 @@ def render(story: Story, console: Console) -> None:
 
 
 def _render_package(package: PackagePart, console: Console) -> None:
+    """Print a package's source, its verdict for each ABI and, if it was measured, its speed."""
     console.print(Text(f"{package.name} {package.version}", style="bold"))
     _render_source(package.source, console)
     for abi, part in package.abis.items():
@@ -148,6 +155,7 @@ def _render_package(package: PackagePart, console: Console) -> None:
 
 
 def _render_source(source: SourcePart, console: Console) -> None:
+    """Print where the sdist came from, and which package requires this one if the matrix does not name it."""
     if source.kind != "none":
         origin = _ORIGINS[source.kind]
         sha256 = source.sha256[:_SHA256_CHARS]
@@ -158,6 +166,7 @@ def _render_source(source: SourcePart, console: Console) -> None:
 
 
 def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
+    """Print the verdict for an ABI with its reason, then wheels, the outcome on each base, and findings."""
     heading = Text(f"{abi}  ", style="bold")
     heading.append(part.verdict.value, style=verdict_style(part.verdict).terminal)
     heading.append(f"  {part.reason}", style="")
@@ -175,6 +184,7 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
 
 
 def _render_finding(finding: FindingPart, console: Console) -> None:
+    """Print a finding with its remedy and, if there is one, the log to read."""
     text = f"{finding.title}: {finding.detail}"
     if finding.bases:
         text += f" [{', '.join(finding.bases)}]"
@@ -188,7 +198,10 @@ def _render_finding(finding: FindingPart, console: Console) -> None:
 
 
 def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[_ModuleLoad]:
-    """Iterate over the modules that were imported alone."""
+    """Iterate over the imports of single modules that load jobs recorded.
+
+    Other kinds of jobs, and load jobs without a result, are skipped.
+    """
     for job in jobs:
         if job.job.kind != JobKind.LOAD or not job.is_determined:
             continue
@@ -198,6 +211,7 @@ def _iter_loads(jobs: Sequence[Evidence]) -> Iterator[_ModuleLoad]:
 
 
 def _load_table(loads: Sequence[_ModuleLoad]) -> Table:
+    """Return the table of imports, one row per module, ABI and base."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in _LOAD_HEADINGS:
         table.add_column(heading, no_wrap=heading != "native modules", overflow="fold")
@@ -208,10 +222,11 @@ def _load_table(loads: Sequence[_ModuleLoad]) -> Table:
 
 
 def _load_cells(load: _ModuleLoad) -> tuple[str | Text, ...]:
+    """Return the cells of an import's row; time and memory are empty if the import did not end."""
     probe = load.probe
     duration = "" if probe.seconds is None else f"{probe.seconds * 1000:.0f} ms"
     memory = "" if probe.rss_bytes is None else f"{probe.rss_bytes / (1 << 20):.1f} MiB"
-    natives = [_describe_native(name, declared) for name, declared in probe.natives.items()]
+    native_modules = [_describe_native(name, declared) for name, declared in probe.natives.items()]
 
     return (
         load.bases,
@@ -220,11 +235,12 @@ def _load_cells(load: _ModuleLoad) -> tuple[str | Text, ...]:
         _result_text(probe),
         duration,
         memory,
-        "; ".join(natives),
+        "; ".join(native_modules),
     )
 
 
 def _result_text(probe: Probe) -> Text:
+    """Return the result of an import: how it failed or, for a free-threaded interpreter, whether the GIL stays off."""
     for failure in (probe.signal, probe.hang, probe.error):
         if failure is not None:
             return Text(failure[:_MAX_RESULT_CHARS], style="bold red")
@@ -238,6 +254,7 @@ def _result_text(probe: Probe) -> Text:
 
 
 def _describe_native(name: str, declared: Declaration) -> str:
+    """Return a native module, i.e. an extension module (.so), with what it declares: `_x (multi-phase, GIL used)`."""
     details: list[str] = [declared.init or "init unknown"]
     if declared.gil:
         details.append(f"GIL {declared.gil}")
@@ -248,6 +265,7 @@ def _describe_native(name: str, declared: Declaration) -> str:
 
 
 def _job_table(jobs: Sequence[Evidence]) -> Table:
+    """Return the table of a package's jobs: outcome, id, duration and log."""
     table = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
     for job in jobs:
         log = Text(job.log, style="dim")

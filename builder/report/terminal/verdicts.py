@@ -28,7 +28,7 @@ MAX_ROWS = 400
 """A longer table is not shown again where nothing changed: it would scroll the line that says so out of sight."""
 
 _MAX_TIMES = 40
-"""Packages whose time is listed, the slowest first: about a screenful, and the others hardly count."""
+"""Packages whose time is listed, the slowest first: about a screenful, and the others add little."""
 
 _RESULTS = (
     ("index", "simple/"),
@@ -36,7 +36,7 @@ _RESULTS = (
     ("verdicts", "verdicts.json"),
     ("logs", "logs/"),
 )
-"""(label, path in the wheelhouse) of what a run leaves."""
+"""(label, path in the wheelhouse) of each result of a run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +44,10 @@ class Remedy:
     """What to do about a finding.
 
     Attributes:
-        subject: the package, or the part of the farm, that it is about.
-        log: the log to read, relative to the wheelhouse; empty where there is none.
+        code: code of the finding.
+        subject: the package that the finding is about, or the part of the farm that failed.
+        text: what to do.
+        log: the log to read, relative to the wheelhouse; empty if there is none.
     """
 
     code: str
@@ -63,15 +65,16 @@ def print_verdicts(
     *,
     whole: bool,
 ) -> None:
-    """Print the end of a run: the table, what to do about what is wrong, and where the results are.
+    """Print the end of a run: the table of verdicts, what to do about faults, times, and where the results are.
 
     Args:
         console: where to print.
-        document: verdicts of the packages that were asked for.
-        remedies: see `collect_remedies`.
-        wheelhouse: the paths of its results are printed.
+        document: verdicts of the packages that the run was asked for.
+        remedies: what to do; see `collect_remedies`.
+        wheelhouse: the folder of results, whose paths are printed.
         times: how long the thread-safety checks of each package took, in seconds, by name.
-        whole: whether that is all of the matrix; else index, report and verdicts.json stay as they were.
+        whole: whether the run was about the whole matrix. Otherwise index, report and verdicts.json stay as they were,
+            which is said too.
     """
     console.print()
     wide = make_wide_console(console)
@@ -96,15 +99,15 @@ def print_unchanged(
     jobs: int,
     verdicts: Mapping[str, int],
 ) -> None:
-    """Print the end of a run in which nothing changed: the last run's table and its sums.
+    """Print the end of a run in which nothing changed: the table of the last whole run, and counts of its verdicts.
 
     Args:
         console: where to print.
-        document: verdicts of the last whole run; None prints the sums alone.
-        wheelhouse: the paths of its results are printed.
+        document: verdicts of the last whole run; None to print no table.
+        wheelhouse: the folder of results, whose paths are printed.
         run: id of the last whole run.
-        jobs: how many jobs it had.
-        verdicts: how many packages have each verdict.
+        jobs: number of its jobs.
+        verdicts: how often each verdict occurs.
     """
     if document is not None:
         make_wide_console(console).print(_make_table(document))
@@ -116,7 +119,10 @@ def print_unchanged(
 
 
 def collect_remedies(judged: Sequence[JudgedPackage]) -> list[Remedy]:
-    """Return what to do about the findings that decided a verdict, each once."""
+    """Return what to do about each finding that decided a package's verdict, each remedy once.
+
+    Other findings did not decide it, and are skipped.
+    """
     remedies: dict[tuple[str, str], Remedy] = {}
     for package in judged:
         for judgement in package.abis.values():
@@ -129,7 +135,8 @@ def collect_remedies(judged: Sequence[JudgedPackage]) -> list[Remedy]:
 
 
 def _make_remedy(name: str, finding: Finding) -> Remedy:
-    # Where nothing could be determined, the farm is at fault: that is said once, not for every package.
+    """Return what to do about a finding: its own remedy or, without one, that of its code."""
+    # An undetermined verdict is the farm's fault: named by the part that failed, it is listed once for all packages.
     subject = finding.where if finding.verdict is Verdict.UNDETERMINED else name
     return Remedy(
         code=finding.code,
@@ -140,7 +147,10 @@ def _make_remedy(name: str, finding: Finding) -> Remedy:
 
 
 def _make_table(document: Document) -> Table:
-    """Return the table of verdicts by package and ABI, one reason each; a package's name is shown once."""
+    """Return the table of verdicts, with a row and a reason for each package and ABI.
+
+    A package's name is shown only in the first of its rows.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("package", no_wrap=True)
     table.add_column("ABI", no_wrap=True)
@@ -159,6 +169,7 @@ def _make_table(document: Document) -> Table:
 
 
 def _print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
+    """Print what to do, with the log to read; print nothing if there is nothing to do."""
     if not remedies:
         return
 
@@ -170,6 +181,7 @@ def _print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
 
 
 def _print_times(console: Console, times: Mapping[str, float]) -> None:
+    """Print how long the thread-safety checks took: the mean, then the slowest packages. Print nothing without any."""
     if not times:
         return
 
@@ -183,6 +195,7 @@ def _print_times(console: Console, times: Mapping[str, float]) -> None:
 
 
 def _print_results(console: Console, wheelhouse: Path) -> None:
+    """Print the path of each result that is there; a run of only some packages may leave none."""
     console.print()
     for label, name in _RESULTS:
         path = wheelhouse / name
