@@ -1,0 +1,171 @@
+"""Scenarios that are played for real, by the interpreter that runs the tests."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.inside.stress.runner import (
+    Interpreter,
+    Player,
+    PlayResult,
+    adapt_for_sanitizer,
+    deduplicate,
+)
+from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
+
+PRELUDE = ["os", "threading"]
+
+
+def scenario(name: str, text: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "kind": "function",
+        "process": "one",
+        "make": "[]",
+        "argument": None,
+        "rows": [[[text, None]]],
+        "observe": [],
+        "sharing": "shared",
+        "threads": 2,
+        "iterations": 4,
+        **more,
+    }
+
+
+def play(
+    *scenarios: dict[str, Any], seconds: float = 60.0, rounds: int = 1, **more: Any
+) -> PlayResult:
+    interpreter = Interpreter(sys.executable, "/nowhere", **more)
+    player = Player(interpreter, PRELUDE, {OURS}, rounds=rounds, seconds=seconds)
+    result = player.play(list(scenarios))
+    player.close()
+    return result
+
+
+def test_what_ends_is_noted_with_its_exceptions():
+    result = play(scenario("good", "s.append(1)"), scenario("bad", "s.missing"), rounds=3)
+    assert result.ended == ["good", "bad"]
+    assert result.errors == {"AttributeError: 'list' object has no attribute 'missing'": 2 * 4 * 3}
+    assert set(result.seconds) == {"good", "bad"}
+    assert (result.events, result.late) == ([], 0)
+
+
+def test_a_crash_takes_the_other_scenarios_of_its_process_along_only_so_far():
+    result = play(
+        scenario("before", "s.append(1)"),
+        scenario("crash", "os.abort()"),
+        scenario("after", "len(s)"),
+    )
+    assert result.ended == ["before", "after"]
+    (event,) = result.events
+    assert (event["what"], event["scenario"], event["signal"]) == ("crash", "crash", "SIGABRT")
+    assert "Fatal Python error" in event["stack"]
+
+
+def test_a_group_that_dies_again_and_again_is_given_up():
+    dying = [scenario(f"crash {number}", "os.abort()") for number in range(5)]
+    result = play(*dying, scenario("other", "len(s)", process="another"))
+    assert len(result.events) == 3
+    assert result.ended == ["other"]
+    assert result.late == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "idle"), [("threading.Event().wait()", True), ("sum(iter(int, 1))", False)]
+)
+def test_what_goes_on_without_a_sign_of_life_hangs(text: str, *, idle: bool):
+    result = play(scenario("hang", text, iterations=1), patience_s=1.0)
+    (event,) = result.events
+    assert (event["what"], event["scenario"], event["idle"]) == ("hang", "hang", idle)
+    assert "most recent call first" in event["stack"]
+    assert result.ended == []
+
+
+def test_what_is_busy_under_a_sanitizer_is_slow():
+    result = play(
+        scenario("slow", "sum(iter(int, 1))"),
+        scenario("next", "len(s)"),
+        race=True,
+        patience_s=1.0,
+    )
+    assert result.events == []
+    assert result.ended == ["next"]
+
+
+def test_a_wrong_result_is_an_event():
+    wrong = scenario("wrong", "len(s)", rows=[[["len(s)", "7"]]])
+    (event,) = play(wrong).events
+    assert event == {
+        "what": "wrong",
+        "scenario": "wrong",
+        "sentences": ["len(s) gave 0, alone it gives 7"],
+    }
+
+
+def test_a_report_belongs_to_the_scenario_it_was_written_in():
+    """A call writes what a sanitizer would, into the file that it is told by its options."""
+    path = "os.environ['TSAN_OPTIONS'].partition('log_path=')[2] + '.' + str(os.getpid())"
+    text = race((BUMP,), (PEEK,))
+    report = scenario("racy", f"open({path}, 'a').write({text!r})", threads=1, once=True)
+    report["iterations"] = 1
+    result = play(scenario("silent", "len(s)"), report, scenario("later", "len(s)"), race=True)
+    assert result.ended == ["silent", "racy", "later"]
+    (event,) = result.events
+    assert (event["what"], event["scenario"], event["owner"]) == ("race", "racy", "package")
+    assert event["places"] == ["bump (fast.c)", "peek (fast.c)"]
+    assert event["report"].startswith("WARNING: ThreadSanitizer")
+
+
+def test_without_time_everything_is_late():
+    assert play(scenario("one", "len(s)"), scenario("two", "len(s)"), seconds=0.0).late == 2
+
+
+def test_an_interpreter_that_does_not_begin_plays_nothing():
+    player = Player(Interpreter("/bin/false", "/nowhere"), [], set(), rounds=1, seconds=20)
+    result = player.play([scenario("one", "len(s)")])
+    player.close()
+    assert (result.ended, result.events) == ([], [])
+
+
+def test_an_environment_is_what_native_code_needs_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("SECRET", "token")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    environment = Interpreter("python", "/site").environment(PYTHONMALLOC="debug")
+    assert "SECRET" not in environment
+    assert environment["HOME"] == str(tmp_path)
+    assert environment["PYTHONPATH"] == "/site"
+    assert environment["PYTHONMALLOC"] == "debug"
+    assert "TSAN_OPTIONS" not in environment
+
+    sanitizer = Interpreter("python", "/site", race=True)
+    options = sanitizer.environment("/tmp/reports")["TSAN_OPTIONS"].split()
+    assert {"handle_segv=0", "exitcode=0", "log_path=/tmp/reports"} < set(options)
+    assert "log_path" not in sanitizer.environment()["TSAN_OPTIONS"]
+    path = sanitizer.program_environment()["PYTHONPATH"].split(os.pathsep)
+    assert path[1:] == ["/site"]
+
+
+def test_scenarios_are_shorter_under_a_sanitizer_and_what_is_done_once_is_not():
+    plain = scenario("one", "len(s)", iterations=300, observe=["len(s)"])
+    assert adapt_for_sanitizer(plain) == {**plain, "iterations": 100, "observe": []}
+    assert adapt_for_sanitizer({**plain, "iterations": 12})["iterations"] == 10
+    assert adapt_for_sanitizer({**plain, "once": True})["iterations"] == 300
+
+
+def test_events_of_one_kind_and_place_are_one():
+    events: list[dict[str, Any]] = [
+        {"what": "race", "scenario": "a", "places": ["f (x.c)", "g (x.c)"]},
+        {"what": "race", "scenario": "b", "places": ["f (x.c)", "g (x.c)"]},
+        {"what": "crash", "scenario": "a"},
+        {"what": "crash", "scenario": "b"},
+    ]
+    assert deduplicate(events) == [
+        {**events[0], "times": 2},
+        {**events[2], "times": 1},
+        {**events[3], "times": 1},
+    ]
