@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

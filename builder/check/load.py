@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.engine.client import Engine
     from builder.execute import Observer
-    from builder.finding_codes import FindingCode
     from builder.jobs.job import Job
     from builder.plan.resources import Resources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
+    from builder.verdicts.codes import FindingCode
 
 _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "WF308"})
 """Codes of findings that a wheel is damaged or unsafe: nobody should install it, and neither does the farm."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
-    from builder.finding_codes import FindingCode
+    from builder.verdicts.codes import FindingCode
 
 _TIMEOUT_S = 120
 """Longest time for one wheel, in seconds. It takes far less; this is for a machine that is busy building."""

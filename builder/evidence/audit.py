@@ -15,7 +15,7 @@ from builder.evidence.base import (
     Model,
     decode,
 )
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from builder.store.evidence import Evidence

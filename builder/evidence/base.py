@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
 
 from builder.errors import ExitCode, FarmError
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, Pair
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 
 class Failure(Model):

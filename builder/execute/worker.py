@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.engine.client import Engine
-    from builder.finding_codes import FindingCode
     from builder.jobs.job import Inputs, Job, Result
     from builder.proxy.proxy import IndexProxy
     from builder.store.store import Store
+    from builder.verdicts.codes import FindingCode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,13 +21,13 @@ from pydantic import (
 from builder.errors import MergeError
 from builder.evidence.base import MalformedFactsError
 from builder.evidence.kinds import MODELS, schema_version
-from builder.finding_codes import FindingCode
 from builder.proxy.cache import IndexCache
 from builder.sources import Fault, Source, Sources
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write, file_sha256
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from builder.config.matrix import Matrix

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.evidence.replay import ReplayRun, Seen
-    from builder.finding_codes import FindingCode
     from builder.jobs.job import Tools
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.sources import Pure
     from builder.store.evidence import Evidence
+    from builder.verdicts.codes import FindingCode
 
 _FOLDER = "replays"
 _PROGRAM = Program(package="stress", module="replay", answer=ReplayAnswer, folder=STRESS_FOLDER)

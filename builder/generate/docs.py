@@ -1,4 +1,4 @@
-"""What is made from the code's own tables: findings.md and two JSON Schemas in docs/, and builder/finding_codes.py.
+"""What is made from the code's own tables: findings.md and two JSON Schemas in docs/, and builder/verdicts/codes.py.
 
 Usage: python -m builder.generate.docs FOLDER
 """
@@ -89,7 +89,7 @@ def _render_section(code: Code) -> str:
 
 
 def render_finding_codes() -> str:
-    """Return the source of finding_codes.py: a `Literal` type of all codes, each with its title as a comment."""
+    """Return the source of verdicts/codes.py: a `Literal` type of all codes, each with its title as a comment."""
     lines = [f'    "{code.code}",  # {code.title}\n' for code in codes.load().values()]
 
     return _TYPE_HEAD + "".join(lines) + "]\n"
@@ -101,7 +101,7 @@ def main() -> None:
     for name, text in render_files().items():
         (folder / name).write_text(text)
 
-    (ROOT / "finding_codes.py").write_text(render_finding_codes())
+    (ROOT / "verdicts/codes.py").write_text(render_finding_codes())
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.distributions.tags import accepts_wheel
-from builder.finding_codes import FindingCode
 from builder.index import ServedFile
 from builder.sources import Source
 from builder.verdicts import Verdict
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

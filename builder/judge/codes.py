@@ -10,8 +10,8 @@ from typing import Annotated, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from builder.finding_codes import FindingCode
 from builder.verdicts import Severity, Verdict
+from builder.verdicts.codes import FindingCode
 
 _TABLE = Path(__file__).with_name("codes.toml")
 
@@ -86,5 +86,5 @@ def parse(text: str) -> Mapping[FindingCode, Code]:
     rows = {code: {"code": code, **row} for code, row in tomllib.loads(text).items()}
     codes = _CODES.validate_python(rows)
 
-    # finding_codes.py is made from this very table, and a test keeps the two in step.
+    # verdicts/codes.py is made from this very table, and a test keeps the two in step.
     return cast("Mapping[FindingCode, Code]", codes)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from builder.finding_codes import FindingCode
 from builder.judge import codes
 from builder.judge.codes import Code
 from builder.judge.location import Location
 from builder.store.hashing import digest
 from builder.verdicts import Verdict
+from builder.verdicts.codes import FindingCode
 
 _ID_LENGTH = 12  # hexadecimal digits: short enough to type, and unique among the findings of a run
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Metadata,
         Probe,
     )
-    from builder.finding_codes import FindingCode
+    from builder.verdicts.codes import FindingCode
 
 _FRAMES_SHOWN = 3  # the innermost ones: below them is the interpreter
 _IGNORED_MODULES = frozenset({"_tkinter", "tkinter"})

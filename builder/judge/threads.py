@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from builder.evidence.race import Variants
 from builder.judge.findings import Finding
 from builder.judge.location import pair_locations, read_locations
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from builder.evidence.exercise import ExerciseFacts, OwnTests
     from builder.evidence.race import Harm, Preflight, Race, RaceFacts, Scenario, ShownRace, Surface
-    from builder.finding_codes import FindingCode
     from builder.judge.location import Location
+    from builder.verdicts.codes import FindingCode
 
 MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

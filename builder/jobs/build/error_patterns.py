@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.finding_codes import FindingCode
+    from builder.verdicts.codes import FindingCode
 
 ERROR = 0
 """The line is the error: nothing prints it and goes on."""

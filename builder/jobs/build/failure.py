@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.finding_codes import FindingCode
+from builder.verdicts.codes import FindingCode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

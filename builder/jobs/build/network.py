@@ -10,13 +10,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.finding_codes import FindingCode
     from builder.jobs.build.failure import Failure
+    from builder.verdicts.codes import FindingCode
 
 UNKNOWN_HOST = "an address that the log does not name"
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from builder.evidence.audit import FaultKind
-    from builder.finding_codes import FindingCode
     from builder.judge.findings import Finding
     from builder.judge.wheel.subject import Subject
+    from builder.verdicts.codes import FindingCode
 
 _CODES: Mapping[FaultKind, FindingCode] = {
     "unreadable": "WF305",

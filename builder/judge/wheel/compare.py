@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.judge.findings import Finding
 from builder.judge.wheel.floors import newest_needed
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

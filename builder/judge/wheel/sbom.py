@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from builder.judge.findings import Finding
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

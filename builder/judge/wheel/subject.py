@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base
     from builder.evidence.audit import NativeObject, WheelFacts
-    from builder.finding_codes import FindingCode
     from builder.judge.interfaces import Interfaces, Policy
+    from builder.verdicts.codes import FindingCode
 
 _MAX_DETAILS = 3  # of one finding, in its sentence: `wheelfarm check --json` has all
 _OLDEST_STABLE_ABI = (3, 2)  # PEP 384: what a tag such as `py3-abi3` can mean at most

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from builder.judge.findings import Finding
 from builder.judge.wheel.subject import group_finding
 from builder.judge.wheel.tags import is_other_build
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

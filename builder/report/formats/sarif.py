@@ -13,8 +13,8 @@ from builder.verdicts import Severity
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from builder.finding_codes import FindingCode
     from builder.report.document import Document, FindingPart, LocationPart, PackagePart
+    from builder.verdicts.codes import FindingCode
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 

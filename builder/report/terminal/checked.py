@@ -13,7 +13,7 @@ from rich.text import Text
 from builder.report.styles import SEVERITY_STYLES
 from builder.report.terminal.consoles import make_wide_console
 from builder.verdicts import Severity
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

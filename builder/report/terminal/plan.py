@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.plan.forecast import NEVER_RAN, OLDER_FARM, OUTPUT_MISSING, count_reasons
 from builder.report.terminal.progress import format_duration
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

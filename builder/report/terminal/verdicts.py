@@ -12,7 +12,7 @@ from builder.report.styles import verdict_style
 from builder.report.terminal.consoles import make_wide_console
 from builder.report.terminal.progress import format_duration
 from builder.verdicts import Verdict
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

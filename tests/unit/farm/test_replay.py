@@ -14,7 +14,6 @@ from builder.errors import ExitCode, ReplayError
 from builder.evidence.replay import ReplayAnswer
 from builder.farm import replay as replays
 from builder.farm.replay import Replay, ReplayResult
-from builder.finding_codes import FindingCode
 from builder.judge.findings import Finding
 from builder.judge.location import Location
 from builder.judge.package import JudgedPackage, Judgement
@@ -23,6 +22,7 @@ from builder.sources import Source
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.verdicts import Verdict
+from builder.verdicts.codes import FindingCode
 from tests.job_ids import job_id, jobs_by_text, needs_text
 
 MATRIX = """

@@ -1,11 +1,11 @@
 import pytest
 
-from builder.finding_codes import FindingCode
 from builder.index import policy
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.sources import Source
 from builder.verdicts import Verdict
+from builder.verdicts.codes import FindingCode
 
 DEFAULT = ("compatible", "unproven", "gil-required")
 GIL = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"

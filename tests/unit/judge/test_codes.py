@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from builder import ROOT
 from builder.errors import InfrastructureError
-from builder.finding_codes import FindingCode
 from builder.generate import docs
 from builder.jobs.build.failure import Failure
 from builder.judge import codes
 from builder.judge.findings import Finding
 from builder.sources import Fault
 from builder.verdicts import Severity, Verdict
+from builder.verdicts.codes import FindingCode
 
 ROW = """
 [WF101]
@@ -86,7 +86,9 @@ def test_titles_are_unlike():
 
 
 def test_the_type_of_codes_is_made_from_the_table():
-    assert (ROOT / "finding_codes.py").read_text() == docs.render_finding_codes(), "run `make docs`"
+    assert (ROOT / "verdicts/codes.py").read_text() == docs.render_finding_codes(), (
+        "run `make docs`"
+    )
     assert typing.get_args(FindingCode) == tuple(codes.load())
 
 

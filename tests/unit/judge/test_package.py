@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from builder.config import catalog
-from builder.finding_codes import FindingCode
 from builder.judge import interfaces
 from builder.judge.package import Judgement, judge_fault, judge_package
 from builder.judge.stages import PackageEvidence
@@ -12,6 +11,7 @@ from builder.sources import Fault, Source
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.hashing import digest
 from builder.verdicts import Verdict
+from builder.verdicts.codes import FindingCode
 from tests.job_ids import job_id
 
 ABIS = tuple(catalog.load().abis.values())

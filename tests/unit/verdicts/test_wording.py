@@ -1,4 +1,4 @@
-from builder.wording import join_names
+from builder.verdicts.wording import join_names
 
 
 def test_few_names_are_all_listed():
