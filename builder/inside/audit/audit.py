@@ -41,23 +41,26 @@ _AUDITWHEEL_TIMEOUT_S = 120  # not measured
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the facts of one wheel, auditwheel's apart."""
+    """Return the facts of one wheel: the fields listed at the top of this module, but not what auditwheel says.
+
+    A wheel whose archive cannot be read safely has no members, so most of its facts are empty and `faults` says why.
+    """
     with Wheel(path) as wheel:
         native = objects.Objects()
         if wheel.members:
             for name, content in wheel.objects():
                 native.add(name, content)
 
-        names = list(wheel.members)
-        sboms = [name for name in names if name.startswith(f"{wheel.dist_info}/sboms/")]
+        member_names = list(wheel.members)
+        sboms = [name for name in member_names if name.startswith(f"{wheel.dist_info}/sboms/")]
         facts = {
             "size": path.stat().st_size,
-            "members": len(names),
+            "members": len(member_names),
             "dist_info": wheel.dist_info,
             "metadata": _read_fields(wheel, "METADATA"),
             "wheel": _read_fields(wheel, "WHEEL"),
-            "top_level": classify_top_level(names),
-            "bytecode": [name for name in names if name.endswith((".pyc", ".pyo"))],
+            "top_level": classify_top_level(member_names),
+            "bytecode": [name for name in member_names if name.endswith((".pyc", ".pyo"))],
             "sboms": sboms,
             "components": _read_components(wheel, sboms),
             "extensions": native.extensions(),
@@ -68,21 +71,30 @@ def read_facts(path: Path) -> dict[str, Any]:
         return {"faults": wheel.faults, **facts}
 
 
-def _read_fields(wheel: Wheel, name: str) -> dict[str, list[str]]:
-    text = wheel.text(f"{wheel.dist_info}/{name}")
+def _read_fields(wheel: Wheel, filename: str) -> dict[str, list[str]]:
+    """Return those header fields of a file in the `.dist-info` folder that are in `_FIELDS`, by lower-case name.
+
+    `Tag: cp314-cp314-linux_x86_64` in WHEEL -> `{"tag": ["cp314-cp314-linux_x86_64"]}`. A missing file gives no fields,
+    and is recorded as a fault of the wheel, unless the archive itself could not be read: that is a fault already.
+    """
+    text = wheel.text(f"{wheel.dist_info}/{filename}")
     if text is None and wheel.members:
-        detail = f"it has no {name} file in a .dist-info folder of its own"
-        wheel.faults.append(("metadata", name, detail))
+        detail = f"it has no {filename} file in a .dist-info folder of its own"
+        wheel.faults.append(("metadata", filename, detail))
 
     return {key: value for key, value in headers(text or "").items() if key in _FIELDS}
 
 
 def _read_components(wheel: Wheel, sboms: list[str]) -> list[tuple[str, str, str]]:
-    """Read the components of CycloneDX documents, each reference once, what is of the index left out: the wheel is."""
+    """Return (name, version, package URL) of what the CycloneDX documents of a wheel say that it brings along.
+
+    A component that several documents describe under one reference comes back once, as the last of them describes it.
+    Components of the package index (`pkg:pypi/…`) are left out, because the wheel itself is listed as one.
+    """
     components: dict[str, tuple[str, str, str]] = {}
     for name in sboms:
         if not name.endswith(".json"):
-            continue
+            continue  # CycloneDX can also be XML, which is not read here
 
         try:
             document = json.loads(wheel.text(name) or "{}")
@@ -94,33 +106,40 @@ def _read_components(wheel: Wheel, sboms: list[str]) -> list[tuple[str, str, str
                 reference = str(component.get("bom-ref", "/".join(described)))
                 components[reference] = described
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            continue  # somebody else's format
+            continue  # another format than CycloneDX, or a damaged document: what was read before stays
 
     return list(components.values())
 
 
-def classify_top_level(names: list[str]) -> dict[str, str]:
-    """Return what a wheel puts directly into the folder for packages, and of what kind it is."""
+def classify_top_level(member_names: list[str]) -> dict[str, str]:
+    """Return the kind of each file or folder that a wheel puts directly into the folder for packages, by its name.
+
+    `["a/__init__.py", "a.libs/b.so", "c.py"]` -> `{"a": "package", "a.libs": "libraries", "c.py": "module"}`. The
+    `.dist-info` folder, and what is installed elsewhere, such as programs, are left out.
+    """
     kinds: dict[str, str] = {}
-    for name in names:
+    for name in member_names:
         parts = _installed_parts(name)
         if not parts or parts[0].endswith(".dist-info"):
             continue
 
-        top = parts[0]
+        top_name = parts[0]
         is_code = parts[-1].endswith((".py", ".so", ".pyi", ".pyc"))
         if len(parts) == 1:
-            kinds[top] = "module" if is_code else "file"
-        elif top.endswith(".libs"):
-            kinds[top] = "libraries"
-        elif kinds.get(top) != "package":
-            kinds[top] = "package" if is_code else "folder"
+            kinds[top_name] = "module" if is_code else "file"
+        elif top_name.endswith(".libs"):
+            kinds[top_name] = "libraries"
+        elif kinds.get(top_name) != "package":
+            kinds[top_name] = "package" if is_code else "folder"
 
     return kinds
 
 
 def _installed_parts(name: str) -> list[str]:
-    """Return a member's path in the folder for packages; empty where it goes elsewhere."""
+    """Return the parts of a member's path as seen from the folder for packages; empty where it is installed elsewhere.
+
+    `a-1.data/purelib/a/b.py` -> `["a", "b.py"]`, `a-1.data/scripts/run` -> `[]` (PEP 427 has these folders).
+    """
     parts = name.split("/")
     if not parts[0].endswith(".data"):
         return parts
@@ -133,7 +152,11 @@ def _installed_parts(name: str) -> list[str]:
 
 
 def ask_auditwheel(wheel: Path) -> dict[str, object]:
-    """Ask auditwheel which platform tag a wheel is consistent with."""
+    """Ask auditwheel which platform tag a wheel is consistent with.
+
+    Returns:
+        `auditwheel`, its JSON; or `auditwheel_error`, the last line it printed, where it failed.
+    """
     done = subprocess.run(
         ["auditwheel", "show", "--json", str(wheel)],
         capture_output=True,
@@ -149,10 +172,13 @@ def ask_auditwheel(wheel: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write the facts of each wheel named on the command line."""
-    output, *rest = sys.argv[1:]
-    asks_auditwheel = "--no-auditwheel" not in rest
-    wheels = [Path(name) for name in rest if name != "--no-auditwheel"]
+    """Write the facts of each wheel named on the command line, as one JSON object by file name.
+
+    auditwheel is not asked about a wheel with faults, which it would unpack.
+    """
+    output, *arguments = sys.argv[1:]
+    asks_auditwheel = "--no-auditwheel" not in arguments
+    wheels = [Path(name) for name in arguments if name != "--no-auditwheel"]
 
     answer = {}
     for wheel in wheels:

@@ -102,9 +102,15 @@ class Elf:
     """One ELF file, read from a buffer that stays open."""
 
     def __init__(self, data: bytes | mmap.mmap) -> None:
+        """Read the ELF header; everything else is read when it is asked for.
+
+        Raises:
+            ElfError: it is not a 64-bit little-endian ELF file.
+        """
         self._data = data
         self._check_identity()
 
+        # The fields of Elf64_Ehdr from e_type on, in their order.
         header = struct.unpack_from("<HHIQQQIHHHHHH", data, 16)
         self.kind = header[0]
         self.machine = MACHINES.get(header[1], f"machine {header[1]}")
@@ -114,6 +120,11 @@ class Elf:
         self._section_size, self._section_count, self._section_names = header[10:]
 
     def _check_identity(self) -> None:
+        """Check that the file begins with the header of a 64-bit little-endian ELF file.
+
+        Raises:
+            ElfError: it does not; the text says what the file is instead.
+        """
         if self._data[:4] != MAGIC:
             raise ElfError("it is not an ELF file")
         if len(self._data) < _HEADER_BYTES:
@@ -128,19 +139,34 @@ class Elf:
     # --- raw access --------------------------------------------------------------------------------------------------
 
     def _unpack(self, layout: str | struct.Struct, offset: int) -> tuple[int, ...]:
-        form = struct.Struct(layout) if isinstance(layout, str) else layout
-        if not 0 <= offset <= len(self._data) - form.size:
+        """Return the fields of a structure at a file offset.
+
+        Raises:
+            ElfError: the structure does not lie wholly inside the file.
+        """
+        structure = struct.Struct(layout) if isinstance(layout, str) else layout
+        if not 0 <= offset <= len(self._data) - structure.size:
             raise ElfError(f"it points outside the file, at {offset:#x}")
 
-        return form.unpack_from(self._data, offset)
+        return structure.unpack_from(self._data, offset)
 
     def _bytes(self, offset: int, size: int) -> bytes:
+        """Return a range of the file.
+
+        Raises:
+            ElfError: the range does not lie wholly inside the file.
+        """
         if offset < 0 or size < 0 or offset + size > len(self._data):
             raise ElfError(f"it points outside the file, at {offset:#x} + {size:#x}")
 
         return self._data[offset : offset + size]
 
     def _text(self, offset: int) -> str:
+        """Return the NUL-terminated text at a file offset. Bytes that are not UTF-8 are replaced.
+
+        Raises:
+            ElfError: the text is outside the file, or does not end within `_LONGEST_NAME` bytes.
+        """
         if not 0 <= offset < len(self._data):
             raise ElfError(f"a name lies outside the file, at {offset:#x}")
 
@@ -151,7 +177,11 @@ class Elf:
         return self._data[offset:end].decode("utf-8", "replace")
 
     def offset(self, address: int) -> int:
-        """Return where the byte of a virtual address is in the file."""
+        """Return the file offset of the byte that is loaded at a virtual address.
+
+        Raises:
+            ElfError: no loaded segment has this address, or the file has no content for it.
+        """
         for segment in self.segments:
             end = segment.address + segment.size
             if segment.kind == _PT_LOAD and segment.address <= address < end:
@@ -160,9 +190,10 @@ class Elf:
         raise ElfError(f"address {address:#x} is in no segment of the file")
 
     def word(self, address: int) -> int:
-        """Return the 64-bit word at a virtual address after relocation against base 0: what a pointer there points to.
+        """Return the 64-bit word at a virtual address as it is after loading at address 0.
 
-        A pointer to another object gives 0.
+        For a pointer that is the address it points to: the file itself may hold 0 there, and a relocation the value. A
+        pointer to another object gives 0, because only the dynamic linker knows its value.
         """
         relocation = self._find_relocation(address)
         if relocation is None:
@@ -175,31 +206,41 @@ class Elf:
         return self._symbol_value(info >> 32) + addend
 
     def _find_relocation(self, address: int) -> tuple[int, int] | None:
-        """Return (info, addend) of the relocation of a word."""
+        """Return (info, addend) of the RELA relocation that fills in the word at an address; None where there is none.
+
+        `info` has the symbol's number in its upper half, the relocation's type in its lower one.
+        """
         start, size = self._span(_DT_RELA, _DT_RELASZ)
         end = start + size
-        wanted = struct.pack("<Q", address)
+        packed_address = struct.pack("<Q", address)
 
-        # Searched as bytes, for speed: what is found counts where an entry of the table begins.
-        found = self._data.find(wanted, start, end)
-        while found >= 0:
-            if (found - start) % _RELA.size == 0:
-                _, info, addend = self._unpack(_RELA, found)
+        # Searched as bytes, for speed. A match counts only where an entry of the table begins: elsewhere it is
+        # another field that happens to have the same bytes.
+        match_at = self._data.find(packed_address, start, end)
+        while match_at >= 0:
+            if (match_at - start) % _RELA.size == 0:
+                _, info, addend = self._unpack(_RELA, match_at)
                 return info, addend
-            found = self._data.find(wanted, found + 1, end)
+            match_at = self._data.find(packed_address, match_at + 1, end)
 
         return None
 
     def _symbol_value(self, number: int) -> int:
+        """Return the value of the symbol with a number in the symbol table; 0 where there is no such symbol."""
         if not 0 < number <= len(self.symbols):
             return 0
 
         return self.symbols[number - 1].value
 
-    def _span(self, start: int, size: int) -> tuple[int, int]:
-        """Return (offset, size) of a table that two entries of the dynamic segment tell; zeros where there is none."""
-        address = self._value(start)
-        length = self._value(size)
+    def _span(self, address_tag: int, size_tag: int) -> tuple[int, int]:
+        """Return (file offset, size) of a table; (0, 0) where the file has none.
+
+        Args:
+            address_tag: tag of the dynamic entry with the table's address, such as DT_RELA.
+            size_tag: tag of the entry with its size in bytes, such as DT_RELASZ.
+        """
+        address = self._value(address_tag)
+        length = self._value(size_tag)
         if address is None or not length:
             return 0, 0
 
@@ -209,11 +250,11 @@ class Elf:
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """Program headers."""
+        """The program headers, one for each segment, in the file's order."""
         segments = []
         for number in range(self._segment_count):
-            at = self._segments_at + number * self._segment_size
-            kind, flags, offset, address, _, size, _, _ = self._unpack(_SEGMENT, at)
+            header_at = self._segments_at + number * self._segment_size
+            kind, flags, offset, address, _, size, _, _ = self._unpack(_SEGMENT, header_at)
             segments.append(
                 Segment(kind=kind, flags=flags, offset=offset, address=address, size=size)
             )
@@ -222,17 +263,21 @@ class Elf:
 
     @cached_property
     def sections(self) -> dict[str, tuple[int, int, int]]:
-        """Section headers by name, as (type, offset, size); none where they are gone or stale."""
+        """The section headers by section name, as (type, file offset, size).
+
+        Empty where there are none, or where one of them points outside the file: stripped files and edited ones have
+        that.
+        """
         sections = {}
         try:
             names_header = self._sections_at + self._section_names * self._section_size
-            names = self._unpack(_SECTION, names_header)[4]
+            names_at = self._unpack(_SECTION, names_header)[4]
 
             count = self._section_count if self._sections_at else 0
             for number in range(count):
-                at = self._sections_at + number * self._section_size
-                name, kind, _, _, offset, size = self._unpack(_SECTION, at)
-                sections[self._text(names + name)] = (kind, offset, size)
+                header_at = self._sections_at + number * self._section_size
+                name_offset, kind, _, _, offset, size = self._unpack(_SECTION, header_at)
+                sections[self._text(names_at + name_offset)] = (kind, offset, size)
         except ElfError:
             return {}
 
@@ -240,7 +285,10 @@ class Elf:
 
     @cached_property
     def _dynamic(self) -> tuple[tuple[int, int], ...]:
-        """Entries of the dynamic segment, as (tag, value)."""
+        """The entries of the dynamic segment before the DT_NULL that ends it, as (tag, value).
+
+        Empty where the file has no dynamic segment.
+        """
         for segment in self.segments:
             if segment.kind == _PT_DYNAMIC:
                 break
@@ -257,6 +305,7 @@ class Elf:
         return tuple(entries)
 
     def _value(self, tag: int) -> int | None:
+        """Return the value of the first entry of the dynamic segment with a tag, or None where none has it."""
         for entry_tag, value in self._dynamic:
             if entry_tag == tag:
                 return value
@@ -264,10 +313,12 @@ class Elf:
         return None
 
     def _names(self, tag: int) -> tuple[str, ...]:
+        """Return the texts that all entries of the dynamic segment with a tag point to, such as each DT_NEEDED."""
         return tuple(self._name(value) for entry_tag, value in self._dynamic if entry_tag == tag)
 
     @cached_property
     def _strings(self) -> int:
+        """The file offset of the dynamic string table, which has the names of symbols, libraries and versions."""
         address = self._value(_DT_STRTAB)
         if address is None:
             raise ElfError("the dynamic segment has no string table")
@@ -310,6 +361,10 @@ class Elf:
         return self._folders(_DT_RUNPATH)
 
     def _folders(self, tag: int) -> tuple[str, ...]:
+        """Return the folders of a search path, DT_RPATH or DT_RUNPATH.
+
+        `$ORIGIN/../a.libs:/opt/b` -> `("$ORIGIN/../a.libs", "/opt/b")`
+        """
         folders: list[str] = []
         for text in self._names(tag):
             folders += text.split(":")
@@ -318,7 +373,11 @@ class Elf:
 
     @property
     def executable_stack(self) -> bool:
-        """Whether loading it makes the stack executable: it says so, or does not say that it need not."""
+        """Whether loading this object makes the stack executable.
+
+        That is so where its PT_GNU_STACK segment asks for it, and where it has no such segment: the default is
+        executable.
+        """
         for segment in self.segments:
             if segment.kind == _PT_GNU_STACK:
                 return bool(segment.flags & _PF_X)
@@ -353,7 +412,10 @@ class Elf:
 
     @cached_property
     def isa_needed(self) -> int:
-        """The x86-64 level it declares to need, as its GNU property note says: 1 (all processors have it) to 4."""
+        """The x86-64 level that the object's GNU property note says is needed: 1, which all processors have, to 4.
+
+        It is 1 where no note says anything.
+        """
         for segment in self.segments:
             if segment.kind != _PT_NOTE:
                 continue
@@ -365,48 +427,53 @@ class Elf:
         return 1
 
     def _notes(self, segment: Segment) -> Iterator[tuple[int, bytes]]:
-        """Give (type, description) of each note that is GNU's."""
-        at = segment.offset
-        end = segment.offset + segment.size
-        while at + 12 <= end:
-            name_size, size, kind = self._unpack("<III", at)
-            name_at = at + 12
-            description_at = name_at + _round_up(name_size, 4)
+        """Give (type, description) of each note in a PT_NOTE segment whose owner is `GNU`; others are skipped."""
+        note_at = segment.offset
+        segment_end = segment.offset + segment.size
+        while note_at + 12 <= segment_end:
+            name_size, size, kind = self._unpack("<III", note_at)
+            name_offset = note_at + 12
+            description_offset = name_offset + _round_up(name_size, 4)
 
-            if self._bytes(name_at, min(name_size, 4)) == b"GNU\0":
-                yield kind, self._bytes(description_at, size)
-            at = description_at + _round_up(size, 8)
+            if self._bytes(name_offset, min(name_size, 4)) == b"GNU\0":
+                yield kind, self._bytes(description_offset, size)
+            note_at = description_offset + _round_up(size, 8)
 
     # --- symbols -----------------------------------------------------------------------------------------------------
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """Dynamic symbols, in the table's order, without the empty one it begins with."""
+        """The dynamic symbols, in the table's order, without the empty one that every table begins with.
+
+        A local symbol stays in its place, because relocations number symbols, but its name is not read.
+        """
         address = self._value(_DT_SYMTAB)
         if address is None:
             return ()
 
-        start, count = self.offset(address), self._symbol_count
+        table_at, count = self.offset(address), self._symbol_count
         if count > _MOST_SYMBOLS:
             raise ElfError(f"it claims {count} symbols")
 
-        table = self._bytes(start, count * _SYMBOL.size)
+        table = self._bytes(table_at, count * _SYMBOL.size)
         version_numbers = self._symbol_versions(count)
         symbols = []
-        for number, (name, info, _, section, value, _) in enumerate(_SYMBOL.iter_unpack(table)):
+        for number, (name_offset, info, _, section, value, _) in enumerate(
+            _SYMBOL.iter_unpack(table)
+        ):
             if number == 0:
                 continue
 
             version, library = "", ""
             if version_numbers:
-                index = version_numbers[number] & _VERSION_INDEX
-                version, library = self._version_names.get(index, ("", ""))
+                version_number = version_numbers[number] & _VERSION_INDEX
+                version, library = self._version_names.get(version_number, ("", ""))
 
             binding = info >> 4
             is_local = binding == _STB_LOCAL
             symbols.append(
                 Symbol(
-                    name="" if is_local else self._name(name),
+                    name="" if is_local else self._name(name_offset),
                     defined=section != _SHN_UNDEF,
                     weak=is_local or binding == _STB_WEAK,
                     value=value,
@@ -419,7 +486,11 @@ class Elf:
 
     @cached_property
     def _symbol_count(self) -> int:
-        """How many symbols there are, which no entry of the dynamic segment says."""
+        """The number of dynamic symbols, the empty first one counted.
+
+        No entry of the dynamic segment says it, so it is taken from the first of these that there is: the System V hash
+        table, the section header of the symbol table, the GNU hash table.
+        """
         hash_table = self._value(_DT_HASH)
         if hash_table is not None:
             return self._unpack("<II", self.offset(hash_table))[1]
@@ -435,26 +506,34 @@ class Elf:
         return self._hashed_count()
 
     def _hashed_count(self) -> int:
-        """Count symbols by the GNU hash table: the last chain's end is the last symbol."""
+        """Return the number of symbols as the GNU hash table tells it; 0 where there is no such table.
+
+        The table sorts symbols into buckets, and each bucket is a chain of symbols that follow one another. So the
+        symbol at the end of the last bucket's chain is the last one of all.
+        """
         table = self._value(_DT_GNU_HASH)
         if table is None:
             return 0
 
-        at = self.offset(table)
-        bucket_count, first, bloom_words, _ = self._unpack("<IIII", at)
-        buckets_at = at + 16 + bloom_words * 8
+        table_at = self.offset(table)
+        bucket_count, first_hashed, bloom_words, _ = self._unpack("<IIII", table_at)
+        buckets_at = table_at + 16 + bloom_words * 8
         chains_at = buckets_at + bucket_count * 4
 
         buckets = struct.unpack(f"<{bucket_count}I", self._bytes(buckets_at, bucket_count * 4))
         last = max(buckets, default=0)
-        if last < first:
-            return first
+        if last < first_hashed:
+            return first_hashed
 
-        while not self._unpack("<I", chains_at + (last - first) * 4)[0] & _CHAIN_END:
+        while not self._unpack("<I", chains_at + (last - first_hashed) * 4)[0] & _CHAIN_END:
             last += 1
         return last + 1
 
     def _symbol_versions(self, count: int) -> tuple[int, ...]:
+        """Return the version number of each symbol (DT_VERSYM), in the order of the symbol table.
+
+        Empty where the object has no versions.
+        """
         address = self._value(_DT_VERSYM)
         if address is None:
             return ()
@@ -476,7 +555,11 @@ class Elf:
 
     @cached_property
     def _version_names(self) -> dict[int, tuple[str, str]]:
-        """(version, library) by the number that symbols have; what it provides itself has no library."""
+        """(version, library) by the version number that symbols carry.
+
+        The library is the one that has to provide a needed version; it is empty for the versions this object provides
+        itself.
+        """
         names = {}
         for number, name in self._provided_versions.items():
             if number != _VER_NDX_GLOBAL:
@@ -486,91 +569,121 @@ class Elf:
 
     @cached_property
     def _needed_versions(self) -> dict[int, tuple[str, str]]:
+        """(version, library) of each version that other libraries must provide (DT_VERNEED), by its number here.
+
+        `{2: ("GLIBC_2.34", "libc.so.6")}`
+        """
         versions: dict[int, tuple[str, str]] = {}
-        for at in self._iter_chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
-            _, count, file, first, _ = self._unpack("<HHIII", at)
-            library = self._name(file)
-            entry_at = at + first
+        for record_at in self._iter_chain(_DT_VERNEED, _DT_VERNEEDNUM, 12):
+            _, count, library_name, first_entry, _ = self._unpack("<HHIII", record_at)
+            library = self._name(library_name)
+            entry_at = record_at + first_entry
 
             for _ in range(count):
                 if len(versions) > _MOST_VERSIONS:
                     raise ElfError("its versions have no end")
 
-                _, _, number, name, step = self._unpack("<IHHII", entry_at)
-                versions[number & _VERSION_INDEX] = (self._name(name), library)
-                if not step:
+                _, _, number, version_name, to_next_entry = self._unpack("<IHHII", entry_at)
+                versions[number & _VERSION_INDEX] = (self._name(version_name), library)
+                if not to_next_entry:
                     break
-                entry_at += step
+                entry_at += to_next_entry
 
         return versions
 
     @cached_property
     def _provided_versions(self) -> dict[int, str]:
+        """The names of the versions that this object provides (DT_VERDEF), by number.
+
+        Number 1 is not a version but the object's own name.
+        """
         versions = {}
-        for at in self._iter_chain(_DT_VERDEF, _DT_VERDEFNUM, 16):
-            _, _, number, _, _, first, _ = self._unpack("<HHHHIII", at)
-            name, _ = self._unpack("<II", at + first)
-            versions[number & _VERSION_INDEX] = self._name(name)
+        for record_at in self._iter_chain(_DT_VERDEF, _DT_VERDEFNUM, 16):
+            _, _, number, _, _, first_name, _ = self._unpack("<HHHHIII", record_at)
+            version_name, _ = self._unpack("<II", record_at + first_name)
+            versions[number & _VERSION_INDEX] = self._name(version_name)
 
         return versions
 
     def _iter_chain(self, start: int, count: int, next_at: int) -> Iterator[int]:
-        """Give the file offset of each entry of a version table, whose last word is the way to the next."""
+        """Give the file offset of each record of a version table; each says how far away the next one is.
+
+        Args:
+            start: tag of the dynamic entry with the table's address.
+            count: tag of the entry with the number of records.
+            next_at: where in a record the distance to the next is; 0 there ends the table.
+        """
         address = self._value(start)
-        claimed = self._value(count) or 0
+        claimed_count = self._value(count) or 0
         if address is None:
             return
 
-        at = self.offset(address)
-        for _ in range(min(claimed, _MOST_VERSIONS)):
-            yield at
+        record_at = self.offset(address)
+        for _ in range(min(claimed_count, _MOST_VERSIONS)):
+            yield record_at
 
-            step = self._unpack("<I", at + next_at)[0]
-            if not step:
+            to_next_record = self._unpack("<I", record_at + next_at)[0]
+            if not to_next_record:
                 return
-            at += step
+            record_at += to_next_record
 
     # --- searching ---------------------------------------------------------------------------------------------------
 
     def paths(self, pattern: re.Pattern[bytes], limit: int) -> list[bytes]:
-        """Return the first matches of a pattern for absolute paths, one of each folder three levels down."""
-        found: dict[bytes, bytes] = {}
+        """Return absolute paths that the file contains, such as source files that assertions name.
+
+        Only the first path of each folder three levels down (`/home/me/project`) comes back: one shows where it was
+        built.
+
+        Args:
+            pattern: what such a path looks like.
+            limit: how many paths are enough.
+        """
+        path_by_folder: dict[bytes, bytes] = {}
         for match in pattern.finditer(self._data):
-            before = self._data[max(0, match.start() - 1) : match.start()]
-            if before.isalnum() or before in {b".", b"_", b"-", b"+", b"/", b"~", b":"}:
+            preceding = self._data[max(0, match.start() - 1) : match.start()]
+            if preceding.isalnum() or preceding in {b".", b"_", b"-", b"+", b"/", b"~", b":"}:
                 continue  # the middle of a longer path, or a URL
 
             folder = b"/".join(match[0].split(b"/")[:4])
-            found.setdefault(folder, match[0])
-            if len(found) == limit:
+            path_by_folder.setdefault(folder, match[0])
+            if len(path_by_folder) == limit:
                 break
 
-        return list(found.values())
+        return list(path_by_folder.values())
 
     def addresses_of(self, content: bytes) -> Iterator[int]:
-        """Give the virtual addresses at multiples of 8 where loaded data has this content."""
+        """Give the virtual addresses where loaded data has some content.
+
+        Only multiples of 8 count, where structures with pointers begin. Code segments are skipped:
+        such structures are data.
+        """
         for segment in self.segments:
             if segment.kind != _PT_LOAD or segment.flags & _PF_X:
                 continue
 
             end = min(segment.offset + segment.size, len(self._data))
-            at = self._data.find(content, segment.offset, end)
-            while at >= 0:
-                address = segment.address + at - segment.offset
+            match_at = self._data.find(content, segment.offset, end)
+            while match_at >= 0:
+                address = segment.address + match_at - segment.offset
                 if address % 8 == 0:
                     yield address
-                at = self._data.find(content, at + 1, end)
+                match_at = self._data.find(content, match_at + 1, end)
 
 
 def _isa_level(properties: bytes) -> int:
-    """Return the x86-64 level that the properties of a GNU note declare to be needed, 0 where they declare none."""
-    at = 0
-    while at + 8 <= len(properties):
-        kind, size = struct.unpack_from("<II", properties, at)
-        if kind == _X86_ISA_1_NEEDED and at + 12 <= len(properties):
-            bits: int = struct.unpack_from("<I", properties, at + 8)[0]
+    """Return the x86-64 level that a GNU property note declares to be needed; 0 where it declares none.
+
+    Args:
+        properties: the note's description: (type, size, data) of each property, one after the other.
+    """
+    property_at = 0
+    while property_at + 8 <= len(properties):
+        kind, size = struct.unpack_from("<II", properties, property_at)
+        if kind == _X86_ISA_1_NEEDED and property_at + 12 <= len(properties):
+            bits: int = struct.unpack_from("<I", properties, property_at + 8)[0]
             return max(1, bits.bit_length())
-        at += 8 + _round_up(size, 8)
+        property_at += 8 + _round_up(size, 8)
 
     return 0
 

@@ -31,22 +31,31 @@ _DECLARATION = re.compile(r"\b(?:PyAPI_(?:FUNC|DATA)\([^)]*\)|extern\b(?! *\"C\"
 
 
 def read_interpreter(prefix: Path) -> dict[str, bool]:
-    """Return what one interpreter exports, and which of it its public headers use on a caller's behalf."""
+    """Return each name that an interpreter exports -> whether a public header uses it in a macro or inline function.
+
+    Code that uses such a macro refers to the name although its own source never mentions it.
+
+    Args:
+        prefix: the interpreter's folder, with `bin/` and `include/`.
+    """
     folder = next(prefix.glob("include/python3*"))
     headers = sorted((*folder.glob("*.h"), *folder.glob("cpython/*.h")))
     text = "\n".join(path.read_text() for path in headers)
 
     # What is left without comments and declarations are macros and inline functions.
-    code = _DECLARATION.sub("", _COMMENT.sub("", text))
-    used = set(re.findall(r"\b_?Py\w+", code))
+    macros_and_functions = _DECLARATION.sub("", _COMMENT.sub("", text))
+    used_by_headers = set(re.findall(r"\b_?Py\w+", macros_and_functions))
 
     elf = Elf((prefix / "bin" / "python").read_bytes())
     exported = [symbol.name for symbol in elf.symbols if symbol.defined and symbol.name]
-    return {name: name in used for name in exported}
+    return {name: name in used_by_headers for name in exported}
 
 
 def read_libraries() -> dict[str, Elf]:
-    """Return the shared libraries in the folders the dynamic linker looks in, by soname."""
+    """Return the shared libraries in the folders where the dynamic linker looks, by soname.
+
+    A library without a soname is known by its file name. What is no ELF file is skipped.
+    """
     libraries = {}
     for folder in FOLDERS:
         for path in sorted(folder.glob("*.so*")):
@@ -54,13 +63,13 @@ def read_libraries() -> dict[str, Elf]:
                 elf = Elf(path.read_bytes())
                 libraries[elf.soname or path.name] = elf
             except (ElfError, OSError):
-                continue  # a linker script, or a link to nowhere
+                continue  # `*.so` may be a linker script, or a link to nowhere: neither can be loaded
 
     return libraries
 
 
 def main() -> None:
-    """Write the answer."""
+    """Write what this system offers to the file named on the command line; the top of this module has the format."""
     interpreters = {}
     for prefix in PYTHONS.glob("cp3*-cp3*"):
         # Images have a link of an older name beside these, for cibuildwheel, without headers.

@@ -106,104 +106,128 @@ class Objects:
     """The native files of one wheel."""
 
     def __init__(self) -> None:
-        self._found: dict[str, _Object] = {}
-        self._bad: dict[str, dict[str, Any]] = {}
+        self._readable: dict[str, _Object] = {}
+        # Of a file that is damaged or for another machine: that one fact.
+        self._unreadable: dict[str, dict[str, Any]] = {}
 
     def add(self, path: str, content: bytes | mmap.mmap) -> None:
-        """Read one file."""
+        """Read one native file of the wheel, by its path in it.
+
+        A file that is not for x86-64, or that is damaged, is kept with that fact alone. One that cannot be loaded at
+        all, such as a `.o` file, is left out.
+        """
         try:
             elf = Elf(content)
             if elf.machine != "x86_64":
-                self._bad[path] = {"machine": elf.machine}
+                self._unreadable[path] = {"machine": elf.machine}
             elif elf.kind == SHARED_OBJECT or elf.dynamic:
-                self._found[path] = _read(path, elf)
+                self._readable[path] = _read(path, elf)
         except ElfError as error:
             # An ELF file of another width or byte order is in order, and not for this machine.
             is_foreign = content[:4] == MAGIC and "-bit" in str(error)
             if is_foreign:
                 machine = f"a machine that {error}".replace("that it is ", "")
-                self._bad[path] = {"machine": machine}
+                self._unreadable[path] = {"machine": machine}
             else:
-                self._bad[path] = {"damaged": str(error)}
+                self._unreadable[path] = {"damaged": str(error)}
 
     def extensions(self) -> dict[str, str]:
         """Return each extension module with the tag in its suffix."""
-        paths = (*self._found, *self._bad)
+        paths = (*self._readable, *self._unreadable)
         return {path: suffix_tag(path) for path in paths if self._is_extension(path)}
 
     def grafted(self) -> list[str]:
         """Return the libraries that a repair tool put in: they are in a folder `NAME.libs`."""
-        return [path for path in self._found if path.partition("/")[0].endswith(".libs")]
+        return [path for path in self._readable if path.partition("/")[0].endswith(".libs")]
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Return the facts of every object, by path."""
-        facts = dict(self._bad)
-        for path, found in self._found.items():
-            facts[path] = self._facts(found)
+        """Return the facts of every native file of the wheel, by path; the top of this module explains the fields.
+
+        To be called when all files have been added: what one file needs, another may provide.
+        """
+        facts = dict(self._unreadable)
+        for path, native_file in self._readable.items():
+            facts[path] = self._facts(native_file)
 
         return facts
 
     def _is_extension(self, path: str) -> bool:
+        """Return whether a file is an extension module, that is, something that `import` loads.
+
+        Its suffix says so (`.cpython-314-x86_64-linux-gnu.so`, `.abi3.so`). A plain `.so` is one if it exports
+        `PyInit_…`.
+        """
         if not path.endswith(".so") or path.partition("/")[0].endswith((".libs", ".dist-info")):
             return False
         if re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path):
             return True
 
-        found = self._found.get(path)
-        return found is not None and any(name.startswith("PyInit_") for name in found.defined)
+        native_file = self._readable.get(path)
+        return native_file is not None and any(
+            name.startswith("PyInit_") for name in native_file.defined
+        )
 
-    def _facts(self, found: _Object) -> dict[str, Any]:
-        if self._is_extension(found.path):
+    def _facts(self, native_file: _Object) -> dict[str, Any]:
+        """Return the facts of one file: those of the file alone, and those that also count what loading it loads."""
+        if self._is_extension(native_file.path):
             kind = "extension"
-        elif found.program:
+        elif native_file.program:
             kind = "program"
         else:
             kind = "library"
 
-        facts = {"kind": kind, **found.facts}
+        facts = {"kind": kind, **native_file.facts}
         if kind != "extension":
             facts["init"] = None
 
-        closure = self._load(found)
+        closure = self._load(native_file)
         return {
             **facts,
-            "versions": self._outside_versions(found),
+            "versions": self._outside_versions(native_file),
             "undefined": _undefined_symbols(closure.loaded),
             "unreached": closure.unreached,
             "outside": closure.outside,
         }
 
-    def _outside_versions(self, found: _Object) -> dict[str, dict[str, str]]:
+    def _outside_versions(self, native_file: _Object) -> dict[str, dict[str, str]]:
         """Return the versions an object needs of libraries that are not in the wheel."""
-        own = {other.soname or posixpath.basename(other.path) for other in self._found.values()}
-        versions: dict[str, dict[str, str]] = found.facts["versions"]
-        return {library: needs for library, needs in versions.items() if library not in own}
+        sonames_in_wheel = {
+            other.soname or posixpath.basename(other.path) for other in self._readable.values()
+        }
+        versions: dict[str, dict[str, str]] = native_file.facts["versions"]
+        return {
+            library: needs for library, needs in versions.items() if library not in sonames_in_wheel
+        }
 
     # --- what the dynamic linker does (ld.so(8)) ---------------------------------------------------------------------
 
     def _load(self, root: _Object) -> _Closure:
-        """Load what an object needs, breadth first."""
+        """Return what loading an object loads, found breadth first as the dynamic linker does it.
+
+        A library is looked for in the RPATH of the object that needs it and of those that led to that one, then in its
+        RUNPATH. An object with a RUNPATH uses no RPATH at all.
+        """
         closure = _Closure([root])
         sonames = {root.soname, posixpath.basename(root.path)}
         # Folders of DT_RPATH count for what is needed further down, too.
-        chains = {root.path: self._search_folders(root, root.rpath)}
+        rpath_folders = {root.path: self._search_folders(root, root.rpath)}
 
         for loader in closure.loaded:  # it grows meanwhile
-            inherited = () if loader.runpath else chains[loader.path]
-            folders = (*inherited, *self._search_folders(loader, loader.runpath))
+            inherited_folders = () if loader.runpath else rpath_folders[loader.path]
+            folders = (*inherited_folders, *self._search_folders(loader, loader.runpath))
 
             for name in loader.needed:
                 if name in sonames:
                     continue
                 sonames.add(name)
 
-                found = self._find(name, folders)
-                if found is not None:
-                    closure.loaded.append(found)
-                    sonames.add(found.soname)
-                    own_folders = self._search_folders(found, found.rpath)
-                    chains[found.path] = (*own_folders, *chains[loader.path])
-                elif any(posixpath.basename(path) == name for path in self._found):
+                library = self._find(name, folders)
+                if library is not None:
+                    closure.loaded.append(library)
+                    sonames.add(library.soname)
+                    own_folders = self._search_folders(library, library.rpath)
+                    rpath_folders[library.path] = (*own_folders, *rpath_folders[loader.path])
+                elif any(posixpath.basename(path) == name for path in self._readable):
                     closure.unreached[name] = loader.path
                 else:
                     closure.outside[name] = loader.path
@@ -211,16 +235,20 @@ class Objects:
         return closure
 
     def _find(self, name: str, folders: Iterable[str]) -> _Object | None:
+        """Return the native file that one of some folders of the wheel has under a name, or None."""
         for folder in folders:
             path = name if folder == "." else f"{folder}/{name}"
-            if path in self._found:
-                return self._found[path]
+            if path in self._readable:
+                return self._readable[path]
 
         return None
 
     @staticmethod
     def _search_folders(loader: _Object, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the folders of a search path that lie in the wheel."""
+        """Return the folders of a search path that lie in the wheel: those relative to the object itself.
+
+        `$ORIGIN/../a.libs` of `a/b.so` -> `a.libs`. Absolute folders are skipped: the wheel does not bring them.
+        """
         origin = loader.folder or "."
         folders = []
         for entry in entries:
@@ -238,18 +266,22 @@ def suffix_tag(path: str) -> str:
 
 
 def _undefined_symbols(loaded: list[_Object]) -> dict[str, str]:
-    """Return what objects that are loaded together leave to others -> path of the first that needs it, sorted."""
+    """Return the symbols that objects loaded together do not provide to one another -> path of the first that needs it.
+
+    They are sorted by name. Someone else has to have them: the interpreter or the system.
+    """
     provided: set[str] = set()
-    for one in loaded:
-        provided |= one.defined
+    for native_file in loaded:
+        provided |= native_file.defined
 
     undefined = {}
-    for one in reversed(loaded):
-        for symbol in one.undefined:
+    # Backwards, so that the object that is loaded first is the one that stays.
+    for native_file in reversed(loaded):
+        for symbol in native_file.undefined:
             # What has a version is the business of `versions`; what is weak may stay away.
             is_needed = not symbol.weak and not symbol.version
             if is_needed and symbol.name not in provided:
-                undefined[symbol.name] = one.path
+                undefined[symbol.name] = native_file.path
 
     return dict(sorted(undefined.items()))
 
@@ -258,9 +290,13 @@ def _undefined_symbols(loaded: list[_Object]) -> dict[str, str]:
 
 
 def _read(path: str, elf: Elf) -> _Object:
-    named = [symbol for symbol in elf.symbols if symbol.name]
-    undefined = tuple(symbol for symbol in named if not symbol.defined)
-    defined = frozenset(symbol.name for symbol in named if symbol.defined)
+    """Return what one x86-64 file provides and needs, and the facts that hold for it whatever else is in the wheel.
+
+    RPATH is kept empty beside RUNPATH for the search of libraries, because the dynamic linker ignores it then.
+    """
+    named_symbols = [symbol for symbol in elf.symbols if symbol.name]
+    undefined = tuple(symbol for symbol in named_symbols if not symbol.defined)
+    defined = frozenset(symbol.name for symbol in named_symbols if symbol.defined)
     undefined_names = frozenset(symbol.name for symbol in undefined)
 
     definition = _find_definition(elf)
@@ -300,7 +336,10 @@ def _read(path: str, elf: Elf) -> _Object:
 
 
 def _needed_versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[str, str]]:
-    """Return library -> version -> a symbol that needs it."""
+    """Return library -> version -> name of a symbol that needs it, of all libraries, in the wheel or not.
+
+    `{"libc.so.6": {"GLIBC_2.34": "pthread_create"}}`. The name is empty for a version that no symbol needs.
+    """
     versions: dict[str, dict[str, str]] = {}
     for library, version in elf.needed_versions:
         versions.setdefault(library, {})[version] = ""
@@ -338,14 +377,17 @@ class _Definition:
 
 
 def _find_definition(elf: Elf) -> _Definition | None:
-    """Find a static PyModuleDef: after the object's head it has three empty words and a name."""
+    """Return the static PyModuleDef of an extension module, or None where none can be recognised.
+
+    It is recognised by its bytes: the head of a static object, three words that are filled in later, and a name.
+    """
     for build, head in _HEADS.items():
         for address in elf.addresses_of(head + bytes(_WORD_BYTES * _EMPTY_WORDS)):
             definition = _Definition(build, address)
             try:
                 words = [elf.word(definition.address_of_word(number)) for number in range(4)]
             except ElfError:
-                continue
+                continue  # no whole definition follows these bytes
 
             *empty, name = words
             if name and not any(empty):
@@ -357,7 +399,11 @@ def _find_definition(elf: Elf) -> _Definition | None:
 def _detect_build(
     undefined_names: frozenset[str], definition: _Definition | None, elf: Elf
 ) -> tuple[str | None, str]:
-    """Return the build of CPython that code was compiled for, and what shows it: a symbol that only one exports."""
+    """Return (build, what shows it): the build of CPython that code was compiled for, `gil` or `free-threaded`.
+
+    The strongest sign is a function that only one build exports; then the layout of static objects, which differs
+    between builds. (None, "") where neither is there: code that uses no Python, or only what both builds have.
+    """
     for build, signs in _BUILD_SIGNS:
         for sign in signs:
             if sign in undefined_names:
@@ -382,6 +428,10 @@ def _describe_init(
     definition: _Definition | None,
     elf: Elf,
 ) -> dict[str, Any]:
+    """Return how an extension module is initialised: the fact `init` that the top of this module describes.
+
+    `phases` is None where neither way shows. Slots are read of multi-phase modules alone: the others have none.
+    """
     module = posixpath.basename(path).partition(".")[0]
     if module == "__init__":
         module = posixpath.basename(posixpath.dirname(path))
@@ -404,20 +454,23 @@ def _describe_init(
 
 
 def _read_slots(definition: _Definition, elf: Elf) -> dict[str, int]:
-    """Return the slots of a module definition whose values are plain numbers."""
+    """Return those slots of a module definition that are in `_SLOTS`, by our name for them -> value.
+
+    Empty where there are none, or where the array of slots leads outside the file.
+    """
     slots = {}
     try:
-        at = elf.word(definition.address_of_word(_SLOTS_WORD))
-        if not at:
+        slot_address = elf.word(definition.address_of_word(_SLOTS_WORD))
+        if not slot_address:
             return {}
 
         for _ in range(_MOST_SLOTS):
-            number = elf.word(at) & 0xFFFFFFFF
+            number = elf.word(slot_address) & 0xFFFFFFFF
             if not number:
                 break
             if number in _SLOTS:
-                slots[_SLOTS[number]] = elf.word(at + _WORD_BYTES)
-            at += _SLOT_BYTES
+                slots[_SLOTS[number]] = elf.word(slot_address + _WORD_BYTES)
+            slot_address += _SLOT_BYTES
     except ElfError:
         return {}
 

@@ -40,25 +40,25 @@ _WRITABLE = (".data", ".bss")
 
 
 def find_signs(imported: Iterable[str], elf: Elf) -> dict[str, Any]:
-    """Return the signs of one object.
+    """Return the signs of one native file, by the names that the top of this module explains.
 
     Args:
-        imported: names of its undefined symbols.
-        elf: the object.
+        imported: names of the file's undefined symbols.
+        elf: the file.
     """
     names = frozenset(imported)
     makes_types = any(name.startswith(_TYPES) or name == _READY for name in names)
 
-    writable = 0
+    writable_bytes = 0
     for section in _WRITABLE:
         if section in elf.sections:
             _, _, size = elf.sections[section]
-            writable += size
+            writable_bytes += size
 
     return {
         "locks": sorted(names & LOCKS),
         "types": makes_types,
         "borrowed": sorted(names & BORROWED),
         "libc": sorted(names & UNSAFE),
-        "writable": writable,
+        "writable": writable_bytes,
     }

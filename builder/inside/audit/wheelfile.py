@@ -70,6 +70,10 @@ class Wheel:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
+        """Open the archive and select the members that may be read.
+
+        An archive that cannot be opened is a fault, and has no members.
+        """
         try:
             self._archive = self._open.enter_context(zipfile.ZipFile(self.path))
             listed = [info for info in self._archive.infolist() if not info.is_dir()]
@@ -86,7 +90,11 @@ class Wheel:
         self.faults.append((kind, where, detail))
 
     def _select_members(self, listed: list[zipfile.ZipInfo]) -> None:
-        """Decide by the directory alone whether the members may be read."""
+        """Decide by the archive's directory alone, before anything is unpacked, which members may be read.
+
+        None are of a wheel that is a bomb. A member with an unsafe name or type, and an encrypted one, is left out;
+        each of these is a fault.
+        """
         if self._is_bomb(listed):
             return
 
@@ -106,7 +114,10 @@ class Wheel:
                 self.members[info.filename] = info
 
     def _is_bomb(self, listed: list[zipfile.ZipInfo]) -> bool:
-        """Return whether unpacking would take more than anybody has, which is a fault then."""
+        """Return whether the wheel is a bomb: its members are far larger or more than those of real packages.
+
+        That is recorded as a fault.
+        """
         size = sum(info.file_size for info in listed)
         packed = max(1, self.path.stat().st_size)
         grows_too_much = size > BOMB_BYTES and size > BOMB_RATIO * packed
@@ -123,7 +134,10 @@ class Wheel:
     # --- members -----------------------------------------------------------------------------------------------------
 
     def text(self, name: str) -> str | None:
-        """Return a member's text, cut at 16 MiB; None where it is missing or damaged."""
+        """Return a member as text, cut at 16 MiB, with bytes that are not UTF-8 replaced.
+
+        None where the wheel has no such member, or where it cannot be unpacked, which is recorded as a fault.
+        """
         if name not in self.members:
             return None
 
@@ -135,9 +149,10 @@ class Wheel:
             return None
 
     def objects(self) -> Iterator[tuple[str, bytes | mmap.mmap]]:
-        """Read every member once, compare it with RECORD, and give the ELF files and all `.so` files among them.
+        """Read every member once, compare it with RECORD, and give (name, content) of all ELF and `.so` files.
 
-        A buffer is good until the next one.
+        The content can be used until the next one is asked for. A member that cannot be unpacked is skipped, with a
+        fault; a file that RECORD lists and the wheel lacks is a fault as well.
         """
         self._read_record()
         for name, info in self.members.items():
@@ -156,18 +171,24 @@ class Wheel:
     def _read_member(
         self, name: str, info: zipfile.ZipInfo, resources: ExitStack
     ) -> bytes | mmap.mmap | None:
-        """Compare a member with RECORD, and return its content where it is native code."""
-        with self._archive.open(info) as member:
-            first = member.read(_CHUNK_BYTES)
-            is_native = first.startswith(MAGIC) or name.endswith(".so")
-            algorithm, expected = self._expected_hash(name)
-            digest = hashlib.new(algorithm, first)
+        """Compare one member with its hash in RECORD; return its content if it is native code, otherwise None.
 
-            parts = [first]
+        Args:
+            name: the member's name.
+            info: its entry in the archive's directory.
+            resources: closes the file that content of more than `_IN_MEMORY_BYTES` is mapped from.
+        """
+        with self._archive.open(info) as member:
+            first_chunk = member.read(_CHUNK_BYTES)
+            is_native = first_chunk.startswith(MAGIC) or name.endswith(".so")
+            algorithm, expected = self._expected_hash(name)
+            digest = hashlib.new(algorithm, first_chunk)
+
+            parts = [first_chunk]
             spool = None
             if is_native and info.file_size > _IN_MEMORY_BYTES:
                 spool = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is entered here
-                spool.write(first)
+                spool.write(first_chunk)
 
             while chunk := member.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -197,6 +218,10 @@ class Wheel:
         return folders[0] if len(folders) == 1 else ""
 
     def _read_record(self) -> None:
+        """Read RECORD into `_record`: by file name, the (hash, size) that it promises.
+
+        That it is missing, or is not CSV, is recorded as a fault.
+        """
         text = self.text(f"{self.dist_info}/RECORD")
         if text is None:
             self._add_fault("record", "RECORD", "it has no RECORD, which every installer needs")
@@ -211,6 +236,11 @@ class Wheel:
             self._add_fault("record", "RECORD", f"RECORD is not CSV: {error}")
 
     def _add_record_row(self, row: list[str]) -> None:
+        """Take one row of RECORD, `name,hash,size`, and compare the size with the archive's directory.
+
+        The size is not compared where RECORD gives none, where the member may not be read, or where it is in the
+        archive twice, so that nobody knows which one is meant.
+        """
         name, promised_hash, promised_size = [*row, "", ""][:3]
         if name in self._record:
             self._add_fault("record", name, f"RECORD lists {name} twice")
@@ -226,7 +256,12 @@ class Wheel:
             self._add_fault("record", name, detail)
 
     def _expected_hash(self, name: str) -> tuple[str, str]:
-        """Return (algorithm, digest) that RECORD promises for a member; no digest where there is nothing to compare."""
+        """Return (algorithm, digest) that RECORD promises for a member; no digest where there is nothing to compare.
+
+        `sha256=47DEQp…` -> `("sha256", "47DEQp…")`. Nothing is compared for RECORD itself and its signatures, which
+        cannot have a hash (PEP 427), for duplicates, and without RECORD. A hash that is missing or weak is recorded as
+        a fault.
+        """
         folder, _, file = name.rpartition("/")
         needs_no_hash = folder == self.dist_info and file in _UNHASHED
         if not self._has_record or needs_no_hash or name in self._duplicates:
@@ -252,7 +287,10 @@ def _encode_digest(digest: bytes) -> str:
 
 
 def _describe_danger(info: zipfile.ZipInfo) -> str:
-    """Say why an installer must not unpack a member; empty where it may."""
+    """Return why an installer must not unpack a member, to be read after its name; empty where it may.
+
+    Dangerous are names that lead out of the folder, names that not every system can have, and links and devices.
+    """
     name = info.filename
     if name.startswith("/") or ".." in name.split("/"):
         return "would be written outside the folder it is installed to"
@@ -269,7 +307,11 @@ def _describe_danger(info: zipfile.ZipInfo) -> str:
 
 
 def headers(text: str) -> dict[str, list[str]]:
-    """Read the header fields of METADATA or WHEEL; of folded lines only the first."""
+    """Return the header fields of METADATA or WHEEL by lower-case name, each with all its values in order.
+
+    `Tag: a` and `Tag: b`, each on its line -> `{"tag": ["a", "b"]}`. The first empty line ends the header. Of a
+    value that goes on over several lines only the first is read.
+    """
     fields: dict[str, list[str]] = {}
     for line in text.splitlines():
         if not line.strip():

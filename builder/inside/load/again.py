@@ -13,27 +13,32 @@ from . import loaders
 
 
 def main() -> None:
-    """Import, delete from `sys.modules`, import again."""
-    wanted = loaders.read_request()
-    loaders.write_line(wanted, {"begin": "everything for the first time"})
-    first = [name for name in loaders.list_modules(wanted) if import_module(name) is None]
+    """Import every module, remove the distribution's modules from `sys.modules`, and import again what worked.
+
+    Only the second import is answered for: what fails the first time is the business of the other probes.
+    """
+    request = loaders.read_request()
+    loaders.write_line(request, {"begin": "everything for the first time"})
+    imported_modules = [
+        name for name in loaders.list_modules(request) if import_module(name) is None
+    ]
 
     for name in [*sys.modules]:
-        if name.partition(".")[0] in wanted["tops"]:
+        if name.partition(".")[0] in request["tops"]:
             del sys.modules[name]
     gc.collect()
 
-    for name in first:
-        loaders.write_line(wanted, {"begin": name})
+    for name in imported_modules:
+        loaders.write_line(request, {"begin": name})
         error = import_module(name)
         line = {"module": name}
         if error:
             line["error"] = error
-        loaders.write_line(wanted, line)
+        loaders.write_line(request, line)
 
 
 def import_module(name: str) -> str | None:
-    """Import a module and return what went wrong, or None."""
+    """Import a module; return the exception as text, or None where it was imported."""
     try:
         importlib.import_module(name)
     except BaseException as error:

@@ -48,16 +48,24 @@ CONDITIONS = {
 
 
 def load_requirement(wanted: dict[str, str]) -> dict[str, Any]:
-    """Install one requirement and import all of it."""
+    """Install one requirement and import all of it; return the facts of that.
+
+    Where pip refuses, it is tried once more without regard to requires-python. Where that fails as well, `install` has
+    pip's error and `modules` is empty; otherwise `install` is None.
+
+    Args:
+        wanted: one item of the request.
+    """
     with tempfile.TemporaryDirectory() as site:
-        problem = install(wanted, site)
+        install_error = install(wanted, site)
         is_python_ignored = False
-        if problem:
+        if install_error:
             # Whether it would work but for its requires-python is a fact of its own.
             is_python_ignored = install(wanted, site, "--ignore-requires-python") is None
             if not is_python_ignored:
-                return {"install": problem, "modules": []}
+                return {"install": install_error, "modules": []}
 
+        # Dependencies are installed beside it, so it is looked for by its name.
         name = wanted["requirement"].partition("==")[0]
         distribution = next(iter(distributions(name=name, path=[site])))
         tops, natives = find_modules(distribution)
@@ -74,7 +82,13 @@ def load_requirement(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
-    """Install a requirement from an index and return what went wrong, or None."""
+    """Install a requirement and what it depends on, from wheels alone; return what went wrong, or None.
+
+    Args:
+        wanted: one item of the request.
+        site: folder to install to.
+        options: further options of pip.
+    """
     command = [
         wanted["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
         "--no-compile", "--disable-pip-version-check", "--only-binary", ":all:", "--target", site,
@@ -101,14 +115,19 @@ def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
 
 
 def read_python_version(python: str) -> str:
-    """Return an interpreter's version."""
+    """Ask an interpreter for its version, such as `3.14.0`."""
     command = [python, "-c", "import platform; print(platform.python_version())"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dict[str, Any]:
-    """Return what a distribution claims of the interpreters it serves, and whether that had to be ignored."""
+    """Return what a distribution says of the interpreters it is for; builder/evidence/load.py describes the fields.
+
+    Args:
+        distribution: the installed distribution.
+        is_python_ignored: whether it could be installed only by ignoring its requires-python.
+    """
     requires_python = distribution.metadata.get_all("Requires-Python") or [""]
 
     free_threading = None
@@ -125,9 +144,14 @@ def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dic
 
 
 def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]]:
-    """Return a distribution's top-level modules, each with whether it is native, and its extension modules."""
-    tops: dict[str, bool] = {}
-    natives: set[str] = set()
+    """Return (top-level modules, native modules) of a distribution, by the list of its installed files.
+
+    A native module is an extension module: a `.so` file that `import` loads. The top-level modules are a mapping: name
+    -> whether the module itself is native. `a/__init__.py` and `a/b.abi3.so` -> `({"a": False}, ["a.b"])`. Shared
+    libraries (`libx.so`), and files that are no module by their name, are left out.
+    """
+    top_modules: dict[str, bool] = {}
+    native_modules: set[str] = set()
 
     for file in distribution.files or ():
         if not _is_code(file.parts[0]):
@@ -140,28 +164,31 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
 
         if is_importable and is_native and not is_plain_library:
             package = file.parts[:-1]
-            natives.add(".".join(package if stem == "__init__" else (*package, stem)))
+            native_modules.add(".".join(package if stem == "__init__" else (*package, stem)))
 
         is_module = len(file.parts) == 1 and suffix.endswith(("py", "so"))
         is_package = file.parts[1:] == (file.name,) and stem == "__init__"
         if is_module and is_importable:
-            tops[stem] = is_native
+            top_modules[stem] = is_native
         elif is_package:
-            tops[file.parts[0]] = is_native
+            top_modules[file.parts[0]] = is_native
 
     # Native modules of a namespace package have no module of the distribution above them.
-    for name in natives:
-        tops.setdefault(_top_of(name), False)
+    for name in native_modules:
+        top_modules.setdefault(_top_of(name), False)
 
-    return dict(sorted(tops.items())), sorted(natives)
+    return dict(sorted(top_modules.items())), sorted(native_modules)
 
 
-def _is_code(folder: str) -> bool:
-    """Return whether a file or folder beside other packages can hold modules."""
-    if folder == "__pycache__" or folder.endswith(_NOT_CODE):
+def _is_code(name: str) -> bool:
+    """Return whether a file or folder, seen from the folder for packages, can be a module or hold some.
+
+    `a` and `a.py` can; `a-1.dist-info`, `a.libs` and `__pycache__` cannot.
+    """
+    if name == "__pycache__" or name.endswith(_NOT_CODE):
         return False
 
-    return _top_of(folder).isidentifier()
+    return _top_of(name).isidentifier()
 
 
 def _top_of(name: str) -> str:
@@ -174,22 +201,33 @@ def _top_of(name: str) -> str:
 def import_modules(
     python: str, site: str, tops: dict[str, bool], natives: list[str]
 ) -> dict[str, Any]:
-    """Import the top level, then what is native and was left for later, then all of it under stricter conditions."""
-    wanted: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
-    probes = [probe_module(python, wanted, name, native=native) for name, native in tops.items()]
+    """Import a distribution's modules: each alone in a fresh process, then everything under the stricter conditions.
+
+    Alone are imported the top-level modules, and those native modules that were not loaded with one of these. The
+    stricter conditions get what could be imported; their facts are left out where nothing could.
+
+    Args:
+        python: the interpreter.
+        site: folder that the distribution is installed in.
+        tops: its top-level modules, each with whether it is native.
+        natives: its native modules.
+    """
+    request: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
+    probes = [probe_module(python, request, name, native=native) for name, native in tops.items()]
 
     importable = []
-    loaded: set[str] = set()
-    for fact in probes:
-        loaded.update(fact.get("natives", ()))
-        if not {"error", "hang", "signal"} & fact.keys():
-            importable.append(fact["module"])
+    loaded_natives: set[str] = set()
+    for probe in probes:
+        loaded_natives.update(probe.get("natives", ()))
+        has_failed = bool({"error", "hang", "signal"} & probe.keys())
+        if not has_failed:
+            importable.append(probe["module"])
 
     # Importing `a.b` begins with importing `a`: where that failed, or brought `a.b` along, there is nothing to add.
     reachable = [name for name in natives if _top_of(name) in importable]
     for name in reachable:
-        if name not in loaded and name not in tops:
-            probes.append(probe_module(python, wanted, name, native=True))
+        if name not in loaded_natives and name not in tops:
+            probes.append(probe_module(python, request, name, native=True))
 
     facts: dict[str, Any] = {"modules": probes}
     if importable:
@@ -199,7 +237,14 @@ def import_modules(
 
 
 def import_strictly(python: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Import everything under each stricter condition."""
+    """Import everything once under each condition of `CONDITIONS`; return what came of it, by the condition's name.
+
+    Conditions after `dev` are left out where that died of a signal.
+
+    Args:
+        python: the interpreter.
+        wanted: the request of a probe: `site`, `tops`, `natives`.
+    """
     facts: dict[str, Any] = {}
     for condition, (program, options) in CONDITIONS.items():
         if "signal" in facts.get("dev", {}):
@@ -212,7 +257,7 @@ def import_strictly(python: str, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def summarize(answer: dict[str, Any], *, is_walk: bool) -> dict[str, Any]:
-    """Leave out of an answer the lines that say nothing but that a module was imported.
+    """Gather the warnings of an answer, and drop the lines that say no more than that a module was imported.
 
     Args:
         answer: what `run_probe` returned.
@@ -232,12 +277,22 @@ def summarize(answer: dict[str, Any], *, is_walk: bool) -> dict[str, Any]:
 def probe_module(
     python: str, wanted: dict[str, Any], module: str, *, native: bool
 ) -> dict[str, Any]:
-    """Import one module in a fresh process."""
+    """Import one module in a fresh process; return what that showed, the fields of Probe in builder/evidence/load.py.
+
+    `during`, which names the module that was being imported, is left out: there is only this one.
+
+    Args:
+        python: the interpreter.
+        wanted: the request of a probe, without the module.
+        module: the module's dotted name.
+        native: whether it is an extension module.
+    """
     answer = run_probe(python, "probe", {**wanted, "module": module}, ())
     lines = answer.pop("lines")
     answer.pop("during", None)
 
     facts = lines[0] if lines else {}
+    # It wrote nothing and yet ended with exit code 0, as after `os._exit(0)`.
     if not facts and not answer:
         answer = {
             "error": "the interpreter ended in the middle of the import, without an exception"
@@ -252,11 +307,17 @@ def probe_module(
 def run_probe(
     python: str, program: str, wanted: dict[str, Any], options: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Run one probe in a process of its own.
+    """Run one probe, a program of this package, in a process of its own, and return how that ended.
+
+    Args:
+        python: the interpreter.
+        program: name of the probe, such as `walk`.
+        wanted: the request of the probe, without its journal, the file it writes its lines to.
+        options: the interpreter's options.
 
     Returns:
-        Its `lines`; and where it did not end well `signal`, `hang` or `exit_code`, the `stack` it left, and `during`,
-        what it was importing.
+        `lines`, what the probe wrote. Where it did not end with exit code 0, also `signal`, `hang` or `exit_code`; the
+        Python and native `stack` of a signal or a hang; and `during`, the module that was being imported then.
     """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as journal:
         request = json.dumps({**wanted, "output": journal.name})
@@ -286,7 +347,11 @@ def run_probe(
 
 
 def _run(command: list[str]) -> tuple[int | None, str]:
-    """Run a command and return its exit code, None where it hung, and what it printed."""
+    """Run a command; return (exit code, what it printed).
+
+    The exit code is None where the command did not end in time, and -n where signal n killed it. Of what it printed
+    only the first `_ERROR_OUTPUT_BYTES` come back.
+    """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command, cwd=PROGRAMS, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -299,7 +364,10 @@ def _run(command: list[str]) -> tuple[int | None, str]:
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for a process; where its time is up, let it dump its stack, end it and return False."""
+    """Wait for a process to end and return True; where its time is up, end it and return False.
+
+    SIGABRT comes first: faulthandler then writes where the process hangs. One that does not even die of that is killed.
+    """
     try:
         process.wait(IMPORT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -315,7 +383,7 @@ def _await_end(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _read_journal(journal: IO[str], site: str) -> list[dict[str, Any]]:
-    """Read what a probe wrote, but for a last line that it did not finish."""
+    """Return the lines that a probe wrote; a last line that it was killed in the middle of is skipped."""
     lines = []
     for line in journal:
         if line.endswith("\n"):
@@ -326,33 +394,41 @@ def _read_journal(journal: IO[str], site: str) -> list[dict[str, Any]]:
 
 
 def read_stack(printed: str, site: str) -> dict[str, list[str]]:
-    """Read the frames that faulthandler wrote, the innermost first, without the signal handler's."""
-    native: list[str] = []
+    """Return the stack that faulthandler printed, as `native` and `python` frames, the innermost first.
+
+    `File "/site/a/b.py", line 3 in f` -> `a/b.py:3 in f`. Left out are the frames of the signal handler, of the import
+    system and of these programs, and all beyond `FRAMES`. Both lists are empty where no stack was printed.
+
+    Args:
+        printed: all that the process printed.
+        site: folder that packages are installed in; paths are given relative to it.
+    """
+    native_frames: list[str] = []
     for binary, frame in re.findall(r'^  Binary file "([^"]+)", at (\S+)', printed, re.MULTILINE):
-        native.append(f"{frame} in {Path(binary).name}")
+        native_frames.append(f"{frame} in {Path(binary).name}")
         if frame.startswith("_Py_DumpStack"):
-            native.clear()
+            native_frames.clear()  # frames up to here are faulthandler's own
 
     # Frames of the import system, of the start by `-m`, and of these programs say nothing of the package.
-    ours = ("<frozen importlib", "<frozen runpy", str(PROGRAMS / "inside"))
-    python = []
-    frames = re.findall(r'^  File "([^"]+)", line (\d+) in (.+)$', printed, re.MULTILINE)
-    for path, line, function in frames:
-        if not path.startswith(ours):
-            python.append(f"{path.removeprefix(site + '/')}:{line} in {function}")
+    ignored_paths = ("<frozen importlib", "<frozen runpy", str(PROGRAMS / "inside"))
+    python_frames = []
+    matches = re.findall(r'^  File "([^"]+)", line (\d+) in (.+)$', printed, re.MULTILINE)
+    for path, line, function in matches:
+        if not path.startswith(ignored_paths):
+            python_frames.append(f"{path.removeprefix(site + '/')}:{line} in {function}")
 
-    return {"native": native[_SIGNAL_FRAMES:][:FRAMES], "python": python[:FRAMES]}
+    return {"native": native_frames[_SIGNAL_FRAMES:][:FRAMES], "python": python_frames[:FRAMES]}
 
 
 def main() -> None:
-    """Answer the request, the interpreters side by side."""
+    """Answer the request: all its items, two at a time, in the request's order."""
     request, output = sys.argv[1:]
-    wanted = json.loads(Path(request).read_text())
+    items = json.loads(Path(request).read_text())
 
     with ThreadPoolExecutor(2) as pool:
-        facts = list(pool.map(load_requirement, wanted))
+        results = list(pool.map(load_requirement, items))
 
-    answers = [{**item, **answer} for item, answer in zip(wanted, facts, strict=True)]
+    answers = [{**item, **answer} for item, answer in zip(items, results, strict=True)]
     Path(output).write_text(json.dumps(answers))
 
 

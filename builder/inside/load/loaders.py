@@ -22,21 +22,21 @@ _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 
 
 def read_request() -> dict[str, Any]:
-    """Return what the command line asks for, and import from its site from now on."""
-    wanted: dict[str, Any] = json.loads(sys.argv[1])
+    """Return the probe's request from the command line, and make its `site` the first folder that imports look in."""
+    request: dict[str, Any] = json.loads(sys.argv[1])
     # In the place of the folder of `inside`, where the process was started: the package must not see it.
-    sys.path[0] = wanted["site"]
-    return wanted
+    sys.path[0] = request["site"]
+    return request
 
 
-def list_modules(wanted: Mapping[str, Any]) -> list[str]:
-    """Return every module a request is about, once: the top level first."""
-    return list(dict.fromkeys((*wanted["tops"], *wanted["natives"])))
+def list_modules(request: Mapping[str, Any]) -> list[str]:
+    """Return the names of all modules of a request: the top-level ones first, then the native ones, each once."""
+    return list(dict.fromkeys((*request["tops"], *request["natives"])))
 
 
-def write_line(wanted: Mapping[str, Any], line: Mapping[str, object]) -> None:
+def write_line(request: Mapping[str, Any], line: Mapping[str, object]) -> None:
     """Append one line to the journal, so that it survives the death of this process."""
-    with Path(wanted["output"]).open("a", encoding="utf-8") as file:
+    with Path(request["output"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
@@ -47,7 +47,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def is_gil_enabled() -> bool | None:
-    """Return whether the GIL is on, or None where this build always has one."""
+    """Return whether the GIL is on; None on an interpreter that cannot be without it."""
     ask = getattr(sys, "_is_gil_enabled", None)
     if ask is None or "t" not in sys.abiflags:
         return None
@@ -66,6 +66,10 @@ class Watch:
     """
 
     def __init__(self) -> None:
+        """Start watching: from now on this process's loader of extension modules reports what it does.
+
+        It is never undone. A probe is a process of its own.
+        """
         self.loaded: dict[str, object] = {}
         self.enabled_by: str | None = None
         self.failed: str | None = None
@@ -76,16 +80,22 @@ class Watch:
             setattr(ExtensionFileLoader, step, self._wrap(step, original))
 
     def _wrap(self, step: str, original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return a step of the extension loader that does what the original does, and notes it down.
+
+        Args:
+            step: `create_module`, which loads the shared object, or `exec_module`, which runs the module's code.
+            original: the loader's own method.
+        """
         is_creation = step == "create_module"
 
-        def call(loader: ExtensionFileLoader, subject: object) -> object:
+        def call_step(loader: ExtensionFileLoader, spec_or_module: object) -> object:
             gil_before = is_gil_enabled()
             if is_creation:
                 self.loaded.setdefault(loader.name, None)
 
             self.loading.append(loader.name)
             try:
-                result = original(loader, subject)
+                result = original(loader, spec_or_module)
             except BaseException:
                 self.failed = self.failed or loader.name  # the innermost loader comes by first
                 raise
@@ -98,4 +108,4 @@ class Watch:
                 self.loaded[loader.name] = result
             return result
 
-        return call
+        return call_step

@@ -21,8 +21,8 @@ _GIL_WARNING = "global interpreter lock (GIL) has been enabled"
 
 
 def main() -> None:
-    """Import and answer."""
-    wanted = loaders.read_request()
+    """Import the module that the request names, and write one line with what that did to this process."""
+    request = loaders.read_request()
     watch = loaders.Watch()
     messages: list[str] = []
     warnings.showwarning = lambda message, *_: messages.append(str(message))
@@ -32,8 +32,8 @@ def main() -> None:
     bytes_before = resident_bytes()
     began = time.perf_counter()
     try:
-        importlib.import_module(wanted["module"])
-    except BaseException as error:
+        importlib.import_module(request["module"])
+    except BaseException as error:  # SystemExit too: a module that ends its process is a finding
         answer["error"] = loaders.describe_error(error)
         answer["missing"] = error.name if isinstance(error, ModuleNotFoundError) else None
     answer["seconds"] = round(time.perf_counter() - began, 4)
@@ -48,9 +48,9 @@ def main() -> None:
     answer["natives"] = {
         name: slots.read_declarations(module)
         for name, module in watch.loaded.items()
-        if name in wanted["natives"]
+        if name in request["natives"]
     }
-    loaders.write_line(wanted, answer)
+    loaders.write_line(request, answer)
 
 
 def resident_bytes() -> int:

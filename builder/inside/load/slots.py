@@ -34,7 +34,7 @@ class _Slot(ctypes.Structure):
 
 
 def read_declarations(module: object) -> dict[str, str | None]:
-    """Return what an extension module declares.
+    """Return what an extension module declares of itself.
 
     Returns:
         `init`: `single-phase`, `multi-phase`, or None where that cannot be told; and the values of the slots `gil`
@@ -57,13 +57,17 @@ def read_declarations(module: object) -> dict[str, str | None]:
 
 
 def _definition_address(module: object) -> int | None:
+    """Return the address of a module's `PyModuleDef`; None, or 0, where it has none.
+
+    A module can put an object of any type into `sys.modules` in place of itself: such an object has no definition.
+    """
     get_definition = ctypes.pythonapi.PyModule_GetDef
     get_definition.restype = ctypes.c_void_p
     get_definition.argtypes = (ctypes.py_object,)
 
     try:
         address: int | None = get_definition(module)
-    except (TypeError, SystemError):  # the module made an object of another type of itself
+    except (TypeError, SystemError):  # it is no module object, see above
         return None
 
     return address

@@ -19,10 +19,13 @@ _PROGRAMS = str(Path(__file__).parents[2])
 
 
 def main() -> None:
-    """Make interpreters one after the other."""
-    wanted = json.loads(sys.argv[1])
-    for number in range(1, _ROUNDS + 1):
-        request = json.dumps({**wanted, "round": number})
+    """Import everything in one subinterpreter, end it, and do the same in a second one.
+
+    A module may work in the first and fail in the second, on static data that the first one left behind.
+    """
+    settings = json.loads(sys.argv[1])
+    for round_number in range(1, _ROUNDS + 1):
+        request = json.dumps({**settings, "round": round_number})
 
         interpreter = interpreters.create()
         # A new interpreter has no folder of a program at the front of its path: `import_all` takes this one off again.
@@ -30,27 +33,31 @@ def main() -> None:
             f"import sys; sys.path.insert(0, {_PROGRAMS!r})\n"
             f"from inside.load.subinterpreter import import_all; import_all({request!r})"
         )
-        loaders.write_line(wanted, {"begin": f"the end of interpreter {number}"})
+        loaders.write_line(settings, {"begin": f"the end of interpreter {round_number}"})
         interpreter.close()
 
 
 def import_all(request: str) -> None:
-    """Import everything in this interpreter."""
-    wanted = json.loads(request)
-    sys.path[0] = wanted["site"]
+    """Import every module in the interpreter that calls this, and write a line for each.
+
+    Args:
+        request: the request as JSON, with `round`, the number of this interpreter.
+    """
+    settings = json.loads(request)
+    sys.path[0] = settings["site"]
     watch = loaders.Watch()
 
-    for name in loaders.list_modules(wanted):
+    for name in loaders.list_modules(settings):
         watch.failed = None
-        line = {"round": wanted["round"], "module": name}
+        line = {"round": settings["round"], "module": name}
 
-        loaders.write_line(wanted, {"begin": name})
+        loaders.write_line(settings, {"begin": name})
         try:
             importlib.import_module(name)
         except BaseException as error:
             line["error"] = loaders.describe_error(error)
             line["failed"] = watch.failed
-        loaders.write_line(wanted, line)
+        loaders.write_line(settings, line)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ _THREADS = (
 
 
 def main() -> None:
-    """Let all threads go at the same moment."""
-    wanted = loaders.read_request()
+    """Import every module in several threads that begin at the same moment, and write each different exception once."""
+    request = loaders.read_request()
     barrier = threading.Barrier(_THREADS)
     errors: list[tuple[str, str]] = []
 
     def import_all() -> None:
+        """Import every module in this thread; what fails is noted, and the next module follows."""
         barrier.wait()
-        for name in loaders.list_modules(wanted):
+        for name in loaders.list_modules(request):
             try:
                 importlib.import_module(name)
             except BaseException as error:
@@ -35,8 +36,8 @@ def main() -> None:
     for thread in threads:
         thread.join()
 
-    for name, text in sorted(set(errors)):
-        loaders.write_line(wanted, {"module": name, "error": text})
+    for name, description in sorted(set(errors)):
+        loaders.write_line(request, {"module": name, "error": description})
 
 
 if __name__ == "__main__":

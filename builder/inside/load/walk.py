@@ -19,66 +19,76 @@ _TEXT_LIMIT = 300  # characters of a warning
 
 
 def main() -> None:
-    """Import everything, then answer for the warnings."""
-    wanted = loaders.read_request()
-    watch = loaders.Watch()
-    seen: dict[tuple[str, str, str], None] = {}
+    """Import every module that no earlier one brought along, then write the warnings of the distribution's own code.
 
-    def note(
+    A warning counts once, however often it is given.
+    """
+    request = loaders.read_request()
+    watch = loaders.Watch()
+    warnings_seen: dict[tuple[str, str, str], None] = {}
+
+    def note_warning(
         message: object, category: type[Warning], filename: str, lineno: int, *_: object
     ) -> None:
-        where = locate(filename, lineno, wanted, watch)
+        """Take a warning in place of `warnings.showwarning`; those of other code are skipped."""
+        where = locate(filename, lineno, request, watch)
         if where is not None:
-            seen[category.__name__, str(message)[:_TEXT_LIMIT], where] = None
+            warnings_seen[category.__name__, str(message)[:_TEXT_LIMIT], where] = None
 
-    warnings.showwarning = note  # type: ignore[assignment] # it takes whatever may follow
+    warnings.showwarning = note_warning  # type: ignore[assignment] # it takes whatever may follow
 
-    for name in loaders.list_modules(wanted):
+    for name in loaders.list_modules(request):
         if name not in watch.loaded:
-            import_module(name, wanted, watch)
+            import_module(name, request, watch)
 
-    found = [{"category": category, "text": text, "where": where} for category, text, where in seen]
-    loaders.write_line(wanted, {"warnings": found[:_MOST_WARNINGS]})
+    described_warnings = [
+        {"category": category, "text": text, "where": where}
+        for category, text, where in warnings_seen
+    ]
+    loaders.write_line(request, {"warnings": described_warnings[:_MOST_WARNINGS]})
 
 
-def import_module(name: str, wanted: dict[str, Any], watch: loaders.Watch) -> None:
-    """Import one module and say what came with it."""
+def import_module(name: str, request: dict[str, Any], watch: loaders.Watch) -> None:
+    """Import one module and write a line about it, whether it failed or not."""
     loaded_before = set(watch.loaded)
     gil_before = loaders.is_gil_enabled()
     line: dict[str, Any] = {"module": name}
 
-    loaders.write_line(wanted, {"begin": name})
+    loaders.write_line(request, {"begin": name})
     try:
         importlib.import_module(name)
     except BaseException as error:
         line["error"] = loaders.describe_error(error)
 
-    new = [module for module in watch.loaded if module not in loaded_before]
+    newly_loaded = [module for module in watch.loaded if module not in loaded_before]
     line["gil"] = [gil_before, loaders.is_gil_enabled()]
-    line["loaded"] = [module for module in new if module in wanted["natives"]]
-    loaders.write_line(wanted, line)
+    line["loaded"] = [module for module in newly_loaded if module in request["natives"]]
+    loaders.write_line(request, line)
 
 
-def locate(filename: str, line: int, wanted: dict[str, Any], watch: loaders.Watch) -> str | None:
-    """Return where the distribution's own code causes a warning, or None where another's does.
+def locate(filename: str, line: int, request: dict[str, Any], watch: loaders.Watch) -> str | None:
+    """Return where the distribution's own code causes a warning: `FILE:LINE`, or the name of a native module.
 
-    A warning of native code has the place of the Python code around it: of the import system, the watching loader, or
-    this program.
+    None where other code causes it. Empty where it is native code that cannot be named: while no module is being
+    loaded, a warning with a line of this program comes from there.
+
+    The interpreter attributes a warning of native code to the Python code that called it: the import system, the
+    watching loader, or this program.
     """
     if filename == __file__ and not watch.loading:
         return ""
 
     is_around_native_code = filename in {__file__, loaders.__file__}
     if is_around_native_code or filename.startswith("<frozen importlib"):
-        culprit = watch.loading[-1] if watch.loading else ""
-        return culprit if culprit in wanted["natives"] else None
+        native_module = watch.loading[-1] if watch.loading else ""
+        return native_module if native_module in request["natives"] else None
 
     try:
-        path = Path(filename).relative_to(wanted["site"])
+        path = Path(filename).relative_to(request["site"])
     except ValueError:
         return None
 
-    is_own = path.parts[0].partition(".")[0] in wanted["tops"]
+    is_own = path.parts[0].partition(".")[0] in request["tops"]
     return f"{path}:{line}" if is_own else None
 
 

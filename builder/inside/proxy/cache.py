@@ -30,6 +30,10 @@ class _Session(_cache.Session):  # type: ignore[misc]
         self.hooks["response"].append(_normalize_response)
 
     def get(self, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as the library has it
+        """Ask for a page or a file of the index.
+
+        A page is asked for with a slash at its end, as indexes redirect there otherwise.
+        """
         is_page = "headers" in options  # pages are asked for with `Accept`, files without
         if is_page and not url.endswith("/"):
             url += "/"
@@ -38,7 +42,11 @@ class _Session(_cache.Session):  # type: ignore[misc]
 
 
 def _normalize_response(response: requests.Response, *_: object, **__: object) -> None:
-    """Raise what is no answer, so that it is asked again; leave parameters out of the type of content."""
+    """Raise an error for a failed answer, so that proxpi asks again; strip parameters from the content type.
+
+    `application/json; charset=utf-8` -> `application/json`, because proxpi compares the whole header. "Not found" is an
+    answer: the index lacks the project.
+    """
     is_error = response.status_code >= _FIRST_ERROR_STATUS
     if is_error and response.status_code != requests.codes.not_found:
         response.raise_for_status()

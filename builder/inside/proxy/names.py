@@ -48,15 +48,18 @@ class Question:
 
 
 def parse_question(packet: bytes) -> Question | None:
-    """Return what a packet asks, or None where it is no question."""
-    labels = []
-    at = _HEADER_BYTES
-    while at < len(packet) and packet[at]:
-        end = at + 1 + packet[at]
-        labels.append(packet[at + 1 : end])
-        at = end
+    """Return the question of a DNS packet: a host's name and the type of record that is wanted.
 
-    type_at = at + 1  # after the empty label that ends the name
+    None where the packet is an answer, is cut short, or names no host: nobody has to be answered then.
+    """
+    labels = []
+    label_at = _HEADER_BYTES
+    while label_at < len(packet) and packet[label_at]:
+        end = label_at + 1 + packet[label_at]
+        labels.append(packet[label_at + 1 : end])
+        label_at = end
+
+    type_at = label_at + 1  # after the empty label that ends the name
     end = type_at + _TYPE_AND_CLASS_BYTES
     is_whole = end <= len(packet)
     if not is_whole or not labels or packet[2] & _RESPONSE_BIT:
@@ -68,11 +71,11 @@ def parse_question(packet: bytes) -> Question | None:
 
 
 def build_refusal(packet: bytes, end: int) -> bytes:
-    """Return the answer that there is no such name.
+    """Return the DNS packet that answers a question with NXDOMAIN: there is no such name.
 
     Args:
-        packet: that asked.
-        end: of its question.
+        packet: the packet with the question.
+        end: where the question ends in it.
     """
     query_id = packet[:2]
     question = packet[_HEADER_BYTES:end]
@@ -80,7 +83,10 @@ def build_refusal(packet: bytes, end: int) -> bytes:
 
 
 def serve(address: tuple[str, int], log: NameLog) -> None:
-    """Answer for ever.
+    """Answer DNS questions until the process ends: every name is unknown.
+
+    Questions for an address are logged, because whoever asks one wants to connect to that host. Packets that are no
+    question get no answer.
 
     Args:
         address: host and port to listen at.

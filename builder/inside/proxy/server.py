@@ -60,6 +60,11 @@ class Handler(BaseHTTPRequestHandler):
         """Print nothing: what counts is in the records."""
 
     def _handle(self) -> None:
+        """Answer one request, whatever its method is.
+
+        There are three kinds: for another host, which is refused; for a page or a file of the index, with the token of
+        a session in its path; and anything else, which is not found.
+        """
         if self.command == "CONNECT" or self._is_for_other_host():
             self._refuse()
             return
@@ -68,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         token, *path = [unquote(part) for part in parts]
         session = self.sessions.get(token)
         is_known_path = len(path) in {2, 3} and path[0] == _CHANNEL
-        if session is None or self.command not in {"GET", "HEAD"} or not is_known_path:
+        is_reading = self.command in {"GET", "HEAD"}
+        if session is None or not is_reading or not is_known_path:
             self.close_connection = True  # there may be a body, which nobody reads
             self._answer(404)
             return
@@ -89,18 +95,27 @@ class Handler(BaseHTTPRequestHandler):
     # --- as the proxy of a build ------------------------------------------------------------------------------------
 
     def _is_for_other_host(self) -> bool:
-        """Return whether a client takes this for its proxy and wants another host."""
-        is_absolute = bool(urlsplit(self.path).scheme)
+        """Return whether a client takes this server for its HTTP proxy and wants another host.
+
+        Such a client sends a whole URL in place of a path. A URL of this very server is as good as its path.
+        """
+        is_whole_url = bool(urlsplit(self.path).scheme)
         host, port = self.connection.getsockname()[:2]
-        return is_absolute and self._wanted_host() != f"{host}:{port}"
+        return is_whole_url and self._wanted_host() != f"{host}:{port}"
 
     def _wanted_host(self) -> str:
+        """Return the host, with its port if one is given, that a client wants to reach through this server."""
         if self.command == "CONNECT":
             return self.path
 
         return urlsplit(self.path).netloc.rpartition("@")[2]
 
     def _refuse(self) -> None:
+        """Refuse a request for another host, and record the host in the session that the client belongs to.
+
+        The session is known by the user name that the farm put into the proxy's URL, or else by the client's address.
+        Of a client that is known by neither nothing is recorded.
+        """
         host = self._wanted_host()
         address = self.client_address[0]
         session = self.sessions.get(self._proxy_user()) or self.sessions.get_by_address(address)
@@ -112,6 +127,10 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(403, _REFUSED.format(host).encode())
 
     def _proxy_user(self) -> str:
+        """Return the user name with which a client logs in to its proxy, which is the session's token.
+
+        Empty where there is none, or where the header is not what it should be.
+        """
         credentials = self.headers.get("Proxy-Authorization", "").rpartition(" ")[2]
         try:
             return base64.b64decode(credentials).decode().partition(":")[0]
@@ -121,12 +140,19 @@ class Handler(BaseHTTPRequestHandler):
     # --- as an index ------------------------------------------------------------------------------------------------
 
     def _entries(self, session: Session, project: str) -> list[Entry]:
+        """Return the files of a project that a session may have, as a page describes them (PEP 691).
+
+        Raises:
+            MissingError: the index does not know the project.
+            SilentError: the index did not answer, and the farm holds nothing of the project.
+        """
         if session.locked:
             return session.locked_files(project)
 
         return self.upstream.page(project)
 
     def _send_page(self, session: Session, project: str) -> None:
+        """Send the page of a project, as JSON; its links are the file names, relative to the page."""
         files = []
         for entry in self._entries(session, project):
             files.append({**entry, "url": quote(entry["filename"])})
@@ -135,6 +161,14 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps(page).encode(), _JSON)
 
     def _send_file(self, session: Session, project: str, filename: str) -> None:
+        """Send a file of a project, or the metadata of a wheel (PEP 658), and record that the session had the file.
+
+        Metadata is not to be had in a locked session: the file has it too.
+
+        Raises:
+            MissingError: there is no such file for this session.
+            SilentError: the index did not give it.
+        """
         if filename.endswith(_METADATA) and not session.locked:
             self._answer(200, self.upstream.metadata(project, filename))
             return
@@ -154,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
                 shutil.copyfileobj(file, self.wfile, _CHUNK_BYTES)
 
     def _answer(self, status: int, body: bytes = b"", content_type: str = "text/plain") -> None:
+        """Send a whole answer; of one to HEAD only the header, which is the same as for GET."""
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -175,6 +210,11 @@ class Server(ThreadingHTTPServer):
 
 
 def _find_entry(entries: list[Entry], filename: str) -> Entry:
+    """Return the entry of a file among those of its project.
+
+    Raises:
+        MissingError: the project has no such file.
+    """
     for entry in entries:
         if entry["filename"] == filename:
             return entry
@@ -183,7 +223,7 @@ def _find_entry(entries: list[Entry], filename: str) -> Entry:
 
 
 def main() -> None:
-    """Start the cache, the name server and the layer; then say so in a file."""
+    """Start the index cache, the name server and this layer, then write `/result/ready`, which the farm waits for."""
     path = Path(sys.argv[1])
     config = json.loads(path.read_text())
     result = Path("/result")
@@ -192,7 +232,7 @@ def main() -> None:
     environment = {**os.environ, **config["environment"], **cache["environment"]}
     subprocess.Popen(cache["command"], env=environment)
 
-    # A redirect of the cache is followed with the host's proxies and CA.
+    # For what this process itself asks for: a redirect of the cache is followed with the host's proxies and CA.
     os.environ.update(config["environment"])
     Handler.upstream = Upstream(
         cache["url"], given=path.parent / "files", fetched=result / "files", held=config["held"]

@@ -14,6 +14,13 @@ class Session:
     """One build's view of the index, as the farm described it, and its record: one line of JSON per event."""
 
     def __init__(self, description: dict[str, Any], record: Path) -> None:
+        """Prepare; nothing is written before the first event.
+
+        Args:
+            description: as the farm made it. `locked` has the files that the session may have, by project;
+                None allows all.
+            record: the file to which events are written.
+        """
         self.locked = description["locked"] is not None
         self._locked_files: dict[str, list[dict[str, Any]]] = description["locked"] or {}
         self._record = record
@@ -21,14 +28,20 @@ class Session:
         self._mutex = threading.Lock()
 
     def locked_files(self, project: str) -> list[dict[str, Any]]:
-        """Return the files of a project that a locked session may have; that there are none is recorded."""
+        """Return the files of a project that a locked session may have.
+
+        Empty where its lock does not have the project; that the session asked for it is recorded.
+        """
         if project not in self._locked_files:
             self.record("unlocked", project=project)
 
         return self._locked_files.get(project, [])
 
     def record(self, kind: str, **fields: object) -> None:
-        """Write an event down, once."""
+        """Write an event into the session's record; one that is there already is not written again.
+
+        `record("asked", host="a.invalid")` -> `{"host": "a.invalid", "kind": "asked"}`, as one line
+        """
         line = json.dumps({"kind": kind, **fields}, sort_keys=True)
         with self._mutex:
             if line in self._recorded:
@@ -43,6 +56,12 @@ class Sessions:
     """All sessions; the farm makes one by putting its description into a folder."""
 
     def __init__(self, descriptions: Path, records: Path) -> None:
+        """Prepare; a description is read when its session is first asked for.
+
+        Args:
+            descriptions: folder to which the farm puts the description of each session, `TOKEN.json`.
+            records: folder of the records, `TOKEN.jsonl`; made here.
+        """
         self._descriptions = descriptions
         self._records = records
         self._records.mkdir(exist_ok=True)
@@ -52,7 +71,10 @@ class Sessions:
         self._mutex = threading.Lock()
 
     def get(self, token: str) -> Session | None:
-        """Return the session with a token, or None."""
+        """Return the session with a token, or None where the farm described none.
+
+        A token has letters and digits alone, so that no path in its place leads out of the folder.
+        """
         with self._mutex:
             if token in self._by_token:
                 return self._by_token[token]
@@ -71,7 +93,10 @@ class Sessions:
         return self._by_address.get(address)
 
     def note_client(self, address: str, session: Session) -> None:
-        """Remember which session an address belongs to; names it asked for before that are recorded now."""
+        """Remember that a client's address belongs to a session.
+
+        Names that it asked the name server for earlier, when nobody knew whose client it was, are recorded now.
+        """
         with self._mutex:
             self._by_address[address] = session
             names = self._early_names.pop(address, ())
@@ -80,7 +105,7 @@ class Sessions:
             session.record("asked", host=name)
 
     def note_name(self, address: str, name: str) -> None:
-        """Record that a client wanted to know the address of a host."""
+        """Record that a client asked for the address of a host; kept for later where its session is not known yet."""
         with self._mutex:
             session = self._by_address.get(address)
             if session is None:

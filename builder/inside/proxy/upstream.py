@@ -71,7 +71,9 @@ class Upstream:
         self._locks: defaultdict[object, threading.Lock] = defaultdict(threading.Lock)
 
     def page(self, project: str) -> list[Entry]:
-        """Return the files of a project; where the index is silent, those that the farm holds.
+        """Return the files of a project; those that the farm holds where the index does not answer.
+
+        What the index said is taken for `_PAGE_FRESH_S` without asking it again.
 
         Raises:
             MissingError: the index does not know the project.
@@ -94,10 +96,17 @@ class Upstream:
             return entries
 
     def _ask_page(self, project: str) -> list[Entry]:
+        """Ask the index for the files of a project, and return of each what `_PAGE_KEYS` names.
+
+        Raises:
+            MissingError: the index does not know the project.
+            SilentError: it did not answer, or not with a page in JSON.
+        """
         try:
             with self._open(_page_path(project), _PAGE_TIMEOUT_S) as answer:
                 files = json.load(answer)["files"]
         except (SilentError, ValueError, *_TRANSFER_ERRORS):
+            # Its text is what the session's record names as not answered for.
             raise SilentError(project) from None
 
         entries = []
@@ -106,7 +115,11 @@ class Upstream:
         return entries
 
     def metadata(self, project: str, filename: str) -> bytes:
-        """Return the metadata of a wheel that the index gives beside it (PEP 658)."""
+        """Return the metadata file that the index offers beside a wheel (PEP 658).
+
+        Raises:
+            MissingError: it was not to be had, also because the index is silent: clients read the wheel itself then.
+        """
         try:
             with self._open(_file_path(project, filename), _PAGE_TIMEOUT_S) as answer:
                 return bytes(answer.read())
@@ -114,7 +127,10 @@ class Upstream:
             raise MissingError from None
 
     def find_file(self, entry: Entry) -> Path | None:
-        """Return where a file lies that was fetched or given before, or None."""
+        """Return the path of a file that is here already, given by the farm or fetched before; otherwise None.
+
+        A file whose entry has no sha256 is not found: files are kept under theirs.
+        """
         sha256 = str(entry["hashes"].get("sha256", ""))
         if not sha256:
             return None
@@ -125,26 +141,36 @@ class Upstream:
         return None
 
     def file(self, project: str, entry: Entry) -> tuple[Entry, Path]:
-        """Return a file's entry, with its sha256, and where it lies; fetched where it is not there yet.
+        """Return (entry, path) of a file of a project, fetching it where it is not here yet; the entry has its sha256.
 
-        One client at a time fetches a file: the others find it.
+        Clients that want the same file take turns, so that it is fetched once.
+
+        Raises:
+            MissingError: the index does not have it.
+            SilentError: the index did not give it, or gave something else.
         """
         with self._locks[project, entry["filename"]]:
-            found = self.find_file(entry)
-            if found is not None:
-                return entry, found
+            path = self.find_file(entry)
+            if path is not None:
+                return entry, path
 
             return self._fetch(project, entry)
 
     def _fetch(self, project: str, entry: Entry) -> tuple[Entry, Path]:
+        """Fetch a file into the folder of fetched files, and return (entry with its sha256, path).
+
+        Raises:
+            MissingError: the index does not have it.
+            SilentError: the transfer failed, or the file has another sha256 than the one its entry names.
+        """
         filename = entry["filename"]
-        aside = self._fetched / f".{threading.get_ident()}"
+        partial_path = self._fetched / f".{threading.get_ident()}"
         digest = hashlib.sha256()
 
         try:
             with (
                 self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer,
-                aside.open("wb") as file,
+                partial_path.open("wb") as file,
             ):
                 while chunk := answer.read(_CHUNK_BYTES):
                     digest.update(chunk)
@@ -160,11 +186,18 @@ class Upstream:
             )
 
         target = self._fetched / sha256
-        aside.replace(target)
+        partial_path.replace(target)
         return {**entry, "hashes": {"sha256": sha256}}, target
 
     def _open(self, path: str, timeout_s: float) -> IO[bytes]:
-        """Ask the cache, which may still be starting."""
+        """Ask the cache for a path and return the open answer; wait while the cache is starting.
+
+        After an error of the cache nothing is asked for `_SILENT_FOR_S`: every path is silent at once.
+
+        Raises:
+            MissingError: the index does not have it.
+            SilentError: the index, or the cache, did not give it.
+        """
         while True:
             if time.monotonic() < self._silent_until:
                 raise SilentError(path)
@@ -183,6 +216,7 @@ class Upstream:
                 time.sleep(_CACHE_START_PAUSE_S)
 
     def _may_be_starting(self, error: urllib.error.URLError) -> bool:
+        """Return whether a failure means that the cache, started together with this program, does not listen yet."""
         is_refused = isinstance(error.reason, ConnectionRefusedError)
         return is_refused and time.monotonic() < self._began + _CACHE_START_S
 

@@ -30,9 +30,9 @@ class SharedArgument(NamedTuple):
     """An argument that threads can share.
 
     Attributes:
-        argument_list: the argument list, with `a` in its place.
-        text: an expression that makes it.
-        type_name: the name of its type.
+        argument_list: an argument list in which `a` stands for the shared argument, such as `a, 8`.
+        text: an expression that makes the shared argument, such as `[1, 2, 3]`.
+        type_name: the name of its type, such as `list`.
     """
 
     argument_list: str
@@ -61,7 +61,7 @@ class ArgumentFinder:
 
         Args:
             evaluator: makes calls.
-            own: expressions of values of the package's own types; more may come.
+            own: expressions of values of the package's own types. The list is kept, not copied: the caller adds to it.
             folder: the unpacked sdist, if there is one.
             site: where the package is installed.
             roots: import names of the package.
@@ -76,22 +76,26 @@ class ArgumentFinder:
     def find(
         self, template: str, target: object, arities: Iterable[int], *, make: str = "", wanted: int
     ) -> list[str]:
-        """Return argument lists that a template takes, those of the package's own tests first.
+        """Return argument lists that a template can be called with, such as `["'ab', 8"]`; empty where none was found.
+
+        Those of the package's own tests are tried first, so they come first.
 
         Args:
-            template: an expression with a place for arguments.
-            target: what it calls.
-            arities: how many arguments to try where nothing tells.
-            make: makes the subject, if the template has one.
+            template: an expression in which `{}` stands for the argument list, such as `pkg.get({})`.
+            target: the callable that the template calls: its signature and docstring are read.
+            arities: numbers of arguments to try where neither a signature nor a stub tells how many there are.
+            make: an expression that makes the subject, i.e. the object `s` of the template; empty where there is none.
             wanted: how many argument lists are enough.
         """
 
         def attempt(argument_list: str) -> Tried:
+            # A new subject for each attempt: the one before may have changed or closed it.
             subject = self._evaluator.make(make)
             return self._evaluator.evaluate(template.format(argument_list), subject)
 
+        # `s.table.get({})` -> `get`: tests and stubs are looked up by the last part of the name.
         called_name = re.split(r"[.(]", template.removesuffix("({})"))[-1]
-        ready = self.mined.get(called_name, ())
+        mined_lists = self.mined.get(called_name, ())
         parameters, required = self._find_parameters(target, called_name)
         if parameters is not None:
             most = min(len(parameters), required + _MOST_OPTIONAL)
@@ -103,29 +107,36 @@ class ArgumentFinder:
             own=self._own[:_MOST_OWN],
             hints=_read_docstring(target)[:_LONGEST_DOCSTRING],
             budget=Budget(deadline=self._evaluator.deadline),
-            wanted=wanted + (_EXTRA_WANTED if ready else 0),
+            wanted=wanted + (_EXTRA_WANTED if mined_lists else 0),
         )
-        found = [", ".join(vector) for vector in search.run(ready, arities)]
+        argument_lists = [", ".join(vector) for vector in search.run(mined_lists, arities)]
 
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(argument_lists))
 
     def _find_parameters(self, target: object, name: str) -> tuple[list[Parameter] | None, int]:
-        """Return the positional parameters of a callable, and how many of them it needs; None where nothing tells."""
+        """Return a callable's positional parameters, and how many of them must be given.
+
+        The signature is asked first, then the package's stubs, then the docstring. The parameters are None where none
+        of these tells: the number of arguments has to be found by trying.
+        """
         signature = _read_signature(target)
         if signature is None:
-            known = self.stubs.get(name) or parse_docstring(_read_docstring(target), name)
-            return known, len(known or ())
+            described = self.stubs.get(name) or parse_docstring(_read_docstring(target), name)
+            return described, len(described or ())
 
-        listed = list(signature.parameters.values())
-        if any(parameter.kind in _VARIADIC for parameter in listed):
-            known = self.stubs.get(name)  # a signature such as `(*args, **kwargs)` tells nothing
-            return known, len(known or ())
+        in_signature = list(signature.parameters.values())
+        if any(parameter.kind in _VARIADIC for parameter in in_signature):
+            # A signature such as `(*args, **kwargs)` tells nothing.
+            described = self.stubs.get(name)
+            return described, len(described or ())
 
         parameters: list[Parameter] = []
         required = 0
-        for parameter in listed:
+        for parameter in in_signature:
+            # The call itself gives what is bound, and the search tries positional arguments only.
             is_bound = parameter.name in {"self", "cls"}
-            if is_bound or parameter.kind is parameter.KEYWORD_ONLY:
+            is_keyword_only = parameter.kind is parameter.KEYWORD_ONLY
+            if is_bound or is_keyword_only:
                 continue
 
             has_annotation = parameter.annotation is not parameter.empty
@@ -136,34 +147,49 @@ class ArgumentFinder:
 
         return parameters, required
 
-    def iter_varied(self, template: str, found: Sequence[str], make: str = "") -> Iterator[str]:
-        """Give argument lists and, of the first ones, others with values of another shape."""
-        yield from found[:_MOST_FOUND]
+    def iter_varied(
+        self, template: str, argument_lists: Sequence[str], make: str = ""
+    ) -> Iterator[str]:
+        """Give some of the argument lists as they are, then variants of the first ones that the call takes as well.
 
-        fresh: list[str] = []
-        for argument_list in found[:_MOST_VARIED]:
-            for other in iter_alternatives(argument_list):
-                if other in fresh or len(fresh) >= _MOST_VARIANTS:
+        A variant has one literal replaced, such as a short text by a long one: native code may treat it differently.
+
+        Args:
+            template: an expression in which `{}` stands for the argument list.
+            argument_lists: what the template takes, as `find` returned it.
+            make: an expression that makes the subject; empty where there is none.
+        """
+        yield from argument_lists[:_MOST_FOUND]
+
+        variants: list[str] = []
+        for argument_list in argument_lists[:_MOST_VARIED]:
+            for variant in iter_alternatives(argument_list):
+                is_repeated = variant in variants
+                is_full = len(variants) >= _MOST_VARIANTS
+                if is_repeated or is_full:
                     continue
                 subject = self._evaluator.make(make)
-                if took_arguments(self._evaluator.evaluate(template.format(other), subject)):
-                    fresh.append(other)
+                if took_arguments(self._evaluator.evaluate(template.format(variant), subject)):
+                    variants.append(variant)
 
-        yield from fresh
+        yield from variants
 
-    def iter_shared(self, found: Sequence[str]) -> Iterator[SharedArgument]:
-        """Give the arguments of the first argument lists that threads can share and change."""
-        for argument_list in found[:_MOST_VARIED]:
-            for place, text in split_arguments(argument_list):
+    def iter_shared(self, argument_lists: Sequence[str]) -> Iterator[SharedArgument]:
+        """Give each argument that threads could share and change, such as a list, of the first argument lists.
+
+        Arguments of other types are skipped: values.MUTATIONS knows of nothing that threads could do to them.
+        """
+        for argument_list in argument_lists[:_MOST_VARIED]:
+            for position, text in split_arguments(argument_list):
                 value = self._evaluator.evaluate(text).result
                 type_name = type(value).__name__
                 if type_name in values.MUTATIONS:
-                    with_shared = replace_argument(argument_list, place, "a")
+                    with_shared = replace_argument(argument_list, position, "a")
                     yield SharedArgument(with_shared, text, type_name)
 
 
 def _read_signature(target: object) -> inspect.Signature | None:
-    """Return a callable's signature, or None where it tells none, as native code mostly does."""
+    """Return a callable's signature, or None where it has none that can be read: native code mostly has not."""
     if not callable(target):
         return None
     try:

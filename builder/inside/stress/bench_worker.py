@@ -45,7 +45,12 @@ _SURELY_LONG = 30.0  # times an empty call: one look is enough, however noisy th
 
 
 def compile_loop(text: str, namespace: dict[str, Any]) -> Run:
-    """Return a function of an object and a number, which makes a call on the object that many times, times UNROLLED."""
+    """Return a function `run(s, times)` that evaluates an expression on the object `s`, `times * UNROLLED` times.
+
+    Args:
+        text: the expression, such as `s.get(8)`.
+        namespace: the names that the expression may use.
+    """
     body = f"        ({text})\n" * UNROLLED
     defined: dict[str, Any] = {}
     exec(f"def run(s, times):\n    for _ in range(times):\n{body}", namespace, defined)
@@ -54,27 +59,31 @@ def compile_loop(text: str, namespace: dict[str, Any]) -> Run:
 
 
 def measure_calls(make: Make, run: Run, threads: int, count: int, crew: Crew) -> dict[str, Any]:
-    """Have threads make calls that begin together, and return how long all of them took.
+    """Have threads make calls that begin together, and measure how long all of them took.
 
     Args:
-        make: makes the object of one thread.
-        run: what `compile_loop` returned.
-        threads: how many.
-        count: calls, all threads together.
-        crew: what runs the threads.
+        make: makes the object on which one thread makes its calls.
+        run: a loop of calls, as `compile_loop` returned it.
+        threads: the number of threads.
+        count: the number of calls, all threads together; it is rounded to what the loop can do.
+        crew: runs the threads.
+
+    Returns:
+        `wall` (seconds from the first beginning to the last end), `cpu` (CPU seconds of all threads) and `count` (calls
+        that were really made); only `error` where an object could not be made or a call raised.
     """
     times = max(1, count // (threads * UNROLLED))
     ready: list[int] = []
-    begun: list[float] = []
-    ended: list[float] = []
-    used_s: list[float] = []
+    begin_times: list[float] = []
+    end_times: list[float] = []
+    cpu_times: list[float] = []
     errors: list[str] = []
 
     def work(number: int) -> None:
         subject = None
         try:
             subject = make()
-        except BaseException as error:
+        except BaseException as error:  # the other threads wait for this one: it must not end here
             errors.append(_describe_error(error))
 
         ready.append(number)
@@ -83,21 +92,21 @@ def measure_calls(make: Make, run: Run, threads: int, count: int, crew: Crew) ->
         if errors:
             return
 
-        used = time.thread_time()
-        begun.append(time.perf_counter())
+        cpu_before = time.thread_time()
+        begin_times.append(time.perf_counter())
         try:
             run(subject, times)
         except BaseException as error:
             errors.append(_describe_error(error))
-        ended.append(time.perf_counter())
-        used_s.append(time.thread_time() - used)
+        end_times.append(time.perf_counter())
+        cpu_times.append(time.thread_time() - cpu_before)
 
     crew(work, threads)
     if errors:
         return {"error": errors[0]}
     return {
-        "wall": max(ended) - min(begun),
-        "cpu": sum(used_s),
+        "wall": max(end_times) - min(begin_times),
+        "cpu": sum(cpu_times),
         "count": times * threads * UNROLLED,
     }
 
@@ -117,7 +126,7 @@ class Bench:
         self._empty_s = self._measure_empty_call()
 
     def _measure_empty_call(self) -> float:
-        """Return the CPU time of a call that does nothing."""
+        """Return the CPU time of a call that does nothing, in seconds: what takes hardly longer cannot be measured."""
         run = compile_loop("s", {})
         seconds: list[float] = []
         for _ in range(_EMPTY_REPEATS):
@@ -127,6 +136,11 @@ class Bench:
         return min(seconds)
 
     def _compile(self, place: int) -> tuple[Make, Run]:
+        """Return what makes the object of a call, and the loop of that call; compiled the first time it is asked for.
+
+        Args:
+            place: the call's index in `calls`.
+        """
         if place not in self._compiled:
             call = self._calls[place]
             make: Make = eval(f"lambda: {call['make']}", self._namespace)
@@ -136,9 +150,14 @@ class Bench:
         return self._compiled[place]
 
     def find_obstacle(self, place: int, slowest_s: float) -> str | None:
-        """Return why a call cannot be measured, or None.
+        """Return why a call cannot be measured, or None where it can.
 
-        It `raises`, is too `slow` to be repeated, or too `short` to be told from nothing.
+        `raises`: it raises an exception. `slow`: it takes too long to be repeated. `short`: it takes hardly longer than
+        a call that does nothing.
+
+        Args:
+            place: the call's index in `calls`.
+            slowest_s: the longest time of one call that can be measured.
         """
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
         try:
@@ -150,7 +169,7 @@ class Bench:
             seconds = (time.perf_counter() - began) / UNROLLED
         except TimeoutError:
             return "slow"
-        except BaseException:
+        except BaseException:  # also SystemExit and what a package derives from it
             return "raises"
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -168,13 +187,16 @@ class Bench:
         return "short" if call_s < _SHORTEST * self._empty_s else None
 
     def measure(self, place: int, threads: int, count: int) -> dict[str, Any]:
-        """Measure a call."""
+        """Measure a call, by its index in `calls`; return what `measure_calls` does, and whether the GIL is on."""
         make, run = self._compile(place)
         return {**measure_calls(make, run, threads, count, self._crew), "gil": is_gil_turned_on()}
 
 
 def is_gil_turned_on() -> bool:
-    """Return whether something turned on a GIL that need not be."""
+    """Return whether the GIL is on in a free-threaded interpreter: importing a module may turn it on.
+
+    False for an interpreter that always has a GIL.
+    """
     return _CAN_DO_WITHOUT_GIL and bool(is_gil_enabled())
 
 
@@ -183,11 +205,11 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    """Answer until there is nothing more to read."""
+    """Answer requests, a line each, until standard input ends; then end the process."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):  # what is called may print
-        os.dup2(nowhere, number)
+    for descriptor in (1, 2):  # what is called may print, and must not print between the answers
+        os.dup2(nowhere, descriptor)
     memory.limit_address_space()
     signal.signal(signal.SIGALRM, _interrupt)
 

@@ -15,8 +15,8 @@ _ARITY = re.compile(
 )
 _QUOTED = re.compile(r"['\"]([A-Za-z0-9_.:+-]{1,20})['\"]")
 _NUMBERS = re.compile(r"\b\d{1,6}\b")
-_PLACE = re.compile(r"\bargument (?:no\. |#)?([1-9])\b")
-_GIVEN = re.compile(
+_NAMED_POSITION = re.compile(r"\bargument (?:no\. |#)?([1-9])\b")
+_GIVEN_VALUE = re.compile(
     r",? (?:but )?(?:not|got) .*$|\(.* given\)$|'\w+'(?= object cannot be interpreted)"
 )
 """What an error says of the value that was given: it changes with each try, and tells no errors apart."""
@@ -83,6 +83,9 @@ class Budget:
 class Search:
     """Looks for argument lists that a callable takes without an exception.
 
+    It keeps a queue of argument vectors, tries the first, and queues further vectors that the error makes likely. An
+    error that was met before adds nothing to the queue.
+
     Attributes:
         attempt: calls with arguments, given as one text.
         parameters: the parameters, where a signature tells them.
@@ -120,16 +123,16 @@ class Search:
         self.pool = [*own, *values.COMPACT, *words[:_MOST_WORDS]]
 
         self._found = 0
-        self._alike: Counter[int] = Counter()
-        self._errors: set[str] = set()
+        self._found_by_length: Counter[int] = Counter()
+        self._known_errors: set[str] = set()
         self._queue: deque[ArgumentVector] = deque()
 
     def run(self, ready: Iterable[str], arities: Iterable[int]) -> Iterator[ArgumentVector]:
-        """Give argument lists.
+        """Give argument vectors that worked, until enough are found, nothing is left to try or the budget is spent.
 
         Args:
-            ready: argument lists worth trying first, as text.
-            arities: how many arguments to try.
+            ready: argument lists worth trying first, each as one text: each is given as a vector of one part.
+            arities: the numbers of arguments to try.
         """
         yield from self._try_ready(ready)
 
@@ -139,66 +142,82 @@ class Search:
         seen: set[ArgumentVector] = set()
         while self._queue and self._found < self.wanted:
             vector = self._queue.popleft()
+            # Once the budget is spent, this empties the queue and ends the loop.
             if vector in seen or not self.budget.take():
                 continue
             seen.add(vector)
 
             tried = self.attempt(", ".join(vector))
-            if has_worked(tried) and self._alike[len(vector)] < _MOST_ALIKE:
+            is_length_wanted = self._found_by_length[len(vector)] < _MOST_ALIKE
+            if has_worked(tried) and is_length_wanted:
                 self._found += 1
-                self._alike[len(vector)] += 1
+                self._found_by_length[len(vector)] += 1
                 yield vector
 
             if tried.error is not None:
-                self._follow(vector, tried.error, is_first=vector in first_vectors)
+                self._queue_after_error(vector, tried.error, is_first=vector in first_vectors)
             elif self.wanted > _MANY:  # of constructors, other ways are wanted too
                 others = self.pool[:_MOST_OTHERS]
                 self._queue.extend(_iter_neighbours(vector, self.parameters, others))
 
     def _try_ready(self, ready: Iterable[str]) -> Iterator[ArgumentVector]:
+        """Give those of the argument lists that work, each as a vector of one part; stop when enough were found."""
         for text in ready:
             is_wanted = self._found < self.wanted
-            if is_wanted and self.budget.take() and has_worked(self.attempt(text)):
+            may_try = is_wanted and self.budget.take()
+            if may_try and has_worked(self.attempt(text)):
                 self._found += 1
                 yield (text,)
 
-    def _follow(self, vector: ArgumentVector, error: BaseException, *, is_first: bool) -> None:
-        """Queue what is near a call whose error is a new one."""
+    def _queue_after_error(
+        self, vector: ArgumentVector, error: BaseException, *, is_first: bool
+    ) -> None:
+        """Queue argument vectors that an error makes likely; nothing where a similar error was met before.
+
+        Nothing either where the number of arguments was wrong: other values do not change that.
+
+        Args:
+            vector: what was called.
+            error: what the call raised.
+            is_first: whether the vector is one that the search began with, not one made from an earlier error.
+        """
         message = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
         names = [name for name, _ in self.parameters or ()]
-        place = _find_place(message, len(vector), names)
+        position = _find_named_position(message, len(vector), names)
 
-        # Two errors are one where they differ in what was given, or in a number.
-        plain_message = _NUMBERS.sub("#", _GIVEN.sub("", message))
-        known_as = f"{len(vector)} {place} {plain_message}"
-        if known_as in self._errors or _is_about_arity(error, message):
+        # Two errors count as one where their texts differ only in the value that was given, or in a number.
+        plain_message = _NUMBERS.sub("#", _GIVEN_VALUE.sub("", message))
+        error_key = f"{len(vector)} {position} {plain_message}"
+        if error_key in self._known_errors or _is_about_arity(error, message):
             return
-        self._errors.add(known_as)
+        self._known_errors.add(error_key)
 
-        near = self._find_near(vector, error, message, place)
-        if is_first and place is None:
-            self._queue.extend(near)
+        neighbours = self._find_vectors_after(vector, error, message, position)
+        if is_first and position is None:
+            self._queue.extend(neighbours)
         else:  # a new error after a change is a step forward: go on from there before anything else
-            self._queue.extendleft(reversed(near))
+            self._queue.extendleft(reversed(neighbours))
 
         # What the error itself names comes before all.
         if _is_about_value(error, message):
             words = [repr(word) for word in _QUOTED.findall(message)]
-            mentioned = [*words, *_NUMBERS.findall(message)]
-            places = None if place is None else (place,)
-            named = list(_iter_neighbours(vector, None, mentioned, places))
-            self._queue.extendleft(reversed(named))
+            named_values = [*words, *_NUMBERS.findall(message)]
+            positions = None if position is None else (position,)
+            named_vectors = list(_iter_neighbours(vector, None, named_values, positions))
+            self._queue.extendleft(reversed(named_vectors))
 
-    def _find_near(
-        self, vector: ArgumentVector, error: BaseException, message: str, place: int | None
+    def _find_vectors_after(
+        self, vector: ArgumentVector, error: BaseException, message: str, position: int | None
     ) -> list[ArgumentVector]:
-        """Return the argument lists that are worth a try after an error, the likeliest first.
+        """Return the argument vectors that are worth a try after an error, the likeliest first.
+
+        Most of them differ from the one that failed in one argument.
 
         Args:
             vector: what was called.
-            error: what came of it.
-            message: its text.
-            place: the argument that the error names, if it does.
+            error: what the call raised.
+            message: the error's text.
+            position: the index of the argument that the error names; None where it names none.
         """
         pool = self.pool
         if _is_about_value(error, message):
@@ -207,24 +226,25 @@ class Search:
         near = list(_iter_neighbours(vector, self.parameters, pool))
         if isinstance(error, _DOMAIN):  # what one argument may not be, its like may not be either
             near += _iter_joint_changes(vector, self.parameters, pool)
-        if place is not None:  # no other argument is worth a try before the one that is named
-            near = [*_iter_neighbours(vector, self.parameters, self.pool, (place,)), *near]
+        if position is not None:  # no other argument is worth a try before the one that is named
+            near = [*_iter_neighbours(vector, self.parameters, self.pool, (position,)), *near]
 
         return near
 
 
 def has_worked(tried: Tried) -> bool:
-    """Return whether a call worked, or found nothing in an object that is still empty."""
+    """Return whether a call worked. IndexError and KeyError count as well: the object may just be empty still."""
     return tried.error is None or isinstance(tried.error, (IndexError, KeyError))
 
 
 def took_arguments(tried: Tried) -> bool:
-    """Return whether a call had the right shape: it worked, or failed for what the object holds at the moment."""
+    """Return whether a call's arguments were right: it worked, or failed only for what the object held at that time."""
     return tried.error is None or isinstance(tried.error, _MOMENTARY)
 
 
 def _is_about_arity(error: BaseException, message: str) -> bool:
-    """Return whether an error is about the number of arguments: no value mends that."""
+    """Return whether an error is about the number of arguments: then no other values help."""
+    # "argument 1 must be str" is about a type, although it has the word.
     if not isinstance(error, TypeError) or "must be" in message:
         return False
 
@@ -232,14 +252,18 @@ def _is_about_arity(error: BaseException, message: str) -> bool:
 
 
 def _is_about_value(error: BaseException, message: str) -> bool:
-    """Return whether an error may name the values that it wants."""
+    """Return whether an error's text may name the values that the callable wants, such as "must be 'r' or 'w'"."""
     return isinstance(error, _DOMAIN) or "must be" in message or "expected" in message
 
 
 def _iter_seeds(
     parameters: Sequence[Parameter] | None, arities: Iterable[int]
 ) -> Iterator[ArgumentVector]:
-    """Give the argument lists to begin with: likely values where parameters are known, and one value elsewhere."""
+    """Give the argument vectors that a search begins with.
+
+    Each has one value in all positions, such as `("8", "8")`; where the parameters are known, likely values instead.
+    Numbers of arguments above a limit are skipped: there are too many combinations.
+    """
     for arity in arities:
         if arity > _MOST_ARGUMENTS:
             continue
@@ -250,46 +274,58 @@ def _iter_seeds(
         known_parameters = parameters[:arity] if parameters else ()
         for filler in values.COMPACT[:_MOST_FILLERS]:
             vector = [filler] * arity
-            for place, (name, annotation) in enumerate(known_parameters):
+            for position, (name, annotation) in enumerate(known_parameters):
                 likely = values.suggest_values(name, annotation)
                 if likely:
-                    vector[place] = likely[0]
+                    vector[position] = likely[0]
             yield tuple(vector)
 
 
-def _find_place(message: str, arity: int, names: list[str]) -> int | None:
-    """Return the place of the argument that an error names, by its number or by its parameter's name."""
-    match = _PLACE.search(message)
+def _find_named_position(message: str, arity: int, names: list[str]) -> int | None:
+    """Return the index of the argument that an error names, by its number or by its parameter's name.
+
+    None where it names none, or more than one: `"argument 2 must be str"` -> 1.
+
+    Args:
+        message: the error's text.
+        arity: how many arguments were given.
+        names: names of the parameters, where they are known.
+    """
+    match = _NAMED_POSITION.search(message)
     if match and int(match[1]) <= arity:
         return int(match[1]) - 1
 
-    places = []
-    for place, name in enumerate(names[:arity]):
+    positions = []
+    for position, name in enumerate(names[:arity]):
         if re.search(rf"\b{re.escape(name)}\b", message):
-            places.append(place)
+            positions.append(position)
 
-    return places[0] if len(places) == 1 else None
+    return positions[0] if len(positions) == 1 else None
 
 
-def _find_likely(parameters: Sequence[Parameter] | None, place: int) -> tuple[str, ...]:
-    """Return likely values of one parameter; none where nothing is known of it."""
-    if not parameters or place >= len(parameters):
+def _find_likely(parameters: Sequence[Parameter] | None, position: int) -> tuple[str, ...]:
+    """Return likely values of the parameter at an index; empty where nothing is known of it."""
+    if not parameters or position >= len(parameters):
         return ()
 
-    name, annotation = parameters[place]
+    name, annotation = parameters[position]
     return values.suggest_values(name, annotation)
 
 
 def _iter_joint_changes(
     vector: ArgumentVector, parameters: Sequence[Parameter] | None, pool: list[str]
 ) -> Iterator[ArgumentVector]:
-    """Give every vector in which a value that stands in several places is another in all of them."""
-    for place, old in enumerate(vector):
-        is_first_of_several = vector.index(old) == place and vector.count(old) > 1
+    """Give every vector in which a value that occurs several times is replaced everywhere at once.
+
+    `("8", "8")` -> `("1", "1")`, ...: arguments that must fit one another are wrong as long as only one changes. Values
+    that occur once are skipped: `_iter_neighbours` replaces these.
+    """
+    for position, old in enumerate(vector):
+        is_first_of_several = vector.index(old) == position and vector.count(old) > 1
         if not is_first_of_several:
             continue
 
-        likely = _find_likely(parameters, place)
+        likely = _find_likely(parameters, position)
         for new in dict.fromkeys((*likely, *pool)):
             yield tuple(new if value == old else value for value in vector)
 
@@ -298,27 +334,27 @@ def _iter_neighbours(
     vector: ArgumentVector,
     parameters: Sequence[Parameter] | None,
     pool: list[str],
-    places: Iterable[int] | None = None,
+    positions: Iterable[int] | None = None,
 ) -> Iterator[ArgumentVector]:
-    """Give every vector that differs in one place; the likeliest values of all places first.
+    """Give every vector that differs in one argument: the likeliest value of each position, then the next, and so on.
 
     Args:
         vector: what to change.
         parameters: the parameters, where they are known.
-        pool: values to try in each place, after those that are likely for it.
-        places: where to change it; None for everywhere.
+        pool: values to try in each position, after those that are likely for its parameter.
+        positions: indexes of the arguments to change; None for all.
     """
     choices: list[list[ArgumentVector]] = []
-    for place in range(len(vector)) if places is None else places:
-        likely = _find_likely(parameters, place)
-        changed: list[ArgumentVector] = []
+    for position in range(len(vector)) if positions is None else positions:
+        likely = _find_likely(parameters, position)
+        replaced: list[ArgumentVector] = []
         for value in dict.fromkeys((*likely, *pool)):
-            if value != vector[place]:
-                changed.append((*vector[:place], value, *vector[place + 1 :]))
-        choices.append(changed)
+            if value != vector[position]:
+                replaced.append((*vector[:position], value, *vector[position + 1 :]))
+        choices.append(replaced)
 
-    # The first choice for each place, then the second for each, and so on.
-    for rank in itertools.zip_longest(*choices):
-        for neighbour in rank:
+    # The first choice for each position, then the second for each, and so on.
+    for same_rank in itertools.zip_longest(*choices):
+        for neighbour in same_rank:
             if neighbour is not None:
                 yield neighbour

@@ -13,7 +13,7 @@ _READ_BYTES = 4096  # at a time; answers are short
 
 
 class Dialogue:
-    """One such program, in a process group of its own."""
+    """A program that answers requests, started as a process with a process group of its own."""
 
     def __init__(self, command: list[str], environment: dict[str, str], folder: str) -> None:
         self._process = subprocess.Popen(
@@ -28,7 +28,7 @@ class Dialogue:
         self._unread = b""
 
     def ask(self, request: dict[str, Any]) -> bool:
-        """Send a request; return whether there is anybody to take it."""
+        """Send a request; return False where the program has ended and cannot take it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -39,25 +39,25 @@ class Dialogue:
         return True
 
     def read_answer(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next line; None where none comes in that time, or none at all any more."""
+        """Return the program's next answer; None where none comes in time, or the program has ended."""
         assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
+        descriptor = self._process.stdout.fileno()
         deadline = time.monotonic() + seconds
 
         while b"\n" not in self._unread:
-            left = max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([handle], [], [], left)
-            data = os.read(handle, _READ_BYTES) if ready else b""
-            if not data:
+            remaining_s = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([descriptor], [], [], remaining_s)
+            received = os.read(descriptor, _READ_BYTES) if ready else b""
+            if not received:  # the time is up, or the pipe is at its end
                 return None
-            self._unread += data
+            self._unread += received
 
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
-        """End the program, and all that it started."""
+        """End the program and all processes that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

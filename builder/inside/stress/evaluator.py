@@ -69,7 +69,15 @@ class Evaluator:
         return time.monotonic() > self.deadline
 
     def evaluate(self, text: str, subject: object = None, argument: object = None) -> Tried:
-        """Evaluate an expression, and take whatever happens."""
+        """Evaluate an expression; return its result, or whatever exception it raised.
+
+        It is not evaluated, and the error says so, where it ended an earlier attempt or there is no time left.
+
+        Args:
+            text: the expression, in which `s` is the subject and `a` the shared argument.
+            subject: the object that the expression works on; None where it needs none.
+            argument: the argument that threads would share; None where it needs none.
+        """
         if self._is_refused(text):
             return Tried(error=RuntimeError("ended an earlier attempt, or there is no time left"))
 
@@ -77,7 +85,7 @@ class Evaluator:
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
         try:
             return Tried(result=self._compile(text)(subject, argument))
-        except BaseException as error:
+        except BaseException as error:  # also SystemExit: what is called may try to end the program
             return Tried(error=error)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -87,6 +95,7 @@ class Evaluator:
         return self.evaluate(text).result if text else None
 
     def _is_refused(self, text: str) -> bool:
+        """Return whether an expression must not be evaluated: it would end the process, or there is no time left."""
         callee = text.partition("(")[0]
         if text in self._never or callee in self._banned:
             return True
@@ -94,6 +103,7 @@ class Evaluator:
         return self.is_late() and not self.is_closing
 
     def _compile(self, text: str) -> _Code:
+        """Return an expression as a function of `s` and `a`; a limited number of them is kept."""
         if text not in self._code:
             if len(self._code) > _MOST_CODE:
                 self._code.clear()
@@ -105,7 +115,11 @@ class Evaluator:
 def _find_banned(never: Iterable[str]) -> set[str]:
     """Return the callables that ended more than one attempt: other arguments will hardly do better.
 
-    Methods are not among them: `s.close` may be that of any type.
+    `["pkg.run(1)", "pkg.run('a')", "pkg.get(1)"]` -> `{"pkg.run"}`. Methods are skipped: `s.close` may be a method of
+    any type.
+
+    Args:
+        never: expressions that each ended the process.
     """
     callees = [text.partition("(")[0] for text in never]
     banned: set[str] = set()

@@ -62,19 +62,21 @@ Effort = dict[str, Any]
 
 
 def main() -> None:
-    """Answer for one distribution."""
+    """Read the request, install the distribution, look for harm, and write the facts."""
     request = json.loads(Path(sys.argv[1]).read_text())
     requirements = [request["requirement"]]
-    fault = installing.install(request["python"], requirements, request["wheels"], _SITE)
+    failure = installing.install(request["python"], requirements, request["wheels"], _SITE)
 
-    facts: dict[str, Any] = {"install": fault}
-    if fault is None:
+    facts: dict[str, Any] = {"install": failure}
+    if failure is None:
         facts |= look_for_harm(request, _SITE)
     runner.write_answer(sys.argv[2], facts)
 
 
 def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
-    """Play the plan, look harder where races were seen, and run the package's own tests.
+    """Run the planned scenarios and the package's own tests, and return the facts (see the top of this file).
+
+    Scenarios are left out where nothing was learnt of the package, tests where none were asked for.
 
     Args:
         request: what this program was asked.
@@ -93,26 +95,38 @@ def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
 
 
 def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str]) -> dict[str, Any]:
-    """Play the plan, show again what harm was seen, and where there was none look harder at the suspects."""
+    """Run the planned scenarios, and show the harm that was seen (a crash, a hang, a wrong result) again.
+
+    Where none could be shown again, the suspects (scenarios with a data race) are run longer.
+
+    Args:
+        request: what this program was asked.
+        plain: the interpreter without a sanitizer.
+        native: file names of the package's extension modules.
+
+    Returns:
+        Facts: `harms`, `played`, `late`, `gil` and `errors`.
+    """
     effort: Effort = request["effort"]
     plan: list[Scenario] = request["plan"]
     prelude: list[str] = request["surface"]["prelude"]
     played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
     by_id = {scenario["id"]: scenario for scenario in plan}
 
-    def rank(event: Event) -> tuple[bool, int]:
+    def rank_harm(event: Event) -> tuple[bool, int]:
         """Rank crashes before all else, and small scenarios before large ones."""
         is_crash = event["what"] == "crash"
         return not is_crash, scenarios.count_calls(by_id[event["scenario"]])
 
-    seen.sort(key=rank)
+    seen.sort(key=rank_harm)
 
     deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
     prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
     harms: list[Event] = []
-    for place, event in enumerate(seen[:_MOST_LISTED]):
+    for number, event in enumerate(seen[:_MOST_LISTED]):
         harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}
-        if place < effort["proofs"] and time.monotonic() <= prover.deadline:
+        # Those beyond the effort are listed as they were seen.
+        if number < effort["proofs"] and time.monotonic() <= prover.deadline:
             harm |= show_again(event, by_id[event["scenario"]], prover, effort["times"])
         harms.append(harm)
 
@@ -135,27 +149,29 @@ def play_until_harm(
     prelude: list[str],
     seconds: float,
 ) -> tuple[PlayResult, list[Event]]:
-    """Play the plan, and while there is time and no harm, play it again with more rounds: what is rare takes many.
+    """Run all planned scenarios; while no harm was seen and time is left, run them again with more rounds.
 
     Args:
-        plain: what plays it.
+        plain: the interpreter without a sanitizer.
         native: file names of the package's extension modules.
         plan: the scenarios.
         prelude: modules of the package.
         seconds: most time for all of it.
 
     Returns:
-        What the first time through came to, and the harm that was seen.
+        What the first pass through the scenarios came to, and the harm that the last pass showed; empty where there was
+        none.
     """
     began = time.monotonic()
     rounds = _PLAYED_ROUNDS
     first: PlayResult | None = None
     while True:
-        left = seconds - (time.monotonic() - began)
-        player = Player(plain, prelude, native, rounds=rounds, seconds=max(_LEAST_S, left))
+        remaining_s = seconds - (time.monotonic() - began)
+        player = Player(plain, prelude, native, rounds=rounds, seconds=max(_LEAST_S, remaining_s))
         played = player.play(plan)
         player.close()
 
+        # The facts `played`, `late`, `gil` and `errors` are about the first pass.
         first = first or played
         seen = [event for event in runner.deduplicate(played.events) if event["what"] in _HARM]
         if seen or not plan:
@@ -168,16 +184,16 @@ def play_until_harm(
 
 
 def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
-    """Show a harm again by a small program, and find out what it needs.
+    """Show a harm again by a small program, and find out what the harm needs.
 
     Args:
-        event: what was seen.
-        scenario: where it was seen.
+        event: the harm that was seen.
+        scenario: the scenario in which it was seen.
         prover: runs programs.
-        times: how often to run the program.
+        times: how often to run the small program.
 
     Returns:
-        What `prove_harm` does; only `shown` and `ran` where the whole scenario never showed it again.
+        What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm.
     """
     sign = make_sign(event["what"])
     if not sign(prover.run(scenario)) and not sign(prover.run(scenario)):
@@ -188,21 +204,26 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
 
 
 def make_sign(what: str) -> Sign:
-    """Return what tells whether a run showed a harm of some sort."""
+    """Return the test whether a run showed a harm of some sort.
+
+    Args:
+        what: `crash`, `hang` or `wrong`.
+    """
     return lambda run: what in run.what
 
 
 def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dict[str, Any]:
-    """Run a scenario's program several times, and find out what a harm needs.
+    """Run a scenario's program several times, and find out what the harm needs.
 
     Args:
-        scenario: what shows it.
-        what: what it shows.
+        scenario: the scenario that shows it.
+        what: the harm: `crash`, `hang` or `wrong`.
         prover: runs programs.
         times: how often to run the program.
 
     Returns:
-        `calls`, `shown` and `ran`; where it was shown, `script`, `arms` (what it needs), `output` and `signal`.
+        `calls`, `shown` (how often the harm came) and `ran` (how often the program was run); where it came at least
+        once also `script`, `arms` (the same counts for variants, such as one thread alone), `output` and `signal`.
     """
     sign = make_sign(what)
     shown, ran, example = prover.count(scenario, sign, times)
@@ -218,7 +239,11 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
 
 
 def exercise_suspects(suspects: Sequence[Scenario], prover: Prover, effort: Effort) -> list[Event]:
-    """Look for harm where a race was seen, with many more rounds, and with memory that tells when it was damaged."""
+    """Run scenarios in which a race was seen with many more calls, and return the harm that they do.
+
+    Each is run with the usual allocator and, where that shows no harm, with the debug allocator, which notices damaged
+    memory. Empty where no harm came; what there is no time for is skipped.
+    """
     harms: list[Event] = []
     for scenario in suspects[: effort["proofs"]]:
         trial = {**scenario, "iterations": scenario["iterations"] * _MORE_ITERATIONS}
@@ -236,21 +261,21 @@ def exercise_suspects(suspects: Sequence[Scenario], prover: Prover, effort: Effo
 
 
 def find_harm(scenario: Scenario, prover: Prover, malloc: str) -> Event | None:
-    """Run the program of a scenario that races once, and return the harm it did, if any.
+    """Run the program of a scenario once and return the harm that came, as an event; None where none did.
 
     Args:
-        scenario: what to run.
+        scenario: a scenario in which a race was seen.
         prover: runs programs.
         malloc: the allocator, as PYTHONMALLOC names it; empty for the interpreter's own.
     """
     environment = {"PYTHONMALLOC": malloc} if malloc else {}
     run = prover.run(scenario, **environment)
-    harm = sorted(run.what & _HARM)
-    if not harm:
+    harms = sorted(run.what & _HARM)
+    if not harms:
         return None
 
     return {
-        "what": harm[0],
+        "what": harms[0],  # a crash before a hang before a wrong result
         "scenario": scenario["id"],
         "steered": True,
         "malloc": malloc,

@@ -89,17 +89,21 @@ SLOTS: dict[str, tuple[str, int | None]] = {
 
 
 def show_value(value: Any) -> str | None:
-    """Return a plain value as text without addresses, or None where its text would not tell its content."""
-    kind = type(value)  # a proxy would answer isinstance() with code of its own
-    is_plain = issubclass(kind, _PLAIN)
-    is_small_container = issubclass(kind, _CONTAINERS) and len(value) <= _LARGEST_ITEMS
+    """Return a value as text that can be compared; None where its text would not tell its content.
+
+    `{2, 1}` -> `'[1, 2]'`: sets are sorted. Only plain values and small containers are shown, and none with an address
+    (`<object at 0x7f...>`) or a very long text.
+    """
+    value_type = type(value)  # a proxy would answer isinstance() with code of its own
+    is_plain = issubclass(value_type, _PLAIN)
+    is_small_container = issubclass(value_type, _CONTAINERS) and len(value) <= _LARGEST_ITEMS
     if not (is_plain or is_small_container):
         return None
 
-    is_unordered = issubclass(kind, _SETS)
+    is_unordered = issubclass(value_type, _SETS)
     try:
         text = repr(sorted(value, key=repr)) if is_unordered else repr(value)
-    except BaseException:
+    except BaseException:  # the value's own `__repr__` may raise anything
         return None
 
     has_address = _ADDRESS.search(text) is not None
@@ -110,38 +114,52 @@ def show_value(value: Any) -> str | None:
 
 
 def parse_docstring(text: str, name: str) -> list[Parameter] | None:
-    """Read the required parameters from a docstring's first line, such as `add(key, value=None) -> bool`."""
+    """Return the required parameters that a docstring's first line names; None where it shows no signature.
+
+    `add(key: str, value=None) -> bool` -> `[("key", "str")]`. Skipped are `self`, parameters with a default, those in
+    brackets (`get(key[, default])`), and what is not a name, such as `*args`.
+
+    Args:
+        text: the docstring.
+        name: the callable's name.
+    """
     signature = re.match(rf"\s*(?:[\w.]*\.)?{re.escape(name)}\(([^)]*)\)", text)
     if signature is None:
         return None
 
     parameters: list[Parameter] = []
     required = signature[1].split("[")[0]  # older docstrings put what is optional into brackets
-    for part in required.split(","):
-        has_default = "=" in part
-        word, _, annotation = part.partition("=")[0].partition(":")
-        is_name = re.fullmatch(r"\s*\w+\s*", word) is not None
-        if is_name and not has_default and word.strip() != "self":
-            parameters.append((word.strip(), annotation.strip()))
+    for parameter in required.split(","):
+        has_default = "=" in parameter
+        parameter_name, _, annotation = parameter.partition("=")[0].partition(":")
+        is_name = re.fullmatch(r"\s*\w+\s*", parameter_name) is not None
+        if is_name and not has_default and parameter_name.strip() != "self":
+            parameters.append((parameter_name.strip(), annotation.strip()))
 
     return parameters
 
 
 def split_arguments(argument_list: str) -> list[tuple[int, str]]:
-    """Split an argument list into its positional expressions, each with its place."""
+    """Return the positional arguments of an argument list, each with its index; empty where the list is no Python.
+
+    `"'ab', 8, size=2"` -> `[(0, "'ab'"), (1, "8")]`.
+    """
     try:
         call = _parse_call(argument_list)
     except SyntaxError:
         return []
 
-    return [(place, ast.unparse(node)) for place, node in enumerate(call.args)]
+    return [(position, ast.unparse(node)) for position, node in enumerate(call.args)]
 
 
-def replace_argument(argument_list: str, place: int, text: str) -> str:
-    """Return an argument list with one positional expression replaced."""
+def replace_argument(argument_list: str, position: int, text: str) -> str:
+    """Return an argument list in which the positional argument at an index is replaced.
+
+    `("'ab', 8, size=2", 1, "a")` -> `"'ab', a, size=2"`.
+    """
     call = _parse_call(argument_list)
     positional = [ast.unparse(node) for node in call.args]
-    positional[place] = text
+    positional[position] = text
     keywords = [f"{keyword.arg}={ast.unparse(keyword.value)}" for keyword in call.keywords]
 
     return ", ".join([*positional, *keywords])
@@ -155,38 +173,50 @@ def _parse_call(argument_list: str) -> ast.Call:
 
 
 def iter_alternatives(argument_list: str) -> Iterator[str]:
-    """Give argument lists that differ in one literal: another shape of the same type, or a value that hands over."""
+    """Give variants of an argument list, in which arguments have values that native code may treat differently.
+
+    In each, one literal is larger or of another content, or is an object whose methods let other threads run (a value
+    that "hands over"); a callback is replaced by one that collects garbage. Before them comes one list in which all
+    texts, bytes and lists are large, if there are several.
+    """
     yield from _iter_larger(argument_list)
 
     callback = values.CALLBACK.strip("()")  # `ast.unparse` leaves the parentheses out
-    for place, text in split_arguments(argument_list):
+    for position, text in split_arguments(argument_list):
         if callback in text:
-            yield replace_argument(argument_list, place, "values.Collecting()")
+            yield replace_argument(argument_list, position, "values.Collecting()")
             continue
 
-        kind = _name_type(text)
-        for other in (*values.VARIANTS.get(kind, ()), *values.HANDING_OVER.get(kind, ())):
-            yield replace_argument(argument_list, place, other)
+        type_name = _name_type(text)
+        for replacement in (
+            *values.VARIANTS.get(type_name, ()),
+            *values.HANDING_OVER.get(type_name, ()),
+        ):
+            yield replace_argument(argument_list, position, replacement)
 
 
 def _iter_larger(argument_list: str) -> Iterator[str]:
-    """Give an argument list whose texts, bytes and lists are all large: some code has another path for them.
+    """Give one argument list in which all texts, bytes and lists are large; nothing where there are fewer than two.
 
-    None where only one argument is of that sort: it becomes large by itself, as a variant.
+    `"'ab', b'c'"` -> `"''.join('xyz') * 700, bytes(range(256)) * 16"`. A single one is skipped because
+    `iter_alternatives` makes it large by itself.
     """
-    kinds = [_name_type(text) for _, text in split_arguments(argument_list)]
-    sizeable = [place for place, kind in enumerate(kinds) if kind in _LARGE]
-    if len(sizeable) <= 1:
+    type_names = [_name_type(text) for _, text in split_arguments(argument_list)]
+    enlargeable = [position for position, type_name in enumerate(type_names) if type_name in _LARGE]
+    if len(enlargeable) <= 1:
         return
 
-    for place in sizeable:
-        argument_list = replace_argument(argument_list, place, _LARGE[kinds[place]])
+    for position in enlargeable:
+        argument_list = replace_argument(argument_list, position, _LARGE[type_names[position]])
 
     yield argument_list
 
 
 def _name_type(text: str) -> str:
-    """Return the name of a literal's type; empty for what is no literal."""
+    """Return the name of a literal's type, such as `'ab'` -> `str`; empty where the text is no literal.
+
+    `bytearray(...)` counts as one, although Python has no literal for it.
+    """
     try:
         return type(ast.literal_eval(text)).__name__
     except (ValueError, SyntaxError):

@@ -41,7 +41,7 @@ MakeImmortal = Callable[[Any], Any]
 
 
 def main() -> None:
-    """Fork for every request."""
+    """Import the modules once, and then fork a process for every line of standard input."""
     asked = json.loads(Path(sys.argv[1]).read_text())
     is_immortal = asked["immortal"]
     if not is_immortal:  # only the sanitizer's interpreter asks for it, and that takes no limit
@@ -54,6 +54,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             run_scenarios(json.loads(line), namespace, make_immortal if is_immortal else None)
+        # Only the server comes here: `run_scenarios` ends its process.
         print(json.dumps({"pid": pid}), flush=True)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
@@ -62,7 +63,13 @@ def main() -> None:
 def run_scenarios(
     request: dict[str, Any], namespace: dict[str, Any], make_immortal: MakeImmortal | None
 ) -> None:
-    """Run a list of scenarios until it is done or its time is up, and end the process."""
+    """Run a list of scenarios until all are done or the time is up, then end this (forked) process.
+
+    Args:
+        request: one line of standard input, as the top of this file describes it.
+        namespace: names that the scenarios' expressions may use.
+        make_immortal: takes objects that threads share out of reference counting; None to leave them as they are.
+    """
     os.setpgid(0, 0)  # so that what a scenario starts can be ended with it
     _redirect_output(request["output"])
     faulthandler.enable()
@@ -70,7 +77,7 @@ def run_scenarios(
     sys.setswitchinterval(_SWITCH_S)
 
     crew = Crew()
-    reports = Path(f"{request['prefix']}.{os.getpid()}")
+    report_file = Path(f"{request['prefix']}.{os.getpid()}")
     deadline = time.monotonic() + request["seconds"]
     scenarios = json.loads(Path(request["scenarios"]).read_text())
     with Path(request["progress"]).open("a", buffering=1) as progress:
@@ -80,27 +87,30 @@ def run_scenarios(
                 break
             progress.write(json.dumps({"begin": scenario["id"]}) + "\n")
 
-            before, began = _size(reports), time.monotonic()
+            before, began = _size(report_file), time.monotonic()
             errors, wrong = play(scenario, namespace, request, crew, make_immortal)
-            line = {
+            ended = {
                 "end": scenario["id"],
                 "seconds": round(time.monotonic() - began, 3),
                 "errors": errors,
                 "wrong": wrong,
-                "reports": [before, _size(reports)],
+                "reports": [before, _size(report_file)],
                 "gil": is_gil_enabled(),
             }
-            progress.write(json.dumps(line) + "\n")
+            progress.write(json.dumps(ended) + "\n")
 
     sys.stderr.flush()
     os._exit(0)  # what was called may have left threads and handlers that end badly
 
 
 def _redirect_output(path: str) -> None:
-    """Have standard output and standard error go to a file, and what Python code prints to nowhere."""
+    """Send the output of this process to a file, and what Python code prints to nowhere.
+
+    The file thus has what the fault handler and the C library write: the stacks after a crash.
+    """
     sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for number in (1, 2):
-        os.dup2(sink, number)
+    for descriptor in (1, 2):
+        os.dup2(sink, descriptor)
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
 
 
@@ -112,7 +122,7 @@ class Crew:
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def __call__(self, work: Callable[[int], None], count: int) -> None:
-        """Run a function of a thread's number in that many threads, and wait for them."""
+        """Run `work` in that many threads at the same time, each with its number (0, 1, ...), and wait for them."""
         while len(self._inboxes) < count:
             number = len(self._inboxes)
             self._inboxes.append(queue.SimpleQueue())
@@ -124,6 +134,7 @@ class Crew:
             self._done.get()
 
     def _serve(self, number: int) -> None:
+        """Wait for functions to run, in the thread of this number, for as long as the process lives."""
         while True:
             work = self._inboxes[number].get()
             try:
@@ -134,11 +145,17 @@ class Crew:
 
 
 def _size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
 def build_namespace(prelude: list[str]) -> dict[str, Any]:
-    """Return what expressions may name: the modules of the prelude, and those every script imports."""
+    """Return the names that expressions may use: the package's modules, and those that every script imports.
+
+    Args:
+        prelude: modules of the package to import. One that cannot be imported is skipped: only the expressions that
+            need it fail.
+    """
     namespace: dict[str, Any] = {name: importlib.import_module(name) for name in values.STANDARD}
     namespace |= {
         "values": values,
@@ -166,7 +183,18 @@ def play(
     crew: Crew,
     make_immortal: MakeImmortal | None,
 ) -> tuple[dict[str, int], list[str]]:
-    """Run one scenario; return exceptions by text with how often they were met, and sentences about wrong results."""
+    """Run one scenario: its threads make their calls, in as many rounds as are asked for.
+
+    Args:
+        scenario: the scenario, as scenarios.py describes it.
+        namespace: names that the scenario's expressions may use.
+        request: has `rounds`, and `longest`, the seconds after which the calls are cut short.
+        crew: runs the threads.
+        make_immortal: takes objects that threads share out of reference counting; None to leave them as they are.
+
+    Returns:
+        Exceptions by text, with how often each was met; and sentences about wrong results.
+    """
 
     def compile_call(text: str) -> Callable[[Any, Any], Any]:
         call: Callable[[Any, Any], Any] = eval(f"lambda s, a: {text}", namespace)
@@ -194,7 +222,7 @@ def play(
             make_immortal=make_immortal,
             longest_s=request["longest"],
         )
-    except Exception as error:
+    except Exception as error:  # an expression cannot be compiled, or the subject cannot be made
         return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, []
 
     return errors, wrong

@@ -55,6 +55,7 @@ def run_rounds(
     errors: dict[str, int] = {}
     until = time.perf_counter() + (float("inf") if longest_s is None else longest_s)
 
+    # What each thread or call has for itself leaves no common state to compare.
     expected = None
     if observers and sharing == "shared":
         expected = run_alone(make, argument, rows, observers, threads, iterations, until)
@@ -115,7 +116,7 @@ def run_round(
         own, given = (make(), argument()) if sharing == "private" else (subject, shared)
         texts = rows[number % len(rows)]
         row = [(call, result) for _, call, result in texts]
-        start = number // len(rows)
+        start = number // len(rows)  # threads with the same row begin at different calls of it
         targets = series
         fresh = make if sharing == "fresh" else None
 
@@ -162,6 +163,7 @@ def run_alone(make, argument, rows, observers, threads, iterations, until):
     in_turn = sorted(by_thread, key=lambda turn: turn[1])
     last_first = sorted(by_thread, key=lambda turn: -turn[0])
 
+    # If the state differs between these orders, threads may rightly leave behind another one still.
     states = []
     for turns in (by_thread, in_turn, last_first):
         subject, shared = make(), argument()

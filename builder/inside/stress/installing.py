@@ -26,24 +26,25 @@ _TESTS = ("test", "tests", "testing", "conftest", "_testcapi", "_testlib", "__ma
 def install(
     python: str, requirements: list[str], wheels: str, site: str, *options: str
 ) -> str | None:
-    """Install requirements from a folder of wheels and return what went wrong, or None.
+    """Install requirements from a folder of wheels; return pip's last line about a failure, or None where it worked.
 
     Args:
         python: the interpreter to install for.
-        requirements: what to install.
-        wheels: the folder of wheels.
+        requirements: what to install, as pip takes it.
+        wheels: the folder of wheels, where pip looks for everything.
         site: the folder to install in.
         options: further options of pip.
     """
-    places = ["--find-links", wheels, "--target", site]
-    command = [python, "-m", "pip", "install", *_PIP_OPTIONS, *places, *options, *requirements]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    print("$", *command, done.stdout, done.stderr, flush=True)
-    if done.returncode == 0:
+    folders = ["--find-links", wheels, "--target", site]
+    command = [python, "-m", "pip", "install", *_PIP_OPTIONS, *folders, *options, *requirements]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    print("$", *command, finished.stdout, finished.stderr, flush=True)
+    if finished.returncode == 0:
         return None
 
-    complaints = done.stderr.strip().splitlines()
-    return complaints[-1] if complaints else "pip failed"
+    error_lines = finished.stderr.strip().splitlines()
+    # pip names the reason last.
+    return error_lines[-1] if error_lines else "pip failed"
 
 
 def install_beside(site: str, wheel: str, python: str, target: str) -> str | None:
@@ -60,10 +61,13 @@ def install_beside(site: str, wheel: str, python: str, target: str) -> str | Non
 
 
 def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
-    """Return the import names of a distribution's modules, and the file names of its extension modules; tests left out.
+    """Return the import names of a distribution's modules, sorted, and the file names of its extension modules (.so).
+
+    The file names include those of shared libraries (.so) in the package: they have frames in stacks as well. Tests
+    are skipped.
 
     Args:
-        name: of the distribution.
+        name: the distribution's name.
         site: the folder it is installed in.
     """
     import_names: set[str] = set()
@@ -84,7 +88,7 @@ def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
 
 
 def _is_code(file: PurePath) -> bool:
-    """Return whether a file of a wheel is of the package itself: neither its tests, nor outside the site."""
+    """Return whether a file of a wheel belongs to the package itself: neither its tests nor files elsewhere do."""
     is_elsewhere = file.parts[0].endswith(_NOT_CODE) or ".." in file.parts
     is_test = any(part.partition(".")[0] in _TESTS for part in file.parts)
 
@@ -92,16 +96,20 @@ def _is_code(file: PurePath) -> bool:
 
 
 def _name_module(file: PurePath) -> str | None:
-    """Return the name that a file is imported by, or None where it is no module."""
+    """Return the name that a file is imported by, or None where it is no module.
+
+    `pkg/_speedups.cpython-314t-x86_64-linux-gnu.so` -> `pkg._speedups`; `pkg/__init__.py` -> `pkg`.
+    """
     parts = list(file.parts[:-1])
-    module = file.name.partition(".")[0]
+    first_part = file.name.partition(".")[0]
     if _is_extension_module(file):
-        return ".".join([*parts, module])
+        return ".".join([*parts, first_part])
     if file.suffix != ".py":
         return None
 
     if file.stem != "__init__":
         parts.append(file.stem)
+    # A script such as `pkg/data/run-me.py` cannot be imported.
     is_importable = all(part.isidentifier() for part in parts)
     if not parts or not is_importable:
         return None

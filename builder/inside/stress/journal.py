@@ -23,21 +23,22 @@ class Journal:
         self._count = 0
 
     def write(self, text: str) -> None:
-        """Note a call before it is made."""
+        """Note a call, as text, before it is made."""
         self._count += 1  # so that the same call, made again, makes another entry
         entry = json.dumps([self._count, text])[:_ENTRY_BYTES]
         self._map[:_ENTRY_BYTES] = entry.encode().ljust(_ENTRY_BYTES)
 
 
 def read_entry(path: Path) -> bytes:
-    """Return what a journal has now; empty where there is none yet."""
+    """Return the newest entry of a journal as bytes; empty where the file does not exist yet."""
     if not path.exists():
         return b""
     return path.read_bytes()[:_ENTRY_BYTES]
 
 
 def read_last_call(path: Path) -> str | None:
-    """Return the call that was in progress last; None where that cannot be read."""
+    """Return the text of the call that was in progress last; None where there is none, or its entry was cut."""
+    # No file, no entry in it, or one too long to be complete JSON.
     with contextlib.suppress(OSError, ValueError, IndexError):
         return str(json.loads(read_entry(path).rstrip(b"\0 "))[1])
     return None

@@ -50,7 +50,10 @@ _CHECKPOINT_S = 1.0
 
 
 class Learner:
-    """Walks everything public of a distribution, and keeps what it finds out."""
+    """Tries all public functions and classes of a distribution, and keeps how they can be called.
+
+    A subject is an object that operations are made on; an operation is an expression that calls native code.
+    """
 
     def __init__(self, request: dict[str, Any], output: str, journal: str) -> None:
         """Import the distribution.
@@ -83,13 +86,16 @@ class Learner:
         )
 
     def learn(self) -> None:
-        """Try everything public."""
+        """Try everything public: first the functions and classes, then the objects that these gave.
+
+        The recipes, i.e. expressions from the matrix that make objects, come before all else.
+        """
         for text in self._recipes:
             self._follow_recipe(text)
 
         for _ in range(_ROUNDS):
             for text, value in self._list_public():
-                # What is looked at may answer with code of its own.
+                # Looking at an object may run code of the package, which may raise: the next one is tried.
                 with contextlib.suppress(Exception):
                     if isinstance(value, type):
                         self._construct(text, value)
@@ -103,7 +109,7 @@ class Learner:
                 self._checkpoint()
 
     def _list_public(self) -> list[tuple[str, object]]:
-        """Return the public classes and functions that may be called, each with its name."""
+        """Return the public classes and functions by name, without those that end a process by design."""
         public: list[tuple[str, object]] = []
         for text, value in self.surface.list_public():
             last_name = text.rpartition(".")[2]
@@ -113,61 +119,84 @@ class Learner:
         return public
 
     def _checkpoint(self) -> None:
-        """Write what is known by now, every second or so: the next call may end this process."""
+        """Write what was learnt so far, at most once a second: the next call may end this process."""
         if time.monotonic() - self._written_at <= _CHECKPOINT_S:
             return
 
         write_answer(self._output, {**self.answer(), "complete": False})
-        self.evaluator.is_closing = False
+        self.evaluator.is_closing = False  # `answer` turned it on
         self._written_at = time.monotonic()
 
     def _follow_recipe(self, text: str) -> None:
+        """Evaluate an expression of the matrix, and keep the object it makes; one that raises is skipped."""
         tried = self.evaluator.evaluate(text)
         if tried.error is None:
             self.subjects.note_value(text, tried.result)
 
     def _construct(self, name: str, kind: type) -> None:
-        """Find out how to make objects of a class."""
+        """Find out how to make objects of a class, and keep each as a subject.
+
+        Nothing is done where there is a subject of that class, or no arguments are found.
+
+        Args:
+            name: the class's dotted name, such as `pkg.Table`.
+            kind: the class.
+        """
         if self.subjects.has_type(name):
             return
 
         template = name + "({})"
-        found = self._arguments.find(template, kind, _CONSTRUCTOR_ARITIES, wanted=_WANTED_OBJECTS)
-        for argument_list in found:
+        argument_lists = self._arguments.find(
+            template, kind, _CONSTRUCTOR_ARITIES, wanted=_WANTED_OBJECTS
+        )
+        for argument_list in argument_lists:
             make = template.format(argument_list)
             self.subjects.note_value(make, self.evaluator.make(make), name)
 
     def _call(self, name: str, function: object) -> None:
-        """Find out how to call a function, and keep it if it leads to native code."""
+        """Find out how to call a function, and keep its operations if any of them reaches native code.
+
+        Args:
+            name: the function's dotted name, such as `pkg.parse`.
+            function: the function.
+        """
         if name in self.functions:
             return
 
         template = name + "({})"
-        found = self._arguments.find(template, function, _CALL_ARITIES, wanted=_WANTED_CALLS)
-        if not found:
+        argument_lists = self._arguments.find(
+            template, function, _CALL_ARITIES, wanted=_WANTED_CALLS
+        )
+        if not argument_lists:
             return
 
-        operations = self._describe_calls(template, found)
-        operations += self._describe_shared(template, found)
+        operations = self._describe_calls(template, argument_lists)
+        operations += self._describe_shared(template, argument_lists)
         if any(operation["native"] for operation in operations):
             kept = operations[:_MOST_OPERATIONS_OF_FUNCTION]
             self.functions[name] = {"name": name, "operations": kept}
 
     def _operate(self, subject: FoundSubject) -> None:
-        """Find out what can be done with an object."""
+        """Find out what can be done with an object: try its methods, attributes and slots.
+
+        An object of a Python class is given up after some of them if none has reached native code.
+        """
         value = self.evaluator.make(subject.make)
-        for place, template in enumerate(iter_templates(value, self.surface)):
+        for number, template in enumerate(iter_templates(value, self.surface)):
+            # Skipped: what worked in an earlier round, and what there is no room or time for.
             is_known = template.text in subject.operations
             is_full = len(subject.operations) >= _MOST_TEMPLATES
             if is_known or is_full or self.evaluator.is_late():
                 continue
 
-            has_had_enough = place > _ENOUGH_TEMPLATES and not subject.is_native
+            has_had_enough = number > _ENOUGH_TEMPLATES and not subject.is_native
             if has_had_enough and not subject.reaches_native():
                 return  # Python code that does not lead to anything native
 
-            found = self._find_arguments(template, value, subject.make)
-            operations = self._describe_calls(template.text, found, subject.make, template.name)
+            argument_lists = self._find_arguments(template, value, subject.make)
+            operations = self._describe_calls(
+                template.text, argument_lists, subject.make, template.name
+            )
             # What did not work the first time is tried once more, with values that were found meanwhile.
             if operations or subject.visits:
                 subject.operations[template.text] = operations
@@ -175,30 +204,42 @@ class Learner:
         subject.visits += 1
 
     def _find_arguments(self, template: Template, value: object, make: str) -> list[str]:
-        """Return argument lists that a template takes; an empty one where it needs none."""
+        """Return the argument lists that a template takes; empty where none was found.
+
+        A template that needs no arguments has one list, the empty text.
+
+        Args:
+            template: an expression on the subject, in which `{}` stands for the arguments.
+            value: the subject.
+            make: an expression that makes the subject.
+        """
         if template.arity == 0:
             return [""]
 
-        member = inspect.getattr_static(type(value), template.name, None)
+        attribute = inspect.getattr_static(type(value), template.name, None)
         arities: Iterable[int] = _CALL_ARITIES
         if template.arity is not None:
             arities = (template.arity,)
 
-        return self._arguments.find(template.text, member, arities, make=make, wanted=_WANTED_CALLS)
+        return self._arguments.find(
+            template.text, attribute, arities, make=make, wanted=_WANTED_CALLS
+        )
 
     def _describe_calls(
-        self, template: str, found: Sequence[str], make: str = "", name: str = ""
+        self, template: str, argument_lists: Sequence[str], make: str = "", name: str = ""
     ) -> list[Operation]:
-        """Return what a template does with each argument list, and with others like the first of them.
+        """Return the operations that a template makes with each argument list, and with variants of the first lists.
+
+        What does not work or is too slow is skipped.
 
         Args:
-            template: an expression with a place for arguments.
-            found: argument lists it takes.
-            make: makes the subject, if it has one.
-            name: the attribute of the subject that it uses.
+            template: an expression in which `{}` stands for the arguments.
+            argument_lists: what the template takes.
+            make: an expression that makes the subject; empty where there is none.
+            name: the attribute of the subject that the template uses; empty where there is none.
         """
         operations: list[Operation] = []
-        for argument_list in self._arguments.iter_varied(template, found, make):
+        for argument_list in self._arguments.iter_varied(template, argument_lists, make):
             text = template.format(argument_list)
             operation = self._tester.describe(text, make=make, name=name)
             if operation is not None:
@@ -206,10 +247,18 @@ class Learner:
 
         return operations
 
-    def _describe_shared(self, template: str, found: Sequence[str]) -> list[Operation]:
-        """Return operations whose argument several threads share, where it is something that can be changed."""
+    def _describe_shared(self, template: str, argument_lists: Sequence[str]) -> list[Operation]:
+        """Return operations in which several threads share one argument that can be changed, such as a list.
+
+        Empty where no argument is of a type that threads could change. The shared argument is `a` in an operation's
+        text.
+
+        Args:
+            template: an expression in which `{}` stands for the arguments.
+            argument_lists: what the template takes.
+        """
         operations: list[Operation] = []
-        for shared in self._arguments.iter_shared(found):
+        for shared in self._arguments.iter_shared(argument_lists):
             text = template.format(shared.argument_list)
             operation = self._tester.describe(text, argument=shared.text)
             if operation is not None:
@@ -220,7 +269,10 @@ class Learner:
         return operations
 
     def answer(self) -> dict[str, Any]:
-        """Return all that was learnt; from now on calls are made however late it is."""
+        """Return all that was learnt, as the top of this file describes it.
+
+        From now on calls are made although the time is up: the state of each subject still has to be looked at.
+        """
         is_complete = not self.evaluator.is_late()
         self.evaluator.is_closing = True
 
@@ -241,6 +293,7 @@ class Learner:
         }
 
     def _describe_subject(self, subject: FoundSubject) -> Subject:
+        """Return a subject as the answer has it, with the operations that show its state."""
         operations = subject.list_operations()
         observers = self._tester.find_observers(subject.make, operations)
 

@@ -9,5 +9,5 @@ LIMIT_BYTES = 3 << 30  # containers have 4 GiB or more: Python notices before th
 
 
 def limit_address_space() -> None:
-    """Limit this process and those it starts."""
+    """Limit the address space of this process and of those it starts; beyond it, Python raises MemoryError."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))

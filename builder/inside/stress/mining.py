@@ -40,7 +40,10 @@ _UNWANTED = (
 
 
 def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
-    """Return argument lists, as text, by the last part of the name that is called with them.
+    """Return the argument lists that the Python code of an sdist calls functions with, by the function's last name.
+
+    `table.get('ab', 8)` in a test -> `{"get": ["'ab', 8"]}`. Calls that need more than literals and the package itself
+    are skipped.
 
     Args:
         folder: an unpacked sdist.
@@ -49,19 +52,20 @@ def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
     mined: dict[str, list[str]] = {}
     for source in _iter_sources(folder):
         for name, argument_list in _iter_calls(source, roots):
-            known = mined.setdefault(name, [])
-            if argument_list not in known and len(known) < _MOST_PER_NAME:
-                known.append(argument_list)
+            kept = mined.setdefault(name, [])
+            is_new = argument_list not in kept
+            if is_new and len(kept) < _MOST_PER_NAME:
+                kept.append(argument_list)
 
     return mined
 
 
 def read_stubs(folder: Path) -> dict[str, list[Parameter]]:
-    """Return the required parameters by function or method name, from the stubs a wheel has.
+    """Return the required parameters of functions and methods, by name, from the type stubs (.pyi) in a folder.
 
-    A class has those of its `__init__`.
+    A class has those of its `__init__`. Where several have the same name, the first counts.
     """
-    found: dict[str, list[Parameter]] = {}
+    required_by_name: dict[str, list[Parameter]] = {}
     for path in sorted(folder.rglob("*.pyi"))[:_MOST_FILES]:
         tree = _parse(_read_text(path))
         for scope in ast.walk(tree):
@@ -69,15 +73,16 @@ def read_stubs(folder: Path) -> dict[str, list[Parameter]]:
                 continue
 
             for node in scope.body:
+                # What is defined in another function cannot be called from outside.
                 if isinstance(node, ast.FunctionDef):
                     name = _name_callable(scope, node)
-                    found.setdefault(name, _read_parameters(node))
+                    required_by_name.setdefault(name, _read_parameters(node))
 
-    return found
+    return required_by_name
 
 
 def _name_callable(scope: ast.Module | ast.ClassDef, function: ast.FunctionDef) -> str:
-    """Return the name that a function is called by: a class calls its `__init__`."""
+    """Return the name that a function of a stub is called by: for `__init__`, the name of its class."""
     if isinstance(scope, ast.ClassDef) and function.name == "__init__":
         return scope.name
 
@@ -85,7 +90,7 @@ def _name_callable(scope: ast.Module | ast.ClassDef, function: ast.FunctionDef) 
 
 
 def _read_parameters(function: ast.FunctionDef) -> list[Parameter]:
-    """Return the positional parameters that have no default, and the first in any case."""
+    """Return the positional parameters that have no default, without `self`; the first one even if it has a default."""
     positional = [*function.args.posonlyargs, *function.args.args]
     required = len(positional) - len(function.args.defaults)
 
@@ -110,18 +115,18 @@ def _iter_sources(folder: Path) -> Iterator[str]:
 
 
 def _read_text(path: Path) -> str:
-    """Return a file's text; nothing for what is too large, or no file: an sdist may hold anything."""
+    """Return a file's text; empty where it is too large, no regular file, or cannot be read."""
     try:
         if path.is_file() and path.stat().st_size <= _MOST_BYTES:
             return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    except OSError:  # a file that cannot be read is one source of examples less
         pass
 
     return ""
 
 
 def _parse(source: str) -> ast.Module:
-    """Return a source's tree; an empty one for what the parser refuses or gives up on."""
+    """Return the syntax tree of Python source; an empty tree where the parser refuses the source or gives up."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -137,7 +142,14 @@ def _unparse(node: ast.expr) -> str | None:
 
 
 def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
-    """Give (called name, argument list) of each call that can be made elsewhere."""
+    """Give the called name and the argument list, as text, of each call in Python source that can be made elsewhere.
+
+    `table.get('ab', 8)` -> `("get", "'ab', 8")`. A call whose arguments use other variables is skipped.
+
+    Args:
+        source: Python source.
+        roots: import names of the package, which arguments may use.
+    """
     tree = _parse(source)
     constants = _collect_constants(tree)
     allowed_names = _SAFE_CALLS | roots | set(values.STANDARD)
@@ -146,7 +158,7 @@ def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
         if not isinstance(node, ast.Call):
             continue
         name = _name_called(node.func)
-        if not name:
+        if not name:  # `table[0]()`: nothing to find the arguments by later
             continue
         argument_list = _write_arguments(node, constants, allowed_names)
         if argument_list is not None:
@@ -154,7 +166,10 @@ def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _collect_constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return what each name is first assigned, at any depth: a test has `SIZE = 8` beside the calls that use it."""
+    """Return the expression that each name is first assigned, at any depth of the source.
+
+    A test may have `SIZE = 8` beside `Table(SIZE)`. Assignments to several targets or to attributes are skipped.
+    """
     constants: dict[str, ast.expr] = {}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
@@ -167,7 +182,7 @@ def _collect_constants(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _name_called(function: ast.expr) -> str:
-    """Return the last part of the name that is called; empty where what is called has none."""
+    """Return the last part of the name that is called: `table.get` -> `get`; empty where there is no name."""
     if isinstance(function, ast.Attribute):
         return function.attr
     if isinstance(function, ast.Name):
@@ -179,7 +194,15 @@ def _name_called(function: ast.expr) -> str:
 def _write_arguments(
     call: ast.Call, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
 ) -> str | None:
-    """Return a call's arguments as text, or None where one of them needs more than literals."""
+    """Return a call's arguments as text, such as `'ab', size=8`.
+
+    None where an argument needs more than literals and allowed names, is `**options`, or the text would be too long.
+
+    Args:
+        call: the call.
+        constants: expressions that stand for names, as `_collect_constants` returned them.
+        allowed_names: names that an argument may use.
+    """
     parts: list[str] = []
     for argument in call.args:
         text = _write_plain(argument, constants, allowed_names)
@@ -200,13 +223,18 @@ def _write_arguments(
 def _write_plain(
     node: ast.expr, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
 ) -> str | None:
-    """Return an expression's text if literals are all it needs."""
+    """Return an expression as text, or None where it needs more than literals and allowed names.
+
+    A name that is a constant is replaced by its expression first.
+    """
     if isinstance(node, ast.Name):
         constant = constants.get(node.id)
+        # One step only: `a = b; b = a` would go round without end.
         if constant is not None and not isinstance(constant, ast.Name):
             node = constant
 
     for inner in ast.walk(node):
+        # The name of a variable, or an expression whose value depends on where it stands.
         is_unknown_name = isinstance(inner, ast.Name) and inner.id not in allowed_names
         if is_unknown_name or isinstance(inner, _UNWANTED):
             return None

@@ -13,15 +13,18 @@ _TOOL = 4
 def find_native_calls(
     call: Callable[[], object], surface: Surface, *, counts_types: bool
 ) -> set[str]:
-    """Make a call and return the native callables that were called meanwhile, by their names in `surface.callables`.
+    """Make a call, and return the names (in `surface.callables`) of the native callables that ran meanwhile.
+
+    Python's monitoring events tell of each call, also of calls that the package's Python code makes. Empty where no
+    native callable of the package ran.
 
     Args:
         call: what to call, without arguments.
-        surface: the native callables.
-        counts_types: whether to name native types of which objects were made, too.
+        surface: the package's native callables.
+        counts_types: whether to return the names of native types as well of which objects were made.
     """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own interpreter may be older
-    found: set[str] = set()
+    reached: set[str] = set()
 
     def note_call(_code: object, _offset: int, function: object, first_argument: object) -> None:
         name = None
@@ -30,7 +33,7 @@ def find_native_calls(
         if not name and counts_types and isinstance(function, type):
             name = surface.types.get(id(function))
         if name:
-            found.add(name)
+            reached.add(name)
 
     monitoring.use_tool_id(_TOOL, "wheelfarm")
     try:
@@ -41,4 +44,4 @@ def find_native_calls(
         monitoring.set_events(_TOOL, 0)
         monitoring.free_tool_id(_TOOL)
 
-    return found
+    return reached

@@ -45,13 +45,15 @@ class OperationTester:
     def describe(
         self, text: str, *, make: str = "", name: str = "", argument: str = ""
     ) -> Operation | None:
-        """Return what an operation does, or None where it is too slow or does not work.
+        """Make an operation a few times, and return what it does; None where it is too slow or does not work.
+
+        Besides, the operation's result becomes a subject, and the native callables are added to `reached`.
 
         Args:
-            text: an expression.
-            make: makes the subject, if it has one.
-            name: the attribute of the subject that it uses.
-            argument: makes the argument that threads share, if there is one.
+            text: the operation's expression, in which `s` is the subject and `a` the shared argument.
+            make: an expression that makes the subject; empty where there is none.
+            name: the attribute of the subject that the operation uses; empty where there is none.
+            argument: an expression that makes the argument that threads share; empty where there is none.
         """
         subject = self._evaluator.make(make)
         shared = self._evaluator.make(argument)
@@ -63,20 +65,21 @@ class OperationTester:
         if seconds > _SLOW_S or not took_arguments(first):
             return None
 
+        # A result that depends on a shared argument could not be made by an expression of its own.
         if not argument:
             made_by = f"(lambda s: {text})({make})" if make else text
             self._subjects.note_value(made_by, first.result)
 
-        attribute = self._surface.find_attribute_name(type(subject), name) if make else None
+        attribute_name = self._surface.find_attribute_name(type(subject), name) if make else None
         native = self._find_reached(text, make, argument)
-        if attribute:
-            native.add(attribute)
+        if attribute_name:
+            native.add(attribute_name)
         self.reached |= native
 
         failed = first.error is not None
-        repeated = [self._repeat(text, make, argument) for _ in range(_REPEATED)]
+        repetitions = [self._repeat(text, make, argument) for _ in range(_REPEATED)]
         result = None if failed else show_value(first.result)
-        is_stable = all(other == result for other in repeated)
+        is_stable = all(repetition == result for repetition in repetitions)
 
         called_name = text.partition("(")[0]
         is_function = called_name in self._surface.functions.values()
@@ -85,14 +88,17 @@ class OperationTester:
         return {
             "text": text,
             "native": sorted(native),
-            "direct": bool(attribute) or is_function,
+            "direct": bool(attribute_name) or is_function,
             "result": result if is_stable else None,
             "changes": gives_nothing or failed or text.startswith(_CHANGING),
             "us": round(seconds * 1e6, 1),
         }
 
     def _find_reached(self, text: str, make: str, argument: str) -> set[str]:
-        """Return the native callables that an operation calls, itself or from Python code."""
+        """Return the names of the native callables that an operation calls, itself or through Python code.
+
+        The arguments are as those of `describe`.
+        """
         subject = self._evaluator.make(make)
         shared = self._evaluator.make(argument)
 
@@ -104,14 +110,22 @@ class OperationTester:
         )
 
     def _repeat(self, text: str, make: str, argument: str) -> str | None:
-        """Return the result of an operation on a new subject, as text."""
+        """Make an operation once more, on a new subject; return its result as text, None where it cannot be shown."""
         subject = self._evaluator.make(make)
         shared = self._evaluator.make(argument)
 
         return show_value(self._evaluator.evaluate(text, subject, shared).result)
 
     def find_observers(self, make: str, operations: Sequence[Operation]) -> list[str]:
-        """Return the operations that tell a subject's state: those that change neither it nor one another's results."""
+        """Return operations that show a subject's state, such as `len(s)`.
+
+        They change neither the subject nor each other's results: every candidate is evaluated several times on one
+        subject, and those whose results differ are dropped until the others are steady.
+
+        Args:
+            make: an expression that makes the subject.
+            operations: what can be done with the subject.
+        """
         candidates: list[str] = []
         for operation in operations:
             has_result = operation["result"] not in {None, "None"}
@@ -125,8 +139,8 @@ class OperationTester:
             second = self._observe(subject, observers)
 
             steady: list[str] = []
-            for text, once, again in zip(observers, first, second, strict=True):
-                if once is not None and once == again:
+            for text, first_text, second_text in zip(observers, first, second, strict=True):
+                if first_text is not None and first_text == second_text:
                     steady.append(text)
             if steady == observers:
                 break
@@ -135,5 +149,5 @@ class OperationTester:
         return observers[:_MOST_OBSERVERS]
 
     def _observe(self, subject: object, observers: Sequence[str]) -> list[str | None]:
-        """Return what observers tell of a subject, one after another."""
+        """Return what each observer shows of a subject, as text; None where that cannot be shown."""
         return [show_value(self._evaluator.evaluate(text, subject).result) for text in observers]

@@ -42,7 +42,7 @@ _LONGEST_TAIL = 4000
 _LONGEST_PRINTED = 3000
 _LONGEST_MESSAGE = 400
 
-_SINGLE = re.compile(r"^(\S+::.+?) was not run in parallel: (.*)$", re.MULTILINE)
+_RUN_IN_ONE_THREAD = re.compile(r"^(\S+::.+?) was not run in parallel: (.*)$", re.MULTILINE)
 """How pytest-run-parallel, when verbose, names a test that it runs in one thread."""
 
 _UNCOLLECTED = re.compile(r"^ERROR (\S+?)(?: -|$)", re.MULTILINE)
@@ -89,7 +89,7 @@ class _TestRun:
         return self.ended if self.ended.startswith("SIG") else ""
 
     def record(self) -> dict[str, Any]:
-        """Return the sums as JSON data."""
+        """Return how many tests passed, failed and were skipped, and how pytest ended, as JSON data."""
         return {
             "passed": len(self.outcomes.passed),
             "failed": len(self.outcomes.failed),
@@ -99,7 +99,7 @@ class _TestRun:
 
 
 def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Run the tests of an sdist alone and then in threads.
+    """Run the tests of an sdist, each in one thread and then each in several threads at once.
 
     Args:
         interpreter: what runs them, and where the distribution is installed.
@@ -108,23 +108,24 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
             (extra options).
 
     Returns:
-        `ran`; where it did not, `why`; `alone` and `parallel` (`passed`, `failed`, `errors`, `skipped`, `ended`),
-        `single` (why the plugin ran a test in one thread, by test), `uncollected`, `baseline_failures` and `findings`,
-        tests that pass alone and fail under threads.
+        `ran`; where it is false, `why`; `alone` and `parallel` (`passed`, `failed`, `skipped`, `ended`), `single` (why
+        the plugin ran a test in one thread, by test), `uncollected` (files that pytest could not read),
+        `baseline_failures` (tests that fail in one thread) and `findings` (errors of tests that pass alone and fail
+        under threads).
     """
     with tempfile.TemporaryDirectory() as scratch:
-        runner, why = _prepare_runner(interpreter, wheels, asked, Path(scratch))
+        runner, obstacle = _prepare_runner(interpreter, wheels, asked, Path(scratch))
         if runner is None:
-            return {"ran": False, "why": why}
+            return {"ran": False, "why": obstacle}
 
         began = time.monotonic()
         alone = runner.run_alone()
         uncollected = _list_uncollected(alone.text)
-        why = _explain_unusable(alone)
-        if why:
+        obstacle = _explain_unusable(alone)
+        if obstacle:
             return {
                 "ran": False,
-                "why": why,
+                "why": obstacle,
                 "alone": alone.record(),
                 "uncollected": uncollected,
             }
@@ -159,13 +160,13 @@ def race_tests(
         asked: as for `run_tests`.
 
     Returns:
-        `ran`; where it did not, `why`; `seconds`, `passed` and `ended`; `races`, as `reports.attribute` tells them,
-        each with its `report`.
+        `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `races`, each as `reports.attribute` describes
+        it, with the text of its `report`.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        runner, why = _prepare_runner(interpreter, wheels, asked, Path(scratch))
-        if runner is None:
-            return {"ran": False, "why": why, "races": []}
+        runner, obstacle = _prepare_runner(interpreter, wheels, asked, Path(scratch))
+        if runner is None:  # there are no tests, or pytest is missing
+            return {"ran": False, "why": obstacle, "races": []}
 
         began = time.monotonic()
         parallel = runner.run_in_threads(iterations=1)
@@ -182,7 +183,10 @@ def race_tests(
 
 
 def _explain_unusable(alone: _TestRun) -> str:
-    """Say why tests that were run alone tell nothing of threads; empty where they do."""
+    """Say why tests that were run in one thread cannot be compared with threads; empty where they can.
+
+    They cannot where pytest was stopped, or where no test passes.
+    """
     if alone.ended != _BY_ITSELF:
         return f"its tests ended {alone.ended}"
     if not alone.outcomes.passed:
@@ -192,7 +196,12 @@ def _explain_unusable(alone: _TestRun) -> str:
 
 
 def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
-    """Return the errors of tests that pass alone and fail under threads, by name."""
+    """Return the errors of the tests that pass alone and fail under threads, by test; at most some of them.
+
+    Args:
+        alone: the tests in one thread.
+        parallel: the same tests in several threads at once.
+    """
     broken: dict[str, str] = {}
     for name, message in parallel.outcomes.failed.items():
         if name in alone.outcomes.passed and len(broken) < _MOST_NAMED:
@@ -202,7 +211,12 @@ def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
 
 
 def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
-    """Return the races in what the detector wrote, process by process."""
+    """Return the races in the reports that the detector wrote, one file for each process; empty where it wrote none.
+
+    Args:
+        folder: where the detector wrote `reports.PID`.
+        modules: file names of the distribution's extension modules.
+    """
     texts = [path.read_text(errors="replace") for path in folder.glob("reports.*")]
     text = "".join(text[:_MOST_REPORTS_BYTES] for text in texts)
 
@@ -236,13 +250,18 @@ class _TestRunner:
         return self._run("alone", ["-p", "no:run-parallel"])
 
     def run_in_threads(self, iterations: int) -> _TestRun:
-        """Run each test in several threads at once, several times in each."""
+        """Run each test in several threads at once, so many times in each thread."""
         threads = self._asked["threads"]
         options = [f"--parallel-threads={threads}", f"--iterations={iterations}"]
         return self._run("parallel", options)
 
     def _run(self, name: str, options: Sequence[str]) -> _TestRun:
-        """Run the tests once; files that cannot be collected are left out."""
+        """Run pytest once, and return what came of it; test files that cannot be read are skipped.
+
+        Args:
+            name: names pytest's report file: `alone` or `parallel`.
+            options: further options of pytest.
+        """
         report = self._folder / f"{name}.xml"
         deselected = [f"--deselect={test}" for test in self._asked["deselect"]]
         pytest = [self._python, "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
@@ -262,15 +281,15 @@ class _TestRunner:
         return _TestRun(ended=ended, text=text, outcomes=_read_outcomes(report))
 
     def _run_process(self, command: Sequence[str]) -> tuple[str, str]:
-        """Run a command; return how it ended, and what it printed."""
-        with tempfile.TemporaryFile("w+", errors="replace") as sink:
+        """Run a command until it ends or its time is up; return how it ended, and what it printed."""
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
             process = subprocess.Popen(
                 command,
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
             try:
@@ -280,8 +299,8 @@ class _TestRunner:
                 ended = _AT_TIME_LIMIT
                 _end_with_stacks(process)
 
-            sink.seek(0)
-            text = sink.read()
+            output.seek(0)
+            text = output.read()
 
         print(text[-_LONGEST_PRINTED:], flush=True)
         return ended, text
@@ -290,16 +309,23 @@ class _TestRunner:
 def _prepare_runner(
     interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
 ) -> tuple[_TestRunner | None, str]:
-    """Put tests and what they need in place; return what runs them, or why they cannot be run."""
+    """Put tests and what they need in place; return a runner, or None and the reason why they cannot be run.
+
+    Args:
+        interpreter: what runs the tests.
+        wheels: a folder with pytest, pytest-run-parallel and what the tests need.
+        asked: what `run_tests` was given.
+        scratch: an empty folder, for the tests and their tools.
+    """
     folder = _place_tests(asked["sdist"], scratch)
     if folder is None:
         return None, "the sdist has no tests"
 
     tools = scratch / "tools"
-    needed = ["pytest", "pytest-run-parallel", *asked["requirements"]]
-    if installing.install(interpreter.python, needed, wheels, str(tools)):
-        # What could not be had must not take the rest along.
-        for requirement in needed:
+    requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
+    if installing.install(interpreter.python, requirements, wheels, str(tools)):
+        # One that cannot be installed must not keep out the others: each is installed by itself.
+        for requirement in requirements:
             installing.install(interpreter.python, [requirement], wheels, str(tools), "--upgrade")
     if not (tools / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
@@ -313,25 +339,28 @@ def _prepare_runner(
 
 
 def _place_tests(sdist: str, scratch: Path) -> Path | None:
-    """Unpack the tests alone: the package's own folder would hide what is installed."""
+    """Unpack an sdist and move its tests and their settings to a folder of their own; None where it has no tests.
+
+    The package's source stays behind: from the tests' folder it would be imported instead of what is installed.
+    """
     root = sdists.unpack(sdist, scratch / "sdist")
-    target = scratch / "tests"
-    target.mkdir()
+    tests = scratch / "tests"
+    tests.mkdir()
 
     has_tests = False
     for name in (*_FOLDERS, *_SETTINGS):
         if (root / name).exists():
-            (root / name).rename(target / name)
+            (root / name).rename(tests / name)
             has_tests = has_tests or name in _FOLDERS
     for path in root.glob("test*.py"):
-        path.rename(target / path.name)
+        path.rename(tests / path.name)
         has_tests = True
 
-    return target if has_tests else None
+    return tests if has_tests else None
 
 
 def _describe_end(returncode: int) -> str:
-    """Say how a process ended, by its exit status."""
+    """Say how a process ended: `by itself`, at the limit on memory, or by a signal, such as `SIGSEGV`."""
     if returncode >= 0:
         return _BY_ITSELF
 
@@ -340,7 +369,7 @@ def _describe_end(returncode: int) -> str:
 
 
 def _end_with_stacks(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children; the fault handler shows where all threads stand."""
+    """End a process and its children; its fault handler writes the stacks of all threads first, if it still can."""
     os.killpg(process.pid, signal.SIGABRT)
     try:
         process.wait(_STACKS_S)
@@ -350,16 +379,17 @@ def _end_with_stacks(process: subprocess.Popen[bytes]) -> None:
 
 
 def _read_outcomes(report: Path) -> _Outcomes:
-    """Read pytest's own report; nothing where it ended before it wrote one."""
+    """Return what pytest's report file says of each test; empty where pytest ended before it wrote one."""
     outcomes = _Outcomes()
     if not report.exists():
         return outcomes
 
     for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
-        fault = next((child for child in case if child.tag in {"failure", "error"}), None)
-        if fault is not None:
-            message = fault.get("message") or ""
+        # A test whose fixture failed has an `error` instead of a `failure`.
+        failure = next((child for child in case if child.tag in {"failure", "error"}), None)
+        if failure is not None:
+            message = failure.get("message") or ""
             outcomes.failed[name] = message[:_LONGEST_MESSAGE]
         elif case.find("skipped") is not None:
             outcomes.skipped += 1
@@ -371,7 +401,7 @@ def _read_outcomes(report: Path) -> _Outcomes:
 
 def _find_single_threaded(text: str) -> dict[str, str]:
     """Return the tests that pytest-run-parallel says it ran in one thread, with its reasons."""
-    return {name: reason.strip() for name, reason in _SINGLE.findall(text)}
+    return {name: reason.strip() for name, reason in _RUN_IN_ONE_THREAD.findall(text)}
 
 
 def _list_uncollected(text: str) -> list[str]:

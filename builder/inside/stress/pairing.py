@@ -21,33 +21,39 @@ _NAME_LENGTH = 24
 def choose_pairs(
     operations: Sequence[Operation], chance: random.Random, met: set[NativePair]
 ) -> list[Pair]:
-    """Return pairs of operations, those that change their subject first; an operation may meet itself.
+    """Return pairs of operations on one object that are worth making at the same time.
+
+    Pairs that change the object come first. An operation may be paired with itself. A pair is skipped if the same
+    native callables were paired before, on this or another object.
 
     Args:
-        operations: of one subject.
-        chance: for what has no natural order.
-        met: native callables that have met on another subject: they need not meet again. Those of this one are added.
+        operations: what can be done with the object.
+        chance: gives pairs that are otherwise equal a random order.
+        met: native callables that were paired so far; those of the pairs of this object are added.
     """
     variants = _group_variants(operations)
-    couples = [(listed[0], listed[0]) for listed in variants]
-    couples += [_choose_variants(*both) for both in itertools.combinations(variants, 2)]
-    chance.shuffle(couples)
-    couples.sort(key=_count_changing, reverse=True)
+    candidates = [(group[0], group[0]) for group in variants]
+    candidates += [_choose_variants(*both) for both in itertools.combinations(variants, 2)]
+    chance.shuffle(candidates)
+    candidates.sort(key=_count_changing, reverse=True)
 
     chosen: list[Pair] = []
-    for couple in couples:
-        native_pair = (*couple[0]["native"], "and", *couple[1]["native"])
-        reaches_native = len(native_pair) > 1
+    for pair in candidates:
+        native_pair = (*pair[0]["native"], "and", *pair[1]["native"])
+        reaches_native = len(native_pair) > 1  # more than the `and`
         if not (reaches_native and native_pair in met):
-            chosen.append(couple)
+            chosen.append(pair)
         met.add(native_pair)
 
     return chosen
 
 
 def _group_variants(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Return operations by what they call: calls of one method differ in their arguments alone."""
-    # What replaces an object is seen to free it only where the object is not a constant: it comes first.
+    """Return operations in groups that call the same, and differ in their arguments only.
+
+    `s.get(1)`, `s.get('a')`, `len(s)` -> `[s.get(1), s.get('a')]`, `[len(s)]`.
+    """
+    # An operation that stores a new object comes first: when it is replaced, it is freed. Constants never are.
     ranked = sorted(operations, key=_changes_with_new_object, reverse=True)
     variants: dict[str, list[Operation]] = {}
     for operation in ranked:
@@ -60,41 +66,44 @@ def _group_variants(operations: Sequence[Operation]) -> list[list[Operation]]:
 
 
 def _changes_with_new_object(operation: Operation) -> bool:
+    """Return whether an operation changes its subject, and makes a new object for that."""
     return operation["changes"] and any(part in operation["text"] for part in values.FRESH)
 
 
-def _count_changing(couple: Pair) -> int:
-    return sum(operation["changes"] for operation in couple)
+def _count_changing(pair: Pair) -> int:
+    """Return how many operations of a pair change their subject: 0, 1 or 2."""
+    return sum(operation["changes"] for operation in pair)
 
 
 def _choose_variants(left: Sequence[Operation], right: Sequence[Operation]) -> Pair:
-    """Choose a variant of each of two operations that begin with the same argument, such as a key.
+    """Return a pair of one operation of each group: if possible, two that begin with the same argument, such as a key.
 
-    Where there are several, the one with the most new objects: those can be freed. Where there is none, the first
-    of each.
+    `s.get(1)`, `s.get('a')` and `s.pop('a')` -> `s.get('a')`, `s.pop('a')`. Of several such pairs, the one that makes
+    the most new objects is returned: these can be freed. Where there is none, the first of each group.
     """
     alike: list[Pair] = []
-    for one, other in itertools.product(left, right):
-        argument = _find_first_argument(one["text"])
-        if argument and argument == _find_first_argument(other["text"]):
-            alike.append((one, other))
+    for left_variant, right_variant in itertools.product(left, right):
+        argument = _find_first_argument(left_variant["text"])
+        if argument and argument == _find_first_argument(right_variant["text"]):
+            alike.append((left_variant, right_variant))
 
     return max(alike, key=_count_new_objects, default=(left[0], right[0]))
 
 
-def _count_new_objects(couple: Pair) -> int:
-    """Return how many objects two operations make anew."""
-    return sum(
-        couple[0]["text"].count(part) + couple[1]["text"].count(part) for part in values.FRESH
-    )
+def _count_new_objects(pair: Pair) -> int:
+    """Return how many new objects the expressions of a pair make."""
+    return sum(pair[0]["text"].count(part) + pair[1]["text"].count(part) for part in values.FRESH)
 
 
 @functools.cache
 def _find_first_argument(text: str) -> str:
-    """Return the first argument of an operation on `s` besides `s`, or what it is indexed with; empty without one."""
+    """Return the first argument of an operation besides its subject `s`, or its index; empty where there is none.
+
+    `s.get('a', 1)` -> `'a'`; `operator.getitem(s, 0)` -> `0`; `s[0]` -> `0`.
+    """
     try:
         tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+    except SyntaxError:  # such an operation can be paired, only not by its argument
         return ""
 
     if isinstance(tree, ast.Subscript):

@@ -64,7 +64,7 @@ _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete
 
 
 def main() -> None:
-    """Answer for one distribution."""
+    """Check the race detector, install the distribution, look for races, and write the facts."""
     request = json.loads(Path(sys.argv[1]).read_text())
     threads = request["effort"]["threads"]
     facts: dict[str, Any] = {"preflight": check_canaries(request["race_python"], threads)}
@@ -76,30 +76,50 @@ def main() -> None:
 
 
 def install_both(request: dict[str, Any]) -> str | None:
-    """Install the distribution, and beside it the wheel with the sanitizer; return what went wrong, or None."""
+    """Install the distribution twice: as it is, and in a copy with the wheel that was compiled with the sanitizer.
+
+    Returns:
+        What went wrong, or None.
+    """
     python = request["python"]
-    fault = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
-    if fault is not None:
-        return fault
+    failure = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
+    if failure is not None:
+        return failure
 
     return installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
 
 
 def check_canaries(python: str, threads: int) -> dict[str, bool]:
-    """See whether the sanitizer sees a race that is there, and none that is not, in this very place."""
+    """Check that the sanitizer sees a race that is known to be there, and none in a module that is known to have none.
+
+    Args:
+        python: the interpreter that was compiled with the sanitizer.
+        threads: how many threads call the modules, the "canaries".
+
+    Returns:
+        `racy_seen` and `clean_silent`: both are true where the detector works.
+    """
     interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
-    racy = play_canary(interpreter, "canary_racy", threads)
-    clean = play_canary(interpreter, "canary_clean", threads)
-    print("preflight", {"canary_racy": racy, "canary_clean": clean}, flush=True)
+    racy_events = play_canary(interpreter, "canary_racy", threads)
+    clean_events = play_canary(interpreter, "canary_clean", threads)
+    print("preflight", {"canary_racy": racy_events, "canary_clean": clean_events}, flush=True)
 
     return {
-        "racy_seen": any(place.startswith("canary_step") for place in racy),
-        "clean_silent": not clean,
+        "racy_seen": any(place.startswith("canary_step") for place in racy_events),
+        "clean_silent": not clean_events,
     }
 
 
 def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]:
-    """Have threads call a canary; return the places of races, and whatever else was seen."""
+    """Have threads call a canary; return the places of the races, and the names of other events.
+
+    Empty where nothing was seen at all. A scenario that did not end counts as an event, too.
+
+    Args:
+        interpreter: the one that was compiled with the sanitizer.
+        canary: the canary's import name.
+        threads: how many threads call it.
+    """
     scenario: Scenario = {
         "id": canary,
         "kind": "function",
@@ -128,12 +148,15 @@ def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]
 
 
 def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
-    """Learn, play, and show again what was found.
+    """Learn how to call the distribution, let threads do so, and show the races and harms again that were seen.
 
     Args:
         request: what this program was asked.
         site: where the distribution is installed as it is.
         race_site: where it is installed with the sanitizer.
+
+    Returns:
+        Facts, as the top of this file lists them; only `surface`, which is None, where nothing could be learnt.
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
@@ -183,18 +206,24 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 def learn_surface(
     plain: Interpreter, names: list[str], request: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Return what learn.py finds out with the plain interpreter; None where it never found anything."""
-    asked = {
+    """Return what learn.py finds out of the distribution, its "surface"; None where it never found anything.
+
+    Args:
+        plain: the interpreter without the sanitizer.
+        names: import names of the distribution's modules.
+        request: what this program was asked.
+    """
+    learn_request = {
         "modules": names,
         "folder": unpack_sdist(request["sdist"]),
         "recipes": request["recipes"],
         "seconds": request["effort"]["learn_s"],
     }
-    return runner.learn(plain, asked)
+    return runner.learn(plain, learn_request)
 
 
 def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Scenario]:
-    """Return the scenarios for a surface."""
+    """Return the scenarios for a surface, i.e. for what learn.py found out."""
     effort: Effort = request["effort"]
     plan = scenarios.plan(
         surface,
@@ -216,7 +245,15 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
 def play_plan(
     race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
 ) -> PlayResult:
-    """Have threads play the plan under the sanitizer, as far as there is time."""
+    """Run the planned scenarios under the sanitizer, as far as there is time.
+
+    Args:
+        race: the interpreter that was compiled with the sanitizer.
+        prelude: modules of the package.
+        native: file names of its extension modules.
+        plan: the scenarios.
+        seconds: most time for all of them.
+    """
     player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
     played = player.play(plan)
     player.close()
@@ -231,10 +268,11 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how much of the plan was played, and what of the package that reached."""
+    """Return how many scenarios were run, and which native callables several threads called in them."""
     ended = set(played.ended)
     natives: set[str] = set()
     for scenario in plan:
+        # A scenario that was cut off may not have reached all it names.
         is_threaded = scenario["threads"] > 1
         if is_threaded and scenario["id"] in ended:
             natives.update(scenario["natives"])
@@ -249,7 +287,18 @@ def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str,
 
 
 def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
-    """Count what a race had to show itself in."""
+    """Return how many chances a race had to show itself.
+
+    Scenarios that did not end are skipped, and so are those in which a call can be made only once.
+
+    Args:
+        plan: the scenarios.
+        ended: ids of those that came to their end.
+
+    Returns:
+        `pairs`, how many pairs of operations were tried, and `side_by_side`, how many calls each thread made in a
+        scenario (the median; 0 where none counts).
+    """
     pairs = 0
     iterations: list[int] = []
     for scenario in plan:
@@ -285,18 +334,18 @@ def race_own_tests(
         return None, []
 
     tested = owntests.race_tests(race, request["wheels"], native, request["tests"])
-    fresh: dict[tuple[str, ...], Event] = {}
+    new_races: dict[tuple[str, ...], Event] = {}
     for event in tested.pop("races"):
         places = tuple(event["places"])
         if places not in known_places:
-            fresh[places] = event
+            new_races[places] = event
 
     passed = tested.get("passed")
     print(
-        f"own tests under the sanitizer: {passed} passed, {len(fresh)} more races",
+        f"own tests under the sanitizer: {passed} passed, {len(new_races)} more races",
         flush=True,
     )
-    return tested, list(fresh.values())[:_MOST_LISTED]
+    return tested, list(new_races.values())[:_MOST_LISTED]
 
 
 def is_own(event: Event) -> bool:
@@ -305,7 +354,12 @@ def is_own(event: Event) -> bool:
 
 
 def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
-    """Return events, those of the smallest scenarios first: they are the easiest to show again."""
+    """Return events in the order in which they are to be shown again: those of scenarios with few calls come first.
+
+    Args:
+        events: what was seen.
+        by_id: the scenarios by their ids.
+    """
 
     def count_calls(event: Event) -> int:
         return scenarios.count_calls(by_id[event["scenario"]])
@@ -316,12 +370,21 @@ def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Eve
 def prove_events(
     events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
 ) -> list[Event]:
-    """Show the first events again by small programs; the others stay as they were seen."""
+    """Show the first events again by small programs; return all events, each with its scenario (`calls`).
+
+    Those beyond the effort, or for which there is no time left, stay as they were seen.
+
+    Args:
+        events: what was seen.
+        by_id: the scenarios by their ids.
+        prover: runs programs.
+        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
+    """
     entries: list[Event] = []
-    for place, event in enumerate(events):
+    for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
-        if place < effort["proofs"] and time.monotonic() < prover.deadline:
+        if number < effort["proofs"] and time.monotonic() < prover.deadline:
             entry |= prove_event(event, scenario, prover, effort["times"])
         entries.append(entry)
 
@@ -333,12 +396,13 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
 
     Args:
         event: what was seen.
-        scenario: where it was seen.
+        scenario: the scenario in which it was seen.
         prover: runs programs.
         times: how often to run the program.
 
     Returns:
-        `shown` and `ran`; where it was shown, `calls`, `script`, `output` and, of a harm, `arms` (what it needs).
+        `shown` (how often the program showed it) and `ran` (how often it was run); where it was shown also `calls`,
+        `script`, `output` and, for a crash or a hang, `arms` (the same counts for variants, such as one thread alone).
     """
     sign = make_sign(event)
     small = prover.shrink(scenario, sign)
@@ -356,7 +420,7 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
 
 
 def make_sign(event: Event) -> Sign:
-    """Return what tells whether a run showed an event."""
+    """Return the test whether a run showed an event: the same sort of harm, or a race at the same places."""
     if event["what"] != "race":
         return lambda run: event["what"] in run.what
 
@@ -373,7 +437,10 @@ def describe_event(event: Event) -> str:
 
 
 def unpack_sdist(sdist: str | None) -> str | None:
-    """Unpack an sdist, whose tests and examples tell how it is called; None where there is nothing to read."""
+    """Unpack an sdist, whose tests show how the package is called; return its folder.
+
+    None where there is no sdist, or it cannot be unpacked.
+    """
     if sdist is None:
         return None
 
@@ -382,7 +449,7 @@ def unpack_sdist(sdist: str | None) -> str | None:
     try:
         return str(sdists.unpack(sdist, folder))
     except (OSError, tarfile.TarError, zipfile.BadZipFile):
-        return None
+        return None  # an sdist only helps: learning works without one
 
 
 if __name__ == "__main__":

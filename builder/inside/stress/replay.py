@@ -22,29 +22,37 @@ _RACE_SITE = "/tmp/race-site"
 
 
 def main() -> None:
-    """Answer for one script."""
-    asked, answer = sys.argv[1:]
-    request = json.loads(Path(asked).read_text())
-    site, fault = install(request)
-    facts: dict[str, Any] = {"runs": [], "install": fault}
-    if fault is None:
+    """Read the request, install the distribution, run the script, and write the facts."""
+    request_path, output_path = sys.argv[1:]
+    request = json.loads(Path(request_path).read_text())
+    site, failure = install(request)
+    facts: dict[str, Any] = {"runs": [], "install": failure}
+    if failure is None:
         facts["runs"] = run_all(request, site)
 
-    runner.write_answer(answer, facts)
+    runner.write_answer(output_path, facts)
 
 
 def install(request: dict[str, Any]) -> tuple[str, str | None]:
-    """Install what is asked for; return where it is, and what went wrong, or None."""
+    """Install what is asked for; return the folder it is in, and what went wrong, or None.
+
+    With a wheel that was compiled with the sanitizer, the folder is a copy of the installation that has this wheel.
+    """
     python = request["plain_python"]
-    fault = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
-    if fault is not None or not request["race_wheel"]:
-        return _SITE, fault
+    failure = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
+    if failure is not None or not request["race_wheel"]:
+        return _SITE, failure
 
     return _RACE_SITE, installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
 
 
 def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:
-    """Run the script as often as asked for, and return what each run showed."""
+    """Run the script as often as asked for; return what each run showed, as the top of this file lists it.
+
+    Args:
+        request: what this program was asked.
+        site: the folder the distribution is installed in.
+    """
     _, native = installing.find_modules(request["name"], site)
     interpreter = runner.Interpreter(
         request["python"], site, race=request["race"], patience_s=_PATIENCE_S

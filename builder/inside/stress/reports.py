@@ -84,12 +84,15 @@ class Attribution(TypedDict):
 
 
 def read(paths: Iterable[Path]) -> str:
-    """Return what a sanitizer wrote into files, as far as it is of use."""
+    """Return the text of report files, joined; of each file at most its first megabytes."""
     return "".join(path.read_text(errors="replace")[:MOST_BYTES] for path in paths)
 
 
 def parse(text: str) -> Iterator[Report]:
-    """Give every report in what a sanitizer wrote."""
+    """Give every report in what a sanitizer wrote; text between reports is skipped.
+
+    `WARNING: ThreadSanitizer: data race (pid=7)` and the stacks below it -> a report of the kind `data race`.
+    """
     for block in text.split(_RULE):
         lines = block.strip("\n").splitlines()
         for line in lines[:_HEADER_LINES]:
@@ -99,31 +102,40 @@ def parse(text: str) -> Iterator[Report]:
 
 
 def _read_stacks(lines: list[str]) -> list[Stack]:
-    """Return the stacks of the accesses; those that tell where threads and memory come from are left out."""
+    """Return the stacks of the accesses (or of the locks taken) in a report, the later access first.
+
+    Stacks that show where threads and memory come from are skipped, and so are those without frames.
+    """
     stacks: list[Stack] = []
     is_access = False
     for line in lines:
+        # A stack has a title, indented by two; its frames are indented by four.
         is_title = line.startswith("  ") and not line.startswith("   ")
         if is_title:
             is_lock_taken = "acquired" in line and "Thread" not in line
             is_access = bool(_ACCESS.match(line)) or is_lock_taken
             if is_access:
                 stacks.append({"access": _describe_access(line), "frames": []})
-        elif is_access and (match := _FRAME.match(line)):
-            module = match[3].rpartition("/")[2]
-            frame = Frame(function=match[1], place=match[2], module=module)
+        elif is_access and (frame_match := _FRAME.match(line)):
+            module = frame_match[3].rpartition("/")[2]
+            frame = Frame(function=frame_match[1], place=frame_match[2], module=module)
             stacks[-1]["frames"].append(frame)
 
     return [stack for stack in stacks if stack["frames"]]
 
 
 def _describe_access(title: str) -> str:
-    """Return what was done, without by whom and at which address."""
+    """Return what an access did, in lower case, without its thread and address.
+
+    `Previous write of size 8 at 0x7b10 by thread T1:` -> `previous write of size 8`.
+    """
     return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
 
 
 def attribute(report: Report, modules: set[str]) -> Attribution:
-    """Say whose race a report is.
+    """Say whose race a report is, and between which places it is.
+
+    Each access is represented by a "culprit": the nearest frame of the package that somebody wrote.
 
     Args:
         report: what `parse` gave.
@@ -133,11 +145,11 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
     culprits: list[Frame] = []
     owners: set[str] = set()
     for stack in stacks:
-        frame, owner = _find_culprit(stack, modules)
-        culprits.append(frame)
+        culprit, owner = _find_culprit(stack, modules)
+        culprits.append(culprit)
         owners.add(owner)
 
-    lines = {_name_line(frame) for frame in culprits}
+    lines = {_name_line(culprit) for culprit in culprits}
     if "mutex" in report["kind"] or "lock" in report["kind"]:
         # Locks in two orders: every place where the package takes one is part of it.
         own_frames = _find_own_frames(report["stacks"], modules)
@@ -145,8 +157,8 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
             culprits = own_frames
             owners = {"package"}
 
-    places = {_name_place(frame) for frame in culprits}
-    locations = dict.fromkeys(_locate(frame) for frame in culprits)
+    places = {_name_place(culprit) for culprit in culprits}
+    locations = dict.fromkeys(_locate(culprit) for culprit in culprits)
 
     return {
         "owner": _choose_owner(owners),
@@ -159,19 +171,27 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
 
 
 def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
-    """Return the frame that stands for an access, and whose it is."""
-    ours = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
-    for frame in ours:
+    """Return the frame that stands for an access, and the owner of that frame.
+
+    It is the nearest frame of the package that somebody wrote (`package`), else its nearest frame (`generator`: only
+    generated code and headers), else the top one (`interpreter`).
+
+    Args:
+        stack: the access.
+        modules: file names of the package's extension modules.
+    """
+    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
+    for frame in own_frames:
         if not _is_generated(frame):
             return frame, "package"
 
-    if ours:
-        return ours[0], "generator"
+    if own_frames:
+        return own_frames[0], "generator"
     return stack["frames"][0], "interpreter"
 
 
 def _choose_owner(owners: set[str]) -> str:
-    """Return the one to whom a race belongs when each access has an owner: the package where one is its own."""
+    """Return the owner of a race whose accesses have these owners: the package before a generator before the rest."""
     if "package" in owners:
         return "package"
     if "generator" in owners:
@@ -180,6 +200,7 @@ def _choose_owner(owners: set[str]) -> str:
 
 
 def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
+    """Return the frames of the package in all stacks, in their order; empty where there is none."""
     frames = []
     for stack in stacks:
         for frame in stack["frames"]:
@@ -190,38 +211,45 @@ def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
 
 
 def _frees_memory(report: Report) -> bool:
+    """Return whether one access of a report frees memory: then the other may use what is no longer there."""
     if "use-after-free" in report["kind"]:
         return True
-    tops = [stack["frames"][0]["function"] for stack in report["stacks"][:2]]
-    return any(function.partition("(")[0] in _FREEING for function in tops)
+    top_functions = [stack["frames"][0]["function"] for stack in report["stacks"][:2]]
+    return any(function.partition("(")[0] in _FREEING for function in top_functions)
 
 
 def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
-    """Return whether an access is an atomic operation that the package wrote.
+    """Return whether an access is an atomic operation that the package itself wrote, not a header of CPython.
 
-    Lock-free code pairs such a one with a plain access that something else orders, which cannot be seen here.
+    Lock-free code pairs such an access with a plain one that something else orders, which cannot be seen here.
     """
     frame = stack["frames"][0]
+    is_atomic = "atomic" in stack["access"]
+    is_own = frame["module"] in modules
+    # What CPython's headers define is compiled into the package.
     is_inlined = "/include/python" in frame["place"] or frame["function"].startswith(("Py", "_Py"))
 
-    return "atomic" in stack["access"] and frame["module"] in modules and not is_inlined
+    return is_atomic and is_own and not is_inlined
 
 
 def _is_generated(frame: Frame) -> bool:
-    """Return whether nobody wrote a frame's code for this package: a code generator's runtime, or a system header."""
+    """Return whether nobody wrote a frame's code for this package: it is a code generator's, or of a system header."""
     if frame["function"].startswith(_GENERATED):
         return True
     return frame["place"].startswith(_SYSTEM_FOLDERS)
 
 
 def _name_line(frame: Frame) -> str:
-    """Return the last folder, file and line of a frame."""
+    """Return a frame's last folder, file and line: `/build/x/src/map.c:10:3` -> `src/map.c:10`."""
     path_and_line = ":".join(frame["place"].split(":")[:2])
     return _FOLDERS_ABOVE.sub("", path_and_line)
 
 
 def _name_place(frame: Frame) -> str:
-    """Return a frame's function and file: lines move from release to release, and one fault has many."""
+    """Return a frame's function and file, such as `map_get (map.c)`.
+
+    Without the line, the same fault has the same name in the next release, and wherever else in the function it shows.
+    """
     path, _, function = _locate(frame)
     file = path.rpartition("/")[2]
 
@@ -229,7 +257,7 @@ def _name_place(frame: Frame) -> str:
 
 
 def _locate(frame: Frame) -> Location:
-    """Return where a frame is; without debug information only its module is known."""
+    """Return the path, line and function of a frame; without debug information its module, 0 and the function."""
     named = frame["function"].replace("(anonymous namespace)::", "")
     function = named.partition("(")[0]  # without its parameters
 
@@ -243,7 +271,10 @@ def _locate(frame: Frame) -> Location:
 
 
 def _shorten_path(path: str) -> str:
-    """Return the path of a source file in the sdist; of what is not in it, the last folder and file."""
+    """Return the path that a source file has in the sdist; for a file outside of it, its last folder and its name.
+
+    `/tmp/project/pkg-1.0/src/map.c` -> `src/map.c`; `/usr/include/c++/13/bits/map.h` -> `bits/map.h`.
+    """
     path = posixpath.normpath(path)  # who compiles in a folder of its own leaves `build/../src`
     in_sdist = _SDIST_FOLDER.sub("", path)
     if in_sdist != path:

@@ -14,7 +14,7 @@ Sign = Callable[[Run], bool]
 
 
 class Prover:
-    """Runs scenarios as programs of their own.
+    """Runs scenarios as small programs, and counts how often these show what was seen.
 
     Attributes:
         interpreter: what runs them.
@@ -40,7 +40,12 @@ class Prover:
         self.deadline = deadline
 
     def render_script(self, scenario: Scenario, title: str) -> str:
-        """Return a scenario's program."""
+        """Return the source of a program that runs a scenario.
+
+        Args:
+            scenario: the scenario.
+            title: the first line of the program's docstring.
+        """
         return script.render(
             scenario,
             self.prelude,
@@ -58,14 +63,20 @@ class Prover:
     def count(
         self, scenario: Scenario, sign: Sign, times: int, **environment: str
     ) -> tuple[int, int, Run | None]:
-        """Run a scenario's program several times.
+        """Run a scenario's program several times; fewer, but at least once, where the time is up.
+
+        Args:
+            scenario: the scenario.
+            sign: tells whether a run showed what is looked for.
+            times: how often to run the program.
+            environment: further environment variables.
 
         Returns:
-            How often it showed the sign, how often it ran, and a run that showed it.
+            How often it showed the sign, how often it ran, and the last run that showed it (None where none did).
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
-            if ran and self._is_late():  # once is always
+            if ran and self._is_late():
                 break
             run = self.run(scenario, **environment)
             ran += 1
@@ -76,7 +87,15 @@ class Prover:
         return shown, ran, example
 
     def shrink(self, scenario: Scenario, sign: Sign) -> Scenario:
-        """Return a scenario with as few calls as still show the sign."""
+        """Return a scenario with as few calls as still show the sign.
+
+        As long as a smaller scenario shows it, that one is made smaller in turn. The scenario comes back as it is where
+        none of them does; the search ends early after some attempts, or when the time is up.
+
+        Args:
+            scenario: a scenario that shows the sign.
+            sign: tells whether a run showed what is looked for.
+        """
         attempts = 0
         while True:
             smaller = None
@@ -94,12 +113,17 @@ class Prover:
             scenario = smaller
 
     def variants(self, scenario: Scenario, sign: Sign, times: int) -> dict[str, list[int]]:
-        """Run variants of a scenario that tell what it needs.
+        """Run variants of a scenario, whose counts tell what a harm needs: threads, a shared object, no GIL.
+
+        Args:
+            scenario: a scenario that shows the sign.
+            sign: tells whether a run showed what is looked for.
+            times: how often to run each variant.
 
         Returns:
-            By variant, how often it showed the sign and how often it ran: `shared`, as it is; `reading`, only calls
-            that tell the subject's state; `private`, an object for each thread; `alone`, one thread; `gil`, as it is
-            with the GIL on.
+            For each variant, how often it showed the sign and how often it ran: `shared`, as it is; `reading`, only
+            calls that show the subject's state; `private`, an object for each thread; `alone`, one thread; `gil`, as it
+            is with the GIL on. A variant that makes no sense for the scenario is missing.
         """
         is_meeting = scenario["kind"] == "meeting"  # it takes two threads and one object
         counts = {"shared": self._count_shown(scenario, sign, times)}
@@ -124,6 +148,7 @@ class Prover:
     def _count_shown(
         self, scenario: Scenario, sign: Sign, times: int, **environment: str
     ) -> list[int]:
+        """Return how often a scenario's program showed the sign, and how often it ran. See `count`."""
         shown, ran, _ = self.count(scenario, sign, times, **environment)
         return [shown, ran]
 
@@ -132,17 +157,21 @@ class Prover:
 
 
 def _reduce_rows(rows: list[list[Any]]) -> list[list[list[Any]]]:
-    """Return smaller versions of rows: each row alone, then one row with half of its calls beside the others."""
+    """Return smaller versions of a scenario's rows, to be tried one after another; empty where each has one call.
+
+    First come the rows alone (if any has several calls), then all rows with one of them cut to its first or second
+    half.
+    """
     smaller: list[list[list[Any]]] = []
     has_long_rows = any(len(row) > 1 for row in rows)
     if len(rows) > 1 and has_long_rows:
         smaller += [[row] for row in rows]
 
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         half = len(row) // 2
         if half == 0:
             continue
-        before, after = rows[:place], rows[place + 1 :]
+        before, after = rows[:number], rows[number + 1 :]
         smaller.append([*before, row[:half], *after])
         smaller.append([*before, row[half:], *after])
 

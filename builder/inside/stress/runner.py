@@ -170,44 +170,58 @@ class PlayResult:
 
 
 def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] | None:
-    """Learn how to call what is installed; a call that ends the process is left out of the next attempt.
+    """Run learn.py; when a call ends its process, run it again without that call.
+
+    Args:
+        interpreter: what runs learn.py, and where the distribution is installed.
+        request: what learn.py is asked; `never` and `site` are added.
 
     Returns:
-        What learn.py wrote, with `fatal`, the calls that ended an attempt; None where it never learnt anything.
+        What learn.py wrote, with `fatal`, the calls that ended an attempt. Where no attempt came to its end, what the
+        last one had written until then; None where it had written nothing.
     """
     fatal: list[str] = []
     deadline = time.monotonic() + 2 * request["seconds"] + _LEARN_EXTRA_S
     with tempfile.TemporaryDirectory() as scratch:
-        asked = Path(scratch) / "request.json"
-        output = Path(scratch) / "surface.json"
-        noted = Path(scratch) / "journal"
-        command = interpreter.program("learn", str(asked), str(output), str(noted))
+        request_file = Path(scratch) / "request.json"
+        answer_file = Path(scratch) / "surface.json"
+        journal_file = Path(scratch) / "journal"
+        command = interpreter.program(
+            "learn", str(request_file), str(answer_file), str(journal_file)
+        )
 
         while len(fatal) < _MOST_ENDS and time.monotonic() < deadline:
-            left = deadline - time.monotonic()
-            seconds = max(_LEARN_LEAST_S, min(request["seconds"], left))
+            remaining_s = deadline - time.monotonic()
+            seconds = max(_LEARN_LEAST_S, min(request["seconds"], remaining_s))
             attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
-            asked.write_text(json.dumps(attempt))
+            request_file.write_text(json.dumps(attempt))
             with _start(command, interpreter.program_environment(), scratch) as process:
                 # learn.py ends by itself when its time is up; this is for one that does not.
-                _watch_journal(process, noted, time.monotonic() + 2 * seconds + 5)
-            if output.exists():
-                return {**json.loads(output.read_text()), "fatal": fatal}
+                _watch_journal(process, journal_file, time.monotonic() + 2 * seconds + 5)
+            if answer_file.exists():
+                return {**json.loads(answer_file.read_text()), "fatal": fatal}
 
-            call = journal.read_last_call(noted)
+            call = journal.read_last_call(journal_file)
+            # Without a call to leave out, another attempt would end as this one did.
             if call is None or call in fatal:
                 break
             fatal.append(call)
 
         # What was known before the process ended is better than nothing.
-        part = Path(f"{output}.part")
-        if not part.exists():
+        partial_answer = Path(f"{answer_file}.part")
+        if not partial_answer.exists():
             return None
-        return {**json.loads(part.read_text()), "fatal": fatal}
+        return {**json.loads(partial_answer.read_text()), "fatal": fatal}
 
 
 def _watch_journal(process: subprocess.Popen[bytes], noted: Path, deadline: float) -> None:
-    """Wait for a process to end, until it is with one call for too long."""
+    """Wait until a process ends, is busy with one call for too long, or its time is up.
+
+    Args:
+        process: a process of learn.py.
+        noted: its journal, which names the call in progress.
+        deadline: when its time is up, by the monotonic clock.
+    """
     entry, since = b"", time.monotonic()
     while process.poll() is None:
         now = time.monotonic()
@@ -226,9 +240,17 @@ def _start(
     environment: dict[str, str],
     folder: str,
     output: IO[bytes] | None = None,
-    begin: Callable[[], None] | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in a group of its own and see to it that none of the group is left."""
+    """Start a process in a group of its own; kill what is left of the group when the `with` block ends.
+
+    Args:
+        command: the command.
+        environment: its whole environment.
+        folder: its working directory.
+        output: where it prints to; None to discard that.
+        prepare: called in the new process before the command; None for nothing.
+    """
     process = subprocess.Popen(
         command,
         env=environment,
@@ -237,7 +259,7 @@ def _start(
         stdout=output or subprocess.DEVNULL,
         stderr=output or subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=begin,  # noqa: PLW1509 - of a process with one thread
+        preexec_fn=prepare,  # noqa: PLW1509 - of a process with one thread
     )
     try:
         yield process
@@ -247,7 +269,7 @@ def _start(
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and all it started, where there is any of them."""
+    """Send a signal to a process and all that it started; nothing happens where none of them is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
 
@@ -282,7 +304,10 @@ class Player:
         self._folder.cleanup()
 
     def play(self, scenarios: list[Scenario]) -> PlayResult:
-        """Play scenarios, process by process, until all are done or the time is up."""
+        """Run scenarios, group by group, until all are done or the time is up.
+
+        A group is the scenarios of one `process`: they run one after another in the same process.
+        """
         groups: dict[str, list[Scenario]] = {}
         for scenario in scenarios:
             groups.setdefault(scenario["process"], []).append(scenario)
@@ -290,13 +315,13 @@ class Player:
         began = time.monotonic()
         waiting = len(scenarios)
         for number, group in enumerate(groups.values(), 1):
-            left = self._deadline - time.monotonic()
-            if left <= 0:
+            remaining_s = self._deadline - time.monotonic()
+            if remaining_s <= 0:
                 self._result.late += len(group)
                 continue
 
             # No group may take what the others need: each has twice its share of what is left.
-            share = 2 * left * len(group) / waiting
+            share = 2 * remaining_s * len(group) / waiting
             self._play_group(group, max(_GROUP_LEAST_S, share))
             waiting -= len(group)
 
@@ -307,24 +332,43 @@ class Player:
         return self._result
 
     def _play_group(self, group: list[Scenario], seconds: float) -> None:
-        """Play the scenarios of one process, in further processes where one ended early."""
+        """Run the scenarios of one group; where its process ends early, go on in a new one.
+
+        The scenario that ended the process is not run again. After some such ends the rest of the group is left out.
+
+        Args:
+            group: the scenarios.
+            seconds: most time for all of them.
+        """
         first, deaths = 0, 0
         deadline = min(self._deadline, time.monotonic() + seconds)
         while first < len(group) and deaths < _MOST_DEATHS:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
                 break
             with tempfile.TemporaryDirectory() as scratch:
-                reached, died = self._play_once(group, first, left, Path(scratch))
+                reached, died = self._play_once(group, first, remaining_s, Path(scratch))
             first = reached + 1
             deaths += died
 
+        # What was not begun counts as late, whatever the reason.
         self._result.late += max(0, len(group) - first)
 
     def _play_once(
         self, group: list[Scenario], first: int, seconds: float, scratch: Path
     ) -> tuple[int, bool]:
-        """Run one process; return the place of the last scenario it began, and whether it ended there."""
+        """Run the scenarios of a group in one process, and take in what was seen.
+
+        Args:
+            group: the scenarios.
+            first: the index of the first one to run.
+            seconds: most time for them.
+            scratch: a folder for the files of this process.
+
+        Returns:
+            The index of the last scenario that was begun, or the group's length if nothing more of it can be run; and
+            whether the process ended before all were done.
+        """
         progress, output = scratch / "progress.jsonl", scratch / "output"
         request = {
             "scenarios": str(self._write_scenarios(group, scratch)),
@@ -342,27 +386,29 @@ class Player:
 
         written = Path(f"{self._prefix}.{pid}")
         status, idle = _watch(self._server, pid, progress, self._interpreter, written)
-        lines = _read_lines(progress)
-        reached = self._note(lines, _read_reports(written))
+        progress_lines = _read_lines(progress)
+        reached = self._note(progress_lines, _read_reports(written))
         if reached is None:  # it did not even begin: nothing of the group can be played
             return len(group), True
 
-        place = next(place for place, scenario in enumerate(group) if scenario["id"] == reached)
-        last = lines[-1]
-        if "begin" in last:
+        ids = [scenario["id"] for scenario in group]
+        reached_index = ids.index(reached)
+        last = progress_lines[-1]
+        if "begin" in last:  # the process ended, or was killed, within this scenario
             # What is busy under a sanitizer is slow, as everything is, and does not hang.
             is_slow = self._interpreter.race and idle is False
             if not is_slow:
                 text = output.read_text(errors="replace")
                 self._result.events.append(_describe_end(status, idle, reached, text))
-            return place, True
+            return reached_index, True
         if "late" in last:
             return len(group), False
 
-        is_complete = place == len(group) - 1
-        return place, not is_complete
+        is_complete = reached_index == len(group) - 1
+        return reached_index, not is_complete
 
     def _write_scenarios(self, group: list[Scenario], scratch: Path) -> Path:
+        """Write a group to a file, for a sanitizer with fewer calls, and return the file's path."""
         path = scratch / "scenarios.json"
         if self._interpreter.race:
             group = [adapt_for_sanitizer(scenario) for scenario in group]
@@ -371,30 +417,34 @@ class Player:
         return path
 
     def _note(self, lines: list[dict[str, Any]], text: str) -> str | None:
-        """Take in what a process told; return the id of the last scenario it began.
+        """Take in what a process wrote; return the id of the last scenario it began, None where it began none.
 
         Args:
             lines: its progress, as forkserver.py writes it.
             text: the sanitizer's reports.
         """
-        begun = None
-        read = 0
+        last_begun = None
+        read_end = 0
         for line in lines:
             if "begin" in line:
-                begun = line["begin"]
+                last_begun = line["begin"]
             elif "end" in line:
                 self._note_scenario(line)
                 start, end = line["reports"]
                 self._note_races(text[start:end], line["end"])
-                read = end
+                read_end = end
 
-        if begun is not None:
+        if last_begun is not None:
             # Reports that came after the last scenario that ended are of the one that did not.
-            self._note_races(text[read:], begun)
-        return begun
+            self._note_races(text[read_end:], last_begun)
+        return last_begun
 
     def _note_scenario(self, line: dict[str, Any]) -> None:
-        """Take in a scenario that came to its end."""
+        """Add a scenario that came to its end to the result.
+
+        Args:
+            line: its line of progress, as forkserver.py writes it.
+        """
         result = self._result
         result.ended.append(line["end"])
         result.gil |= line["gil"]
@@ -406,6 +456,12 @@ class Player:
             result.events.append({"what": "wrong", "scenario": line["end"], "sentences": sentences})
 
     def _note_races(self, text: str, scenario: str) -> None:
+        """Add the races in a part of the sanitizer's reports to the result.
+
+        Args:
+            text: the part that was written during one scenario.
+            scenario: the scenario's id.
+        """
         for report in reports.parse(text):
             self._result.events.append(
                 {
@@ -419,7 +475,11 @@ class Player:
 
 
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
-    """Return a scenario for an interpreter that takes ten times as long and sees races without comparing results."""
+    """Return a copy of a scenario for the sanitizer's interpreter, with fewer calls and without observers.
+
+    That interpreter takes ten times as long, and sees races without comparing the subject's state. The number of calls
+    stays where they can be made only once in a process.
+    """
     iterations = scenario["iterations"]
     if not scenario.get("once"):
         iterations = max(_LEAST_ITERATIONS, iterations // _ITERATIONS_DIVISOR)
@@ -439,7 +499,11 @@ class ForkServer:
         self._dialogue = Dialogue(command, interpreter.program_environment(prefix), folder)
 
     def begin(self, request: dict[str, Any]) -> int | None:
-        """Have a list of scenarios run; return the id of its process, or None where there is none to fork from."""
+        """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
+
+        Args:
+            request: see forkserver.py.
+        """
         if not self._dialogue.ask(request):
             return None
         answer = self._dialogue.read_answer(_IMPORT_S)
@@ -449,7 +513,7 @@ class ForkServer:
         return int(answer["pid"])
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for the process in progress to end, for a while; return its exit status, negative for a signal."""
+        """Wait for the process in progress; return its exit status (negative for a signal), None if it goes on."""
         answer = self._dialogue.read_answer(seconds)
         if answer is None:
             return None
@@ -457,21 +521,26 @@ class ForkServer:
         return int(answer["status"])
 
     def close(self) -> None:
-        """End it."""
+        """End the server and the process that it forked."""
         self._dialogue.close()
 
 
 def _watch(
     server: ForkServer, pid: int, progress: Path, interpreter: Interpreter, written: Path
 ) -> tuple[int, bool | None]:
-    """Wait for a process to end or to hang; return its exit status and, of a hang, whether it was idle.
+    """Wait for a process to end; kill it where it shows no sign of life for too long, or writes reports without end.
+
+    A sign of life is a line of progress or a report.
 
     Args:
-        server: what forked it.
-        pid: its id.
-        progress: the file it writes a line to for each scenario.
+        server: the fork server that the process is from.
+        pid: the process's id.
+        progress: the file to which it writes a line for each scenario.
         interpreter: what runs it.
         written: the file of its sanitizer's reports.
+
+    Returns:
+        Its exit status; and whether it was idle while it was silent, None where it was not silent.
     """
     sizes, since, used_s = (-1, -1), time.monotonic(), 0.0
     while True:
@@ -500,11 +569,12 @@ def _watch(
 
 
 def _size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process, user and system; nothing where it is gone."""
+    """Return the CPU time of a process, in user and system mode; 0 where the process has ended."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         # proc(5): the name, in brackets, may hold anything; fields 14 and 15, in clock ticks.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -513,13 +583,14 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _read_lines(progress: Path) -> list[dict[str, Any]]:
+    """Return the lines of a progress file; empty where there is none."""
     if not progress.exists():
         return []
     return [json.loads(line) for line in progress.read_text().splitlines()]
 
 
 def _read_reports(written: Path) -> str:
-    """Return what a sanitizer wrote into a file, and remove the file."""
+    """Return the text of a sanitizer's report file, and remove the file; empty where there is none."""
     if not written.exists():
         return ""
     text = reports.read([written])
@@ -534,13 +605,23 @@ def _describe_end(
     scenario: str,
     output: str,
 ) -> Event:
-    """Return the event that is a process's end within a scenario."""
-    tail = output.splitlines()[-_TAIL_LINES:]
-    stack = "\n".join(tail[:_STACK_LINES])
+    """Return the event that a scenario showed in which a process ended or was killed.
+
+    Args:
+        returncode: the process's exit status.
+        idle: whether it was idle while it hung; None where it did not hang.
+        scenario: the scenario's id.
+        output: what the process printed; after a crash or a hang, the stacks are at its end.
+
+    Returns:
+        A hang, a crash (by a signal), or an `end`: the process called exit(), or something else killed it.
+    """
+    last_lines = output.splitlines()[-_TAIL_LINES:]
+    stack = "\n".join(last_lines[:_STACK_LINES])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if name := _name_fault(returncode):
-        return {"what": "crash", "scenario": scenario, "signal": name, "stack": stack}
+    if signal_name := _name_fault(returncode):
+        return {"what": "crash", "scenario": scenario, "signal": signal_name, "stack": stack}
 
     return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
 
@@ -566,7 +647,7 @@ class Run:
 
 
 def run_script(interpreter: Interpreter, script: str, modules: set[str], **more: str) -> Run:
-    """Run a replay script once.
+    """Run a replay script once, and return what it showed. A script that takes too long counts as a hang.
 
     Args:
         interpreter: what runs it.
@@ -575,14 +656,14 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         more: further environment variables.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        path, output = Path(scratch) / "replay.py", Path(scratch) / "output"
-        path.write_text(script)
+        script_file, output_file = Path(scratch) / "replay.py", Path(scratch) / "output"
+        script_file.write_text(script)
         environment = interpreter.environment(f"{scratch}/reports", **more)
-        command = [interpreter.python, str(path)]
-        limit = None if interpreter.race else memory.limit_address_space
+        command = [interpreter.python, str(script_file)]
+        prepare = None if interpreter.race else memory.limit_address_space
         with (
-            output.open("wb") as sink,
-            _start(command, environment, scratch, sink, limit) as process,
+            output_file.open("wb") as sink,
+            _start(command, environment, scratch, sink, prepare) as process,
         ):
             timed_out = not _wait(process, interpreter.patience_s)
             if timed_out and not interpreter.race:
@@ -590,29 +671,29 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
                 process.send_signal(signal.SIGABRT)
                 time.sleep(_DUMP_S)
 
-        printed = output.read_text(errors="replace")[-_KEPT_OUTPUT:]
+        printed = output_file.read_text(errors="replace")[-_KEPT_OUTPUT:]
         reported = reports.read(Path(scratch).glob("reports.*"))
 
-    fault = "" if timed_out else _name_fault(process.returncode)
+    signal_name = "" if timed_out else _name_fault(process.returncode)
     races = _find_own_races(reported, modules)
 
-    what = set()
+    seen = set()
     if timed_out:
-        what.add("hang")
-    if fault:
-        what.add("crash")
+        seen.add("hang")
+    if signal_name:
+        seen.add("crash")
     if re.search(r"^WRONG:", printed, re.MULTILINE):
-        what.add("wrong")
+        seen.add("wrong")
     if races:
-        what.add("race")
+        seen.add("race")
     if re.search(r"^GIL: on", printed, re.MULTILINE):
-        what.add("gil")
+        seen.add("gil")
 
-    return Run(frozenset(what), races, printed + reported[:_KEPT_OUTPUT], fault)
+    return Run(frozenset(seen), races, printed + reported[:_KEPT_OUTPUT], signal_name)
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process to end, for a while; return whether it did."""
+    """Wait for a process to end; return False if it has not after that many seconds."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -621,7 +702,10 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
-    """Return the races that are the package's own, by their places; of those at the same places, the first."""
+    """Return the races of the package in a sanitizer's reports: their locations by their places.
+
+    Races of other owners are skipped. Of several races between the same places, the first counts.
+    """
     races: dict[tuple[str, ...], list[reports.Location]] = {}
     for report in reports.parse(text):
         attribution = reports.attribute(report, modules)
@@ -632,7 +716,10 @@ def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[
 
 
 def _name_fault(returncode: int) -> str:
-    """Return the signal by which a process died of its own fault; empty where it did not."""
+    """Return the name of the signal that a process died of, such as `SIGSEGV`.
+
+    Empty where it died of none, or was killed from outside, as the kernel does when memory runs out.
+    """
     if returncode >= 0 or returncode in _ENDED_BY_OTHERS:
         return ""
     try:
@@ -645,21 +732,24 @@ def _name_fault(returncode: int) -> str:
 
 
 def deduplicate(events: Iterable[Event]) -> list[Event]:
-    """Return one event of each kind and place, the one seen first; the others are counted in `times`."""
-    found: dict[tuple[Any, ...], Event] = {}
+    """Return one event of each kind and place, the one seen first, with the number of such events in `times`.
+
+    Events without places, such as a crash, count as the same where they are of the same scenario.
+    """
+    by_key: dict[tuple[Any, ...], Event] = {}
     for event in events:
         places = event.get("places") or [event["scenario"]]
         key = (event["what"], *places)
-        if key in found:
-            found[key]["times"] += 1
+        if key in by_key:
+            by_key[key]["times"] += 1
         else:
-            found[key] = {**event, "times": 1}
+            by_key[key] = {**event, "times": 1}
 
-    return list(found.values())
+    return list(by_key.values())
 
 
 def write_answer(path: str, facts: dict[str, Any]) -> None:
-    """Write facts where the farm collects them."""
+    """Write a program's facts, as JSON, to the file that the farm collects."""
     target = Path(path)
     target.write_text(json.dumps(facts))
     print(f"wrote {target.name}, {target.stat().st_size} bytes", flush=True)

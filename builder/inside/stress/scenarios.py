@@ -45,13 +45,15 @@ _COLLECTING_US = 200.0
 def plan(
     surface: Mapping[str, Any], *, threads: int, seed: int, pairs: int, signs: Sequence[str] = ()
 ) -> list[Scenario]:
-    """Return every scenario for a surface, in the order they are worth running.
+    """Return every scenario for a surface (what learn.py found out), in the order in which they are worth running.
+
+    A scenario says which calls several threads make at the same time. The list is empty where nothing can be called.
 
     Args:
         surface: what learn.py wrote.
-        threads: how many threads each has.
+        threads: how many threads each scenario has.
         seed: of the order of what has no natural order.
-        pairs: most pairs of operations on one subject.
+        pairs: most pairs of operations on one subject, i.e. on one object.
         signs: what the compiled code shows: `bare` (types and no lock), `borrowed` (references), `libc` (calls that
             share state), `writable` (static data). What they make likely comes first: there may not be time for all.
     """
@@ -60,15 +62,16 @@ def plan(
     chance = random.Random(seed)
     first_calls = _choose_first_calls(functions, subjects)
 
-    kinds: list[tuple[set[str], Iterator[Scenario]]] = [
+    planners: list[tuple[set[str], Iterator[Scenario]]] = [
         ({"writable"}, _plan_first_use(first_calls, chance)),
         ({"libc", "writable"}, _plan_functions(functions, chance, pairs)),
         ({"borrowed"}, _plan_shared_arguments(functions)),
         ({"bare"}, _plan_subjects(subjects, chance, pairs)),
         (set(), _plan_meetings(functions, subjects)),
     ]
-    kinds.sort(key=lambda kind: kind[0].isdisjoint(signs))
-    in_order = [scenarios for _, scenarios in kinds]
+    # False sorts before True: first what a sign makes likely. The rest keeps its order.
+    planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
+    in_order = [scenarios for _, scenarios in planners]
 
     planned: list[Scenario] = []
     for scenario in itertools.chain(*in_order, _plan_first_use_of_each(first_calls)):
@@ -98,13 +101,15 @@ def _make_scenario(
 ) -> Scenario:
     """Return a scenario without its id and its number of threads.
 
+    Calls that take long are made less often, so that all scenarios take about the same time.
+
     Args:
-        kind: what it is about.
-        process: the process it runs in.
-        rows: operations by kind of thread.
-        make: makes the subject.
-        argument: makes the argument that threads share.
-        observe: what tells the subject's state.
+        kind: what it is about, such as `pair`.
+        process: the name of the process it runs in, which scenarios may share.
+        rows: the operations, one row for each kind of thread.
+        make: an expression that makes the subject; None where there is none.
+        argument: an expression that makes the argument that threads share; None where there is none.
+        observe: expressions that show the subject's state.
         sharing: what the threads share, as harness.py knows it.
         answers: whether results are compared with those of the same call alone.
     """
@@ -126,7 +131,7 @@ def _make_scenario(
 
 
 def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | None]]:
-    """Return the calls of a row as text, each with its result alone if answers are compared."""
+    """Return the calls of a row, each as (text, result alone); the result is None where answers are not compared."""
     calls: list[list[str | None]] = []
     for operation in row:
         result = operation["result"] if answers else None
@@ -136,7 +141,12 @@ def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | No
 
 
 def _make_call(text: str, us: float = 1.0) -> Operation:
-    """Return an operation of the plan's own, which nothing is learnt from."""
+    """Return an operation that the plan itself needs, such as `gc.collect(0)`, and that learn.py did not find.
+
+    Args:
+        text: the expression.
+        us: about how long it takes, in microseconds.
+    """
     return {
         "text": text,
         "native": [],
@@ -148,7 +158,10 @@ def _make_call(text: str, us: float = 1.0) -> Operation:
 
 
 def _apply_to(operation: Operation, subject: str) -> Operation:
-    """Return an operation that is made on what an expression gives."""
+    """Return an operation that works on what an expression gives, instead of on `s`.
+
+    `len(s)` on `s[0]` -> `(lambda s: len(s))(s[0])`.
+    """
     return {**operation, "text": f"(lambda s: {operation['text']})({subject})"}
 
 
@@ -158,6 +171,7 @@ def _without_argument(function: Function) -> list[Operation]:
 
 
 def _flatten(rows: Sequence[Sequence[Operation]]) -> list[Operation]:
+    """Return the operations of all rows as one list."""
     return list(itertools.chain.from_iterable(rows))
 
 
@@ -176,7 +190,10 @@ def _collect_natives(operations: Sequence[Operation]) -> set[str]:
 def _choose_first_calls(
     functions: Sequence[Function], subjects: Sequence[Subject]
 ) -> list[Operation]:
-    """Return the first operation that reaches each native callable: it stands for it."""
+    """Return one operation for each set of native callables: the first that reaches these.
+
+    Operations on subjects make their subject themselves, so that each can be a process's first call.
+    """
     operations = _flatten([_without_argument(function) for function in functions])
     for subject in subjects:
         for operation in subject["operations"]:
@@ -184,19 +201,26 @@ def _choose_first_calls(
 
     chosen: dict[tuple[str, ...], Operation] = {}
     for operation in operations:
-        reached = tuple(operation["native"]) or (operation["text"],)
-        chosen.setdefault(reached, operation)
+        native_names = tuple(operation["native"]) or (operation["text"],)
+        chosen.setdefault(native_names, operation)
 
     return list(chosen.values())[:_MOST_CALLS]
 
 
 def _plan_first_use(first_calls: Sequence[Operation], chance: random.Random) -> Iterator[Scenario]:
-    """Have all threads use everything for the first time in a process: what is set up lazily is set up twice."""
+    """Plan that all threads use everything for the first time in a process, in several orders.
+
+    What is set up at the first use may then be set up twice.
+
+    Args:
+        first_calls: one operation for each native callable.
+        chance: for the orders after the first.
+    """
     calls = list(first_calls)
     for order in range(_FIRST_ORDERS):
-        for begin in range(0, len(calls), _MOST_FIRST_TOGETHER):
-            part = calls[begin : begin + _MOST_FIRST_TOGETHER]
-            process = f"first-{order}-{begin}"
+        for start in range(0, len(calls), _MOST_FIRST_TOGETHER):
+            part = calls[start : start + _MOST_FIRST_TOGETHER]
+            process = f"first-{order}-{start}"
             scenario = _make_scenario("first", process, [part], sharing="fresh")
             yield {**scenario, "iterations": len(part), "once": True}
 
@@ -204,7 +228,10 @@ def _plan_first_use(first_calls: Sequence[Operation], chance: random.Random) -> 
 
 
 def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenario]:
-    """Have all threads make one call for the first time in a process, in several processes."""
+    """Plan that all threads make one call for the first time in a process, in several processes for each call.
+
+    The more calls there are, the fewer processes each has; calls after the first `_MOST_FIRST` are skipped.
+    """
     wanted_turns = _FIRST_PROCESSES // max(1, len(first_calls))
     turns = max(_FEWEST_TURNS, min(_MOST_TURNS, wanted_turns))
 
@@ -221,7 +248,15 @@ def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenar
 def _plan_functions(
     functions: Sequence[Function], chance: random.Random, most_pairs: int
 ) -> Iterator[Scenario]:
-    """Have each thread call functions with arguments of its own: whatever they share is the functions'."""
+    """Plan that each thread calls functions with arguments of its own: whatever threads share belongs to the functions.
+
+    Functions without such operations are skipped.
+
+    Args:
+        functions: what learn.py found out of functions.
+        chance: chooses the pairs of functions.
+        most_pairs: most pairs of two different functions.
+    """
     by_function: list[list[Operation]] = []
     for function in functions:
         operations = _without_argument(function)
@@ -235,9 +270,9 @@ def _plan_functions(
             rows = [operations]
             yield _make_scenario("function", "functions", rows, sharing="fresh", answers=True)
 
-    couples = list(itertools.combinations(by_function, 2))
-    chance.shuffle(couples)
-    for left, right in couples[:most_pairs]:
+    function_pairs = list(itertools.combinations(by_function, 2))
+    chance.shuffle(function_pairs)
+    for left, right in function_pairs[:most_pairs]:
         rows = [left[:1], right[:1]]
         yield _make_scenario("functions", "functions", rows, sharing="fresh")
 
@@ -247,10 +282,10 @@ def _plan_functions(
 
 
 def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
-    """Have all threads share one argument, which some of them change."""
+    """Plan that all threads share one argument, such as a list: some pass it to a function, the others change it."""
     for function in functions:
         for operation in function["operations"]:
-            if "argument" not in operation:
+            if "argument" not in operation:  # it shares none
                 continue
 
             mutations = values.MUTATIONS[operation["mutations"]]
@@ -266,7 +301,16 @@ def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
 def _plan_subjects(
     subjects: Sequence[Subject], chance: random.Random, most_pairs: int
 ) -> Iterator[Scenario]:
-    """Have threads do with each object all that can be done with it."""
+    """Plan that threads do with each subject all that can be done with it.
+
+    One subject of each type gets scenarios of every kind, further ones only a few. Subjects without operations are
+    skipped.
+
+    Args:
+        subjects: the objects that learn.py found.
+        chance: for what has no natural order.
+        most_pairs: most pairs of operations on one subject.
+    """
     planned_types: set[str] = set()
     met: set[pairing.NativePair] = set()
 
@@ -299,14 +343,17 @@ def _count_natives(subject: Subject) -> int:
 
 
 def _plan_private(subject: Subject, process: str) -> Scenario:
-    """Have each thread use subjects of its own: whatever they share is the type's, or the module's."""
+    """Plan that each call has a subject of its own: whatever threads share then belongs to the type or the module.
+
+    Operations whose result can be compared are taken; where there is none, all.
+    """
     operations = subject["operations"]
-    answering = [operation for operation in operations if operation["result"] is not None]
+    with_result = [operation for operation in operations if operation["result"] is not None]
 
     return _make_scenario(
         "private",
         process,
-        [answering[:_MOST_CALLS] or operations],
+        [with_result[:_MOST_CALLS] or operations],
         make=subject["make"],
         sharing="fresh",
         answers=True,
@@ -314,12 +361,12 @@ def _plan_private(subject: Subject, process: str) -> Scenario:
 
 
 def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenario:
-    """Have two kinds of threads make all calls, each kind in an order of its own."""
+    """Plan that two kinds of threads make all calls on one subject, each kind in a random order of its own."""
     operations = subject["operations"]
-    one_order = chance.sample(operations, len(operations))
-    other_order = chance.sample(operations, len(operations))
+    first_order = chance.sample(operations, len(operations))
+    second_order = chance.sample(operations, len(operations))
 
-    return _make_scenario("mixed", process, [one_order, other_order], make=subject["make"])
+    return _make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
 
 
 def _plan_pairs(
@@ -329,36 +376,40 @@ def _plan_pairs(
     most_pairs: int,
     met: set[pairing.NativePair],
 ) -> Iterator[Scenario]:
-    """Have threads make two operations at a time on one subject, those that change it first.
+    """Plan that threads make two operations at a time on one subject, in a scenario for each pair.
 
-    The same native code meets itself once, over all subjects.
+    Pairs that change the subject come first. The same two native callables are paired once, over all subjects.
 
     Args:
-        subject: what they are made on.
-        process: where the scenarios run.
+        subject: the object that the operations are made on.
+        process: the process in which the scenarios run.
         chance: for what has no natural order.
         most_pairs: how many pairs at most.
-        met: native callables of the pairs that another subject had.
+        met: native callables that were paired so far; those of this subject are added.
     """
     chosen = pairing.choose_pairs(subject["operations"], chance, met)
     for left, right in chosen[:most_pairs]:
         rows = [[left]] if left is right else [[left], [right]]
-        # Only native operations promise that a state is one that they leave behind alone.
+        # Python code between may leave behind another state without any fault of native code: then none is compared.
         is_direct = left["direct"] and right["direct"]
         observe = subject["observe"] if is_direct else []
         yield _make_scenario("pair", process, rows, make=subject["make"], observe=observe)
 
 
 def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
-    """Have all threads use many new subjects, one after another, for the first time: it may be set up twice."""
-    asking: list[Operation] = []
+    """Plan that all threads read many new subjects, one after another, each for the first time.
+
+    What a subject sets up at its first use may then be set up twice. Operations that change the subject or need further
+    arguments are skipped.
+    """
+    reading: list[Operation] = []
     for operation in subject["operations"]:
         is_pure = operation["direct"] and not operation["changes"]
         asks_subject = is_pure and "(s)" in operation["text"]
         if asks_subject or _names_attribute(operation["text"]):
-            asking.append(operation)
+            reading.append(operation)
 
-    for operation in asking[:_MOST_ON_ONE]:
+    for operation in reading[:_MOST_ON_ONE]:
         rows = [[operation]]
         scenario = _make_scenario("series", process, rows, make=subject["make"], sharing="series")
         yield {**scenario, "iterations": _SERIES_SUBJECTS}
@@ -371,36 +422,43 @@ def _names_attribute(text: str) -> bool:
 
 
 def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Scenario]:
-    """Have threads use two objects with each other at the same time: who locks both has to do it in one order."""
-    of_same_type = [other["make"] for other in subjects if other["type"] == subject["type"]]
+    """Plan that threads use two subjects of a type with each other, in both directions at the same time.
+
+    `s.update(o)` and `o.update(s)`: code that locks both must always lock them in the same order. Nothing is planned
+    where no operation takes an object of the subject's own type.
+    """
+    makes_of_type = [other["make"] for other in subjects if other["type"] == subject["type"]]
     crossing: list[tuple[Operation, str]] = []
     for operation in subject["operations"]:
-        for other in of_same_type:
-            if other in operation["text"]:
-                crossing.append((operation, other))
+        for other_make in makes_of_type:
+            if other_make in operation["text"]:
+                crossing.append((operation, other_make))
 
     make = f"({subject['make']}, {subject['make']})"
-    for operation, other in crossing[:_MOST_CROSSED]:
-        text = operation["text"].replace(other, "o")
+    for operation, other_make in crossing[:_MOST_CROSSED]:
+        text = operation["text"].replace(other_make, "o")
         forwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[0], s[1])"}
         backwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[1], s[0])"}
         yield _make_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
 
 
 def _plan_life(subject: Subject, process: str) -> Scenario:
-    """Have a subject replaced, and collected, while others use it."""
+    """Plan that some threads use a subject, while others replace it by a new one and collect garbage."""
     make = subject["make"]
     operations = subject["operations"][:_MOST_IN_LIFE]
-    using = [_apply_to(operation, "s[0]") for operation in operations]
+    uses = [_apply_to(operation, "s[0]") for operation in operations]
     replacing = _make_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
     collecting = _make_call("gc.collect(0)", _COLLECTING_US)
-    ending = [*[replacing] * _REPLACED_TIMES, collecting]
+    endings = [*[replacing] * _REPLACED_TIMES, collecting]
 
-    return _make_scenario("life", process, [using, ending], make=f"[{make}]")
+    return _make_scenario("life", process, [uses, endings], make=f"[{make}]")
 
 
 def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
-    """Have all threads share one iterator, over a subject that changes."""
+    """Plan that all threads share one iterator over a subject, which some of them change.
+
+    Nothing is planned where the subject has no iterator of the package's own.
+    """
     operations = subject["operations"]
     if not any(operation["text"] == "iter(s)" for operation in operations):
         return
@@ -418,18 +476,21 @@ def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
 def _plan_meetings(
     functions: Sequence[Function], subjects: Sequence[Subject]
 ) -> Iterator[Scenario]:
-    """Have a callback wait for another thread to use the same code: a lock held across it keeps that thread out."""
+    """Plan that a callback waits until another thread has used the same code.
+
+    Native code that holds a lock while it calls back keeps that thread out, and both wait for ever.
+    """
     for number, (operation, users, make) in enumerate(_find_callbacks(functions, subjects), 1):
-        calling: Operation = {
+        calling_back: Operation = {
             **operation,
             "text": operation["text"].replace(values.CALLBACK, "a"),
         }
-        meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
-        waiting: Operation = {**operation, "text": f"values.join(a, {meanwhile})"}
+        calls_meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
+        waiting: Operation = {**operation, "text": f"values.join(a, {calls_meanwhile})"}
         scenario = _make_scenario(
             "meeting",
             f"meeting-{number}",
-            [[calling], [waiting]],
+            [[calling_back], [waiting]],
             make=make,
             argument="values.Meeting()",
         )
@@ -439,11 +500,16 @@ def _plan_meetings(
 def _find_callbacks(
     functions: Sequence[Function], subjects: Sequence[Subject]
 ) -> Iterator[tuple[Operation, list[Operation], str | None]]:
-    """Give each operation that takes a callback, what another thread does meanwhile, and what makes the subject."""
+    """Give each operation that takes a callback, the operations of the other thread, and what makes the subject.
+
+    For a function, the other thread makes the same call, and nothing makes a subject (None).
+    """
     for subject in subjects:
         operations = subject["operations"]
-        others = [one for one in operations if values.CALLBACK not in one["text"]]
-        users = others[:_MOST_USERS]
+        without_callback = [
+            operation for operation in operations if values.CALLBACK not in operation["text"]
+        ]
+        users = without_callback[:_MOST_USERS]
         for operation in operations:
             takes_callback = values.CALLBACK in operation["text"]
             if takes_callback and users:

@@ -113,18 +113,18 @@ def render(
     rounds: int,
     race: bool = False,
 ) -> str:
-    """Return the program for a scenario.
+    """Return the source of the program that runs a scenario.
 
     Args:
         scenario: one of scenarios.py.
         prelude: modules of the package to import.
-        title: its first line.
-        name: its file name.
-        rounds: how many rounds it does when not told.
-        race: whether it is for a race detector: then what threads share lives for ever.
+        title: the program's first line.
+        name: the program's file name.
+        rounds: how many rounds it does when its command line does not say.
+        race: whether it is for a race detector: then the objects that threads share are made immortal (immortal.py).
     """
-    body = "\n".join(_collect_expressions(scenario))
-    packages = _find_packages(prelude, body)
+    expressions = "\n".join(_collect_expressions(scenario))
+    packages = _find_packages(prelude, expressions)
 
     rows = [_render_row(row) for row in scenario["rows"]]
     observers = [f"    lambda s, a: {_unqualify(text)},\n" for text in scenario["observe"]]
@@ -135,7 +135,7 @@ def render(
     return _TEMPLATE.format(
         title=title.replace("\\", "\\\\").replace('"', "'"),
         name=name,
-        imports=_render_imports(body, packages, race=race),
+        imports=_render_imports(expressions, packages, race=race),
         threads=scenario["threads"],
         iterations=scenario["iterations"],
         rounds=1 if is_meeting else rounds,
@@ -145,7 +145,7 @@ def render(
         argument=_unqualify(scenario["argument"] or "None"),
         rows="".join(rows),
         observers="".join(observers),
-        values=_render_values(body),
+        values=_render_values(expressions),
         harness=_render_harness(),
         immortal=_render_immortal() if race else "",
         prepare=f"    make_callables_immortal({packages!r})\n" if race else "",
@@ -155,7 +155,7 @@ def render(
 
 
 def _collect_expressions(scenario: dict[str, Any]) -> list[str]:
-    """Return every expression of a scenario."""
+    """Return every expression of a scenario: what makes its objects, its calls and its observers."""
     texts = [scenario["make"] or "", scenario["argument"] or "", *scenario["observe"]]
     for row in scenario["rows"]:
         texts += [text for text, _ in row]
@@ -163,23 +163,35 @@ def _collect_expressions(scenario: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _find_packages(prelude: list[str], body: str) -> list[str]:
-    """Return the modules of the package that expressions name, each with its root.
+def _find_packages(prelude: list[str], expressions: str) -> list[str]:
+    """Return the package's modules that expressions name, each with its root, sorted.
 
-    A module reached as an attribute of its parent is there only once it was imported.
+    `pkg.sub.Table()` -> `pkg`, `pkg.sub`: a module is an attribute of its parent only once it was imported.
+
+    Args:
+        prelude: all modules of the package.
+        expressions: the scenario's expressions, one a line.
     """
-    named = {module for module in prelude if re.search(rf"\b{re.escape(module)}\b", body)}
+    named = {module for module in prelude if re.search(rf"\b{re.escape(module)}\b", expressions)}
     roots = {module.partition(".")[0] for module in named}
 
     return sorted(roots | named)
 
 
-def _render_imports(body: str, packages: list[str], *, race: bool) -> str:
+def _render_imports(expressions: str, packages: list[str], *, race: bool) -> str:
+    """Return the program's import statements.
+
+    Args:
+        expressions: the scenario's expressions, one a line: modules of the standard library are imported if they are
+            named.
+        packages: modules of the package.
+        race: whether the program makes objects immortal, which takes ctypes.
+    """
     modules = set(_ALWAYS_IMPORTED)
     for module in _IMPORTED_IF_NAMED:
-        if re.search(rf"\b{module}\.", body):
+        if re.search(rf"\b{module}\.", expressions):
             modules.add(module)
-    if "values." in body:
+    if "values." in expressions:
         modules.add("gc")
     if race:
         modules.add("ctypes")
@@ -190,6 +202,7 @@ def _render_imports(body: str, packages: list[str], *, race: bool) -> str:
 
 
 def _render_row(row: list[tuple[str, str | None]]) -> str:
+    """Return the source of a row: a list with a tuple (text, function, result alone) for each call."""
     calls = []
     for text, result in row:
         calls.append(f"        ({text!r}, lambda s, a: {_unqualify(text)}, {result!r}),\n")
@@ -202,18 +215,19 @@ def _unqualify(text: str) -> str:
     return re.sub(r"(?<![\w.])values\.", "", text)
 
 
-def _render_values(body: str) -> str:
-    """Return the source of what calls name of values.py."""
-    used = [value for value in _VALUES if f"values.{value.__name__}" in body]
-    if not used:
+def _render_values(expressions: str) -> str:
+    """Return the source of the classes and functions of values.py that expressions name; empty where they name none."""
+    named = [value for value in _VALUES if f"values.{value.__name__}" in expressions]
+    if not named:
         return ""
 
-    sources = "\n\n".join(inspect.getsource(value) for value in used)
-    head = f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}"
-    return f"{head}\n\n\n{sources}\n"
+    sources = "\n\n".join(inspect.getsource(value) for value in named)
+    header = f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}"
+    return f"{header}\n\n\n{sources}\n"
 
 
 def _render_harness() -> str:
+    """Return the source of harness.py that the program needs: its constants and functions."""
     constants = [
         f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
         f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
@@ -224,6 +238,7 @@ def _render_harness() -> str:
 
 
 def _render_immortal() -> str:
+    """Return the source of immortal.py that the program needs: its constants and functions."""
     constants = [
         f"WITHOUT_GIL = {immortal.WITHOUT_GIL}  # bytes of an object's head where there is no GIL",
         f"LOCAL, SHARED = {immortal.LOCAL}, {immortal.SHARED}  # where its two counts of references are",

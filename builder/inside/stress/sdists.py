@@ -24,5 +24,6 @@ def unpack(sdist: str, folder: Path) -> Path:
         with tarfile.open(sdist) as tar:
             tar.extractall(folder, filter="data")
 
+    # A well-formed sdist has one folder at its top; without any, what was unpacked is the root itself.
     folders = [path for path in folder.iterdir() if path.is_dir()]
     return min(folders, default=folder)

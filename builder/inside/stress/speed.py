@@ -62,40 +62,46 @@ Rates = dict[str, dict[int, list[tuple[float, float]]]]
 
 
 def main() -> None:
-    """Answer for one distribution."""
+    """Read the request, measure, and write the facts."""
     request = json.loads(Path(sys.argv[1]).read_text())
     write_answer(sys.argv[2], measure(request))
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Measure some of the calls that were learnt."""
-    failure: str | None = None
+    """Install the distribution for each interpreter, measure some of its calls, and return the facts.
+
+    They are only `unknown`, the reason, where it cannot be installed for the interpreter without the GIL. Without the
+    wheel with the GIL, the other one is measured alone.
+    """
+    failure_with_gil: str | None = None
     interpreters: dict[str, Interpreter] = {}
     for abi, python in request["interpreters"].items():
         site = f"/tmp/{abi}"
-        why = installing.install(python, [request["requirement"]], request["wheels"], site)
-        if why is None:
+        failure = installing.install(python, [request["requirement"]], request["wheels"], site)
+        if failure is None:
             interpreters[abi] = Interpreter(python, site)
-        elif not interpreters:  # without the GIL is what it is about; with it, a comparison
-            return {"unknown": f"it does not install: {why}"}
+        elif not interpreters:
+            # The first interpreter is the one without the GIL: the other one is there for comparison only.
+            return {"unknown": f"it does not install: {failure}"}
         else:
-            failure = why
+            failure_with_gil = failure
 
     with Benchmark(interpreters, request["prelude"], [PLAIN, *request["calls"]]) as benchmark:
         benchmark.run(time.monotonic() + request["seconds"])
     print(f"measured {len(benchmark.rates) - 1} calls in {benchmark.rounds} rounds", flush=True)
 
     cpus = min(request["cpus"], len(os.sched_getaffinity(0)))
-    return {"cpus": cpus, "install": failure, **benchmark.describe()}
+    return {"cpus": cpus, "install": failure_with_gil, **benchmark.describe()}
 
 
 # --- what to measure -------------------------------------------------------------------------------------------------
 
 
 def choose_calls(surface: dict[str, Any]) -> list[Call]:
-    """Return one call of each native callable, or of some, evenly spread.
+    """Return calls to measure, one for each native callable; where there are too many, some that are evenly spread.
 
-    Straight calls by a public name come first, and alone where there are enough.
+    Callables with a public name come first. Attributes are skipped, for they are no calls, and so is what waits for
+    other threads on purpose.
 
     Args:
         surface: what learn.py wrote.
@@ -139,21 +145,28 @@ def _is_special(native: str) -> bool:
 
 
 def _spread(calls: list[Call]) -> list[Call]:
-    """Return some calls in an order in which the first ones are as evenly spread as all of them."""
+    """Return some calls, evenly chosen, in an order in which the first ones are evenly spread over all of them.
+
+    With 24 calls and 8 that are measured: 0, 3, 6, ... 21, then 1, 4, ... 22, then 2, 5, ... 23. Measuring may end
+    after any of them.
+    """
     count = min(len(calls), _TRIED)
     step = max(1.0, len(calls) / _TRIED)
-    some = [calls[int(place * step)] for place in range(count)]
+    chosen = [calls[int(place * step)] for place in range(count)]
 
-    stride = max(1, -(-len(some) // _MEASURED))  # rounded up
+    stride = max(1, -(-len(chosen) // _MEASURED))  # rounded up
     spread: list[Call] = []
-    for first in range(stride):
-        spread += some[first::stride]
+    for offset in range(stride):
+        spread += chosen[offset::stride]
 
     return spread
 
 
 def _iter_operations(surface: dict[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Give the operations that were learnt, each with what makes its subject."""
+    """Give the operations that were learnt, each with what makes its subject: None for a function.
+
+    Operations with a shared argument are skipped: here each thread works on objects of its own.
+    """
     for function in surface["functions"]:
         for operation in function["operations"]:
             if "argument" not in operation:
@@ -235,7 +248,10 @@ class Benchmark:
         self._folder.cleanup()
 
     def run(self, deadline: float) -> None:
-        """Measure until the time is up, or often enough."""
+        """Find out which calls can be measured, then measure all of these, round by round, until the time is up.
+
+        Nothing is measured where the package turned the GIL on.
+        """
         self.gil = any(worker.gil for worker in self._workers.values())
         if self.gil:
             return
@@ -243,17 +259,21 @@ class Benchmark:
         began = time.monotonic()
         trying_s = _TRYING_SHARE * (deadline - began)
         for place in range(len(self.calls)):
-            is_enough = len(self._counts) > _MEASURED
+            is_enough = len(self._counts) > _MEASURED  # the loop of pure Python comes on top
             if is_enough or time.monotonic() - began > trying_s:
                 break
-            self._try(place)
+            self._prepare_call(place)
 
         while self._counts and self.rounds < _ROUNDS and time.monotonic() < deadline:
             self._run_round()
             self.rounds += 1
 
-    def _try(self, place: int) -> None:
-        """Find out whether a call can be measured, and how often to make it."""
+    def _prepare_call(self, place: int) -> None:
+        """Find out whether a call can be measured, and how often to make it; count the reason where it cannot.
+
+        Args:
+            place: the call's index in `calls`.
+        """
         # The loop of pure Python is known to be fit, and is none of the package's calls.
         is_plain = self.calls[place] is PLAIN
         try:
@@ -272,7 +292,7 @@ class Benchmark:
             self.tried += 1
 
     def _check(self, place: int) -> None:
-        """Ask every interpreter whether a call can be measured.
+        """Ask every interpreter whether the call at an index can be measured.
 
         Raises:
             UnmeasurableError: it cannot.
@@ -281,13 +301,18 @@ class Benchmark:
         reasons = {worker.ask(request)["why"] for worker in self._workers.values()}
         reasons.discard(None)
         if reasons:
-            raise UnmeasurableError(min(reasons))
+            raise UnmeasurableError(min(reasons))  # of several, always the same one
 
     def _choose_count(self, place: int) -> int:
         """Return how often to make a call, so that one thread takes about as long as a measurement is to take.
 
+        The count grows until it takes long enough to be timed, and is then scaled.
+
+        Args:
+            place: the call's index in `calls`.
+
         Raises:
-            UnmeasurableError: it cannot be measured.
+            UnmeasurableError: a call takes longer the more often it was made (`uneven`), or it cannot be made.
         """
         worker = next(iter(self._workers.values()))
         count = UNROLLED
@@ -308,11 +333,20 @@ class Benchmark:
         return max(least, min(_MOST_COUNT, wanted))
 
     def _measure_cpu_time(self, worker: "BenchWorker", place: int, count: int) -> float:
-        """Return the CPU time of one call on one thread, in seconds, when it is made so often."""
+        """Return the CPU time of one call on one thread, in seconds: the least of some measurements.
+
+        Args:
+            worker: makes the call.
+            place: the call's index in `calls`.
+            count: how often the call is made in a measurement.
+        """
         return min(worker.measure(place, 1, count).cpu_per_call for _ in range(_UNEVEN_REPEATS))
 
     def _run_round(self) -> None:
-        """Measure every call once in every way; where the turns begin moves on from round to round."""
+        """Measure every call once on each interpreter with each number of threads.
+
+        Every round begins with another of these combinations. A call that can no longer be measured is dropped.
+        """
         ways = [(abi, threads) for threads in THREADS for abi in self._workers]
         start = self.rounds % len(ways)
         turns = [*ways[start:], *ways[:start]]
@@ -329,7 +363,15 @@ class Benchmark:
     def _measure_turns(
         self, place: int, turns: list[tuple[str, int]]
     ) -> dict[tuple[str, int], Measurement]:
-        """Measure a call once in every way: on an interpreter, by its ABI, and a number of threads."""
+        """Measure a call once for each (ABI, number of threads), in that order.
+
+        Args:
+            place: the call's index in `calls`.
+            turns: the combinations.
+
+        Raises:
+            UnmeasurableError: the call can no longer be measured.
+        """
         measured = {}
         for abi, threads in turns:
             measurement = self._workers[abi].measure(place, threads, self._counts[place])
@@ -339,7 +381,11 @@ class Benchmark:
         return measured
 
     def describe(self) -> dict[str, Any]:
-        """Return the facts."""
+        """Return the facts from `gil` on, as the top of this file lists them.
+
+        `calls` is empty where the loop of pure Python was not measured: nothing would tell what the machine had to
+        give.
+        """
         measured: list[dict[str, Any]] = []
         if self.rounds:
             for place, rates in sorted(self.rates.items()):
@@ -387,16 +433,17 @@ class BenchWorker:
         self._begin()
 
     def _begin(self) -> None:
+        """Start a process, and note whether the GIL is on in it; None where it does not answer."""
         environment = self._interpreter.program_environment()
         self._dialogue = Dialogue(self._command, environment, self._folder)
         greeting = self._dialogue.read_answer(_BEGIN_S)
         self.gil = None if greeting is None else greeting["gil"]
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a request.
+        """Return the answer of bench_worker.py to a request; start another process where this one gives none.
 
         Raises:
-            UnmeasurableError: the process ended, or did not answer.
+            UnmeasurableError: the process ended or did not answer, or there were too many such ends before.
         """
         if self.gil is None or self._ends > _MOST_ENDS:
             raise UnmeasurableError
@@ -415,8 +462,8 @@ class BenchWorker:
         """Measure a call.
 
         Args:
-            place: which one.
-            threads: how many make it.
+            place: its index in the list of calls.
+            threads: how many threads make it.
             count: how often it is made, all threads together.
 
         Raises:
@@ -429,7 +476,7 @@ class BenchWorker:
         return Measurement(**answer)
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._dialogue.close()
 
 

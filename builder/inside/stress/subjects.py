@@ -32,12 +32,12 @@ class FoundSubject:
     visits: int = 0
 
     def list_operations(self) -> list[Operation]:
-        """Return the operations of all templates."""
-        listed: list[Operation] = []
+        """Return the operations of all templates as one list."""
+        all_operations: list[Operation] = []
         for operations in self.operations.values():
-            listed += operations
+            all_operations += operations
 
-        return listed
+        return all_operations
 
     def reaches_native(self) -> bool:
         """Return whether any of its operations reaches native code."""
@@ -58,15 +58,17 @@ class Subjects:
         self.own: list[str] = []
 
     def has_type(self, name: str) -> bool:
-        """Return whether there is a subject of the type of that name."""
+        """Return whether there is a subject whose type has that name."""
         return any(subject.type_name == name for subject in self.by_make.values())
 
     def note_value(self, make: str, value: object, type_name: str = "") -> None:
-        """Take a value of the package's own as a subject, and as an argument for others.
+        """Keep a value as a subject, and as an argument for other calls, if its type is the package's own.
+
+        Other values are skipped, and so are those that come when there are enough subjects in all or of that type.
 
         Args:
-            make: an expression that makes it.
-            value: what that gave.
+            make: an expression that makes the value.
+            value: the value.
             type_name: the name its type is called by, where one is known.
         """
         is_full = len(self.by_make) >= _MOST_SUBJECTS
@@ -82,10 +84,10 @@ class Subjects:
         if not (is_native or is_python or is_opaque):
             return
 
-        of_type = [one for one in self.by_make.values() if one.type_id == id(kind)]
-        if len(of_type) >= _MOST_OF_A_TYPE:
+        same_type = [subject for subject in self.by_make.values() if subject.type_id == id(kind)]
+        if len(same_type) >= _MOST_OF_A_TYPE:
             return
-        if not of_type:
+        if not same_type:
             self.own.append(make)
         if is_opaque:
             return

@@ -45,7 +45,7 @@ _Named = tuple[str, object]
 
 
 def is_native_module(module: types.ModuleType) -> bool:
-    """Return whether a module is an extension module."""
+    """Return whether a module is an extension module (.so)."""
     spec = getattr(module, "__spec__", None)
     return spec is not None and isinstance(spec.loader, ExtensionFileLoader)
 
@@ -56,10 +56,11 @@ def is_native_function(value: object) -> bool:
 
 
 def is_native_type(value: object) -> bool:
-    """Return whether a value is a class that native code defines: the compiler of Python notes the line of its own."""
+    """Return whether a value is a class that native code defines; False for Python's own builtin classes."""
     if not isinstance(value, type):
         return False
 
+    # Python's compiler notes in a class the line where it begins.
     is_of_bytecode = "__firstlineno__" in value.__dict__
     return not is_of_bytecode and value.__module__ != "builtins"
 
@@ -92,12 +93,17 @@ class Surface:
             self._survey_module(module)
 
     def _import(self, name: str) -> None:
+        """Import a module, or note why it cannot be imported: it may raise anything, even SystemExit."""
         try:
             self.modules[name] = importlib.import_module(name)
         except BaseException as error:
             self.failed[name] = f"{type(error).__name__}: {error}"
 
     def _survey_module(self, module: types.ModuleType) -> None:
+        """Note the native functions and types of an extension module that are the distribution's own.
+
+        Attributes that every module has are skipped, and so are those with names that Cython makes for itself.
+        """
         for name, value in vars(module).items():
             if name in _IDLE_SLOTS or name.startswith("__pyx"):
                 continue
@@ -112,14 +118,20 @@ class Surface:
                 self._survey_type(module, value)
 
     def _is_own(self, value: object, module: types.ModuleType) -> bool:
-        """Return whether a value that a module holds is of the distribution."""
+        """Return whether a value that a module has is the distribution's own, not imported from elsewhere."""
         home = str(getattr(value, "__module__", None) or module.__name__)
         is_of_package = home.partition(".")[0] in self.roots
-        is_no_module = home not in sys.modules  # native code may name a home that is none
+        is_no_module = home not in sys.modules  # native code may give `__module__` any text
 
         return is_of_package or is_no_module
 
     def _survey_type(self, module: types.ModuleType, kind: type) -> None:
+        """Note a native type and its methods, attributes and slots; nothing where it is known.
+
+        Args:
+            module: the module that the type is named after.
+            kind: the type.
+        """
         if id(kind) in self.types:
             return
 
@@ -129,7 +141,10 @@ class Surface:
             self.callables[f"{type_name}.{name}"] = None
 
     def note_type(self, kind: type) -> None:
-        """Take in a native type that was met as the type of a value, and that no module has a name for."""
+        """Note a native type of the distribution that no module has a name for, such as that of an iterator.
+
+        Nothing is done for other types.
+        """
         if not is_native_type(kind) or not self.natives:
             return
 
@@ -138,7 +153,9 @@ class Surface:
             self._survey_type(sys.modules.get(kind.__module__, first_native), kind)
 
     def find_native_name(self, function: object, owner: object = None) -> str | None:
-        """Return the name in `callables` of a callable that was called, or None where it is not one of them.
+        """Return the name in `callables` of a callable that was called, such as `pkg._speedups.Hasher.update`.
+
+        None where it is not native, or not of this distribution.
 
         Args:
             function: the callable.
@@ -167,7 +184,10 @@ class Surface:
         return None
 
     def find_attribute_name(self, kind: type, name: str) -> str | None:
-        """Return the name in `callables` of a type's attribute; None where no native code of the package defines it."""
+        """Return the name in `callables` of a type's attribute.
+
+        None where the type has no such attribute, or the class that defines it is no native one of this distribution.
+        """
         for base in kind.__mro__:
             if name in base.__dict__:
                 is_own = id(base) in self.types
@@ -176,35 +196,45 @@ class Surface:
         return None
 
     def list_public(self) -> list[_Named]:
-        """Return every class and function with the shortest name it can be reached by, native ones first."""
-        named = self._find_shortest_names()
-        # What has no public name is called by the package's own code, which may guard it.
-        public = [(text, value) for text, value in named if _is_public(text)]
+        """Return every class and function with the shortest name it can be reached by, native ones first.
+
+        Those with a private name are left out, unless there is nothing else.
+        """
+        by_name = self._find_shortest_names()
+        # What has no public name is called by the package's own code only, which may protect it by a lock.
+        public = [(name, value) for name, value in by_name if _is_public(name)]
 
         def rank(offer: _Named) -> tuple[bool, tuple[int, int, str]]:
-            text, value = offer
+            name, value = offer
             is_native = id(value) in self.types or id(value) in self.functions
-            return not is_native, _rank_name(text)
+            return not is_native, _rank_name(name)
 
-        return sorted(public or named, key=rank)
+        return sorted(public or by_name, key=rank)
 
     def _find_shortest_names(self) -> list[_Named]:
-        """Return every class and function that is meant to be called, by the shortest name of each."""
-        named: dict[int, _Named] = {}
+        """Return the classes and functions of all modules, each once, with the shortest of its names.
+
+        `pkg.Table` and `pkg._core.Table` are one class: its name is `pkg.Table`.
+        """
+        by_id: dict[int, _Named] = {}
         for module in sorted(self.modules.values(), key=_rank_module):
             for name, value in sorted(vars(module).items()):
                 if name.startswith("__") or not self._is_wanted(value):
                     continue
 
-                text = f"{module.__name__}.{name}"
-                known_text, _ = named.get(id(value), ("", None))
-                if not known_text or _rank_name(text) < _rank_name(known_text):
-                    named[id(value)] = (text, value)
+                dotted_name = f"{module.__name__}.{name}"
+                # Another module may have given it a name already.
+                known_name, _ = by_id.get(id(value), ("", None))
+                if not known_name or _rank_name(dotted_name) < _rank_name(known_name):
+                    by_id[id(value)] = (dotted_name, value)
 
-        return list(named.values())
+        return list(by_id.values())
 
     def _is_wanted(self, value: Any) -> bool:
-        """Return whether a value is a class or a function of the distribution that is meant to be called."""
+        """Return whether a value is a class or a function of the distribution that is meant to be called.
+
+        Exceptions are skipped, and so is what has a private name and is written in Python.
+        """
         is_type = isinstance(value, type)
         is_function = is_native_function(value) or inspect.isfunction(value)
         if not (is_type or is_function):
@@ -232,12 +262,13 @@ def _rank_name(text: str) -> tuple[int, int, str]:
 
 
 def _is_public(text: str) -> bool:
+    """Return whether no part of a dotted name begins with an underscore."""
     private_parts, _, _ = _rank_name(text)
     return private_parts == 0
 
 
 def list_own_names(kind: type) -> list[str]:
-    """Return the names of a native type's own methods, attributes and slots."""
+    """Return the names of a native type's own methods, attributes and slots, without what every type has."""
     names: list[str] = []
     for name, value in kind.__dict__.items():
         if name in _IDLE_SLOTS or name.startswith("__pyx"):

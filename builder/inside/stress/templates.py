@@ -27,13 +27,21 @@ class Template(NamedTuple):
 
 
 def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
-    """Give all that can be done with a value; public attributes first."""
-    kind = type(value)
-    for name in sorted(dir(kind), key=_rank_attribute):
-        native_name = surface.find_attribute_name(kind, name)
+    """Give a template for everything that can be done with a value: call its methods, read attributes, use operators.
+
+    Public attributes come first. Attributes that end a process by design are skipped, and so are private ones of Python
+    code and those that a class of Python itself defines.
+
+    Args:
+        value: the value.
+        surface: knows what is native.
+    """
+    value_type = type(value)
+    for name in sorted(dir(value_type), key=_rank_attribute):
+        native_name = surface.find_attribute_name(value_type, name)
         is_native = native_name is not None
         is_hidden = name.startswith("_") and native_name not in surface.callables
-        if name in values.NEVER or is_hidden or _is_inherited(kind, name):
+        if name in values.NEVER or is_hidden or _is_inherited(value_type, name):
             continue
 
         if name not in SLOTS:
@@ -43,26 +51,32 @@ def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
             if name == "__iter__":  # an iterator of its own can be shared
                 yield Template(name, "iter(s)", 0)
 
-    if id(kind) in surface.types:
+    # A native type tells the garbage collector what its objects refer to, in code of its own.
+    if id(value_type) in surface.types:
         yield Template("__traverse__", "gc.get_referents(s) and None", 0)
 
 
 def _iter_of_attribute(value: object, name: str) -> Iterator[Template]:
-    """Give what can be done with an attribute that is no slot: call it, or read it and perhaps set it."""
-    member = inspect.getattr_static(type(value), name, None)
+    """Give templates for an attribute that is no slot: call it, or read it and, where it can be set, set it.
+
+    `update` -> `s.update({})`; `size` -> `s.size` and `setattr(s, 'size', {})`. Nothing where the type has no such
+    attribute.
+    """
+    descriptor = inspect.getattr_static(type(value), name, None)
     if callable(getattr(value, name, None)):
         yield Template(name, f"s.{name}({{}})", None)
-    elif member is not None:
+    elif descriptor is not None:
         yield Template(name, f"s.{name}", 0)
-        if hasattr(type(member), "__set__"):
+        if hasattr(type(descriptor), "__set__"):
             yield Template(name, f"setattr(s, {name!r}, {{}})", 1)
 
 
 def _rank_attribute(name: str) -> tuple[bool, str]:
+    """Rank an attribute's name: public before private, then by the alphabet."""
     return name.startswith("_"), name
 
 
 def _is_inherited(kind: type, name: str) -> bool:
-    """Return whether a class of the interpreter's own defines an attribute."""
+    """Return whether the class that defines an attribute is one of Python itself."""
     definer = next((base for base in kind.__mro__ if name in base.__dict__), object)
     return definer.__module__ in _OF_THE_INTERPRETER

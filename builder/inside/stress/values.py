@@ -195,7 +195,10 @@ class Meeting:
 
 
 def join(meeting: Meeting, *calls: Callable[[], object]) -> None:
-    """Wait for a callback to be called, make the calls meanwhile, and let it go on."""
+    """Wait until a callback is called, make other calls meanwhile, and then let the callback return.
+
+    Where it is never called, the calls are made all the same, after some time.
+    """
     for _ in range(PATIENCE):
         if meeting.inside:
             break
@@ -217,7 +220,10 @@ class Collecting:
 
 
 def suggest_values(name: str, annotation: str = "") -> tuple[str, ...]:
-    """Return likely values of a parameter, by its annotation or, without one, by its name."""
+    """Return likely values of a parameter, as expressions, by its annotation or, without one, by its name.
+
+    `suggest_values("data", "bytes")` -> `("b'abcdefgh'", "b''", ...)`. Empty where neither tells anything.
+    """
     for word, kind in _ANNOTATIONS:
         if word in annotation:
             return KINDS[kind]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from builder.engine.compiler_cache import CompilerCache
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.jobs.build import network
-from builder.jobs.build.cibuildwheel import CallRequest, CibuildwheelCall
+from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall, reread_failure, rules_digest
 from builder.jobs.build.own_wheels import (
@@ -38,10 +38,9 @@ from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.proxy.proxy import Session
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
@@ -55,7 +54,38 @@ _APPLY_PATCHES = (
 
 @cache
 def _cibuildwheel_version() -> str:
+    # Looked up once: the keys of ten thousand builds ask for it.
     return version("cibuildwheel")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Outcomes:
+    """What the calls of one build have come to so far.
+
+    Attributes:
+        wheels: by ABI.
+        failures: why there is no wheel, by ABI.
+        failed_calls: the calls that failures were read from, by ABI.
+        usage: the most that a call used of each limit.
+        cache_statistics: hits and misses of the compiler cache.
+        report: what the calls asked of the network.
+    """
+
+    wheels: dict[str, Path] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    failed_calls: dict[str, FailedCall] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    cache_statistics: Counter[str] = field(default_factory=Counter)
+    report: SessionReport = field(default_factory=SessionReport)
+
+    def add(self, outcome: CallOutcome) -> None:
+        """Take in what one call made and used."""
+        self.wheels |= outcome.wheels
+        self.usage = {
+            name: max(self.usage.get(name, 0), value) for name, value in outcome.usage.items()
+        }
+        self.cache_statistics.update(outcome.cache_statistics)
+        self.report = self.report.merge(outcome.report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,152 +159,164 @@ class Build:
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         image = ImageFacts.read(inputs["image"])
         if image.tag is None:
-            failure = Failure(
-                code="WF207",
-                stage="system packages",
-                error=f"{self.base} has no system package {', '.join(image.missing)}",
-                remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
-            )
-            return self._make_result(
-                dict.fromkeys(self._selected_abis, failure), {}, {}, {"limits": {}}, tools
-            )
-        index = partial(
-            tools.index.session, read_image_tag(inputs["index proxy"]), self.id, tools.stop
-        )
-        with tools.store.scratch_folder() as scratch:
-            return self._build_wheels(
-                image.tag,
-                index,
-                [inputs[build_requirement(name)] for name in self.requires],
-                scratch,
-                tools,
-            )
+            return self._fail_all(self._unknown_packages(image.missing))
 
-    def _build_wheels(
-        self,
-        image: str,
-        index: Callable[[], Session],
-        lenders: Sequence[Evidence],
-        scratch: Path,
-        tools: Tools,
-    ) -> Result:
-        project = self._unpack_project(scratch / "sdist", tools)
-        if isinstance(project, Failure):
-            return self._make_result(
-                dict.fromkeys(self._selected_abis, project), {}, {}, {"limits": {}}, tools
-            )
-        for path, content in collect_own_wheels(lenders, self._selected_abis, tools.store).items():
-            (project / path).parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Path):
-                shutil.copyfile(content, project / path)
-            else:
-                (project / path).write_bytes(content)
-        wheels: dict[str, Path] = {}
-        failures: dict[str, Failure] = {}
-        calls: dict[str, FailedCall] = {}
-        usage: dict[str, int] = {}
-        compiled: Counter[str] = Counter()
-        visit = SessionReport()
-        # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
-        waiting: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
-        while waiting:
-            abis = waiting.pop(0)
-            request = CallRequest(
-                job=self.id,
-                abis=abis,
-                cache=CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256),
-                memory_bytes=self.memory_bytes,
-                timeout_s=self.timeout_s,
-                configure=partial(self.make_config, abis, image),
-            )
-            call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
-            ended = call.run(index())
-            visit = visit.merge(ended.visit)
-            usage = {name: max(usage.get(name, 0), value) for name, value in ended.usage.items()}
-            compiled.update(ended.cache_statistics)
-            wheels |= ended.wheels
-            if ended.failed_call is not None:
-                failure, failed = ended.failed_call.explain(tools.log, self.name)
-                if (
-                    untold := ended.visit.infrastructure_error()
-                ) is not None and not network.is_certain(failure):
-                    raise untold
-                failures[failed], calls[failed] = failure, ended.failed_call
-                rest = [abi for abi in abis if abi != failed and abi not in wheels]
-                waiting += [(abi,) for abi in rest]
-            failures |= {
-                abi: Failure(
+        with tools.store.scratch_folder() as scratch:
+            try:
+                project = self._unpack_project(scratch / "sdist", tools)
+            except (NotAnSdistError, OSError) as error:
+                return self._fail_all(
+                    Failure(
+                        code="WF105",
+                        stage="unpack",
+                        error=f"the sdist does not unpack: {error}",
+                        remedy="",
+                    )
+                )
+            self._add_own_wheels(project, inputs, tools)
+
+            proxy = read_image_tag(inputs["index proxy"])
+            outcomes = _Outcomes()
+            # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
+            waiting: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
+            while waiting:
+                abis = waiting.pop(0)
+                session = tools.index.session(proxy, self.id, tools.stop)
+                request = self._make_request(abis, image.tag)
+                call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
+                outcome = call.run(session)
+                outcomes.add(outcome)
+                waiting += self._explain_failures(abis, outcome, outcomes, tools)
+
+            report = outcomes.report
+            tools.index.record_lock(self.id, report, better=bool(outcomes.wheels))
+            return self._make_result(outcomes, tools)
+
+    def _make_request(self, abis: tuple[str, ...], image: str) -> CallRequest:
+        return CallRequest(
+            job=self.id,
+            abis=abis,
+            cache=CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256),
+            memory_bytes=self.memory_bytes,
+            timeout_s=self.timeout_s,
+            configure=partial(self.make_config, abis, image),
+        )
+
+    def _explain_failures(
+        self, abis: tuple[str, ...], outcome: CallOutcome, outcomes: _Outcomes, tools: Tools
+    ) -> list[tuple[str, ...]]:
+        """Add the failures of a call to the outcomes; return the ABIs of further calls.
+
+        Raises:
+            InfrastructureError: the call failed, perhaps because the package index did not answer.
+        """
+        missing = [abi for abi in abis if abi not in outcomes.wheels]
+
+        if outcome.failed_call is None:
+            for abi in missing:
+                outcomes.failures[abi] = Failure(
                     code="WF206",
                     stage="build",
                     error="cibuildwheel made no wheel for it",
                     remedy="see the log",
                 )
-                for abi in abis
-                if ended.failed_call is None and abi not in wheels
-            }
-        tools.index.record_lock(self.id, visit, better=bool(wheels))
-        return self._make_result(
-            failures,
-            calls,
-            wheels,
-            {"limits": usage, "compiler_cache": compiled, **visit.record()},
-            tools,
-        )
+            return []
+
+        failure, failed_abi = outcome.failed_call.explain(tools.log, self.name)
+        infrastructure_error = outcome.report.infrastructure_error()
+        if infrastructure_error is not None and not network.is_certain(failure):
+            raise infrastructure_error
+
+        outcomes.failures[failed_abi] = failure
+        outcomes.failed_calls[failed_abi] = outcome.failed_call
+
+        return [(abi,) for abi in missing if abi != failed_abi]
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
-        """Read a log anew whose failure other rules told: nothing has to be built for that."""
+        """Read a log again whose failure other rules read: nothing has to be built for that."""
         if evidence.facts.get("rules") == rules_digest():
             return evidence
+
         log = store.wheelhouse / evidence.log
-        abis = {
-            abi: reread_failure(made, log, self.name) if "failure" in made else made
-            for abi, made in evidence.facts["abis"].items()
-        }
+        abis: dict[str, Any] = {}
+        for abi, outcome in evidence.facts["abis"].items():
+            is_failure = "failure" in outcome
+            abis[abi] = reread_failure(outcome, log, self.name) if is_failure else outcome
+
         return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules_digest()})
 
     def compare_rebuild(
         self, before: Evidence, result: Result, store: Store
     ) -> Mapping[str, object]:
-        """Tell what came out otherwise than the last time the very same was asked."""
+        """Return, by wheel, the members that came out otherwise than the last time."""
         return {"rebuilt": compare_files(before.files, result.files, store)}
 
-    @staticmethod
-    def _make_result(
-        failures: Mapping[str, Failure], calls: Mapping[str, FailedCall], wheels: Mapping[str, Path],
-        used: Mapping[str, Any], tools: Tools,
-    ) -> Result:  # fmt: skip
-        abis: dict[str, Any] = {
-            abi: {
-                "failure": asdict(failure),
-                **({"call": asdict(calls[abi])} if abi in calls else {}),
-            }
-            for abi, failure in failures.items()
-        }
-        abis |= {
-            abi: {
-                "wheel": path.name,
-                "requires_python": wheel_metadata(path).get("requires_python", ""),
-            }
-            for abi, path in wheels.items()
-        }
-        for path in wheels.values():
+    def _unknown_packages(self, missing: Sequence[str]) -> Failure:
+        return Failure(
+            code="WF207",
+            stage="system packages",
+            error=f"{self.base} has no system package {', '.join(missing)}",
+            remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
+        )
+
+    def _fail_all(self, failure: Failure) -> Result:
+        """Return the result of a build for which cibuildwheel was not called."""
+        abis = {abi: {"failure": asdict(failure)} for abi in self._selected_abis}
+
+        return Result(facts=BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}}))
+
+    def _make_result(self, outcomes: _Outcomes, tools: Tools) -> Result:
+        abis: dict[str, Any] = {}
+        for abi, failure in outcomes.failures.items():
+            abis[abi] = {"failure": asdict(failure)}
+            if abi in outcomes.failed_calls:
+                abis[abi]["call"] = asdict(outcomes.failed_calls[abi])
+
+        files: dict[str, str] = {}
+        for abi, path in outcomes.wheels.items():
+            requires_python = wheel_metadata(path).get("requires_python", "")
+            abis[abi] = {"wheel": path.name, "requires_python": requires_python}
             normalize_wheel(path)
-        files = {path.name: tools.store.add_file(path) for path in wheels.values()}
-        facts = BuildFacts.check({"abis": abis, "rules": rules_digest(), **used})
+            files[path.name] = tools.store.add_file(path)
+
+        facts = BuildFacts.check(
+            {
+                "abis": abis,
+                "rules": rules_digest(),
+                "limits": outcomes.usage,
+                "compiler_cache": outcomes.cache_statistics,
+                **outcomes.report.record(),
+            }
+        )
         return Result(facts=facts, files=files)
 
-    def _unpack_project(self, folder: Path, tools: Tools) -> Path | Failure:
-        """Unpack the sdist, with the patches beside its files."""
-        try:
-            project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
-        except (NotAnSdistError, OSError) as error:
-            return Failure(
-                code="WF105", stage="unpack", error=f"the sdist does not unpack: {error}", remedy=""
-            )
+    def _unpack_project(self, folder: Path, tools: Tools) -> Path:
+        """Unpack the sdist, with the patches beside its files.
+
+        Raises:
+            NotAnSdistError: it is no sdist.
+            OSError: it does not unpack.
+        """
+        project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
+
         for number, patch in enumerate(self.patches):
             (project / _PATCHES).mkdir(exist_ok=True)
             (project / _PATCHES / f"{number:03}.patch").write_text(patch)
+
         return project
+
+    def _add_own_wheels(self, project: Path, inputs: Inputs, tools: Tools) -> None:
+        """Put the wheels that the project is built with beside its files."""
+        builds = [inputs[build_requirement(name)] for name in self.requires]
+        files = collect_own_wheels(builds, self._selected_abis, tools.store)
+
+        for path, content in files.items():
+            target = project / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, target)
+            else:
+                target.write_bytes(content)
 
     def make_config(
         self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
@@ -300,24 +342,31 @@ class Build:
             "audit-command": "",
             "test-command": "",
         }
+
         if self.config_settings:
-            config["config-settings"] = {
-                name: list(values) if len(values) > 1 else values[0]
-                for name, values in self.config_settings.items()
-            }
-        prepare = [
-            *([_APPLY_PATCHES] if self.patches else []),
-            *([MOVE_WHEELS_COMMAND] if self.requires else []),
-        ]
+            settings: dict[str, Any] = {}
+            for name, values in self.config_settings.items():
+                settings[name] = list(values) if len(values) > 1 else values[0]
+            config["config-settings"] = settings
+
+        prepare: list[str] = []
+        if self.patches:
+            prepare.append(_APPLY_PATCHES)
+        if self.requires:
+            prepare.append(MOVE_WHEELS_COMMAND)
         if prepare:
             config["before-all"] = "; ".join(prepare)
+
         if self.requires:
-            config["overrides"] = [
-                {
-                    "select": f"{abi}-*",
-                    "inherit": {"environment": "append"},
-                    "environment": {"UV_BUILD_CONSTRAINT": constraints_path(abi)},
-                }
-                for abi in abis
-            ]
+            config["overrides"] = [_constrain(abi) for abi in abis]
+
         return {"tool": {"cibuildwheel": config}}
+
+
+def _constrain(abi: str) -> dict[str, Any]:
+    """Return the part of cibuildwheel's configuration that makes the build of an ABI install the farm's own wheels."""
+    return {
+        "select": f"{abi}-*",
+        "inherit": {"environment": "append"},
+        "environment": {"UV_BUILD_CONSTRAINT": constraints_path(abi)},
+    }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,21 +31,45 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 _LOG_LIMIT_BYTES = 64 << 20
+"""A build that prints without end must not fill the disk. The number is not measured."""
+
 _MAX_PROCESSES = 512
+"""Enough for a parallel build, and few enough that a fork bomb leaves the machine alive. Not measured."""
+
 _POLL_S = 0.1
-_PROCESS_CHECK_S = 2.0
+_PROCESS_CHECK_S = 2.0  # to ask the engine costs it some work
+
 _MAX_CROWDED_CHECKS = 3
 """A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
+
+_CROWDED_SHARE = 0.9
+"""Of the limit on processes, from which a container counts as being at it: it starts and loses some all the time."""
+
+_INTERRUPT_GRACE_S = 20
+"""How long cibuildwheel may take to end after an interrupt, before it is killed."""
+
+_HOST_VARIABLES = ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
+"""What cibuildwheel and the docker command take from the farm's own environment."""
+
+_LIMITS_PREFIX = "wheelfarm-limits: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallOutcome:
-    """What one call of cibuildwheel made: wheels by ABI, and what it used and asked of the network."""
+    """What one call of cibuildwheel made and used.
+
+    Attributes:
+        wheels: by ABI.
+        usage: what the container used, as images/limits.sh printed it.
+        cache_statistics: hits and misses of the compiler cache.
+        report: what the container asked of the network.
+        failed_call: what is needed to explain the failure; None where there was none.
+    """
 
     wheels: Mapping[str, Path]
     usage: Mapping[str, int]
     cache_statistics: Counter[str]
-    visit: SessionReport
+    report: SessionReport
     failed_call: FailedCall | None = None
 
 
@@ -83,13 +107,13 @@ class CibuildwheelCall:
             tools: the job's.
         """
         self._request = request
-        self._abis = request.abis
         self._project = project
         self._folder = folder
         self._tools = tools
         self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
-        self._crowded = 0
-        self._cut = False
+        self._crowded_checks = 0
+        self._timed_out = False
+        self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
         """Call cibuildwheel with this session's way to the package index.
@@ -99,6 +123,32 @@ class CibuildwheelCall:
             Interrupted: the farm was asked to stop.
         """
         (self._folder / "wheels").mkdir(parents=True)
+        log = self._tools.log
+        log_start = log.stat().st_size if log.exists() else 0
+
+        exit_code = self._execute(self._write_config(session))
+
+        with log.open("rb") as file:
+            file.seek(log_start)
+            output = file.read()
+        printed = output.decode(errors="replace")
+        outcome = CallOutcome(
+            wheels=self._find_wheels(),
+            usage=_parse_usage(printed),
+            cache_statistics=compiler_cache.read_statistics(printed),
+            report=session.collect_report(),
+        )
+        if exit_code == 0:
+            return outcome
+
+        self._check_infrastructure(printed, outcome.usage)
+        failed_call = self._describe_failure(
+            exit_code, (log_start, log_start + len(output)), outcome, session
+        )
+        return replace(outcome, failed_call=failed_call)
+
+    def _write_config(self, session: Session) -> Path:
+        """Write cibuildwheel's configuration, and return where it is."""
         limits = Limits(
             memory_bytes=self._request.memory_bytes,
             processes=_MAX_PROCESSES,
@@ -109,55 +159,56 @@ class CibuildwheelCall:
         )
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
-        start = self._tools.log.stat().st_size if self._tools.log.exists() else 0
-        timed_out, exit_code = self._execute(config, limits.timeout_s)
-        with self._tools.log.open("rb") as file:
-            file.seek(start)
-            read = file.read()
-        printed = read.decode(errors="replace")
-        wheels = {
-            _match_abi(path, self._abis): path
-            for path in sorted((self._folder / "wheels").glob("*.whl"))
-        }
-        usage, compiled, visit = (
-            _parse_usage(printed),
-            compiler_cache.read_statistics(printed),
-            session.collect_report(),
-        )
-        if exit_code == 0:
-            return CallOutcome(wheels=wheels, usage=usage, cache_statistics=compiled, visit=visit)
-        limited = (
-            self._cut
-            or self._crowded
-            or usage.get("memory-kills")
-            or usage.get("processes-refused")
-        )
-        if not limited and (why := find_infrastructure_problem(printed)):
-            raise InfrastructureError(f"{why} (log: {self._tools.log})")
-        call = FailedCall(
-            abis=self._abis,
+
+        return config
+
+    def _find_wheels(self) -> dict[str, Path]:
+        paths = sorted((self._folder / "wheels").glob("*.whl"))
+
+        return {_match_abi(path, self._request.abis): path for path in paths}
+
+    def _check_infrastructure(self, printed: str, usage: Mapping[str, int]) -> None:
+        """See that a failed call was not ended by what is no fault of the package.
+
+        Raises:
+            InfrastructureError: it was.
+        """
+        was_ended_by_farm = self._was_running or self._crowded_checks > 0
+        met_a_limit = usage.get("memory-kills") or usage.get("processes-refused")
+        if was_ended_by_farm or met_a_limit:
+            return
+
+        problem = find_infrastructure_problem(printed)
+        if problem is not None:
+            raise InfrastructureError(f"{problem} (log: {self._tools.log})")
+
+    def _describe_failure(
+        self, exit_code: int, log: tuple[int, int], outcome: CallOutcome, session: Session
+    ) -> FailedCall:
+        is_crowded = self._crowded_checks >= _MAX_CROWDED_CHECKS
+        hit_processes = is_crowded or bool(outcome.usage.get("processes-refused"))
+        hit_memory = bool(outcome.usage.get("memory-kills"))
+
+        return FailedCall(
+            abis=self._request.abis,
             exit_code=exit_code,
-            log=(start, start + len(read)),
-            timeout_s=self._request.timeout_s if timed_out else None,
-            memory_bytes=self._request.memory_bytes if usage.get("memory-kills") else None,
-            processes=_MAX_PROCESSES
-            if usage.get("processes-refused") or self._crowded >= _MAX_CROWDED_CHECKS
-            else None,
-            asked=visit.refused_hosts,
+            log=log,
+            timeout_s=self._request.timeout_s if self._timed_out else None,
+            memory_bytes=self._request.memory_bytes if hit_memory else None,
+            processes=_MAX_PROCESSES if hit_processes else None,
+            asked=outcome.report.refused_hosts,
             index=session.network.dns_server,
         )
-        return CallOutcome(
-            wheels=wheels, usage=usage, cache_statistics=compiled, visit=visit, failed_call=call
-        )
 
-    def _execute(self, config: Path, timeout_s: float) -> tuple[bool, int]:
-        """Run cibuildwheel; return whether its time was up, and its exit code."""
+    def _execute(self, config: Path) -> int:
+        """Run cibuildwheel, and return its exit code."""
         command = [
             # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
-            "setpriv", "--pdeathsig", "INT", sys.executable, "-m", "cibuildwheel", str(self._project),
-            "--platform", "linux", "--archs", "x86_64",
-            "--output-dir", str(self._folder / "wheels"), "--config-file", str(config),
-        ]  # fmt: skip
+            *("setpriv", "--pdeathsig", "INT"),
+            *(sys.executable, "-m", "cibuildwheel", str(self._project)),
+            *("--platform", "linux", "--archs", "x86_64"),
+            *("--output-dir", str(self._folder / "wheels"), "--config-file", str(config)),
+        ]
         with self._tools.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -169,75 +220,97 @@ class CibuildwheelCall:
                 start_new_session=True,
             )
             try:
-                timed_out = self._wait_for_end(process, timeout_s)
+                self._wait_for_end(process)
             finally:
                 self._stop_call(process)
-        return timed_out, process.returncode
+
+        return process.returncode
 
     def _host_environment(self) -> dict[str, str]:
         """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
-            if name in os.environ
-        }
-        scratch = str(self._folder)
-        return {
-            **kept, **host.proxy_variables(), **self._tools.engine.command_environment(),
-            "HOME": scratch, "XDG_CACHE_HOME": scratch, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1",
-            # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
-            "CIBW_PROJECT_REQUIRES_PYTHON": ">=3.8",
-        }  # fmt: skip
+        environment = {name: os.environ[name] for name in _HOST_VARIABLES if name in os.environ}
+        environment |= host.proxy_variables()
+        environment |= self._tools.engine.command_environment()
 
-    def _wait_for_end(self, process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-        deadline = time.monotonic() + timeout_s
-        look = time.monotonic() + _PROCESS_CHECK_S
+        scratch = str(self._folder)
+        environment |= {"HOME": scratch, "XDG_CACHE_HOME": scratch}
+        environment |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
+        environment["CIBW_PROJECT_REQUIRES_PYTHON"] = ">=3.8"
+
+        return environment
+
+    def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until cibuildwheel ends, or has to be ended for one of its limits.
+
+        Raises:
+            Interrupted: the farm was asked to stop.
+        """
+        began = time.monotonic()
+        next_check = began + _PROCESS_CHECK_S
         while process.poll() is None:
-            now = time.monotonic()
             if self._tools.stop.wait(_POLL_S):
                 raise Interrupted
             if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
-                return False
-            if now > look:
+                return
+
+            now = time.monotonic()
+            if now > next_check:
                 self._check_processes()
-                look = now + _PROCESS_CHECK_S
-            if self._crowded >= _MAX_CROWDED_CHECKS:
-                return False
-            if now > deadline:
-                return True
-        return False
+                next_check = now + _PROCESS_CHECK_S
+            if self._crowded_checks >= _MAX_CROWDED_CHECKS:
+                return
+            if now - began > self._request.timeout_s:
+                self._timed_out = True
+                return
 
     def _check_processes(self) -> None:
         """Notice a container at its limit on processes: once it is killed nothing tells."""
-        counted = self._tools.engine.count_processes(self._label)
-        crowded = counted is not None and counted[0] >= counted[1] * 0.9
-        self._crowded = self._crowded + 1 if crowded else 0
+        counts = self._tools.engine.count_processes(self._label)
+        if counts is None:
+            self._crowded_checks = 0
+            return
+
+        running, limit = counts
+        is_crowded = running >= limit * _CROWDED_SHARE
+        self._crowded_checks = self._crowded_checks + 1 if is_crowded else 0
 
     def _stop_call(self, process: subprocess.Popen[bytes]) -> None:
         """End cibuildwheel, if it is still there, and its container."""
-        self._cut = process.poll() is None
-        if self._cut:
+        self._was_running = process.poll() is None
+        if self._was_running:
             self._tools.engine.remove_labelled(self._label)
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(20)
+                process.wait(_INTERRUPT_GRACE_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
         self._tools.engine.remove_labelled(self._label)
 
 
 def _match_abi(wheel: Path, abis: Sequence[str]) -> str:
     """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
-    tags = parse_wheel_filename(wheel.name)[3]
+    _, _, _, tags = parse_wheel_filename(wheel.name)
     named = {tag.abi for tag in tags}
-    return next((abi for abi in abis if abi in named), abis[0])
+    for abi in abis:
+        if abi in named:
+            return abi
+
+    return abis[0]
 
 
-def _parse_usage(text: str) -> dict[str, int]:
+def _parse_usage(printed: str) -> dict[str, int]:
     """Read what images/limits.sh printed last."""
-    lines = [line for line in text.splitlines() if line.startswith("wheelfarm-limits: ")]
+    lines = [line for line in printed.splitlines() if line.startswith(_LIMITS_PREFIX)]
     if not lines:
         return {}
-    pairs = (item.partition("=") for item in lines[-1].split()[1:])
-    return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    usage: dict[str, int] = {}
+    for item in lines[-1].removeprefix(_LIMITS_PREFIX).split():
+        name, _, value = item.partition("=")
+        if value.isdigit():
+            usage[name] = int(value)
+
+    return usage

@@ -1,0 +1,400 @@
+"""A build job: what it makes of the calls of cibuildwheel, and one call with a program in cibuildwheel's place."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from builder.errors import InfrastructureError, Interrupted
+from builder.evidence.build import BuildFacts
+from builder.jobs.build import build as builds
+from builder.jobs.build import cibuildwheel
+from builder.jobs.build.build import Build
+from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
+from builder.jobs.build.log import FailedCall
+from builder.jobs.job import Inputs, Tools
+from builder.proxy.proxy import SessionReport
+from builder.store.evidence import Evidence
+from builder.store.job_ids import JobId
+from builder.store.store import Store
+from tests.corpus import make_sdist
+
+SDIST = "steady-1.0.tar.gz"
+LOG = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\na.c:1:1: error: no\n"
+SILENT_INDEX = SessionReport(unanswered=("tool",))
+
+
+class Index:
+    """Opens sessions, and notes whether a lock was worth keeping."""
+
+    def __init__(self) -> None:
+        self.kept: list[bool] = []
+
+    def session(self, image: str, job: JobId, stop: threading.Event) -> object:
+        return SimpleNamespace(
+            network=SimpleNamespace(dns_server="192.0.2.1"), collect_report=SessionReport
+        )
+
+    def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
+        self.kept.append(better)
+
+
+class Engine:
+    """Gives containers no arguments, and counts their processes as it is told."""
+
+    def __init__(self) -> None:
+        self.processes: tuple[int, int] | None = None
+        self.removed = 0
+
+    def create_arguments(self, *_: object) -> list[str]:
+        return ["--network=none"]
+
+    def command_environment(self) -> dict[str, str]:
+        return {"DOCKER_HOST": "unix:///none.sock"}
+
+    def count_processes(self, label: str) -> tuple[int, int] | None:
+        return self.processes
+
+    def remove_labelled(self, label: str) -> None:
+        self.removed += 1
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Iterator[Tools]:
+    store = Store(tmp_path / "wheelhouse")
+    yield Tools(
+        engine=cast("Any", Engine()),
+        store=store,
+        index=cast("Any", Index()),
+        log=tmp_path / "log",
+        stop=threading.Event(),
+        say=lambda _: None,
+    )
+    store.close()
+
+
+def make_build(tools: Tools, tmp_path: Path, **more: Any) -> Build:
+    make_sdist("steady", tmp_path)
+    return Build(
+        **{
+            "name": "steady",
+            "version": "1.0",
+            "base": "debian-12",
+            "sdist_filename": SDIST,
+            "sdist_sha256": tools.store.add_file(tmp_path / SDIST),
+            "abis": ("cp314", "cp314t"),
+            "environment": {},
+            "config_settings": {},
+            "skip": {},
+            "timeout_s": 60,
+            "memory_bytes": 1 << 30,
+            **more,
+        }
+    )
+
+
+def inputs_of(build: Build, **image: Any) -> Inputs:
+    """Return what a build needs: images, and a build of each of its requirements that made a wheel for each ABI."""
+    there = {"content": "c", "tag": "wheelfarm/builder:0", "bytes": 1}
+    inputs: dict[str, Evidence] = {}
+    for role, need in build.needs.items():
+        facts: dict[str, Any] = image or there
+        if role.startswith("build requirement"):
+            facts = {"abis": {abi: {"wheel": f"tool-1.0-{abi}.whl"} for abi in build.abis}}
+        files = {f"tool-1.0-{abi}.whl": "0" * 64 for abi in build.abis}
+        inputs[role] = Evidence(key="k", job=need, facts=facts, files=files)
+    return inputs
+
+
+def make_wheel(folder: Path, abi: str) -> Path:
+    path = folder / f"steady-1.0-cp314-{abi}-manylinux_2_17_x86_64.whl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("steady-1.0.dist-info/METADATA", "Name: steady\nRequires-Python: >=3.9\n")
+    return path
+
+
+def play(
+    build: Build,
+    tools: Tools,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    fails: Sequence[str] = (),
+    forgets: Sequence[str] = (),
+    report: SessionReport | None = None,
+) -> tuple[BuildFacts, dict[str, str], list[tuple[str, ...]]]:
+    """Run a build whose calls fail where an ABI is among some, and forget to make a wheel for others.
+
+    Returns:
+        Its facts, its files, and the ABIs of each call.
+    """
+    calls: list[tuple[str, ...]] = []
+
+    class Call:
+        def __init__(self, request: CallRequest, project: Path, folder: Path, _: Tools) -> None:
+            assert (project / "pyproject.toml").is_file()
+            self._abis = request.abis
+            self._folder = folder
+            calls.append(request.abis)
+
+        def run(self, session: object) -> CallOutcome:
+            failing = [abi for abi in self._abis if abi in fails]
+            failed_call = None
+            wheels: dict[str, Path] = {}
+            if failing:
+                tools.log.write_text(LOG.replace("cp314", failing[0]))
+                size = tools.log.stat().st_size
+                failed_call = FailedCall(
+                    abis=self._abis,
+                    exit_code=1,
+                    log=(0, size),
+                    timeout_s=None,
+                    memory_bytes=None,
+                    processes=None,
+                )
+            else:
+                made = [abi for abi in self._abis if abi not in forgets]
+                wheels = {abi: make_wheel(self._folder, abi) for abi in made}
+            return CallOutcome(
+                wheels=wheels,
+                usage={"memory-peak-bytes": 10 * len(calls)},
+                cache_statistics=Counter(hits=1, misses=2),
+                report=report or SessionReport(refused_hosts=(f"host-{len(calls)}.invalid",)),
+                failed_call=failed_call,
+            )
+
+    monkeypatch.setattr(builds, "CibuildwheelCall", Call)
+    result = build.run(inputs_of(build), tools)
+    facts = result.facts
+    assert isinstance(facts, BuildFacts)
+    return facts, result.files, calls
+
+
+def test_one_call_makes_every_abi(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    facts, files, calls = play(make_build(tools, tmp_path), tools, monkeypatch)
+    assert calls == [("cp314", "cp314t")]
+    assert [facts.wheel_of(abi) for abi in ("cp314", "cp314t")] == list(files)
+    assert facts.abis["cp314"].requires_python == ">=3.9"
+    assert all(tools.store.file(sha256).is_file() for sha256 in files.values())
+    assert (facts.compiler_cache.hits, facts.limits.memory_peak_bytes) == (1, 10)
+    assert cast("Index", tools.index).kept == [True]
+
+
+def test_where_one_abi_fails_the_others_are_made_alone(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    facts, files, calls = play(build, tools, monkeypatch, fails=["cp314"])
+    assert calls == [("cp314", "cp314t"), ("cp314t",)]
+    failed = facts.abis["cp314"]
+    assert failed.failure is not None
+    assert failed.failure.error == "a.c:1:1: error: no"
+    assert failed.call is not None
+    assert failed.call.abis == ("cp314", "cp314t")
+    assert facts.wheel_of("cp314t") in files
+    assert (facts.compiler_cache.hits, facts.compiler_cache.misses) == (2, 4)
+    assert facts.limits.memory_peak_bytes == 20
+    assert facts.asked == ("host-1.invalid", "host-2.invalid")
+
+
+def test_a_build_that_makes_nothing_keeps_no_better_lock(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    facts, files, calls = play(build, tools, monkeypatch, fails=["cp314", "cp314t"])
+    assert calls == [("cp314", "cp314t"), ("cp314t",)]
+    assert all(outcome.failure is not None for outcome in facts.abis.values())
+    assert files == {}
+    assert cast("Index", tools.index).kept == [False]
+
+
+def test_a_call_that_ends_well_without_a_wheel_is_a_failure(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    facts, _, calls = play(build, tools, monkeypatch, forgets=["cp314t"])
+    assert len(calls) == 1
+    failure = facts.abis["cp314t"].failure
+    assert failure is not None
+    assert failure.code == "WF206"
+    assert facts.abis["cp314t"].call is None
+
+
+def test_a_failure_after_the_index_was_silent_tells_nothing(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    with pytest.raises(InfrastructureError, match="did not give tool"):
+        play(build, tools, monkeypatch, fails=["cp314"], report=SILENT_INDEX)
+    facts, _, _ = play(build, tools, monkeypatch, report=SILENT_INDEX)
+    assert facts.wheel_of("cp314")  # what it was silent about was not needed
+
+
+def test_abis_that_are_skipped_are_not_built(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path, skip={"cp314": "not today"})
+    _, _, calls = play(build, tools, monkeypatch)
+    assert calls == [("cp314t",)]
+    build = make_build(tools, tmp_path, skip={"cp314": "no", "cp314t": "no"})
+    facts, _, calls = play(build, tools, monkeypatch)
+    assert (facts.abis, calls) == ({}, [])
+
+
+def test_without_its_system_packages_nothing_is_built(tools: Tools, tmp_path: Path):
+    build = make_build(tools, tmp_path, packages=("libnone-dev",))
+    inputs = inputs_of(build, content="none", missing=["libnone-dev"])
+    facts = cast("BuildFacts", build.run(inputs, tools).facts)
+    failure = facts.abis["cp314t"].failure
+    assert failure is not None
+    assert failure.code == "WF207"
+    assert "debian-12 has no system package libnone-dev" in failure.error
+
+
+def test_an_sdist_that_does_not_unpack_is_no_fault_of_the_farm(tools: Tools, tmp_path: Path):
+    broken = tmp_path / "broken.tar.gz"
+    broken.write_bytes(b"no archive")
+    build = make_build(tools, tmp_path, sdist_sha256=tools.store.add_file(broken))
+    facts = cast("BuildFacts", build.run(inputs_of(build), tools).facts)
+    failures = [outcome.failure for outcome in facts.abis.values()]
+    assert [failure.code for failure in failures if failure] == ["WF105", "WF105"]
+
+
+def test_patches_and_own_wheels_are_put_into_the_project(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path, patches=("--- a", "--- b"), requires=("tool",))
+    wheel = tools.store.file("0" * 64)
+    wheel.parent.mkdir(parents=True)
+    wheel.write_text("a wheel")
+    seen: dict[str, str] = {}
+
+    class Call:
+        def __init__(self, request: CallRequest, project: Path, folder: Path, _: Tools) -> None:
+            for path in (*project.glob("_wheelfarm*/*"), *project.glob("_wheelfarm*/*/*")):
+                if path.is_file():
+                    seen[path.relative_to(project).as_posix()] = path.read_text()
+
+        def run(self, session: object) -> CallOutcome:
+            return CallOutcome(
+                wheels={}, usage={}, cache_statistics=Counter(), report=SessionReport()
+            )
+
+    monkeypatch.setattr(builds, "CibuildwheelCall", Call)
+    build.run(inputs_of(build), tools)
+    assert seen["_wheelfarm_patches/000.patch"] == "--- a"
+    assert seen["_wheelfarm_patches/001.patch"] == "--- b"
+    assert seen["_wheelfarm_own_wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
+    constraint = "tool @ file:///opt/wheelfarm/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
+    assert seen["_wheelfarm_own_wheels/cp314t.txt"] == constraint
+    config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
+    assert config["before-all"].endswith("mv _wheelfarm_own_wheels /opt/wheelfarm/own-wheels")
+    (override,) = config["overrides"]
+    assert override["environment"] == {"UV_BUILD_CONSTRAINT": "/opt/wheelfarm/own-wheels/cp314.txt"}
+
+
+# --- one call, with a program in the place of the interpreter that runs cibuildwheel ------------------------------------
+
+LIMITS = "wheelfarm-limits: processes-refused=0 memory-kills={kills} memory-peak-bytes=7"
+
+
+def call_program(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, timeout_s: int = 60
+) -> CallOutcome:
+    """Call cibuildwheel, which is a shell script here; `$out` is the folder for wheels."""
+    program = tmp_path / "program"
+    # What follows --output-dir is the folder.
+    program.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --output-dir ]; do shift; done\nout=$2\n' + script
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    request = CallRequest(
+        job=JobId("build", "steady", "debian-12"),
+        abis=("cp314", "cp314t"),
+        cache=cast("Any", None),
+        memory_bytes=1 << 30,
+        timeout_s=timeout_s,
+        configure=lambda arguments: {"create-args": list(arguments)},
+    )
+    project = tmp_path / "project"
+    project.mkdir(exist_ok=True)
+    folder = tmp_path / f"call-{len(list(tmp_path.iterdir()))}"
+    session = cast("Index", tools.index).session("image", request.job, tools.stop)
+    return CibuildwheelCall(request, project, folder, tools).run(cast("Any", session))
+
+
+def test_a_call_returns_the_wheels_and_what_was_used(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tools.log.write_text("what an earlier call printed\n" + LIMITS.format(kills=9) + "\n")
+    script = f"""
+touch $out/steady-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl
+touch $out/steady-1.0-cp312-abi3-manylinux_2_17_x86_64.whl
+echo '{LIMITS.format(kills=0)}'
+echo 'wheelfarm-compiler-cache: hits=3 misses=1'
+"""
+    outcome = call_program(tools, tmp_path, monkeypatch, script)
+    assert sorted(outcome.wheels) == ["cp314", "cp314t"]
+    assert outcome.wheels["cp314"].name.startswith("steady-1.0-cp312-abi3")
+    assert outcome.usage["memory-kills"] == 0
+    assert outcome.cache_statistics == {"hits": 3, "misses": 1}
+    assert outcome.failed_call is None
+    assert cast("Engine", tools.engine).removed == 1
+
+
+def test_a_failed_call_says_where_its_output_is(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tools.log.write_text("before\n")
+    script = f"echo 'Starting container image'; echo oh; echo '{LIMITS.format(kills=2)}'; exit 3"
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    assert (call.exit_code, call.memory_bytes, call.processes) == (3, 1 << 30, None)
+    printed = tools.log.read_bytes()[slice(*call.log)].decode()
+    assert printed.startswith("Starting")
+    assert call.timeout_s is None
+
+
+def test_a_container_that_was_killed_tells_nothing(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(InfrastructureError, match="was killed"):
+        call_program(tools, tmp_path, monkeypatch, "echo 'Starting container image'; exit 1")
+
+
+def test_a_call_that_takes_too_long_is_ended(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = "echo 'Starting container image'; exec sleep 60"
+    call = call_program(tools, tmp_path, monkeypatch, script, timeout_s=1).failed_call
+    assert call is not None
+    assert call.timeout_s == 1
+    assert cast("Engine", tools.engine).removed == 2
+
+
+def test_a_container_that_stays_at_its_limit_on_processes_is_ended(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cibuildwheel, "_PROCESS_CHECK_S", 0.05)
+    cast("Engine", tools.engine).processes = (500, 512)
+    script = "echo 'Starting container image'; exec sleep 60"
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    assert (call.processes, call.timeout_s) == (512, None)
+
+
+def test_a_call_ends_when_the_farm_is_asked_to_stop(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tools.stop.set()
+    with pytest.raises(Interrupted):
+        call_program(tools, tmp_path, monkeypatch, "exec sleep 60")
