@@ -69,7 +69,9 @@ class MatrixEdit:
 
 
 def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) -> MatrixEdit:
-    """Work out a matrix with further packages. Writes nothing.
+    """Return a matrix as it would be with further packages, and what happens to each of them. Nothing is written.
+
+    A package whose table says something else is changed only with `update`.
 
     Args:
         path: the matrix; it may be missing.
@@ -96,7 +98,7 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
 
 
 def write_edit(path: Path, edited: MatrixEdit) -> None:
-    """Put an edited matrix in the old one's place, whole or not at all.
+    """Write an edited matrix in place of the old one, whole or not at all; nothing is done where nothing changed.
 
     Raises:
         MatrixError: the file changed since it was read, or cannot be written.
@@ -115,6 +117,7 @@ def write_edit(path: Path, edited: MatrixEdit) -> None:
 
 
 def _read(path: Path) -> str:
+    """Return the text of a matrix; empty where there is no such file."""
     try:
         return path.read_bytes().decode()
     except FileNotFoundError:
@@ -124,7 +127,11 @@ def _read(path: Path) -> str:
 
 
 def _package_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the tables by canonical name. A matrix that is wrong is refused as ever; an empty one is not."""
+    """Return the tables of packages by canonical name.
+
+    An empty file, or one without packages, is fine here, because packages are about to be added; any other mistake in
+    the matrix is an error.
+    """
     if not text.strip():
         return {}
     data = _parse(text, path)
@@ -141,6 +148,10 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 
 def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Change:
+    """Return what happens to a package's table, which is None where there is none yet.
+
+    A table with a local sdist stays as it is.
+    """
     pin = entry.version.removeprefix("==")
     if table is None:
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
@@ -168,7 +179,7 @@ def _describe_difference(entry: Entry, version: str, sha256: str) -> str:
 
 
 def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
-    """Change tables where they stand, with the comments in them."""
+    """Return the text with the version and hash of each entry in its table, comments and order kept."""
     if not entries:
         return text
 
@@ -190,7 +201,7 @@ def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
 
 
 def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
-    """Put new tables after everything else, where TOML takes them whatever stands before."""
+    """Return the text with new tables at its end, under a heading, with the line endings that the text has."""
     if not entries:
         return text
 
@@ -208,7 +219,10 @@ def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
 
 
 def _render_table(entry: Entry) -> list[str]:
-    """Return the lines of a package's table. Keys and values are quoted by tomlkit; a line each, none of them blank."""
+    """Return the lines of a package's table, quoted as TOML needs it.
+
+    `['[packages.lxml]', 'version = "==6.0"']`.
+    """
     lines = [
         f"[{tomlkit.key(['packages', entry.name]).as_string()}]",
         f"version = {tomlkit.string(entry.version).as_string()}",

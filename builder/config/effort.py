@@ -45,7 +45,7 @@ class Effort:
     """Most time to measure speed, in seconds; 0 for not at all."""
 
     def record(self) -> dict[str, float]:
-        """Return what the search for faults goes by, as JSON data."""
+        """Return the limits of the search for faults as JSON data; the one for speed is left out."""
         fields = asdict(self)
         # Speed is measured by a job of its own, so it must not change the keys of those that look for faults.
         del fields["speed_s"]

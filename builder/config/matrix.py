@@ -42,7 +42,7 @@ _HEX_DIGITS = r"^[0-9a-f]{64}$"
 
 
 def _check_specifier(value: str) -> str:
-    """Check a version specifier (PEP 440)."""
+    """Return a version specifier (PEP 440) unchanged, or raise an error that says how to write it."""
     try:
         SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
     except ValueError:
@@ -54,7 +54,7 @@ def _check_specifier(value: str) -> str:
 
 
 def _hint_pin(value: str) -> str:
-    """Say how a bare version is written as a specifier."""
+    """Return how to write a bare version as a specifier, ` (did you mean '==2.1.0'?)`; empty for anything else."""
     try:
         return f" (did you mean '=={Version(value)}'?)"
     except ValueError:
@@ -62,7 +62,7 @@ def _hint_pin(value: str) -> str:
 
 
 def parse_size(value: object) -> int:
-    """Turn '4g' into bytes.
+    """Return a size in bytes: '4g' -> 4294967296. A number without a unit is in bytes.
 
     Raises:
         ValueError: it is no size.
@@ -90,12 +90,13 @@ def _as_base_table(value: object) -> object:
 
 
 def _check_apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return a table of system packages unchanged; a key that is no distribution or base is an error."""
     table = catalog.load()
-    known = {*table.distributions, *table.bases}
-    unknown = value.keys() - known - {EVERY_BASE}
+    allowed_keys = {*table.distributions, *table.bases}
+    unknown = value.keys() - allowed_keys - {EVERY_BASE}
     if unknown:
         raise ValueError(
-            f"unknown distribution or base {_join_names(sorted(unknown))}; expected {_join_names(sorted(known))}"
+            f"unknown distribution or base {_join_names(sorted(unknown))}; expected {_join_names(sorted(allowed_keys))}"
         )
     return value
 
@@ -104,8 +105,12 @@ def _join_names(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _check_known(kind: str, known: Iterable[str], value: str) -> str:
-    choices = list(known)
+def _check_known(kind: str, allowed: Iterable[str], value: str) -> str:
+    """Return a name unchanged if it is an allowed one; the error for any other names the closest.
+
+    `kind` is what the name stands for in the error, such as `base`.
+    """
+    choices = list(allowed)
     if value in choices:
         return value
 
@@ -239,7 +244,10 @@ class Package(_Strict):
     """How the package's own tests are run."""
 
     def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
-        """Return the system packages to install on a base, sorted: those for all, its distribution and itself."""
+        """Return the system packages to install on a base, sorted.
+
+        They are those for every base, those for its distribution, and those for itself.
+        """
         names: set[str] = set()
         for key in (EVERY_BASE, base.distribution, base.name):
             names.update(self.apt.get(key, ()))
@@ -266,7 +274,10 @@ class Matrix(_Strict):
 
     @property
     def build_on(self) -> tuple[str, ...]:
-        """Bases wheels are built on, the oldest glibc first."""
+        """Bases that wheels are built on, the oldest glibc first.
+
+        Where the file names none, it is the base with the oldest glibc of each distribution.
+        """
         table = catalog.load()
         if self.farm.build_on:
             chosen = [table.bases[name] for name in self.farm.build_on]
@@ -287,7 +298,7 @@ class Matrix(_Strict):
 
 
 def load(path: Path) -> Matrix:
-    """Read a matrix.
+    """Return the checked matrix that a file has.
 
     Args:
         path: the file.
@@ -309,7 +320,7 @@ def load(path: Path) -> Matrix:
 
 
 def parse(data: dict[str, Any], path: Path) -> Matrix:
-    """Validate the content of a matrix.
+    """Return the checked matrix of a parsed file.
 
     Args:
         data: the parsed TOML.
@@ -342,7 +353,11 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
 
 
 def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:
-    """Give packages their canonical names, noting names that are invalid or meet in one."""
+    """Return the tables of packages under their canonical names, and add each bad name to `mistakes`.
+
+    Bad are invalid names, and names that are the same once they are canonical. What is no table is returned as it is,
+    for pydantic to complain about.
+    """
     if not isinstance(packages, dict):
         return packages
 
@@ -367,7 +382,10 @@ def _describe_error(details: dict[str, Any]) -> tuple[str, str]:
 
 
 def _describe_expected(details: dict[str, Any]) -> str:
-    """Say what was expected, for a person who has not read the source."""
+    """Return what a value should have been, for a person who has not read the source: `expected a list, not 3`.
+
+    `details` is one error of pydantic.
+    """
     context = details.get("ctx", {})
     given = details["input"]
     match details["type"]:
@@ -391,7 +409,7 @@ def _describe_expected(details: dict[str, Any]) -> str:
 
 
 def _describe_pattern(pattern: str) -> str:
-    """Say in words what a pattern asks for, as the type that has it describes it."""
+    """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
     for kind in (DebianPackage, EnvName, Sha256):
         field = kind.__metadata__[0]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
@@ -400,6 +418,7 @@ def _describe_pattern(pattern: str) -> str:
 
 
 def _describe_unknown_key(location: tuple[str | int, ...]) -> str:
+    """Return that a key is unknown in its table, the closest key, and all keys that the table may have."""
     *_, key = location
     model = _find_model(location)
     keys = [field.alias or name for name, field in model.model_fields.items() if name != "root"]
@@ -409,7 +428,7 @@ def _describe_unknown_key(location: tuple[str | int, ...]) -> str:
 
 
 def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
-    """Return the model of the table that a key at a location stands in."""
+    """Return the model of the table that a key stands in: `("packages", "lxml", "apt")` -> Package."""
     match location:
         case ("farm", _, *_):
             return Farm
@@ -426,7 +445,7 @@ def _quote_key(part: str) -> str:
 
 
 def _dotted_path(location: tuple[str | int, ...]) -> str:
-    """Render a location as TOML writes it: `packages."a.b".apt[0]`."""
+    """Return a location as TOML writes it: `packages."a.b".apt[0]`. pydantic's own steps in it are left out."""
     dotted = ""
     for part in location:
         if isinstance(part, int):
@@ -444,7 +463,10 @@ def _is_key(part: str) -> bool:
 
 
 def select_thread_target(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:
-    """Return where threads are tried: the oldest base to build on that has a sanitizer, and the ABI without the GIL."""
+    """Return the base and the ABI that threads are tried on, or None where the matrix has no such pair.
+
+    It is the first base to build on (they are sorted by glibc) that has a sanitizer, and the first free-threaded ABI.
+    """
     bases = [catalog.bases[name] for name in matrix.build_on if catalog.bases[name].sanitizer]
     abis = [catalog.abis[name] for name in matrix.abis if catalog.abis[name].free_threaded]
     return (bases[0], abis[0]) if bases and abis else None

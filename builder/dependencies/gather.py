@@ -46,7 +46,7 @@ class Survey:
 def survey_dependencies(
     resolution: Resolution, index: Index, store: Store, python: Version, say: Callable[[str], None]
 ) -> Survey:
-    """Survey every dependency. Reads pages and metadata; builds nothing, runs nothing.
+    """Return a survey of every dependency; pages and metadata are read, nothing is built or run.
 
     Args:
         resolution: the dependencies, each with its release.
@@ -72,6 +72,7 @@ def survey_dependencies(
 
 
 def _survey_pin(pin: Pin, index: Index, store: Store, python: Version) -> SurveyRow:
+    """Return the survey's row for one dependency, with the metadata of its release and of the newest one."""
     releases = index.releases(pin.name) or ()
     newest = newest_release(pin.release, releases)
     metadata = _read_metadata(pin.release, index)
@@ -90,7 +91,11 @@ def _survey_pin(pin: Pin, index: Index, store: Store, python: Version) -> Survey
 
 
 def _read_metadata(release: Release, index: Index) -> ReleaseMetadata:
-    """Read classifiers and the day from one wheel, as far as that costs no download of the whole."""
+    """Return classifiers and the day of a release, as far as that costs no download of a whole file.
+
+    Classifiers come from one wheel; the day is that of the first upload, or else the date inside the wheel. Either is
+    empty where the index does not tell.
+    """
     wheel = release.likely_wheel
     head = index.wheel_head(wheel) if wheel is not None else None
     stated = head.metadata.get("classifiers", []) if head is not None else []
@@ -107,9 +112,9 @@ def _read_metadata(release: Release, index: Index) -> ReleaseMetadata:
 
 
 def _describe_gaps(rows: Iterable[SurveyRow]) -> Iterator[str]:
-    """Say what the index did not tell."""
-    origins = [row.newest_metadata.day_from for row in rows]
-    if origins and "index" not in origins:
+    """Yield a note where the index gave no upload time for any dependency."""
+    day_sources = [row.newest_metadata.day_from for row in rows]
+    if day_sources and "index" not in day_sources:
         yield (
             "the index gives no upload times: the age is that of the newest release's wheel by the date inside it, "
             "and unknown where its build writes a constant"

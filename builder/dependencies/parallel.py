@@ -25,7 +25,7 @@ def process_pins(
     *,
     title: str,
 ) -> tuple[list[Answer], list[SkippedDependency]]:
-    """Ask one question about every dependency.
+    """Call `process` for every dependency, several at a time, and return its answers.
 
     Args:
         pins: the dependencies.

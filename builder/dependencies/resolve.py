@@ -68,7 +68,7 @@ class Resolution:
 def resolve(
     file: DependencyFile, index: Index, python: Version, say: Callable[[str], None]
 ) -> Resolution:
-    """Find a release for everything a file asks for and, unless it lists that itself, for what those need.
+    """Return a release for each dependency of a file and, unless the file is complete, for what those need.
 
     Args:
         file: the file.
@@ -98,7 +98,11 @@ class _DependencyResolver:
     notes: list[str] = field(default_factory=list)
 
     def resolve(self) -> Resolution:
-        """Resolve."""
+        """Return the pins, i.e. dependencies with their releases, and what is left out.
+
+        First each dependency gets a release for itself. Unless the file is complete, a consistent set then replaces
+        these.
+        """
         wanted: dict[str, list[Dependency]] = {}
         for dependency in self.file.dependencies:
             wanted.setdefault(dependency.name, []).append(dependency)
@@ -115,14 +119,18 @@ class _DependencyResolver:
         return Resolution(pins=pins, left_out=tuple(self.left_out), notes=tuple(self.notes))
 
     def _fetch_pages(self, names: Iterable[str]) -> None:
-        """Ask for all pages at once; whoever needs one later finds it in the index client."""
+        """Fetch the index pages of all names in parallel; the index client keeps them for later questions."""
         listed = list(names)
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             for done, _ in enumerate(pool.map(self.index.releases, listed), 1):
                 self.say(f"index: {done} of {len(listed)} pages")
 
     def _choose_release(self, name: str, dependencies: list[Dependency]) -> bool:
-        """Give a name the newest release that its own lines allow; return whether this interpreter can have it."""
+        """Pin a name to the newest release that its own lines and constraints allow.
+
+        Return whether this interpreter can have it: False where the name or release is not on the index, or where
+        `requires-python` leaves the interpreter out. Then the name is left out, or pinned with the refusal.
+        """
         where = dependencies[0].where
         releases = self.index.releases(name)
         if releases is None:
@@ -158,7 +166,10 @@ class _DependencyResolver:
         self.left_out.append(SkippedDependency(name=name, where=where, why=why))
 
     def _add_requirements(self, usable: Mapping[str, list[Dependency]]) -> None:
-        """Replace the choice by a consistent set of everything; where there is none, keep the choice and say so."""
+        """Replace the pins by a consistent set of all dependencies and what they need.
+
+        Where there is no such set, the pins stay as they are, and a note says so.
+        """
         self.say("resolving what the file leaves open")
         requirements: list[str] = []
         pinned: dict[str, Candidate] = {}
@@ -188,7 +199,7 @@ class _DependencyResolver:
             self._pin_candidate(candidate)
 
     def _pin_candidate(self, candidate: Candidate) -> None:
-        """Pin what the consistent set has, with the hashes and the place of the file's own choice."""
+        """Pin a release of the consistent set; hashes and place are taken from the file's own pin, if it has one."""
         assert candidate.release is not None, "the root alone has none, and is left out"
         chosen = self.pins.get(candidate.name)
 
@@ -205,6 +216,7 @@ def _make_candidate(pin: Pin) -> Candidate:
 
 
 def _constraints(file: DependencyFile) -> dict[str, SpecifierSet]:
+    """Return by name the specifier that a file's constraints together make."""
     gathered: dict[str, SpecifierSet] = {}
     for constraint in file.constraints:
         specifier = gathered.get(constraint.name, SpecifierSet())

@@ -48,7 +48,7 @@ def select_packages(
     *,
     speedups: bool,
 ) -> SelectedPackages:
-    """Choose what the farm builds.
+    """Return the dependencies that the farm builds, as entries for the matrix, and why the others are left out.
 
     Args:
         resolution: the dependencies, each with its release.
@@ -73,7 +73,11 @@ def select_packages(
 def _make_entry(
     pin: Pin, index: Index, store: Store, *, speedups: bool
 ) -> Entry | SkippedDependency:
-    """Return a dependency as it is to stand in the matrix, or why it is not taken on."""
+    """Return a dependency as an entry for the matrix, or why it is not taken on.
+
+    Only native ones are, and with `speedups` those with a pure wheel beside native ones. An entry has a hash only where
+    the file states hashes.
+    """
     if pin.refusal:
         why = f"{pin.version} has requires-python {pin.refusal}, which leaves this Python out"
         return _skip(pin, why)
@@ -103,9 +107,10 @@ def _skip(pin: Pin, why: str) -> SkippedDependency:
 def _verify_sdist(
     sdist: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store
 ) -> str | None:
-    """Return the sdist's sha256 if one of the hashes is the sdist's; None if none is.
+    """Return the sdist's sha256 if one of the file's hashes is the sdist's, or None if none is.
 
-    What the index promises is enough where it matches: the build checks the file itself against what is returned.
+    The hash that the index promises is enough where it matches: the build checks the sdist itself against what is
+    returned. Broken kinds of hash (md5, sha1) never match.
     """
     wanted = {value.lower() for value in hashes}
     algorithms = {value.partition(":")[0] for value in wanted}

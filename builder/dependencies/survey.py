@@ -92,12 +92,15 @@ class ReleaseMetadata:
 
     @property
     def free_threading(self) -> str:
-        """The free-threading classifier's grade, such as `3 - Stable`; empty where there is none."""
+        """The grade in the free-threading classifier, such as `3 - Stable`.
+
+        `stated` where the classifier has no grade, empty where there is no such classifier; of several grades the best.
+        """
         grades = []
         for text in self.classifiers:
-            _, separator, rest = text.partition(_FREE_THREADING)
+            _, separator, grade = text.partition(_FREE_THREADING)
             if separator:
-                grades.append(rest.removeprefix(" :: ") or "stated")
+                grades.append(grade.removeprefix(" :: ") or "stated")
         return max(grades, default="")  # grades begin with a number, the best with the largest
 
 
@@ -178,7 +181,10 @@ class _Candidates:
         return max(versions, default=None)
 
     def serving(self, move: str) -> set[Version]:
-        """Return the versions that install as they are after a move."""
+        """Return the versions that install without a build after a move.
+
+        They have a wheel for one of its ABIs or for every Python, and their `requires-python` allows the interpreter.
+        """
         wanted = {*MOVES[move], PURE}
         return {
             version
@@ -203,7 +209,7 @@ def survey_release(
     described: ReleaseMetadata,
     newest_described: ReleaseMetadata,
 ) -> SurveyRow:
-    """Judge one dependency.
+    """Return a dependency's row of the survey: its wheels, its newest release, and its outlook for each move.
 
     Args:
         name: canonical (PEP 503).
@@ -253,7 +259,7 @@ def _is_stable(release: Release) -> bool:
 
 
 def newest_release(release: Release, releases: Sequence[Release]) -> Release:
-    """Return a project's newest stable release that is not yanked; the given one where there is none."""
+    """Return a project's newest release that is stable and not yanked, or the given one where there is none."""
     for other in releases:
         if _is_stable(other):
             return other
@@ -261,7 +267,10 @@ def newest_release(release: Release, releases: Sequence[Release]) -> Release:
 
 
 def wheel_floors(release: Release) -> dict[str, str]:
-    """Return for which ABIs a release has wheels: by ABI the lowest floor, `any` where glibc does not matter."""
+    """Return by ABI the lowest manylinux floor among a release's wheels: `{"cp314": "manylinux_2_17"}`.
+
+    `any` stands for a wheel that needs no certain glibc. Wheels for other systems or C libraries are skipped.
+    """
     lowest: dict[str, tuple[int, int]] = {}
     for wheel in release.wheels:
         tags = wheel_tags(wheel.filename)
@@ -276,7 +285,7 @@ def wheel_floors(release: Release) -> dict[str, str]:
 
 
 def _find_floor(filename: str, tags: frozenset[Tag]) -> tuple[int, int] | None:
-    """Return the oldest glibc a wheel runs on, (0, 0) where any will do; None where it does not run here."""
+    """Return the oldest glibc that a wheel runs on; (0, 0) where any will do, None where it is for another system."""
     if not tags:
         return None
 
@@ -293,7 +302,7 @@ def _describe_floor(glibc: tuple[int, int]) -> str:
 
 
 def _abis_for_tag(tag: Tag) -> set[str]:
-    """Return which of the ABIs one tag serves."""
+    """Return which of the survey's ABIs one wheel tag serves; empty where it serves none."""
     if tag.platform == "any" and tag.interpreter.startswith("py"):
         return {PURE} if accepts_tag(tag, "cp314") else set()
     if tag.abi == "abi3":
@@ -305,7 +314,10 @@ def _abis_for_tag(tag: Tag) -> set[str]:
 
 
 def _judge_move(move: str, candidates: _Candidates, kind: Kind) -> MoveOutlook:
-    """Say how a dependency stands towards a move, and what is in the way."""
+    """Return how a dependency stands towards a move.
+
+    The statuses are tried from good to bad: ready as it is, ready after an upgrade, to be built, blocked.
+    """
     asked = candidates.asked
     serving = candidates.serving(move)
     # A pure sdist needs no compiler, so without any wheel it installs as well as one.
@@ -336,7 +348,7 @@ def _has_native_wheel(move: str, candidates: _Candidates) -> bool:
 
 
 def _describe_blocker(move: str, candidates: _Candidates) -> str:
-    """Say why the release that is asked for does not install after a move."""
+    """Return why the release that is asked for does not install after a move, such as `no wheel for cp314t`."""
     asked = candidates.asked
     if asked.version not in candidates.admitted:
         return f"requires-python {asked.requires_python}"
@@ -352,7 +364,7 @@ def _describe_blocker(move: str, candidates: _Candidates) -> str:
 
 
 def summarize(rows: Sequence[SurveyRow]) -> str:
-    """Say in one sentence how the whole stands."""
+    """Return one sentence on all rows: how many dependencies are pure or native, and how they stand to each move."""
     dependencies = "1 dependency" if len(rows) == 1 else f"{len(rows)} dependencies"
     pure = sum(row.kind is Kind.PURE for row in rows)
     native = len(rows) - pure
@@ -373,6 +385,7 @@ _STATUS_WORDS = {
 
 
 def _count_outlooks(outlooks: Iterable[MoveOutlook]) -> str:
+    """Return how many outlooks have each status, `3 ready as pinned, 1 blocked`; a status that none has is left out."""
     counts = Counter(outlook.status for outlook in outlooks)
     parts = [
         f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]

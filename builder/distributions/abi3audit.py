@@ -22,7 +22,7 @@ _MAX_LISTED = 3
 
 
 def claims_stable_abi(filename: str) -> bool:
-    """Return whether a wheel claims the stable ABI."""
+    """Return whether a wheel's file name has an `abi3` tag; False where it is no wheel's name."""
     try:
         _, _, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
@@ -32,7 +32,10 @@ def claims_stable_abi(filename: str) -> bool:
 
 
 def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str]]:
-    """Ask abi3audit about a wheel that claims the stable ABI and is whole.
+    """Return abi3audit's objections to a wheel that claims the stable ABI and is known to be a whole, safe archive.
+
+    A missing report is returned as an objection of its own (WF303); the list is empty where there is nothing to object
+    to.
 
     Args:
         path: the file. It is unpacked to a temporary folder, so the archive has to be known to be safe.
@@ -43,14 +46,14 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
     """
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         # The store calls files by their hashes, and abi3audit reads tags from the name.
-        named = Path(folder) / filename
-        named.symlink_to(path.resolve())
-        command = [sys.executable, "-m", "abi3audit", "--report", str(named)]
+        link = Path(folder) / filename
+        link.symlink_to(path.resolve())
+        command = [sys.executable, "-m", "abi3audit", "--report", str(link)]
         try:
-            ended = subprocess.run(
+            process = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
             )
-            report = json.loads(ended.stdout)
+            report = json.loads(process.stdout)
         except (subprocess.TimeoutExpired, json.JSONDecodeError):
             return [("WF303", filename, "abi3audit gave no report on it")]
 
@@ -65,7 +68,10 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
 
 
 def _describe_problem(result: dict[str, Any]) -> str:
-    """Say what abi3audit objects to in one module; empty where it does not."""
+    """Return what abi3audit objects to in one module: symbols outside the stable ABI, or newer than promised.
+
+    Empty where it objects to nothing.
+    """
     foreign = result["non_abi3_symbols"]
     if foreign:
         return f"uses {', '.join(foreign[:_MAX_LISTED])}, not in the stable ABI"

@@ -78,7 +78,9 @@ class Member:
 
 
 def iter_members(sdist: Path, filename: str) -> Iterator[Member]:
-    """Yield the regular files of an sdist, in the archive's order. A tar is read only as far as they are asked for.
+    """Yield the regular files of an sdist in the archive's order, without unpacking it.
+
+    A tar is read only as far as the caller iterates. Folders, links and devices are skipped.
 
     Args:
         sdist: the file.
@@ -90,7 +92,7 @@ def iter_members(sdist: Path, filename: str) -> Iterator[Member]:
     members = _iter_zip_members(sdist) if filename.endswith(".zip") else _iter_tar_members(sdist)
     total_bytes = 0
 
-    # What the reader of a member raises is none of this generator's: it never comes in here.
+    # Errors of whoever reads the members are not translated: they are raised outside of this generator.
     with _translate_damage():
         for member in members:
             total_bytes += member.size
@@ -99,6 +101,7 @@ def iter_members(sdist: Path, filename: str) -> Iterator[Member]:
 
 
 def _iter_tar_members(sdist: Path) -> Iterator[Member]:
+    """Yield the regular files of a tar; a leading `./` of their names is removed."""
     with tarfile.open(sdist) as archive:
         for info in archive:
             if info.isreg():
@@ -110,6 +113,8 @@ def _iter_tar_members(sdist: Path) -> Iterator[Member]:
 
 
 def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
+    """Return a function that opens one member of a tar, for as long as the archive itself is open."""
+
     def open_member() -> IO[bytes]:
         file = archive.extractfile(info)
         assert file is not None, "it is a regular file"
@@ -119,6 +124,7 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
 
 
 def _iter_zip_members(sdist: Path) -> Iterator[Member]:
+    """Yield the regular files of a zip, i.e. everything but folders and symbolic links."""
     with zipfile.ZipFile(sdist) as archive:
         for info in archive.infolist():
             if not info.is_dir() and not _is_link(info):
@@ -158,7 +164,10 @@ def extract_members(sdist: Path, filename: str, folder: Path) -> None:
 
 
 def _bounded(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of a tar until they are too much, which is before that much is written."""
+    """Yield a tar's members until their stated sizes exceed the limit on what an sdist may unpack to.
+
+    The error is raised before the member that exceeds the limit is written.
+    """
     total_bytes = 0
     for info in archive:
         total_bytes += info.size
@@ -167,13 +176,19 @@ def _bounded(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _extract_zip(sdist: Path, folder: Path) -> None:
+    """Unpack a zip; nothing is written where it is too large or a member is a link or leads out of the folder.
+
+    Executable bits are restored.
+    """
     with zipfile.ZipFile(sdist) as archive:
         infos = archive.infolist()
         _check_total(sum(info.file_size for info in infos))
 
         for info in infos:
-            is_outside = info.filename.startswith("/") or ".." in PurePosixPath(info.filename).parts
-            if is_outside or _is_link(info):
+            leaves_folder = (
+                info.filename.startswith("/") or ".." in PurePosixPath(info.filename).parts
+            )
+            if leaves_folder or _is_link(info):
                 raise NotAnSdistError(f"member {info.filename!r} leads out of it")
 
         for info in infos:
@@ -195,7 +210,7 @@ def _check_total(total_bytes: int) -> None:
 
 @contextmanager
 def _translate_damage() -> Iterator[None]:
-    """Turn what the standard library raises for a damaged archive into one error.
+    """Return a context in which any error of the standard library about a damaged archive becomes `NotAnSdistError`.
 
     Raises:
         NotAnSdistError: the archive is damaged.
@@ -205,4 +220,5 @@ def _translate_damage() -> Iterator[None]:
     except NotAnSdistError:
         raise
     except _DAMAGE as error:
+        # Damage is the sdist's fault: a traceback through the standard library would not help its reader.
         raise NotAnSdistError(str(error)) from None

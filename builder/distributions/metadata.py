@@ -43,7 +43,7 @@ def wheel_metadata(path: Path) -> RawMetadata:
 
 
 def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
-    """Read a wheel's METADATA, as it is and parsed.
+    """Return a wheel's METADATA twice: the bytes of the file, and the same parsed.
 
     Raises:
         NotADistributionError: it is no wheel, or its METADATA is absurdly large.
@@ -54,6 +54,7 @@ def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
             with archive.open(name) as file:
                 content = file.read(_LIMIT_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, StopIteration, OSError, NotImplementedError) as error:
+        # StopIteration: no member is a METADATA file.
         raise NotADistributionError(f"it is no wheel: {error}") from None
 
     if len(content) > _LIMIT_BYTES:
@@ -67,7 +68,7 @@ def _is_metadata(name: str) -> bool:
 
 
 def sdist_metadata(path: Path, filename: str) -> RawMetadata:
-    """Read an sdist's PKG-INFO without unpacking anything.
+    """Return the parsed PKG-INFO of an sdist; nothing is unpacked or run.
 
     Args:
         path: where the sdist is.

@@ -41,9 +41,9 @@ _MAX_LISTED = 20
 
 
 def normalize_wheel(wheel: Path) -> None:
-    """Rewrite a wheel with its members in order, at one time, with one of two modes; their content stays.
+    """Rewrite a wheel so that its bytes depend on its content alone: fixed order, times and modes of the members.
 
-    An archive that is odd in any way is left as it is: the audit is to see what the build made.
+    A wheel with anything odd about its archive is left as it is, so that the audit sees what the build made.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -54,11 +54,11 @@ def normalize_wheel(wheel: Path) -> None:
             with atomic_write(wheel) as aside:
                 _rewrite(archive, sorted(members, key=_sort_key), aside)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
-        return
+        return  # damaged: the audit reports it
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
-    """Return whether a member is a regular file with nothing odd about it."""
+    """Return whether a member is an unencrypted regular file without a comment."""
     kind = member.external_attr >> _MODE_BITS & _KIND_MASK
     is_regular = kind in {0, _REGULAR_FILE} and not member.is_dir()
     is_encrypted = bool(member.flag_bits & _ENCRYPTED)
@@ -72,22 +72,26 @@ def _has_duplicates(members: list[zipfile.ZipInfo]) -> bool:
 
 
 def _sort_key(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
-    """Put metadata last, as PEP 427 recommends, and RECORD at the very end."""
-    top, _, rest = member.filename.partition("/")
-    is_metadata = top.endswith(".dist-info")
-    is_record = is_metadata and rest == "RECORD"
+    """Return a sort key that puts `.dist-info` last, as PEP 427 recommends, and RECORD at the very end."""
+    top_folder, _, inner_path = member.filename.partition("/")
+    is_metadata = top_folder.endswith(".dist-info")
+    is_record = is_metadata and inner_path == "RECORD"
 
     return is_metadata, is_record, member.filename
 
 
 def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path) -> None:
-    moment = time.gmtime(SOURCE_DATE_EPOCH)[:6]
+    """Write the members of an archive to a new one, in the order given, with one time and one of two modes.
+
+    A member that anybody may execute stays executable; all are compressed at one level.
+    """
+    member_time = time.gmtime(SOURCE_DATE_EPOCH)[:6]
     with zipfile.ZipFile(target, "w") as rewritten:
         for member in members:
             is_executable = member.external_attr >> _MODE_BITS & _EXECUTABLE
             mode = _EXECUTABLE_MODE if is_executable else _PLAIN_MODE
 
-            info = zipfile.ZipInfo(member.filename, moment)
+            info = zipfile.ZipInfo(member.filename, member_time)
             info.external_attr = mode << _MODE_BITS
             info.compress_type = zipfile.ZIP_DEFLATED
             info._compresslevel = _LEVEL  # type: ignore[attr-defined] # noqa: SLF001 - public as of Python 3.13
@@ -100,7 +104,10 @@ def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: P
 
 
 def compare_wheels(before: Path, after: Path) -> list[str]:
-    """Return the members that differ between two builds of a wheel; `(archive)` where only the packing does.
+    """Return the names of the members that differ between two builds of a wheel.
+
+    RECORD is left out where other members differ, as it has their hashes. Where only the packing differs, the result is
+    `["(archive)"]`. At most `_MAX_LISTED` names are returned.
 
     Raises:
         zipfile.BadZipFile: one is no archive.
@@ -124,7 +131,10 @@ def _read_checksums(wheel: Path) -> dict[str, tuple[int, int]]:
 def compare_files(
     before: Mapping[str, str], after: Mapping[str, str], store: Store
 ) -> dict[str, list[str]]:
-    """Compare what one key gave two times.
+    """Return how the files of two builds with the same job key differ, by file name.
+
+    For a wheel that both builds gave these are the members that differ, none if it is the same; a name that only one
+    gave has `["(file name)"]`. A wheel whose earlier file is gone from the store is left out.
 
     Args:
         before: sha256 by file name, of the earlier build.
@@ -138,13 +148,16 @@ def compare_files(
     for name in sorted(before.keys() & after.keys()):
         if before[name] == after[name]:
             differences[name] = []
-        elif store.has_files({name: before[name]}):
+        elif store.has_files(
+            {name: before[name]}
+        ):  # else the earlier file is gone, and cannot be compared
             old, new = store.file(before[name]), store.file(after[name])
             try:
                 differences[name] = compare_wheels(old, new)
             except zipfile.BadZipFile:
                 differences[name] = ["(archive)"]
 
+    # A name that only one of the builds gave is a difference by itself.
     for name in sorted(before.keys() ^ after.keys()):
         differences[name] = ["(file name)"]
     return differences

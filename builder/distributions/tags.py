@@ -25,7 +25,10 @@ _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_x86_64")
 
 
 def glibc_floors(filename: str) -> list[tuple[int, int]]:
-    """Return the glibc versions a wheel's platform tags name, the oldest first; empty where it claims no manylinux."""
+    """Return the glibc versions that a wheel's platform tags name, the oldest first; empty without a manylinux tag.
+
+    `manylinux2014_x86_64` and `manylinux_2_17_x86_64` -> (2, 17).
+    """
     floors = set()
     for tag in parse_wheel_filename(filename)[3]:
         legacy = _LEGACY_TAGS.get(tag.platform.removesuffix("_x86_64"))
@@ -38,7 +41,10 @@ def glibc_floors(filename: str) -> list[tuple[int, int]]:
 
 
 def floor_name(filename: str) -> str:
-    """Return the oldest platform a wheel claims, as `manylinux_2_17`; `any` where it is pure."""
+    """Return the platform that a wheel claims, by its oldest glibc: `manylinux_2_17`.
+
+    Without a manylinux tag it is the first platform tag in the alphabet, such as `any` of a pure wheel.
+    """
     floors = glibc_floors(filename)
     if floors:
         major, minor = floors[0]
@@ -60,7 +66,7 @@ def accepts_wheel(filename: str, abi: str) -> bool:
 
 
 def accepts_tag(tag: Tag, abi: str) -> bool:
-    """Return whether an interpreter of an ABI takes a tag, on a machine of the tag's platform.
+    """Return whether an interpreter with an ABI takes a tag, provided that it runs on the tag's platform.
 
     An `abi3` tag serves every build with the GIL from its version on, and never a free-threaded one.
 
@@ -73,7 +79,7 @@ def accepts_tag(tag: Tag, abi: str) -> bool:
 
 @cache
 def _accepted_tags(abi: str) -> frozenset[tuple[str, str, bool]]:
-    """Return (interpreter, ABI, whether the platform is `any`) of each tag that an interpreter takes."""
+    """Return (interpreter, ABI, whether the platform is `any`) for each tag that an interpreter takes."""
     one_platform = ["linux_x86_64"]  # stands for every platform: the others do not depend on it
     return frozenset(
         (tag.interpreter, tag.abi, tag.platform == "any") for tag in _iter_tags(abi, one_platform)
@@ -86,7 +92,7 @@ def supported_tags(abi: str, base: Base) -> tuple[Tag, ...]:
 
 
 def _iter_tags(abi: str, platforms: list[str]) -> Iterator[Tag]:
-    """Yield what an interpreter takes, in pip's order."""
+    """Yield the tags that an interpreter takes on some platforms, the most specific first, as pip does."""
     interpreter = abi.removesuffix("t")
     version = (3, int(interpreter.removeprefix("cp3")))
 
@@ -95,7 +101,11 @@ def _iter_tags(abi: str, platforms: list[str]) -> Iterator[Tag]:
 
 
 def platforms_of_glibc(glibc: tuple[int, int]) -> Iterator[str]:
-    """Yield the platform tags that a machine with a glibc takes, in pip's order: its own, then the newest manylinux."""
+    """Yield the platform tags that an x86-64 machine with a glibc takes, in pip's order.
+
+    The machine's own (`linux_x86_64`) comes first, then manylinux from the newest glibc to the oldest, each followed by
+    its older name, if it has one.
+    """
     aliases = {floor: name for name, floor in _LEGACY_TAGS.items()}
     major, newest_minor = glibc
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def unpack(sdist: Path, filename: str, folder: Path) -> Path:
-    """Unpack an sdist and return its only top-level folder.
+    """Unpack an sdist into a new folder and return its only top-level folder.
+
+    Files beside that folder are unpacked as well and ignored.
 
     Args:
         sdist: the file.

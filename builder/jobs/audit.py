@@ -1,7 +1,7 @@
-"""Audit job: wheels -> what they say of themselves, and what their native code needs, offline, where they were built.
+"""Audit job: reads the wheels of one build, to say what they claim and what their native code needs.
 
-The wheels are read by builder/inside/audit/ and by auditwheel, in the image they were built in; those of the stable
-ABI by abi3audit as well. builder/evidence/audit.py has the model of its facts.
+The wheels are read by builder/inside/audit/ and by auditwheel, in the image they were built in and without network.
+Those that claim the stable ABI are read by abi3audit as well. builder/evidence/audit.py has the model of its facts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _PROGRAMS = "audit"
 _OUTPUT = "/tmp/audit.json"  # noqa: S108 - inside a throw-away container
-# The interpreter that manylinux images have auditwheel in: images/builder.Dockerfile gives it this name.
+# The interpreter in whose environment manylinux images have auditwheel. images/builder.Dockerfile gives it this name.
 _PYTHON = interpreter_path("cp39-cp39")
 
 
@@ -68,6 +68,12 @@ class Audit:
         return digest("audit", 3, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Audit each wheel that the build made; without any, nothing is run and there are no facts.
+
+        Raises:
+            InfrastructureError: there is no answer, or it is about other wheels.
+            Interrupted: the farm was asked to stop.
+        """
         files = inputs["build"].files
         if not files:
             return Result(facts=AuditFacts(wheels={}))
@@ -86,12 +92,12 @@ class Audit:
         return Result(facts=AuditFacts(wheels=wheels))
 
     def _ask(self, files: Mapping[str, str], image: str, tools: Tools) -> AuditAnswer:
-        """Audit wheels in a container.
+        """Audit wheels in a container, all at once, and return the facts of each.
 
         Args:
-            files: sha256 by file name.
-            image: what it runs in.
-            tools: the job's.
+            files: the wheels: sha256 by file name.
+            image: full name of the image to audit them in.
+            tools: of the job.
         """
         wheels = {f"/wheels/{name}": tools.store.file(sha256) for name, sha256 in files.items()}
         task = Task(
@@ -106,7 +112,11 @@ class Audit:
 
 
 def _add_abi3audit(facts: WheelFacts, filename: str, sha256: str, store: Store) -> WheelFacts:
-    """Add what abi3audit objects to, where a wheel claims the stable ABI and can be unpacked safely."""
+    """Return the facts of a wheel with what abi3audit objects to.
+
+    They come back as they are where the wheel does not claim the stable ABI, or is malformed, so that it cannot be
+    unpacked safely.
+    """
     if facts.faults or not abi3audit.claims_stable_abi(filename):
         return facts
 

@@ -1,4 +1,4 @@
-"""Load job: the wheels of one build, on one base -> what installing and importing them shows, offline, unprivileged.
+"""Load job: installs and imports the wheels of one build on one base, without network and without privileges.
 
 builder/evidence/load.py has the model of its facts.
 """
@@ -34,19 +34,21 @@ if TYPE_CHECKING:
 
 _PROGRAM = Program(package="load", answer=LoadAnswers)
 
-# Two installations of two minutes each, and a minute for each import: a wheel with many modules that hang is cut off.
+# Enough for two installations of two minutes each, and for a minute for each import. A wheel with so many modules that
+# hang that this is not enough is cut off.
 _LIMITS = Limits(timeout_s=1200)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Install and import what one build made, on one base.
+    """Install and import the wheels of one build, on one base.
 
     Attributes:
-        built_on: the base the wheels were built on.
-        base: the base they are loaded on.
-        requires: native packages that must be there, built on the same base.
-        pure: pure wheels that must be there.
+        built_on: name of the base that the wheels were built on.
+        base: the base that they are loaded on.
+        abis: the ABIs whose wheels are loaded, each with its interpreter.
+        requires: packages of the farm that must be installed with it; their wheels were built on the same base.
+        pure: pure-Python wheels that must be installed with it.
     """
 
     name: str
@@ -82,16 +84,21 @@ class Load:
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
-        found: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
+        parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for role in ("build", *map(run_requirement, self.requires)):
-            found[str(needs[role])] = inputs[role].files
+            parts[str(needs[role])] = inputs[role].files
 
-        return found
+        return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("load", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Load the wheel of each ABI, and return what installing and importing it showed.
+
+        A wheel is not tried where it does not claim to run on the base, or lacks what it requires. Where no wheel is
+        tried, no container is started.
+        """
         loads = dict(self._plan_loads(inputs))
         abis = [abi for abi in self.abis if abi.name in loads and loads[abi.name].tried]
         if not abis:
@@ -106,7 +113,11 @@ class Load:
         return Result(facts=LoadFacts(loads=loads))
 
     def _plan_loads(self, inputs: Inputs) -> Iterator[tuple[str, AbiLoad]]:
-        """Give what is known of each wheel before it is loaded, by ABI."""
+        """Iterate over (ABI, what is known of its wheel before it is loaded).
+
+        That is whether the wheel claims to run on the base, and which required packages have no wheel for the ABI. An
+        ABI for which the build made no wheel is skipped.
+        """
         for abi in self.abis:
             wheel = wheel_for_abi(inputs["build"], abi.name)
             if wheel is None:
@@ -121,7 +132,10 @@ class Load:
             yield abi.name, AbiLoad(wheel=wheel, claimed=claimed, missing=tuple(missing))
 
     def _index_files(self, abi: Abi, inputs: Inputs, store: Store) -> dict[str, bytes | Path]:
-        """Return the files of a package index for one ABI: this build's wheel, and what it needs."""
+        """Return a package index for one ABI, as files for a container: pages and wheels by absolute path.
+
+        It has this build's wheel and the wheels that must be installed with it.
+        """
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         manifest = index.make_manifest(
             index.Entry(filename=name, sha256=sha256)
@@ -141,6 +155,18 @@ class Load:
     def _ask(
         self, abis: Sequence[Abi], files: Mapping[str, bytes | Path], image: str, tools: Tools
     ) -> Sequence[LoadAnswer]:
+        """Load the wheels of some ABIs in a container, and return one answer for each, in the same order.
+
+        Args:
+            abis: the ABIs.
+            files: their package indexes, by absolute path.
+            image: full name of the image to load them in.
+            tools: of the job.
+
+        Raises:
+            InfrastructureError: there is no answer, or it is about other ABIs.
+            Interrupted: the farm was asked to stop.
+        """
         activity = f"loading on {self.base.name}"
         request = [self._request_item(abi) for abi in abis]
         answers = ask(
@@ -161,6 +187,7 @@ class Load:
         return answers
 
     def _request_item(self, abi: Abi) -> dict[str, str]:
+        """Return the part of the request that is about one ABI: what to install, from where, with which interpreter."""
         return {
             "abi": abi.name,
             "python": abi.python,

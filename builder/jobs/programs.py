@@ -1,4 +1,4 @@
-"""Programs of builder/inside/: the digests by which keys know them, and asking them in a container."""
+"""The programs of builder/inside/, which run in containers: how to call them, and the hashes that keys have of them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
 
 CONTAINER_CODE = "code inside the container"
-"""The setting of a job that is the programs of builder/inside/ it runs."""
+"""Name of the setting by which a job's key depends on the programs of builder/inside/ that it runs."""
 
 STRESS_FOLDER = "/farm/programs"
-"""Where `inside` goes for programs that import the package under test, which sees no other name of this folder."""
+"""The folder of a container in which `inside` is put, for programs that import the package under test. The folder has
+nothing else in it that the package could import by mistake."""
 
 VERSIONS = ROOT / "jobs" / "program_versions.toml"
-"""Which changes of programs changed no answer."""
+"""The table that says which changes of the programs changed none of their answers."""
 
 _REQUEST = "/farm/request.json"
-"""Where programs find what they are asked."""
+"""The file of a container in which a program finds its request."""
 
 Answer = TypeVar("Answer", bound=Facts)
 
@@ -41,14 +42,14 @@ _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ProgramVersion(BaseModel):
-    """A statement of a reviewer: what the programs of a package answer, an earlier version of them answered too."""
+    """A reviewer's statement that the programs of a package answer the same as an earlier version of them did."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: _Digest
-    """Digest of the text of which this is said."""
+    """Digest of the text that the statement is about; it is void for any other text."""
     answers_like: _Digest
-    """Digest that stands in keys for that text."""
+    """Digest of the earlier text, which keys have in the place of `text`."""
 
 
 @cache
@@ -60,15 +61,16 @@ def program_versions() -> dict[str, ProgramVersion]:
 
 @cache
 def text_digest(package: str) -> str:
-    """Return a hash of the text of a package of builder/inside/."""
+    """Return a hash of the source text of a package of builder/inside/, such as `stress`."""
     return digest({path: content.decode() for path, content in program_files(package).items()})
 
 
 @cache
 def programs_digest(package: str) -> str:
-    """Return the hash by which keys know a package of builder/inside/.
+    """Return the hash of a package of builder/inside/ that goes into keys.
 
-    That is the hash of its text, unless the table says of this very text that it answers like an earlier one.
+    That is the hash of its text. Where the table of versions says that this very text answers like an earlier one, it
+    is the hash of that one, so that evidence stays valid.
     """
     text = text_digest(package)
     version = program_versions().get(package)
@@ -83,11 +85,12 @@ class Program(Generic[Answer]):
     """A program of builder/inside/ that reads a request and writes an answer, both JSON.
 
     Attributes:
-        package: the package of builder/inside/ that goes into the container.
-        module: the program's module in it; empty where the package itself is the program.
-        answer: the model of what it answers.
-        folder: where `inside` goes. In the root folder, where containers start, `python -m` finds it; anywhere else it
-            is out of the way of the package under test, and on PYTHONPATH.
+        package: the package of builder/inside/ that is put into the container.
+        module: the program's module in the package; empty where the package itself is the program.
+        answer: the model of its answer.
+        folder: the folder of the container in which `inside` is put. In the root folder, where containers start,
+            `python -m` finds it. Any other folder is put on PYTHONPATH; there `inside` is out of the way of the package
+            under test.
     """
 
     package: str
@@ -97,7 +100,7 @@ class Program(Generic[Answer]):
 
     @property
     def name(self) -> str:
-        """What `python -m` calls it."""
+        """Its module name for `python -m`, such as `inside.stress.race`."""
         return ".".join(filter(None, ("inside", self.package, self.module)))
 
 
@@ -112,27 +115,27 @@ def ask(
     limits: Limits,
     tools: Tools,
 ) -> Answer:
-    """Run a program in a container and return what it answers.
+    """Run a program in a container and return its answer.
 
     Args:
         program: the program.
-        request: what it is asked, as JSON data.
-        activity: what it does, as an error begins: `looking for races`.
-        image: what it runs in.
-        python: the interpreter that runs it.
-        files: what the request names, by absolute path.
-        limits: what it may use.
+        request: its request, as JSON data.
+        activity: what the program does, for the beginning of an error: `looking for races`.
+        image: full name of the image to run it in.
+        python: the interpreter in the image that runs it.
+        files: files that the request names, by absolute path.
+        limits: limits of the container.
         tools: of the job.
 
     Raises:
-        InfrastructureError: it did not answer, or its answer is not what the model describes.
+        InfrastructureError: there is no answer, or it is not as the model describes it.
         Interrupted: the farm was asked to stop.
     """
     output = f"/result/{program.module or program.package}.json"
     command = [python, "-m", program.name, _REQUEST, output]
     environment = {}
     if program.folder != "/":
-        # -P: the container's working directory, its root, is not to be imported from.
+        # -P: Python must not import from the working directory, which is the container's root folder.
         command.insert(1, "-P")
         environment["PYTHONPATH"] = program.folder
 
@@ -152,27 +155,27 @@ def ask(
 
 
 def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) -> Answer:
-    """Run a task and return the answer it leaves.
+    """Run a task and return the answer that it leaves in a file.
 
     Args:
-        task: what to run; it leaves one file.
-        model: describes the answer.
-        activity: what the task does, as an error begins.
+        task: what to run; `collect` of the task names the file with the answer.
+        model: the model of the answer.
+        activity: what the task does, for the beginning of an error: `the audit`.
         tools: of the job.
 
     Raises:
-        InfrastructureError: it did not answer, or its answer is not what the model describes.
+        InfrastructureError: there is no answer, or it is not as the model describes it.
         Interrupted: the farm was asked to stop.
     """
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
     if not ended.output:
-        why = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
-        raise InfrastructureError(f"{activity} {why} (log: {tools.log})")
+        outcome = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
+        raise InfrastructureError(f"{activity} {outcome} (log: {tools.log})")
 
     try:
         return model.parse(next(iter(ended.output.values())))
     except MalformedFactsError as error:
-        # Most likely the package overwrote the answer, so nothing it says counts.
+        # Most likely code of the package under test wrote over the answer, so no part of it can be trusted.
         raise InfrastructureError(
             f"{activity}: the answer is not what it should be, {error} (log: {tools.log})"
         ) from error

@@ -39,17 +39,20 @@ class MissingDependency:
     name: str
 
     def alternatives(self) -> tuple[MissingDependency, ...]:
-        """Return what would satisfy it, the surest first.
+        """Return the dependencies that would each satisfy this one, the surest first.
 
-        A library with a version in its name (`libxml2`, `lua-5.4`) is also known by the name without it.
+        For kinds that name no file (a CMake package, Meson's `dependency`, a `development` package) the pkg-config
+        modules and libraries of the same name count as well. A name with `lib` or a version in it is also looked for
+        without: `libxml2` as `xml`.
         """
         lower = self.name.lower()
+        # `libxml2` -> `xml`, `lua-5.4` -> `lua`; a name of digits alone stays as it is.
         bare = re.sub(r"^lib|[\d.-]+$", "", lower) or lower
 
-        modules = dict.fromkeys((self.name, lower, f"lib{bare}"))
-        pkg_config = [MissingDependency(kind="pkg-config", name=name) for name in modules]
-        stems = dict.fromkeys((lower.removeprefix("lib"), bare))
-        library = [MissingDependency(kind="library", name=name) for name in stems if name]
+        module_names = dict.fromkeys((self.name, lower, f"lib{bare}"))
+        pkg_config = [MissingDependency(kind="pkg-config", name=name) for name in module_names]
+        library_names = dict.fromkeys((lower.removeprefix("lib"), bare))
+        library = [MissingDependency(kind="library", name=name) for name in library_names if name]
 
         match self.kind:
             case "cmake" | "development":
@@ -95,7 +98,11 @@ class ContentsSearch:
                 self._add(alternative)
 
     def _add(self, alternative: MissingDependency) -> None:
-        """Look for one more thing: by its file's name, or where no file is known, by a package's."""
+        """Prepare the search for one alternative; nothing is done for one that is prepared already.
+
+        Most kinds are found by the names that their file can have. The kind `development` names no file, so the package
+        `NAME-dev` is looked for instead.
+        """
         if alternative in self._entries:
             return
 
@@ -109,7 +116,7 @@ class ContentsSearch:
             self._by_filename.setdefault(filename, []).append(alternative)
 
     def read(self, lines: Iterable[str]) -> None:
-        """Take in an index.
+        """Read the lines of an index and record every package that has something of what is wanted.
 
         Args:
             lines: of a `Contents-ARCH` file. There are millions: nearly all are passed over by their file name.
@@ -138,7 +145,11 @@ class ContentsSearch:
                 self._entries[dependency].add(entry)
 
     def results(self) -> dict[MissingDependency, tuple[Hit, ...]]:
-        """Return what has been found, the likeliest package first; dependencies without any are left out."""
+        """Return by missing dependency the packages that have it, the likeliest first.
+
+        Dependencies that no package has are left out. A package comes once, with the first of its files in the order of
+        `_sort_key`.
+        """
         results: dict[MissingDependency, tuple[Hit, ...]] = {}
         for dependency in self._wanted:
             hits: dict[str, Hit] = {}
@@ -177,7 +188,10 @@ def _path_pattern(dependency: MissingDependency) -> re.Pattern[str]:
 
 
 def _possible_filenames(dependency: MissingDependency) -> tuple[str, ...]:
-    """Return what the last part of a matching path can be."""
+    """Return the file names that a matching path can end with: `libz.so` and `libz.a` for the library `z`.
+
+    They let a search skip most lines of the index without a regular expression.
+    """
     name = dependency.name
     match dependency.kind:
         case "library":
@@ -191,11 +205,16 @@ def _possible_filenames(dependency: MissingDependency) -> tuple[str, ...]:
 
 
 def _sort_key(entry: _Entry) -> tuple[object, ...]:
-    """Put first what is meant to be built against: near the top of its folder, of a development section or package."""
-    folders = [part for part in PurePosixPath(entry.path).parts if part != _MULTIARCH]
+    """Return a sort key that puts the package to build against first.
+
+    Before others come files near the top of their folder, then sections ending in `libdevel`, then packages ending in
+    `-dev`, then short package names.
+    """
+    # The folder of an architecture is no level of its own: usr/lib/ARCH/x.so is as near the top as usr/lib/x.so.
+    parts = [part for part in PurePosixPath(entry.path).parts if part != _MULTIARCH]
 
     return (
-        len(folders),
+        len(parts),
         not entry.section.endswith("libdevel"),
         not entry.package.endswith("-dev"),
         len(entry.package),
@@ -205,7 +224,7 @@ def _sort_key(entry: _Entry) -> tuple[object, ...]:
 
 
 def describe(dependency: MissingDependency) -> str:
-    """Return a missing dependency in words."""
+    """Return how a sentence names a missing dependency: `libz.so`, `zlib.pc`, `the program swig`, `zlib.h`."""
     match dependency.kind:
         case "pkg-config":
             return f"{dependency.name}.pc"

@@ -30,7 +30,10 @@ class BaseOutcome(StrEnum):
 def judge_bases(
     loads: Mapping[tuple[str, str], LoadFacts | None], abi: str, name: str
 ) -> dict[str, BaseOutcome]:
-    """Return the outcome by base.
+    """Return by base what became of the package's wheels there, for one ABI.
+
+    Wheels built on several bases may be loaded on one base; of their outcomes the first in the order of `BaseOutcome`
+    counts, so one failing wheel is not hidden by another that imports.
 
     Args:
         loads: facts by (built on, loaded on); None where the job could not find them out.
@@ -46,6 +49,10 @@ def judge_bases(
 
 
 def _judge_base(load: LoadFacts | None, abi: str, name: str) -> BaseOutcome:
+    """Return what one wheel showed on one base; UNDETERMINED where the load job has no facts (None).
+
+    A finding counts as a failure only where it forces the verdict `import-failure`.
+    """
     if load is None:
         return BaseOutcome.UNDETERMINED
 

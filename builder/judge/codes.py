@@ -48,6 +48,10 @@ class Code(BaseModel):
 
     @model_validator(mode="after")
     def _check_verdict(self) -> Self:
+        """Check that a code's severity and verdict go together.
+
+        An error may force any verdict, a warning at most `undetermined`, an info none.
+        """
         if self.verdict is None or self.severity is Severity.ERROR:
             return self
 

@@ -33,7 +33,11 @@ class Policy:
     libraries: frozenset[str]
 
     def has_version(self, version: str) -> bool:
-        """Return whether a symbol version is there; one of no listed family belongs to a library, which decides."""
+        """Return whether a symbol version such as `GLIBC_2.17` is available under this policy.
+
+        A version of a family that the policy does not list is taken as available: it belongs to a library, and whether
+        that library is available is checked instead.
+        """
         family, _, number = version.partition("_")
         if family not in self.newest:
             return True
@@ -71,7 +75,11 @@ class Interfaces:
     later: Mapping[str, Version]
 
     def policy(self, glibc: Version) -> Policy:
-        """Return what a manylinux tag of a C library's version promises."""
+        """Return what the manylinux tag for a version of glibc promises: (2, 17) -> `manylinux_2_17`.
+
+        The versions of the other families are those of the newest row of `floors` that is not newer than this glibc, or
+        of the oldest row where all are newer.
+        """
         older_floors = [floor for floor in self.floors if floor <= glibc]
         floor = max(older_floors, default=min(self.floors))
         promised_since = frozenset(name for name, since in self.later.items() if since <= glibc)
@@ -85,7 +93,7 @@ class Interfaces:
 
 
 def parse_version(number: str) -> Version | None:
-    """Return the numbers of a version, or None where it is a name."""
+    """Return a version's numbers, `2.17` -> (2, 17), or None where it has parts that are no numbers, such as `TM_1`."""
     parts = number.split(".")
     if not all(part.isdigit() for part in parts):
         return None
@@ -95,18 +103,18 @@ def parse_version(number: str) -> Version | None:
 
 @cache
 def load() -> Interfaces:
-    """Read the tables."""
+    """Read all tables from the folder of images, once per process."""
     folder = catalog.images_dir() / "interfaces"
-    known = catalog.load()
+    tables = catalog.load()
     policies = tomllib.loads((catalog.images_dir() / "policies.toml").read_text())
 
     return Interfaces(
-        exports={abi: _read_exports(folder / f"{abi}.txt") for abi in known.abis},
+        exports={abi: _read_exports(folder / f"{abi}.txt") for abi in tables.abis},
         stable=_read_versions(_rows(folder / "stable-abi.txt")),
         documented=_read_names(folder / "documented.txt"),
         removed=_read_removed(folder / "removed.toml"),
         c_library=_read_names(folder / "c-library.txt"),
-        bases=_read_bases(folder, known.bases),
+        bases=_read_bases(folder, tables.bases),
         floors=_read_floors(policies["floors"]),
         libraries=frozenset(policies["libraries"]),
         later=_read_versions(policies["later"].items()),
@@ -131,7 +139,10 @@ def _read_versions(rows: Iterable[Sequence[str]]) -> dict[str, Version]:
 
 
 def _read_removed(path: Path) -> dict[str, tuple[str, str]]:
-    """Return each name that CPython removed, with the release that did and what to use instead."""
+    """Return by the name that CPython removed the release that did so and what to use instead.
+
+    One row of the table may list several names with the same replacement.
+    """
     removed: dict[str, tuple[str, str]] = {}
     for row in tomllib.loads(path.read_text())["removed"]:
         for name in row["names"]:
@@ -150,7 +161,7 @@ def _read_floors(table: Mapping[str, Mapping[str, str]]) -> dict[Version, dict[s
 
 
 def _read_bases(folder: Path, names: Iterable[str]) -> dict[str, Policy]:
-    """Return what each base ships; nothing of one whose image nobody has asked yet."""
+    """Return what each base ships, by name; a base whose image nobody has examined yet has no table and is left out."""
     bases: dict[str, Policy] = {}
     for name in names:
         path = folder / f"{name}.txt"
@@ -161,7 +172,7 @@ def _read_bases(folder: Path, names: Iterable[str]) -> dict[str, Policy]:
 
 
 def _read_base_policy(base: str, path: Path) -> Policy:
-    """Return what a base ships, from rows of a library's soname and the symbol versions that it has."""
+    """Return what a base ships, read from rows such as `libz.so.1 ZLIB_1.2.9`: a soname, then its symbol versions."""
     libraries: set[str] = set()
     versions: set[str] = set()
     for soname, *library_versions in _rows(path):
@@ -169,6 +180,7 @@ def _read_base_policy(base: str, path: Path) -> Policy:
         versions.update(library_versions)
 
     newest: dict[str, Version] = {}
+    # Only families that policies count are compared by number; all versions stay in `named`.
     for version in versions:
         family, _, number = version.partition("_")
         parsed = parse_version(number)
@@ -178,7 +190,7 @@ def _read_base_policy(base: str, path: Path) -> Policy:
     return Policy(
         name=base,
         newest=newest,
-        named=frozenset(versions - {"GLIBC_PRIVATE"}),  # is for glibc's own libraries alone
+        named=frozenset(versions - {"GLIBC_PRIVATE"}),  # which only glibc's own libraries may use
         libraries=frozenset(libraries),
     )
 

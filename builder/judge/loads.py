@@ -33,20 +33,23 @@ _IGNORED_MODULES = frozenset({"_tkinter", "tkinter"})
 
 
 def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
-    """Judge what loading one wheel on one base showed.
+    """Yield findings from loading one wheel on one base: installing it and importing its modules.
+
+    Nothing is yielded where the wheel does not claim to run on the base. Where a dependency has no wheel, only that is
+    reported.
 
     Args:
         load: facts of it.
         name: the package.
     """
     if not load.claimed:
-        return
+        return  # the wheel's tags do not promise to run on this base
 
     for missing in load.missing:
         detail = f"it needs {missing}, which has no wheel for this ABI"
         yield Finding(code="WF405", detail=detail, where=missing)
     if load.missing:
-        return
+        return  # without its dependencies the wheel was not imported
 
     if load.install is not None:
         yield Finding(code="WF401", detail=load.install, where=name)
@@ -64,16 +67,20 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
 
 
 def _judge_probes(load: AbiLoad) -> Iterator[Finding]:
+    """Yield findings for every module that was imported in a process of its own (a probe)."""
     top_level = {probe.module.partition(".")[0] for probe in load.modules}
-    walked = None if load.walk is None else load.walk.errors
+    walk_errors = None if load.walk is None else load.walk.errors
 
     for probe in load.modules:
-        yield from _judge_import(probe, top_level, walked)
+        yield from _judge_import(probe, top_level, walk_errors)
         yield from _judge_gil(probe, load.metadata)
 
 
 def _native_modules(probes: Iterable[Probe]) -> dict[str, Declaration]:
-    """Return what each extension module declares, of all that any probe loaded."""
+    """Return what each native module, i.e. extension module (.so), declares about the GIL and subinterpreters, by name.
+
+    All modules that any probe loaded are in it, also those that a probe loaded on the way.
+    """
     declarations: dict[str, Declaration] = {}
     for probe in probes:
         declarations |= probe.natives
@@ -85,14 +92,14 @@ def _native_modules(probes: Iterable[Probe]) -> dict[str, Declaration]:
 
 
 def _judge_import(
-    probe: Probe, top_level: set[str], walked: Mapping[str, str] | None
+    probe: Probe, top_level: set[str], walk_errors: Mapping[str, str] | None
 ) -> Iterator[Finding]:
-    """Judge a module that was imported in a process of its own.
+    """Yield a finding where importing one module crashed, did not end, or raised an exception that matters.
 
     Args:
         probe: facts of it.
         top_level: the package's own names.
-        walked: what failed when all was imported in one process; None where that was not tried.
+        walk_errors: by module the error it raised when all were imported in one process; None where that was not tried.
     """
     name = probe.module
 
@@ -103,17 +110,18 @@ def _judge_import(
         detail = f"importing {name}: {probe.hang}{_describe_stack(probe)}"
         yield Finding(code="WF404", detail=detail, where=name)
     elif probe.error is not None:
-        code = _choose_import_code(probe, top_level, walked)
+        code = _choose_import_code(probe, top_level, walk_errors)
         if code is not None:
             yield Finding(code=code, detail=f"importing {name}: {probe.error}", where=name)
 
 
 def _choose_import_code(
-    probe: Probe, top_level: set[str], walked: Mapping[str, str] | None
+    probe: Probe, top_level: set[str], walk_errors: Mapping[str, str] | None
 ) -> FindingCode | None:
-    """Return what an exception means, or None where it means nothing.
+    """Return the code for an exception at import, or None where it is harmless.
 
-    Only a submodule may fail without harm: it may need a package of somebody else, or others to be imported first.
+    A top-level module must import. A submodule is judged more mildly: it may need a package of another project (WF406),
+    or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process).
     """
     is_submodule = "." in probe.module
     missing = (probe.missing or "").partition(".")[0]
@@ -122,14 +130,17 @@ def _choose_import_code(
         return None
     if is_submodule and missing and missing not in top_level:
         return "WF406"
-    if is_submodule and walked is not None and probe.module not in walked:
+    if is_submodule and walk_errors is not None and probe.module not in walk_errors:
         return "WF407"
 
     return "WF402"
 
 
 def _describe_stack(ending: Ending) -> str:
-    """Return where a process ended: the innermost native frames, and the innermost Python one."""
+    """Return where a process ended: its innermost native frames and the innermost Python frame; empty without a stack.
+
+    `, in f < g, called from pkg.mod:12`.
+    """
     if ending.stack is None:
         return ""
 
@@ -143,6 +154,11 @@ def _describe_stack(ending: Ending) -> str:
 
 
 def _judge_requires_python(load: AbiLoad, metadata: Metadata, name: str) -> Iterator[Finding]:
+    """Yield a finding where pip was told to ignore requires-python to install the wheel; nothing where it was not.
+
+    Where everything imports nevertheless, requires-python is too strict (WF408); otherwise the wheel counts as one that
+    does not install (WF401).
+    """
     if not metadata.requires_python_ignored:
         return
 
@@ -169,19 +185,25 @@ def _allows_python(specifier: str, python: str) -> bool:
 
 
 def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
+    """Yield findings where importing a module turned the GIL on, naming the module that did (the culprit).
+
+    Nothing is yielded unless the GIL was known to be off before the import and on after it. WF503 is added where the
+    package's metadata claims support for free threading.
+    """
     gil = probe.gil
-    if gil is None or gil.before is not False or gil.after is not True:
+    was_off_before = gil is not None and gil.before is False
+    if gil is None or not was_off_before or gil.after is not True:
         return
 
     name = probe.module
     culprit = gil.enabled_by or name
     through = "" if culprit == name else f", by loading {culprit}"
-    why = _explain_declaration(probe.natives.get(culprit))
+    cause = _explain_declaration(probe.natives.get(culprit))
     swallowed = "" if gil.warned else "; the interpreter's warning of it is swallowed"
 
     yield Finding(
         code="WF502" if "." in name else "WF501",
-        detail=f"importing {name} turns the GIL back on{through}{why}{swallowed}",
+        detail=f"importing {name} turns the GIL back on{through}{cause}{swallowed}",
         where=name,
     )
 
@@ -192,7 +214,7 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
 
 
 def _explain_declaration(declaration: Declaration | None) -> str:
-    """Return why an extension module turns the GIL on, as far as its definition tells."""
+    """Return why a native module turns the GIL on, in parentheses; empty where its definition does not tell."""
     if declaration is None:
         return ""
     if declaration.gil == "used":
@@ -205,6 +227,7 @@ def _explain_declaration(declaration: Declaration | None) -> str:
 
 
 def _judge_declaration(native: str, declaration: Declaration) -> Iterator[Finding]:
+    """Yield a finding where a native module's way of initialisation keeps it out of subinterpreters with an own GIL."""
     if declaration.init == "single-phase":
         detail = f"{native} has single-phase initialisation"
         yield Finding(code="WF504", detail=detail, where=native)
@@ -224,8 +247,12 @@ def _describe_interpreters(declaration: Declaration) -> str:
 # --- stricter conditions ----------------------------------------------------------------------------------------------
 
 
-def _judge_conditions(load: AbiLoad, walked: Mapping[str, str]) -> Iterator[Finding]:
-    """Judge what an import showed under each condition, beside what the plain one showed already."""
+def _judge_conditions(load: AbiLoad, walk_errors: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield findings from imports under stricter conditions, beyond what a plain import has shown.
+
+    The conditions are -X dev, warnings as errors, eight threads at once, a second import, and subinterpreters.
+    `walk_errors` has by module the error of a plain import; such a module is not reported again.
+    """
     if load.dev is None:
         return
 
@@ -233,30 +260,31 @@ def _judge_conditions(load: AbiLoad, walked: Mapping[str, str]) -> Iterator[Find
     if load.dev.signal is not None:
         return  # memory is damaged: the load job tried no other condition
 
-    yield from _judge_exceptions(load.dev, "WF410", "under -X dev", walked)
+    yield from _judge_exceptions(load.dev, "WF410", "under -X dev", walk_errors)
     yield from _judge_warnings(load.dev.warnings)
 
     if load.strict is not None:
         yield from _judge_crash(load.strict, "WF412", "importing with warnings as errors")
-        yield from _judge_strict_exceptions(load, load.dev, load.strict, walked)
+        yield from _judge_strict_exceptions(load, load.dev, load.strict, walk_errors)
 
     if load.threads is not None:
         yield from _judge_crash(load.threads, "WF413", "importing by eight threads at once")
-        yield from _judge_exceptions(load.threads, "WF414", "by eight threads at once", walked)
+        yield from _judge_exceptions(load.threads, "WF414", "by eight threads at once", walk_errors)
 
     if load.again is not None:
         again = "again after deletion from sys.modules"
         yield from _judge_crash(load.again, "WF415", f"importing {again}")
-        yield from _judge_exceptions(load.again, "WF416", again, walked)
+        yield from _judge_exceptions(load.again, "WF416", again, walk_errors)
 
     if load.subinterpreters is not None:
         doing = "importing in a subinterpreter with its own GIL"
         natives = _native_modules(load.modules)
         yield from _judge_crash(load.subinterpreters, "WF507", doing)
-        yield from _judge_subinterpreters(load.subinterpreters.lines, natives, walked)
+        yield from _judge_subinterpreters(load.subinterpreters.lines, natives, walk_errors)
 
 
 def _judge_warnings(warnings: Iterable[EmittedWarning]) -> Iterator[Finding]:
+    """Yield a finding for each warning at import, except that the GIL was enabled, which WF501 and WF502 report."""
     for warning in warnings:
         if "global interpreter lock (GIL) has been enabled" in warning.text:
             continue  # WF501 and WF502 say so
@@ -270,6 +298,7 @@ def _judge_warnings(warnings: Iterable[EmittedWarning]) -> Iterator[Finding]:
 
 
 def _locate_warning(warning: EmittedWarning) -> tuple[Location, ...]:
+    """Return the line that a warning came from: `pkg/mod.py:12` -> that location; empty where it names no line."""
     path, _, line = warning.where.rpartition(":")
     if not path or not line.isdecimal():
         return ()
@@ -278,58 +307,67 @@ def _locate_warning(warning: EmittedWarning) -> tuple[Location, ...]:
 
 
 def _judge_strict_exceptions(
-    load: AbiLoad, dev: Condition, strict: Condition, walked: Mapping[str, str]
+    load: AbiLoad, dev: Condition, strict: Condition, walk_errors: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Judge exceptions with warnings as errors. Where the package itself warns, WF411 tells of it."""
+    """Yield findings for imports that fail only where warnings are errors.
+
+    Nothing is yielded where the package itself warns (WF411 reports that) or turns the GIL on (then the interpreter
+    warns). Extension modules below a top-level module count only where that one did import.
+    """
     turned_gil_on = any(probe.gil is not None and probe.gil.after for probe in load.modules)
     if dev.warnings or turned_gil_on:
         return
 
     # A package that fails as a whole may be failed by another one's warning.
-    own: set[str] = set()
+    counted_modules: set[str] = set()
     for name in _native_modules(load.modules):
         is_top_level = "." not in name
         if is_top_level or name.partition(".")[0] not in strict.errors:
-            own.add(name)
+            counted_modules.add(name)
 
-    yield from _judge_exceptions(strict, "WF412", "with warnings as errors", walked, own)
+    yield from _judge_exceptions(
+        strict, "WF412", "with warnings as errors", walk_errors, counted_modules
+    )
 
 
 def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterator[Finding]:
-    """Judge a process that did not come to its end."""
-    during = condition.during or ""
-    at = f", at {during}" if during else ""
+    """Yield a finding where a process under a condition died of a signal or hung; nothing where it ended normally.
+
+    `during` of the condition is the module that was being imported then.
+    """
+    last_module = condition.during or ""
+    at_module = f", at {last_module}" if last_module else ""
 
     if condition.signal is not None:
-        detail = f"{doing}{at}, dies of {condition.signal}{_describe_stack(condition)}"
-        yield Finding(code=code, detail=detail, where=during)
+        detail = f"{doing}{at_module}, dies of {condition.signal}{_describe_stack(condition)}"
+        yield Finding(code=code, detail=detail, where=last_module)
     elif condition.hang is not None:
-        detail = f"{doing}{at}: {condition.hang}{_describe_stack(condition)}"
-        yield Finding(code=code, detail=detail, where=during)
+        detail = f"{doing}{at_module}: {condition.hang}{_describe_stack(condition)}"
+        yield Finding(code=code, detail=detail, where=last_module)
 
 
 def _judge_exceptions(
     condition: Condition,
     code: FindingCode,
     when: str,
-    walked: Mapping[str, str],
-    own: set[str] | None = None,
+    walk_errors: Mapping[str, str],
+    counted_modules: set[str] | None = None,
 ) -> Iterator[Finding]:
-    """Judge exceptions that a plain import of the same module does not raise.
+    """Yield a finding for each different exception that a condition raises and a plain import of the module does not.
 
     Args:
         condition: facts of it.
         code: of the finding.
         when: the condition in words.
-        walked: what a plain import of all failed at.
-        own: modules that count; None for all.
+        walk_errors: by module the error of a plain import of all modules in one process.
+        counted_modules: modules whose errors are reported; None for all.
     """
     # What fails the package fails each of its modules alike: one finding for each exception.
     modules_by_error: dict[str, list[str]] = {}
     for module, error in condition.errors.items():
-        fails_plainly = module in walked
-        counts = own is None or module in own
-        if counts and not fails_plainly:
+        fails_plainly = module in walk_errors
+        is_counted = counted_modules is None or module in counted_modules
+        if is_counted and not fails_plainly:
             modules_by_error.setdefault(error, []).append(module)
 
     for error, modules in modules_by_error.items():
@@ -339,26 +377,36 @@ def _judge_exceptions(
 
 
 def _judge_subinterpreters(
-    lines: Iterable[ImportLine], natives: Mapping[str, Declaration], walked: Mapping[str, str]
+    lines: Iterable[ImportLine], natives: Mapping[str, Declaration], walk_errors: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Judge exceptions in subinterpreters, one of each culprit."""
+    """Yield a finding for each module at fault for a failure in a subinterpreter with its own GIL.
+
+    At fault is the extension module whose loading raised, or the imported module where none is known. Skipped are
+    failures that a plain import shows too, failures in modules of other packages, and those that follow from what a
+    module declares.
+    """
     seen: set[str] = set()
     for line in lines:
         where = line.failed or line.module
+        # An extension module that no plain import recorded belongs to another package.
         is_foreign = line.failed is not None and line.failed not in natives
-        if line.module in walked or is_foreign or where in seen or _is_refusal(line, natives):
+        fails_plainly = line.module in walk_errors  # a plain import has shown the error already
+        is_known = fails_plainly or where in seen or _is_refusal(line, natives)
+        if is_foreign or is_known:
             continue
 
         seen.add(where)
-        which = "a" if line.round == 1 else "the second"
-        detail = f"importing {line.module} in {which} subinterpreter with its own GIL: {line.error}"
+        ordinal = "a" if line.round == 1 else "the second"
+        detail = (
+            f"importing {line.module} in {ordinal} subinterpreter with its own GIL: {line.error}"
+        )
         yield Finding(code="WF506", detail=detail, where=where)
 
 
 def _is_refusal(line: ImportLine, natives: Mapping[str, Declaration]) -> bool:
-    """Return whether a failure follows from what the module declares: WF504 and WF505 have said so.
+    """Return whether an import failed because a native module declares no support for an own GIL (WF504, WF505).
 
-    Whatever imports such a module fails too, and may put it in words of its own.
+    A package that imports such a module fails too, perhaps with a message of its own.
     """
     if "does not support loading in subinterpreters" in (line.error or ""):
         return True

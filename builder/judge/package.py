@@ -80,23 +80,23 @@ class JudgedPackage:
 
 
 def judge_fault(fault: Fault, abis: Iterable[Abi]) -> JudgedPackage:
-    """Judge a package that has no usable sdist."""
+    """Return the judgement of a package without a usable sdist: on every ABI the verdict and reason of that fault."""
     finding = Finding(code=fault.code, detail=fault.detail, where="source")
     verdict = finding.verdict or Verdict.UNDETERMINED
     reason = f"{finding.kind.title}: {fault.detail}"
 
     judgements: dict[str, Judgement] = {}
     for abi in abis:
-        own = finding.assign_to(fault.name, fault.version, abi.name)
+        abi_finding = finding.assign_to(fault.name, fault.version, abi.name)
         judgements[abi.name] = Judgement(
-            abi=abi.name, verdict=verdict, reason=reason, findings=(own,)
+            abi=abi.name, verdict=verdict, reason=reason, findings=(abi_finding,)
         )
 
     return JudgedPackage(name=fault.name, version=fault.version, source=fault, abis=judgements)
 
 
 def judge_package(evidence: PackageEvidence, abis: Iterable[Abi]) -> JudgedPackage:
-    """Judge a package by its evidence.
+    """Return a package's verdict on each ABI, with the findings, wheels and speed that its evidence shows.
 
     Raises:
         builder.evidence.base.EvidenceError: what is recorded is not what its model describes.
@@ -114,6 +114,10 @@ def judge_package(evidence: PackageEvidence, abis: Iterable[Abi]) -> JudgedPacka
 
 
 def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judgement:
+    """Return the verdict for a package on one ABI, and everything that it rests on.
+
+    A pure-Python package is compatible without any evidence: nothing of it is native.
+    """
     source = evidence.source
     if source.only_pure is not None:
         reason = (
@@ -146,11 +150,12 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
 
 
 def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Wheel]:
+    """Yield the wheel that each base built for an ABI; a base without one is skipped."""
     for base, build in evidence.builds.items():
         build_facts = facts.builds[base]
         outcome = None if build_facts is None else build_facts.abis.get(abi)
         if outcome is None or outcome.wheel is None:
-            continue
+            continue  # the build is undetermined, did not cover the ABI, or failed: there is no wheel to list
 
         yield Wheel(
             filename=outcome.wheel,
@@ -168,7 +173,11 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
 def _collect_findings(
     evidence: PackageEvidence, facts: PackageFacts, abi: Abi, *, has_wheel: bool
 ) -> tuple[Finding, ...]:
-    """Return what every stage showed, the worst first."""
+    """Return the findings of every stage (build, audit, load, threads), the worst verdict first.
+
+    Threads count only on a free-threaded ABI. A failed build is advisory, i.e. forces no verdict, where another base
+    built the ABI's wheel (`has_wheel`).
+    """
     findings: list[Finding] = []
     for finding in judge_builds(evidence, facts, abi.name):
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
@@ -184,16 +193,19 @@ def _collect_findings(
 
 
 def merge_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Join what was seen alike on several bases, the worst first."""
+    """Return the findings with those of the same code, `where` and detail joined into one, the worst verdict first.
+
+    A joined finding names the bases of all; its other fields are those of the first.
+    """
     merged: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         key = (finding.code, finding.where, finding.detail)
-        first = merged.get(key)
-        if first is None:
+        earlier = merged.get(key)
+        if earlier is None:
             merged[key] = replace(finding, bases=tuple(dict.fromkeys(finding.bases)))
         else:
-            bases = dict.fromkeys((*first.bases, *finding.bases))
-            merged[key] = replace(first, bases=tuple(bases))
+            bases = dict.fromkeys((*earlier.bases, *finding.bases))
+            merged[key] = replace(earlier, bases=tuple(bases))
 
     return tuple(sorted(merged.values(), key=_verdict_rank, reverse=True))
 
@@ -207,7 +219,10 @@ def _verdict_rank(finding: Finding) -> int:
 
 
 def _choose_verdict(findings: Iterable[Finding], abi: Abi, coverage: ThreadCoverage) -> Verdict:
-    """Take the worst verdict any finding forces; without one, what was put under threads decides."""
+    """Return the worst verdict that any finding forces, or else the best that the evidence allows.
+
+    The best is `compatible`; on a free-threaded ABI it is `unproven` unless threads called enough of the native code.
+    """
     best = Verdict.COMPATIBLE
     if abi.free_threaded and not coverage.is_sufficient:
         best = Verdict.UNPROVEN
@@ -223,6 +238,11 @@ def _choose_reason(
     loaded_on: tuple[str, ...],
     coverage: ThreadCoverage,
 ) -> str:
+    """Return one sentence on why the verdict is what it is.
+
+    Where findings force the verdict, it is the first of them and how many more there are; otherwise it says what was
+    built, where it imports, and how much was put under threads.
+    """
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
         first, *others = deciding
@@ -240,15 +260,18 @@ def _choose_reason(
 
 
 def _describe_coverage(coverage: ThreadCoverage) -> str:
-    """Return how much of a package was put under threads."""
+    """Return in words how much of a package threads called.
+
+    For example `threads called 12 of its 20 native callables with the race detector`.
+    """
     if not coverage.under_threads:
         return "none of its native code was exercised under threads"
 
-    detector = "with the race detector"
+    detector_clause = "with the race detector"
     if not coverage.detector:
-        detector = "without a working race detector"
+        detector_clause = "without a working race detector"
 
     return (
         f"threads called {coverage.under_threads} of its {coverage.callables} native callables"
-        f" {detector}"
+        f" {detector_clause}"
     )

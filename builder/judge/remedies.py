@@ -21,7 +21,7 @@ def suggest_remedy(
     system: Mapping[str, tuple[str, ...]],
     looked_up: Mapping[str, Evidence],
 ) -> str:
-    """Suggest what helps a build that missed something.
+    """Return what to do about a build that missed a header, library or program of the system.
 
     Args:
         package: its name.
@@ -57,7 +57,10 @@ def suggest_remedy(
 def _wanted_packages(
     base: str, system: Mapping[str, tuple[str, ...]], looked_up: Mapping[str, Evidence]
 ) -> dict[str, tuple[str, ...]]:
-    """Return by base what the matrix has and what was found besides."""
+    """Return by base the system packages that the matrix lists already, and after them those that were looked up.
+
+    The bases are those of `system`, and the one whose build failed.
+    """
     wanted: dict[str, tuple[str, ...]] = {}
     for name in (*system, base):
         wanted[name] = (*system.get(name, ()), *_found_packages(looked_up.get(name)))
@@ -66,7 +69,7 @@ def _wanted_packages(
 
 
 def _found_packages(evidence: Evidence | None) -> list[str]:
-    """Return the likeliest package of each thing that was looked up."""
+    """Return the likeliest package for each missing dependency; empty where nothing was looked up or the job failed."""
     if evidence is None or not evidence.is_determined:
         return []
 
@@ -79,7 +82,10 @@ def _describe_found(facts: RemedyFacts) -> str:
 
 
 def render_apt_line(wanted: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the `apt` line of matrix.toml that installs these packages: one list, or a table where bases differ.
+    """Return the `apt` line of matrix.toml that installs system packages.
+
+    One list where all bases need the same, `apt = ["zlib1g-dev"]`; otherwise a table by base, in which bases that need
+    nothing are left out.
 
     Args:
         wanted: system packages by base.

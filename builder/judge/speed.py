@@ -55,7 +55,7 @@ class Speed:
         throughput: by ABI and number of threads, each with objects of its own.
         machine: what threads of pure Python reached without the GIL meanwhile, by their number; one counts as 1.
         cost: CPU time of a call on one thread without the GIL, by that with the GIL.
-        plain_cost: the same for a loop of pure Python.
+        plain_cost: the same ratio for a loop of pure Python, to compare `cost` with.
         why: what is not said, and why; empty where all is.
     """
 
@@ -71,7 +71,10 @@ class Speed:
 
 
 def judge_speed(evidence: Evidence | None) -> Speed | None:
-    """Judge how fast a package is; None where nobody asked, or there is no wheel."""
+    """Return how fast a package's native calls are, as ratios between ABIs and numbers of threads.
+
+    None where nobody asked for it or there is no wheel. Where nothing could be measured, all that is returned is why.
+    """
     if evidence is None:
         return None
     if not evidence.is_determined:
@@ -95,35 +98,42 @@ def judge_speed(evidence: Evidence | None) -> Speed | None:
 
 
 def _judge_measurements(facts: SpeedFacts, plain: MeasuredCall, cpus: int) -> Speed:
-    """Compare the calls' figures, and leave out those that say nothing.
+    """Return the ratios of the measured calls; a figure that would mean nothing is left out, and `why` says so.
+
+    Throughput is left out where the machine was busy or most calls are unsteady, the cost on one thread where no call
+    is steady or there is no wheel for the GIL.
 
     Args:
         facts: what was measured.
         plain: a loop of pure Python, which shows what the machine had to give.
         cpus: how many there are.
     """
-    free, *others = plain.rates  # the free-threaded ABI comes first
-    with_gil = others[0] if others else None
-    baseline = with_gil or free
-    reasons: list[str] = []
-    if with_gil is None:
+    free_abi, *other_abis = plain.rates  # the free-threaded ABI comes first
+    gil_abi = other_abis[0] if other_abis else None
+    baseline = gil_abi or free_abi
+    reasons: list[str] = []  # why figures are left out
+    if gil_abi is None:
         reasons.append(_explain_no_baseline(facts))
 
-    machine = {threads: median(ratios) for threads, ratios in _iter_ratios(plain, free, free)}
-    throughput, unsteady = _summarize_throughput(facts.calls, baseline)
-    busy = _explain_busy_machine(machine, cpus)
-    if busy or 2 * unsteady > len(facts.calls):
+    machine = {
+        threads: median(ratios) for threads, ratios in _iter_ratios(plain, free_abi, free_abi)
+    }
+    throughput, unsteady_count = _summarize_throughput(facts.calls, baseline)
+    busy_reason = _explain_busy_machine(machine, cpus)
+    most_are_unsteady = 2 * unsteady_count > len(facts.calls)
+    if busy_reason or most_are_unsteady:
         throughput = {}
-        differed = f"ratios of {unsteady} of {len(facts.calls)} calls differed too much from round to round"
-        reasons.append(f"throughput is not said: {busy or differed}")
+        calls = f"{unsteady_count} of {len(facts.calls)} calls"
+        unsteady_reason = f"ratios of {calls} differed too much from round to round"
+        reasons.append(f"throughput is not said: {busy_reason or unsteady_reason}")
 
     cost: Ratio | None = None
     plain_cost: float | None = None
-    if with_gil is not None:
-        costs = _steady_costs(facts.calls, free, with_gil)
+    if gil_abi is not None:
+        costs = _steady_costs(facts.calls, free_abi, gil_abi)
         if costs:
             cost = _summarize(costs)
-            plain_cost = round(median(_cost_ratios(plain, free, with_gil)), _DIGITS)
+            plain_cost = round(median(_cost_ratios(plain, free_abi, gil_abi)), _DIGITS)
         else:
             reasons.append(
                 "the cost on one thread is not said: it differed too much from round to round"
@@ -146,6 +156,7 @@ def _judge_measurements(facts: SpeedFacts, plain: MeasuredCall, cpus: int) -> Sp
 
 
 def _explain_too_few(facts: SpeedFacts) -> str:
+    """Return why too little was measured: no known call, no time for enough rounds, or no call could be measured."""
     if not facts.tried:
         return "no call is known that could be measured"
     if facts.calls or not facts.left_out:
@@ -164,7 +175,11 @@ def _explain_no_baseline(facts: SpeedFacts) -> str:
 
 
 def _explain_busy_machine(machine: Mapping[int, float], cpus: int) -> str:
-    """Return why the machine had too little to give for threads to show anything; empty where it had enough."""
+    """Return why the machine could not show what threads gain; empty where it had enough CPU time to give.
+
+    `machine` has by number of threads how much more pure Python they did than one thread without the GIL; about as much
+    as there are threads or CPUs is expected.
+    """
     if cpus <= 1:
         return "there is one CPU only"
 
@@ -181,24 +196,28 @@ def _explain_busy_machine(machine: Mapping[int, float], cpus: int) -> str:
 def _summarize_throughput(
     calls: Sequence[MeasuredCall], baseline: str
 ) -> tuple[dict[str, dict[int, Ratio]], int]:
-    """Return ratios by ABI and threads over the calls that are steady, and how many are not."""
+    """Return throughput ratios by ABI and number of threads, and how many calls are not steady.
+
+    A call is steady if its ratios differ little from round to round, for every ABI and number of threads. Each ratio is
+    summarized over the steady calls alone; without one the first result is empty.
+    """
     steady: list[dict[tuple[str, int], float]] = []
     for call in calls:
         ratios = _throughput_ratios(call, baseline)
         if all(_is_steady(rounds) for rounds in ratios.values()):
-            steady.append({way: median(rounds) for way, rounds in ratios.items()})
+            steady.append({setup: median(rounds) for setup, rounds in ratios.items()})
 
     summary: dict[str, dict[int, Ratio]] = {}
     if steady:
         for abi, threads in steady[0]:
-            of_calls = [medians[abi, threads] for medians in steady]
-            summary.setdefault(abi, {})[threads] = _summarize(of_calls)
+            ratios_of_calls = [medians[abi, threads] for medians in steady]
+            summary.setdefault(abi, {})[threads] = _summarize(ratios_of_calls)
 
     return summary, len(calls) - len(steady)
 
 
 def _throughput_ratios(call: MeasuredCall, baseline: str) -> dict[tuple[str, int], list[float]]:
-    """Return the ratios of every round, by ABI and number of threads."""
+    """Return by (ABI, number of threads) the throughput ratio of one call in every round."""
     ratios: dict[tuple[str, int], list[float]] = {}
     for abi in call.rates:
         for threads, rounds in _iter_ratios(call, abi, baseline):
@@ -208,26 +227,35 @@ def _throughput_ratios(call: MeasuredCall, baseline: str) -> dict[tuple[str, int
 
 
 def _iter_ratios(call: MeasuredCall, abi: str, baseline: str) -> Iterator[tuple[int, list[float]]]:
-    """Yield by number of threads the throughput of a call by that of one thread of the baseline, round by round."""
-    ones = call.rates[baseline][1]
+    """Yield for each number of threads a call's throughput on an ABI divided by that of one thread of the baseline.
+
+    There is one ratio a round, of the two measurements made in that round.
+    """
+    baseline_rates = call.rates[baseline][1]
     for threads, rates in call.rates[abi].items():
-        yield threads, [rate[0] / one[0] for rate, one in zip(rates, ones, strict=True)]
+        yield threads, [rate[0] / base[0] for rate, base in zip(rates, baseline_rates, strict=True)]
 
 
-def _steady_costs(calls: Iterable[MeasuredCall], free: str, with_gil: str) -> list[float]:
-    """Return the cost of each call whose ratios are steady."""
+def _steady_costs(calls: Iterable[MeasuredCall], free_abi: str, gil_abi: str) -> list[float]:
+    """Return the median cost ratio of each call whose ratios differ little from round to round.
+
+    The cost is the CPU time of a call on one thread without the GIL, divided by that with the GIL.
+    """
     costs: list[float] = []
     for call in calls:
-        ratios = _cost_ratios(call, free, with_gil)
+        ratios = _cost_ratios(call, free_abi, gil_abi)
         if _is_steady(ratios):
             costs.append(median(ratios))
 
     return costs
 
 
-def _cost_ratios(call: MeasuredCall, free: str, with_gil: str) -> list[float]:
-    """Return the CPU time of a call without the GIL by that with it, round by round."""
-    rounds = zip(call.rates[free][1], call.rates[with_gil][1], strict=True)
+def _cost_ratios(call: MeasuredCall, free_abi: str, gil_abi: str) -> list[float]:
+    """Return for every round the CPU time of a call on one thread without the GIL, divided by that with the GIL.
+
+    Rates are calls per second of CPU time, so the ratio of times is the inverse of the ratio of rates.
+    """
+    rounds = zip(call.rates[free_abi][1], call.rates[gil_abi][1], strict=True)
     return [gil_rate[1] / free_rate[1] for free_rate, gil_rate in rounds]
 
 

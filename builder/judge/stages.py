@@ -83,7 +83,7 @@ class PackageFacts:
 
     @classmethod
     def read(cls, evidence: PackageEvidence) -> PackageFacts:
-        """Check the facts of every determined job.
+        """Return the checked facts of every determined job; None for a job that is missing or undetermined.
 
         Raises:
             builder.evidence.base.EvidenceError: what is recorded is not what its model describes.
@@ -113,6 +113,7 @@ def _read(model: type[_Facts], evidence: Evidence | None) -> _Facts | None:
 
 
 def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
+    """Return a finding for a job that gave no facts, with the code and reason that its evidence records."""
     return Finding(
         code=UndeterminedFacts.read(evidence).code,
         detail=evidence.reason,
@@ -126,7 +127,10 @@ def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
 
 
 def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
-    """Judge what was known before a build, and what came of it on each base."""
+    """Yield findings from building a package for one ABI: from its requirements, each base's build, and rebuilds.
+
+    Where the matrix leaves the ABI out, that is reported (WF209) and no build is looked at.
+    """
     source = evidence.source
     if source.trouble:
         yield Finding(code="WF109", detail=source.trouble, where="requirements")
@@ -147,6 +151,7 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> It
 def _judge_build(
     evidence: PackageEvidence, build: Evidence, facts: BuildFacts | None, base: str, abi: str
 ) -> Iterator[Finding]:
+    """Yield a finding where one base's build is undetermined, failed for the ABI, or asked for unreachable hosts."""
     if facts is None:
         yield _undetermined_finding(build, base)
         return
@@ -169,6 +174,7 @@ def _judge_build(
 
 
 def _find_remedy(evidence: PackageEvidence, failure: Failure, base: str) -> str:
+    """Return what to do about a failed build; where it missed something of the system, which packages to install."""
     if not failure.missing:
         return failure.remedy
 
@@ -180,7 +186,10 @@ def _find_remedy(evidence: PackageEvidence, failure: Failure, base: str) -> str:
 def _judge_rebuild(
     build: Evidence, facts: BuildFacts | None, base: str, abi: str
 ) -> Iterator[Finding]:
-    """Judge a wheel that came out otherwise when it was built again."""
+    """Yield a finding where building a wheel a second time from the same inputs gave other content.
+
+    Nothing is yielded where there is no wheel, or it was not built again.
+    """
     wheel = None if facts is None else facts.wheel_of(abi)
     if facts is None or wheel is None or not facts.rebuilt.get(wheel):
         return
@@ -194,18 +203,23 @@ def _judge_rebuild(
 
 
 def judge_audits(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Iterator[Finding]:
-    """Judge the wheels of an ABI by what was read in them, and compare those of different bases."""
+    """Yield findings from reading the wheels that each base built for an ABI, and from comparing them.
+
+    Wheels are compared only where at least two bases made one.
+    """
     subjects: dict[str, Subject] = {}
     for base, audit in evidence.audits.items():
         audit_facts = facts.audits[base]
         if audit_facts is None:
+            # Without build facts there was nothing to audit: the build's own finding says so.
             if facts.builds[base] is not None:
                 yield _undetermined_finding(audit, base)
             continue
 
         filename = facts.wheel_of(base, abi.name)
         if filename is None:
-            continue
+            continue  # the base made no wheel for this ABI
+
         wheel = audit_facts.wheels[filename]
         subjects[base] = Subject.from_filename(filename, wheel, evidence.bases, evidence.interfaces)
         for finding in _judge_audited(filename, wheel, evidence):
@@ -223,7 +237,10 @@ def _judge_audited(
 
 
 def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
-    """Take what auditwheel says beside the farm's own reading."""
+    """Yield a finding where auditwheel failed, or where it says that a wheel needs a newer glibc than its tags claim.
+
+    Nothing is yielded where auditwheel was not asked, or either side names no glibc.
+    """
     if wheel.auditwheel_error is not None:
         yield Finding(code="WF303", detail=wheel.auditwheel_error, where=filename)
         return
@@ -231,7 +248,7 @@ def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
         return
 
     needed = _glibc_of_policy(wheel.auditwheel.overall_tag)
-    claimed = next(iter(glibc_floors(filename)), None)
+    claimed = next(iter(glibc_floors(filename)), None)  # the oldest glibc that the tags name
     if needed is None or claimed is None or claimed >= needed:
         return
 
@@ -252,27 +269,33 @@ def _glibc_of_policy(platform: str) -> tuple[int, int] | None:
 
 
 def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
-    """Judge what installing and importing the wheels of an ABI showed, on each base."""
+    """Yield findings from installing and importing the wheels of an ABI, on each base where they were tried."""
     for (built_on, base), load in evidence.loads.items():
         load_facts = facts.loads[built_on, base]
         if load_facts is None:
+            # Without build facts there was nothing to load: the build's own finding says so.
             if facts.builds[built_on] is not None:
                 yield _undetermined_finding(load, base)
             continue
 
         abi_load = load_facts.loads.get(abi)
         if abi_load is None:
-            continue
+            continue  # no wheel of this ABI was loaded
+
         for finding in judge_load(abi_load, evidence.source.name):
             yield replace(finding, bases=(base,), log=load.log)
 
 
 def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
-    """Return the bases on which a wheel of an ABI was installed and imported, whatever that showed."""
+    """Return the names of the bases on which a wheel of an ABI was installed and imported, whatever that showed."""
     bases: set[str] = set()
     for (_, base), load in facts.loads.items():
         abi_load = None if load is None else load.loads.get(abi)
-        if abi_load is not None and abi_load.modules and abi_load.install is None:
+        if abi_load is None:
+            continue
+
+        was_installed = abi_load.install is None
+        if was_installed and abi_load.modules:
             bases.add(base)
 
     return tuple(sorted(bases))
@@ -282,7 +305,10 @@ def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
 
 
 def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Finding]:
-    """Judge what threads showed; what the farm could not tell counts only where there is a wheel."""
+    """Yield findings of the race job (with the race detector) and of the exercise job (with the plain interpreter).
+
+    A job that gave no facts is reported only where its base built the package: otherwise there was nothing to try.
+    """
     race = evidence.race
     if race is not None and facts.race is not None:
         yield from _add_base(judge_race(facts.race, race.log), race)
@@ -297,6 +323,7 @@ def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Fi
 
 
 def _undetermined_threads(evidence: Evidence, facts: PackageFacts) -> Iterator[Finding]:
+    """Yield a finding for a thread job without facts; nothing where the build on its base is undetermined as well."""
     base = _base_of(evidence)
     if facts.builds[base] is not None:
         yield _undetermined_finding(evidence, base)

@@ -28,7 +28,7 @@ _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
 _MAX_CALLS = 3  # of a finding, in its sentence; its program has all
-_MAX_NATIVES = 4  # of a finding, in `where`
+_MAX_NATIVES = 4  # native callables of a finding, in `where`
 _MAX_MAKE_CHARS = 80
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
@@ -67,7 +67,11 @@ class ThreadCoverage:
 
 
 def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> ThreadCoverage:
-    """Measure how much was put under threads, by the facts there are."""
+    """Return how much of a package's native code threads called, by the facts of the race and exercise jobs.
+
+    All is 0 without a surface, i.e. the list of native callables that the race job found in the package. The detector
+    counts only if it has proven itself and the exercise with the plain interpreter was done as well.
+    """
     if race is None or race.surface is None:
         return ThreadCoverage()
 
@@ -85,12 +89,16 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
 
 
 def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield one finding of each code and place, one with a program where there is one: an id stands for one finding."""
+    """Yield one finding for each pair of code and `where`, because a finding's id is made of these.
+
+    Of several it is the first that has a program to show it again, or the first where none has.
+    """
     chosen: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         key = (finding.code, finding.where)
-        known = chosen.get(key)
-        if known is None or (finding.script and not known.script):
+        earlier = chosen.get(key)
+        adds_program = earlier is not None and bool(finding.script) and not earlier.script
+        if earlier is None or adds_program:
             chosen[key] = finding
 
     yield from chosen.values()
@@ -100,7 +108,11 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
-    """Judge what the race detector saw."""
+    """Yield findings of the race job, i.e. of native calls by several threads under ThreadSanitizer.
+
+    Nothing is yielded where there is no wheel. A package or detector that could not be prepared gives one finding on
+    why.
+    """
     if facts.wheel is None:
         return
 
@@ -122,7 +134,10 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
-    """Return whether the race detector showed that it works: of nobody else's race can be said that there is none."""
+    """Return whether the detector reported the race in a known racy program and none in a known clean one.
+
+    Without that, its silence about a package would say nothing.
+    """
     return preflight is not None and preflight.racy_seen and preflight.clean_silent
 
 
@@ -133,6 +148,7 @@ def _describe_preflight(preflight: Preflight | None) -> str:
 
 
 def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Finding]:
+    """Yield a finding where threads called fewer native callables than `compatible` asks for, naming some missed."""
     callables = set(surface.callables)
     missed = sorted(callables.difference(facts.under_threads))
     called = len(callables) - len(missed)
@@ -144,6 +160,10 @@ def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Fi
 
 
 def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
+    """Yield findings for races shown again, for harms (crashes, hangs, wrong results), and for other reports.
+
+    At most `_MAX_FINDINGS` of each kind are taken.
+    """
     for race in facts.races[:_MAX_FINDINGS]:
         yield _ignore_if_gil(_race_finding(race, log), gil=facts.gil)
 
@@ -154,6 +174,7 @@ def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
 
 
 def _race_finding(race: ShownRace, log: str) -> Finding:
+    """Return the finding for a race that a program of its own showed again."""
     calls = _describe_calls(race.calls)
     counts = _describe_counts(race.shown, race.ran)
 
@@ -169,6 +190,7 @@ def _race_finding(race: ShownRace, log: str) -> Finding:
 
 
 def _advisory_finding(race: Race, log: str) -> Finding:
+    """Return the finding for a report of the detector that is for information only."""
     return Finding(
         code="WF607" if race.lock_free else "WF606",
         detail=f"{race.kind}: {', '.join(race.lines)}",
@@ -193,7 +215,7 @@ def _locate(race: Race) -> tuple[Location, ...]:
 
 
 def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
-    """Judge what threads did to a package with the plain interpreter."""
+    """Yield findings from calling a package by threads with the plain interpreter; none where that was not done."""
     if not facts.done:
         return
 
@@ -203,6 +225,11 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
 
 
 def _judge_own_tests(tests: OwnTests, log: str) -> Iterator[Finding]:
+    """Yield findings from running the package's own tests in threads.
+
+    WF614 says why they did not run, WF613 that they crashed, WF616 which run in one thread only, and WF612 which fail
+    in threads.
+    """
     if not tests.ran:
         yield Finding(code="WF614", detail=tests.why, where="tests", log=log)
         return
@@ -220,6 +247,7 @@ def _judge_own_tests(tests: OwnTests, log: str) -> Iterator[Finding]:
 
 
 def _describe_single_tests(tests: OwnTests) -> str:
+    """Return how many of the package's own tests run in one thread only, and for the first of them why."""
     reasons = [f"{name}: {reason}" for name, reason in tests.single.items()]
     total = 0
     if tests.parallel is not None:
@@ -232,14 +260,20 @@ def _describe_single_tests(tests: OwnTests) -> str:
 
 
 def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
-    """Let a finding decide nothing where the package had turned the GIL on: then it is none of free threading."""
+    """Return the finding as one that forces no verdict where the package had turned the GIL on; else unchanged.
+
+    What happens with the GIL on says nothing about free threading.
+    """
     if not gil:
         return finding
     return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
 
 
 def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
-    """Judge crashes, hangs and wrong results: what was never shown again decides nothing.
+    """Yield findings for crashes, hangs and wrong results under threads.
+
+    A harm that a program showed again may decide the verdict. A crash or hang that was not shown again is WF615, which
+    does not, and such a wrong result is skipped.
 
     Args:
         harms: the events.
@@ -259,6 +293,10 @@ def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> I
 
 
 def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
+    """Return the finding for a harm that a program showed again.
+
+    Where the program shows it in one thread as well, threads are not its cause (WF608).
+    """
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
 
@@ -289,7 +327,10 @@ def _describe_harm(harm: Harm) -> str:
 
 
 def _describe_variants(variants: Variants) -> str:
-    """Return what else than threads that share an object without the GIL shows a harm."""
+    """Return in which variants of the program the harm shows too: with the GIL on, with an object for each thread.
+
+    Empty where it shows in neither.
+    """
     text = ""
     if _was_shown(variants.gil):
         text += "; it happens with the GIL on too"
@@ -313,13 +354,16 @@ def _describe_end(harm: Harm) -> str:
 
 
 def _describe_calls(scenario: Scenario | None) -> str:
-    """Return the calls of an event, a few of them."""
+    """Return the calls of a scenario in words: "`s.add(1)`, `s.clear()` of `pkg.Table(16)`".
+
+    At most `_MAX_CALLS` are named. Without a scenario the event came from the package's own tests.
+    """
     if scenario is None:
         return "calls of the package's own tests"
 
     calls: list[str] = []
     for row in scenario.rows:
-        for text, _ in row:
+        for text, _ in row:  # (expression of the call, its result alone)
             if f"`{text}`" not in calls:
                 calls.append(f"`{text}`")
 

@@ -29,7 +29,9 @@ _MAX_BYTES = 1 << 20
 def add_build_requirements(
     found: Mapping[str, Source], store: Store, python: Version
 ) -> dict[str, Source]:
-    """Return sources that know which of the farm's own packages they are built with.
+    """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
+
+    A package that is only a pure wheel is not built, and stays as it is.
 
     Args:
         found: sources, by name.
@@ -47,10 +49,11 @@ def link_build_requirements(
     stated: Mapping[str, Iterable[str]],
     python: Version,
 ) -> dict[str, Source]:
-    """Say of each source which others it is built with, and of a circle, who is in it. Pure.
+    """Return the native sources with `builds_with` and `circle` filled in. Pure.
 
-    What a build requirement needs at run time has to be there too. Packages in a circle are built with the index's
-    releases of one another, for want of a first.
+    `builds_with` has the farm's packages among a source's build requirements and what these need at run time. `circle`
+    has packages that need one another to be built: as none can come first, they are built with the index's releases of
+    one another.
 
     Args:
         native: sources that are built, by name.
@@ -76,7 +79,10 @@ def link_build_requirements(
 
 
 def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
-    """Return a circle, each package needing the next and the last being the first; None where there is none."""
+    """Return a circle in which each package needs the next and the first comes again at the end; None without one.
+
+    For example `("a", "b", "a")`.
+    """
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
@@ -88,19 +94,26 @@ def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
 def _find_farm_built(
     requirements: Iterable[str], native: Mapping[str, Source], python: Version
 ) -> tuple[str, ...]:
-    """Return what of some requirements the farm builds, with what that needs at run time, sorted."""
-    own: set[str] = set()
+    """Return the names of the farm's packages that satisfy some requirements and of what these need at run time.
+
+    Sorted; empty where the farm builds none of them.
+    """
+    farm_built: set[str] = set()
     for text in requirements:
         source = _match_own_package(text, native, python)
         if source is not None:
-            own.add(source.name)
-            own.update(need for need in source.needs if need in native)
+            farm_built.add(source.name)
+            farm_built.update(need for need in source.needs if need in native)
 
-    return tuple(sorted(own))
+    return tuple(sorted(farm_built))
 
 
 def _match_own_package(text: str, native: Mapping[str, Source], python: Version) -> Source | None:
-    """Return the farm's package that satisfies a requirement; None where none does or the index is to be asked."""
+    """Return the farm's package that satisfies a requirement, or None.
+
+    None means that the farm does not build it or not this version, that its marker does not hold, or that it is no
+    valid requirement.
+    """
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
@@ -108,7 +121,7 @@ def _match_own_package(text: str, native: Mapping[str, Source], python: Version)
 
     source = native.get(canonicalize_name(requirement.name))
     if source is None or requirement.url is not None:
-        return None
+        return None  # the farm does not build it, or an address is asked for
 
     marker = requirement.marker
     if marker is not None and not marker.evaluate(marker_environment(python)):
@@ -119,7 +132,10 @@ def _match_own_package(text: str, native: Mapping[str, Source], python: Version)
 
 
 def _cached_build_requirements(source: Source, store: Store) -> tuple[str, ...]:
-    """Return an sdist's build requirements, read once ever: a large archive takes a second."""
+    """Return an sdist's build requirements, from the store's record where it was read before.
+
+    To read a large archive takes a second, and an sdist with the same hash never changes.
+    """
     query = f"build-requires:{source.sha256}"
     recorded = store.get_resolution(query, None)
     if recorded is not None:
@@ -131,7 +147,9 @@ def _cached_build_requirements(source: Source, store: Store) -> tuple[str, ...]:
 
 
 def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
-    """Return the build requirements an sdist states in pyproject.toml; none where it states none that can be read.
+    """Return `build-system.requires` of an sdist's pyproject.toml; empty where that is missing or cannot be read.
+
+    Entries that are no text are skipped.
 
     Args:
         sdist: the file.

@@ -57,7 +57,8 @@ class Index:
     def releases(self, name: str) -> tuple[Release, ...] | None:
         """Return a project's releases, the newest first, or None where no index knows the name.
 
-        The first index that has the name answers for it, so that nobody can slip in a newer release elsewhere.
+        Indexes are asked in order, and the first that has the name answers for it alone, so that nobody can slip in a
+        newer release elsewhere.
 
         Raises:
             NoIndexAnswerError: the index does not answer.
@@ -67,10 +68,12 @@ class Index:
         return self._pages[name]
 
     def _fetch_releases(self, name: str) -> tuple[Release, ...] | None:
+        """Return the releases on the first index that knows a name, or None where none does."""
         for url in self.settings.urls:
             try:
                 files = self._fetch_page(url, name)
             except (requests.RequestException, ValueError) as error:
+                # The original error's text may carry an address with credentials.
                 raise NoIndexAnswerError(
                     f"the index did not answer for {name}: {http.describe_error(error)}"
                 ) from None
@@ -79,7 +82,10 @@ class Index:
         return None
 
     def _fetch_page(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
-        """Return the files of a project page, or None where this index does not know the name."""
+        """Return the files that a project's page lists, or None where this index does not know the name.
+
+        A page that has not changed since the last run comes parsed from the page cache.
+        """
         from pypi_simple import ACCEPT_ANY
 
         client = self._make_client(endpoint)
@@ -97,12 +103,12 @@ class Index:
         response.raise_for_status()
 
         # An index without ETags sends the whole page; it is still parsed only where it changed.
-        kind = response.headers.get("content-type", "")
-        content = digest(response.url, kind, hashlib.sha256(response.content).hexdigest())
+        content_type = response.headers.get("content-type", "")
+        content = digest(response.url, content_type, hashlib.sha256(response.content).hexdigest())
         if cached is not None and cached.content == content:
             return cached.files
 
-        files = _parse_page(response, name, kind)
+        files = _parse_page(response, name, content_type)
         etag = response.headers.get("etag", "")
         self._page_cache.put(url, Page(content=content, etag=etag, files=files))
         return files
@@ -111,6 +117,8 @@ class Index:
 
     def download(self, file: DistributionPackage) -> str:
         """Bring a file into the store and return its sha256.
+
+        Nothing is downloaded where the store has the file with the promised hash already.
 
         Raises:
             NoIndexAnswerError: the index does not answer.
@@ -146,6 +154,7 @@ class Index:
         return self._heads[wheel.url]
 
     def _fetch_head(self, wheel: DistributionPackage) -> WheelHead | None:
+        """Read a wheel's metadata by range requests; None where the server does not support them."""
         try:
             return read_wheel_head(wheel.url, self._session)
         except NoRangeSupportError:
@@ -160,6 +169,8 @@ class Index:
     def requirements(self, name: str, release: Release) -> tuple[str, ...]:
         """Return what a release requires at run time (PEP 508), from metadata alone: nothing is executed.
 
+        The answer is kept for the life of this object.
+
         Raises:
             NoIndexAnswerError: the index does not answer.
             FileMismatchError: a file is not what the index promised.
@@ -173,7 +184,11 @@ class Index:
         return self._metadata[key]
 
     def _cached_requirements(self, release: Release) -> tuple[str, ...]:
-        """Read the metadata of a release, once for the same files: a file never changes, and more of them may come."""
+        """Return a release's requirements, from the store's record where they were read from the same files before.
+
+        The record is found by the hashes of all files, so a file that is added later leads to a new one. Where the
+        index gives no hash of a file nothing is recorded.
+        """
         hashes = sorted((file.digests or {}).get("sha256", "") for file in release.files)
         can_be_recorded = all(hashes)
         query = f"requires:{digest(hashes)}"
@@ -187,10 +202,10 @@ class Index:
         return tuple(requirements)
 
     def _read_metadata(self, release: Release) -> RawMetadata:
-        """Take metadata from where it is surest and cheapest.
+        """Return a release's metadata from the surest and cheapest place that has it.
 
-        That is the index (PEP 658), the wheel an installer would take, as far as ranges of it can be had, a static
-        sdist, any wheel.
+        The places, in order: the metadata file on the index (PEP 658), a range of the wheel that an installer would
+        take, an sdist whose metadata is static (PEP 643), any wheel.
         """
         metadata = self._fetch_metadata_file(release)
         if metadata is None:
@@ -200,7 +215,10 @@ class Index:
         return metadata
 
     def _fetch_metadata_file(self, release: Release) -> RawMetadata | None:
-        """Fetch the metadata that the index has beside a wheel, as its hash promises it; None where it has none."""
+        """Return the metadata that the index has as a file beside a wheel (PEP 658), or None where it has none.
+
+        The file is checked against its hash where the index gives one.
+        """
         wheel = next((file for file in release.wheels if file.has_metadata), None)
         if wheel is None:
             return None
@@ -215,7 +233,7 @@ class Index:
                 wheel, verify=has_digests, timeout=http.TIMEOUT_S
             )
         except (NoMetadataError, NoDigestsError):
-            return None  # it is not there after all, or hashed in a way nobody knows
+            return None  # the file is not there after all, or its kind of hash is unknown
         except DigestMismatchError as error:
             raise FileMismatchError(
                 f"the metadata of {wheel.filename} has {error.algorithm} {error.actual_digest}; "
@@ -228,7 +246,11 @@ class Index:
         return metadata
 
     def _fetch_head_metadata(self, release: Release) -> RawMetadata | None:
-        """Read the metadata in the wheel an installer would take; None where ranges of it cannot be had."""
+        """Return the metadata read by a range request from the wheel that an installer would take, or None.
+
+        None means that there is no such wheel, that it is for another platform, whose requirements may differ, or that
+        the server does not support ranges.
+        """
         wheel = release.pure_wheel or release.likely_wheel
         if wheel is None or _FOREIGN_PLATFORM.search(wheel.filename):
             return None
@@ -237,7 +259,11 @@ class Index:
         return head.metadata if head is not None else None
 
     def _download_metadata(self, release: Release) -> RawMetadata:
-        """Read the metadata of a whole file; nothing where the release has none."""
+        """Return the metadata of a whole downloaded file; empty where the release has no file.
+
+        A pure wheel is preferred, then the sdist if its metadata is static or there are no wheels, then the likeliest
+        wheel.
+        """
         if release.pure_wheel is not None:
             return wheel_metadata(self._store.file(self.download(release.pure_wheel)))
 
@@ -261,7 +287,7 @@ class Index:
 
     @property
     def _session(self) -> requests.Session:
-        """One session per thread: requests does not share them."""
+        """The calling thread's own session, opened when it is first used: requests does not share sessions safely."""
         if not hasattr(self._local, "session"):
             self._local.session = http.open_session()
         session = self._local.session
@@ -273,10 +299,13 @@ def _no_answer(error: Exception) -> NoIndexAnswerError:
     return NoIndexAnswerError(f"the index did not answer: {http.describe_error(error)}")
 
 
-def _parse_page(response: requests.Response, name: str, kind: str) -> list[DistributionPackage]:
+def _parse_page(
+    response: requests.Response, name: str, content_type: str
+) -> list[DistributionPackage]:
+    """Return the files that a project's page lists, whether it is JSON or HTML."""
     from pypi_simple import DistributionPackage, ProjectPage, parse_links_stream
 
-    if "html" not in kind:
+    if "html" not in content_type:
         return ProjectPage.from_response(response, name).packages
 
     # Links without the tree of the page around them: pages of ten thousand files take less than half the time.

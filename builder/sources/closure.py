@@ -51,7 +51,7 @@ def resolve_closure(
     python: Version,
     constraints: Mapping[str, SpecifierSet] | None = None,
 ) -> list[Candidate]:
-    """Return the releases a package needs, itself left out.
+    """Return a consistent set of releases that a package needs at run time, by name, without the package itself.
 
     Args:
         root: the package.
@@ -98,6 +98,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
     def identify(
         self, requirement_or_candidate: Requirement | Candidate
     ) -> tuple[str, frozenset[str]]:
+        """Return what resolvelib tells packages apart by: the canonical name and the extras that are asked for."""
         extras = frozenset(canonicalize_name(extra) for extra in requirement_or_candidate.extras)
         return canonicalize_name(requirement_or_candidate.name), extras
 
@@ -109,7 +110,11 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         information: Any,  # noqa: ANN401 - as above
         backtrack_causes: Any,  # noqa: ANN401 - as above
     ) -> tuple[bool | str | list[str], ...]:
-        """Decide first on what leaves no choice, then on what was in the way, then on what is restricted at all."""
+        """Return a sort key for what to decide on first; resolvelib takes the smallest.
+
+        First come pinned packages, then those with an exact version, then those that caused a dead end before, then
+        those restricted at all; names settle the rest.
+        """
         name, extras = identifier
         specifiers = [part.requirement.specifier for part in information[identifier]]
         was_in_the_way = any(
@@ -132,7 +137,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         requirements: Mapping[Any, Iterator[Requirement]],
         incompatibilities: Mapping[Any, Any],
     ) -> Callable[[], Iterator[Candidate]]:
-        """Yield the pinned release first; query the index only if it is rejected."""
+        """Return a function that yields the releases that satisfy all requirements for a package, the best first.
+
+        It yields the pinned release first, and asks the index only if resolvelib wants more.
+        """
         name, extras = identifier
         specifier = self._constraints.get(name, SpecifierSet())
         for requirement in requirements[identifier]:
@@ -148,6 +156,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         specifier: SpecifierSet,
         rejected: Container[Version],
     ) -> Iterator[Candidate]:
+        """Yield the pinned release, if it is allowed, and after it the other allowed releases, the newest first.
+
+        `rejected` has the versions that resolvelib ruled out.
+        """
         pinned = self._pinned.get(name)
         if pinned is not None and pinned.version in rejected:
             pinned = None
@@ -172,6 +184,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         return bool(requirement.specifier.contains(candidate.version, prereleases=True))
 
     def get_dependencies(self, candidate: Candidate) -> Iterable[Requirement]:
+        """Yield the requirements of a candidate whose markers hold; requirements that cannot be parsed are skipped."""
         # With extras it is a candidate of its own to resolvelib, which must not end up at another version.
         if candidate.extras:
             yield Requirement(f"{candidate.name}=={candidate.version}")
@@ -187,6 +200,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
                 yield requirement
 
     def _stated_requirements(self, candidate: Candidate) -> tuple[str, ...]:
+        """Return a candidate's requirements as its metadata states them, asking the index where they are unknown."""
         if candidate.requires is not None:
             return candidate.requires
 
@@ -194,7 +208,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         return self._index.requirements(candidate.name, candidate.release)
 
     def _releases(self, name: str) -> list[Release]:
-        """Return the releases of a package that can be had."""
+        """Return a package's releases that are not yanked and allow this Python; empty where the index has none."""
         return [
             release
             for release in self._index.releases(name) or ()

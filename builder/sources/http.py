@@ -66,7 +66,7 @@ def open_session(*, retries: bool = True) -> requests.Session:
     session.verify = str(host.ca_bundle())
 
     if retries:
-        patience = _Patience(
+        retry_policy = _Patience(
             total=_MAX_STATUS_RETRIES,
             connect=_MAX_CONNECTION_RETRIES,
             read=_MAX_READ_RETRIES,
@@ -76,13 +76,15 @@ def open_session(*, retries: bool = True) -> requests.Session:
             backoff_factor=_BACKOFF_S,
             raise_on_status=False,  # the last answer says more than that there were many
         )
-        session.mount("https://", HTTPAdapter(max_retries=patience))
-        session.mount("http://", HTTPAdapter(max_retries=patience))
+        session.mount("https://", HTTPAdapter(max_retries=retry_policy))
+        session.mount("http://", HTTPAdapter(max_retries=retry_policy))
     return session
 
 
 def download(session: requests.Session, url: str, target: Path) -> None:
-    """Write what an address serves to a file, a chunk at a time.
+    """Write the file at an address to `target`, a chunk at a time.
+
+    The download starts again where the connection breaks off in the middle, at most `_MAX_BODY_TRIES` times in all.
 
     Raises:
         requests.RequestException: the server does not answer, or not with the file.
@@ -98,6 +100,7 @@ def download(session: requests.Session, url: str, target: Path) -> None:
 
 
 def _download_once(session: requests.Session, url: str, target: Path) -> None:
+    """Write the file at an address to `target`, in one request."""
     # Some servers declare the compression of a .tar.gz as one of the transfer, and requests would undo it.
     headers = {"Accept-Encoding": "identity"}
     with session.get(url, stream=True, headers=headers, timeout=TIMEOUT_S) as response:

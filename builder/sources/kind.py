@@ -54,7 +54,9 @@ def wheel_tags(filename: str) -> frozenset[Tag]:
 
 
 def classify_release(release: Release, index: Index, store: Store) -> Kind:
-    """Tell what a release brings: from its wheels' names, else from its sdist's list of files.
+    """Return what kind of files a release brings, judged by its wheels' names.
+
+    Without wheels the sdist's list of files decides: native if it has sources of native code, otherwise pure.
 
     Raises:
         NoIndexAnswerError: the index does not answer.
@@ -75,6 +77,10 @@ def classify_release(release: Release, index: Index, store: Store) -> Kind:
 
 
 def _classify_wheels(tags: set[Tag], *, has_pure: bool) -> Kind:
+    """Return what kind of release has wheels with these tags.
+
+    `has_pure` says whether one of them is a pure wheel, which makes native ones beside it speedups.
+    """
     if all(tag.platform == "any" for tag in tags):
         return Kind.PURE
     if has_pure:
@@ -104,6 +110,7 @@ def holds_native_sources(path: Path, filename: str) -> bool:
 
 
 def _is_native(name: str) -> bool:
+    """Return whether a file of an sdist is native source or a native build file, outside tests and documentation."""
     *folders, file_name = name.split("/")
     if _IGNORED_FOLDERS.intersection(folders):
         return False

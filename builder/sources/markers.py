@@ -30,7 +30,10 @@ def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
 
 
 def marker_applies(marker: Marker | None, python: Version, extras: Iterable[str] = ()) -> bool:
-    """Return whether a requirement's marker holds, for the package itself or for one of its extras."""
+    """Return whether a requirement's marker holds, for the package itself or for one of its extras.
+
+    A requirement without a marker (None) always holds.
+    """
     if marker is None:
         return True
 

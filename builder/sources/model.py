@@ -63,7 +63,7 @@ class Source:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Source:
-        """Make one from `record()`."""
+        """Return the source that `record()` wrote as JSON data; tuples become lists in JSON, and are restored."""
         fields = dict(record)
         for name in ("requires", "needs", "builds_with", "circle"):
             fields[name] = tuple(record.get(name, ()))  # JSON has lists alone

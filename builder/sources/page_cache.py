@@ -50,17 +50,17 @@ class PageCache:
         self._folder = folder
 
     def get(self, url: str) -> Page | None:
-        """Return the page that was read last at an address, or None."""
+        """Return the page that was last read at an address; None where there is none or its file is damaged."""
         try:
             content = zlib.decompress(self._path(url).read_bytes())
             record = json.loads(content)
             files = [_make_file(row) for row in record["files"]]
             return Page(content=record["content"], etag=record["etag"], files=files)
         except (OSError, zlib.error, ValueError, KeyError, TypeError):
-            return None  # there is none, or it is damaged
+            return None  # it was never read, or its file is damaged: the page is fetched again
 
     def put(self, url: str, page: Page) -> None:
-        """Keep a page.
+        """Write a page to the folder in place of an earlier one of the same address.
 
         Raises:
             NoSpaceError: the disk is full.
@@ -84,9 +84,10 @@ def _make_row(file: DistributionPackage) -> list[object]:
 
 
 def _make_file(row: Sequence[object]) -> DistributionPackage:
+    """Return the file that `_make_row` made a row of: the values of `_FIELDS`, then the upload time."""
     from pypi_simple import DistributionPackage
 
-    *values, uploaded = row
+    *values, upload_text = row
     fields = dict(zip(_FIELDS, values, strict=True))
-    upload_time = datetime.fromisoformat(str(uploaded)) if uploaded is not None else None
+    upload_time = datetime.fromisoformat(str(upload_text)) if upload_text is not None else None
     return DistributionPackage(**fields, has_sig=None, upload_time=upload_time)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ class WheelHead:
 
 
 def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
-    """Read METADATA from a wheel by range requests: its directory at the end, then the one file.
+    """Return a wheel's metadata and build date, read by range requests: first the zip's directory, then METADATA.
 
     Args:
         url: the wheel.
@@ -63,6 +63,7 @@ def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
         with RemoteZip(url, session=session, timeout=_TIMEOUT_S) as archive:
             entry = _find_metadata(archive)
             metadata, _ = parse_email(archive.read(entry))
+    # Each library's errors become one of the three below; their own types mean nothing to the caller.
     except RemoteIOError as error:
         raise requests.ConnectionError(str(error)) from None
     except RemoteZipError as error:
@@ -76,6 +77,7 @@ def read_wheel_head(url: str, session: requests.Session) -> WheelHead:
 
 
 def _find_metadata(archive: RemoteZip) -> ZipInfo:
+    """Return the entry of METADATA in a wheel's directory; an absurdly large one is refused."""
     entries: list[ZipInfo] = archive.infolist()
     candidates = [entry for entry in entries if entry.filename.endswith(".dist-info/METADATA")]
     if not candidates or candidates[0].file_size > _LIMIT_BYTES:
@@ -84,11 +86,12 @@ def _find_metadata(archive: RemoteZip) -> ZipInfo:
 
 
 def _find_build_date(entry: ZipInfo) -> datetime.date | None:
+    """Return the day in a zip entry, or None where a build tool wrote a constant or the date is invalid."""
     year, month, day, *_ = entry.date_time
     try:
         date = datetime.date(year, month, day)
     except ValueError:
-        return None
+        return None  # a zip can state a month 0
 
     is_constant = date < _OLDEST_DATE or date in _REPRODUCIBLE_DATES
     return None if is_constant else date

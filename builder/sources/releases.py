@@ -35,7 +35,7 @@ class Release:
 
     @property
     def sdist(self) -> DistributionPackage | None:
-        """Its sdist; of several the one that is a `.tar.gz` (PEP 625)."""
+        """Its sdist, of several the one that is a `.tar.gz` (PEP 625); None where it has none."""
         sdists = [file for file in self.files if file.package_type == "sdist"]
         for file in sdists:
             if file.filename.endswith(".tar.gz"):
@@ -49,7 +49,7 @@ class Release:
 
     @property
     def pure_wheel(self) -> DistributionPackage | None:
-        """A wheel without native code that Python 3 takes."""
+        """Its first wheel for any platform that Python 3 takes (`py3-none-any`), or None."""
         for file in self.wheels:
             is_pure = file.filename.endswith("-none-any.whl")
             if is_pure and "py3" in file.filename.split("-")[-3]:
@@ -100,7 +100,7 @@ class Choice:
 
 
 def group_releases(files: Iterable[DistributionPackage]) -> tuple[Release, ...]:
-    """Return the releases that files belong to, the newest first."""
+    """Return the releases that files belong to, the newest first; files without a valid version are skipped."""
     grouped: dict[Version, list[DistributionPackage]] = {}
     for file in files:
         try:
@@ -145,7 +145,7 @@ def matching_releases(
 def choose_release(
     specifier: SpecifierSet, releases: Sequence[Release], python: Version, *, exact: bool
 ) -> Choice | None:
-    """Choose a release as pip would: the newest that is asked for, stable, not yanked, and for this Python.
+    """Choose a release as pip would: the newest that matches, is stable, is not yanked, and allows this Python.
 
     Args:
         specifier: which releases (PEP 440).

@@ -38,7 +38,9 @@ def resolve(
     fresh_s: float,
     say: Callable[[str], None],
 ) -> Sources:
-    """Find a source for every package of the matrix, and for every native package those need.
+    """Return a source, or a fault, for every named package and for every native package that these need.
+
+    A recorded answer is used while it is fresh, and also an older one where the index does not answer now.
 
     Args:
         matrix: the matrix.
@@ -62,8 +64,8 @@ def resolve(
     sources = resolver.resolve(wanted)
     sources = replace(sources, found=add_build_requirements(sources.found, store, python))
 
-    is_silent = any(fault.code == "WF106" for fault in sources.faults.values())
-    if not is_silent:
+    index_was_silent = any(fault.code == "WF106" for fault in sources.faults.values())
+    if not index_was_silent:
         store.record_resolution(key, _make_record(sources))
         return sources
 
@@ -78,12 +80,16 @@ def resolve(
 def resolution_key(
     matrix: Matrix, names: Iterable[str], urls: Iterable[str], python: Version
 ) -> str:
-    """Return what a resolution is recorded under: everything it goes by but the index's content and the time."""
+    """Return the key that a resolution is recorded under.
+
+    It depends on everything that a resolution depends on, except the time and the content of the index.
+    """
     packages = matrix.model_dump(mode="json", include={"packages"})
     return digest("sources 2", packages, list(names), list(urls), str(python))
 
 
 def _make_record(sources: Sources) -> dict[str, Any]:
+    """Return sources and faults as JSON data, for `_read_recorded`."""
     return {
         "found": {name: source.record() for name, source in sources.found.items()},
         "faults": {
@@ -94,7 +100,10 @@ def _make_record(sources: Sources) -> dict[str, Any]:
 
 
 def _read_recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
-    """Take a recorded answer, unless a file it names is gone or a local sdist has changed."""
+    """Return the sources and faults of a recorded answer, or None where it cannot be used.
+
+    It cannot be used if there is none, a file that it names is gone from the store, or a local sdist may have changed.
+    """
     if not isinstance(answer, dict):
         return None
 
@@ -113,6 +122,10 @@ def _read_recorded(answer: object, matrix: Matrix, store: Store) -> Sources | No
 
 
 def _has_files(source: Source, store: Store) -> bool:
+    """Return whether the store still has the files of a source: its sdist, and the pure wheels it needs.
+
+    A package that is only a pure wheel has no sdist.
+    """
     hashes = [pure.sha256 for pure in source.pure]
     if source.only_pure is None:
         hashes.append(source.sha256)
@@ -120,7 +133,7 @@ def _has_files(source: Source, store: Store) -> bool:
 
 
 def _has_changed(source: Source, matrix: Matrix, store: Store) -> bool:
-    """Return whether the file of a local sdist is another one now."""
+    """Return whether the local sdist of a source has another hash now; False for sources from the index."""
     if source.kind != "local":
         return False
 
@@ -162,6 +175,10 @@ class _Resolver:
         self._pinned: dict[str, Candidate] = {}
 
     def resolve(self, names: list[str]) -> Sources:
+        """Return a source or a fault for each name, and for each native package that any of them needs.
+
+        Needed packages may need others in turn, so rounds follow until one finds nothing new.
+        """
         found: dict[str, Source] = {}
         faults: dict[str, Fault] = {}
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
@@ -172,17 +189,17 @@ class _Resolver:
                 else:
                     found[answer.name] = answer
 
-            # Only now: what the matrix names goes before what others need of it.
+            # Only now, when all of them are known: what the matrix names is preferred to any other release.
             self._pinned = {name: self._make_candidate(source) for name, source in found.items()}
 
             # What a package needs natively is built too, and what that needs, until nothing new turns up.
-            fresh = list(found.values())
-            while fresh:
+            new_sources = list(found.values())
+            while new_sources:
                 implied: list[Source | Fault] = []
-                for source, extra in pool.map(self._add_needs, fresh):
+                for source, extra in pool.map(self._add_needs, new_sources):
                     found[source.name] = source
                     implied += extra
-                fresh = self._admit(implied, found, faults)
+                new_sources = self._admit(implied, found, faults)
 
         return Sources(found=found, faults=faults)
 
@@ -190,19 +207,23 @@ class _Resolver:
     def _admit(
         implied: list[Source | Fault], found: dict[str, Source], faults: dict[str, Fault]
     ) -> list[Source]:
-        """Add the packages that are new, and return those that have a source."""
-        fresh: list[Source] = []
+        """Add implied packages, i.e. those needed by others, to the sources and faults.
+
+        Return the new ones that have a source; a package that is known already is skipped.
+        """
+        new_sources: list[Source] = []
         for item in implied:
             if item.name in found or item.name in faults:
-                continue
+                continue  # another package needed it before
             if isinstance(item, Fault):
                 faults[item.name] = item
             else:
                 found[item.name] = item
-                fresh.append(item)
-        return fresh
+                new_sources.append(item)
+        return new_sources
 
     def _make_candidate(self, source: Source) -> Candidate:
+        """Return a source as a candidate of the dependency resolution, its requirements known beforehand."""
         return Candidate(
             name=source.name,
             version=Version(source.version),
@@ -212,7 +233,7 @@ class _Resolver:
         )
 
     def _find_release(self, source: Source) -> Release | None:
-        """Return the release that a source is of; None where it is a local file."""
+        """Return the index's release that a source was made from; None where the source is a local file."""
         if source.kind == "local":
             return None
 
@@ -222,6 +243,7 @@ class _Resolver:
     # --- which release ---------------------------------------------------------------------------------------------
 
     def _find_source(self, name: str) -> Source | Fault:
+        """Return the source of a package of the matrix, or the fault for which there is none."""
         package = self._matrix.packages[name]
         try:
             if package.sdist:
@@ -233,6 +255,10 @@ class _Resolver:
             return Fault(name=name, code="WF103", detail=str(error))
 
     def _make_local_source(self, name: str, package: Package, sdist: str) -> Source | Fault:
+        """Return a source for the sdist in a local file, or a fault.
+
+        The fault is that there is no such file, or that it has another hash, is no sdist, or is of another package.
+        """
         path = self._matrix.root / sdist
         if not path.is_file():
             return Fault(name=name, code="WF105", detail=f"there is no file {sdist}")
@@ -262,6 +288,7 @@ class _Resolver:
         )
 
     def _find_index_source(self, name: str, package: Package) -> Source | Fault:
+        """Return the source of a package on the index, or a fault where its name or release is not there."""
         releases = self._index.releases(name)
         if releases is None:
             return Fault(name=name, code="WF101", detail="the index knows no such name")
@@ -274,6 +301,10 @@ class _Resolver:
     def _choose_release(
         self, name: str, version: str, releases: tuple[Release, ...]
     ) -> Release | Fault:
+        """Return the release that the matrix's version specifier leads to, or a fault.
+
+        The fault says that no release matches (WF104), or that `requires-python` leaves this Python out (WF107).
+        """
         specifier = SpecifierSet(version)
         is_exact = names_one_version(specifier)
         choice = choose_release(specifier, releases, self._python, exact=is_exact)
@@ -299,6 +330,11 @@ class _Resolver:
         sha256: str | None = None,
         needed_by: str = "",
     ) -> Source | Fault:
+        """Return a source for a release: its pure wheel where it has nothing native, otherwise its sdist; or a fault.
+
+        `sha256` is what the sdist must hash to, if the matrix says; `needed_by` names the package that needs the
+        release.
+        """
         version = str(release.version)
         if release.is_pure and release.pure_wheel is not None:
             pure = self._make_pure(name, release)
@@ -335,7 +371,10 @@ class _Resolver:
     # --- what it needs ---------------------------------------------------------------------------------------------
 
     def _add_needs(self, source: Source) -> tuple[Source, list[Source | Fault]]:
-        """Return a source with what it needs, and the native packages among that which are new to the farm."""
+        """Return a source with what it needs at run time, and the native packages among that which are new to the farm.
+
+        Where that cannot be found out, the source's `trouble` says why, and no package is new.
+        """
         try:
             root = self._make_candidate(source)
             closure = resolve_closure(root, self._pinned, self._index, self._python)
@@ -347,6 +386,10 @@ class _Resolver:
         return complete, needs.implied
 
     def _classify_needs(self, source: Source, closure: list[Candidate]) -> _Needs:
+        """Return which needed releases are native packages of the farm and which are pure wheels from the index.
+
+        A native release that the matrix does not name is implied: the farm builds it as well.
+        """
         needs = _Needs(native=[], pure=[], implied=[])
         for candidate in closure:
             name, release = candidate.name, candidate.release
@@ -367,6 +410,7 @@ class _Resolver:
         return needs
 
     def _make_pure(self, name: str, release: Release) -> Pure:
+        """Return the pure wheel of a release, downloaded into the store."""
         wheel = release.pure_wheel
         assert wheel is not None
         return Pure(
@@ -379,7 +423,7 @@ class _Resolver:
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:
-    """Say which older release could be built instead."""
+    """Return a clause that names the newest older release with an sdist, or says that there is none."""
     for other in releases:
         if other.sdist and other.version < release.version:
             return f"; the newest release with one is {other.version}"
@@ -389,7 +433,10 @@ def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:
 def read_patches(
     matrix: Matrix, found: Mapping[str, Source]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, Fault]]:
-    """Read the patches of every package, and return a fault for each package one of whose patches cannot be read."""
+    """Return the texts of every package's patches, and a fault for each package with a patch that cannot be read.
+
+    Both are by name of the package. A package outside the matrix has no patches.
+    """
     texts: dict[str, tuple[str, ...]] = {}
     faults: dict[str, Fault] = {}
     for name, source in found.items():

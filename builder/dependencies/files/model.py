@@ -44,10 +44,10 @@ class Selection:
 
     def note_other_parts(self, names: Iterable[str]) -> list[str]:
         """Return a note on the extras and groups of a file that are not taken; none where all are."""
-        others = sorted({str(name) for name in names} - self.extras - self.groups)
-        if not others:
+        other_names = sorted({str(name) for name in names} - self.extras - self.groups)
+        if not other_names:
             return []
-        return [f"extras and groups that are not taken: {', '.join(others)}"]
+        return [f"extras and groups that are not taken: {', '.join(other_names)}"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +70,7 @@ class Dependency:
 
     @property
     def version(self) -> Version | None:
-        """The one release that is meant; None where there is a choice."""
+        """The one release that the specifier names by `==` or `===`; None where it leaves a choice, as `==2.*` does."""
         for clause in SpecifierSet(self.specifier):
             is_equality = clause.operator in {"==", "==="}
             if is_equality and not clause.version.endswith(".*"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Read a lock file.
+    """Return the dependencies that a lock file has for the selected Python, extras and groups.
 
     Args:
         path: the file.
@@ -38,8 +38,8 @@ def read(path: Path, selection: Selection) -> DependencyFile:
             continue
 
         if name in wanted:
-            other = wanted[name].where
-            text = f"{name!r} once more, beside {other}: both are meant for this Python"
+            first_where = wanted[name].where
+            text = f"{name!r} once more, beside {first_where}: both are meant for this Python"
             raise DependencyFileError(path, [(where, text)])
         wanted[name] = _make_dependency(package, where)
 
@@ -54,6 +54,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 
 
 def _parse_lock(path: Path) -> Pylock:
+    """Return a lock file as packaging's model; its errors become one that names the file and the place in it."""
     try:
         return Pylock.from_dict(read_toml(path))
     except PylockUnsupportedVersionError as error:
@@ -64,7 +65,10 @@ def _parse_lock(path: Path) -> Pylock:
 
 
 def _explain_skip(package: Package, lock: Pylock, selection: Selection) -> str:
-    """Say why a package is not taken; nothing where it is."""
+    """Return why a package of the lock file is left out, or an empty text where it is taken.
+
+    It is left out where its marker does not hold, where it is not from the index, or where it has no version.
+    """
     marker = package.marker
     if marker is not None:
         environment = cast("dict[str, Any]", _environment(lock, selection))
@@ -82,7 +86,7 @@ def _explain_skip(package: Package, lock: Pylock, selection: Selection) -> str:
 
 
 def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozenset[str]]:
-    """Return the markers' environment of a lock file, which knows of extras and groups as well (PEP 751)."""
+    """Return the environment that a lock file's markers are evaluated in; it has extras and groups too (PEP 751)."""
     groups = selection.groups or frozenset(lock.default_groups or ())
     return {
         **marker_environment(selection.python),
@@ -92,6 +96,7 @@ def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozense
 
 
 def _make_dependency(package: Package, where: str) -> Dependency:
+    """Return a package of the lock file as a dependency on exactly its version, with the hashes of its files."""
     # The sdist is what the farm builds from, so where there is one its hashes alone count.
     files = [package.sdist] if package.sdist is not None else list(package.wheels or ())
     hashes: list[str] = []
@@ -107,6 +112,7 @@ def _make_dependency(package: Package, where: str) -> Dependency:
 
 
 def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
+    """Return notes for a person: the lock file is for another Python, or has extras or groups that are not taken."""
     notes: list[str] = []
     required = lock.requires_python
     if required is not None and not required.contains(selection.python, prereleases=True):

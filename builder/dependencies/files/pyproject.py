@@ -37,7 +37,9 @@ class _Project(BaseModel):
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Read a project's own requirements.
+    """Return the dependencies that a project states for the selected Python, extras and groups.
+
+    Requirements whose markers do not hold, or that name an address, are left out.
 
     Args:
         path: the file.
@@ -76,6 +78,10 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 
 
 def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
+    """Return the `[project]` table, empty where the file has only `[dependency-groups]`.
+
+    Refused are a file with neither, a table with mistakes, and dependencies that a build backend computes.
+    """
     table = data.get("project")
     if table is None and "dependency-groups" not in data:
         text = "there is no such table (PEP 621)."
@@ -96,6 +102,7 @@ def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
 
 
 def _parse_groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the `[dependency-groups]` table as it stands, empty where there is none; its names are checked."""
     groups = data.get("dependency-groups", {})
     if not isinstance(groups, dict):
         raise DependencyFileError(path, [("dependency-groups", "expected a table")])
@@ -115,7 +122,10 @@ def _dotted_path(location: tuple[str | int, ...]) -> str:
 def _iter_requirements(
     path: Path, project: _Project, groups: dict[str, Any], selection: Selection
 ) -> Iterator[tuple[str, Requirement]]:
-    """Yield what is meant: the project's requirements, those of the extras, and those of the groups."""
+    """Yield (where it stands, requirement) of the project itself, then of the selected extras and groups.
+
+    An extra or group that the file does not have is refused.
+    """
     yield from _expand_extra(path, project, "", frozenset())
     _check_selected(path, "extra", selection.extras, project.optional)
     _check_selected(path, "group", selection.groups, groups)
@@ -129,17 +139,17 @@ def _iter_requirements(
 
 
 def _check_selected(path: Path, kind: str, selected: Iterable[str], names: Iterable[str]) -> None:
-    """Refuse an extra or a group that is asked for and that the file does not have."""
-    known = {str(canonicalize_name(name)) for name in names}
-    unknown = sorted(set(selected) - known)
+    """Raise an error where a selected extra or group is not in the file; `kind` is which of both, for the message."""
+    available = {str(canonicalize_name(name)) for name in names}
+    unknown = sorted(set(selected) - available)
     if unknown:
-        listed = ", ".join(sorted(known)) or "none"
+        listed = ", ".join(sorted(available)) or "none"
         text = f"there is no {kind} {', '.join(unknown)}; there is {listed}"
         raise DependencyFileError(path, [("", text)])
 
 
 def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
-    """Return a group's requirements, those of the groups it includes among them (PEP 735)."""
+    """Return the requirements of a group and of the groups that it includes (PEP 735), as text."""
     where = f"dependency-groups.{group}"
     try:
         return [str(parsed) for parsed in DependencyGroupResolver(groups).resolve(group)]
@@ -152,15 +162,18 @@ def _expand_group(path: Path, groups: dict[str, Any], group: str) -> list[str]:
 
 
 def _expand_extra(
-    path: Path, project: _Project, extra: str, inside: frozenset[str]
+    path: Path, project: _Project, extra: str, ancestors: frozenset[str]
 ) -> Iterator[tuple[str, Requirement]]:
-    """Yield the requirements of the project or one extra; where they name the project itself, its extras' instead.
+    """Yield (where it stands, requirement) of the project or of one of its extras.
+
+    A requirement that names the project itself, as `pkg[all]` in pkg's own extras does, is replaced by the requirements
+    of the extras it asks for.
 
     Args:
         path: the file.
         project: its table.
         extra: by canonical name; empty for the project's own requirements.
-        inside: extras that are being expanded, which may include one another in a circle.
+        ancestors: the extras that led to this one; they are not expanded again, so that a circle ends.
     """
     key, texts = _find_requirements(project, extra)
     for number, text in enumerate(texts):
@@ -172,12 +185,15 @@ def _expand_extra(
             yield where, parsed
             continue
         for other in sorted(str(canonicalize_name(name)) for name in parsed.extras):
-            if other not in inside:
-                yield from _expand_extra(path, project, other, inside | {extra, other})
+            if other not in ancestors:
+                yield from _expand_extra(path, project, other, ancestors | {extra, other})
 
 
 def _find_requirements(project: _Project, extra: str) -> tuple[str, tuple[str, ...]]:
-    """Return where the requirements of the project or one extra stand, and their texts."""
+    """Return where the requirements of the project (an empty `extra`) or of one extra stand, and their texts.
+
+    An extra that the project does not have has none.
+    """
     if not extra:
         return "project.dependencies", project.dependencies
 
@@ -190,6 +206,7 @@ def _find_requirements(project: _Project, extra: str) -> tuple[str, tuple[str, .
 def _notes(
     path: Path, project: _Project, groups: dict[str, Any], selection: Selection
 ) -> tuple[str, ...]:
+    """Return notes for a person: `requires-python` leaves this Python out, or extras or groups are not taken."""
     try:
         allowed = SpecifierSet(project.requires_python)
     except InvalidSpecifier:

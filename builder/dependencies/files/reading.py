@@ -24,7 +24,10 @@ _EXPORT_COMMANDS = {
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Read a file of dependencies: requirements.txt, pylock.toml (PEP 751), uv.lock or pyproject.toml.
+    """Return the dependencies of a file, read in the format that its name tells.
+
+    Formats that the farm does not read are refused; for a known one the error has the command that writes another. Any
+    other name, such as `deps.txt`, is read as requirements.txt.
 
     Args:
         path: the file; its name tells the format.

@@ -63,7 +63,9 @@ class _Requirements:
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Read a requirements file and what it includes.
+    """Return the dependencies and constraints of a requirements file and of the files that it includes.
+
+    The result counts as complete only if every dependency has one version and hashes.
 
     Args:
         path: the file.
@@ -78,7 +80,9 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 
     wanted = tuple(gathered.dependencies)
     # pip asks for hashes of everything as soon as one requirement has one.
-    is_complete = bool(wanted) and all(one.hashes and one.version for one in wanted)
+    is_complete = bool(wanted) and all(
+        dependency.hashes and dependency.version for dependency in wanted
+    )
     return DependencyFile(
         path=path,
         format="requirements.txt",
@@ -91,6 +95,10 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 
 
 def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requirements) -> None:
+    """Add what one line says to the gathered dependencies, constraints, notes or left-out items.
+
+    Left out are local folders, files, addresses, and requirements whose markers do not hold.
+    """
     where = _line_location(line.path, line.number, top)
     if line.options.editables:
         name = shorten(line.options.editables[0])
@@ -122,6 +130,7 @@ def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requireme
 
 
 def _make_dependency(line: _Line, parsed: Requirement, where: str) -> Dependency:
+    """Return a line's requirement as a dependency, with the hashes that its options state."""
     hashes: list[str] = []
     for algorithm, values in (line.options.hashes or {}).items():
         hashes += [f"{algorithm}:{value}" for value in values]
@@ -136,24 +145,28 @@ def _make_dependency(line: _Line, parsed: Requirement, where: str) -> Dependency
 
 
 def _note_index_options(options: Any, where: str, gathered: _Requirements) -> None:  # noqa: ANN401 - optparse's values
+    """Add a note where a line without a requirement sets an index of its own; its other options are ignored."""
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
         note = f"{where} names an index of its own; the farm asks the one that pip here is configured with"
         gathered.notes[note] = None
 
 
 def _is_local_or_remote(text: str) -> bool:
-    """Tell a path or an address from a requirement, as pip does."""
-    has_url = "@ " in text  # PEP 508: `name @ URL`
-    first = text.partition("@")[0].strip() if has_url else text
-    before_marker = first.partition(";")[0]
+    """Return whether a line means a path or an address instead of a requirement, by pip's rules.
 
-    is_path = "/" in before_marker or first.startswith(".")
+    `./pkg`, `pkg.whl` and `https://…` do; `pkg>=1; os_name == "posix"` does not.
+    """
+    has_url = "@ " in text  # PEP 508: `name @ URL`
+    name_or_path = text.partition("@")[0].strip() if has_url else text
+    before_marker = name_or_path.partition(";")[0]
+
+    is_path = "/" in before_marker or name_or_path.startswith(".")
     is_archive = text.endswith((".whl", ".tar.gz", ".zip"))
-    return "://" in first or is_path or is_archive
+    return "://" in name_or_path or is_path or is_archive
 
 
 def _iter_lines(path: Path, *, is_constraint: bool, chain: tuple[Path, ...]) -> Iterator[_Line]:
-    """Yield the lines of a file and of those it includes, in pip's order.
+    """Yield the lines of a requirements file and of those it includes by `-r` and `-c`, in pip's order.
 
     Args:
         path: the file.
@@ -187,19 +200,23 @@ def _iter_lines(path: Path, *, is_constraint: bool, chain: tuple[Path, ...]) -> 
 
 
 def _resolve_include(path: Path, number: int, name: str, chain: tuple[Path, ...]) -> Path:
-    """Return the file that a line includes; nothing is fetched, and no circle is followed."""
-    where, shown = f"line {number}", shorten(name)
+    """Return the path of the file that a line includes.
+
+    Refused are addresses, as nothing is fetched, files that include one another in a circle or too deeply, and missing
+    files.
+    """
+    where, shown_name = f"line {number}", shorten(name)
     if "://" in name:
-        text = f"includes {shown!r}; fetch it and include the file"
+        text = f"includes {shown_name!r}; fetch it and include the file"
         raise DependencyFileError(path, [(where, text)])
 
     target = Path(os.path.normpath(path.parent / name))
     is_circle = target.resolve() in (*chain, path.resolve())
     if is_circle or len(chain) >= _MAX_DEPTH:
-        text = f"includes {shown!r}, which includes this file"
+        text = f"includes {shown_name!r}, which includes this file"
         raise DependencyFileError(path, [(where, text)])
     if not target.is_file():
-        text = f"includes {shown!r}, and there is no such file"
+        text = f"includes {shown_name!r}, and there is no such file"
         raise DependencyFileError(path, [(where, text)])
     return target
 

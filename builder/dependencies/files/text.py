@@ -28,7 +28,7 @@ _TOO_LONG = re.compile(rf"[0-9]{{{LIMIT_DIGITS + 1}}}")
 
 
 def read_text(path: Path) -> str:
-    """Read a file.
+    """Return the text of a file, decoded as UTF-8 and checked for size.
 
     Raises:
         DependencyFileError: it is not there, too large, not UTF-8, or has a number of absurd length.
@@ -58,7 +58,7 @@ def read_text(path: Path) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+    """Return the parsed content of a TOML file.
 
     Raises:
         DependencyFileError: it cannot be read or is not TOML.
@@ -74,7 +74,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_requirement(path: Path, where: str, text: str) -> Requirement:
-    """Parse a requirement (PEP 508).
+    """Return a text parsed as a requirement (PEP 508), its name and versions checked; `where` is its place, for errors.
 
     Raises:
         DependencyFileError: it is none.
@@ -106,15 +106,15 @@ def parse_name(path: Path, where: str, text: str) -> str:
 
 
 def escape_control_characters(text: object) -> str:
-    """Replace what would steer a terminal."""
-    letters = []
-    for letter in str(text):
-        letters.append(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}")
-    return "".join(letters)
+    """Return the text with each unprintable character replaced, as it could steer the terminal it is shown on."""
+    characters = []
+    for character in str(text):
+        characters.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
+    return "".join(characters)
 
 
 def shorten(text: object) -> str:
-    """Shorten text from a file for a message, and replace what would steer a terminal."""
+    """Return text from a file as a message may show it: at most `_MAX_SHOWN_CHARS` long, without control characters."""
     clean = escape_control_characters(text)
     if len(clean) <= _MAX_SHOWN_CHARS:
         return clean

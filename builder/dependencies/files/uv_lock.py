@@ -125,7 +125,7 @@ class _Lock(_Part):
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Read a lock file: what the project needs, and what that needs.
+    """Return everything that the project beside the lock file needs, for the selected Python, extras and groups.
 
     Args:
         path: the file.
@@ -149,6 +149,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
 
 
 def _parse_lock(path: Path) -> _Lock:
+    """Return the checked lock file; another version of the format is refused."""
     data = read_toml(path)
     if data.get("version") != _VERSION:
         text = f"expected {_VERSION}, the version of the format the farm reads, not {shorten(data.get('version'))!r}"
@@ -190,7 +191,11 @@ class _Walk:
             self._by_name.setdefault(package.name, []).append(number)
 
     def run(self) -> None:
-        """Walk."""
+        """Visit all packages that the project needs, and record them in `seen` and `wanted`.
+
+        The queue has pairs of a package's number and one of its extras, empty for the package itself. Edges whose
+        markers do not hold are not followed.
+        """
         queue: deque[tuple[int, str]] = deque()
         for number in self._find_roots():
             queue.extend((number, extra) for extra in ("", *sorted(self._selection.extras)))
@@ -206,10 +211,14 @@ class _Walk:
                 marker = Marker(edge.marker) if edge.marker else None
                 if self._selection.matches_marker(marker):
                     target = self._find_target(where, edge)
-                    queue.extend((target, wanted) for wanted in ("", *edge.extra))
+                    queue.extend((target, wanted_extra) for wanted_extra in ("", *edge.extra))
 
     def _find_roots(self) -> list[int]:
-        """Return the packages to start from."""
+        """Return the numbers of the packages to start from.
+
+        That is the project at the lock file's side, or every member of the workspace where it has no project of its
+        own.
+        """
         local = [number for number, package in enumerate(self._packages) if package.is_local]
         roots = [number for number in local if self._packages[number].is_root]
         if not local:
@@ -220,25 +229,33 @@ class _Walk:
         return roots or local
 
     def _iter_edges(self, number: int, extra: str) -> Iterator[tuple[str, _Edge]]:
-        """Yield what a package or one of its extras needs, with the place where that stands."""
+        """Yield (where it stands, edge) for what a package needs, or what one of its extras needs.
+
+        To a local package the selected dependency groups belong as well.
+        """
         package = self._packages[number]
-        lists: list[tuple[str, tuple[_Edge, ...]]] = []
+        edge_lists: list[tuple[str, tuple[_Edge, ...]]] = []
         if extra:
-            lists.append((f"optional-dependencies.{extra}", package.optional.get(extra, ())))
+            edge_lists.append((f"optional-dependencies.{extra}", package.optional.get(extra, ())))
         else:
-            lists.append(("dependencies", package.dependencies))
+            edge_lists.append(("dependencies", package.dependencies))
         if package.is_local and not extra:
             for group in sorted(self._selection.groups & set(package.groups)):
-                lists.append((f"dev-dependencies.{group}", package.groups[group]))
+                edge_lists.append((f"dev-dependencies.{group}", package.groups[group]))
 
-        for key, edges in lists:
+        for key, edges in edge_lists:
             for position, edge in enumerate(edges):
                 yield f"package[{number}].{key}[{position}]", edge
 
     def _find_target(self, where: str, edge: _Edge) -> int:
-        """Find the package an edge means: of several of one name the one it names, or that is for this Python."""
+        """Return the number of the package that an edge means.
+
+        Packages of another version than the edge's are ruled out. Of several that are left it is the first whose
+        markers match this Python, or else the first.
+        """
         numbers = self._by_name.get(edge.name, [])
         if edge.version is not None:
+            # None is the version of a package whose build backend computes it.
             versions = {edge.version, None}
             numbers = [number for number in numbers if self._packages[number].version in versions]
         if not numbers:
@@ -256,10 +273,14 @@ class _Walk:
         return any(self._selection.matches_marker(marker) for marker in markers)
 
     def _add_package(self, number: int) -> None:
+        """Record a package as wanted.
+
+        Skipped are local folders, sources other than an index, and packages without a version.
+        """
         package = self._packages[number]
         is_on_index = "registry" in package.source and not package.is_local
         if not is_on_index or package.version is None:
-            return
+            return  # `_iter_left_out` says why, unless it is a folder of the project
 
         # The sdist is what the farm builds from, so where there is one its hash alone counts.
         files = [package.sdist] if package.sdist is not None else list(package.wheels)
@@ -272,6 +293,7 @@ class _Walk:
 
 
 def _iter_left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:
+    """Yield each package of the lock file that is not wanted, and why; folders of the project are skipped."""
     reached = {number for number, _ in walk.seen}
     for number, package in enumerate(lock.packages):
         if number in walk.wanted or package.is_local:
@@ -288,6 +310,7 @@ def _iter_left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:
 
 
 def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:
+    """Return notes for a person: the lock file is for another Python, or has extras or groups that are not taken."""
     notes: list[str] = []
     if not SpecifierSet(lock.requires_python).contains(selection.python, prereleases=True):
         notes.append(

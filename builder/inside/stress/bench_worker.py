@@ -80,6 +80,7 @@ def measure_calls(make: Make, run: Run, threads: int, count: int, crew: Crew) ->
     errors: list[str] = []
 
     def work(number: int) -> None:
+        """Make one thread's calls, and note when they began and ended; make none where any thread has no object."""
         subject = None
         try:
             subject = make()

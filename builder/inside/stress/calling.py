@@ -21,10 +21,10 @@ _GIVEN_VALUE = re.compile(
 )
 """What an error says of the value that was given: it changes with each try, and tells no errors apart."""
 
-_DOMAIN = (ValueError, IndexError, KeyError, OverflowError, LookupError)
+_VALUE_ERRORS = (ValueError, IndexError, KeyError, OverflowError, LookupError)
 """Errors about an argument's value: its type was right."""
 
-_MOMENTARY = (LookupError, ValueError, OverflowError, BufferError)
+_STATE_ERRORS = (LookupError, ValueError, OverflowError, BufferError)
 """Errors that the same arguments need not cause on another object, or later."""
 
 # How far a search goes. Not measured: round figures that keep the queue from growing faster than a budget can empty it.
@@ -71,7 +71,7 @@ class Budget:
     began: float = field(default_factory=time.monotonic)
 
     def take(self) -> bool:
-        """Use up one try and return whether it was there."""
+        """Count one more try; return False where there are no tries left, or no time."""
         self.spent += 1
         now = time.monotonic()
         has_tries = self.spent <= self.tries
@@ -223,13 +223,17 @@ class Search:
         if _is_about_value(error, message):
             pool = [*pool, *values.WIDER]
 
-        near = list(_iter_neighbours(vector, self.parameters, pool))
-        if isinstance(error, _DOMAIN):  # what one argument may not be, its like may not be either
-            near += _iter_joint_changes(vector, self.parameters, pool)
+        candidates = list(_iter_neighbours(vector, self.parameters, pool))
+        if isinstance(error, _VALUE_ERRORS):
+            # If a value is wrong in one position, it may be wrong in the others as well.
+            candidates += _iter_joint_changes(vector, self.parameters, pool)
         if position is not None:  # no other argument is worth a try before the one that is named
-            near = [*_iter_neighbours(vector, self.parameters, self.pool, (position,)), *near]
+            candidates = [
+                *_iter_neighbours(vector, self.parameters, self.pool, (position,)),
+                *candidates,
+            ]
 
-        return near
+        return candidates
 
 
 def has_worked(tried: Tried) -> bool:
@@ -239,7 +243,7 @@ def has_worked(tried: Tried) -> bool:
 
 def took_arguments(tried: Tried) -> bool:
     """Return whether a call's arguments were right: it worked, or failed only for what the object held at that time."""
-    return tried.error is None or isinstance(tried.error, _MOMENTARY)
+    return tried.error is None or isinstance(tried.error, _STATE_ERRORS)
 
 
 def _is_about_arity(error: BaseException, message: str) -> bool:
@@ -253,7 +257,7 @@ def _is_about_arity(error: BaseException, message: str) -> bool:
 
 def _is_about_value(error: BaseException, message: str) -> bool:
     """Return whether an error's text may name the values that the callable wants, such as "must be 'r' or 'w'"."""
-    return isinstance(error, _DOMAIN) or "must be" in message or "expected" in message
+    return isinstance(error, _VALUE_ERRORS) or "must be" in message or "expected" in message
 
 
 def _iter_seeds(

@@ -16,6 +16,13 @@ class Dialogue:
     """A program that answers requests, started as a process with a process group of its own."""
 
     def __init__(self, command: list[str], environment: dict[str, str], folder: str) -> None:
+        """Start the program.
+
+        Args:
+            command: the command.
+            environment: its whole environment.
+            folder: its working directory.
+        """
         self._process = subprocess.Popen(
             command,
             env=environment,

@@ -9,9 +9,9 @@ from . import values
 from .values import Parameter
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{4,}")
-_PLAIN = (str, bytes, int, float, bool, type(None), complex)
-_SETS = (set, frozenset)
-_CONTAINERS = (list, tuple, dict, set, frozenset)
+_PLAIN_TYPES = (str, bytes, int, float, bool, type(None), complex)
+_SET_TYPES = (set, frozenset)
+_CONTAINER_TYPES = (list, tuple, dict, set, frozenset)
 
 # Results are compared as text, and go into the plan and into programs: what is larger than this is not compared.
 _LARGEST_ITEMS = 300
@@ -95,12 +95,12 @@ def show_value(value: Any) -> str | None:
     (`<object at 0x7f...>`) or a very long text.
     """
     value_type = type(value)  # a proxy would answer isinstance() with code of its own
-    is_plain = issubclass(value_type, _PLAIN)
-    is_small_container = issubclass(value_type, _CONTAINERS) and len(value) <= _LARGEST_ITEMS
+    is_plain = issubclass(value_type, _PLAIN_TYPES)
+    is_small_container = issubclass(value_type, _CONTAINER_TYPES) and len(value) <= _LARGEST_ITEMS
     if not (is_plain or is_small_container):
         return None
 
-    is_unordered = issubclass(value_type, _SETS)
+    is_unordered = issubclass(value_type, _SET_TYPES)
     try:
         text = repr(sorted(value, key=repr)) if is_unordered else repr(value)
     except BaseException:  # the value's own `__repr__` may raise anything

@@ -317,7 +317,7 @@ def _interrupt_call(_number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    """Learn, and write what was learnt."""
+    """Learn how to call the distribution, write what was learnt, and end the process."""
     request, output, journal = sys.argv[1:]
     memory.limit_address_space()
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print

@@ -105,7 +105,7 @@ def _read_parameters(function: ast.FunctionDef) -> list[Parameter]:
 
 
 def _iter_sources(folder: Path) -> Iterator[str]:
-    """Give the Python code of an sdist: its modules first, then the examples in its documents."""
+    """Give the Python code of an sdist: the text of each module, then each example (`>>> ...`) in its documents."""
     for path in sorted(folder.rglob("*.py"))[:_MOST_FILES]:
         yield _read_text(path)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .surface import Surface, is_native_function
 
-_TOOL = 4
+_TOOL_ID = 4
 """A tool number that PEP 669 reserves for nobody: what is called may use those of debuggers and profilers."""
 
 
@@ -27,6 +27,7 @@ def find_native_calls(
     reached: set[str] = set()
 
     def note_call(_code: object, _offset: int, function: object, first_argument: object) -> None:
+        """Note a call's name if it is native and the package's own; monitoring calls this for every call."""
         name = None
         if is_native_function(function):
             name = surface.find_native_name(function, first_argument)
@@ -35,13 +36,13 @@ def find_native_calls(
         if name:
             reached.add(name)
 
-    monitoring.use_tool_id(_TOOL, "wheelfarm")
+    monitoring.use_tool_id(_TOOL_ID, "wheelfarm")
     try:
-        monitoring.register_callback(_TOOL, monitoring.events.CALL, note_call)
-        monitoring.set_events(_TOOL, monitoring.events.CALL)
+        monitoring.register_callback(_TOOL_ID, monitoring.events.CALL, note_call)
+        monitoring.set_events(_TOOL_ID, monitoring.events.CALL)
         call()
     finally:
-        monitoring.set_events(_TOOL, 0)
-        monitoring.free_tool_id(_TOOL)
+        monitoring.set_events(_TOOL_ID, 0)
+        monitoring.free_tool_id(_TOOL_ID)
 
     return reached

@@ -214,22 +214,22 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
         return {**json.loads(partial_answer.read_text()), "fatal": fatal}
 
 
-def _watch_journal(process: subprocess.Popen[bytes], noted: Path, deadline: float) -> None:
+def _watch_journal(process: subprocess.Popen[bytes], journal_file: Path, deadline: float) -> None:
     """Wait until a process ends, is busy with one call for too long, or its time is up.
 
     Args:
         process: a process of learn.py.
-        noted: its journal, which names the call in progress.
+        journal_file: its journal, which names the call in progress.
         deadline: when its time is up, by the monotonic clock.
     """
-    entry, since = b"", time.monotonic()
+    entry, begun_at = b"", time.monotonic()
     while process.poll() is None:
         now = time.monotonic()
-        current = journal.read_entry(noted)
-        if current != entry:
-            entry, since = current, now
+        new_entry = journal.read_entry(journal_file)
+        if new_entry != entry:
+            entry, begun_at = new_entry, now
 
-        if now - since > _STALL_S or now > deadline:
+        if now - begun_at > _STALL_S or now > deadline:
             return
         time.sleep(_POLL_S)
 
@@ -289,6 +289,15 @@ class Player:
         rounds: int,
         seconds: float,
     ) -> None:
+        """Start the fork server, which imports the package.
+
+        Args:
+            interpreter: what runs the scenarios.
+            prelude: modules of the package, to be imported.
+            modules: file names of its extension modules.
+            rounds: how often the threads of a scenario make all their calls.
+            seconds: most time for everything that is played.
+        """
         self._interpreter = interpreter
         self._modules = modules
         self._rounds = rounds
@@ -369,12 +378,12 @@ class Player:
             The index of the last scenario that was begun, or the group's length if nothing more of it can be run; and
             whether the process ended before all were done.
         """
-        progress, output = scratch / "progress.jsonl", scratch / "output"
+        progress_file, output_file = scratch / "progress.jsonl", scratch / "output"
         request = {
             "scenarios": str(self._write_scenarios(group, scratch)),
-            "progress": str(progress),
+            "progress": str(progress_file),
             "prefix": self._prefix,
-            "output": str(output),
+            "output": str(output_file),
             "first": first,
             "rounds": self._rounds,
             "seconds": seconds,
@@ -384,24 +393,24 @@ class Player:
         if pid is None:
             return len(group), True
 
-        written = Path(f"{self._prefix}.{pid}")
-        status, idle = _watch(self._server, pid, progress, self._interpreter, written)
-        progress_lines = _read_lines(progress)
-        reached = self._note(progress_lines, _read_reports(written))
-        if reached is None:  # it did not even begin: nothing of the group can be played
+        report_file = Path(f"{self._prefix}.{pid}")
+        status, idle = _watch(self._server, pid, progress_file, self._interpreter, report_file)
+        progress_lines = _read_lines(progress_file)
+        reached_id = self._record_progress(progress_lines, _read_reports(report_file))
+        if reached_id is None:  # it did not even begin: nothing of the group can be played
             return len(group), True
 
         ids = [scenario["id"] for scenario in group]
-        reached_index = ids.index(reached)
-        last = progress_lines[-1]
-        if "begin" in last:  # the process ended, or was killed, within this scenario
+        reached_index = ids.index(reached_id)
+        last_line = progress_lines[-1]
+        if "begin" in last_line:  # the process ended, or was killed, within this scenario
             # What is busy under a sanitizer is slow, as everything is, and does not hang.
             is_slow = self._interpreter.race and idle is False
             if not is_slow:
-                text = output.read_text(errors="replace")
-                self._result.events.append(_describe_end(status, idle, reached, text))
+                text = output_file.read_text(errors="replace")
+                self._result.events.append(_describe_end(status, idle, reached_id, text))
             return reached_index, True
-        if "late" in last:
+        if "late" in last_line:
             return len(group), False
 
         is_complete = reached_index == len(group) - 1
@@ -416,7 +425,7 @@ class Player:
 
         return path
 
-    def _note(self, lines: list[dict[str, Any]], text: str) -> str | None:
+    def _record_progress(self, lines: list[dict[str, Any]], text: str) -> str | None:
         """Take in what a process wrote; return the id of the last scenario it began, None where it began none.
 
         Args:
@@ -429,17 +438,17 @@ class Player:
             if "begin" in line:
                 last_begun = line["begin"]
             elif "end" in line:
-                self._note_scenario(line)
+                self._record_scenario(line)
                 start, end = line["reports"]
-                self._note_races(text[start:end], line["end"])
+                self._record_races(text[start:end], line["end"])
                 read_end = end
 
         if last_begun is not None:
             # Reports that came after the last scenario that ended are of the one that did not.
-            self._note_races(text[read_end:], last_begun)
+            self._record_races(text[read_end:], last_begun)
         return last_begun
 
-    def _note_scenario(self, line: dict[str, Any]) -> None:
+    def _record_scenario(self, line: dict[str, Any]) -> None:
         """Add a scenario that came to its end to the result.
 
         Args:
@@ -455,7 +464,7 @@ class Player:
             sentences = line["wrong"][:_KEPT_SENTENCES]
             result.events.append({"what": "wrong", "scenario": line["end"], "sentences": sentences})
 
-    def _note_races(self, text: str, scenario: str) -> None:
+    def _record_races(self, text: str, scenario: str) -> None:
         """Add the races in a part of the sanitizer's reports to the result.
 
         Args:
@@ -493,6 +502,14 @@ class ForkServer:
     def __init__(
         self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str
     ) -> None:
+        """Start the process, which then imports the distribution.
+
+        Args:
+            interpreter: what runs it.
+            prelude: modules of the distribution, to be imported.
+            folder: its working directory.
+            prefix: where its sanitizer writes reports.
+        """
         asked = Path(folder) / "prelude.json"
         asked.write_text(json.dumps({"modules": prelude, "immortal": interpreter.race}))
         command = interpreter.program("forkserver", str(asked))
@@ -526,46 +543,47 @@ class ForkServer:
 
 
 def _watch(
-    server: ForkServer, pid: int, progress: Path, interpreter: Interpreter, written: Path
+    server: ForkServer, pid: int, progress: Path, interpreter: Interpreter, report_file: Path
 ) -> tuple[int, bool | None]:
     """Wait for a process to end; kill it where it shows no sign of life for too long, or writes reports without end.
 
-    A sign of life is a line of progress or a report.
+    A sign of life is a new line of progress or a new report. Before the process is killed, its fault handler writes
+    the stacks of all threads (not under the sanitizer).
 
     Args:
         server: the fork server that the process is from.
         pid: the process's id.
         progress: the file to which it writes a line for each scenario.
         interpreter: what runs it.
-        written: the file of its sanitizer's reports.
+        report_file: the file of its sanitizer's reports.
 
     Returns:
         Its exit status; and whether it was idle while it was silent, None where it was not silent.
     """
-    sizes, since, used_s = (-1, -1), time.monotonic(), 0.0
+    last_sizes, changed_at, cpu_at_change_s = (-1, -1), time.monotonic(), 0.0
     while True:
         status = server.wait(_POLL_S)
         if status is not None:
             return status, None
 
-        current = (_size(progress), _size(written))
-        if current != sizes:
-            sizes, since, used_s = current, time.monotonic(), _cpu_seconds(pid)
-        elapsed = time.monotonic() - since
+        sizes = (_size(progress), _size(report_file))
+        if sizes != last_sizes:
+            last_sizes, changed_at, cpu_at_change_s = sizes, time.monotonic(), _cpu_seconds(pid)
+        elapsed = time.monotonic() - changed_at
         is_silent = elapsed > interpreter.patience_s
-        if is_silent or sizes[1] > reports.MOST_BYTES:
+        if is_silent or last_sizes[1] > reports.MOST_BYTES:
             break
 
-    idle: bool | None = None
+    is_idle: bool | None = None
     if is_silent:
-        idle = _cpu_seconds(pid) - used_s < _IDLE_SHARE * elapsed
+        is_idle = _cpu_seconds(pid) - cpu_at_change_s < _IDLE_SHARE * elapsed
     if not interpreter.race:  # there, the fault handler itself would be reported
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGUSR1)
         time.sleep(_DUMP_S)
     _signal_group(pid, signal.SIGKILL)
 
-    return server.wait(_REAP_S) or 0, idle
+    return server.wait(_REAP_S) or 0, is_idle
 
 
 def _size(path: Path) -> int:
@@ -589,12 +607,12 @@ def _read_lines(progress: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in progress.read_text().splitlines()]
 
 
-def _read_reports(written: Path) -> str:
+def _read_reports(report_file: Path) -> str:
     """Return the text of a sanitizer's report file, and remove the file; empty where there is none."""
-    if not written.exists():
+    if not report_file.exists():
         return ""
-    text = reports.read([written])
-    written.unlink()
+    text = reports.read([report_file])
+    report_file.unlink()
 
     return text
 
@@ -620,7 +638,7 @@ def _describe_end(
     stack = "\n".join(last_lines[:_STACK_LINES])
     if idle is not None:
         return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if signal_name := _name_fault(returncode):
+    if signal_name := _name_fatal_signal(returncode):
         return {"what": "crash", "scenario": scenario, "signal": signal_name, "stack": stack}
 
     return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
@@ -674,7 +692,7 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         printed = output_file.read_text(errors="replace")[-_KEPT_OUTPUT:]
         reported = reports.read(Path(scratch).glob("reports.*"))
 
-    signal_name = "" if timed_out else _name_fault(process.returncode)
+    signal_name = "" if timed_out else _name_fatal_signal(process.returncode)
     races = _find_own_races(reported, modules)
 
     seen = set()
@@ -715,7 +733,7 @@ def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[
     return races
 
 
-def _name_fault(returncode: int) -> str:
+def _name_fatal_signal(returncode: int) -> str:
     """Return the name of the signal that a process died of, such as `SIGSEGV`.
 
     Empty where it died of none, or was killed from outside, as the kernel does when memory runs out.

@@ -118,7 +118,7 @@ def choose_calls(surface: dict[str, Any]) -> list[Call]:
             continue
 
         for native in operation["native"]:
-            # What is by a public name, straight and leaves its object alone comes first.
+            # The lowest rank wins: a public name, no Python code between, and an object that stays as it is.
             rank = (_is_special(native), not operation["direct"], operation["changes"])
             if native not in best or rank < best[native][0]:
                 best[native] = (rank, {"make": make, "text": text, "native": native})
@@ -224,6 +224,13 @@ class Benchmark:
     def __init__(
         self, interpreters: dict[str, Interpreter], prelude: list[str], calls: list[Call]
     ) -> None:
+        """Start a process for each interpreter.
+
+        Args:
+            interpreters: the interpreters by ABI, the one without the GIL first.
+            prelude: modules of the distribution, to be imported.
+            calls: what may be measured, the loop of pure Python first.
+        """
         self.calls = calls
         self.rates: dict[int, Rates] = {}
         self.left_out: Counter[str] = Counter()
@@ -425,6 +432,13 @@ class BenchWorker:
     """
 
     def __init__(self, interpreter: Interpreter, prepared: str, folder: str) -> None:
+        """Start a process.
+
+        Args:
+            interpreter: what runs it.
+            prepared: the path of the file that bench_worker.py reads.
+            folder: its working directory.
+        """
         self.gil: bool | None = None
         self._interpreter = interpreter
         self._command = interpreter.program("bench_worker", prepared)

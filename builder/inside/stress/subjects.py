@@ -87,9 +87,9 @@ class Subjects:
         same_type = [subject for subject in self.by_make.values() if subject.type_id == id(kind)]
         if len(same_type) >= _MOST_OF_A_TYPE:
             return
-        if not same_type:
+        if not same_type:  # one argument of a type is enough
             self.own.append(make)
-        if is_opaque:
+        if is_opaque:  # it is an argument only
             return
 
         known_name = type_name or self._surface.types.get(id(kind))

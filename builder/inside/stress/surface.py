@@ -79,6 +79,11 @@ class Surface:
     """
 
     def __init__(self, names: list[str]) -> None:
+        """Import the modules, and note the native functions and types of those that are extension modules.
+
+        Args:
+            names: import names of the distribution's modules.
+        """
         self.modules: dict[str, types.ModuleType] = {}
         self.failed: dict[str, str] = {}
         for name in names:

@@ -40,6 +40,7 @@ def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
     for name in sorted(dir(value_type), key=_rank_attribute):
         native_name = surface.find_attribute_name(value_type, name)
         is_native = native_name is not None
+        # A private name is used only where it is that of a native callable: a slot, for instance.
         is_hidden = name.startswith("_") and native_name not in surface.callables
         if name in values.NEVER or is_hidden or _is_inherited(value_type, name):
             continue

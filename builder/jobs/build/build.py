@@ -1,6 +1,6 @@
-"""Build job: one sdist on one base -> a wheel per ABI, by one call of cibuildwheel.
+"""Build job: builds the sdist of one package on one base, with cibuildwheel, into a wheel for each ABI.
 
-builder/evidence/build.py has the model of its facts; its files are the wheels.
+builder/evidence/build.py has the model of its facts. Its files are the wheels.
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ _APPLY_PATCHES = (
 
 @cache
 def _cibuildwheel_version() -> str:
-    # Looked up once: the keys of ten thousand builds ask for it.
+    # Cached, because the keys of ten thousand builds are made with it.
     return version("cibuildwheel")
 
 
 @dataclass(kw_only=True, slots=True)
 class _Outcomes:
-    """What the calls of one build have come to so far.
+    """The results of the calls of cibuildwheel that one build has made so far.
 
     Attributes:
-        wheels: by ABI.
+        wheels: the wheels that were made, by ABI.
         failures: why there is no wheel, by ABI.
-        failed_calls: the calls that failures were read from, by ABI.
-        usage: the most that a call used of each limit.
-        cache_statistics: hits and misses of the compiler cache.
+        failed_calls: the calls from whose logs the failures were read, by ABI; kept so that they can be read again.
+        usage: the most that any call used of what is limited, such as memory.
+        cache_statistics: hits and misses of the compiler cache, over all calls.
         report: what the calls asked of the network.
     """
 
@@ -79,7 +79,7 @@ class _Outcomes:
     report: SessionReport = field(default_factory=SessionReport)
 
     def add(self, outcome: CallOutcome) -> None:
-        """Take in what one call made and used."""
+        """Add the wheels, the usage and the network report of one call; its failure is explained elsewhere."""
         self.wheels |= outcome.wheels
         self.usage = {
             name: max(self.usage.get(name, 0), value) for name, value in outcome.usage.items()
@@ -93,10 +93,11 @@ class Build:
     """Compile one package on one base for all its ABIs.
 
     Attributes:
-        sdist_sha256: of the sdist, which the store has.
-        patches: content of each patch, in order.
-        skip: ABIs the matrix leaves out, each with its reason.
-        requires: native packages whose wheels, made on the same base, it is built with.
+        sdist_sha256: hash of the sdist; the store has the file.
+        packages: system packages to install for the build.
+        patches: content of each patch, in the order in which they are applied.
+        skip: the ABIs that the matrix leaves out, each with its reason.
+        requires: names of packages of the farm that it is built with; their wheels are those for the same base.
     """
 
     name: str
@@ -142,12 +143,12 @@ class Build:
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
-        found: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
+        parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for name in self.requires:
             role = build_requirement(name)
-            found[str(needs[role])] = wheel_hashes(inputs[role], self._selected_abis)
+            parts[str(needs[role])] = wheel_hashes(inputs[role], self._selected_abis)
 
-        return found
+        return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("build", 3, self.settings(), list(self.key_inputs(inputs).values()))
@@ -157,6 +158,14 @@ class Build:
         return tuple(abi for abi in self.abis if abi not in self.skip)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Build the wheels, and return them with the reason of each failure.
+
+        Without its system packages, or with an sdist that does not unpack, all ABIs fail and nothing is run.
+
+        Raises:
+            InfrastructureError: a build failed for a reason that is perhaps not the package's.
+            Interrupted: the farm was asked to stop.
+        """
         image = ImageFacts.read(inputs["image"])
         if image.tag is None:
             return self._fail_all(self._unknown_packages(image.missing))
@@ -177,22 +186,24 @@ class Build:
 
             proxy = read_image_tag(inputs["index proxy"])
             outcomes = _Outcomes()
-            # One call makes every ABI. Where one fails, cibuildwheel drops the others' wheels: those are made alone.
-            waiting: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
-            while waiting:
-                abis = waiting.pop(0)
+            # The first call builds all ABIs. At the first that fails, cibuildwheel stops and drops all wheels. Then
+            # each of the other ABIs gets a call of its own.
+            pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
+            while pending:
+                abis = pending.pop(0)
                 session = tools.index.session(proxy, self.id, tools.stop)
                 request = self._make_request(abis, image.tag)
                 call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
                 outcome = call.run(session)
                 outcomes.add(outcome)
-                waiting += self._explain_failures(abis, outcome, outcomes, tools)
+                pending += self._explain_failures(abis, outcome, outcomes, tools)
 
             report = outcomes.report
             tools.index.record_lock(self.id, report, better=bool(outcomes.wheels))
             return self._make_result(outcomes, tools)
 
     def _make_request(self, abis: tuple[str, ...], image: str) -> CallRequest:
+        """Return what cibuildwheel is to build, in which image and within which limits."""
         return CallRequest(
             job=self.id,
             abis=abis,
@@ -205,10 +216,19 @@ class Build:
     def _explain_failures(
         self, abis: tuple[str, ...], outcome: CallOutcome, outcomes: _Outcomes, tools: Tools
     ) -> list[tuple[str, ...]]:
-        """Add the failures of a call to the outcomes; return the ABIs of further calls.
+        """Add the reasons why a call made no wheel for some ABIs, and return the ABIs to try again.
+
+        A call that failed says of one ABI why. The others that have no wheel yet come back, each for a call of its own.
+        Empty where all wheels were made, or where cibuildwheel ended well without making some of them.
+
+        Args:
+            abis: the ABIs that the call was to build.
+            outcome: what the call made.
+            outcomes: of the whole build so far, with those of this call; gets the failures.
+            tools: of the job.
 
         Raises:
-            InfrastructureError: the call failed, perhaps because the package index did not answer.
+            InfrastructureError: the call failed, perhaps only because the package index did not answer.
         """
         missing = [abi for abi in abis if abi not in outcomes.wheels]
 
@@ -233,7 +253,10 @@ class Build:
         return [(abi,) for abi in missing if abi != failed_abi]
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
-        """Read a log again whose failure other rules read: nothing has to be built for that."""
+        """Return the evidence of a build with its failures as today's rules read the log. Nothing is built for that.
+
+        It comes back as it is where the same rules were used before. ABIs with a wheel stay as they are.
+        """
         if evidence.facts.get("rules") == rules_digest():
             return evidence
 
@@ -248,10 +271,11 @@ class Build:
     def compare_rebuild(
         self, before: Evidence, result: Result, store: Store
     ) -> Mapping[str, object]:
-        """Return, by wheel, the members that came out otherwise than the last time."""
+        """Return, by wheel, the files in it whose content is not the same as in the wheel that was built before."""
         return {"rebuilt": compare_files(before.files, result.files, store)}
 
     def _unknown_packages(self, missing: Sequence[str]) -> Failure:
+        """Return the failure of a build that asks for system packages which its base does not have."""
         return Failure(
             code="WF207",
             stage="system packages",
@@ -260,12 +284,16 @@ class Build:
         )
 
     def _fail_all(self, failure: Failure) -> Result:
-        """Return the result of a build for which cibuildwheel was not called."""
+        """Return the result of a build that failed, for all ABIs alike, before cibuildwheel was called."""
         abis = {abi: {"failure": asdict(failure)} for abi in self._selected_abis}
 
         return Result(facts=BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}}))
 
     def _make_result(self, outcomes: _Outcomes, tools: Tools) -> Result:
+        """Return the facts of a build, and put its wheels into the store.
+
+        The wheels are normalized before, so that building again makes the very same files.
+        """
         abis: dict[str, Any] = {}
         for abi, failure in outcomes.failures.items():
             abis[abi] = {"failure": asdict(failure)}
@@ -291,10 +319,10 @@ class Build:
         return Result(facts=facts, files=files)
 
     def _unpack_project(self, folder: Path, tools: Tools) -> Path:
-        """Unpack the sdist, with the patches beside its files.
+        """Unpack the sdist and return its folder. The patches are added to it; the build applies them.
 
         Raises:
-            NotAnSdistError: it is no sdist.
+            NotAnSdistError: the file is no sdist.
             OSError: it does not unpack.
         """
         project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
@@ -306,7 +334,7 @@ class Build:
         return project
 
     def _add_own_wheels(self, project: Path, inputs: Inputs, tools: Tools) -> None:
-        """Put the wheels that the project is built with beside its files."""
+        """Copy the farm's own wheels that the project is built with into the project's folder."""
         builds = [inputs[build_requirement(name)] for name in self.requires]
         files = collect_own_wheels(builds, self._selected_abis, tools.store)
 
@@ -321,7 +349,13 @@ class Build:
     def make_config(
         self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
     ) -> dict[str, Any]:
-        """Return cibuildwheel's whole configuration; the project's own is not read."""
+        """Return cibuildwheel's whole configuration, as the data of a TOML file. The project's own is not read.
+
+        Args:
+            abis: the ABIs to build.
+            image: full name of the image to build in.
+            create_arguments: arguments of `docker create` for the build's container: its limits and its network.
+        """
         config: dict[str, Any] = {
             "build": [f"{abi}-manylinux_x86_64" for abi in abis],
             "build-frontend": "uv",
@@ -349,13 +383,13 @@ class Build:
                 settings[name] = list(values) if len(values) > 1 else values[0]
             config["config-settings"] = settings
 
-        prepare: list[str] = []
+        commands: list[str] = []
         if self.patches:
-            prepare.append(_APPLY_PATCHES)
+            commands.append(_APPLY_PATCHES)
         if self.requires:
-            prepare.append(MOVE_WHEELS_COMMAND)
-        if prepare:
-            config["before-all"] = "; ".join(prepare)
+            commands.append(MOVE_WHEELS_COMMAND)
+        if commands:
+            config["before-all"] = "; ".join(commands)
 
         if self.requires:
             config["overrides"] = [_constrain(abi) for abi in abis]
@@ -364,7 +398,7 @@ class Build:
 
 
 def _constrain(abi: str) -> dict[str, Any]:
-    """Return the part of cibuildwheel's configuration that makes the build of an ABI install the farm's own wheels."""
+    """Return an override of cibuildwheel's configuration: the build of an ABI installs the farm's own wheels for it."""
     return {
         "select": f"{abi}-*",
         "inherit": {"environment": "append"},

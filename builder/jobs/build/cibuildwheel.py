@@ -1,4 +1,4 @@
-"""One call of cibuildwheel, watched."""
+"""One call of cibuildwheel: run, watched for its limits, and cleaned up after."""
 
 from __future__ import annotations
 
@@ -31,25 +31,28 @@ if TYPE_CHECKING:
     from builder.store.job_ids import JobId
 
 _LOG_LIMIT_BYTES = 64 << 20
-"""A build that prints without end must not fill the disk. The number is not measured."""
+"""How large a job's log may grow: a build that prints without end must not fill the disk. Not measured."""
 
 _MAX_PROCESSES = 512
-"""Enough for a parallel build, and few enough that a fork bomb leaves the machine alive. Not measured."""
+"""How many processes a container may have: enough for a parallel build, and few enough that one that forks without end
+leaves the machine usable. Not measured."""
 
 _POLL_S = 0.1
-_PROCESS_CHECK_S = 2.0  # to ask the engine costs it some work
+_PROCESS_CHECK_S = 2.0  # longer than the other poll, because asking the engine costs it some work
 
 _MAX_CROWDED_CHECKS = 3
-"""A container that is found at its limit on processes this often in a row is ended: it starves its neighbours."""
+"""A container that is found crowded (at its limit on processes) this often in a row is ended, because it slows down the
+others."""
 
 _CROWDED_SHARE = 0.9
-"""Of the limit on processes, from which a container counts as being at it: it starts and loses some all the time."""
+"""The share of its limit on processes from which a container counts as crowded. It is less than all, because processes
+start and end all the time."""
 
 _INTERRUPT_GRACE_S = 20
 """How long cibuildwheel may take to end after an interrupt, before it is killed."""
 
 _HOST_VARIABLES = ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
-"""What cibuildwheel and the docker command take from the farm's own environment."""
+"""The variables that cibuildwheel and the docker command get from the farm's own environment."""
 
 _LIMITS_PREFIX = "wheelfarm-limits: "
 
@@ -59,11 +62,11 @@ class CallOutcome:
     """What one call of cibuildwheel made and used.
 
     Attributes:
-        wheels: by ABI.
-        usage: what the container used, as images/limits.sh printed it.
+        wheels: the wheels that it made, by ABI.
+        usage: what the container used of its limits, as images/limits.sh printed it.
         cache_statistics: hits and misses of the compiler cache.
         report: what the container asked of the network.
-        failed_call: what is needed to explain the failure; None where there was none.
+        failed_call: what is needed to explain its failure; None where cibuildwheel succeeded.
     """
 
     wheels: Mapping[str, Path]
@@ -80,10 +83,10 @@ class CallRequest:
     Attributes:
         job: id of the job that asks; containers are labelled with it.
         abis: the ABIs to build for.
-        cache: where the compiler's results are kept.
+        cache: the compiler cache of the package.
         memory_bytes: limit on the container's memory.
-        timeout_s: limit on the whole call.
-        configure: makes cibuildwheel's configuration from the arguments its container is created with.
+        timeout_s: limit on the time of the whole call.
+        configure: returns cibuildwheel's configuration for the given arguments of `docker create`.
     """
 
     job: JobId
@@ -104,7 +107,7 @@ class CibuildwheelCall:
             request: what to build, and within which limits.
             project: the unpacked sdist.
             folder: an empty folder for the configuration and the wheels.
-            tools: the job's.
+            tools: of the job.
         """
         self._request = request
         self._project = project
@@ -116,10 +119,13 @@ class CibuildwheelCall:
         self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
-        """Call cibuildwheel with this session's way to the package index.
+        """Call cibuildwheel once, and return what it made and, where it failed, what is needed to explain that.
+
+        Args:
+            session: the container's way to the package index.
 
         Raises:
-            InfrastructureError: the infrastructure failed.
+            InfrastructureError: the infrastructure failed, not the build.
             Interrupted: the farm was asked to stop.
         """
         (self._folder / "wheels").mkdir(parents=True)
@@ -148,7 +154,7 @@ class CibuildwheelCall:
         return replace(outcome, failed_call=failed_call)
 
     def _write_config(self, session: Session) -> Path:
-        """Write cibuildwheel's configuration, and return where it is."""
+        """Write cibuildwheel's configuration to a file, and return its path."""
         limits = Limits(
             memory_bytes=self._request.memory_bytes,
             processes=_MAX_PROCESSES,
@@ -168,10 +174,16 @@ class CibuildwheelCall:
         return {_match_abi(path, self._request.abis): path for path in paths}
 
     def _check_infrastructure(self, printed: str, usage: Mapping[str, int]) -> None:
-        """See that a failed call was not ended by what is no fault of the package.
+        """Check that a failed call did not fail for a reason that is no fault of the package.
+
+        Nothing is checked where the farm ended the call, or where it met a limit: then the reason is known.
+
+        Args:
+            printed: what the call printed.
+            usage: what it used of its limits.
 
         Raises:
-            InfrastructureError: it was.
+            InfrastructureError: the disk was full, or the container was killed from outside.
         """
         was_ended_by_farm = self._was_running or self._crowded_checks > 0
         met_a_limit = usage.get("memory-kills") or usage.get("processes-refused")
@@ -185,6 +197,14 @@ class CibuildwheelCall:
     def _describe_failure(
         self, exit_code: int, log: tuple[int, int], outcome: CallOutcome, session: Session
     ) -> FailedCall:
+        """Return what is needed to explain a failed call, now or after the rules that read its log have changed.
+
+        Args:
+            exit_code: cibuildwheel's.
+            log: the part of the job's log that is about the call: its first byte, and the one after its last.
+            outcome: what the call made and used.
+            session: the container's way to the package index.
+        """
         is_crowded = self._crowded_checks >= _MAX_CROWDED_CHECKS
         hit_processes = is_crowded or bool(outcome.usage.get("processes-refused"))
         hit_memory = bool(outcome.usage.get("memory-kills"))
@@ -201,9 +221,9 @@ class CibuildwheelCall:
         )
 
     def _execute(self, config: Path) -> int:
-        """Run cibuildwheel, and return its exit code."""
+        """Run cibuildwheel, end it where it exceeds a limit, and return its exit code."""
         command = [
-            # Should the farm be killed, cibuildwheel is interrupted, and removes its container as it does on Ctrl-C.
+            # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.
             *("setpriv", "--pdeathsig", "INT"),
             *(sys.executable, "-m", "cibuildwheel", str(self._project)),
             *("--platform", "linux", "--archs", "x86_64"),
@@ -227,7 +247,7 @@ class CibuildwheelCall:
         return process.returncode
 
     def _host_environment(self) -> dict[str, str]:
-        """Return what cibuildwheel itself needs on the host; nothing of it enters the container."""
+        """Return the environment variables of cibuildwheel itself, on the host; the container gets none of them."""
         environment = {name: os.environ[name] for name in _HOST_VARIABLES if name in os.environ}
         environment |= host.proxy_variables()
         environment |= self._tools.engine.command_environment()
@@ -235,13 +255,16 @@ class CibuildwheelCall:
         scratch = str(self._folder)
         environment |= {"HOME": scratch, "XDG_CACHE_HOME": scratch}
         environment |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-        # Whether requires-python leaves an interpreter out is judged by loading the wheel, so it has to be made.
+        # cibuildwheel would skip interpreters that `requires-python` excludes. The farm judges that by loading the
+        # wheel, so the wheel has to be made.
         environment["CIBW_PROJECT_REQUIRES_PYTHON"] = ">=3.8"
 
         return environment
 
     def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait until cibuildwheel ends, or has to be ended for one of its limits.
+        """Wait until cibuildwheel has ended, or has exceeded a limit: then it still runs when this returns.
+
+        The limits are those on the log's size, on processes and on time.
 
         Raises:
             Interrupted: the farm was asked to stop.
@@ -265,9 +288,12 @@ class CibuildwheelCall:
                 return
 
     def _check_processes(self) -> None:
-        """Notice a container at its limit on processes: once it is killed nothing tells."""
+        """Count how often in a row the container was found crowded.
+
+        This cannot be found out afterwards: a container that is killed no longer tells how many processes it had.
+        """
         counts = self._tools.engine.count_processes(self._label)
-        if counts is None:
+        if counts is None:  # there is no container, not yet or no longer
             self._crowded_checks = 0
             return
 
@@ -276,7 +302,11 @@ class CibuildwheelCall:
         self._crowded_checks = self._crowded_checks + 1 if is_crowded else 0
 
     def _stop_call(self, process: subprocess.Popen[bytes]) -> None:
-        """End cibuildwheel, if it is still there, and its container."""
+        """End cibuildwheel if it still runs, and remove its container.
+
+        The container is removed before cibuildwheel is interrupted, and looked for again after cibuildwheel has ended.
+        Notes whether cibuildwheel still ran, i.e. whether the farm ended it.
+        """
         self._was_running = process.poll() is None
         if self._was_running:
             self._tools.engine.remove_labelled(self._label)
@@ -291,18 +321,25 @@ class CibuildwheelCall:
 
 
 def _match_abi(wheel: Path, abis: Sequence[str]) -> str:
-    """Return which of the ABIs a wheel was made for: the one it names, or the first that takes it."""
+    """Return the ABI that a wheel was made for: the one that its file name has (`x-1-cp314-cp314t-linux_x86_64.whl`).
+
+    A wheel of the stable ABI (`abi3`) names none of them; it counts for the first.
+    """
     _, _, _, tags = parse_wheel_filename(wheel.name)
-    named = {tag.abi for tag in tags}
+    named_abis = {tag.abi for tag in tags}
     for abi in abis:
-        if abi in named:
+        if abi in named_abis:
             return abi
 
     return abis[0]
 
 
 def _parse_usage(printed: str) -> dict[str, int]:
-    """Read what images/limits.sh printed last."""
+    """Return what a container used of its limits, from the last line that images/limits.sh printed.
+
+    `'wheelfarm-limits: processes-refused=0 memory-kills=1' -> {'processes-refused': 0, 'memory-kills': 1}`. Empty where
+    there is no such line.
+    """
     lines = [line for line in printed.splitlines() if line.startswith(_LIMITS_PREFIX)]
     if not lines:
         return {}

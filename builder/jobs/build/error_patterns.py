@@ -29,7 +29,7 @@ class Pattern:
         regex: what it looks like.
         error: a template for the match's groups.
         remedy: another.
-        missing: what kind of thing each group names, where the system lacks it (see builder/contents.py); or empty.
+        missing: what kind of thing each group names, where the system lacks it (see judge/apt_contents.py); or empty.
         name: what is missing, where the line does not say it by its name.
         certainty: ERROR, SOFT or CONSEQUENCE.
     """

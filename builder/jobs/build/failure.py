@@ -16,7 +16,8 @@ class Failure:
         stage: where it happened, in cibuildwheel's words.
         error: the first error, for a person.
         remedy: what to do, or empty where nothing is known.
-        missing: what of the system it asked for and did not find, as (kind, name); builder/contents.py has the kinds.
+        missing: what of the system it asked for and did not find, as (kind, name); builder/judge/apt_contents.py
+            has the kinds.
     """
 
     code: FindingCode

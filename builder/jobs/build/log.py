@@ -11,9 +11,29 @@ from typing import Any
 
 from builder import ROOT
 from builder.jobs.build import network
-from builder.jobs.build.error_patterns import PATTERNS
+from builder.jobs.build.error_patterns import PATTERNS, Pattern
 from builder.jobs.build.failure import Failure
 from builder.store.hashing import digest
+
+_MAX_ERROR_CHARS = 300
+"""An error is one line of a report; some compilers print whole types."""
+
+_PURE_WHEEL_EXIT_CODE = 5
+"""How cibuildwheel ends where a build made a wheel without native code (cibuildwheel/errors.py)."""
+
+_BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
+_STAGES = re.compile(
+    r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel"
+    r"|Copying project into container)\.\.\.",
+    re.MULTILINE,
+)
+_REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", re.MULTILINE)
+
+_DISK_FULL = "No space left on device"
+_CONTAINER_STARTED = "Starting container image"
+_LIMITS_PREFIX = "wheelfarm-limits: "
+
+_RULES = ("log.py", "error_patterns.py", "network.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,31 +61,38 @@ class FailedCall:
     index: str = ""
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
-        """Tell why it made no wheel; see `explain`.
+        """Return why it made no wheel, and the ABI that was being built.
 
         Args:
             log: the job's log.
-            package: the package's name.
+            package: the package's name, for remedies.
         """
+        start, end = self.log
         with log.open("rb") as file:
-            file.seek(self.log[0])
-            text = file.read(self.log[1] - self.log[0]).decode(errors="replace")
+            file.seek(start)
+            text = file.read(end - start).decode(errors="replace")
+
         failure, abi = explain(
-            text, self.exit_code, package, self.abis,
-            timeout_s=self.timeout_s, memory_bytes=self.memory_bytes, processes=self.processes,
-        )  # fmt: skip
-        return network.add_blocked_hosts(
-            failure, self.asked or network.find_unreachable_hosts(text, self.index), package
-        ), abi
+            text,
+            self.exit_code,
+            package,
+            self.abis,
+            timeout_s=self.timeout_s,
+            memory_bytes=self.memory_bytes,
+            processes=self.processes,
+        )
+        hosts = self.asked or network.find_unreachable_hosts(text, self.index)
+
+        return network.add_blocked_hosts(failure, hosts, package), abi
 
 
 @cache
 def rules_digest() -> str:
-    """Return a hash of the rules by which logs are read, so that what other rules made of one can be told."""
+    """Return a hash of the rules by which logs are read: what other rules made of a log is read again."""
     folder = ROOT / "jobs" / "build"
-    return digest(
-        [(folder / name).read_text() for name in ("log.py", "error_patterns.py", "network.py")]
-    )[:16]
+    texts = [(folder / name).read_text() for name in _RULES]
+
+    return digest(texts)[:16]
 
 
 def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
@@ -76,33 +103,30 @@ def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[s
         log: the job's log. Where it is gone, what was recorded stands.
         package: the package's name.
     """
-    call = failed.get("call")
-    if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
+    recorded = failed.get("call")
+    if recorded is None or not log.is_file() or log.stat().st_size < recorded["log"][1]:
         return dict(failed)
-    lists = {name: tuple(value) for name, value in call.items() if isinstance(value, list)}
-    again = FailedCall(**{**call, **lists})
-    return {**failed, "failure": asdict(again.explain(log, package)[0])}
 
+    # JSON has lists where the call has tuples.
+    fields: dict[str, Any] = {}
+    for name, value in recorded.items():
+        fields[name] = tuple(value) if isinstance(value, list) else value
+    failure, _ = FailedCall(**fields).explain(log, package)
 
-_MAX_ERROR_CHARS = 300
-_PURE_WHEEL_EXIT_CODE = 5
-_BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
-_STAGES = re.compile(
-    r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel"
-    r"|Copying project into container)\.\.\.",
-    re.MULTILINE,
-)
-
-_DISK_FULL = "No space left on device"
-_CONTAINER_STARTED = "Starting container image"
-_LIMITS_PREFIX = "wheelfarm-limits: "
+    return {**failed, "failure": asdict(failure)}
 
 
 def explain(
-    log: str, exit_code: int, package: str, abis: Sequence[str], *,
-    timeout_s: int | None, memory_bytes: int | None, processes: int | None,
-) -> tuple[Failure, str]:  # fmt: skip
-    """Tell why a call of cibuildwheel made no wheel.
+    log: str,
+    exit_code: int,
+    package: str,
+    abis: Sequence[str],
+    *,
+    timeout_s: int | None,
+    memory_bytes: int | None,
+    processes: int | None,
+) -> tuple[Failure, str]:
+    """Return why a call of cibuildwheel made no wheel, and the ABI that was being built.
 
     Args:
         log: what it printed.
@@ -112,42 +136,64 @@ def explain(
         timeout_s: the limit on time where it was reached, in seconds.
         memory_bytes: the limit on memory where the kernel killed something for it.
         processes: the limit on processes where the kernel refused one.
-
-    Returns:
-        The failure, and the ABI that was being built.
     """
-    started = list(_BUILD_START.finditer(log))
-    abi = started[-1][1] if started and started[-1][1] in abis else abis[0]
-    stages = _STAGES.findall(log)
-    stage = stages[-1][0].lower() + stages[-1][1:] if stages else "starting the container"
+    abi, text = _last_build(log, abis)
+    stage = _last_stage(log)
+
     limit = _explain_limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
         return limit, abi
-    text = log[started[-1].start() :] if started else log
     if exit_code == _PURE_WHEEL_EXIT_CODE:
         return _explain_pure_wheel(text, package), abi
+
     return _first_error(text, package, stage), abi
 
 
 def find_infrastructure_problem(log: str) -> str | None:
-    """Tell what kept a build from its end that is no fault of the package, or return None.
+    """Return what kept a build from its end that is no fault of the package, or None.
 
     Args:
         log: what a call of cibuildwheel printed that made no wheel, and that nobody ended for its limits.
     """
     if _DISK_FULL in log:
         return "the disk is full"
-    if (
-        _CONTAINER_STARTED in log and _LIMITS_PREFIX not in log
-    ):  # the image's entry point prints them whatever the build does
+
+    # The image's entry point prints what was used of the limits, whatever the build does.
+    has_ended = _LIMITS_PREFIX in log
+    if _CONTAINER_STARTED in log and not has_ended:
         return "the build's container ended before the build did: it, or its engine, was killed"
+
     return None
+
+
+def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
+    """Return the ABI that was being built, and what was printed since its build began."""
+    starts = list(_BUILD_START.finditer(log))
+    if not starts:
+        return abis[0], log
+
+    start = starts[-1]
+    abi = start[1] if start[1] in abis else abis[0]
+
+    return abi, log[start.start() :]
+
+
+def _last_stage(log: str) -> str:
+    """Return what cibuildwheel said last that it was doing."""
+    stages = _STAGES.findall(log)
+    if not stages:
+        return "starting the container"
+
+    stage: str = stages[-1]
+    return stage[0].lower() + stage[1:]
 
 
 def _explain_limit(
     package: str, stage: str, timeout_s: int | None, memory_bytes: int | None, processes: int | None
 ) -> Failure | None:
+    """Return the limit that ended a build as a failure; the surest cause first."""
     where = f"[packages.{package}]"
+
     if processes is not None:
         return Failure(
             code="WF205",
@@ -160,77 +206,112 @@ def _explain_limit(
             code="WF204",
             stage=stage,
             error=f"the build needed more than the {memory_bytes >> 20} MiB of memory it may have, and was killed",
-            remedy=f"raise `memory` in {where} if it is honest work, or lower its parallelism through `env`",
+            remedy=(
+                f"raise `memory` in {where} if the build legitimately needs more, "
+                "or lower its parallelism through `env`"
+            ),
         )
     if timeout_s is not None:
         return Failure(
             code="WF203",
             stage=stage,
             error=f"the build did not end within {timeout_s} s",
-            remedy=f"raise `timeout_s` in {where} if it is honest work; the log's end says what it was doing",
+            remedy=(
+                f"raise `timeout_s` in {where} if the build legitimately needs longer; "
+                "the log's end says what it was doing"
+            ),
         )
     return None
 
 
 def _explain_pure_wheel(text: str, package: str) -> Failure:
-    """The extension is optional and did not compile, or there never was one."""
+    """Explain a wheel without native code: the extension is optional and did not compile, or there never was one."""
+    error = "the build made a pure-Python wheel, without any extension module"
+    remedy = f"see why in the log; if {package} has no native code, the farm is not needed for it"
+    missing: tuple[tuple[str, str], ...] = ()
+
     cause = _match_patterns(text, package)
-    because = f": {cause.error}" if cause is not None and cause.code != "WF210" else ""
+    if cause is not None:
+        # WF210 is about repairing the wheel, which comes after building it.
+        if cause.code != "WF210":
+            error = f"{error}: {cause.error}"
+        remedy = cause.remedy or remedy
+        missing = cause.missing
+
     return Failure(
         code="WF206",
         stage="building wheel",
-        error=f"the build made a pure-Python wheel, without any extension module{because}",
-        remedy=(cause.remedy if cause else "")
-        or f"see why in the log; if {package} has no native code, the farm is not needed for it",
-        missing=() if cause is None else cause.missing,
-    )  # fmt: skip
+        error=error,
+        remedy=remedy,
+        missing=missing,
+    )
 
 
 def _first_error(text: str, package: str, stage: str) -> Failure:
-    found = _match_patterns(text, package)
-    if found is not None:
-        code = "WF210" if stage == "repairing wheel" and found.code == "WF201" else found.code
-        return replace(found, code=code, stage=stage)
-    lines = [
-        line.strip()
-        for line in text.splitlines()
-        if line.strip() and not line.startswith("wheelfarm-limits")
-    ]
+    """Return the first error that a pattern knows; without any, the last line that was printed."""
+    failure = _match_patterns(text, package)
+    if failure is not None:
+        is_auditwheels = stage == "repairing wheel" and failure.code == "WF201"
+        return replace(failure, code="WF210" if is_auditwheels else failure.code, stage=stage)
+
+    error = "no output"
+    for line in text.splitlines():
+        if line.strip() and not line.startswith(_LIMITS_PREFIX):
+            error = line.strip()
+
     return Failure(
         code="WF201",
         stage=stage,
-        error=lines[-1][:_MAX_ERROR_CHARS] if lines else "no output",
+        error=error[:_MAX_ERROR_CHARS],
         remedy="see the log",
     )
 
 
 def _match_patterns(text: str, package: str) -> Failure | None:
     """Find the first error: of the surest kind there is, the earliest."""
-    hits = [
-        (pattern.certainty, text.rfind("\n", 0, match.start()), order, match)
-        for order, pattern in enumerate(PATTERNS)
-        if (match := pattern.regex.search(text))
-    ]
-    if not hits:
+    best: tuple[int, int] | None = None
+    pattern = None
+    match = None
+    for candidate in PATTERNS:
+        found = candidate.regex.search(text)
+        if found is None:
+            continue
+        # By line, not by character: of two that know the same line, the first in the table wins.
+        line_start = text.rfind("\n", 0, found.start())
+        rank = (candidate.certainty, line_start)
+        if best is None or rank < best:
+            best, pattern, match = rank, candidate, found
+
+    if pattern is None or match is None:
         return None
-    _, _, order, match = min(hits, key=lambda hit: hit[:3])
-    pattern = PATTERNS[order]
+    return _make_failure(pattern, match, text, package)
+
+
+def _make_failure(pattern: Pattern, match: re.Match[str], text: str, package: str) -> Failure:
+    """Return the error that a pattern matched as a failure; in which stage it was is for the caller to say."""
     groups = [" ".join((group or "").split()) for group in match.groups()]
-    names = [pattern.name] if pattern.name else [name for name in groups if name]
+    error = pattern.error.format(*groups) + _find_caller(text, match)
+
+    missing: list[tuple[str, str]] = []
+    if pattern.missing:
+        names = [pattern.name] if pattern.name else groups
+        missing = [(pattern.missing, name) for name in names if name]
+
     return Failure(
         code=pattern.code,
         stage="",
-        error=(pattern.error.format(*groups) + _find_caller(text, match))[:_MAX_ERROR_CHARS],
+        error=error[:_MAX_ERROR_CHARS],
         remedy=pattern.remedy.format(*groups, package=package),
-        missing=tuple((pattern.missing, name) for name in names) if pattern.missing else (),
+        missing=tuple(missing),
     )
 
 
 def _find_caller(text: str, match: re.Match[str]) -> str:
-    """Say which line of the package an error inside a header of the system comes from, as the compiler tells it."""
+    """Return which line of the package an error inside a header of the system comes from, as the compiler tells it."""
     if not match[0].startswith("/usr/"):
         return ""
-    called = re.findall(
-        r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", text[: match.start()], re.MULTILINE
-    )
-    return f" (required from {called[-1]})" if called else ""
+    callers = _REQUIRED_FROM.findall(text[: match.start()])
+    if not callers:
+        return ""
+
+    return f" (required from {callers[-1]})"

@@ -34,7 +34,10 @@ _HOST = re.compile(
     |\(\(?['"]([\w-]+(?:\.[\w-]+)+)['"],\s*\d+""",
     re.VERBOSE,
 )
-_BEFORE, _AFTER = 2000, 300
+# How far from the error a host may be named, in characters: pip and curl name it on the same line or the next, a
+# traceback some frames before. Not measured.
+_CHARS_BEFORE = 2000
+_CHARS_AFTER = 300
 
 
 def find_unreachable_hosts(log: str, own: str) -> tuple[str, ...]:
@@ -44,24 +47,41 @@ def find_unreachable_hosts(log: str, own: str) -> tuple[str, ...]:
         log: what a build printed.
         own: the index proxy's address, which is no such host.
     """
-    found: dict[str, None] = {}
+    hosts: dict[str, None] = {}
     for error in _NETWORK_ERROR.finditer(log):
-        before = log[max(0, error.start() - _BEFORE) : error.start()]
-        near = [
-            *_find_hosts(log[error.start() : error.end() + _AFTER], own)[:1],
-            *_find_hosts(before, own)[-1:],
-        ]
-        found[near[-1] if near else UNKNOWN_HOST] = None
-    return tuple(found)
+        before = log[max(0, error.start() - _CHARS_BEFORE) : error.start()]
+        after = log[error.start() : error.end() + _CHARS_AFTER]
+        hosts[_nearest_host(before, after, own)] = None
+
+    return tuple(hosts)
+
+
+def _nearest_host(before: str, after: str, own: str) -> str:
+    """Return the host that an error is about: the last one named before it, or the first one after."""
+    hosts_before = _find_hosts(before, own)
+    if hosts_before:
+        return hosts_before[-1]
+    hosts_after = _find_hosts(after, own)
+    if hosts_after:
+        return hosts_after[0]
+
+    return UNKNOWN_HOST
 
 
 def _find_hosts(text: str, own: str) -> list[str]:
-    names = (next(filter(None, match.groups())) for match in _HOST.finditer(text))
-    return [name for name in names if name.partition(":")[0] not in {own, "localhost", "127.0.0.1"}]
+    """Return the hosts that a text names, but for the index proxy and the container itself."""
+    hosts: list[str] = []
+    for match in _HOST.finditer(text):
+        host = next(filter(None, match.groups()))
+        name, _, _ = host.partition(":")
+        if name not in {own, "localhost", "127.0.0.1"}:
+            hosts.append(host)
+
+    return hosts
 
 
 def add_blocked_hosts(failure: Failure, asked: Sequence[str], package: str) -> Failure:
-    """Say of a failure that the build asked for hosts which it does not reach.
+    """Return a failure with the hosts that the build asked for and does not reach.
 
     Args:
         failure: as the log alone explains it.
@@ -70,16 +90,20 @@ def add_blocked_hosts(failure: Failure, asked: Sequence[str], package: str) -> F
     """
     if not asked or failure.code in _CERTAIN_CODES:
         return failure
+
     hosts = join_names(asked, _MAX_HOSTS)
     remedy = (
         f"have what it downloads in the sdist (`patches`), on the system (`apt`), or turned off (`env`, "
         f"`config-settings`) in [packages.{package}]"
     )
+    if failure.missing:
+        remedy = f"{remedy}; {failure.remedy}"
+
     return replace(
         failure,
         code="WF213",
         error=f"the build asked for {hosts}, which no build reaches; its first error: {failure.error}",
-        remedy=f"{remedy}; {failure.remedy}" if failure.missing else remedy,
+        remedy=remedy,
     )
 
 

@@ -1,4 +1,8 @@
-"""The farm's own wheels for a build that requires them: as files, and as constraints that admit nothing else."""
+"""Wheels of the farm for a build that requires them.
+
+If a project is built with numpy, and the farm builds numpy, the project must be built with the farm's wheel. So the
+wheel is put into the container, and a constraint makes the build frontend install this very file.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +21,31 @@ _PROJECT_FOLDER = "_wheelfarm_own_wheels"
 _CONTAINER_FOLDER = "/opt/wheelfarm/own-wheels"
 
 MOVE_WHEELS_COMMAND = f"mv {_PROJECT_FOLDER} {_CONTAINER_FOLDER}"
-"""A command that takes the wheels out of the project, where the build backend might pack them."""
+"""A command that moves the wheels out of the project's folder: the build backend might pack what is in there."""
 
 
 def wheel_hashes(build: Evidence, abis: Sequence[str]) -> list[str | None]:
-    """Return the sha256 of the wheels that a build made, by ABI; None where it has none."""
+    """Return for each ABI the sha256 of the wheel that a build made for it; None where it made none."""
     wheels = [wheel_for_abi(build, abi) or "" for abi in abis]
 
     return [build.files.get(wheel) for wheel in wheels]
 
 
 def constraints_path(abi: str) -> str:
-    """Return where the constraints for an ABI are in the container."""
+    """Return the path, in the container, of the file with the constraints for an ABI."""
     return f"{_CONTAINER_FOLDER}/{abi}.txt"
 
 
 def collect_own_wheels(
     builds: Sequence[Evidence], abis: Sequence[str], store: Store
 ) -> dict[str, bytes | Path]:
-    """Return wheels and constraints as files, by path relative to the project.
+    """Return the wheels and one file of constraints for each ABI, by path relative to the project's folder.
 
-    Where a build has no wheel for an ABI, there is no constraint either: the frontend asks the index for it.
+    Empty where the project is built with no package of the farm.
 
     Args:
-        builds: of what the project is built with; none give no files.
-        abis: what it is built for.
+        builds: evidence of the builds whose wheels the project is built with.
+        abis: the ABIs that the project is built for.
         store: has the wheels.
     """
     files: dict[str, bytes | Path] = {}
@@ -53,9 +57,9 @@ def collect_own_wheels(
         for build in builds:
             wheel = wheel_for_abi(build, abi)
             if wheel is None:
-                continue
+                continue  # without a constraint, the build frontend takes the package from the index
             files[f"{_PROJECT_FOLDER}/{abi}/{wheel}"] = store.file(build.files[wheel])
-            # A direct reference (PEP 508): of a version that the index has as well, this very file is installed.
+            # A direct reference (PEP 508), because the index may have a wheel of the same version.
             name, _, _ = wheel.partition("-")
             constraints.append(f"{name} @ file://{_CONTAINER_FOLDER}/{abi}/{wheel}\n")
 
@@ -65,7 +69,10 @@ def collect_own_wheels(
 
 
 def to_container_paths(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
-    """Return the files of `collect_own_wheels` by the paths that `MOVE_WHEELS_COMMAND` would give them."""
+    """Return the files of `collect_own_wheels` by their absolute paths in the container.
+
+    These are the paths that `MOVE_WHEELS_COMMAND` would give them.
+    """
     moved: dict[str, bytes | Path] = {}
     for path, content in files.items():
         relative = path.removeprefix(f"{_PROJECT_FOLDER}/")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImage(Image):
-    """A plain release of Debian or Ubuntu."""
+    """The image of a base, i.e. of a plain release of Debian or Ubuntu."""
 
     base: catalog.Base
     distribution: catalog.Distribution
@@ -36,6 +36,7 @@ class BaseImage(Image):
         return {}
 
     def settings(self) -> Mapping[str, object]:
+        # The columns that are left out do not change this image: other images install those packages.
         row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer"})
 
         return {"base": row, "distribution": self.distribution.model_dump()}
@@ -44,16 +45,27 @@ class BaseImage(Image):
         return digest("base", *self.settings().values())
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Make the image, unless the engine has it, and return its tag and a hash of its packages.
+
+        Raises:
+            InfrastructureError: neither the registry nor the archive gives the base.
+            Interrupted: the farm was asked to stop.
+        """
         tag = image_tag(self.base.name, self.key(inputs))
 
         if not self.is_usable(tools.engine.image_labels(tag)):
             self._pull_or_bootstrap(tag, tools)
 
-        # Its content is its packages alone: a registry and an archive that give the same make the same base.
+        # The hash is of the packages alone, so that it does not matter whether they came from a registry or an archive.
         return image_facts(tag, digest("base", list_packages(tag, tools)), tools)
 
     def _pull_or_bootstrap(self, tag: str, tools: Tools) -> None:
-        """Take the base from the registry or, where none answers, from the distribution's archive."""
+        """Get the base from the container registry or, where that does not give it, from the distribution's archive.
+
+        Raises:
+            InfrastructureError: neither gives it; the text has both reasons.
+            Interrupted: the farm was asked to stop.
+        """
         tools.say(f"asking the container registry for {self.base.registry}")
 
         try:
@@ -64,18 +76,19 @@ class BaseImage(Image):
                 self._bootstrap(tag, tools)
             except InfrastructureError as no_archive:
                 reason = f"base {self.base.name} could not be had: {no_archive}; {no_registry}"
+                # Both causes are in the text already.
                 raise InfrastructureError(reason, code="WF901") from None
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
-        """Make the base from the distribution's archive."""
+        """Make the base's root file system from packages of the distribution's archive, and import it as an image."""
         with tools.store.scratch_folder() as scratch:
-            root = scratch / "root.tar"
+            root_tar = scratch / "root.tar"
             bootstrap.make_root(
                 self.base,
                 self.distribution,
-                root,
+                root_tar,
                 log=tools.log,
                 stop=tools.stop,
                 say=tools.say,
             )
-            tools.engine.import_root(root, tag)
+            tools.engine.import_root(root_tar, tag)

@@ -1,4 +1,7 @@
-"""A base's root file system from its distribution's signed archive, by mmdebstrap, where no registry answers."""
+"""Make the root file system of a base from its distribution's signed archive, with the program mmdebstrap.
+
+This is how a base is made where no container registry answers.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base, Distribution
 
-# Nobody reads it in a container.
+# Files that packages install and that nobody reads in a container.
 _DOCUMENTATION = (
     "/usr/share/doc/*",
     "/usr/share/info/*",
@@ -41,18 +44,21 @@ def make_root(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    """Write a tar file of a base's root file system.
+    """Write a tar file with the root file system of a base, without documentation.
+
+    Installs mmdebstrap on this host if it is missing.
 
     Args:
-        base: which release.
-        distribution: what it shares with its siblings.
-        target: the tar file.
-        log: file that gets mmdebstrap's output.
+        base: the release of Debian or Ubuntu.
+        distribution: settings that all releases of the distribution share.
+        target: the tar file to write.
+        log: file that mmdebstrap's output is appended to.
         stop: set when the farm is asked to stop.
-        say: told what is installed on the host, if anything.
+        say: shows one line of progress, here what is installed on the host.
 
     Raises:
-        InfrastructureError: mmdebstrap is not to be had, or the archive did not answer.
+        InfrastructureError: mmdebstrap cannot be installed, the archive's keyring is missing, or the archive did not
+            answer.
         Interrupted: the farm was asked to stop.
     """
     _ensure_mmdebstrap(say)
@@ -76,7 +82,7 @@ def make_root(
 
 
 def _ensure_mmdebstrap(say: Callable[[str], None]) -> None:
-    """Install mmdebstrap on the host where it is missing.
+    """Install mmdebstrap on this host if it is missing.
 
     Raises:
         InfrastructureError: it cannot be installed.
@@ -88,11 +94,16 @@ def _ensure_mmdebstrap(say: Callable[[str], None]) -> None:
     try:
         provision.install_packages(provision.BOOTSTRAP_PACKAGES, purpose, say)
     except EngineMissingError as error:
+        # The installer's own error class is for a missing container engine, which is not the problem here.
         raise InfrastructureError(f"mmdebstrap is not installed: {error}") from None
 
 
 def _apt_sources(base: Base, distribution: Distribution) -> list[str]:
-    """Return apt lines from this host's own mirror; none lets mmdebstrap use its built-in one for the suite."""
+    """Return the apt lines of a base for the mirror that this host itself uses.
+
+    Such a line is `deb MIRROR trixie-updates main`. Empty where this host names no mirror of the distribution: then
+    mmdebstrap uses the mirror that it knows for the suite.
+    """
     archive = host.host_archive(base.distribution)
     if archive is None:
         return []
@@ -112,7 +123,21 @@ def _apt_sources(base: Base, distribution: Distribution) -> list[str]:
 def _find_keyring(
     distribution: Distribution, scratch: Path, log: Path, stop: threading.Event
 ) -> Path:
-    """Return the archive's keyring: this host's, or one taken from a signed archive that packages it."""
+    """Return the file with the keys that sign the distribution's archive.
+
+    It is the one installed on this host or else, where the distribution names a suite for that, one unpacked from the
+    keyring package of that suite.
+
+    Args:
+        distribution: the distribution.
+        scratch: an empty folder to unpack the package in.
+        log: file that mmdebstrap's output is appended to.
+        stop: set when the farm is asked to stop.
+
+    Raises:
+        InfrastructureError: it is not installed, and cannot be unpacked.
+        Interrupted: the farm was asked to stop.
+    """
     installed = Path(distribution.keyring)
     if installed.is_file():
         return installed
@@ -134,7 +159,12 @@ def _find_keyring(
 
 
 def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
-    """Run mmdebstrap.
+    """Run mmdebstrap to its end.
+
+    Args:
+        arguments: its arguments; the last one is what a message calls the thing that could not be made.
+        log: file that its output is appended to.
+        stop: set when the farm is asked to stop.
 
     Raises:
         InfrastructureError: it failed, or did not end in time.
@@ -159,6 +189,12 @@ def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> N
 
 
 def _wait_for_end(process: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    """Wait until a process has ended by itself.
+
+    Raises:
+        InfrastructureError: it did not end in time; it still runs.
+        Interrupted: the farm was asked to stop; it still runs.
+    """
     deadline = time.monotonic() + _TIMEOUT_S
     while process.poll() is None:
         if stop.wait(_POLL_S):
@@ -168,7 +204,7 @@ def _wait_for_end(process: subprocess.Popen[bytes], stop: threading.Event) -> No
 
 
 def _first_error(log: Path) -> str:
-    """Return the first line of apt's that says what is wrong; without any, the last line."""
+    """Return the first error of apt in a log (`E: Unable to fetch ...`), or else the log's last line."""
     lines = log.read_text(errors="replace").splitlines()
     for line in lines:
         if line.startswith("E:"):

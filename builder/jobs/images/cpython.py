@@ -1,4 +1,4 @@
-"""Where CPython's source comes from: a cache folder, upstream, the apt mirror's pool. A wrong hash is refused."""
+"""The source of CPython: taken from a cache folder or downloaded. A file with a wrong hash is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Release
 
 CACHE_VARIABLE = "WHEELFARM_SOURCE_CACHE"
-"""Environment variable: a folder with `Python-VERSION.tar.xz` files, asked before the network."""
+"""Environment variable that names a folder with `Python-VERSION.tar.xz` files; it is searched before the network."""
 
 
 def default_cache() -> Path:
@@ -30,21 +30,23 @@ def default_cache() -> Path:
 
 
 def cached_files(release: Release) -> list[Path]:
-    """Return the files of a release in the cache folders, whatever they hash to."""
+    """Return the source files of a release in the cache folders; their hashes are not checked."""
     paths = [folder / release.filename for folder in _cache_folders()]
 
     return [path for path in paths if path.is_file()]
 
 
 def fetch_source(release: Release, say: Callable[[str], None]) -> Path:
-    """Return a file with the source of a release, its hash checked.
+    """Return a file with the source of a release of CPython, whose hash was checked.
+
+    The cache folders are searched first. A download is kept in the default one.
 
     Args:
-        release: which one.
-        say: told where it is looked for.
+        release: the release.
+        say: shows one line of progress.
 
     Raises:
-        InfrastructureError: no place has it; the text names each and why.
+        InfrastructureError: no place has it; the text names every place and what is wrong with it.
     """
     refusals: list[str] = []
 
@@ -72,15 +74,16 @@ def fetch_source(release: Release, say: Callable[[str], None]) -> Path:
 
 
 def _cache_folders() -> list[Path]:
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return [Path(named), default_cache()]
+    """Return the folders that may have source files: the one that the user names, if any, and the default one."""
+    users_folder = os.environ.get(CACHE_VARIABLE)
+    if users_folder:
+        return [Path(users_folder), default_cache()]
 
     return [default_cache()]
 
 
 def _urls(release: Release) -> list[str]:
-    """Return where a release may be downloaded: from upstream, and from the pool of this host's Debian mirror."""
+    """Return the addresses of a release's source: python.org's and, if this host has one, its Debian mirror's pool."""
     archive = host.host_archive("debian")
     if archive is None:
         return [release.upstream]
@@ -89,11 +92,14 @@ def _urls(release: Release) -> list[str]:
 
 
 def _download(url: str, target: Path, sha256: str) -> str | None:
-    """Download a file, and return why it is refused, or None."""
+    """Download a file and check its hash. Return None where that worked, else what is wrong.
+
+    Nothing is left at `target` in the latter case.
+    """
     try:
-        with http.open_session() as session, atomic_write(target) as aside:
-            http.download(session, url, aside)
-            _check_hash(aside, url, sha256)
+        with http.open_session() as session, atomic_write(target) as unfinished:
+            http.download(session, url, unfinished)
+            _check_hash(unfinished, url, sha256)
     except _WrongHashError as error:
         return str(error)
     except (requests.RequestException, OSError) as error:
@@ -103,10 +109,15 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
 
 
 def _check_hash(path: Path, origin: str, sha256: str) -> None:
-    """Check that a file is what was pinned.
+    """Check that a file has the hash that the catalog gives for it.
+
+    Args:
+        path: the file.
+        origin: where it came from, for the message.
+        sha256: the hash it must have.
 
     Raises:
-        _WrongHashError: it is not.
+        _WrongHashError: it has another.
     """
     actual = file_sha256(path)
     if actual != sha256:
@@ -114,4 +125,4 @@ def _check_hash(path: Path, origin: str, sha256: str) -> None:
 
 
 class _WrongHashError(Exception):
-    """A file is not what was pinned."""
+    """A file does not have the hash that the catalog gives for it."""

@@ -10,8 +10,8 @@ RACE_INTERPRETER = JobId(JobKind.IMAGE, "race-interpreter")
 INDEX_IMAGE = JobId(JobKind.IMAGE, "index")
 
 ORDER_ONLY = frozenset({INDEX_IMAGE})
-"""Jobs that have to end before others start, and that count in no key: what is known of those stays known without them.
-The term is GNU make's."""
+"""Jobs that must end before those that need them start, but that count in no key: if such a job has to run again, the
+recorded evidence of the others stays valid. The term is GNU make's."""
 
 # Eight digits tell the few sets of system packages of one matrix apart, and keep the name short.
 _DIGEST_LENGTH = 8
@@ -33,11 +33,14 @@ def role_image_id(role: str, base: str) -> JobId:
 
 
 def packages_image_id(base: str, packages: tuple[str, ...], role: str = "builder") -> JobId:
-    """Return the id of the job that makes an image with system packages; without any, that of the role's own image.
+    """Return the id of the job that makes the image for a role on a base with some system packages.
+
+    `('debian-12', ('zlib1g-dev',)) -> 'builder-debian-12+1a2b3c4d'`, where the end is a hash of the packages. Without
+    any packages it is the id of the role's own image.
 
     Args:
         base: the base's name.
-        packages: system packages.
+        packages: names of system packages.
         role: `builder` or `race`.
     """
     image = role_image_id(role, base)

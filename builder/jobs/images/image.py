@@ -1,4 +1,4 @@
-"""Image jobs: base, interpreters, builder, verification image, race detector, and a package's system packages on top.
+"""What all image jobs share: a job that makes an image, its key, and how an image is built from a Dockerfile.
 
 builder/evidence/image.py has the model of their facts.
 """
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 CA_LABEL = "wheelfarm.ca"
 
-# The engine's classic builder paints what a step prints to standard error.
+# The engine's classic builder colours what a step prints to standard error.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FROM = re.compile(r"^FROM .*$", re.MULTILINE)
 _STEP = re.compile(r"Step (\d+/\d+) : RUN (.+)")
 
-# A step's command may be a whole script; its beginning fits on one line of a terminal.
+# How much of a step's command is shown: it may be a whole script, and its beginning fits on one line of a terminal.
 _SHOWN_CHARS = 80
 
 
 class Image(ABC):
-    """What all image jobs share: the image is there when the engine knows its tag."""
+    """A job that makes an image, which exists if the container engine knows its tag."""
 
     @property
     @abstractmethod
@@ -57,12 +57,14 @@ class Image(ABC):
     def is_present(self, evidence: Evidence, engine: Engine) -> bool:
         tag = ImageFacts.read(evidence).tag
         if tag is None:
-            return True  # it could not be made, and that is what is known of it
+            return (
+                True  # the evidence says that it could not be made, so that no image can be missing
+            )
 
         return self.is_usable(engine.image_labels(tag))
 
     def is_usable(self, labels: Mapping[str, str] | None) -> bool:
-        """Return whether an image with these labels need not be made again; None where there is no image."""
+        """Return whether an image need not be made again, by its labels; None stands for no image."""
         return labels is not None
 
 
@@ -72,8 +74,8 @@ class BuiltImage(Image):
     Attributes:
         recipe: the name of the Dockerfile without its extension. Keys begin with it.
         files: files of images/ that the Dockerfile copies.
-        counts_packages: whether the image's content is told by the packages that its system has, not by its key alone:
-            the archive may give other versions to the same recipe.
+        counts_packages: whether the list of the image's system packages is part of its content. Where the recipe
+            installs packages, the archive may give other versions to the same recipe; else the key says it all.
     """
 
     recipe: ClassVar[str]
@@ -108,12 +110,19 @@ class BuiltImage(Image):
 
     def key(self, inputs: Inputs) -> str:
         contents = list(self.key_inputs(inputs).values())
-        # The only input is hashed as it is: in a list, it would make another key and every image be built again.
+        # A single input is hashed by itself, not in a list. A list would change the keys, and all images would be built
+        # again.
         content = contents[0] if len(contents) == 1 else contents
 
         return digest(self.recipe, *self.settings().values(), content)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Build the image, unless the engine has it, and return its tag and a hash of its content.
+
+        Raises:
+            InfrastructureError: it does not build, through no fault of the matrix.
+            Interrupted: the farm was asked to stop.
+        """
         key = self.key(inputs)
         tag = image_tag(self.repository, key)
 
@@ -133,10 +142,10 @@ class BuiltImage(Image):
         return image_facts(tag, content, tools)
 
     def explain_failure(self, error: str, tools: Tools) -> Result:
-        """Return what is known of an image that did not build, if that is no fault of the infrastructure.
+        """Return the facts of an image that did not build, if the matrix is at fault.
 
         Raises:
-            InfrastructureError: it is.
+            InfrastructureError: the infrastructure is at fault; images without another cause always raise this.
         """
         raise InfrastructureError(f"{self.title} did not build: {error} (log: {tools.log})")
 
@@ -147,7 +156,7 @@ def read_recipe(name: str) -> str:
 
 
 def image_tag(name: str, key: str) -> str:
-    """Return what an image is called in the engine."""
+    """Return the full name of an image in the engine, such as `wheelfarm/builder-debian-12:0123456789abcdef`."""
     return f"wheelfarm/{name}:{key[:16]}"
 
 
@@ -157,7 +166,14 @@ def ca_digest() -> str:
 
 
 def list_packages(tag: str, tools: Tools) -> str:
-    """List an image's system packages with their versions; the list is what a base's content is."""
+    """Return a text with the release and the system packages of an image, one package a line with its version.
+
+    Hashes of images' contents are made from it.
+
+    Raises:
+        InfrastructureError: the image does not run.
+        Interrupted: the farm was asked to stop.
+    """
     target = "/tmp/list"  # noqa: S108 - inside a throw-away container
     script = (
         "cat /etc/os-release; dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | sort"
@@ -185,17 +201,18 @@ def build_image(
     *,
     extra_files: Mapping[str, bytes | Path],
 ) -> str | None:
-    """Build an image from files of images/ and return what went wrong, or None.
+    """Build an image from files of images/. Return None where that worked, else the error.
 
     Args:
-        tag: what to call it.
-        dockerfile: its Dockerfile, a file of images/.
-        files: files of images/ that the Dockerfile copies.
+        tag: the full name to give to the image.
+        dockerfile: name of the Dockerfile in images/.
+        files: names of the files in images/ that the Dockerfile copies.
         arguments: build arguments.
         tools: of the job.
-        extra_files: other files for the build context, by path.
+        extra_files: other files for the build context, by their path in it.
     """
-    # Every stage is labelled, not the last one alone: `gc` goes by labels. The recipe, and so its key, stays.
+    # `gc` finds images by their labels, so every stage gets one, not only the last. They are added here and not in the
+    # Dockerfile, whose text is part of the key.
     labelled = _FROM.sub(rf"\g<0>\nLABEL {LABEL}=image", read_recipe(dockerfile))
 
     context: dict[str, bytes | Path] = {name: catalog.images_dir() / name for name in files}
@@ -203,6 +220,7 @@ def build_image(
     context |= extra_files
 
     def log(text: str) -> None:
+        """Append what the engine prints to the log, and show each step of the Dockerfile as it begins."""
         with tools.log.open("a") as file:
             file.write(_COLOUR.sub("", text))
 
@@ -221,6 +239,12 @@ def build_image(
 
 
 def image_facts(tag: str, content: str, tools: Tools) -> Result:
-    """Return the facts of an image that is there."""
+    """Return the facts of an image that the engine has.
+
+    Args:
+        tag: the image's full name.
+        content: the hash by which the keys of other jobs know the image.
+        tools: of the job.
+    """
     size = tools.engine.image_bytes(tag)
     return Result(facts=ImageFacts(tag=tag, content=content, bytes=size))

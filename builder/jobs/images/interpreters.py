@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InterpretersImage(BuiltImage):
-    """Every interpreter, compiled once, under /opt/python."""
+    """All interpreters, compiled once, under /opt/python; other images copy them from it.
+
+    Attributes:
+        base: name of the base they are compiled on.
+        abis: the ABIs, each of which stands for one interpreter.
+        releases: the releases of CPython, by version.
+    """
 
     base: str
     abis: tuple[catalog.Abi, ...]
@@ -56,6 +62,7 @@ class InterpretersImage(BuiltImage):
         return {"BASE": read_image_tag(inputs["base"]), "INTERPRETERS": "\n".join(lines)}
 
     def extra_files(self, tools: Tools) -> Mapping[str, bytes | Path]:
+        """Return the source of each release, fetched if necessary, by its path in the build context."""
         sources: dict[str, bytes | Path] = {}
         for abi in self.abis:
             release = self.releases[abi.release]

@@ -25,7 +25,13 @@ _UNKNOWN_PACKAGE = re.compile(r"E: (?:Unable to locate package|Package '?)\s*([a
 
 @dataclass(frozen=True, kw_only=True)
 class PackagesImage(BuiltImage):
-    """A builder or race detector with the system packages some package asks for: all that ask the same share it."""
+    """A builder's or race detector's image plus system packages. Packages that ask for the same ones share the image.
+
+    Attributes:
+        base: the base's name.
+        packages: names of the system packages.
+        role: `builder` or `race`.
+    """
 
     base: str
     packages: tuple[str, ...]
@@ -60,7 +66,11 @@ class PackagesImage(BuiltImage):
         }
 
     def explain_failure(self, error: str, tools: Tools) -> Result:
-        """Tell a name the base does not have, which is the matrix's affair, from an archive that did not answer."""
+        """Return the system packages that the base's archive does not have: their names in the matrix are wrong.
+
+        Raises:
+            InfrastructureError: there are none in the log, so that something else failed, such as the archive.
+        """
         log = tools.log.read_text(errors="replace")
         missing = _UNKNOWN_PACKAGE.findall(log)
 

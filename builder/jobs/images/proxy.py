@@ -1,6 +1,6 @@
-"""Image job: what the farm's index proxy runs in. Facts: `tag`, `content`, `bytes`, as of every image.
+"""The image that the farm's index proxy runs in.
 
-The image counts for no other job's key: how a file is fetched does not change what a build makes of it.
+It counts in the key of no other job: how a file is fetched does not change what a build makes of it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexImage(BuiltImage):
-    """A verification image with the index cache.
+    """A base's verification image plus the program of the index proxy.
 
     Attributes:
-        base: the base whose verification image it stands on.
-        abi: whose interpreter runs it.
+        base: name of the base.
+        abi: the ABI whose interpreter runs the proxy.
     """
 
     base: str

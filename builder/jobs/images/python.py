@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PythonImage(BuiltImage):
-    """A base with the interpreters."""
+    """A base plus the interpreters, for one role: building wheels or loading them."""
 
     base: catalog.Base
 
@@ -42,7 +42,8 @@ class PythonImage(BuiltImage):
         return {"recipe": self.read_recipes(), "runtime packages": self.base.runtime}
 
     def is_usable(self, labels: Mapping[str, str] | None) -> bool:
-        # The host's CA bundle is in no key: it says nothing of what is built, but with an old one nothing is fetched.
+        # The host's CA bundle is in no key, because it does not change what is built. But with an old bundle nothing
+        # can be fetched, so an image with another one is made again.
         return labels is not None and labels.get(CA_LABEL) == ca_digest()
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
@@ -58,7 +59,7 @@ class PythonImage(BuiltImage):
 
 
 class BuilderImage(PythonImage):
-    """What wheels are built in."""
+    """The image that wheels are built in."""
 
     recipe: ClassVar[str] = "builder"
     files: ClassVar[tuple[str, ...]] = (
@@ -70,7 +71,7 @@ class BuilderImage(PythonImage):
 
 
 class VerifyImage(PythonImage):
-    """What wheels are loaded in."""
+    """The image that wheels are installed and imported in."""
 
     recipe: ClassVar[str] = "verify"
     files: ClassVar[tuple[str, ...]] = ("limits.sh", "verify-tools.txt")

@@ -1,4 +1,4 @@
-"""The image races are looked for in."""
+"""The image in which data races are looked for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RaceImage(BuiltImage):
-    """A builder with the sanitizer's compiler and interpreter, and the canaries every search for races begins with."""
+    """A builder's image plus what it takes to look for data races.
+
+    That is a compiler with ThreadSanitizer, the interpreter compiled with it, and the canaries: two small extension
+    modules, one that races on purpose and one that does not. Every search tries its detector on them first.
+    """
 
     base: catalog.Base
     abi: catalog.Abi

@@ -1,6 +1,7 @@
-"""Exercise job: a free-threaded wheel, called by threads with the plain interpreter -> crashes, hangs, wrong results.
+"""Exercise job: calls a free-threaded wheel by threads, to find crashes, hangs and wrong results.
 
-builder/evidence/exercise.py has the model of its facts.
+Other than the race job it uses the wheel that the farm serves and an interpreter without ThreadSanitizer (the plain
+one). builder/evidence/exercise.py has the model of its facts.
 """
 
 from __future__ import annotations
@@ -36,17 +37,19 @@ if TYPE_CHECKING:
     from builder.sources import Pure
 
 _PROGRAM = Program(package="stress", module="exercise", answer=ExerciseAnswer, folder=STRESS_FOLDER)
-_MEMORY_BYTES = 4 << 30  # what grows meets its own limit before (builder/inside/stress/memory.py)
+_MEMORY_BYTES = (
+    4 << 30
+)  # a process that grows without end meets a lower limit before (builder/inside/stress/memory.py)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """Put one package under threads, on the base it was built on.
+    """Call one package by threads, on the base it was built on.
 
     Attributes:
         tests: how its own tests are run.
-        requires: native packages that must be there, built on the same base.
-        pure: pure wheels that must be there.
+        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
+        pure: pure-Python wheels that must be installed with it.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Exercise:
         return needs
 
     def settings(self) -> Mapping[str, object]:
+        """Return what can change the result besides the inputs, by names that a person understands."""
         return {
             CONTAINER_CODE: (programs_digest("stress"), FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
@@ -88,32 +92,41 @@ class Exercise:
         }
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return the part of the inputs that can change the result, by job id.
+
+        Of a build that is the wheel for the free-threaded ABI; None if it made none.
+        """
         needs = self.needs
-        found: dict[str, object] = {
+        parts: dict[str, object] = {
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): inputs["race"].key,
         }
         for role in ("build", *map(run_requirement, self.requires)):
             build = inputs[role]
-            found[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
+            parts[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
 
-        return found
+        return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("exercise", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Call the package by threads and run its own tests; return what went wrong.
+
+        Nothing is run without a free-threaded wheel. The wheels that the package's own tests need are those that the
+        race job fetched; they are fetched here only where that job could not run.
+        """
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
         if wheel is None:
             return Result(facts=ExerciseFacts(wheel=None))
 
         race = RaceFacts.read(inputs["race"])
-        needed = load_test_wheels(inputs["race"], race, tools)
+        test_wheels = load_test_wheels(inputs["race"], race, tools)
         visit = SessionReport()
-        if race.kit is None:  # there was nothing to look for races with
-            needed, visit = self._fetch_test_wheels(inputs, tools)
+        if race.kit is None:  # the race job did not run, so that it fetched nothing
+            test_wheels, visit = self._fetch_test_wheels(inputs, tools)
 
-        answer = self._ask(race, needed, inputs, tools)
+        answer = self._ask(race, test_wheels, inputs, tools)
         facts = {"wheel": wheel, **visit.record(), **answer.fields_for(ExerciseFacts)}
         return Result(facts=ExerciseFacts.check(facts))
 
@@ -127,22 +140,34 @@ class Exercise:
         )
 
     def _fetch_test_wheels(self, inputs: Inputs, tools: Tools) -> tuple[TestWheels, SessionReport]:
+        """Fetch what the package's own tests need, and return it with what was asked of the package index for that.
+
+        Raises:
+            InfrastructureError: nothing could be fetched, because the package index did not answer.
+        """
         session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
         image = read_image_tag(inputs["image"])
-        needed = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+        test_wheels = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
 
         visit = session.collect_report()
         error = visit.infrastructure_error()
-        if error is not None and needed.is_unavailable:
+        if error is not None and test_wheels.is_unavailable:
             raise error
 
-        tools.index.record_lock(self.id, visit, better=bool(needed.wheels))
-        return needed, visit
+        tools.index.record_lock(self.id, visit, better=bool(test_wheels.wheels))
+        return test_wheels, visit
 
     def _ask(
-        self, race: RaceFacts, needed: TestWheels, inputs: Inputs, tools: Tools
+        self, race: RaceFacts, test_wheels: TestWheels, inputs: Inputs, tools: Tools
     ) -> ExerciseAnswer:
-        """Put the package under threads in a container."""
+        """Call the package by threads in a container, and return what happened.
+
+        Args:
+            race: what the race job found.
+            test_wheels: what the package's own tests need.
+            inputs: of the job.
+            tools: of the job.
+        """
         tools.say("calling it by threads")
         plan = read_plan(inputs["race"], tools.store)
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
@@ -153,15 +178,16 @@ class Exercise:
             "wheels": WHEELS_FOLDER,
             **plan.to_json(),
             "suspects": _select_suspects(race),
-            "tests": self._own_tests.make_request(needed),
+            "tests": self._own_tests.make_request(test_wheels),
             "effort": self.effort.record(),
         }
         files = {
             **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
             self._own_tests.sdist_path: tools.store.file(self.sdist_sha256),
-            **needed.files(),
+            **test_wheels.files(),
         }
-        # The plan is played more than once, and proofs take as long again; own tests run alone and in threads.
+        # The calls of the plan are made more than once, and proofs take as long again. Own tests run on one thread and
+        # on several.
         exercise_s = 8 * self.effort.plain_s + 3 * self.effort.tests_s
 
         return ask(
@@ -177,10 +203,14 @@ class Exercise:
 
 
 def _select_suspects(race: RaceFacts) -> list[JsonValue]:
-    """Return the scenarios that race: first those in which a function races with itself, for both then write."""
+    """Return the calls by threads (scenarios) in which the race job saw a race, the worst suspects first.
+
+    The worst are those in which a function races with itself, because then both threads write. Races of which it is not
+    known what was called are skipped.
+    """
     suspects: list[JsonValue] = []
-    for event in sorted(race.races, key=lambda event: len(event.places)):
-        if event.calls is not None:
-            suspects.append(event.calls.to_json())
+    for race_event in sorted(race.races, key=lambda event: len(event.places)):
+        if race_event.calls is not None:
+            suspects.append(race_event.calls.to_json())
 
     return suspects

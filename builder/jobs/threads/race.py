@@ -1,7 +1,7 @@
-"""Race job: a package compiled with ThreadSanitizer, its native code called by threads -> data races.
+"""Race job: compiles a package with ThreadSanitizer and calls its native code by threads, to find data races.
 
-builder/evidence/race.py has the model of its facts. The evidence's files are the plan for the exercise job, the wheels
-that the package's own tests need, and the wheel that was compiled with ThreadSanitizer.
+builder/evidence/race.py has the model of its facts. Its files are the plan for the exercise job, the wheels that the
+package's own tests need, and the wheel that was compiled with ThreadSanitizer.
 """
 
 from __future__ import annotations
@@ -48,16 +48,18 @@ RACE_PYTHON = "/opt/race/tree/bin/python"
 """The interpreter that was compiled with ThreadSanitizer, in images of the role `race`."""
 
 RACE_WHEEL_FOLDER = "/farm/race"
-"""Where containers find the wheel that was compiled with ThreadSanitizer."""
+"""The folder of a container with the wheel that was compiled with ThreadSanitizer."""
 
 _PROGRAM = Program(package="stress", module="race", answer=RaceAnswer, folder=STRESS_FOLDER)
 _PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
 
-# ThreadSanitizer keeps several words about every word of memory.
+# Much, because ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
 _COMPILER_MEMORY_BYTES = 4 << 30
-_COMPILER_SLOWDOWN = 2.0  # by what the sanitizer adds to all code; not measured
+_COMPILER_SLOWDOWN = (
+    2.0  # how much longer compiling may take with what the sanitizer adds; not measured
+)
 
 _COMPILE_SCRIPT = """
 set -eu
@@ -84,19 +86,19 @@ class _CompiledWheel:
 
     @property
     def path(self) -> str:
-        """Where it is, in the container that looks for races."""
+        """Its path in the container that looks for races."""
         return f"{RACE_WHEEL_FOLDER}/{self.filename}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Supplies:
-    """What a search for races is made with.
+    """What a search for races needs, compiled and fetched before it begins.
 
     Attributes:
-        wheel: compiled with ThreadSanitizer; None where that failed.
-        failure: why it failed.
-        test_wheels: what own tests need.
-        visit: what was fetched from the package index for that.
+        wheel: the package, compiled with ThreadSanitizer; None where that failed.
+        failure: why it failed; None where it did not.
+        test_wheels: what the package's own tests need.
+        visit: what was asked of the package index for all that.
     """
 
     wheel: _CompiledWheel | None
@@ -113,10 +115,10 @@ class Race:
         build: how the package is built on the base; the sanitizer's build is made the same way.
         abi: the free-threaded ABI.
         recipes: expressions that make objects of the package.
-        requires: native packages that must be there, built on the same base.
-        pure: pure wheels that must be there.
+        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
+        pure: pure-Python wheels that must be installed with it.
         tests: how its own tests are run.
-        seed: of what has no natural order.
+        seed: the seed of the random order in which calls without a natural order are tried.
     """
 
     build: Build
@@ -149,6 +151,7 @@ class Race:
         return needs
 
     def settings(self) -> Mapping[str, object]:
+        """Return what can change the result besides the inputs, by names that a person understands."""
         return {
             CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, FETCH_SCRIPT),
             "sdist": self.build.sdist_sha256,
@@ -162,8 +165,12 @@ class Race:
         }
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return the part of the inputs that can change the result, by job id.
+
+        Of a build that is the wheel for the free-threaded ABI (None if it made none); of the audit, only the signs.
+        """
         needs = self.needs
-        found: dict[str, object] = {
+        parts: dict[str, object] = {
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["audit"]): self._signs(inputs),
         }
@@ -171,14 +178,19 @@ class Race:
         build_roles = map(build_requirement, self.build.requires)
         for role in ("build", *run_roles, *build_roles):
             build = inputs[role]
-            found[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
+            parts[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
 
-        return found
+        return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("race", 2, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Compile the package with ThreadSanitizer, look for races, and return them with the files used to find them.
+
+        Nothing is run without a free-threaded wheel or an image to run in. Where the package does not compile with
+        ThreadSanitizer, the facts say why and the plan for the exercise job is empty.
+        """
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
         image = ImageFacts.read(inputs["image"]).tag
         if wheel is None or image is None:
@@ -207,10 +219,15 @@ class Race:
         return Result(facts=RaceFacts.check(facts), files=_store_files(files, tools.store))
 
     def _prepare(self, image: str, inputs: Inputs, tools: Tools) -> _Supplies:
-        """Fetch what own tests need, and compile the package with ThreadSanitizer.
+        """Fetch what the package's own tests need, and compile the package with ThreadSanitizer.
+
+        Args:
+            image: full name of the image to do that in.
+            inputs: of the job.
+            tools: of the job.
 
         Raises:
-            InfrastructureError: something is missing, and the package index did not answer.
+            InfrastructureError: one of the two failed, perhaps only because the package index did not answer.
         """
         session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
         python = self.abi.python
@@ -246,7 +263,7 @@ class Race:
         )
 
     def _signs(self, inputs: Inputs) -> tuple[Sign, ...]:
-        """Return what the wheel shows, unloaded, of where races are likely."""
+        """Return the signs of likely races that the audit saw in the wheel without loading it; none without a wheel."""
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
         return list_signs(None if wheel is None else read_wheel(inputs["audit"], wheel))
 
@@ -257,7 +274,14 @@ class Race:
         index: NetworkAttachment,
         tools: Tools,
     ) -> _CompiledWheel | str:
-        """Compile the package with ThreadSanitizer; return the wheel, or why there is none."""
+        """Compile the package with ThreadSanitizer. Return the wheel or, where that failed, a text that says why.
+
+        Args:
+            image: full name of the image to compile in.
+            own_wheels: the farm's own wheels that the package is built with, as `collect_own_wheels` returns them.
+            index: the container's way to the package index.
+            tools: of the job.
+        """
         tools.say("compiling with ThreadSanitizer")
         sdist = self._own_tests.sdist_path
         files: dict[str, bytes | Path] = {
@@ -271,13 +295,13 @@ class Race:
         if own_wheels:
             environment["UV_CONSTRAINT"] = constraints_path(self.abi.name)
 
-        settings = []
+        options = []
         for name, values in self.build.config_settings.items():
-            settings += [f"-C{name}={value}" for value in values]
+            options += [f"-C{name}={value}" for value in values]
 
         task = Task(
             image=image,
-            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self.abi.python, sdist, *settings],
+            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self.abi.python, sdist, *options],
             files=files,
             collect=_WHEEL_FOLDER,
             network=index,
@@ -298,7 +322,13 @@ class Race:
         return self._explain_failure(tools.log, log_start, ended.exit_code)
 
     def _explain_failure(self, log: Path, start: int, exit_code: int) -> str:
-        """Return the first error of a compilation, of which the log has the output from `start` on."""
+        """Return the first error of a compilation, in one line.
+
+        Args:
+            log: the job's log.
+            start: the byte of the log at which the output of the compilation begins.
+            exit_code: of the compilation.
+        """
         with log.open("rb") as file:
             file.seek(start)
             text = file.read().decode(errors="replace")
@@ -322,7 +352,15 @@ class Race:
         inputs: Inputs,
         tools: Tools,
     ) -> RaceAnswer:
-        """Look for races in a container."""
+        """Look for races in a container, and return what was found.
+
+        Args:
+            compiled: the package, compiled with ThreadSanitizer.
+            signs: where races are likely.
+            test_wheels: what the package's own tests need.
+            inputs: of the job.
+            tools: of the job.
+        """
         tools.say("looking for data races")
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         sdist = self._own_tests.sdist_path
@@ -346,7 +384,8 @@ class Race:
             compiled.path: compiled.content,
             sdist: tools.store.file(self.build.sdist_sha256),
         }
-        # Learning and playing may be begun anew several times, each proof runs a program as long as a scenario.
+        # Learning how to call the package and calling it by threads may each start over several times, and the proof of
+        # a race takes as long as the scenario it was found in.
         search_s = 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s
 
         return ask(
@@ -362,10 +401,12 @@ class Race:
 
 
 def read_plan(race: Evidence, store: Store) -> RacePlan:
-    """Return the plan that a race job left for the exercise job; an empty one where it made none.
+    """Return the plan (what to call by threads, and how) that a race job left for the exercise job.
+
+    The plan is empty where the race job did not learn how to call the package.
 
     Raises:
-        EvidenceError: the file is damaged.
+        EvidenceError: the file with the plan is damaged.
     """
     if _PLAN_FILE not in race.files:
         return RacePlan(surface=None, plan=())
@@ -377,6 +418,7 @@ def read_plan(race: Evidence, store: Store) -> RacePlan:
 
 
 def _find_wheel(output: Mapping[str, bytes]) -> _CompiledWheel | None:
+    """Return the wheel among the files that a container left, or None."""
     for path, content in output.items():
         if path.endswith(".whl"):
             return _CompiledWheel(filename=Path(path).name, content=content)
@@ -385,12 +427,12 @@ def _find_wheel(output: Mapping[str, bytes]) -> _CompiledWheel | None:
 
 
 def _store_files(files: Mapping[str, bytes], store: Store) -> dict[str, str]:
-    """Put files into the store and return the sha256 of each by its name."""
-    found = {}
+    """Put files, given as content by name, into the store, and return the sha256 of each by name."""
+    hashes = {}
     with store.scratch_folder() as scratch:
         for name, content in files.items():
             path = scratch / name
             path.write_bytes(content)
-            found[name] = store.add_file(path)
+            hashes[name] = store.add_file(path)
 
-    return found
+    return hashes

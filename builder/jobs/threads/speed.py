@@ -1,7 +1,7 @@
-"""Speed job: calls of a package's native code on 1, 2 and 4 threads, with and without the GIL -> calls per second.
+"""Speed job: measures how often per second a package's native code can be called on 1, 2 and 4 threads.
 
-It stands by itself and runs while nothing else does: docs/decisions/0012-speed-alone.md. builder/evidence/speed.py has
-the model of its facts.
+It measures with and without the GIL. It is a job of its own, so that it can run while no other job does:
+docs/decisions/0012-speed-alone.md. builder/evidence/speed.py has the model of its facts.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 _PROGRAM = Program(package="stress", module="speed", answer=SpeedAnswer, folder=STRESS_FOLDER)
-_CPUS = 4.0  # as many as there are threads at most
+_CPUS = 4.0  # one for each thread, of which there are 4 at most
 _MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Measure one package, on the base it was built on.
+    """Measure the speed of one package, on the base it was built on.
 
     Attributes:
-        abis: the one without the GIL first, then one with it, where the matrix has one.
-        seconds: most time to measure.
-        requires: native packages that must be there, built on the same base.
-        pure: pure wheels that must be there.
+        abis: the free-threaded ABI and, where the matrix has one, an ABI with the GIL to compare it with.
+        seconds: the most time to measure.
+        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
+        pure: pure-Python wheels that must be installed with it.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Speed:
         return needs
 
     def settings(self) -> Mapping[str, object]:
-        """Return what can change the result beside its inputs, by a name that a person understands."""
+        """Return what can change the result besides the inputs, by names that a person understands."""
         return {
             CONTAINER_CODE: programs_digest("stress"),
             "effort": self.seconds,
@@ -81,40 +81,47 @@ class Speed:
         }
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
-        """Return what of its inputs can change the result, by job id."""
+        """Return the part of the inputs that can change the result, by job id.
+
+        Of a build that is its wheel for each ABI, None where it made none; of the race job, the calls to measure.
+        """
         needs = self.needs
-        found: dict[str, object] = {
+        parts: dict[str, object] = {
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): _select_calls(inputs["race"]),
         }
         for role in ("build", *map(run_requirement, self.requires)):
             wheels = [wheel_for_abi(inputs[role], abi.name) or "" for abi in self.abis]
-            found[str(needs[role])] = [inputs[role].files.get(wheel) for wheel in wheels]
+            parts[str(needs[role])] = [inputs[role].files.get(wheel) for wheel in wheels]
 
-        return found
+        return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("speed", 1, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Measure the package and return its speed.
+
+        Nothing is measured without a free-threaded wheel, or where the race job did not learn how to call the package.
+        """
         wheel = wheel_for_abi(inputs["build"], self.abis[0].name)
         if wheel is None:
             return Result(facts=SpeedFacts(wheel=None))
 
         calls = _select_calls(inputs["race"])
         if calls is None:
-            why = "it is not known how to call it"
-            return Result(facts=SpeedFacts(wheel=wheel, unknown=why))
+            reason = "it is not known how to call it"
+            return Result(facts=SpeedFacts(wheel=wheel, unknown=reason))
 
         answer = self._ask(calls, inputs, tools)
         facts = {"wheel": wheel, "unknown": None, **answer.fields_for(SpeedFacts)}
         return Result(facts=SpeedFacts.check(facts))
 
     def _ask(self, calls: Mapping[str, JsonValue], inputs: Inputs, tools: Tools) -> SpeedAnswer:
-        """Measure in a container.
+        """Measure in a container, with the interpreter of each ABI that there is a wheel for.
 
         Args:
-            calls: which modules to import, and which calls to measure.
+            calls: which modules to import, and which calls to measure, as `_select_calls` returns it.
             inputs: of the job.
             tools: of the job.
         """
@@ -135,7 +142,7 @@ class Speed:
             "cpus": _CPUS,
             "seconds": self.seconds,
         }
-        # Installing, and finding out which calls can be measured, take their time besides.
+        # Measuring is not all: installing, and finding out which calls can be measured, take time, too.
         timeout_s = 180 + 4 * self.seconds
 
         return ask(
@@ -151,9 +158,10 @@ class Speed:
 
 
 def _select_calls(race: Evidence) -> dict[str, JsonValue] | None:
-    """Return which modules to import and which calls to measure, or None where calling it was never learnt.
+    """Return which modules to import and which calls to measure; None where the race job did not learn how to call it.
 
-    The key of every speed job asks for it, also where nothing changed, so the facts are not checked for that.
+    The facts are read as plain data, not as a checked model: the key of every speed job is made with this function,
+    also when nothing has changed, and checking takes too long for that.
     """
     surface = race.facts.get("surface")
     if not surface:

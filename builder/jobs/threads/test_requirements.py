@@ -1,4 +1,7 @@
-"""What a package's own tests need, as its sdist says: extras, dependency groups (PEP 735), requirements files."""
+"""The requirements of a package's own tests, as its sdist states them.
+
+They are looked for in extras and dependency groups (PEP 735) of its pyproject.toml, and in requirements files.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _REQUIREMENTS_FILE = re.compile(
 )
 _TEST_FILE = re.compile(r"^[^/]+/(?:(?:tests?|testing)/.*\.py|test[^/]*\.py)$")
 
-# What drives tests without being needed by them; their options are left out as well.
+# Tools that run tests, measure or check, but that no test imports. The farm brings its own pytest.
 _DRIVERS = frozenset({
     "pytest", "pytest-run-parallel", "pytest-cov", "coverage", "pytest-xdist", "tox", "nox", "ruff", "mypy", "black",
     "flake8",
@@ -37,12 +40,15 @@ _MAX_BYTES = 1 << 20  # far more than anybody writes by hand; a larger file stat
 def find_test_requirements(
     sdist: Path, filename: str, more: Iterable[str] = ()
 ) -> tuple[str, ...] | None:
-    """Return the requirements of an sdist's tests (PEP 508), or None where it has no tests.
+    """Return the requirements (PEP 508) of the tests in an sdist: `('hypothesis>=6', 'numpy')`.
+
+    None where the sdist has no tests or cannot be read; empty where the tests need nothing. Of several requirements for
+    one package, the first that is found counts. Tools that no test imports, such as tox, are left out.
 
     Args:
         sdist: the archive.
-        filename: what it is called, which tells its format.
-        more: requirements of the matrix.
+        filename: its file name, whose extension says which format it has.
+        more: further requirements, from the matrix.
     """
     try:
         texts = _read_requirement_files(sdist, filename)
@@ -51,19 +57,23 @@ def find_test_requirements(
     if texts is None:
         return None
 
-    found: dict[str, str] = {}
-    for name, text in texts.items():
-        is_project = name.endswith("pyproject.toml")
-        listed = _pyproject_requirements(text) if is_project else _parse_lines(text)
-        for requirement in listed:
-            found.setdefault(canonicalize_name(requirement.name), str(requirement))
+    stated: dict[str, str] = {}
+    for path, text in texts.items():
+        is_project = path.endswith("pyproject.toml")
+        requirements = _pyproject_requirements(text) if is_project else _parse_lines(text)
+        for requirement in requirements:
+            stated.setdefault(canonicalize_name(requirement.name), str(requirement))
 
-    needed = [text for name, text in found.items() if name not in _DRIVERS]
+    needed = [text for name, text in stated.items() if name not in _DRIVERS]
     return tuple(dict.fromkeys((*needed, *more)))
 
 
 def _read_requirement_files(sdist: Path, filename: str) -> dict[str, str] | None:
-    """Return by name the text of every file that may state requirements, or None where there are no tests."""
+    """Return the text of every file of an sdist that may state requirements, by path; None where it has no tests.
+
+    Raises:
+        NotAnSdistError: it cannot be read.
+    """
     has_tests = False
     texts: dict[str, str] = {}
     for member in iter_members(sdist, filename):
@@ -77,7 +87,11 @@ def _read_requirement_files(sdist: Path, filename: str) -> dict[str, str] | None
 
 
 def _pyproject_requirements(text: str) -> Iterator[Requirement]:
-    """Find the requirements in the extras and dependency groups of a pyproject.toml that are named after tests."""
+    """Iterate over the requirements in those extras and dependency groups of a pyproject.toml that are for tests.
+
+    They are for tests if their name says so (`test`, `dev`, ...). A file that is not valid TOML states none. An item of
+    a group that is no text, such as a reference to another group, is skipped.
+    """
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -93,14 +107,19 @@ def _pyproject_requirements(text: str) -> Iterator[Requirement]:
 
 
 def _table_items(table: object) -> list[tuple[str, object]]:
+    """Return the names and values of a TOML table; none where it is missing or something else stands in its place."""
     if not isinstance(table, dict):
-        return []  # a project that is not in order says nothing
+        return []
 
     return [(str(name), value) for name, value in table.items()]
 
 
 def _parse_lines(text: str) -> Iterator[Requirement]:
-    """Find the requirements among lines; options and references to other files are left out."""
+    """Iterate over the requirements among the lines of a requirements file.
+
+    Comments, options (`-r other.txt`), lines that are no requirement, requirements given by address and those for other
+    systems are skipped. `'numpy>=2; python_version>"3.8"  # fast' -> 'numpy>=2'`
+    """
     for line in text.splitlines():
         content = line.split(" #")[0].strip()
         is_requirement = content and not content.startswith(("#", "-"))
@@ -110,7 +129,7 @@ def _parse_lines(text: str) -> Iterator[Requirement]:
         try:
             requirement = Requirement(content)
         except InvalidRequirement:
-            continue
+            continue  # such as a path, which pip takes but PEP 508 does not know
 
         is_for_another_system = requirement.marker is not None and not requirement.marker.evaluate()
         if requirement.url is None and not is_for_another_system:

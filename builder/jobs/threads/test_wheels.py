@@ -1,4 +1,4 @@
-"""What a package's own tests need, as wheels: fetched once, before anything of the package runs."""
+"""The wheels that a package's own tests need. They are fetched once, before any code of the package runs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _OUTPUT_FOLDER = "/result/kit"
 _PYTEST = ("pytest", "pytest-run-parallel")
-_LIMITS = Limits(timeout_s=300)  # downloads; what is slower than this is not worth waiting for
+_LIMITS = Limits(timeout_s=300)  # for downloads; what is slower than this is not worth waiting for
 
-# What cannot be had must not take the rest along: then one at a time.
+# All requirements at once. If that fails, one at a time, so that one that cannot be had does not cost all others.
 FETCH_SCRIPT = """
 python=$1; shift; mkdir -p /result/kit
 fetch() { "$python" -m pip download --quiet --disable-pip-version-check --only-binary :all: --dest /result/kit "$@"; }
@@ -37,7 +37,7 @@ fetch "$@" || for requirement in "$@"; do fetch "$requirement" || true; done
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestWheels:
-    """What own tests need.
+    """The wheels that a package's own tests need.
 
     Attributes:
         wheels: content by file name; empty where there are no tests, or no time for them.
@@ -49,27 +49,27 @@ class TestWheels:
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether something is needed and nothing could be had."""
+        """Whether the tests need something and nothing at all could be fetched."""
         return bool(self.requirements) and not self.wheels
 
     def record(self) -> Kit:
-        """Return what the evidence says of it; the wheels themselves are files of the evidence."""
+        """Return the part of the facts that is about them. The wheels themselves are files of the evidence."""
         return Kit(wheels=tuple(sorted(self.wheels)), requirements=self.requirements)
 
     def files(self) -> dict[str, bytes | Path]:
-        """Return the wheels as files of a container."""
+        """Return the wheels as files for a container: content by absolute path."""
         return {f"{WHEELS_FOLDER}/{name}": content for name, content in self.wheels.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestSuite:
-    """A package's own tests, in its sdist.
+    """A package's own tests, which are in its sdist.
 
     Attributes:
         sdist_filename: file name of the sdist.
         sdist_sha256: its hash; the store has the file.
-        settings: how the matrix wants them run.
-        effort: how hard to look; not every effort leaves time for them.
+        settings: how the matrix wants the tests to be run.
+        effort: how long and how hard to look for what breaks under threads; not every effort has time for own tests.
     """
 
     sdist_filename: str
@@ -79,18 +79,21 @@ class TestSuite:
 
     @property
     def sdist_path(self) -> str:
-        """Where the sdist is, in containers."""
+        """The path of the sdist in containers."""
         return f"/farm/{self.sdist_filename}"
 
     def fetch_wheels(
         self, image: str, python: str, index: NetworkAttachment, tools: Tools
     ) -> TestWheels:
-        """Fetch what the tests need, in a container that reaches the package index.
+        """Fetch the wheels that the tests need, in a container that reaches the package index.
+
+        Nothing is fetched where the sdist has no tests or the effort has no time for them. Without pytest the tests
+        cannot run; so if it could not be fetched, no wheels come back at all.
 
         Args:
-            image: the container's.
-            python: the interpreter they are for.
-            index: the container's way to the index.
+            image: full name of the image to run.
+            python: the interpreter in the image that the wheels are for.
+            index: the container's way to the package index.
             tools: of the job.
         """
         sdist = tools.store.file(self.sdist_sha256)
@@ -119,7 +122,11 @@ class TestSuite:
         return TestWheels(wheels=wheels if has_pytest else {}, requirements=requirements)
 
     def make_request(self, needed: TestWheels) -> JsonValue:
-        """Return what builder/inside/stress/owntests.py is asked, or None where there is nothing to run."""
+        """Return the request to builder/inside/stress/owntests.py; None where the tests cannot run.
+
+        Args:
+            needed: the wheels that the tests need, as they were fetched; empty where the tests cannot run.
+        """
         if not needed.wheels:
             return None
 
@@ -135,12 +142,12 @@ class TestSuite:
 
 
 def load_test_wheels(race: Evidence, facts: RaceFacts, tools: Tools) -> TestWheels:
-    """Return what the race job had fetched.
+    """Return the wheels for own tests that a race job fetched; none where it did not run.
 
     Args:
-        race: its evidence.
-        facts: the facts of that.
-        tools: of the job that asks.
+        race: the evidence of the race job.
+        facts: the facts of that evidence.
+        tools: of the job that uses the wheels.
     """
     if facts.kit is None:
         return TestWheels()

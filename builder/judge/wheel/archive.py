@@ -30,23 +30,29 @@ _CODES: Mapping[FaultKind, FindingCode] = {
 
 
 def judge_archive(subject: Subject) -> Iterator[Finding]:
-    """Judge the archive, RECORD, and what metadata says of name and version."""
-    seen: dict[FindingCode, list[tuple[str, str]]] = {}
+    """Yield findings on the archive, on RECORD, and on name and version in the metadata, one for each code.
+
+    An empty archive, or one whose metadata cannot be read, has no name to compare.
+    """
+    faults_by_code: dict[FindingCode, list[tuple[str, str]]] = {}
     for kind, where, detail in subject.facts.faults:
-        seen.setdefault(_CODES[kind], []).append((where or subject.filename, detail))
+        faults_by_code.setdefault(_CODES[kind], []).append((where or subject.filename, detail))
 
     # Metadata that cannot be read has no name to compare, and its fault is told already.
     has_metadata_fault = any(kind == "metadata" for kind, _, _ in subject.facts.faults)
     if subject.facts.members and not has_metadata_fault:
         for detail in _check_identity(subject):
-            seen.setdefault("WF308", []).append(("METADATA", detail))
+            faults_by_code.setdefault("WF308", []).append(("METADATA", detail))
 
-    for code, faults in sorted(seen.items()):
+    for code, faults in sorted(faults_by_code.items()):
         yield from group_finding(code, faults)
 
 
 def _check_identity(subject: Subject) -> Iterator[str]:
-    """Compare name and version in the file name, the folder's name and METADATA; and read WHEEL's version."""
+    """Yield a sentence for each name or version that contradicts the file name, and for an unknown Wheel-Version.
+
+    Compared are the name of the `.dist-info` folder and the fields of METADATA.
+    """
     folder_name, _, folder_version = subject.facts.dist_info.removesuffix(".dist-info").rpartition(
         "-"
     )

@@ -28,7 +28,7 @@ class _Side:
 
 
 def compare_wheels(wheels: Mapping[str, Subject]) -> Iterator[Finding]:
-    """Compare the wheels that bases made with that of the first one.
+    """Yield one finding for each base whose wheel differs from that of the first base in what it needs or in size.
 
     Args:
         wheels: by base.
@@ -46,6 +46,7 @@ def compare_wheels(wheels: Mapping[str, Subject]) -> Iterator[Finding]:
 
 
 def _find_differences(first: _Side, other: _Side) -> Iterator[str]:
+    """Yield a sentence for each difference: newest symbol versions, libraries, symbols, and clearly different sizes."""
     yield from _compare_floors(first, other)
     yield from _compare_needs("libraries", first, other, _libraries)
     yield from _compare_needs("symbols", first, other, _symbols)
@@ -57,7 +58,7 @@ def _find_differences(first: _Side, other: _Side) -> Iterator[str]:
 
 
 def _compare_floors(first: _Side, other: _Side) -> Iterator[str]:
-    """Compare the newest symbol version of each family that the wheels need."""
+    """Yield a sentence for each family of symbol versions, such as `GLIBC`, of which the newest needed one differs."""
     first_needs = newest_needed(first.wheel)
     other_needs = newest_needed(other.wheel)
 
@@ -83,8 +84,9 @@ def _describe_need(need: Need | None, base: str) -> str:
 
 
 def _compare_needs(
-    what: str, first: _Side, other: _Side, collect: Callable[[Subject], set[str]]
+    noun: str, first: _Side, other: _Side, collect: Callable[[Subject], set[str]]
 ) -> Iterator[str]:
+    """Yield a sentence for what only one of the wheels needs; `collect` returns the names that a wheel needs."""
     first_names = collect(first.wheel)
     other_names = collect(other.wheel)
 
@@ -94,7 +96,7 @@ def _compare_needs(
     ):
         if only_here:
             names = join_names(sorted(only_here), _MAX_LISTED)
-            yield f"only the wheel of {base} needs the {what} {names}"
+            yield f"only the wheel of {base} needs the {noun} {names}"
 
 
 def _libraries(subject: Subject) -> set[str]:

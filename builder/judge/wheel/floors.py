@@ -46,15 +46,18 @@ def judge_floors(subject: Subject) -> Iterator[Finding]:
 
 
 def newest_needed(subject: Subject) -> dict[str, Need]:
-    """Return by family of symbol versions the newest one needed, as (version, symbol, path of the object)."""
+    """Return by family (such as `GLIBC`) the newest symbol version needed, as (version, symbol, path of the object).
+
+    Only libraries whose versions PEP 600 counts are looked at; versions that are no numbers are skipped.
+    """
     newest: dict[str, Need] = {}
     for need in _iter_needs(subject):
         number = _version_numbers(need.version)
         if need.library not in _SYSTEM or not number:
-            continue
+            continue  # a policy counts no such version, or there is no number to compare
 
-        known = newest.get(need.family)
-        if known is None or _version_numbers(known[0]) < number:
+        newest_so_far = newest.get(need.family)
+        if newest_so_far is None or _version_numbers(newest_so_far[0]) < number:
             newest[need.family] = (need.version, need.symbol, need.path)
 
     return newest
@@ -76,7 +79,7 @@ def _version_numbers(version: str) -> tuple[int, ...]:
 
 
 def _judge_versions(subject: Subject) -> Iterator[Finding]:
-    """Report by family the newest version that is not promised, with the object and symbol that need it."""
+    """Yield one finding for each family of which the wheel needs versions that are not promised to it."""
     excessive: dict[str, list[_VersionNeed]] = {}
     for need in _iter_needs(subject):
         if _is_excessive(need, subject):
@@ -87,7 +90,11 @@ def _judge_versions(subject: Subject) -> Iterator[Finding]:
 
 
 def _is_excessive(need: _VersionNeed, subject: Subject) -> bool:
-    """Return whether a version is newer than the platform tag promises, or without a tag, than a base has."""
+    """Return whether a wheel needs a symbol version that is not promised to it.
+
+    With a platform tag the tag's policy decides. A library outside the policy is reported by itself, whatever its
+    versions. Without a tag every base that the wheel claims must have the version.
+    """
     if subject.policy is None:
         return bool(_bases_without(subject, need.version))
 
@@ -96,6 +103,10 @@ def _is_excessive(need: _VersionNeed, subject: Subject) -> bool:
 
 
 def _version_finding(subject: Subject, needs: list[_VersionNeed]) -> Finding:
+    """Return the finding for one family of symbol versions that are not promised to the wheel.
+
+    It names the newest of them, an object and a symbol that need it, and the claimed bases that lack it.
+    """
     newest = max(needs, key=lambda need: _version_numbers(need.version))
     lacking = _bases_without(subject, newest.version)
 
@@ -105,9 +116,9 @@ def _version_finding(subject: Subject, needs: list[_VersionNeed]) -> Finding:
     symbol = newest.symbol or "packed relocations"
     detail = f"{claim} but needs {symbol}@{newest.version} of {newest.library} in {newest.path}"
 
-    others = len({need.path for need in needs}) - 1
-    if others:
-        detail += f" (and {others} more file{'s' if others > 1 else ''})"
+    other_count = len({need.path for need in needs}) - 1
+    if other_count:
+        detail += f" (and {other_count} more file{'s' if other_count > 1 else ''})"
     if lacking:
         detail += f"; {', '.join(lacking)} lack{'s' if len(lacking) == 1 else ''} it"
 
@@ -115,7 +126,7 @@ def _version_finding(subject: Subject, needs: list[_VersionNeed]) -> Finding:
 
 
 def _bases_without(subject: Subject, version: str) -> list[str]:
-    """Return the bases it claims that lack a version; of bases nobody asked nothing is known."""
+    """Return the claimed bases that lack a symbol version; a base that nobody has examined is taken to have it."""
     lacking = []
     for base in subject.bases:
         shipped = subject.interfaces.bases.get(base.name)
@@ -129,16 +140,20 @@ def _bases_without(subject: Subject, version: str) -> list[str]:
 
 
 def _judge_libraries(subject: Subject) -> Iterator[Finding]:
+    """Yield findings for libraries that the wheel does not bring along.
+
+    libpython is reported by itself (WF322): an extension module is not to link it.
+    """
     needers: dict[str, str] = {}
     for native in subject.objects.values():
         for soname, needer in native.outside.items():
             needers.setdefault(soname, needer)
 
-    python = []
+    libpython_needs = []
     for soname, needer in needers.items():
         if soname.startswith(_LIBPYTHON):
-            python.append((needer, f"{needer} needs {soname}"))
-    yield from group_finding("WF322", python)
+            libpython_needs.append((needer, f"{needer} needs {soname}"))
+    yield from group_finding("WF322", libpython_needs)
 
     for soname, needer in needers.items():
         if not soname.startswith(_LIBPYTHON):
@@ -146,6 +161,10 @@ def _judge_libraries(subject: Subject) -> Iterator[Finding]:
 
 
 def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Finding]:
+    """Yield a finding where the platform tag does not promise a library (WF315), or a claimed base lacks it (WF316).
+
+    `needer` is the path of the object that needs the library.
+    """
     missing = []
     for base in subject.bases:
         if _lacks_library(subject.interfaces.bases.get(base.name), soname):

@@ -34,6 +34,10 @@ def judge_health(subject: Subject) -> Iterator[Finding]:
 
 
 def _judge_native_code(subject: Subject) -> Iterator[Finding]:
+    """Yield findings for native files that need a newer processor, an executable stack, or text relocations.
+
+    Programs in the wheel are checked for the processor alone: they are started in a process of their own.
+    """
     isa: list[tuple[str, str]] = []
     stack: list[tuple[str, str]] = []
     text: list[tuple[str, str]] = []
@@ -58,7 +62,10 @@ def _without_relro(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _search_paths(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield each folder outside the wheel that a native file looks for libraries in."""
+    """Yield (path, sentence) for each RPATH or RUNPATH entry of a native file that leads out of the wheel.
+
+    Fine are `$ORIGIN`, which stands for the file's own folder, and folders below the wheel's root.
+    """
     for path, native in subject.objects.items():
         folder = posixpath.dirname(path) or "."
         for entry in (*native.rpath, *native.runpath):
@@ -79,7 +86,11 @@ def _build_paths(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _loose_files(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield what is installed beside other packages, and should not be."""
+    """Yield (name, sentence) for what the wheel installs at the top of site-packages and should not.
+
+    These are `.pth` files, files and folders that are no Python, and names such as `tests` that many projects use. Such
+    a name is fine where it is all that the wheel has.
+    """
     top_level = subject.facts.top_level
     for name, kind in top_level.items():
         if name.endswith(".pth"):

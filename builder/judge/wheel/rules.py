@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def judge_wheel(
     filename: str, facts: WheelFacts, bases: Iterable[Base], interfaces: Interfaces
 ) -> tuple[Finding, ...]:
-    """Judge one wheel by what was read in it.
+    """Return the findings on one wheel, by what was read in it; WF305 alone where its file name is no wheel's.
 
     Args:
         filename: the wheel's name, which is what it promises.
@@ -49,13 +49,18 @@ def judge_wheel(
 
 
 def judge_subject(subject: Subject) -> tuple[Finding, ...]:
-    """Judge one wheel whose name is taken apart already."""
-    broken = tuple(judge_archive(subject))
+    """Return the findings on one wheel whose file name is parsed already.
+
+    Of an archive without readable members only the archive itself is judged.
+    """
+    archive_findings = tuple(judge_archive(subject))
     if not subject.facts.members:
-        return broken or (Finding(code="WF305", detail="it is empty", where=subject.filename),)
+        return archive_findings or (
+            Finding(code="WF305", detail="it is empty", where=subject.filename),
+        )
 
     own = (
-        *broken,
+        *archive_findings,
         *judge_tags(subject),
         *judge_floors(subject),
         *judge_symbols(subject),
@@ -67,12 +72,12 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
 
 
 def _take_objections(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:
-    """Take what abi3audit says beside the farm's own reading; what that found already is not said twice."""
-    known = {finding.code for finding in own}
+    """Return abi3audit's objections as findings; one whose code the farm's own rules reported already is skipped."""
+    own_codes = {finding.code for finding in own}
 
     findings = []
     for code, where, detail in facts.abi3audit:
-        if code not in known:
+        if code not in own_codes:
             findings.append(Finding(code=code, detail=detail, where=where))
 
     return findings

@@ -29,7 +29,11 @@ _MAX_LISTED = 4
 
 
 def judge_sbom(subject: Subject) -> Iterator[Finding]:
-    """Judge whether the SBOMs name what a repair tool put in."""
+    """Yield a finding where the SBOMs do not name every library that a repair tool put into the wheel.
+
+    Nothing is yielded where it put in none. That only some are missing is reported of auditwheel's SBOMs alone: those
+    of other tools may list one package for several libraries.
+    """
     facts = subject.facts
     if not facts.grafted:
         return
@@ -64,7 +68,7 @@ def _lists_each_library(sboms: Sequence[str]) -> bool:
 
 
 def match_components(libraries: Sequence[str], components: Sequence[str]) -> tuple[list[str], int]:
-    """Put libraries and components of an SBOM together.
+    """Match the libraries of a wheel with the components of its SBOM, by their normalized names.
 
     Args:
         libraries: file names, as a repair tool gave them: `libxml2-1a2b3c4d.so.2.9.14`.
@@ -76,7 +80,7 @@ def match_components(libraries: Sequence[str], components: Sequence[str]) -> tup
     unused = [_normalize(name) for name in components]
     unnamed: list[str] = []
 
-    # Those whose name is the very same go first: `z` would take `zstd` otherwise.
+    # Libraries with exactly a component's name go first: `z` would take `zstd` otherwise.
     for library in sorted(libraries, key=lambda name: (_stem(name) not in unused, name)):
         stem = _stem(library)
         similar = [name for name in unused if _is_similar(name, stem)]
@@ -99,6 +103,6 @@ def _normalize(name: str) -> str:
     return re.sub(r"[^a-z0-9+]", "", name.lower().removeprefix("lib"))
 
 
-def _is_similar(one: str, other: str) -> bool:
-    shorter, longer = sorted((one, other), key=len)
+def _is_similar(first: str, second: str) -> bool:
+    shorter, longer = sorted((first, second), key=len)
     return len(shorter) >= _MIN_COMMON_CHARS and longer.startswith(shorter)

@@ -48,7 +48,7 @@ class Subject:
     def from_filename(
         cls, filename: str, facts: WheelFacts, bases: Sequence[Base], interfaces: Interfaces
     ) -> Subject:
-        """Take a wheel's name apart.
+        """Return the subject for a wheel: its file name parsed, the bases it claims, and its platform policy.
 
         Raises:
             packaging.utils.InvalidWheelFilename: it is no wheel's name (PEP 427).
@@ -92,7 +92,7 @@ class Subject:
 
     @property
     def stable_since(self) -> tuple[int, int] | None:
-        """The oldest release an `abi3` wheel claims; None for others (PEP 384)."""
+        """The oldest release that an `abi3` wheel claims, `cp310-abi3` -> (3, 10); None for other wheels (PEP 384)."""
         if "abi3" not in self.abi_tags:
             return None
 
@@ -112,11 +112,13 @@ class Subject:
 def group_finding(
     code: FindingCode, seen: Sequence[tuple[str, str]], bases: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """Make one finding of what was seen in several places.
+    """Yield one finding for what was seen in several places; nothing where it was seen in none.
+
+    The finding is at the first place, and its detail names at most `_MAX_DETAILS` different ones.
 
     Args:
         code: what was found.
-        seen: (where, detail) of each.
+        seen: (where, detail) of each place.
         bases: where it matters.
     """
     if not seen:

@@ -50,7 +50,11 @@ def judge_symbols(subject: Subject) -> Iterator[Finding]:
 
 
 def _find_unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Predict what the dynamic linker will not find. CPython loads with RTLD_NOW: each such symbol fails the import."""
+    """Yield (path, sentence) for each symbol that the dynamic linker will not find when an extension module is loaded.
+
+    CPython loads with RTLD_NOW, so each such symbol fails the import. Looked at are all interpreters that would take
+    the wheel.
+    """
     c_library = subject.interfaces.c_library
     for abi in subject.abis:
         wanted_build = "free-threaded" if abi.endswith("t") else "gil"
@@ -58,7 +62,7 @@ def _find_unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
 
         for _, native in subject.extensions:
             if is_other_build(native, wanted_build) or native.unreached:
-                continue  # that is why, and WF304 or WF317 says so
+                continue  # WF304 or WF317 reports the cause already
             for name, needer in native.undefined.items():
                 is_known = name in exports or name in c_library
                 if not is_known and not _may_be_outside(name, native):
@@ -66,7 +70,11 @@ def _find_unresolved(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _may_be_outside(name: str, native: NativeObject) -> bool:
-    """Return whether a library that is not in the wheel may have a symbol. CPython's names come from CPython alone."""
+    """Return whether a symbol may come from a library outside the wheel that the module needs.
+
+    CPython's own names come only from CPython. Of the compiler's libraries the beginnings of their names are known, the
+    C library's names are in the tables; any other library may have any symbol.
+    """
     if name.startswith(_PYTHON):
         return any(soname.startswith("libpython") for soname in native.outside)
 
@@ -81,6 +89,7 @@ def _may_be_outside(name: str, native: NativeObject) -> bool:
 
 
 def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
+    """Return a sentence on a symbol that is not found: removed from CPython, of another interpreter, or nowhere."""
     needs = f"{needer} needs {name}"
 
     removed = subject.interfaces.removed.get(name)
@@ -88,9 +97,9 @@ def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
         since, replacement = removed
         return f"{needs}, which CPython {since} removed: use {replacement}"
 
-    for other, exports in subject.interfaces.exports.items():
+    for other_abi, exports in subject.interfaces.exports.items():
         if name in exports:
-            return f"{needs}, which only the {other} interpreter has"
+            return f"{needs}, which only the {other_abi} interpreter has"
 
     if name.startswith(_PYTHON):
         return f"{needs}, which the {abi} interpreter does not have"
@@ -101,7 +110,10 @@ def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
 
 
 def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield what an abi3 wheel uses besides the stable ABI of the release that its tag names."""
+    """Yield (path, sentence) for each name an abi3 wheel uses outside the stable ABI of the release its tag names.
+
+    Nothing is yielded for other wheels. Names that CPython does not have at all are left to `_find_unresolved`.
+    """
     since = subject.stable_since
     if since is None:
         return
@@ -122,6 +134,10 @@ def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield (path, sentence) for each extension module without its `PyInit_NAME` function.
+
+    A plain `.so` without a tag in its suffix is skipped.
+    """
     for path, native in subject.extensions:
         is_tagged = bool(
             subject.facts.extensions.get(path)
@@ -132,7 +148,10 @@ def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _judge_private(subject: Subject) -> Iterator[Finding]:
-    """Name the private functions of CPython that it calls itself; macros of public headers use some for it."""
+    """Yield one finding that names the private functions of CPython (`_Py…`) that the wheel calls itself.
+
+    Skipped are those that macros of public headers call on its behalf, documented ones, and those of the stable ABI.
+    """
     public = {*subject.interfaces.stable, *subject.interfaces.documented}
     used: dict[str, str] = {}
     for abi in subject.abis:

@@ -29,7 +29,7 @@ _FIRST_ABI3T_MINOR = 15  # PEP 803
 
 
 def judge_tags(subject: Subject) -> Iterator[Finding]:
-    """Judge the tags against everything else."""
+    """Yield findings where the tags of the file name contradict WHEEL, suffixes, machine code or each other."""
     yield from _check_stated_tags(subject)
     yield from _check_purity(subject)
     yield from _check_stable_abi(subject)
@@ -40,7 +40,7 @@ def judge_tags(subject: Subject) -> Iterator[Finding]:
 
 
 def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
-    """Compare WHEEL's Tag fields with the file name."""
+    """Yield a finding where WHEEL's Tag fields are not the tags of the file name; nothing without a WHEEL file."""
     stated: set[Tag | str] = set()
     for text in subject.facts.wheel.get("tag", ()):
         stated |= _parse_tag(text)
@@ -64,7 +64,7 @@ def _parse_tag(text: str) -> frozenset[Tag | str]:
 
 
 def _check_purity(subject: Subject) -> Iterator[Finding]:
-    """Compare Root-Is-Purelib and the platform with whether there is native code."""
+    """Yield a finding where Root-Is-Purelib or the platform tag contradicts whether the wheel holds native code."""
     first_native = next(iter(subject.objects), None)
     is_for_any_platform = any(tag.platform == "any" for tag in subject.tags)
     root_is_purelib = next(iter(subject.facts.wheel.get("root-is-purelib", ())), "")
@@ -78,16 +78,16 @@ def _check_purity(subject: Subject) -> Iterator[Finding]:
             yield Finding(code="WF310", detail=detail, where="WHEEL")
         return
 
-    is_readable = not subject.facts.objects and not subject.facts.faults
+    has_no_native_file = not subject.facts.objects and not subject.facts.faults
     names_interpreter = subject.abi_tags != {"none"}
-    if is_readable and names_interpreter and not is_for_any_platform:
+    if has_no_native_file and names_interpreter and not is_for_any_platform:
         abis = ", ".join(sorted(subject.abi_tags))
         detail = f"it is tagged {abis} and holds no native code at all"
         yield Finding(code="WF311", detail=detail, where=subject.filename)
 
 
 def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
-    """Check that nothing of the stable ABI claims to serve a free-threaded build of 3.14 (PEP 703, PEP 803)."""
+    """Yield a finding for the first tag by which the stable ABI would serve a free-threaded 3.14 (PEP 703, 803)."""
     for tag in sorted(subject.tags, key=str):
         detail = _explain_stable_abi(tag)
         if detail is not None:
@@ -96,7 +96,7 @@ def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
 
 
 def _explain_stable_abi(tag: Tag) -> str | None:
-    """Return what is wrong with a tag of the stable ABI; None where nothing is."""
+    """Return what is wrong with a tag of the stable ABI, `cp314t-abi3-…` say; None where nothing is."""
     if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
         return f"the tag {tag} says that the stable ABI serves a build without the GIL"
 
@@ -108,7 +108,10 @@ def _explain_stable_abi(tag: Tag) -> str | None:
 
 
 def _check_machine(subject: Subject) -> Iterator[Finding]:
-    """Find native files that are for another machine, or none at all."""
+    """Yield a finding for each library that is damaged, or built for another machine than the wheel's platform tag.
+
+    Files that are not named as libraries (`.so`) are skipped.
+    """
     is_for_x86_64 = any(
         tag.platform == "any" or tag.platform.endswith("x86_64") for tag in subject.tags
     )
@@ -124,7 +127,9 @@ def _check_machine(subject: Subject) -> Iterator[Finding]:
 
 
 def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
-    """Check that the interpreters a wheel is for look for a suffix (PEP 3149): `.cpython-314-x86_64-linux-gnu.so`.
+    """Yield a finding where an extension module's suffix is not one that the wheel's interpreters look for (PEP 3149).
+
+    Such a suffix is `.cpython-314-x86_64-linux-gnu.so`. A plain `.so` is always fine.
 
     Args:
         subject: the wheel.
@@ -142,23 +147,26 @@ def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
     if tag in {"", "abi3"} or (tag == "abi3t" and "abi3t" in subject.abi_tags):
         return
 
-    wanted: list[str] = []
+    wanted_suffixes: list[str] = []
     for abi in sorted(subject.abi_tags):
         if abi.startswith("cp"):
-            wanted.append(f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu")
-    if tag in wanted:
+            wanted_suffixes.append(f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu")
+    if tag in wanted_suffixes:
         return
 
-    promised = " or ".join(wanted)
-    if not wanted:
+    promised = " or ".join(wanted_suffixes)
+    if not wanted_suffixes:
         promised = "no single interpreter: only the stable ABI, or no tag, would be right"
     detail = f"{path} is for {tag}; the wheel's tag is for {promised}"
     yield Finding(code="WF301", detail=detail, where=path)
 
 
 def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield native code that was compiled for the build of CPython that the wheel is not for."""
-    wanted = "free-threaded" if subject.is_free_threaded else "gil"
+    """Yield (path, sentence) for native code compiled for the other build of CPython than the wheel is for.
+
+    The builds are those with and without the GIL. A wheel whose tags serve both is skipped.
+    """
+    wanted_build = "free-threaded" if subject.is_free_threaded else "gil"
     serves_both = any(abi.endswith("t") or abi == "none" for abi in subject.abi_tags)
     if serves_both and not subject.is_free_threaded:
         return
@@ -166,10 +174,10 @@ def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
     for path, native in subject.objects.items():
         is_stable = subject.facts.extensions.get(path) == "abi3"
         if subject.is_free_threaded and is_stable:
-            continue  # WF321 says it
-        if native.build is not None and is_other_build(native, wanted):
+            continue  # WF321 reports it already
+        if native.build is not None and is_other_build(native, wanted_build):
             compiled = f"{path} was compiled for {_BUILD_NAMES[native.build]} ({native.build_sign} shows it)"
-            yield path, f"{compiled}; the wheel is for {_BUILD_NAMES[wanted]}"
+            yield path, f"{compiled}; the wheel is for {_BUILD_NAMES[wanted_build]}"
 
 
 def is_other_build(native: NativeObject, wanted: str) -> bool:

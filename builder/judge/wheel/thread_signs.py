@@ -20,31 +20,35 @@ GIL_NOT_USED = 1
 
 
 def judge_thread_signs(subject: Subject) -> Iterator[Finding]:
-    """Name the signs in a free-threaded wheel."""
+    """Yield a finding for each sign of trouble under threads in a free-threaded wheel; nothing for other wheels.
+
+    The signs: types but no locks (WF617), calls that return borrowed references (WF618), and functions of the C library
+    that are not safe among threads (WF619).
+    """
     if not subject.is_free_threaded:
         return
 
-    bare: list[tuple[str, str]] = []
+    lockless: list[tuple[str, str]] = []
     borrowed: list[tuple[str, str]] = []
     libc: list[tuple[str, str]] = []
     for path, native in subject.extensions:
         if native.threads is None:
-            continue
+            continue  # an older farm audited it, and did not look for signs
         if _lacks_locks(native):
             lack = "makes types, says that it needs no GIL, and calls nothing that takes a lock"
-            bare.append((path, f"{path} {lack}"))
+            lockless.append((path, f"{path} {lack}"))
         if native.threads.borrowed:
             borrowed.append((path, f"{path}: {', '.join(native.threads.borrowed)}"))
         if native.threads.libc:
             libc.append((path, f"{path}: {', '.join(native.threads.libc)}"))
 
-    yield from group_finding("WF617", bare)
+    yield from group_finding("WF617", lockless)
     yield from group_finding("WF618", borrowed)
     yield from group_finding("WF619", libc)
 
 
 def list_signs(wheel: WheelFacts | None) -> tuple[Sign, ...]:
-    """Return what an audited wheel shows, for those who look for races to begin with what is likely.
+    """Return the signs of trouble under threads in an audited wheel, so that likely races are looked for first.
 
     Args:
         wheel: facts of it; None where it was not audited.
@@ -107,7 +111,11 @@ class _WheelSigns:
 
 
 def describe_changes(old: WheelFacts, new: WheelFacts) -> Iterator[str]:
-    """Yield in sentences what is different, for threads, between two releases."""
+    """Yield a sentence for each difference between two releases of a package that matters under threads.
+
+    Compared are all extension modules of a wheel together: locks, borrowed references, unsafe calls of the C library,
+    and which modules say that they need no GIL.
+    """
     before = _collect_signs(_extensions(old))
     after = _collect_signs(_extensions(new))
 
@@ -121,6 +129,7 @@ def describe_changes(old: WheelFacts, new: WheelFacts) -> Iterator[str]:
 
 
 def _collect_signs(extensions: Sequence[tuple[str, NativeObject]]) -> _WheelSigns:
+    """Return the signs of all extension modules of a wheel together; modules without facts on threads are skipped."""
     signs = _WheelSigns()
     for path, native in extensions:
         if native.threads is None:
@@ -136,6 +145,7 @@ def _collect_signs(extensions: Sequence[tuple[str, NativeObject]]) -> _WheelSign
 
 
 def _compare(words: str, before: set[str], after: set[str]) -> Iterator[str]:
+    """Yield what is in only one of two sets, as `calls strtok` or `no longer calls strtok` for the words `calls`."""
     gained = sorted(after - before)
     if gained:
         yield f"{words} {', '.join(gained)}"
