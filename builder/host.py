@@ -50,7 +50,10 @@ class IndexSettings:
         return (self.url, *self.extra_urls)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that give pip and uv these settings, without the credentials a URL may carry."""
+        """Return the variables that give pip and uv these settings.
+
+        User names and passwords in the URLs are left out: code under test sees these variables.
+        """
         first, *others = (_without_credentials(url) for url in self.urls)
         environment = {"PIP_INDEX_URL": first, "UV_DEFAULT_INDEX": first}
 
@@ -71,14 +74,17 @@ def _without_credentials(url: str) -> str:
 
 @cache
 def index_settings() -> IndexSettings:
-    """Read pip's own configuration: files, environment and defaults, as `pip install` would."""
+    """Return where `pip install` on this machine takes packages from, by pip's own files, variables and defaults.
+
+    Further indexes of another scheme than HTTP, and all `find-links`, come back as `left_out`.
+    """
     # pip's own option parser, which is private: docs/decisions/0018-pip-configuration.md says why.
     from pip._internal.commands import create_command
 
     options, _ = create_command("download").parse_args([])
     extra_urls = [str(url) for url in options.extra_index_urls]
     reachable = [url for url in extra_urls if urlsplit(url).scheme in {"http", "https"}]
-    left_out = [item for item in (*extra_urls, *options.find_links) if item not in reachable]
+    left_out = [source for source in (*extra_urls, *options.find_links) if source not in reachable]
 
     return IndexSettings(
         url=str(options.index_url).rstrip("/") + "/",
@@ -90,9 +96,12 @@ def index_settings() -> IndexSettings:
 
 @cache
 def ca_bundle() -> Path:
-    """Return the CA bundle this machine's clients use: the one a variable names, the system's, or requests' own."""
-    chosen = [os.environ.get(variable) for variable in _CA_VARIABLES]
-    for candidate in (*chosen, CA_IN_CONTAINER):
+    """Return the file of CA certificates that clients on this machine use.
+
+    The first that exists of: the files that variables such as SSL_CERT_FILE name, the system's bundle, certifi's.
+    """
+    named_by_variables = [os.environ.get(variable) for variable in _CA_VARIABLES]
+    for candidate in (*named_by_variables, CA_IN_CONTAINER):
         if candidate and Path(candidate).is_file():
             return Path(candidate)
 
@@ -100,7 +109,10 @@ def ca_bundle() -> Path:
 
 
 def proxy_variables() -> dict[str, str]:
-    """Return the proxy variables that are set, in both spellings, for tools that read only one."""
+    """Return the proxy variables that are set on this machine, each in lower and upper case: some tools read only one.
+
+    `https_proxy=http://p.invalid` -> that, and `HTTPS_PROXY=http://p.invalid`. Empty where none is set.
+    """
     variables: dict[str, str] = {}
     for name in _PROXY_VARIABLES:
         value = os.environ.get(name) or os.environ.get(name.upper())
@@ -111,7 +123,7 @@ def proxy_variables() -> dict[str, str]:
 
 
 def container_environment() -> dict[str, str]:
-    """Return what every container with a network gets: CA, proxies and index."""
+    """Return the variables of every container with a network: CA bundle, proxies, and pip's and uv's index."""
     return {
         **dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER),
         **proxy_variables(),
@@ -120,7 +132,10 @@ def container_environment() -> dict[str, str]:
 
 
 def container_assignments() -> str:
-    """Return the same as assignments that a shell's `eval env` takes, for one step of an image's recipe."""
+    """Return `container_environment` as text for a shell's `eval env …`, in one step of a Dockerfile.
+
+    `'PIP_CERT=/etc/ssl/certs/ca-certificates.crt' 'http_proxy=http://p.invalid'`
+    """
     variables = container_environment().items()
     return " ".join(f"'{name}={value}'" for name, value in variables)
 
@@ -139,7 +154,7 @@ class AptArchive:
 
 
 def host_distribution() -> str:
-    """Return this machine's distribution as os-release calls it: `debian`, `ubuntu`, …; empty when unknown."""
+    """Return the id of this machine's distribution (os-release), such as `debian` or `ubuntu`; empty when unknown."""
     try:
         lines = Path("/etc/os-release").read_text().splitlines()
     except OSError:
@@ -153,7 +168,14 @@ def host_distribution() -> str:
 
 
 def host_archive(name: str) -> AptArchive | None:
-    """Return where apt on this machine takes a distribution from; None where it is not that distribution."""
+    """Return the archive that apt on this machine takes a distribution's packages from.
+
+    None where the machine is another distribution, or where apt has no archive of it. Without a security archive of its
+    own the main one stands for it.
+
+    Args:
+        name: the distribution, as os-release calls it.
+    """
     if host_distribution() != name:
         return None
 
@@ -178,7 +200,10 @@ def host_archive(name: str) -> AptArchive | None:
 
 
 def _list_apt_indexes() -> str:
-    """Return the lists of packages that apt is configured for, one a line; empty where there is no apt."""
+    """Return the package lists that apt is configured for, as lines `URI RELEASE ORIGIN`.
+
+    Empty where there is no apt, or where it fails or takes too long.
+    """
     command = [
         "apt-get",
         "indextargets",

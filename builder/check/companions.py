@@ -27,9 +27,13 @@ class MissingRequirementError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalWheel:
-    """A wheel among those that are checked together; it is preferred to the index's.
+    """A wheel that is checked together with others, and is preferred to the index's wheels of the same name.
 
     Attributes:
+        name: the package's canonical name.
+        version: its version.
+        filename: name of the wheel file.
+        sha256: hash of its content.
         requires: requirements of its metadata (PEP 508).
     """
 
@@ -68,7 +72,7 @@ class RuntimeRequirements:
         except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
             raise MissingRequirementError(
                 f"its requirements cannot be satisfied: {error}"
-            ) from None  # the message has the reason
+            ) from None  # the message has the cause
 
         return files
 

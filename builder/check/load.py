@@ -43,11 +43,11 @@ _BROKEN_CODES: frozenset[FindingCode] = frozenset({"WF305", "WF306", "WF307", "W
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadEnvironment:
-    """Where wheels are loaded.
+    """The bases, interpreters and engine to load wheels with.
 
     Attributes:
-        bases: all that were asked for.
-        abis: interpreters.
+        bases: the bases to load wheels on, as far as a wheel claims them.
+        abis: the ABIs of the interpreters to load them with.
         engine: a container engine that answers.
         store: takes wheels, logs and evidence.
         resources: CPUs and memory that containers may share.

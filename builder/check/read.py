@@ -66,7 +66,7 @@ class NoWheelError(FarmError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadResult:
-    """What loading a wheel on one base with one interpreter showed."""
+    """The result of loading a wheel on one base with one interpreter."""
 
     abi: str
     base: str
@@ -75,7 +75,7 @@ class LoadResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SkippedLoad:
-    """Where a wheel was not loaded though it claims to run there, and why."""
+    """A base and an interpreter that a wheel claims to support, on which it was not loaded, and why."""
 
     abi: str
     base: str
@@ -287,7 +287,9 @@ def _read_facts(path: Path) -> WheelFacts:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise _UnreadableWheelError(f"reading it takes longer than {_TIMEOUT_S} s") from None
+            raise _UnreadableWheelError(
+                f"reading it takes longer than {_TIMEOUT_S} s"
+            ) from None  # the message has the cause
 
         if process.returncode or not output.exists():
             lines = process.stderr.strip().splitlines()
@@ -298,7 +300,9 @@ def _read_facts(path: Path) -> WheelFacts:
         try:
             return AuditAnswer.parse(output.read_bytes()).wheels[path.name]
         except (MalformedFactsError, KeyError) as error:
-            raise _UnreadableWheelError(f"reading it failed: {error}") from None
+            raise _UnreadableWheelError(
+                f"reading it failed: {error}"
+            ) from None  # the message has the cause
 
 
 def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> list[Path]:
@@ -329,7 +333,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
                 link.symlink_to(store.file(index.download(file)))
                 wheels.append(link)
     except (NoIndexAnswerError, FileMismatchError) as error:
-        raise NoWheelError(f"{requirement}: {error}") from None
+        raise NoWheelError(f"{requirement}: {error}") from None  # the message has the cause
     if not wheels:
         raise NoWheelError(
             f"{requirement}: the index has no wheel of it for CPython 3.14 or 3.14t on manylinux x86-64"

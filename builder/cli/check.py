@@ -84,7 +84,9 @@ def check(
 
     code = worst_exit_code(checked)
     is_unloaded = any(wheel.not_loaded for wheel in checked)
-    if load and is_unloaded and code is not ExitCode.FAULTS:
+    lacks_required_load = load and is_unloaded
+    # An error in a wheel is certain, so it decides the exit code even if not every wheel was loaded.
+    if lacks_required_load and code is not ExitCode.FAULTS:
         code = ExitCode.UNDETERMINED
     raise typer.Exit(code)
 

@@ -181,4 +181,4 @@ def _parse_names(option: str, names: list[str] | None) -> frozenset[str]:
     try:
         return frozenset(str(canonicalize_name(name, validate=True)) for name in names or ())
     except InvalidName as error:
-        raise typer.BadParameter(f"{option}: {error}") from None  # the message has the reason
+        raise typer.BadParameter(f"{option}: {error}") from None  # the message has the cause

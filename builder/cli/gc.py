@@ -62,26 +62,33 @@ def gc(
         progress.make_observer(error_console) as observer,
     ):
         usage = sweep.find_usage(loaded, store, observer)
-        found = garbage.find_garbage(
+        found_garbage = garbage.find_garbage(
             store, usage, now=time.time(), keep_days=keep_days, most_bytes=limit_bytes
         )
         if not dry_run:
-            left_bytes = None if limit_bytes is None else max(0, limit_bytes - found.kept_bytes)
-            swept = sweep.sweep_engine(store, usage, found.images.values(), left_bytes)
-            garbage.remove_garbage(found, store, images=swept is not None)
+            left_bytes = (
+                None if limit_bytes is None else max(0, limit_bytes - found_garbage.kept_bytes)
+            )
+            swept = sweep.sweep_engine(store, usage, found_garbage.images.values(), left_bytes)
+            garbage.remove_garbage(found_garbage, store, images=swept is not None)
 
     if as_json:
-        record = {"schema_version": 1, "dry_run": dry_run, **found.record(), "engine": swept or {}}
+        record = {
+            "schema_version": 1,
+            "dry_run": dry_run,
+            **found_garbage.record(),
+            "engine": swept or {},
+        }
         print_json(record)
         return
 
-    _print_garbage(found, is_dry_run=dry_run)
+    _print_garbage(found_garbage, is_dry_run=dry_run)
     if swept:
         counts = ", ".join(f"{count} {kind}" for kind, count in swept.items())
         print_line(f"engine: {counts} removed")
-    if limit_bytes is not None and found.kept_bytes > limit_bytes:
+    if limit_bytes is not None and found_garbage.kept_bytes > limit_bytes:
         print_line(
-            f"{_megabytes(found.referenced_bytes)} are referred to, which is more than --max-size"
+            f"{_megabytes(found_garbage.referenced_bytes)} are referred to, which is more than --max-size"
         )
 
 
@@ -99,17 +106,17 @@ def _parse_limit(max_size: str) -> int | None:
     try:
         return matrices.parse_size(max_size)
     except ValueError as error:
-        raise typer.BadParameter(f"--max-size: {error}") from None
+        raise typer.BadParameter(f"--max-size: {error}") from None  # the message has the cause
 
 
-def _print_garbage(found: Garbage, *, is_dry_run: bool) -> None:
+def _print_garbage(found_garbage: Garbage, *, is_dry_run: bool) -> None:
     """Print on one line how many files and pieces of evidence are removed, and how many bytes stay."""
     verb = "would remove" if is_dry_run else "removed"
-    files = f"{len(found.files)} files ({_megabytes(found.freed_bytes)})"
-    evidence = f"{len(found.keys)} pieces of evidence"
-    if is_dry_run and found.images:
-        evidence += f" with {len(found.images)} images"
-    print_line(f"{verb} {files} and {evidence}; {_megabytes(found.kept_bytes)} stay")
+    files = f"{len(found_garbage.files)} files ({_megabytes(found_garbage.freed_bytes)})"
+    evidence = f"{len(found_garbage.keys)} pieces of evidence"
+    if is_dry_run and found_garbage.images:
+        evidence += f" with {len(found_garbage.images)} images"
+    print_line(f"{verb} {files} and {evidence}; {_megabytes(found_garbage.kept_bytes)} stay")
 
 
 def _megabytes(size_bytes: int) -> str:

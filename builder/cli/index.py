@@ -67,8 +67,8 @@ def rollback(
 
     with Store(wheelhouse) as store:
         if listing:
-            for known in index.list_snapshots(store):
-                print_line(_describe_snapshot(known))
+            for kept_snapshot in index.list_snapshots(store):
+                print_line(_describe_snapshot(kept_snapshot))
             return
 
         with store.lock():

@@ -220,7 +220,7 @@ def parse_shard_option(text: str) -> Shard | None:
     try:
         return shards.parse_shard(text)
     except ValueError as error:
-        raise typer.BadParameter(f"--shard: {error}") from None
+        raise typer.BadParameter(f"--shard: {error}") from None  # the message has the cause
 
 
 def describe_shards(sources: Sources, count: int) -> list[dict[str, Any]]:

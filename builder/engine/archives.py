@@ -23,10 +23,13 @@ _IN_MEMORY_BYTES = (
 
 
 def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
-    """Return an archive of files, for the caller to close. What is large is kept on disk: a wheel may have any size.
+    """Return a tar archive of files, ready to be read; the caller closes it.
+
+    It is kept in memory where it is small, and in a temporary file where the files have `_IN_MEMORY_BYTES` or more.
 
     Args:
-        files: content by path; what begins like a script is executable.
+        files: content, or the file that has it, by path; a leading slash is dropped. Content that begins with `#!`
+            becomes an executable file.
     """
     sizes: dict[str, int] = {}
     for name, content in files.items():
@@ -59,14 +62,14 @@ def _open_content(content: bytes | Path) -> IO[bytes]:
 
 
 def unpack_file(stream: Iterable[bytes], target: Path) -> None:
-    """Write the one file of an archive to a path, of whatever size it is.
+    """Write the one file of a tar archive to a path. It may have any size: nothing of it is held in memory.
 
     Args:
-        stream: the archive.
+        stream: the archive, in pieces.
         target: where the file goes.
 
     Raises:
-        InfrastructureError: there is no file in it.
+        InfrastructureError: the archive is empty, or does not begin with a file.
     """
     with tempfile.TemporaryFile() as buffer:
         for chunk in stream:
@@ -86,14 +89,14 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
 
 
 def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:
-    """Return the regular files of an archive by name; links and devices are not followed.
+    """Return the regular files of a tar archive, by name. Folders, links and devices are skipped.
 
     Args:
-        stream: the archive.
+        stream: the archive, in pieces.
         path: what it is an archive of, for the message.
 
     Raises:
-        InfrastructureError: it is too large to be what was asked for.
+        InfrastructureError: the archive has more than `_LIMIT_BYTES`.
     """
     buffer = io.BytesIO()
     for chunk in stream:

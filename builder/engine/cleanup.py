@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def remove_container(container: Container) -> None:
-    """Remove a container, unless it is gone or going."""
+    """Remove a container, running or not, with its anonymous volumes.
+
+    That it is gone already, or that somebody else is just removing it, is no error.
+    """
     from docker.errors import APIError, NotFound
 
     with contextlib.suppress(NotFound):
@@ -31,7 +34,10 @@ def remove_container(container: Container) -> None:
 
 
 def remove_labelled(client: DockerClient, label: str) -> int:
-    """Remove the containers with a label, and its networks that none is connected to; return how many containers."""
+    """Remove the containers with a label, and the networks with it; return how many containers there were.
+
+    A network that cannot be removed is left: somebody else is removing it, or a container has yet to leave it.
+    """
     from docker.errors import APIError
 
     # `sparse`: a container that vanishes while it is listed is no error.
@@ -48,18 +54,28 @@ def remove_labelled(client: DockerClient, label: str) -> int:
 
 
 def remove_images(client: DockerClient, tags: Iterable[str], label: str) -> int:
-    """Remove images by their tags, and those with a label that no tag names; return how many."""
+    """Remove images, and return how many were removed. An image that something still needs stays.
+
+    Args:
+        client: the engine.
+        tags: the tags to remove.
+        label: images with this label that no tag names, such as replaced ones, are removed as well.
+    """
     untagged = client.images.list(filters={"dangling": True, "label": label})
     names = [*tags, *(str(image.id) for image in untagged)]
     return sum(_remove_image(client, name) for name in names)
 
 
 def _remove_image(client: DockerClient, name: str) -> bool:
+    """Remove an image by its tag or id; return False where that cannot be.
+
+    It is gone already then, or a container or another image needs it.
+    """
     from docker.errors import APIError
 
     try:
         client.images.remove(name)
-    except APIError:  # it is gone, or a container or another image stands on it
+    except APIError:
         return False
 
     return True
@@ -71,13 +87,15 @@ def remove_volumes(
     is_wanted: Callable[[Mapping[str, str]], bool],
     limit_bytes: int | None,
 ) -> int:
-    """Remove the volumes with a label that no container uses, and return how many.
+    """Remove volumes with a label, and return how many were removed. A volume that a container uses stays.
+
+    Two kinds go: those that nobody wants, and of the wanted ones the largest, if together they exceed a limit.
 
     Args:
         client: the engine.
-        label: theirs.
-        is_wanted: says of a volume's labels whether somebody wants it kept.
-        limit_bytes: how much there is room for of those, or None for any number: the largest go until the rest fits.
+        label: label of the volumes, as `NAME=VALUE`.
+        is_wanted: returns whether somebody wants the volume with these labels.
+        limit_bytes: how much wanted volumes may take together; None for any amount.
     """
     from docker.errors import APIError
 
@@ -100,16 +118,19 @@ def remove_volumes(
     return removed
 
 
-def _find_surplus(client: DockerClient, volumes: list[Volume], limit_bytes: int) -> list[Volume]:
-    """Return the largest of some volumes: as many as must go for the rest to fit."""
+def _find_surplus(client: DockerClient, volumes: list[Volume], room_bytes: int) -> list[Volume]:
+    """Return the volumes that must go so that the others fit into a limit: the largest ones.
+
+    A volume whose size the engine does not know counts as empty.
+    """
     sizes: dict[str, int] = {}
-    for described in client.df()["Volumes"] or ():
-        sizes[described["Name"]] = max(0, described["UsageData"]["Size"])  # -1 for "unknown"
+    for description in client.df()["Volumes"] or ():
+        sizes[description["Name"]] = max(0, description["UsageData"]["Size"])  # -1 for "unknown"
 
     surplus = []
     for volume in sorted(volumes, key=lambda volume: sizes.get(volume.name, 0)):
-        limit_bytes -= sizes.get(volume.name, 0)
-        if limit_bytes < 0:
+        room_bytes -= sizes.get(volume.name, 0)
+        if room_bytes < 0:
             surplus.append(volume)
 
     return surplus

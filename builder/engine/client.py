@@ -141,7 +141,7 @@ class Engine:
             return None
 
     def newest_image(self, repository: str) -> str | None:
-        """Return the tag of the image of a repository that was made last, or None."""
+        """Return the tag of the image of a repository that was created last; None where it has no image."""
         images = self._client.images.list(name=repository)
         if not images:
             return None
@@ -170,7 +170,7 @@ class Engine:
             ) from None
 
     def is_registry_reachable(self, reference: str) -> bool:
-        """Return whether the registry that has an image answers."""
+        """Return whether the registry of an image answers and has that image; the image is not pulled."""
         from docker.errors import DockerException
 
         try:
@@ -181,11 +181,16 @@ class Engine:
         return True
 
     def import_root(self, archive: Path, tag: str) -> None:
-        """Make an image from a tar file of a root file system."""
-        repository, _, name = tag.rpartition(":")
+        """Make an image from a tar archive of a root file system, and give it a tag.
+
+        Raises:
+            InfrastructureError: the engine does not take the archive.
+        """
+        repository, _, version = tag.rpartition(":")
         answer = self._client.api.import_image_from_file(
-            str(archive), repository=repository, tag=name
+            str(archive), repository=repository, tag=version
         )
+        # A failure can come in the body of an answer.
         if "error" in str(answer):
             raise InfrastructureError(f"the engine did not import {archive.name}: {answer}")
 
@@ -199,7 +204,7 @@ class Engine:
         log: Callable[[str], None],
         stop: threading.Event,
     ) -> str | None:
-        """Build an image from a Dockerfile.
+        """Build an image from a Dockerfile, and pass on what the build prints while it runs.
 
         Args:
             tag: what to call it.
@@ -210,7 +215,7 @@ class Engine:
             stop: set when the farm is asked to stop.
 
         Returns:
-            What went wrong, or None.
+            The error that the build ended with; None where the image was built.
 
         Raises:
             Interrupted: the farm was asked to stop.
@@ -246,7 +251,7 @@ class Engine:
     # --- containers ------------------------------------------------------------------------------------------------
 
     def run(self, task: Task, *, log: Path, stop: threading.Event) -> TaskResult:
-        """Run a task to its end.
+        """Run a task in a fresh container to its end, and remove the container.
 
         Args:
             task: what to run.
@@ -270,19 +275,20 @@ class Engine:
                 container.reload()
                 _save_log(container, log)
 
-                output = {} if task.collect is None else _read_files(container, task.collect)
+                # Before the container is removed, which takes its files along.
+                collected = {} if task.collect is None else _read_files(container, task.collect)
                 state = container.attrs["State"]
                 return TaskResult(
                     exit_code=int(state["ExitCode"]),
                     timed_out=timed_out,
                     out_of_memory=bool(state["OOMKilled"]),
-                    output=output,
+                    output=collected,
                 )
         except (DockerException, OSError) as error:
             raise InfrastructureError(f"the container engine failed: {error}") from error
 
     def serve(self, task: Task, ready: str, stop: threading.Event) -> Service:
-        """Start a task that serves others on a private network until the run's containers are removed.
+        """Start a task that serves other containers on a private network until the run's containers are removed.
 
         Args:
             task: what to run; it alone reaches outwards.
@@ -304,7 +310,10 @@ class Engine:
 
     @contextlib.contextmanager
     def _container(self, task: Task) -> Iterator[Container]:
-        """Create a task's container, and remove it at the end, whatever comes."""
+        """Create a task's container, and remove it when the block ends, also by an exception or an interruption.
+
+        A task without a network gets none at all, not even the engine's default one.
+        """
         if task.network is None:
             network: Mapping[str, Any] = {"network_mode": "none"}
         else:
@@ -317,7 +326,12 @@ class Engine:
             cleanup.remove_container(container)
 
     def _create(self, task: Task, network: Mapping[str, Any]) -> Container:
-        """Create a container that may do nothing but what its task says."""
+        """Create a container with the task's limits, the farm's labels and no privileges; it is not started.
+
+        Args:
+            task: what it is for.
+            network: the engine's options of the container's network.
+        """
         from docker.types import LogConfig
 
         environment = dict(task.environment)
@@ -344,7 +358,11 @@ class Engine:
         )
 
     def _wait(self, container: Container, timeout_s: float, stop: threading.Event) -> bool:
-        """Wait for a container's end; kill it when its time is up and return True."""
+        """Wait until a container has ended and return False; kill it when its time is up, and return True.
+
+        Raises:
+            Interrupted: the farm was asked to stop; the container still runs.
+        """
         deadline = time.monotonic() + timeout_s
         pause = _FIRST_POLL_S
         while container.status != "exited":
@@ -365,13 +383,13 @@ class Engine:
     def create_arguments(
         self, limits: Limits, label: str, network: NetworkAttachment, cache: CompilerCache
     ) -> list[str]:
-        """Return `docker create` options that hold a tool's container to the farm's rules.
+        """Return options of `docker create` that hold a container to the farm's rules although a tool starts it.
 
         Args:
             limits: what it may use; the caller enforces the time.
             label: value of the label `wheelfarm.job`, by which `remove_labelled` finds it.
-            network: what it reaches.
-            cache: what its compilers keep.
+            network: the private network it is on.
+            cache: the compiler cache it may use.
         """
         return [
             f"--label={LABEL}={self.farm_id}",
@@ -389,7 +407,13 @@ class Engine:
         ]
 
     def count_processes(self, label: str) -> tuple[int, int] | None:
-        """Return (processes now, most allowed) of the container of a tool's job, or None where there is none."""
+        """Return (processes now, most allowed) of the container that a tool started for a job.
+
+        None where there is no such container, where it has no limit, or where it ended while the engine was asked.
+
+        Args:
+            label: value of the label `wheelfarm.job`, which the container was created with.
+        """
         from docker.errors import DockerException
 
         try:
@@ -398,13 +422,12 @@ class Engine:
             )
             for container in containers:
                 stats = cast("Mapping[str, Any]", container.stats(stream=False, one_shot=True))
-                numbers = stats.get("pids_stats", {})
-                if "current" in numbers and numbers.get("limit"):
-                    return int(numbers["current"]), int(numbers["limit"])
+                process_counts = stats.get("pids_stats", {})
+                if "current" in process_counts and process_counts.get("limit"):
+                    return int(process_counts["current"]), int(process_counts["limit"])
         except (DockerException, OSError, ValueError):
-            return (
-                None  # it ended while it was looked at: the engine says so in one of several ways
-            )
+            # It ended while it was looked at: the engine says so in one of several ways.
+            return None
 
         return None
 
@@ -425,11 +448,11 @@ class Engine:
     def remove_compiler_caches(
         self, sdists: Collection[str], limit_bytes: int | None = None
     ) -> int:
-        """Remove compiler caches of this farm and return how many.
+        """Remove compiler caches of this farm (see compiler_cache.py) and return how many were removed.
 
         Args:
-            sdists: sha256 of those whose caches stay.
-            limit_bytes: how much there is room for of these, or None for any number: the largest go until they fit.
+            sdists: sha256 of the sdists whose caches should stay.
+            limit_bytes: how much these may take together, or None for any amount; the largest go until the rest fits.
         """
 
         def is_wanted(labels: Mapping[str, str]) -> bool:
@@ -445,7 +468,7 @@ class Engine:
 
 
 def connect(farm_id: str = "doctor") -> Engine:
-    """Find an engine: `DOCKER_HOST`, then the default socket, then Podman's.
+    """Return the first engine that answers of `DOCKER_HOST`, or else of the default sockets of Docker and Podman.
 
     Raises:
         EngineMissingError: none answers, or only one that is too old; the error lists what was tried.
@@ -453,10 +476,10 @@ def connect(farm_id: str = "doctor") -> Engine:
     from docker import DockerClient
     from docker.errors import DockerException
 
-    tried: list[tuple[str, str]] = []
+    failures: list[tuple[str, str]] = []
     for address in candidate_addresses():
         if _lacks_socket(address):
-            tried.append((address, "there is no such socket"))
+            failures.append((address, "there is no such socket"))
             continue
 
         try:
@@ -464,17 +487,19 @@ def connect(farm_id: str = "doctor") -> Engine:
             engine = Engine(client, address, farm_id)
             client.ping()
         except (DockerException, OSError) as error:
-            tried.append((address, str(error)))
+            failures.append((address, str(error)))
             continue
 
         if engine.api_version >= MINIMUM_API:
             return engine
 
         version = _format_version(engine.api_version)
-        tried.append((address, f"its API {version} is older than {_format_version(MINIMUM_API)}"))
+        failures.append(
+            (address, f"its API {version} is older than {_format_version(MINIMUM_API)}")
+        )
 
     raise EngineMissingError(
-        tried, "run `make engine`, or set DOCKER_HOST to an engine that is running"
+        failures, "run `make engine`, or set DOCKER_HOST to an engine that is running"
     )
 
 
@@ -488,16 +513,19 @@ def _format_version(version: tuple[int, int]) -> str:
 
 
 def candidate_addresses() -> list[str]:
-    """Return where an engine may listen, in the order they are asked."""
-    chosen = os.environ.get("DOCKER_HOST")
-    if chosen:
-        return [chosen]
+    """Return the addresses where an engine may listen, in the order they are asked.
 
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    `DOCKER_HOST` alone where it is set: another engine is not what its user asked for.
+    """
+    chosen_address = os.environ.get("DOCKER_HOST")
+    if chosen_address:
+        return [chosen_address]
+
+    runtime_folder = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     sockets = (
         "/var/run/docker.sock",
-        f"{runtime}/docker.sock",
-        f"{runtime}/podman/podman.sock",
+        f"{runtime_folder}/docker.sock",
+        f"{runtime_folder}/podman/podman.sock",
         "/run/podman/podman.sock",
     )
     return [f"unix://{socket}" for socket in sockets]
@@ -509,12 +537,15 @@ def find_docker_command() -> str | None:
 
 
 def _usable_cpus(limits: Limits) -> float:
-    """Return what the limits allow of what there is: engines refuse more."""
+    """Return how many CPUs a container may use: no more than the machine has, because engines refuse that."""
     return min(limits.cpus, os.cpu_count() or 1)
 
 
 def _read_files(container: Container, path: str) -> dict[str, bytes]:
-    """Bring back the files under a path."""
+    """Return the files under a path of a container, by path relative to the path's parent; empty where there is none.
+
+    `/result` with a file `facts.json` -> `{"result/facts.json": …}`
+    """
     from docker.errors import NotFound
 
     try:
@@ -526,6 +557,7 @@ def _read_files(container: Container, path: str) -> dict[str, bytes]:
 
 
 def _save_log(container: Container, log: Path) -> None:
+    """Add what a container printed to a file, cut after `_LOG_LIMIT_BYTES`; a last line says that it was cut."""
     size = 0
     with log.open("ab") as file:
         for chunk in container.logs(stream=True, follow=False):

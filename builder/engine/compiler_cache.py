@@ -48,31 +48,33 @@ class CompilerCache:
     sdist_sha256: str
 
     def arguments(self, farm_id: str) -> list[str]:
-        """Return options of `docker create` that give a container the cache; the engine makes what is not there.
+        """Return options of `docker create` that mount the cache's volume and tell ccache to use it.
+
+        The engine creates the volume when it is first mounted.
 
         Args:
-            farm_id: the wheelhouse's.
+            farm_id: id of the wheelhouse's farm, so that two wheelhouses share no cache.
         """
-        name = f"wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:_NAME_DIGITS]}"
+        volume = f"wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:_NAME_DIGITS]}"
         mount = ",".join(
             (
-                f"type=volume,src={name},dst={_FOLDER}",
+                f"type=volume,src={volume},dst={_FOLDER}",
                 f"volume-label={LABEL}={farm_id}",
                 f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
             )
         )
-        settings = [f"--env={name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--env={variable}={value}" for variable, value in SETTINGS.items()]
         return [f"--mount={mount}", *settings]
 
 
 def read_statistics(printed: str) -> Counter[str]:
-    """Read how often a build found an object file, and how often not, from what it printed last.
+    """Return how often a build found an object file in the cache (`hits`), and how often it did not (`misses`).
+
+    `wheelfarm-compiler-cache: hits=3 misses=1` -> `Counter({"hits": 3, "misses": 1})`. The last such line counts; empty
+    where there is none.
 
     Args:
-        printed: what its container printed.
-
-    Returns:
-        `hits` and `misses`; empty where it does not say.
+        printed: what the build's container printed.
     """
     lines = _STATISTICS_LINE.findall(printed)
     if not lines:

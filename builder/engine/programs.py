@@ -10,10 +10,10 @@ from builder import ROOT
 
 @cache
 def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
-    """Return the programs of a package of builder/inside/, by their paths in a container.
+    """Return the files of a package of builder/inside/, by the path that each gets in a container.
 
     Args:
-        package: its name.
+        package: the package's name, such as `load`.
         folder: where `inside` goes. Containers start in the root folder: there, `python -m inside.PACKAGE` finds it.
     """
     inside = ROOT / "inside"

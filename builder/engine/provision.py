@@ -34,11 +34,13 @@ _apt_lock = threading.Lock()
 
 
 def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client.Engine:
-    """Return an engine that answers, installing and starting the distribution's where there is none.
+    """Return an engine that answers; where there is none, install and start the distribution's own first.
+
+    Only root on Debian and Ubuntu can have that. Others get the commands to run, in the error.
 
     Args:
-        say: told what is about to be done, before it is done.
-        farm_id: whose containers the engine will start.
+        say: takes a line about what is about to be done.
+        farm_id: the farm whose containers the engine will start.
 
     Raises:
         EngineMissingError: none answers and none could be started; the text has the commands to run.
@@ -48,36 +50,36 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
     except EngineMissingError as error:
         if os.environ.get("DOCKER_HOST"):
             raise  # somebody chose an engine: another one is not what was asked for
-        tried = error.tried
+        failures = error.tried
 
     if host.host_distribution() not in {"debian", "ubuntu"}:
         raise EngineMissingError(
-            tried, "install Docker Engine or Podman for this system and start its socket"
+            failures, "install Docker Engine or Podman for this system and start its socket"
         )
     if not host.is_root():
-        raise EngineMissingError(tried, _commands_for_root())
+        raise EngineMissingError(failures, _commands_for_root())
 
     is_installed = shutil.which("dockerd") and client.find_docker_command()
     if not is_installed:
         install_packages((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
 
     _start_engine(say)
-    return _wait_for_engine(tried, farm_id)
+    return _wait_for_engine(failures, farm_id)
 
 
 def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -> None:
-    """Install system packages of this host's distribution.
+    """Install packages of this host's distribution with apt.
 
     Args:
         packages: their names.
-        purpose: what they are for, for the message.
-        say: told what is about to be done.
+        purpose: what they are for, as messages say it: `the container engine`.
+        say: takes a line about what is about to be done.
 
     Raises:
         EngineMissingError: not root, or apt failed; the text has the command to run.
     """
-    wait = f"-oDPkg::Lock::Timeout={_APT_TIMEOUT_S}"
-    command = ["apt-get", "install", wait, "-y", "--no-install-recommends", *packages]
+    lock_timeout = f"-oDPkg::Lock::Timeout={_APT_TIMEOUT_S}"
+    command = ["apt-get", "install", lock_timeout, "-y", "--no-install-recommends", *packages]
     if not host.is_root():
         raise EngineMissingError([(purpose, "is not installed")], f"run: sudo {' '.join(command)}")
 
@@ -88,9 +90,9 @@ def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str],
 
     if done.returncode != 0:
         printed = (done.stdout + done.stderr).strip().splitlines()
-        last = "\n".join(printed[-_LAST_LINES:])
+        last_lines = "\n".join(printed[-_LAST_LINES:])
         raise EngineMissingError(
-            [(" ".join(command), last)], "mend apt, then run `make engine` again"
+            [(" ".join(command), last_lines)], "mend apt, then run `make engine` again"
         )
 
 
@@ -100,22 +102,26 @@ def _run_apt(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _command_packages() -> tuple[str, ...]:
-    """Return the package of the `docker` command where the distribution has split it off (Debian 13)."""
-    known = subprocess.run(["apt-cache", "show", "docker-cli"], capture_output=True, check=False)
-    return ("docker-cli",) if known.returncode == 0 else ()
+    """Return the package that has the `docker` command, where it is not in the engine's own package (Debian 13).
+
+    Empty where the distribution knows no such package.
+    """
+    lookup = subprocess.run(["apt-cache", "show", "docker-cli"], capture_output=True, check=False)
+    return ("docker-cli",) if lookup.returncode == 0 else ()
 
 
 def _commands_for_root() -> str:
+    """Return the text, of several lines, that tells a user without root what to run to get an engine."""
     packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
     user = os.environ.get("USER", "$USER")
-    start = "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    start_command = "sudo sh -c 'nohup dockerd --no-new-privileges &'"
     if _has_systemd():
-        start = "sudo systemctl start docker"
+        start_command = "sudo systemctl start docker"
 
     lines = [
         "this needs root, which you are not. Run these, log in again, then repeat:",
         f"  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}",
-        f"  {start}",
+        f"  {start_command}",
         f"  sudo usermod -aG docker {user}",
     ]
     return "\n".join(lines)
@@ -126,6 +132,10 @@ def _has_systemd() -> bool:
 
 
 def _start_engine(say: Callable[[str], None]) -> None:
+    """Start the installed engine: by systemd, or, where the host has no systemd, as a process that outlives this one.
+
+    It does not wait for the engine to answer.
+    """
     if _has_systemd():
         say("starting the container engine: systemctl start docker")
         subprocess.run(["systemctl", "start", "docker"], check=False)
@@ -145,12 +155,16 @@ def _start_engine(say: Callable[[str], None]) -> None:
 
 
 def _clear_stale_daemon() -> None:
-    """Remove what a killed dockerd left: pid files of dead processes, and a containerd without its parent."""
+    """Remove what a killed dockerd left behind, which would keep a new one from starting.
+
+    That is the pid files of processes which are gone, and a containerd whose dockerd is gone: it is ended. A dockerd
+    that is running keeps its pid file.
+    """
     for path in _PID_FILES:
         try:
             pid = int(path.read_text())
         except (OSError, ValueError):
-            continue
+            continue  # there is no pid file, or no number in it
 
         try:
             command = Path(f"/proc/{pid}/comm").read_text().strip()
@@ -165,12 +179,22 @@ def _clear_stale_daemon() -> None:
 
 
 def _wait_for_exit(pid: int) -> None:
+    """Wait until a process is gone, at most `_EXIT_TIMEOUT_S`; afterwards it may still be there."""
     deadline = time.monotonic() + _EXIT_TIMEOUT_S
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(_EXIT_POLL_S)
 
 
 def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
+    """Wait for the engine that was just started, and return it.
+
+    Args:
+        tried: what was tried before it was started, as (address, why not), for the error.
+        farm_id: the farm whose containers the engine will start.
+
+    Raises:
+        EngineMissingError: it does not answer within `_START_TIMEOUT_S`.
+    """
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:

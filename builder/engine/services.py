@@ -71,6 +71,12 @@ class Service:
     """A container that serves others on a private network, and reaches outwards itself."""
 
     def __init__(self, container: Container, network: Network) -> None:
+        """Take over a container that was started on a private network.
+
+        Args:
+            container: the container.
+            network: the private network.
+        """
         self._container = container
         self.network = str(network.name)
 
@@ -78,10 +84,10 @@ class Service:
         self.address = str(networks[self.network]["IPAddress"])
 
     def put(self, files: Mapping[str, bytes | Path]) -> None:
-        """Put files into it, by absolute path.
+        """Put files into the service's container, by absolute path.
 
         Raises:
-            InfrastructureError: it is gone.
+            InfrastructureError: the container is gone.
         """
         with engine_errors("it takes no files"):
             self._container.reload()
@@ -92,10 +98,14 @@ class Service:
                 self._container.put_archive("/", packed)
 
     def copy(self, path: str, target: Path) -> None:
-        """Copy a file of any size out of it.
+        """Copy a file of any size out of the service's container.
+
+        Args:
+            path: absolute path of the file in the container.
+            target: where the copy goes.
 
         Raises:
-            InfrastructureError: it is gone, or has no such file.
+            InfrastructureError: the container is gone, or has no such file.
             NoSpaceError: the disk is full.
         """
         with engine_errors("it gives no files"), translate_disk_full(target.parent):
@@ -103,10 +113,10 @@ class Service:
             archives.unpack_file(stream, target)
 
     def get(self, path: str) -> bytes | None:
-        """Return the content of a file in it, or None where there is no such file.
+        """Return the content of a file in the service's container, or None where there is no such file.
 
         Raises:
-            InfrastructureError: it is gone.
+            InfrastructureError: the container is gone.
         """
         from docker.errors import NotFound
 
@@ -121,10 +131,14 @@ class Service:
             return next(iter(files.values()))
 
     def await_file(self, path: str, stop: threading.Event) -> None:
-        """Wait until it has written a file.
+        """Wait until the service has written a file, by which it says that it is ready.
+
+        Args:
+            path: absolute path of the file in the container.
+            stop: set when the farm is asked to stop.
 
         Raises:
-            InfrastructureError: it did not, or ended.
+            InfrastructureError: it ended, or did not write the file within `_START_TIMEOUT_S`.
             Interrupted: the farm was asked to stop.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -147,7 +161,14 @@ def start_service(
     files: Mapping[str, bytes | Path],
     labels: Mapping[str, str],
 ) -> Service:
-    """Give a container that was just made its files, connect it to a private network of its own, and start it."""
+    """Start a container that was just created as a service on a private network of its own.
+
+    Args:
+        client: the engine.
+        container: the container; it was created with `SERVICE_OPTIONS`.
+        files: content by absolute path, put there before it starts.
+        labels: labels of the network.
+    """
     with archives.pack(files) as packed:
         container.put_archive("/", packed)
 
@@ -159,10 +180,15 @@ def start_service(
 
 
 def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:
-    """Make an internal network, without an address of the host on it where the engine knows how."""
+    """Create an internal network: nothing on it reaches the outside.
+
+    It is made without an address of the host, so that its containers do not reach the host either. An engine that does
+    not know this option makes a network with one.
+    """
     from docker.errors import APIError
 
     def create(options: Mapping[str, str]) -> Network:
+        """Create the network under a new name, with some options of its driver."""
         name = f"wheelfarm-{uuid.uuid4().hex[:12]}"
         return client.networks.create(
             name, driver="bridge", internal=True, labels=dict(labels), options=dict(options)
@@ -170,13 +196,20 @@ def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> 
 
     try:
         return create(_WITHOUT_HOST)
-    except APIError:
+    except APIError:  # this engine does not know the option
         return create({})
 
 
 @contextlib.contextmanager
 def engine_errors(trouble: str) -> Iterator[None]:
-    """Turn an error of the engine into one that says what of the index proxy failed."""
+    """Raise errors of the engine in the block as errors of the index proxy, the only service there is.
+
+    Args:
+        trouble: what failed, to be read after "the farm's index proxy failed, ".
+
+    Raises:
+        InfrastructureError: in place of the engine's error.
+    """
     from docker.errors import DockerException
 
     try:

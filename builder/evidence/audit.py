@@ -146,11 +146,16 @@ class DamagedObject(Model):
     """What is wrong with it."""
 
 
-def _tag(value: object) -> str:
-    """Choose the model of a native file: errors then speak of that one alone."""
-    if isinstance(value, DamagedObject) or (isinstance(value, dict) and "damaged" in value):
+def _choose_model(value: object) -> str:
+    """Return the tag of the model that describes a native file: `native`, `foreign` or `damaged`.
+
+    Without this choice pydantic would try all three, and an error would list the mistakes of each.
+    """
+    # The value is JSON data, or one of the models already.
+    keys = value if isinstance(value, dict) else ()
+    if isinstance(value, DamagedObject) or "damaged" in keys:
         return "damaged"
-    if isinstance(value, ForeignObject) or (isinstance(value, dict) and "machine" in value):
+    if isinstance(value, ForeignObject) or "machine" in keys:
         return "foreign"
     return "native"
 
@@ -159,7 +164,7 @@ WheelObject = Annotated[
     Annotated[NativeObject, Tag("native")]
     | Annotated[ForeignObject, Tag("foreign")]
     | Annotated[DamagedObject, Tag("damaged")],
-    Discriminator(_tag),
+    Discriminator(_choose_model),
 ]
 """Any native file of a wheel."""
 
@@ -229,10 +234,15 @@ class WheelFacts(Facts):
     @property
     def native_objects(self) -> dict[str, NativeObject]:
         """The native files that could be read, by path."""
-        return {path: one for path, one in self.objects.items() if isinstance(one, NativeObject)}
+        return {
+            path: native_file
+            for path, native_file in self.objects.items()
+            if isinstance(native_file, NativeObject)
+        }
 
     @model_validator(mode="after")
     def _has_one_answer_of_auditwheel(self) -> Self:
+        """Check that auditwheel did not both answer and fail."""
         if self.auditwheel is not None and self.auditwheel_error is not None:
             raise ValueError("expected either an answer of auditwheel or its error")
         return self
@@ -250,7 +260,7 @@ class AuditAnswer(AuditFacts):
 
     @classmethod
     def parse(cls, answer: bytes) -> Self:
-        """Return the wheels that the program answered.
+        """Return the object that the program answered, checked, as the field `wheels`.
 
         Raises:
             MalformedFactsError: it is not JSON, or not what the model describes.
@@ -259,9 +269,9 @@ class AuditAnswer(AuditFacts):
 
 
 def read_wheel(evidence: Evidence, filename: str) -> WheelFacts | None:
-    """Return what an audit job found out about one wheel, or None where it did not see that.
+    """Return what an audit job found out about one wheel; None where the job did not audit a wheel of that name.
 
-    Only this wheel is checked: the keys of race jobs ask for it, also where nothing changed.
+    The other wheels are not checked, for speed: the keys of race jobs ask for this, also where nothing changed.
 
     Raises:
         EvidenceError: what is recorded is not what the model describes.

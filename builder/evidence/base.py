@@ -83,23 +83,26 @@ class Model(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
     def fields_for(self, model: type[Model]) -> dict[str, object]:
-        """Return the fields that were set and that another model has as well, by name."""
+        """Return those fields of this model that were set and that another model also has, by name.
+
+        With them the other model can be made from this one.
+        """
         common = [name for name in model.model_fields if name in self.model_fields_set]
         return {name: getattr(self, name) for name in common}
 
     def require(self, names: Iterable[str], beside: str) -> None:
-        """See that fields were set: where a program has said A, the default of B must not stand for what it lost.
+        """Check that fields were set, so that no default stands for a value that a program should have given.
 
         Args:
-            names: of the fields.
-            beside: what they come with.
+            names: names of the fields.
+            beside: what they always come with, for the message: `tests`.
 
         Raises:
-            ValueError: some were not.
+            ValueError: some of them were not set.
         """
-        lost = [name for name in names if name not in self.model_fields_set]
-        if lost:
-            raise ValueError(f"expected {', '.join(lost)} beside {beside}")
+        missing_fields = [name for name in names if name not in self.model_fields_set]
+        if missing_fields:
+            raise ValueError(f"expected {', '.join(missing_fields)} beside {beside}")
 
 
 class Facts(Model):
@@ -124,7 +127,7 @@ class Facts(Model):
 
     @classmethod
     def check(cls, value: object) -> Self:
-        """Return JSON data as a model.
+        """Check JSON data, and return it as this model.
 
         Raises:
             MalformedFactsError: it is not what the model describes.
@@ -136,9 +139,9 @@ class Facts(Model):
 
     @classmethod
     def read(cls, evidence: Evidence) -> Self:
-        """Return the facts of determined evidence: `BuildFacts.read(evidence).abis`.
+        """Return the facts of determined evidence as this model: `BuildFacts.read(evidence).abis`.
 
-        The data is checked again each time; who needs it more than once keeps the model.
+        The data is checked again at each call; who needs it more than once keeps the model.
 
         Raises:
             EvidenceError: what is recorded is not what the model describes.
@@ -157,7 +160,9 @@ class UndeterminedFacts(Facts):
 
 
 def decode(answer: bytes) -> JsonValue:
-    """Return what a program answered.
+    """Return the JSON data that a program answered, as Python has it.
+
+    Halves of surrogate pairs, which JSON can escape and UTF-8 cannot encode, become question marks.
 
     Raises:
         MalformedFactsError: it is not JSON.
@@ -167,17 +172,18 @@ def decode(answer: bytes) -> JsonValue:
         if _SURROGATE in answer.lower():
             text = json.dumps(value, ensure_ascii=False)
             value = json.loads(text.encode("utf-8", "replace"))
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # bytes that are no text, and numbers without end, among them
+    # ValueError also of bytes that are no text, and of numbers with too many digits.
+    except (ValueError, RecursionError) as error:
         raise MalformedFactsError(f"it is not JSON: {error}") from None
 
     return value
 
 
 def describe_error(error: ValidationError) -> str:
-    """Return in one line where the first mistake is, what was found there, and how many more there are."""
+    """Return the first mistake that pydantic found in some data, in one line, and how many more there are.
+
+    `abis.cp314.wheel: expected a valid string, found 3 (and 2 more)`
+    """
     first, *others = error.errors(include_url=False, include_context=False)
     more = f" (and {len(others)} more)" if others else ""
 
@@ -185,6 +191,10 @@ def describe_error(error: ValidationError) -> str:
 
 
 def _describe_mistake(mistake: ErrorDetails) -> str:
+    """Return one mistake as `PATH: WHAT IS WRONG`; the path leads into the data, its parts joined by dots.
+
+    A field that is missing, and one that the model does not have, are not shown with a value.
+    """
     path = ".".join(str(part) for part in mistake["loc"]) or "the answer"
 
     if mistake["type"] == "missing":
@@ -198,6 +208,7 @@ def _describe_mistake(mistake: ErrorDetails) -> str:
 
 
 def _short_repr() -> reprlib.Repr:
+    """Return a formatter that shows wrong values in one short line, however large they are."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = _MOST_SHOWN
     short.maxdict = short.maxlist = short.maxlevel = 2

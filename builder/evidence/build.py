@@ -74,6 +74,7 @@ class AbiBuild(Model):
 
     @model_validator(mode="after")
     def _is_wheel_or_failure(self) -> Self:
+        """Check that an ABI has either a wheel or a failure."""
         if (self.wheel is None) == (self.failure is None):
             raise ValueError("expected either a wheel or a failure")
         return self

@@ -76,6 +76,7 @@ class OwnTests(Model):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        """Check that the tests that ran have all results, and those that did not the reason."""
         self.require(_TESTED if self.ran else ["why"], "tests")
         return self
 
@@ -112,6 +113,7 @@ class ExerciseAnswer(ExerciseResult):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        """Check that the results of the scenarios are there, if the wheel could be installed."""
         if self.install is None:
             self.require(["harms", "played", "late", "gil", "errors"], "an installation")
         return self

@@ -29,16 +29,17 @@ class ImageFacts(Facts):
 
     @model_validator(mode="after")
     def _is_there_or_not(self) -> Self:
+        """Check that there is either an image or a reason why there is none."""
         if (self.tag is None) == (not self.missing):
             raise ValueError("expected either a tag or missing packages")
         return self
 
 
 def read_image_tag(evidence: Evidence) -> str:
-    """Return what the engine calls an image that is there.
+    """Return the tag by which the engine has the image that an image job made.
 
     Raises:
-        EvidenceError: there is none.
+        EvidenceError: the job made no image.
     """
     tag = ImageFacts.read(evidence).tag
     if tag is None:
@@ -48,9 +49,9 @@ def read_image_tag(evidence: Evidence) -> str:
 
 
 def read_image_content(evidence: Evidence) -> str:
-    """Return the hash of what is in an image.
+    """Return the hash of what is in the image that an image job made.
 
-    The keys of nearly all jobs ask for it, also where nothing changed, so the facts are not checked for that.
+    The facts are not checked here, for speed: nearly every job's key asks for this hash, also where nothing changed.
     """
     content: str = evidence.facts["content"]
     return content

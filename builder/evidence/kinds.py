@@ -33,18 +33,18 @@ MODELS: Mapping[str, type[Facts]] = {
 
 
 def is_readable(evidence: Evidence) -> bool:
-    """Return whether this farm knows the version of recorded facts.
+    """Return whether this farm can read recorded facts: they are not of a newer version than it knows.
 
-    A newer farm may have recorded more than this one understands. Such evidence counts as not recorded.
+    A newer farm may have recorded fields that this one would misread. Such evidence counts as not recorded.
     """
     return evidence.facts_version <= schema_version(evidence.job.kind)
 
 
 def schema_version(kind: str) -> int:
-    """Return the newest version of the facts of a kind of job that this farm knows.
+    """Return the newest version of the facts of a kind of job that this farm knows; 1 for a kind that has no model.
 
     Args:
-        kind: of a job. One that has no model, such as a test's, has version 1.
+        kind: kind of a job, such as `build`.
     """
     model = MODELS.get(kind)
     return 1 if model is None else model.schema_version

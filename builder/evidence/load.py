@@ -224,7 +224,7 @@ class LoadAnswers(Facts):
 
     @classmethod
     def parse(cls, answer: bytes) -> Self:
-        """Return the array that the program answered.
+        """Return the array that the program answered, checked, as the field `answers`.
 
         Raises:
             MalformedFactsError: it is not JSON, or not what the model describes.
@@ -250,7 +250,7 @@ class AbiLoad(WheelLoad):
         return self.claimed and not self.missing
 
     def with_answer(self, answer: LoadAnswer) -> Self:
-        """Return it with what loading the wheel showed."""
+        """Return a copy that also has what the program found out about the wheel."""
         return self.model_copy(update=answer.fields_for(WheelLoad))
 
 

@@ -303,6 +303,7 @@ class RaceResult(Facts):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        """Check that what the search found is complete, if there was a surface to search."""
         if self.surface is not None:
             self.require(_SEARCHED, "the surface")
         return self

@@ -79,22 +79,25 @@ class SpeedResult(Facts):
 
     @model_validator(mode="after")
     def _has_all_measurements(self) -> Self:
-        """See that figures can be compared: each call has the same ABIs and threads, with one figure a round."""
+        """Check that calls can be compared: they have the same ABIs and numbers of threads, and a rate for each round.
+
+        `plain`, the loop of pure Python, is there if any call is, and one thread is always measured.
+        """
         if self.plain is None:
             if self.calls:
                 raise ValueError("expected a measurement of `plain` beside the calls")
             return self
 
-        ways = _ways(self.plain)
-        if not ways:
+        expected_threads = _measured_threads(self.plain)
+        if not expected_threads:
             raise ValueError("expected rates of at least one ABI")
         if any(1 not in threads for threads in self.plain.rates.values()):
             raise ValueError("expected rates of one thread")
 
         for call in (self.plain, *self.calls):
-            if _ways(call) != ways:
+            if _measured_threads(call) != expected_threads:
                 raise ValueError(f"expected rates of the same ABIs and threads for {call.text}")
-            if any(len(rates) != self.rounds for rates in _lists(call)):
+            if any(len(rates) != self.rounds for rates in _iter_rates(call)):
                 raise ValueError(f"expected {self.rounds} rates of each kind for {call.text}")
         return self
 
@@ -104,6 +107,7 @@ class SpeedAnswer(SpeedResult):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        """Check that all measurements are there, if there was something to measure."""
         if self.unknown is None:
             self.require(_MEASURED, "a measurement")
         return self
@@ -117,15 +121,18 @@ class SpeedFacts(SpeedResult):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        """Check that all measurements are there, if there was a wheel and something to measure."""
         if self.wheel is not None and self.unknown is None:
             self.require(_MEASURED, "a measurement")
         return self
 
 
-def _ways(call: MeasuredCall) -> dict[str, tuple[int, ...]]:
+def _measured_threads(call: MeasuredCall) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of threads that a call was measured with, by ABI: `{"cp314t": (1, 4)}`."""
     return {abi: tuple(threads) for abi, threads in call.rates.items()}
 
 
-def _lists(call: MeasuredCall) -> Iterator[tuple[tuple[float, float], ...]]:
+def _iter_rates(call: MeasuredCall) -> Iterator[tuple[tuple[float, float], ...]]:
+    """Give the rates of a call for each ABI and number of threads: one for each round."""
     for threads in call.rates.values():
         yield from threads.values()

@@ -306,7 +306,10 @@ def _check_interpreters() -> Iterator[Check]:
 
 
 def _check_race_detector() -> Iterator[Check]:
-    """Check the randomness of memory maps: ThreadSanitizer does not start with too much of it."""
+    """Check that the race detector can start: a 64-bit system, whose memory maps are not too random.
+
+    ThreadSanitizer refuses to start if the kernel places memory maps with too many random bits.
+    """
     try:
         random_bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text())
     except (OSError, ValueError):

@@ -85,7 +85,7 @@ class Garbage:
         return sum(piece.size for piece in self.files)
 
     def record(self) -> dict[str, object]:
-        """Return the sums as JSON data."""
+        """Return how many pieces of evidence, images and files are removed, and sizes in bytes, as JSON data."""
         return {
             "evidence": len(self.keys),
             "images": len(self.images),
@@ -184,7 +184,7 @@ def _read_verdicts(store: Store) -> dict[str, Any]:
 
 
 def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[JobId], bool]) -> set[str]:
-    """Return the key of the newest evidence of each current job."""
+    """Return the key of the newest evidence of each current job. Jobs that are not current are skipped."""
     newest: dict[JobId, str] = {}
     for key, job, *_ in rows:  # the oldest first
         if is_current(job):
@@ -287,7 +287,7 @@ def _evidence_files(files: Iterable[StoredFile], store: Store) -> list[str]:
 
 
 def _finding_ids(document: Mapping[str, Any]) -> frozenset[str]:
-    """Return the ids of all findings in verdicts.json."""
+    """Return the ids of all findings in verdicts.json; a replay is the file `ID.json`."""
     ids: set[str] = set()
     for package in document["packages"]:
         for abi in package["abis"].values():

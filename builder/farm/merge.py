@@ -44,8 +44,12 @@ def _check_log_path(value: str) -> str:
     Raises:
         ValueError: the path is absolute, leaves the folder by `..`, or begins with another folder.
     """
+    if not value:
+        return value
+
     path = PurePosixPath(value)
-    if value and (path.is_absolute() or path.parts[0] != "logs" or ".." in path.parts):
+    is_outside = path.is_absolute() or path.parts[0] != "logs"
+    if is_outside or ".." in path.parts:
         raise ValueError(f"expected a path under logs/, not {value!r}")
     return value
 
@@ -121,7 +125,7 @@ def write_record(
         evidence: results of the shard's jobs, by job id.
         wheelhouse: the shard's folder of results.
     """
-    found = {name: source.record() for name, source in sources.found.items()}
+    source_records = {name: source.record() for name, source in sources.found.items()}
     faults = {}
     for name, fault in sources.faults.items():
         faults[name] = (fault.code, fault.detail, fault.version)
@@ -131,7 +135,7 @@ def write_record(
         number=shard.number,
         of=shard.total,
         matrix=matrix_digest(matrix),
-        found=found,
+        found=source_records,
         faults=faults,
         evidence=[_make_record(job, recorded) for job, recorded in evidence.items()],
     )
@@ -167,12 +171,12 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
     records = {wheelhouse: _read_record(wheelhouse) for wheelhouse in wheelhouses}
     _check_shards(records, matrix)
 
-    found: dict[str, Source] = {}
+    sources_by_name: dict[str, Source] = {}
     faults: dict[str, Fault] = {}
     evidence: dict[JobId, Evidence] = {}
     for wheelhouse, record in sorted(records.items(), key=lambda item: item[1].number):
         sources = _read_sources(record, wheelhouse)
-        found |= sources.found
+        sources_by_name |= sources.found
         faults |= sources.faults
 
         _copy_files(record, sources, wheelhouse, store)
@@ -186,7 +190,7 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
             evidence[recorded.job] = merged
             store.put(merged)
 
-    return MergedShards(sources=Sources(found=found, faults=faults), evidence=evidence)
+    return MergedShards(sources=Sources(found=sources_by_name, faults=faults), evidence=evidence)
 
 
 def _read_record(wheelhouse: Path) -> _ShardRecord:
@@ -201,13 +205,13 @@ def _read_record(wheelhouse: Path) -> _ShardRecord:
         raise MergeError(
             wheelhouse,
             f"has no {RECORD_FILE} ({error.strerror}); `wheelfarm run --shard K/N` leaves one",
-        ) from None  # the message has the reason
+        ) from None  # the message has the cause
     except ValidationError as error:
         first_error = error.errors()[0]
         field_path = ".".join(map(str, first_error["loc"]))
         raise MergeError(
             wheelhouse, f"{RECORD_FILE}: {field_path or 'it'}: {first_error['msg']}"
-        ) from None
+        ) from None  # the message has the cause
 
 
 def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
@@ -231,7 +235,9 @@ def _check_facts(evidence: _Evidence, wheelhouse: Path) -> None:
     try:
         MODELS[kind].check(evidence.facts)
     except MalformedFactsError as error:
-        raise MergeError(wheelhouse, f"the facts of {evidence.job}: {error}") from None
+        raise MergeError(
+            wheelhouse, f"the facts of {evidence.job}: {error}"
+        ) from None  # the message has the cause
 
 
 def _check_shards(records: Mapping[Path, _ShardRecord], matrix: Matrix) -> None:
@@ -297,17 +303,19 @@ def _read_sources(record: _ShardRecord, wheelhouse: Path) -> Sources:
         MergeError: a source lacks a field, or has an unknown one.
     """
     try:
-        found = {name: Source.from_record(source) for name, source in record.found.items()}
+        sources_by_name = {
+            name: Source.from_record(source) for name, source in record.found.items()
+        }
     except (KeyError, TypeError) as error:
         raise MergeError(
             wheelhouse, f"{RECORD_FILE}: found: {type(error).__name__}: {error}"
-        ) from None
+        ) from None  # the message has the cause
 
     faults = {}
     for name, (code, detail, version) in record.faults.items():
         faults[name] = Fault(name=name, code=code, detail=detail, version=version)
 
-    return Sources(found=found, faults=faults)
+    return Sources(found=sources_by_name, faults=faults)
 
 
 def _copy_files(record: _ShardRecord, sources: Sources, wheelhouse: Path, store: Store) -> None:
@@ -353,7 +361,7 @@ def _merge_index_cache(wheelhouse: Path, store: Store) -> None:
     except (ValueError, LookupError, TypeError) as error:
         raise MergeError(
             wheelhouse, f"what it kept of the package index cannot be read ({error})"
-        ) from None
+        ) from None  # the message has the cause
 
 
 def _iter_file_hashes(record: _ShardRecord, sources: Sources) -> Iterator[str]:

@@ -161,8 +161,8 @@ def _target_python(matrix: Matrix) -> Version:
 
 def _add_faults(resolved: Sources, faults: Mapping[str, Fault]) -> Sources:
     """Return sources with further faults; packages that have one of these lose their source."""
-    found = {name: source for name, source in resolved.found.items() if name not in faults}
-    return replace(resolved, found=found, faults={**resolved.faults, **faults})
+    remaining = {name: source for name, source in resolved.found.items() if name not in faults}
+    return replace(resolved, found=remaining, faults={**resolved.faults, **faults})
 
 
 def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
@@ -194,14 +194,19 @@ def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observe
 
 def make_plan(matrix: Matrix, resolved: ResolvedRun, request: RunRequest) -> Plan:
     """Return the jobs of a run whose sources are resolved; no job at all for a shard without packages."""
-    found = resolved.sources.found
+    sources_by_name = resolved.sources.found
     # Where there are fewer groups of packages than shards, a shard is empty and needs no image either.
-    is_empty_shard = request.shard is not None and not found
+    is_empty_shard = request.shard is not None and not sources_by_name
     if is_empty_shard:
         return Plan(jobs={})
 
     return graph.make_plan(
-        matrix, found, resolved.patches, catalog.load(), Package(), EFFORTS.get(request.effort)
+        matrix,
+        sources_by_name,
+        resolved.patches,
+        catalog.load(),
+        Package(),
+        EFFORTS.get(request.effort),
     )
 
 

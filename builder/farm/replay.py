@@ -299,7 +299,8 @@ def _list_wheels(
 
     builds = [own_build]
     for job, build in evidence.items():
-        if job.kind == JobKind.BUILD and build is not own_build and build.is_determined:
+        is_other_build = job.kind == JobKind.BUILD and build is not own_build
+        if is_other_build and build.is_determined:
             builds.append(build)
     return list(required_wheels(replay.abi, builds, pure))
 

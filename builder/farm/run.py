@@ -58,7 +58,7 @@ class RunResult:
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
-        """Every verdict that occurs."""
+        """Every verdict that occurs in this run or, if nothing changed, in the last whole run."""
         if self.unchanged_run is not None:
             return frozenset(Verdict(name) for name in self.unchanged_run.verdicts)
         return frozenset(
@@ -260,10 +260,10 @@ def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> No
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     """Return the exit code for a set of verdicts: a fault comes before an undetermined verdict, that before success."""
-    seen = set(verdicts)
-    if any(verdict.is_fault for verdict in seen):
+    occurring = set(verdicts)
+    if any(verdict.is_fault for verdict in occurring):
         return ExitCode.FAULTS
-    if Verdict.UNDETERMINED in seen:
+    if Verdict.UNDETERMINED in occurring:
         return ExitCode.UNDETERMINED
     return ExitCode.ADMISSIBLE
 

@@ -54,7 +54,7 @@ def reference() -> str:
 
 
 def _summary(commands: dict[str, Any]) -> Iterator[str]:
-    """Iterate over the table of all commands, each with the first sentence of its help."""
+    """Iterate over the lines of the table of all commands, each with the first sentence of its help text."""
     yield "| command | purpose |"
     yield "|---|---|"
     for name, command in commands.items():
@@ -127,13 +127,13 @@ def _argument_usage(argument: TyperArgument) -> str:
 
 def _option_signature(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above
     """Return how an option is written: `--shard K/N`, `--load / --static`."""
-    names = ", ".join(option.opts)
+    signature = ", ".join(option.opts)
     if option.secondary_opts:
-        names += " / " + ", ".join(option.secondary_opts)
+        signature += " / " + ", ".join(option.secondary_opts)
     if option.is_bool_flag:
-        return names
+        return signature
 
-    return f"{names} {_value_name(option, context)}"
+    return f"{signature} {_value_name(option, context)}"
 
 
 def _value_name(option: TyperOption, context: Any) -> str:  # noqa: ANN401 - as above

@@ -96,7 +96,7 @@ def render_finding_codes() -> str:
 
 
 def main() -> None:
-    """Write the documents into a folder, and the module of codes into the package."""
+    """Write the documents into the folder that the command line names, and finding_codes.py into the package."""
     folder = Path(sys.argv[1])
     for name, text in render_files().items():
         (folder / name).write_text(text)

@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
 
-    known = programs.program_versions()
+    recorded_versions = programs.program_versions()
     same_answers = options.answers == "same-answers"
     for package in options.packages:
-        if same_answers and package not in known:
+        if same_answers and package not in recorded_versions:
             parser.error(f"{package}: nothing is on record that it could answer like")
 
     update(programs.VERSIONS, options.packages, same_answers=same_answers)

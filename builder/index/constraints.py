@@ -139,9 +139,9 @@ def _render_abi(
 def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
     """Return, for each project that this ABI does not have, the other ABIs that do have it."""
     other_abis: dict[str, list[str]] = {}
-    for other, projects in pins.items():
+    for other_abi, projects in pins.items():
         for project in sorted(projects.keys() - pins[abi].keys()):
-            other_abis.setdefault(project, []).append(other)
+            other_abis.setdefault(project, []).append(other_abi)
 
     return other_abis
 

@@ -105,7 +105,7 @@ def parse_listing(text: str) -> tuple[Entry, ...]:
 
 
 def project_digests(content: Manifest) -> dict[str, str]:
-    """Return a hash of every project's files; equal hashes mean equal files."""
+    """Return a hash of each project's files, by project; equal hashes mean equal files."""
     digests: dict[str, str] = {}
     for project, entries in content.items():
         digests[project] = digest_text("\n".join(map(_encode_entry, entries)))

@@ -20,7 +20,7 @@ PAGES = ("index.html", "index.json")
 
 
 def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path relative to the wheelhouse, text), the root page last."""
+    """Iterate over every page of a channel as (path relative to the wheelhouse, text), the root page last."""
     for project, entries in content.items():
         for name, text in project_pages(project, entries):
             yield f"{channel}/{project}/{name}", text
@@ -29,14 +29,14 @@ def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[t
 
 
 def project_pages(project: str, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Iterate over a project's pages as (file name, text)."""
+    """Iterate over a project's page in its two forms, HTML and JSON, as (file name, text)."""
     links = [_link(entry) for entry in entries]
     yield "index.html", _html(f"Links for {project}", links)
     yield "index.json", _json(project, entries)
 
 
 def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Iterate over the root pages as (file name, text)."""
+    """Iterate over the root page, which lists all projects, in its two forms, HTML and JSON, as (file name, text)."""
     names = list(projects)
     links = [f'<a href="{name}/">{name}</a>' for name in names]
     page = {

@@ -79,7 +79,12 @@ def publish(
 
 
 def _publish_channel(
-    content: Manifest, wanted: Mapping[str, str], channel: str, store: Store, *, thorough: bool
+    content: Manifest,
+    wanted_digests: Mapping[str, str],
+    channel: str,
+    store: Store,
+    *,
+    thorough: bool,
 ) -> tuple[str, ...]:
     """Make one channel hold what its manifest says.
 
@@ -88,7 +93,7 @@ def _publish_channel(
 
     Args:
         content: the channel's manifest: the files of each project.
-        wanted: the digest of each project's files.
+        wanted_digests: the digest of each project's files.
         channel: the channel's folder under the wheelhouse.
         store: has the content of every file.
         thorough: whether to look at every page and file; otherwise only at those of projects that changed.
@@ -99,10 +104,12 @@ def _publish_channel(
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
     published = {} if thorough else _read_state(root)
-    if published and published == wanted:
+    if published and published == wanted_digests:
         return ()
 
-    changed = [project for project, digest in wanted.items() if published.get(project) != digest]
+    changed = [
+        project for project, digest in wanted_digests.items() if published.get(project) != digest
+    ]
     (root / _STATE).unlink(missing_ok=True)
     if not published:
         _remove_drafts(root)
@@ -114,17 +121,17 @@ def _publish_channel(
         _write_project(root / project, project, entries_by_project[project], store)
 
     # An empty channel has its root pages too.
-    if not published or wanted.keys() != published.keys():
+    if not published or wanted_digests.keys() != published.keys():
         for name, text in root_pages(content):
             replace_text(root / name, text)
 
     present = published.keys() if published else _list_folders(root)
-    removed = sorted(present - wanted.keys())
+    removed = sorted(present - wanted_digests.keys())
     for project in removed:
         _remove_folder(root / project)
 
     with atomic_write(root / _STATE) as draft:
-        draft.write_text(json.dumps(wanted))
+        draft.write_text(json.dumps(wanted_digests))
     return (*changed, *removed)
 
 
@@ -180,43 +187,43 @@ def _read_state(root: Path) -> dict[str, str]:
 def _write_project(folder: Path, project: str, entries: tuple[Entry, ...], store: Store) -> None:
     """Write a project's files, then the pages that name them, then remove files that no page names any more."""
     folder.mkdir(exist_ok=True)
-    wanted: set[str] = set()
+    wanted_paths: set[str] = set()
     for entry in entries:
         _link_or_copy(store.file(entry.sha256), folder / entry.path)
-        wanted.add(entry.path)
+        wanted_paths.add(entry.path)
         if entry.metadata:
             metadata_path = f"{entry.path}.metadata"
             _link_or_copy(store.file(entry.metadata), folder / metadata_path)
-            wanted.add(metadata_path)
+            wanted_paths.add(metadata_path)
 
     for name, text in project_pages(project, entries):
         replace_text(folder / name, text)
 
     # Files go after the page that named them.
-    _remove_others(folder, wanted, {entry.folder for entry in entries})
+    _remove_others(folder, wanted_paths, {entry.folder for entry in entries})
 
 
-def _remove_others(folder: Path, wanted: set[str], subfolders: set[str]) -> None:
+def _remove_others(folder: Path, wanted_paths: set[str], subfolders: set[str]) -> None:
     """Remove the files and folders of a project that its page does not name.
 
     Args:
         folder: the project's folder.
-        wanted: paths of the files that stay, relative to this folder; the pages stay too.
+        wanted_paths: paths of the files that stay, relative to this folder; the pages stay too.
         subfolders: names of the subfolders that have some of these files.
     """
     for path in folder.iterdir():
         if path.is_dir() and path.name in subfolders:
-            _remove_unwanted_files(path, wanted)
+            _remove_unwanted_files(path, wanted_paths)
         elif path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in wanted and path.name not in PAGES:
+        elif path.name not in wanted_paths and path.name not in PAGES:
             path.unlink()
 
 
-def _remove_unwanted_files(folder: Path, wanted: set[str]) -> None:
+def _remove_unwanted_files(folder: Path, wanted_paths: set[str]) -> None:
     """Remove the files of a project's subfolder whose path `SUBFOLDER/FILE` is not wanted."""
     for path in folder.iterdir():
-        if f"{folder.name}/{path.name}" not in wanted:
+        if f"{folder.name}/{path.name}" not in wanted_paths:
             path.unlink()
 
 

@@ -78,7 +78,7 @@ def make_application(wheelhouse: Path) -> Starlette:
 
 
 def serve(wheelhouse: Path, host: str, port: int) -> None:
-    """Serve until interrupted.
+    """Serve the index and the report of a wheelhouse over HTTP until interrupted.
 
     Args:
         wheelhouse: what to serve.

@@ -36,7 +36,7 @@ class Snapshot:
 
 
 def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
-    """Return every snapshot that is kept, the newest publication first."""
+    """Return every snapshot that is kept, in the order of publication, the current one first."""
     snapshots: list[Snapshot] = []
     for position, (snapshot_id, published_at, projects) in enumerate(
         store.publications.snapshots()
@@ -79,7 +79,7 @@ def rollback(store: Store, prefix: str = "") -> Publication:
 
     lost_filename = _find_lost_file(store, (*served.values(), *quarantine.values()))
     if lost_filename:
-        known_ids = tuple(known.id for known in snapshots)
+        known_ids = tuple(kept_snapshot.id for kept_snapshot in snapshots)
         raise UnknownSnapshotError(snapshot.id, known_ids, lost=lost_filename)
 
     published = publish(served, store, quarantine, thorough=True)

@@ -69,10 +69,13 @@ class UploadOutcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UploadResult:
-    """One file and the result of its upload.
+    """A file and the result of its upload.
 
     Attributes:
-        detail: why, for a person; empty where it was sent.
+        filename: name of the wheel.
+        sha256: hash of its content.
+        outcome: whether the target took it.
+        detail: why not, for a person; empty if the target took it.
     """
 
     filename: str
@@ -103,7 +106,7 @@ class Target:
         self._repository: Repository | None = None
 
     def send(self, package: PackageFile) -> requests.Response:
-        """Send a file once.
+        """Send a file once, and return the target's response, whatever it says.
 
         Raises:
             requests.RequestException: the connection failed.
@@ -137,7 +140,9 @@ class Target:
             return repository
         except TwineException as error:
             reason = f"no credentials found ({error})"
-            raise TargetError(self.url, reason, remedy=_REMEDY) from None
+            raise TargetError(
+                self.url, reason, remedy=_REMEDY
+            ) from None  # the message has the cause
 
 
 def find_target(name: str) -> Target:
@@ -159,7 +164,9 @@ def find_target(name: str) -> Target:
         settings = Settings.from_argparse(options)
     except TwineException as error:
         remedy = "name a URL, or a repository of ~/.pypirc"
-        raise TargetError(_strip_credentials(name), str(error), remedy=remedy) from None
+        raise TargetError(
+            _strip_credentials(name), str(error), remedy=remedy
+        ) from None  # the message has the cause
 
     settings.cacert = settings.cacert or str(host.ca_bundle())
     logging.getLogger("twine").setLevel(logging.ERROR)  # it warns where no keyring is installed
@@ -216,6 +223,7 @@ def upload(
 
 
 def _make_result(entry: Entry, outcome: UploadOutcome, detail: str = "") -> UploadResult:
+    """Return the result for a file of the index."""
     return UploadResult(
         filename=entry.filename,
         sha256=entry.sha256,

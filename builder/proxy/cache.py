@@ -69,7 +69,7 @@ class IndexCache:
         self._mutex = threading.Lock()
 
     def file(self, sha256: str) -> Path:
-        """Return where a file is, or would be.
+        """Return the path of the file with a sha256, whether it is there or not.
 
         Raises:
             ValueError: that is no sha256.
@@ -79,35 +79,42 @@ class IndexCache:
         return self.folder / "files" / sha256[:2] / sha256
 
     def add(self, fetched: FetchedFile, bring: Callable[[Path], object]) -> None:
-        """Keep a file and what the index said of it.
+        """Keep a file, and what the index said of it. Nothing is kept where the content has another sha256.
 
         Args:
             fetched: the file.
-            bring: writes its content to a path.
+            bring: called with a path, to which it writes the content.
 
         Raises:
             InfrastructureError: the content is not what it should be.
             NoSpaceError: the disk is full.
         """
-        with translate_disk_full(self.folder), atomic_write(self.file(fetched.sha256)) as aside:
-            bring(aside)
-            if file_sha256(aside) != fetched.sha256:
+        with (
+            translate_disk_full(self.folder),
+            atomic_write(self.file(fetched.sha256)) as temporary_path,
+        ):
+            bring(temporary_path)
+            if file_sha256(temporary_path) != fetched.sha256:
                 raise InfrastructureError(
                     f"{fetched.filename} was damaged on its way out of the index proxy"
                 )
         self._add_entry(fetched.project, fetched.entry)
 
     def _add_entry(self, project: str, entry: dict[str, Any]) -> None:
+        """Record what the index said of one file of a project, in place of what was recorded of that file before."""
         page = self.folder / "projects" / f"{project}.json"
         with self._mutex:
             recorded: list[dict[str, Any]] = _read(page, [])
-            entries = [known for known in recorded if known["filename"] != entry["filename"]]
+            entries = [other for other in recorded if other["filename"] != entry["filename"]]
             entries.append(_without_metadata_link(entry))
-            entries.sort(key=lambda known: str(known["filename"]))
+            entries.sort(key=lambda other: str(other["filename"]))
             _write(page, entries)
 
     def merge_from(self, other: IndexCache) -> None:
-        """Take over what another cache has; a file that is not what its name says is left behind.
+        """Take over the files, the entries and the locks of another cache.
+
+        A file whose content has another sha256 than its name is skipped. Entries and locks of the other cache replace
+        those that are here.
 
         Raises:
             ValueError: the other cache is damaged.
@@ -115,8 +122,8 @@ class IndexCache:
         for source in sorted((other.folder / "files").glob("??/*")):
             target = self.file(source.name)
             if not target.exists() and file_sha256(source) == source.name:
-                with atomic_write(target) as aside:
-                    shutil.copyfile(source, aside)
+                with atomic_write(target) as temporary_path:
+                    shutil.copyfile(source, temporary_path)
 
         for project, entries in other.entries().items():
             for entry in entries:
@@ -127,7 +134,10 @@ class IndexCache:
             _write(target, _read(source, None))
 
     def entries(self) -> Entries:
-        """Return what the index said of every file that is here, by project."""
+        """Return what the index said of the files that are here, by project.
+
+        Entries of files that are gone are left out; a project may have none left.
+        """
         entries: Entries = {}
         for page in sorted((self.folder / "projects").glob("*.json")):
             recorded: list[dict[str, Any]] = _read(page, [])
@@ -136,7 +146,10 @@ class IndexCache:
         return entries
 
     def newest_files(self, limit_bytes: int) -> Iterator[str]:
-        """Give the sha256 of files, those added last first, as many as fit into a size."""
+        """Give the sha256 of the files that were added last, as many as fit into a size, the newest first.
+
+        A file that does not fit ends the list, and all older ones are left out with it.
+        """
         paths = [
             path for path in (self.folder / "files").glob("??/*") if _SHA256.fullmatch(path.name)
         ]
@@ -149,7 +162,10 @@ class IndexCache:
                 yield path.name
 
     def read_lock(self, job: JobId) -> Entries | None:
-        """Return the files that a job is locked to, by project, or None where nothing is recorded of it."""
+        """Return the lock of a job, i.e. the files of the index that it fetched when it was recorded, by project.
+
+        None where no lock of it was recorded.
+        """
         recorded = _read(self._lock_path(job), None)
         if recorded is None:
             return None
@@ -159,7 +175,7 @@ class IndexCache:
         return files
 
     def write_lock(self, job: JobId, fetched: Iterable[FetchedFile]) -> None:
-        """Record which files of the index a job fetched."""
+        """Record which files of the index a job fetched: its lock. It replaces the job's earlier one."""
         files: list[dict[str, Any]] = []
         for file in fetched:
             files.append({"project": file.project, "entry": _without_metadata_link(file.entry)})

@@ -75,7 +75,7 @@ class SessionReport:
         }
 
     def merge(self, other: SessionReport) -> SessionReport:
-        """Return both as one."""
+        """Return this report and another one as one; of files with the same name the other report's counts."""
         fetched = {file.filename: file for file in (*self.fetched, *other.fetched)}
 
         return SessionReport(
@@ -86,7 +86,10 @@ class SessionReport:
         )
 
     def infrastructure_error(self) -> InfrastructureError | None:
-        """Return why a job that failed after this tells nothing about the package, or None where it does."""
+        """Return the error that explains a failed job by the index rather than the package.
+
+        None where the session got all that it asked for, so that the failure says something about the package.
+        """
         if self.missing_from_lock:
             names = ", ".join(self.missing_from_lock)
             reason = f"--locked: nothing is recorded of {names}, which is needed now; run once without --locked"
@@ -118,11 +121,13 @@ class IndexProxy:
         self._mutex = threading.Lock()
 
     def session(self, image: str, job: JobId, stop: threading.Event) -> Session:
-        """Open a session for a container.
+        """Open a session for one container, and start the proxy where it does not run yet.
+
+        The files of the job's lock are handed to the proxy beforehand, so that it need not fetch them again.
 
         Args:
             image: the proxy's image.
-            job: whose lock it is, and whose files are handed to the proxy beforehand.
+            job: the job that the container works for. With `--locked` it gets the files of its lock and no others.
             stop: set when the farm is asked to stop.
 
         Raises:
@@ -156,7 +161,15 @@ class IndexProxy:
         token: str,
         description: object,
     ) -> Service:
-        """Tell the proxy of a session, and start it where there is none."""
+        """Describe a session to the proxy, which is started where none runs, and return the proxy. `_mutex` is held.
+
+        Args:
+            image: the proxy's image.
+            stop: set when the farm is asked to stop.
+            files: files that the session is likely to ask for, by sha256.
+            token: the session's name, which is part of its index's address.
+            description: what builder/inside/proxy/sessions.py reads of the session.
+        """
         if self._service is None:
             self._sent = set()
             self._service = self._start(image, stop)
@@ -166,12 +179,14 @@ class IndexProxy:
         return self._service
 
     def record_lock(self, job: JobId, visit: SessionReport, *, better: bool) -> None:
-        """Make what a job fetched its lock, unless it is locked itself.
+        """Record the files that a job fetched as its lock: `run --locked` gives it these and no others.
+
+        Nothing is recorded of a job that is locked itself, and a worse attempt replaces no earlier lock.
 
         Args:
             job: the job.
-            visit: what it did.
-            better: whether it came so far that its lock is worth replacing an earlier one.
+            visit: what the job did with the index.
+            better: whether the job came far enough to replace an earlier lock.
         """
         if self.locked:
             return
@@ -179,6 +194,7 @@ class IndexProxy:
             self.cache.write_lock(job, visit.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
+        """Start the proxy's container, and hand it the files that were added to the cache last."""
         configuration = _proxy_configuration(host.index_settings())
         configuration["held"] = self.cache.entries()
         path = f"{_HOME}/config.json"
@@ -199,7 +215,10 @@ class IndexProxy:
         return {sha256: self.cache.file(sha256) for sha256 in hashes}
 
     def _send_files(self, service: Service, files: Mapping[str, Path]) -> None:
-        """Hand files to the proxy that it does not have; what is gone from here it has to fetch again."""
+        """Put files into the proxy's container that are not there yet.
+
+        A file that is no longer in the wheelhouse is skipped: the proxy fetches it from the index.
+        """
         new = {}
         for sha256, path in files.items():
             if sha256 not in self._sent and path.exists():
@@ -218,6 +237,13 @@ class Session:
     """
 
     def __init__(self, service: Service, token: str, cache: IndexCache) -> None:
+        """Prepare a session that the proxy knows already.
+
+        Args:
+            service: the proxy.
+            token: the session's name.
+            cache: takes the files that the session fetches.
+        """
         self._service = service
         self._token = token
         self._cache = cache
@@ -228,7 +254,9 @@ class Session:
         )
 
     def collect_report(self) -> SessionReport:
-        """Return what was done so far; files that are new are in the cache afterwards.
+        """Return what the container did so far, and bring the files it fetched into the wheelhouse's cache.
+
+        The report is empty where the container asked for nothing.
 
         Raises:
             InfrastructureError: the proxy is gone.
@@ -251,7 +279,7 @@ class Session:
         )
 
     def _bring(self, file: FetchedFile) -> None:
-        """Put a file into the cache, unless it is there."""
+        """Copy a file from the proxy into the wheelhouse's cache, unless it is there."""
         if not self._cache.file(file.sha256).exists():
             path = f"{_FETCHED_FILES}/{file.sha256}"
             self._cache.add(file, partial(self._service.copy, path))
@@ -263,12 +291,17 @@ def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def _unique_values(events: Iterable[Mapping[str, Any]], kind: str, field: str) -> tuple[str, ...]:
-    """Return what events of one kind say in a field, once each."""
+    """Return what events of one kind have in a field, each value once, in the order they come first.
+
+    `[{"kind": "asked", "host": "a.invalid"}, …]`, `asked`, `host` -> `("a.invalid",)`
+    """
     return _unique(event[field] for event in events if event["kind"] == kind)
 
 
 def client_environment(address: str, port: int, token: str) -> dict[str, str]:
-    """Return the variables by which pip, uv and whatever else reads them find the index, and nothing else.
+    """Return the variables by which the programs in a container find the index and reach nothing else.
+
+    pip and uv get the session's index. All other requests go to the proxy as well, where they are refused and recorded.
 
     Args:
         address: of the proxy.
@@ -294,16 +327,24 @@ def client_environment(address: str, port: int, token: str) -> dict[str, str]:
 
 
 def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
-    """Return the proxy's configuration: with the index's credentials, which go no further."""
+    """Return the configuration that builder/inside/proxy/server.py reads.
+
+    The index's credentials are in it. They stay in the proxy's container, which no code under test sees.
+    """
     certificates = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), host.CA_IN_CONTAINER)
     proxies = host.proxy_variables()
     # The cache is asked on this address, never by the host's proxy.
-    direct = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
+    direct_hosts = ",".join(filter(None, ("127.0.0.1", proxies.get("no_proxy"))))
 
     return {
         "port": _PORT,
         "names_port": _NAMES_PORT,
-        "environment": {**certificates, **proxies, "no_proxy": direct, "NO_PROXY": direct},
+        "environment": {
+            **certificates,
+            **proxies,
+            "no_proxy": direct_hosts,
+            "NO_PROXY": direct_hosts,
+        },
         "cache": {
             "url": f"http://127.0.0.1:{_CACHE_PORT}/index/",
             "command": _cache_command(),
@@ -313,7 +354,7 @@ def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
 
 
 def _cache_command() -> list[str]:
-    """Return the command that serves the index cache, builder/inside/proxy/cache.py."""
+    """Return the command that serves the index cache, the application in builder/inside/proxy/cache.py, by gunicorn."""
     options = {
         "--bind": f"127.0.0.1:{_CACHE_PORT}",
         "--threads": "8",
@@ -326,7 +367,11 @@ def _cache_command() -> list[str]:
 
 
 def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
-    """Return the settings of proxpi."""
+    """Return the settings of proxpi, the index cache, as variables.
+
+    Certificates are verified unless pip on this machine trusts a host of the indexes without: proxpi has one switch for
+    all.
+    """
     hosts = {urlsplit(url).hostname for url in index.urls}
     trusted = {name.partition(":")[0] for name in index.trusted_hosts}
     skips_verification = bool(hosts & trusted)
@@ -344,6 +389,7 @@ def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
 
 
 def _list_hashes(files: Entries) -> list[str]:
+    """Return the sha256 of all files of a lock."""
     hashes = []
     for entries in files.values():
         hashes += [entry["hashes"]["sha256"] for entry in entries]

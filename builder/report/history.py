@@ -111,7 +111,11 @@ def compare_runs(before: Verdicts, after: Verdicts) -> tuple[VerdictChange, ...]
 
 
 def make_history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History:
-    """Make the history from rows of (run, package, version, abi, verdict, reason), the oldest run first."""
+    """Return the history of verdicts from rows of the ledger.
+
+    Args:
+        rows: (run, package, version, abi, verdict, reason) of each verdict, the oldest run first.
+    """
     runs: dict[str, Verdicts] = {}
     for run, package, version, abi, verdict, reason in rows:
         record = VerdictRecord(version=version, verdict=Verdict(verdict), reason=reason)

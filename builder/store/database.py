@@ -97,7 +97,7 @@ class Database:
             return self._connection.execute(query, tuple(parameters)).fetchall()
 
     def fetch_one(self, query: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None."""
+        """Return the first row of a query, or None where it has no rows."""
         with self._mutex:
             row: tuple[Any, ...] | None = self._connection.execute(
                 query, tuple(parameters)
@@ -111,7 +111,10 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for statements that take effect together or not at all."""
+        """Give the connection for statements that take effect together, or not at all where the block raises.
+
+        Other threads wait meanwhile.
+        """
         with self._mutex:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -122,6 +125,11 @@ class Database:
             self._connection.execute("COMMIT")
 
     def _migrate(self) -> None:
+        """Bring the ledger to today's schema: make the tables and columns that are not there, in one transaction.
+
+        Raises:
+            NewerLedgerError: its schema is newer than this farm's.
+        """
         version = self._read_version()
         if version > SCHEMA_VERSION:
             raise NewerLedgerError(self.path, version, SCHEMA_VERSION)
@@ -141,6 +149,7 @@ class Database:
 
 
 def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """Add those columns to `evidence` that ledgers made before there were versions may lack."""
     rows = connection.execute("PRAGMA table_info(evidence)").fetchall()
     columns = {row[1] for row in rows}
     for column, definition in _ADDED_COLUMNS.items():

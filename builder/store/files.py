@@ -25,22 +25,22 @@ def file_sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`, and rename it there when the block succeeds.
+    """Give a temporary path beside `target`, and rename it to `target` when the block ends without an exception.
 
-    The content is on the disk before the name is: evidence that names a file is never recorded of one that a power cut
-    left empty (docs/recovery.md).
+    So nobody sees a file that is half written. The content reaches the disk before the rename does: otherwise a power
+    cut could leave an empty file that evidence already names (docs/recovery.md).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(handle)
-    aside = target.parent / name
+    temporary_path = target.parent / name
     try:
-        yield aside
-        aside.chmod(0o644)
-        _flush_to_disk(aside)
-        aside.replace(target)
+        yield temporary_path
+        temporary_path.chmod(0o644)
+        _flush_to_disk(temporary_path)
+        temporary_path.replace(target)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -49,23 +49,25 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def replace_text(target: Path, text: str) -> None:
-    """Make a file hold a text: replaced whole, and not touched where it holds it already."""
+    """Make a file hold a text. It is replaced as a whole; one that holds the text already is not touched."""
     if target.exists() and target.read_text(encoding="utf-8", errors="replace") == text:
         return
 
-    with atomic_write(target) as aside:
-        aside.write_text(text, encoding="utf-8", errors="replace")
+    with atomic_write(target) as temporary_path:
+        temporary_path.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager
 def translate_disk_full(place: Path | str) -> Iterator[None]:
-    """Say that the disk is full where that is why something failed.
+    """Raise NoSpaceError in place of an error of the block that means a full disk or a reached quota.
+
+    Other errors pass unchanged.
 
     Args:
-        place: what it is full for.
+        place: the path that was written to, for the message.
 
     Raises:
-        NoSpaceError: it is.
+        NoSpaceError: the disk is full.
     """
     try:
         yield

@@ -40,7 +40,7 @@ class JobId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> JobId:
-        """Read the text of an id.
+        """Read the text of an id: `build:lxml@debian-12` -> `JobId("build", "lxml", "debian-12")`.
 
         Raises:
             ValueError: it has no kind or no name.
@@ -60,10 +60,14 @@ class JobId(NamedTuple):
 
     @property
     def filename(self) -> str:
-        """What a file about the job is called, without its extension, in a folder named after the kind."""
+        """What files about the job are called, without an extension: `lxml@debian-12`.
+
+        They lie in a folder named after the kind.
+        """
         return f"{self.name}@{self.bases.replace('/', '_')}" if self.base else self.name
 
     def __str__(self) -> str:
+        """Return the text that `parse` reads: `load:lxml@debian-12/ubuntu-24.04`."""
         text = f"{self.kind}:{self.name}"
         if self.base:
             text += f"@{self.base}"

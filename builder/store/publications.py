@@ -33,22 +33,27 @@ class Publications:
     def add_snapshot(
         self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]
     ) -> str:
-        """Keep what is published and return its id. The oldest beyond `MAX_SNAPSHOTS` goes.
+        """Record what is published now as a snapshot, and return its id; publishing the same again gives the same id.
+
+        A snapshot names a listing, i.e. what a channel of the index has of one project, by its digest. So a listing
+        that does not change is kept once. Only the newest `MAX_SNAPSHOTS` snapshots stay.
 
         Args:
-            channels: digest by project, by channel.
-            listing: gives the listing of a channel's project; called where its digest is new.
+            channels: digest of each project's listing, by project, by channel.
+            listing: returns the listing of a channel's project; called only where its digest is new.
         """
         text = json.dumps(channels, sort_keys=True, separators=(",", ":"))
         identity = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:_SNAPSHOT_ID_LENGTH]
 
         with self._database.transaction() as connection:
-            known = {digest for (digest,) in connection.execute("SELECT digest FROM listings")}
+            stored_digests = {
+                digest for (digest,) in connection.execute("SELECT digest FROM listings")
+            }
             for channel, projects in channels.items():
                 for project, digest in projects.items():
-                    if digest in known:
+                    if digest in stored_digests:
                         continue
-                    known.add(digest)
+                    stored_digests.add(digest)
                     connection.execute(
                         "INSERT INTO listings VALUES (?,?)", (digest, listing(channel, project))
                     )
@@ -64,7 +69,10 @@ class Publications:
         return identity
 
     def snapshots(self) -> list[tuple[str, float, int]]:
-        """Return (id, when it was last published, number of projects) of every snapshot, the newest first."""
+        """Return (id, when it was last published, number of projects) of every snapshot, the newest first.
+
+        A project counts once in each channel that has it.
+        """
         rows = self._database.fetch_all(
             "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
         )
@@ -77,21 +85,29 @@ class Publications:
         return snapshots
 
     def current_snapshot(self) -> str | None:
-        """Return the id of what was published last, or None."""
+        """Return the id of the snapshot that was published last; None where nothing was published yet."""
         row = self._database.fetch_one(
             "SELECT id FROM snapshots ORDER BY published_at DESC LIMIT 1"
         )
         return None if row is None else str(row[0])
 
     def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
-        """Return the digest of every project's listing, by channel, of a snapshot that is there."""
+        """Return the digest of every project's listing in a snapshot, by channel and project.
+
+        Args:
+            identity: id of a snapshot that is in `snapshots()`.
+        """
         row = self._database.fetch_one("SELECT channels FROM snapshots WHERE id = ?", (identity,))
         assert row is not None, "the caller has its id from the list of snapshots"
         channels: dict[str, dict[str, str]] = json.loads(row[0])
         return channels
 
     def listings(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return listings by their digests."""
+        """Return listings by their digests.
+
+        Args:
+            digests: digests that a snapshot which is kept names.
+        """
         listings = {}
         for digest in digests:
             row = self._database.fetch_one(
@@ -105,7 +121,9 @@ class Publications:
     # --- files of the index -------------------------------------------------------------------------------------------
 
     def add_distributions(self, wheels: Iterable[tuple[str, str, str, int]]) -> None:
-        """Record facts about wheels of the store, in one transaction: each alone would wait for the disk.
+        """Record facts about wheels of the store. Of a wheel that is recorded already the old ones stay.
+
+        All are written in one transaction, because each transaction waits for the disk.
 
         Args:
             wheels: of each its sha256, sha256 of its METADATA, `requires-python`, size in bytes.
@@ -126,10 +144,12 @@ class Publications:
         }
 
     def claim_paths(self, paths: Mapping[str, str]) -> dict[str, str]:
-        """Return the sha256 that each path of the index had first; paths that are new are claimed.
+        """Claim paths of the index for files, and return the sha256 that each path belongs to.
+
+        The file that a path was first claimed for keeps it: for another one the answer is not what was wanted.
 
         Args:
-            paths: the sha256 that is wanted there, by path.
+            paths: the sha256 of the file that is wanted at each path.
         """
         owners = {}
         with self._database.transaction() as connection:
@@ -171,14 +191,22 @@ class Publications:
         )
 
     def runs(self) -> list[tuple[str, float, float | None, str | None]]:
-        """Return (id, started at, ended at, outcome) of every run, the oldest first; times since the epoch."""
+        """Return (id, started at, ended at, outcome) of every run, the oldest first; times in seconds since the epoch.
+
+        The last two are None of a run that has not ended, or was killed.
+        """
         rows = self._database.fetch_all(
             "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
         )
         return [(run, started_at, ended_at, outcome) for run, started_at, ended_at, outcome in rows]
 
     def add_verdicts(self, run: str, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
-        """Record the verdicts of a whole run as (package, version, abi, verdict, reason); keep `MAX_RUNS` runs."""
+        """Record the verdicts of a run, and forget those of all but the newest `MAX_RUNS` runs that have some.
+
+        Args:
+            run: id of the run.
+            rows: (package, version, abi, verdict, reason) of each.
+        """
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?,?,?,?,?,?)",
@@ -192,7 +220,7 @@ class Publications:
             )
 
     def verdicts(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Return (run, package, version, abi, verdict, reason) of every run that is kept, the oldest run first."""
+        """Return (run, package, version, abi, verdict, reason) of all verdicts that are kept, the oldest run first."""
         rows = self._database.fetch_all(
             "SELECT verdicts.run, package, version, abi, verdict, reason "
             "FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"

@@ -31,7 +31,10 @@ class Retention:
         self._database = database
 
     def evidence_rows(self) -> list[tuple[str, JobId, str, str, float]]:
-        """Return (key, job, files as JSON, log, when) of all evidence, the oldest first; times since the epoch."""
+        """Return (key, job, files as JSON, log, when it was recorded) of all evidence, the oldest first.
+
+        Times are in seconds since the epoch.
+        """
         rows = self._database.fetch_all(
             "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
         )
@@ -47,10 +50,11 @@ class Retention:
         return int(row[0])
 
     def referencing_texts(self, since: float) -> list[str]:
-        """Return every text that names files which have to stay: listings of snapshots, and resolutions that are kept.
+        """Return the texts in which a file must be named to stay: listings of snapshots, and resolutions that are kept.
 
         Args:
-            since: resolutions before this are not kept, but for the newest of a whole matrix; since the epoch.
+            since: seconds since the epoch; older resolutions are not kept, but for those of build requirements and the
+                newest of a whole matrix.
         """
         rows = self._database.fetch_all("SELECT content FROM listings")
         rows += self._database.fetch_all(
@@ -60,12 +64,15 @@ class Retention:
         return [text for (text,) in rows]
 
     def delete_old(self, keys: Iterable[str], files: Iterable[str], since: float) -> None:
-        """Delete evidence, facts about wheels that are gone, resolutions, and listings that no snapshot names.
+        """Delete from the ledger what is no longer needed, and shrink its file.
+
+        That is the evidence and the facts about wheels that are named, resolutions that are not kept, and listings that
+        no snapshot names.
 
         Args:
-            keys: of the evidence.
+            keys: keys of the evidence to delete.
             files: sha256 of wheels that are gone.
-            since: as `referencing_texts` has it.
+            since: as in `referencing_texts`.
         """
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM evidence WHERE key = ?", [(key,) for key in keys])

@@ -83,16 +83,18 @@ class Store:
 
     @property
     def farm_id(self) -> str:
-        """An identity for this wheelhouse, which labels every container its farm starts."""
+        """The id of this wheelhouse's farm, which labels every container it starts; made when it is first asked for."""
         path = self.folder / "farm-id"
         if not path.exists():
-            with atomic_write(path) as aside:
-                aside.write_text(uuid.uuid4().hex)
+            with atomic_write(path) as temporary_path:
+                temporary_path.write_text(uuid.uuid4().hex)
         return path.read_text()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the wheelhouse for one farm. The lock ends with the process, however it ends.
+        """Hold the wheelhouse for one farm during the block. The lock ends with the process, however that ends.
+
+        Scratch folders that a killed farm left are removed.
 
         Raises:
             WheelhouseLockedError: another farm holds it.
@@ -101,6 +103,7 @@ class Store:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                # The other farm wrote into the file who it is.
                 lock.seek(0)
                 raise WheelhouseLockedError(
                     self.wheelhouse, lock.read().strip() or "unknown"
@@ -129,17 +132,20 @@ class Store:
         return None if row is None else _evidence_from_row(row)
 
     def get_complete(self, key: str) -> Evidence | None:
-        """Return the evidence recorded under a key, if its files are there as well."""
+        """Return the evidence recorded under a key.
+
+        None where there is none, or where one of its files is gone: the job has to run again then.
+        """
         evidence = self.get(key)
         if evidence is None or not self.has_files(evidence.files):
             return None
         return evidence
 
     def evidence_lookup(self) -> Callable[[str], Evidence | None]:
-        """Return what `get_complete` does, for many thousand keys.
+        """Return a function that does what `get_complete` does, for many thousand keys.
 
-        All but the facts is read at once, facts when they are read. Evidence recorded later, and files that go later,
-        are not noticed. `asked` is left empty.
+        The ledger is read once, now; only facts are read when somebody asks for them. So evidence that is recorded
+        later, and files that are removed later, are not noticed. The evidence has no `asked`.
         """
         rows = self.database.fetch_all(
             "SELECT key, job, files, log, seconds, facts_version FROM evidence"
@@ -148,6 +154,7 @@ class Store:
         present_files = self.all_files()
 
         def lookup(key: str) -> Evidence | None:
+            """Return the evidence recorded under a key; None where there is none, or where one of its files is gone."""
             row = rows_by_key.get(key)
             if row is None:
                 return None
@@ -171,7 +178,13 @@ class Store:
         return lookup
 
     def put(self, evidence: Evidence) -> None:
-        """Record determined evidence durably; what is undetermined is not recorded."""
+        """Record evidence durably, in place of what its key had.
+
+        Undetermined evidence is skipped, so that the next run asks again.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
         if not evidence.is_determined:
             return
 
@@ -188,25 +201,28 @@ class Store:
             evidence.facts_version,
             time.time(),
         )
-        marks = ",".join("?" * len(row))
+        placeholders = ",".join("?" * len(row))
         with translate_disk_full(self.wheelhouse):
             self.database.execute(
-                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) VALUES ({marks})",  # noqa: S608 - constants
+                f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) VALUES ({placeholders})",  # noqa: S608 - constants
                 row,
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
-        """Return the newest evidence of every job about a package, in the order it was recorded."""
-        jobs = str(JobId("*", name, "*"))
+        """Return the newest evidence of each job about a package, in the order it was recorded; empty without any."""
+        job_pattern = str(JobId("*", name, "*"))
         rows = self.database.fetch_all(
             f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
             "WHERE job GLOB ? GROUP BY job ORDER BY newest",
-            (jobs,),
+            (job_pattern,),
         )
         return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
     def last_key_parts(self, jobs: Iterable[JobId]) -> dict[JobId, dict[str, str]]:
-        """Return what the newest evidence of jobs was asked with, by job id; those without evidence are left out."""
+        """Return what the key of each job's newest evidence was made of: short hashes by name.
+
+        Jobs without evidence are left out. A job has no parts where an older farm recorded none.
+        """
         query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
         parts: dict[JobId, dict[str, str]] = {}
         for job in jobs:
@@ -222,18 +238,21 @@ class Store:
         return _by_job_id(rows)
 
     def memory_peaks(self) -> dict[JobId, int]:
-        """Return the most memory the last build of each job was seen to use, in bytes, by job id."""
-        builds = str(JobId(JobKind.BUILD, "*", "*"))
-        peak = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
+        """Return the most memory that the last measured build of each job used, in bytes.
+
+        Builds of which no peak was recorded are left out.
+        """
+        job_pattern = str(JobId(JobKind.BUILD, "*", "*"))
+        peak_expression = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
         rows = self.database.fetch_all(
-            f"SELECT job, {peak} AS peak FROM evidence "  # noqa: S608 - a constant
+            f"SELECT job, {peak_expression} AS peak FROM evidence "  # noqa: S608 - a constant
             "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
-            (builds,),
+            (job_pattern,),
         )
         return _by_job_id(rows)
 
     def newest_logs(self) -> dict[JobId, str]:
-        """Return the newest log of every job that is recorded, by job."""
+        """Return the path of the newest log of each job that has one, relative to the wheelhouse."""
         rows = self.database.fetch_all(
             "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
         )
@@ -242,10 +261,10 @@ class Store:
     # --- answers of the index, and notes ------------------------------------------------------------------------------
 
     def get_resolution(self, query: str, max_age_s: float | None) -> Any | None:  # noqa: ANN401 - JSON
-        """Return a recorded answer of the index, if it is young enough.
+        """Return a recorded answer of the index; None where there is none, or where it is too old.
 
         Args:
-            query: what was asked.
+            query: what was asked, as `record_resolution` had it.
             max_age_s: oldest acceptable answer, in seconds; None takes any.
         """
         row = self.database.fetch_one(
@@ -281,12 +300,16 @@ class Store:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def add_file(self, source: Path) -> str:
-        """Keep a copy of a file and return its sha256."""
+        """Keep a copy of a file and return its sha256. A file that is there already is not copied again.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
         sha256 = file_sha256(source)
         target = self.file(sha256)
         if not target.exists():
-            with translate_disk_full(self.wheelhouse), atomic_write(target) as aside:
-                shutil.copyfile(source, aside)
+            with translate_disk_full(self.wheelhouse), atomic_write(target) as temporary_path:
+                shutil.copyfile(source, temporary_path)
         return sha256
 
     def file(self, sha256: str) -> Path:
@@ -324,10 +347,11 @@ class _LazyFacts(Mapping[str, Any]):
         self._read: Mapping[str, Any] | None = None
 
     def _load(self) -> Mapping[str, Any]:
+        """Return the facts, and read them from the ledger the first time."""
         if self._read is None:
-            found = self._store.get(self._key)
-            assert found is not None, "evidence is not removed while a farm holds the wheelhouse"
-            self._read = found.facts
+            evidence = self._store.get(self._key)
+            assert evidence is not None, "evidence is not removed while a farm holds the wheelhouse"
+            self._read = evidence.facts
         return self._read
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
@@ -341,11 +365,12 @@ class _LazyFacts(Mapping[str, Any]):
 
 
 def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
-    """Return the value of the last row of each job."""
+    """Return one value for each job: of several rows about the same job, the last row's."""
     return {JobId.parse(job): value for job, value in dict(rows).items()}
 
 
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
+    """Return the evidence in a row of the ledger that has the columns `_COLUMNS`."""
     key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
     return Evidence(
         key=key,

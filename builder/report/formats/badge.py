@@ -24,14 +24,14 @@ _PADDING_PX = 6
 
 def write(document: Document, folder: Path) -> None:
     """Write a badge for each package and ABI as `PACKAGE-ABI.svg`, and remove badges that no verdict belongs to."""
-    wanted: set[Path] = set()
+    current_badges: set[Path] = set()
     for package, abi, part in document.iter_verdicts():
         path = folder / f"{slug(package.name)}-{slug(abi)}.svg"
         replace_text(path, render(f"{package.name} {abi}", part.verdict))
-        wanted.add(path)
+        current_badges.add(path)
 
     for path in folder.glob("*.svg"):
-        if path not in wanted:
+        if path not in current_badges:
             path.unlink()
 
 

@@ -86,12 +86,12 @@ def _render_change(change: VerdictChange) -> str:
 
 def _limit_rows(rows: Sequence[str]) -> list[str]:
     """Return the first rows of a table and, if that is not all, a row with the number of the others."""
-    shown = list(rows[:_MAX_ROWS])
-    hidden = len(rows) - len(shown)
-    if hidden:
-        shown.append(f"| … and {hidden} more | | | |")
+    listed_rows = list(rows[:_MAX_ROWS])
+    hidden_count = len(rows) - len(listed_rows)
+    if hidden_count:
+        listed_rows.append(f"| … and {hidden_count} more | | | |")
 
-    return shown
+    return listed_rows
 
 
 def escape(text: str) -> str:

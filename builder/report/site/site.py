@@ -70,17 +70,17 @@ def write_site(data: SiteData, folder: Path) -> None:
 
     A page whose content stays the same is not written again.
     """
-    wanted: set[Path] = set()
+    current_files: set[Path] = set()
     for name in ASSETS:
         replace_text(folder / name, (_TEMPLATES / name).read_text())
-        wanted.add(folder / name)
+        current_files.add(folder / name)
     for name, text in render_pages(data):
         replace_text(folder / name, text)
-        wanted.add(folder / name)
+        current_files.add(folder / name)
 
     for subfolder in ("packages", "runs"):
         for page in (folder / subfolder).glob("*.html"):
-            if page not in wanted:
+            if page not in current_files:
                 page.unlink()
 
 

@@ -100,7 +100,10 @@ def _machine_limits(speed: SpeedPart) -> dict[tuple[str, str], float]:
 
 
 def sentences(speed: SpeedPart) -> list[str]:
-    """Return the whole result as sentences."""
+    """Return the measured speed as sentences: cost of a call, throughput, basis of the figures, what is missing.
+
+    Nothing is said about what was not measured, except why.
+    """
     return [
         *_cost_sentences(speed),
         *_throughput_sentences(speed),

@@ -69,16 +69,16 @@ def _print_findings(findings: Sequence[Finding], console: Console) -> None:
     heading = Text.assemble((label, SEVERITY_STYLES[kind.severity]), (kind.title, "bold"))
     console.print(Padding(heading, _UNDER_WHEEL))
 
-    shown = findings[:_MAX_FINDINGS_OF_CODE]
-    for finding in shown:
+    listed = findings[:_MAX_FINDINGS_OF_CODE]
+    for finding in listed:
         console.print(Padding(Text(finding.detail), _UNDER_FINDING))
-    hidden = len(findings) - len(shown)
+    hidden = len(findings) - len(listed)
     if hidden:
         console.print(Padding(Text(f"and {hidden} more: see --json", style="dim"), _UNDER_FINDING))
 
     if kind.severity is Severity.INFO:
         return
-    remedies = dict.fromkeys(finding.remedy or kind.remedy for finding in shown)
+    remedies = dict.fromkeys(finding.remedy or kind.remedy for finding in listed)
     for remedy in remedies:
         console.print(Padding(Text(f"→ {remedy}", style="dim"), _UNDER_FINDING))
 

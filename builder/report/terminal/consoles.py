@@ -9,7 +9,7 @@ _MIN_WIDTH = 160
 
 
 def make_wide_console(console: Console) -> Console:
-    """Return a terminal as it is; of a pipe or a file, a console that hardly ever breaks a line."""
+    """Return the given console if it is a terminal; otherwise one that is so wide that it hardly ever breaks a line."""
     if console.is_terminal:
         return console
 

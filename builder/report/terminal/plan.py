@@ -50,7 +50,7 @@ def _pending_json(job: PendingJob) -> dict[str, Any]:
         "needs": [str(need) for need in job.needs],
         "known": False,
         "why": list(job.reasons),
-        "after": [str(other) for other in job.waits_for],
+        "after": [str(job_id) for job_id in job.waits_for],
         "seconds": round(job.seconds, 2),
     }
 
@@ -64,17 +64,17 @@ def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
     for job in pending:
         yield f"run  {job.job}{_describe_reasons(job)}"
 
-    known = forecast.up_to_date_count
-    yield f"{known + len(pending)} jobs: {known} known, {len(pending)} to run"
+    known_count = forecast.up_to_date_count
+    yield f"{known_count + len(pending)} jobs: {known_count} known, {len(pending)} to run"
     if not pending:
         return
 
     reasons = [f"{reason} ({count})" for reason, count in count_reasons(pending)]
     yield f"why: {', '.join(reasons)}"
 
-    length = format_duration(forecast.seconds)
-    work = format_duration(forecast.work_s)
-    yield f"at most {length} on {room.cpus:g} CPUs, by the durations on record: {work} of work"
+    duration = format_duration(forecast.seconds)
+    work_duration = format_duration(forecast.work_s)
+    yield f"at most {duration} on {room.cpus:g} CPUs, by the durations on record: {work_duration} of work"
 
 
 def _describe_reasons(job: PendingJob) -> str:
@@ -86,7 +86,7 @@ def _describe_reasons(job: PendingJob) -> str:
         parts.append(reasons if is_whole else f"changed: {reasons}")
     if job.waits_for:
         parts.append(
-            f"after {join_names([str(other) for other in job.waits_for], _MAX_WAITS_LISTED)}"
+            f"after {join_names([str(job_id) for job_id in job.waits_for], _MAX_WAITS_LISTED)}"
         )
     parts.append(format_duration(job.seconds))
 

@@ -33,7 +33,7 @@ _OUTCOME_WIDTH = 6
 
 
 def format_duration(seconds: float) -> str:
-    """Render a duration: `4.2 s`, `1:05`, `2:00:05`."""
+    """Return a duration as text: `4.2 s`, from a minute on `1:05`, from an hour on `2:00:05`."""
     if seconds < _MINUTE_S:
         return f"{seconds:.1f} s"
 
