@@ -65,6 +65,7 @@ class Load:
 
     @cached_property
     def needs(self) -> Needs:
+        """The image to load in, and the builds of the package and of what must be installed with it."""
         needs = {
             "image": role_image_id("verify", self.base.name),
             "build": JobId(JobKind.BUILD, self.name, self.built_on),
@@ -75,6 +76,7 @@ class Load:
         return needs
 
     def settings(self) -> Mapping[str, object]:
+        """Return what can change the result besides the inputs, by names that a person understands."""
         return {
             CONTAINER_CODE: programs_digest(_PROGRAM.package),
             "pure wheels": [wheel.sha256 for wheel in self.pure],
@@ -83,6 +85,7 @@ class Load:
         }
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return the part of the inputs that can change the result, by job id: the image, and all wheels of builds."""
         needs = self.needs
         parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for role in ("build", *map(run_requirement, self.requires)):

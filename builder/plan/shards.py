@@ -68,10 +68,10 @@ def partition(sources: Sources, count: int) -> tuple[tuple[str, ...], ...]:
 def select_shard(sources: Sources, shard: Shard) -> Sources:
     """Return the sources, and the packages without a source, of one shard; it may have none."""
     names = frozenset(partition(sources, shard.total)[shard.number - 1])
-    found = {name: source for name, source in sources.found.items() if name in names}
+    shard_sources = {name: source for name, source in sources.found.items() if name in names}
     faults = {name: fault for name, fault in sources.faults.items() if name in names}
 
-    return replace(sources, found=found, faults=faults)
+    return replace(sources, found=shard_sources, faults=faults)
 
 
 def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
@@ -80,9 +80,9 @@ def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
     A package that nothing links to another is a group of its own.
     """
     links = _dependency_links(sources.found)
-    seen: set[str] = set()
+    grouped: set[str] = set()
     for first in sorted({*sources.found, *sources.faults}):
-        if first in seen:
+        if first in grouped:
             continue
 
         group: set[str] = set()
@@ -92,24 +92,24 @@ def _connected_groups(sources: Sources) -> Iterator[tuple[str, ...]]:
             group.add(name)
             pending |= links.get(name, set()) - group
 
-        seen |= group
+        grouped |= group
         yield tuple(sorted(group))
 
 
-def _dependency_links(found: Mapping[str, Source]) -> dict[str, set[str]]:
+def _dependency_links(sources: Mapping[str, Source]) -> dict[str, set[str]]:
     """Return, by package, the packages that it needs or that need it; one without any has no entry.
 
     Needs are those at run time, those of the build, and the package because of which it is in the matrix. Needs that
     the farm does not build are skipped.
     """
     links: dict[str, set[str]] = {}
-    for name, source in found.items():
+    for name, source in sources.items():
         needs = [*source.needs, *source.builds_with]
         if source.needed_by:
             needs.append(source.needed_by)
 
         for need in needs:
-            if need in found:
+            if need in sources:
                 links.setdefault(name, set()).add(need)
                 links.setdefault(need, set()).add(name)
 

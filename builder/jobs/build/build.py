@@ -121,6 +121,7 @@ class Build:
 
     @cached_property
     def needs(self) -> Needs:
+        """The image to build in, the builds of what it is built with, and the index proxy, which counts in no key."""
         needs = {"image": packages_image_id(self.base, self.packages)}
         for name in self.requires:
             needs[build_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
@@ -129,6 +130,7 @@ class Build:
         return needs
 
     def settings(self) -> Mapping[str, object]:
+        """Return what can change the result besides the inputs, by names that a person understands."""
         return {
             "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
             "patches": self.patches,
@@ -142,6 +144,7 @@ class Build:
         }
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return the part of the inputs that can change the result, by job id: the image, and wheels for its ABIs."""
         needs = self.needs
         parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for name in self.requires:
@@ -155,6 +158,7 @@ class Build:
 
     @property
     def _selected_abis(self) -> tuple[str, ...]:
+        """The ABIs to build for: all but those that the matrix leaves out."""
         return tuple(abi for abi in self.abis if abi not in self.skip)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:

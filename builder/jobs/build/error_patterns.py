@@ -13,24 +13,27 @@ if TYPE_CHECKING:
     from builder.finding_codes import FindingCode
 
 ERROR = 0
-"""The line is the error: nothing prints it and goes on."""
+"""The line is certainly an error: no tool prints it and goes on."""
 SOFT = 1
-"""The line may be a question that the build can do without; it is the error if there is no other."""
+"""The line may be the answer to an optional question of the build; it is an error only if there is no other."""
 CONSEQUENCE = 2
-"""The line tells that something failed before."""
+"""The line only says that something failed before it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pattern:
-    """One kind of error line.
+    """One kind of error in a log, and what to say about it.
+
+    For example, `fatal error: zlib.h: No such file` becomes the error `a header is missing: zlib.h`.
 
     Attributes:
-        code: the finding's code.
-        regex: what it looks like.
-        error: a template for the match's groups.
-        remedy: another.
-        missing: what kind of thing each group names, where the system lacks it (see judge/apt_contents.py); or empty.
-        name: what is missing, where the line does not say it by its name.
+        code: the code of the finding.
+        regex: matches the error.
+        error: the text for a person: a template with the groups of the match as {0}, {1} and so on.
+        remedy: what to do about it: a template like `error`, with {package} for the package's name as well.
+        missing: where the groups name something that the system lacks: its kind, as judge/apt_contents.py has it, such
+            as `header`; else empty.
+        name: the name of what the system lacks, where no group has it.
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
 
@@ -46,6 +49,7 @@ class Pattern:
 def _pattern(
     code: FindingCode, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
 ) -> Pattern:  # fmt: skip
+    """Return a pattern, in whose regex ^ and $ match at the ends of each line; `Pattern` explains the arguments."""
     compiled = re.compile(regex, re.MULTILINE)
     return Pattern(
         code=code,
@@ -59,9 +63,18 @@ def _pattern(
 
 
 def _missing_pattern(
-    regex: str, missing: str, error: str, sought: str = "{0}", certainty: int = ERROR
+    regex: str, missing: str, error: str, file: str = "{0}", certainty: int = ERROR
 ) -> Pattern:
-    remedy = f"find the package with `apt-file search {sought}` on the base and add it to `apt` in [packages.{{package}}]"
+    """Return a pattern for something that the system lacks, with the remedy to look for the package that has it.
+
+    Args:
+        regex: matches the error; its first group is the name of what is missing.
+        missing: the kind of what is missing.
+        error: the text for a person.
+        file: a template for the file that the package would have, such as `lib{0}.so`.
+        certainty: ERROR, SOFT or CONSEQUENCE.
+    """
+    remedy = f"find the package with `apt-file search {file}` on the base and add it to `apt` in [packages.{{package}}]"
     return _pattern("WF202", regex, error, remedy, missing=missing, certainty=certainty)
 
 
@@ -127,4 +140,5 @@ PATTERNS = (
     _pattern("WF201", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),
     _pattern("WF201", r"^cibuildwheel: error: (?!Command )(.+)$", "{0}", certainty=CONSEQUENCE),
 )  # fmt: skip
-"""Of those that match, the surest kind wins, then the earliest in the log, then the first of this table."""
+"""All known errors. Of several that match a log, the one with the surest certainty is the error, then the one that is
+earliest in the log, then the one that is first in this table."""

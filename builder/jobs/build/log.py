@@ -1,4 +1,4 @@
-"""What went wrong in a build: the first error of its log, the stage it was in, and what helps."""
+"""Find out from a build's log why it failed: the first error, the stage of the build it was in, and a remedy."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from builder.jobs.build.failure import Failure
 from builder.store.hashing import digest
 
 _MAX_ERROR_CHARS = 300
-"""An error is one line of a report; some compilers print whole types."""
+"""How long an error may be: it is one line of a report, and some compilers print whole types."""
 
 _PURE_WHEEL_EXIT_CODE = 5
-"""How cibuildwheel ends where a build made a wheel without native code (cibuildwheel/errors.py)."""
+"""cibuildwheel's exit code where a build made a wheel without native code (cibuildwheel/errors.py)."""
 
 _BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
 _STAGES = re.compile(
@@ -38,16 +38,18 @@ _RULES = ("log.py", "error_patterns.py", "network.py")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedCall:
-    """One call of cibuildwheel that failed: all there is to tell why, but for the log itself.
+    """One call of cibuildwheel that failed, with all that is needed to explain why except the log itself.
+
+    It is recorded with the evidence, so that the log can be read again when the rules have changed.
 
     Attributes:
-        abis: what it was to build, in order.
+        abis: the ABIs that it was to build, in order.
         exit_code: its exit code.
-        log: where in the job's log its output is: first byte, and the one after the last.
-        timeout_s: the limit on time where it was reached, in seconds.
-        memory_bytes: the limit on memory where the kernel killed something for it.
-        processes: the limit on processes where the kernel refused one.
-        asked: hosts that it asked the index proxy for and that no build reaches.
+        log: which bytes of the job's log it printed: the first, and the one after the last.
+        timeout_s: the limit on time in seconds, if it was reached; else None.
+        memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
+        processes: the limit on processes, if the kernel refused one for it; else None.
+        asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
     """
 
@@ -61,7 +63,7 @@ class FailedCall:
     index: str = ""
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
-        """Return why it made no wheel, and the ABI that was being built.
+        """Return why the call made no wheel, and the ABI that it was building when it failed.
 
         Args:
             log: the job's log.
@@ -81,6 +83,7 @@ class FailedCall:
             memory_bytes=self.memory_bytes,
             processes=self.processes,
         )
+        # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
 
         return network.add_blocked_hosts(failure, hosts, package), abi
@@ -88,7 +91,10 @@ class FailedCall:
 
 @cache
 def rules_digest() -> str:
-    """Return a hash of the rules by which logs are read: what other rules made of a log is read again."""
+    """Return a hash of the source text of the rules by which logs are read.
+
+    It is recorded with each failure. A log whose failure was read by other rules is read again.
+    """
     folder = ROOT / "jobs" / "build"
     texts = [(folder / name).read_text() for name in _RULES]
 
@@ -98,18 +104,21 @@ def rules_digest() -> str:
 def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[str, Any]:
     """Return the facts of a failure as today's rules read its log.
 
+    They come back as they were recorded where the failure was not read from a log, or where the log is gone or shorter
+    than it was.
+
     Args:
-        failed: `failure` and `call` as they were recorded; without a call the log does not matter.
-        log: the job's log. Where it is gone, what was recorded stands.
-        package: the package's name.
+        failed: the recorded facts of an ABI that failed: `failure` and, if it was read from a log, `call`.
+        log: the job's log.
+        package: the package's name, for remedies.
     """
-    recorded = failed.get("call")
-    if recorded is None or not log.is_file() or log.stat().st_size < recorded["log"][1]:
+    call = failed.get("call")
+    if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
         return dict(failed)
 
-    # JSON has lists where the call has tuples.
+    # JSON has lists where a `FailedCall` has tuples.
     fields: dict[str, Any] = {}
-    for name, value in recorded.items():
+    for name, value in call.items():
         fields[name] = tuple(value) if isinstance(value, list) else value
     failure, _ = FailedCall(**fields).explain(log, package)
 
@@ -126,16 +135,18 @@ def explain(
     memory_bytes: int | None,
     processes: int | None,
 ) -> tuple[Failure, str]:
-    """Return why a call of cibuildwheel made no wheel, and the ABI that was being built.
+    """Return why a call of cibuildwheel made no wheel, and the ABI that it was building when it failed.
+
+    A limit that was reached explains the failure before anything in the log does.
 
     Args:
-        log: what it printed.
+        log: what the call printed.
         exit_code: its exit code.
         package: the package's name, for remedies.
-        abis: what it was to build, in order.
-        timeout_s: the limit on time where it was reached, in seconds.
-        memory_bytes: the limit on memory where the kernel killed something for it.
-        processes: the limit on processes where the kernel refused one.
+        abis: the ABIs that it was to build, in order.
+        timeout_s: the limit on time in seconds, if it was reached; else None.
+        memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
+        processes: the limit on processes, if the kernel refused one for it; else None.
     """
     abi, text = _last_build(log, abis)
     stage = _last_stage(log)
@@ -150,24 +161,27 @@ def explain(
 
 
 def find_infrastructure_problem(log: str) -> str | None:
-    """Return what kept a build from its end that is no fault of the package, or None.
+    """Return the reason of a failure that is no fault of the package, such as a full disk; None where there is none.
 
     Args:
-        log: what a call of cibuildwheel printed that made no wheel, and that nobody ended for its limits.
+        log: what a call of cibuildwheel printed that failed without reaching a limit.
     """
     if _DISK_FULL in log:
         return "the disk is full"
 
-    # The image's entry point prints what was used of the limits, whatever the build does.
-    has_ended = _LIMITS_PREFIX in log
-    if _CONTAINER_STARTED in log and not has_ended:
+    # At its end, the image's entry point prints what was used of the limits, whether the build succeeds or not.
+    has_ended_by_itself = _LIMITS_PREFIX in log
+    if _CONTAINER_STARTED in log and not has_ended_by_itself:
         return "the build's container ended before the build did: it, or its engine, was killed"
 
     return None
 
 
 def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
-    """Return the ABI that was being built, and what was printed since its build began."""
+    """Return the ABI whose build began last, and what was printed since then.
+
+    Where no build began, they are the first ABI and the whole log.
+    """
     starts = list(_BUILD_START.finditer(log))
     if not starts:
         return abis[0], log
@@ -179,7 +193,7 @@ def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
 
 
 def _last_stage(log: str) -> str:
-    """Return what cibuildwheel said last that it was doing."""
+    """Return the last stage that cibuildwheel announced: `'... Repairing wheel...' -> 'repairing wheel'`."""
     stages = _STAGES.findall(log)
     if not stages:
         return "starting the container"
@@ -191,8 +205,11 @@ def _last_stage(log: str) -> str:
 def _explain_limit(
     package: str, stage: str, timeout_s: int | None, memory_bytes: int | None, processes: int | None
 ) -> Failure | None:
-    """Return the limit that ended a build as a failure; the surest cause first."""
-    where = f"[packages.{package}]"
+    """Return the failure of a build that reached a limit; None where it reached none.
+
+    Of several limits, processes count first, then memory, then time.
+    """
+    table = f"[packages.{package}]"
 
     if processes is not None:
         return Failure(
@@ -207,7 +224,7 @@ def _explain_limit(
             stage=stage,
             error=f"the build needed more than the {memory_bytes >> 20} MiB of memory it may have, and was killed",
             remedy=(
-                f"raise `memory` in {where} if the build legitimately needs more, "
+                f"raise `memory` in {table} if the build legitimately needs more, "
                 "or lower its parallelism through `env`"
             ),
         )
@@ -217,7 +234,7 @@ def _explain_limit(
             stage=stage,
             error=f"the build did not end within {timeout_s} s",
             remedy=(
-                f"raise `timeout_s` in {where} if the build legitimately needs longer; "
+                f"raise `timeout_s` in {table} if the build legitimately needs longer; "
                 "the log's end says what it was doing"
             ),
         )
@@ -225,7 +242,11 @@ def _explain_limit(
 
 
 def _explain_pure_wheel(text: str, package: str) -> Failure:
-    """Explain a wheel without native code: the extension is optional and did not compile, or there never was one."""
+    """Return the failure of a build whose wheel has no native code.
+
+    Either its extension modules are optional and did not compile, and then the log has an error that explains it, or it
+    has none at all.
+    """
     error = "the build made a pure-Python wheel, without any extension module"
     remedy = f"see why in the log; if {package} has no native code, the farm is not needed for it"
     missing: tuple[tuple[str, str], ...] = ()
@@ -248,14 +269,22 @@ def _explain_pure_wheel(text: str, package: str) -> Failure:
 
 
 def _first_error(text: str, package: str, stage: str) -> Failure:
-    """Return the first error that a pattern knows; without any, the last line that was printed."""
+    """Return the failure for the first error in a log that a pattern matches or, without any, for its last line.
+
+    Args:
+        text: what was printed while the wheel was built.
+        package: the package's name, for remedies.
+        stage: the stage of the build that failed.
+    """
     failure = _match_patterns(text, package)
     if failure is not None:
+        # An error that is not known more closely is auditwheel's if it happened while auditwheel repaired the wheel.
         is_auditwheels = stage == "repairing wheel" and failure.code == "WF201"
         return replace(failure, code="WF210" if is_auditwheels else failure.code, stage=stage)
 
     error = "no output"
     for line in text.splitlines():
+        # The container's entry point prints the limits after the build has ended.
         if line.strip() and not line.startswith(_LIMITS_PREFIX):
             error = line.strip()
 
@@ -268,27 +297,37 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
 
 
 def _match_patterns(text: str, package: str) -> Failure | None:
-    """Find the first error: of the surest kind there is, the earliest."""
-    best: tuple[int, int] | None = None
-    pattern = None
-    match = None
-    for candidate in PATTERNS:
-        found = candidate.regex.search(text)
-        if found is None:
-            continue
-        # By line, not by character: of two that know the same line, the first in the table wins.
-        line_start = text.rfind("\n", 0, found.start())
-        rank = (candidate.certainty, line_start)
-        if best is None or rank < best:
-            best, pattern, match = rank, candidate, found
+    """Return the failure for the error in a log: the earliest of those with the surest certainty.
 
-    if pattern is None or match is None:
+    None where no pattern matches. The stage of the failure is left empty.
+    """
+    best_rank: tuple[int, int] | None = None
+    best_pattern = None
+    best_match = None
+    for pattern in PATTERNS:
+        match = pattern.regex.search(text)
+        if match is None:
+            continue
+        # By line, not by character: if two patterns match in the same line, the first in the table wins.
+        line_start = text.rfind("\n", 0, match.start())
+        rank = (pattern.certainty, line_start)
+        if best_rank is None or rank < best_rank:
+            best_rank, best_pattern, best_match = rank, pattern, match
+
+    if best_pattern is None or best_match is None:
         return None
-    return _make_failure(pattern, match, text, package)
+    return _make_failure(best_pattern, best_match, text, package)
 
 
 def _make_failure(pattern: Pattern, match: re.Match[str], text: str, package: str) -> Failure:
-    """Return the error that a pattern matched as a failure; in which stage it was is for the caller to say."""
+    """Return the failure for an error that a pattern matched. Its stage is left empty: the caller knows it.
+
+    Args:
+        pattern: the pattern.
+        match: its match in the log.
+        text: the log.
+        package: the package's name, for remedies.
+    """
     groups = [" ".join((group or "").split()) for group in match.groups()]
     error = pattern.error.format(*groups) + _find_caller(text, match)
 
@@ -307,7 +346,14 @@ def _make_failure(pattern: Pattern, match: re.Match[str], text: str, package: st
 
 
 def _find_caller(text: str, match: re.Match[str]) -> str:
-    """Return which line of the package an error inside a header of the system comes from, as the compiler tells it."""
+    """Return which line of the package caused an error inside a header of the system: ` (required from src/a.cpp:12)`.
+
+    The compiler prints that before the error. Empty for an error elsewhere, or where the compiler did not print it.
+
+    Args:
+        text: the log.
+        match: the match of the error in it.
+    """
     if not match[0].startswith("/usr/"):
         return ""
     callers = _REQUIRED_FROM.findall(text[: match.start()])

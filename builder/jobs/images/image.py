@@ -55,6 +55,7 @@ class Image(ABC):
         return {str(need): read_image_content(inputs[role]) for role, need in self.needs.items()}
 
     def is_present(self, evidence: Evidence, engine: Engine) -> bool:
+        """Return whether the engine still has the image of this evidence, or there never was one to have."""
         tag = ImageFacts.read(evidence).tag
         if tag is None:
             return (
@@ -109,6 +110,7 @@ class BuiltImage(Image):
         return [read_recipe(name) for name in (f"{self.recipe}.Dockerfile", *self.files)]
 
     def key(self, inputs: Inputs) -> str:
+        """Return a hash of all that can change the image: its recipe, its settings and the images it is made from."""
         contents = list(self.key_inputs(inputs).values())
         # A single input is hashed by itself, not in a list. A list would change the keys, and all images would be built
         # again.

@@ -47,6 +47,7 @@ class PythonImage(BuiltImage):
         return labels is not None and labels.get(CA_LABEL) == ca_digest()
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
+        """Return the build arguments of the Dockerfile; it copies the interpreters from another image."""
         return {
             "BASE": read_image_tag(inputs["base"]),
             "INTERPRETERS_IMAGE": read_image_tag(inputs["interpreters"]),

@@ -55,6 +55,7 @@ class RaceImage(BuiltImage):
         }
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
+        """Return the build arguments of the Dockerfile; PLAIN is the interpreter without ThreadSanitizer."""
         return {
             "BUILDER": read_image_tag(inputs["builder"]),
             "RACE_INTERPRETER": read_image_tag(inputs["interpreter"]),

@@ -69,6 +69,10 @@ class Exercise:
 
     @cached_property
     def needs(self) -> Needs:
+        """The image to run in, the race job, and the builds of the package and of what must be installed with it.
+
+        The index proxy is needed only to be there first; it counts in no key.
+        """
         needs = {
             "image": role_image_id("verify", self.base),
             "race": JobId(JobKind.RACE, self.name, self.base),
@@ -132,6 +136,7 @@ class Exercise:
 
     @property
     def _own_tests(self) -> TestSuite:
+        """The package's own tests, as they are in its sdist."""
         return TestSuite(
             sdist_filename=self.sdist_filename,
             sdist_sha256=self.sdist_sha256,

@@ -136,6 +136,10 @@ class Race:
 
     @cached_property
     def needs(self) -> Needs:
+        """The image to run in, the audit, and the builds of the package and of what it is built and installed with.
+
+        The index proxy is needed only to be there first; it counts in no key.
+        """
         base = self.build.base
         needs = {
             "image": packages_image_id(base, self.build.packages, "race"),
@@ -255,6 +259,7 @@ class Race:
 
     @property
     def _own_tests(self) -> TestSuite:
+        """The package's own tests, as they are in its sdist."""
         return TestSuite(
             sdist_filename=self.build.sdist_filename,
             sdist_sha256=self.build.sdist_sha256,

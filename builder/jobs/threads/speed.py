@@ -61,6 +61,7 @@ class Speed:
 
     @cached_property
     def needs(self) -> Needs:
+        """The image to run in, the race job, and the builds of the package and of what must be installed with it."""
         needs = {
             "image": role_image_id("verify", self.base),
             "race": JobId(JobKind.RACE, self.name, self.base),
