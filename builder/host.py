@@ -67,6 +67,7 @@ class IndexSettings:
 
 
 def _without_credentials(url: str) -> str:
+    """Return a URL without user name and password: `https://me:secret@a.invalid/b` -> `https://a.invalid/b`."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=host))
@@ -212,13 +213,13 @@ def _list_apt_indexes() -> str:
         "Created-By: Packages",
     ]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=_APT_TIMEOUT_S
         )
     except (OSError, subprocess.SubprocessError):
         return ""
 
-    return done.stdout
+    return completed.stdout
 
 
 def is_root() -> bool:

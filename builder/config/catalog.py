@@ -141,7 +141,7 @@ def _insert_names(table: dict[str, dict[str, object]], field: str) -> dict[str, 
 
 @cache
 def load() -> Catalog:
-    """Read images/bases.toml and images/interpreters.toml.
+    """Return the tables of images/bases.toml and images/interpreters.toml, read and checked once per process.
 
     Raises:
         pydantic.ValidationError: a table is wrong; the text has its dotted path.

@@ -308,6 +308,7 @@ def load(path: Path) -> Matrix:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
+    # A mistake in the user's file: the traceback of the library that found it would only hide the message.
     except FileNotFoundError:
         raise MatrixError(
             path, [("", "there is no such file; name one with --matrix PATH")]

@@ -132,7 +132,7 @@ class SurveyRow:
     outlooks: Mapping[str, MoveOutlook]
 
     def record(self) -> dict[str, Any]:
-        """Return the facts as JSON data."""
+        """Return the row as JSON data; what is about the newest release is nested under `newest`."""
         newest_day = self.newest_metadata.day
         newest = {
             "version": self.newest,

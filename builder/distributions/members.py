@@ -64,7 +64,7 @@ class Member:
         return self.name.partition("/")[2]
 
     def read(self, limit_bytes: int) -> bytes:
-        """Return the content.
+        """Return the whole content, which may have at most `limit_bytes`.
 
         Raises:
             NotAnSdistError: it is larger than the limit, or damaged.
@@ -143,9 +143,9 @@ def _zip_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
 
 
 def extract_members(sdist: Path, filename: str, folder: Path) -> None:
-    """Unpack an sdist into a folder.
+    """Unpack an sdist into an empty folder under the rules of PEP 706.
 
-    Members that would leave the folder, links that point out of it and devices are refused (PEP 706).
+    Members that would leave the folder, links that point out of it and devices are refused.
 
     Args:
         sdist: the file.

@@ -33,7 +33,7 @@ def is_static(metadata: RawMetadata) -> bool:
 
 
 def wheel_metadata(path: Path) -> RawMetadata:
-    """Read a wheel's METADATA.
+    """Return a wheel's METADATA, parsed; nothing is unpacked or run.
 
     Raises:
         NotADistributionError: it is no wheel.

@@ -55,6 +55,7 @@ def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:
 
 
 def _open_content(content: bytes | Path) -> IO[bytes]:
+    """Open content for reading, be it in memory or in a file; the caller closes it."""
     if isinstance(content, bytes):
         return io.BytesIO(content)
 

@@ -86,10 +86,10 @@ def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str],
     say(f"installing {purpose} from this system's archive: {' '.join(packages)}")
     with _apt_lock:
         _run_apt(["apt-get", "update", "-qq"])  # where it fails, older lists may do
-        done = _run_apt(command)
+        completed = _run_apt(command)
 
-    if done.returncode != 0:
-        printed = (done.stdout + done.stderr).strip().splitlines()
+    if completed.returncode != 0:
+        printed = (completed.stdout + completed.stderr).strip().splitlines()
         last_lines = "\n".join(printed[-_LAST_LINES:])
         raise EngineMissingError(
             [(" ".join(command), last_lines)], "mend apt, then run `make engine` again"

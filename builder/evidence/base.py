@@ -203,8 +203,8 @@ def _describe_mistake(mistake: ErrorDetails) -> str:
         return f"{path}: is not known"
 
     expected = mistake["msg"].replace("Input should be", "expected", 1)
-    found = _SHORT.repr(mistake["input"])
-    return f"{path}: {expected}, found {found}"
+    shown_value = _SHORT.repr(mistake["input"])
+    return f"{path}: {expected}, found {shown_value}"
 
 
 def _short_repr() -> reprlib.Repr:

@@ -77,7 +77,7 @@ def load() -> Mapping[FindingCode, Code]:
 
 
 def parse(text: str) -> Mapping[FindingCode, Code]:
-    """Validate a table of codes.
+    """Return the codes of a table in its order, each checked, by name such as `WF101`.
 
     Raises:
         tomllib.TOMLDecodeError: it is not TOML.

@@ -124,13 +124,17 @@ def _choose_import_code(
     or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process).
     """
     is_submodule = "." in probe.module
-    missing = (probe.missing or "").partition(".")[0]
+    missing = (probe.missing or "").partition(".")[
+        0
+    ]  # the top-level module that could not be found
+    needs_other_package = missing != "" and missing not in top_level
+    fails_only_alone = walk_errors is not None and probe.module not in walk_errors
 
     if is_submodule and missing in _IGNORED_MODULES:
         return None
-    if is_submodule and missing and missing not in top_level:
+    if is_submodule and needs_other_package:
         return "WF406"
-    if is_submodule and walk_errors is not None and probe.module not in walk_errors:
+    if is_submodule and fails_only_alone:
         return "WF407"
 
     return "WF402"
@@ -191,25 +195,28 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
     package's metadata claims support for free threading.
     """
     gil = probe.gil
-    was_off_before = gil is not None and gil.before is False
-    if gil is None or not was_off_before or gil.after is not True:
+    if gil is None:
+        return  # the process ended before its import did
+
+    was_turned_on = gil.before is False and gil.after is True
+    if not was_turned_on:
         return
 
     name = probe.module
     culprit = gil.enabled_by or name
-    through = "" if culprit == name else f", by loading {culprit}"
+    by_clause = "" if culprit == name else f", by loading {culprit}"
     cause = _explain_declaration(probe.natives.get(culprit))
     swallowed = "" if gil.warned else "; the interpreter's warning of it is swallowed"
 
     yield Finding(
         code="WF502" if "." in name else "WF501",
-        detail=f"importing {name} turns the GIL back on{through}{cause}{swallowed}",
+        detail=f"importing {name} turns the GIL back on{by_clause}{cause}{swallowed}",
         where=name,
     )
 
     if metadata is not None and metadata.free_threading:
         claim = f"its metadata claims free threading ({metadata.free_threading})"
-        detail = f"{claim}, but importing {name} turns the GIL back on{through}"
+        detail = f"{claim}, but importing {name} turns the GIL back on{by_clause}"
         yield Finding(code="WF503", detail=detail, where=name)
 
 
@@ -372,8 +379,10 @@ def _judge_exceptions(
 
     for error, modules in modules_by_error.items():
         first, *others = modules
-        more = f" ({len(others)} more of its modules alike)" if others else ""
-        yield Finding(code=code, detail=f"importing {first} {when}: {error}{more}", where=first)
+        more_clause = f" ({len(others)} more of its modules alike)" if others else ""
+        yield Finding(
+            code=code, detail=f"importing {first} {when}: {error}{more_clause}", where=first
+        )
 
 
 def _judge_subinterpreters(

@@ -246,8 +246,8 @@ def _choose_reason(
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
         first, *others = deciding
-        more = f" (and {len(others)} more)" if others else ""
-        return f"{first.kind.title}: {first.detail}{more}"
+        more_clause = f" (and {len(others)} more)" if others else ""
+        return f"{first.kind.title}: {first.detail}{more_clause}"
 
     floors = ", ".join(dict.fromkeys(wheel.floor for wheel in wheels))
     reason = f"built as {floors}, imports on {', '.join(loaded_on) or 'no base'}"

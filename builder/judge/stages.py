@@ -188,11 +188,13 @@ def _judge_rebuild(
 ) -> Iterator[Finding]:
     """Yield a finding where building a wheel a second time from the same inputs gave other content.
 
-    Nothing is yielded where there is no wheel, or it was not built again.
+    Nothing is yielded where there is no wheel, or where it was not built again or came out the same.
     """
     wheel = None if facts is None else facts.wheel_of(abi)
-    if facts is None or wheel is None or not facts.rebuilt.get(wheel):
-        return
+    if facts is None or wheel is None:
+        return  # there is no wheel
+    if not facts.rebuilt.get(wheel):
+        return  # it was not built again, or came out the same
 
     differing = ", ".join(facts.rebuilt[wheel])
     detail = f"built again from the same inputs, these came out otherwise: {differing}"
@@ -249,7 +251,9 @@ def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
 
     needed = _glibc_of_policy(wheel.auditwheel.overall_tag)
     claimed = next(iter(glibc_floors(filename)), None)  # the oldest glibc that the tags name
-    if needed is None or claimed is None or claimed >= needed:
+    if needed is None or claimed is None:
+        return  # without a glibc on each side there is nothing to compare
+    if claimed >= needed:
         return
 
     major, minor = needed

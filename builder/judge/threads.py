@@ -331,13 +331,15 @@ def _describe_variants(variants: Variants) -> str:
 
     Empty where it shows in neither.
     """
-    text = ""
+    clauses = ""
     if _was_shown(variants.gil):
-        text += "; it happens with the GIL on too"
+        clauses += "; it happens with the GIL on too"
     if _was_shown(variants.private):
-        text += "; it happens with an object for each thread too: what they share is the module's"
+        clauses += (
+            "; it happens with an object for each thread too: what they share is the module's"
+        )
 
-    return text
+    return clauses
 
 
 def _was_shown(counts: tuple[int, int] | None) -> bool:

@@ -78,12 +78,12 @@ class IndexCache:
             raise ValueError(f"{sha256!r} is no sha256")
         return self.folder / "files" / sha256[:2] / sha256
 
-    def add(self, fetched: FetchedFile, bring: Callable[[Path], object]) -> None:
+    def add(self, fetched: FetchedFile, write_content: Callable[[Path], object]) -> None:
         """Keep a file, and what the index said of it. Nothing is kept where the content has another sha256.
 
         Args:
             fetched: the file.
-            bring: called with a path, to which it writes the content.
+            write_content: called with a path, to which it writes the content.
 
         Raises:
             InfrastructureError: the content is not what it should be.
@@ -93,7 +93,7 @@ class IndexCache:
             translate_disk_full(self.folder),
             atomic_write(self.file(fetched.sha256)) as temporary_path,
         ):
-            bring(temporary_path)
+            write_content(temporary_path)
             if file_sha256(temporary_path) != fetched.sha256:
                 raise InfrastructureError(
                     f"{fetched.filename} was damaged on its way out of the index proxy"
@@ -196,6 +196,7 @@ def _without_metadata_link(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path, default: object) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON data in a file, or a default where there is no such file."""
     if not path.exists():
         return default
 
@@ -203,5 +204,5 @@ def _read(path: Path, default: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _write(path: Path, content: object) -> None:
-    with translate_disk_full(path.parent), atomic_write(path) as aside:
-        aside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    with translate_disk_full(path.parent), atomic_write(path) as temporary_path:
+        temporary_path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -178,20 +178,20 @@ class IndexProxy:
         self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(description).encode()})
         return self._service
 
-    def record_lock(self, job: JobId, visit: SessionReport, *, better: bool) -> None:
+    def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
         """Record the files that a job fetched as its lock: `run --locked` gives it these and no others.
 
         Nothing is recorded of a job that is locked itself, and a worse attempt replaces no earlier lock.
 
         Args:
             job: the job.
-            visit: what the job did with the index.
+            report: what the job did with the index.
             better: whether the job came far enough to replace an earlier lock.
         """
         if self.locked:
             return
         if better or self.cache.read_lock(job) is None:
-            self.cache.write_lock(job, visit.fetched)
+            self.cache.write_lock(job, report.fetched)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
         """Start the proxy's container, and hand it the files that were added to the cache last."""

@@ -143,7 +143,9 @@ class Index:
         return sha256
 
     def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
-        """Read a wheel's metadata without the rest of it; None where the server hands out whole files only.
+        """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.
+
+        The answer is kept for the life of this object.
 
         Raises:
             NoIndexAnswerError: the index does not answer.

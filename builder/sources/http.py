@@ -57,7 +57,9 @@ class _Patience(Retry):
 
 
 def open_session(*, retries: bool = True) -> requests.Session:
-    """Return a session for one thread: requests does not share them.
+    """Return a new session that trusts this machine's CA bundle.
+
+    It is for one thread, because requests does not share sessions safely.
 
     Args:
         retries: whether what fails for a moment is asked again; not for who wants to know how a server answers now.

@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 
 def wheel_tags(filename: str) -> frozenset[Tag]:
-    """Return what a wheel says it runs on (PEP 425); nothing where its name is no wheel's."""
+    """Return the tags in a wheel's file name (PEP 425); empty where it is no wheel's name."""
     try:
         _, _, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:

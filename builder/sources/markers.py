@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
-    """Return the markers' environment (PEP 508) of CPython on x86-64 Linux."""
+    """Return what environment markers (PEP 508) are evaluated with, for CPython on x86-64 Linux.
+
+    `extra` is the extra that is asked for; empty for the package itself.
+    """
     return {
         "extra": extra,
         "implementation_name": "cpython",

@@ -128,9 +128,10 @@ def _is_equality(clause: Specifier) -> bool:
 def matching_releases(
     specifier: SpecifierSet, releases: Sequence[Release], *, exact: bool
 ) -> list[Release]:
-    """Return the releases a specifier allows, the newest first: yanked ones only where they are asked for by version.
+    """Return the releases that a specifier allows, the newest first.
 
-    A pre-release is among them where one is asked for or where there is nothing else (PEP 440).
+    Yanked ones are among them only where one is asked for by its version. A pre-release is among them where one is
+    asked for or where there is nothing else (PEP 440).
 
     Args:
         specifier: which releases (PEP 440).

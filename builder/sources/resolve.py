@@ -398,7 +398,7 @@ class _Resolver:
             if is_pinned_native:
                 needs.native.append(name)
             elif release is None:
-                continue
+                continue  # does not happen: only local sdists have no release, and these are pinned
             elif release.pure_wheel is not None:
                 needs.pure.append(self._make_pure(name, release))
             else:

@@ -36,6 +36,7 @@ def read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LIMIT_BYTES + 1)
+    # The library's own traceback would only hide the message: `from None`, here and below.
     except FileNotFoundError:
         raise DependencyFileError(path, [("", "there is no such file")]) from None
     except OSError as error:
@@ -93,7 +94,7 @@ def parse_requirement(path: Path, where: str, text: str) -> Requirement:
 
 
 def parse_name(path: Path, where: str, text: str) -> str:
-    """Return a package's canonical name (PEP 503).
+    """Return a package's canonical name (PEP 503); `where` is the name's place in the file, for the error.
 
     Raises:
         DependencyFileError: it is none.

@@ -31,7 +31,9 @@ _LOCAL_SOURCES = ("virtual", "editable", "directory")
 def _check_name(value: str) -> str:
     try:
         return str(canonicalize_name(value, validate=True))
-    except InvalidName:
+    except (
+        InvalidName
+    ):  # pydantic adds the place to the message; packaging's own traceback adds nothing
         raise ValueError(f"{shorten(value)!r} is no valid name for a package") from None
 
 
@@ -203,7 +205,7 @@ class _Walk:
         while queue:
             number, extra = queue.popleft()
             if (number, extra) in self.seen:
-                continue
+                continue  # another package needs it too
             self.seen.add((number, extra))
             self._add_package(number)
 

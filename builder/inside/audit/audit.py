@@ -157,18 +157,18 @@ def ask_auditwheel(wheel: Path) -> dict[str, object]:
     Returns:
         `auditwheel`, its JSON; or `auditwheel_error`, the last line it printed, where it failed.
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         ["auditwheel", "show", "--json", str(wheel)],
         capture_output=True,
         text=True,
         timeout=_AUDITWHEEL_TIMEOUT_S,
         check=False,
     )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        return {"auditwheel_error": lines[-1] if lines else f"exit code {done.returncode}"}
+    if completed.returncode != 0:
+        lines = completed.stderr.strip().splitlines()
+        return {"auditwheel_error": lines[-1] if lines else f"exit code {completed.returncode}"}
 
-    return {"auditwheel": json.loads(done.stdout)}
+    return {"auditwheel": json.loads(completed.stdout)}
 
 
 def main() -> None:
@@ -180,14 +180,14 @@ def main() -> None:
     asks_auditwheel = "--no-auditwheel" not in arguments
     wheels = [Path(name) for name in arguments if name != "--no-auditwheel"]
 
-    answer = {}
+    facts_by_wheel = {}
     for wheel in wheels:
         facts = read_facts(wheel)
         if asks_auditwheel and not facts["faults"]:
             facts |= ask_auditwheel(wheel)
-        answer[wheel.name] = facts
+        facts_by_wheel[wheel.name] = facts
 
-    Path(output).write_text(json.dumps(answer))
+    Path(output).write_text(json.dumps(facts_by_wheel))
 
 
 if __name__ == "__main__":

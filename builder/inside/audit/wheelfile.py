@@ -61,6 +61,7 @@ class Wheel:
     """
 
     def __init__(self, path: Path) -> None:
+        """Prepare; the archive is opened by `with`, and no member is read before it is asked for."""
         self.path = path
         self.faults: list[tuple[str, str, str]] = []
         self.members: dict[str, zipfile.ZipInfo] = {}
@@ -264,7 +265,8 @@ class Wheel:
         """
         folder, _, file = name.rpartition("/")
         needs_no_hash = folder == self.dist_info and file in _UNHASHED
-        if not self._has_record or needs_no_hash or name in self._duplicates:
+        is_ambiguous = name in self._duplicates
+        if not self._has_record or needs_no_hash or is_ambiguous:
             return "sha256", ""
 
         if name not in self._record:
@@ -295,8 +297,9 @@ def _describe_danger(info: zipfile.ZipInfo) -> str:
     if name.startswith("/") or ".." in name.split("/"):
         return "would be written outside the folder it is installed to"
 
+    has_backslash = "\\" in name
     has_drive = ":" in name.partition("/")[0]
-    if "\\" in name or has_drive or not name.isprintable():
+    if has_backslash or has_drive or not name.isprintable():
         return "is no portable file name"
 
     file_type = stat.S_IFMT(info.external_attr >> 16)

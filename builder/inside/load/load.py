@@ -47,78 +47,78 @@ CONDITIONS = {
 }
 
 
-def load_requirement(wanted: dict[str, str]) -> dict[str, Any]:
+def load_requirement(item: dict[str, str]) -> dict[str, Any]:
     """Install one requirement and import all of it; return the facts of that.
 
     Where pip refuses, it is tried once more without regard to requires-python. Where that fails as well, `install` has
     pip's error and `modules` is empty; otherwise `install` is None.
 
     Args:
-        wanted: one item of the request.
+        item: one item of the request.
     """
     with tempfile.TemporaryDirectory() as site:
-        install_error = install(wanted, site)
+        install_error = install(item, site)
         is_python_ignored = False
         if install_error:
             # Whether it would work but for its requires-python is a fact of its own.
-            is_python_ignored = install(wanted, site, "--ignore-requires-python") is None
+            is_python_ignored = install(item, site, "--ignore-requires-python") is None
             if not is_python_ignored:
                 return {"install": install_error, "modules": []}
 
         # Dependencies are installed beside it, so it is looked for by its name.
-        name = wanted["requirement"].partition("==")[0]
+        name = item["requirement"].partition("==")[0]
         distribution = next(iter(distributions(name=name, path=[site])))
         tops, natives = find_modules(distribution)
 
         facts = {
             "install": None,
-            "python_version": read_python_version(wanted["python"]),
+            "python_version": read_python_version(item["python"]),
             "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
         }
-        return facts | import_modules(wanted["python"], site, tops, natives)
+        return facts | import_modules(item["python"], site, tops, natives)
 
 
 # --- installing ------------------------------------------------------------------------------------------------------
 
 
-def install(wanted: dict[str, str], site: str, *options: str) -> str | None:
+def install(item: dict[str, str], site: str, *options: str) -> str | None:
     """Install a requirement and what it depends on, from wheels alone; return what went wrong, or None.
 
     Args:
-        wanted: one item of the request.
+        item: one item of the request.
         site: folder to install to.
         options: further options of pip.
     """
     command = [
-        wanted["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
+        item["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
         "--no-compile", "--disable-pip-version-check", "--only-binary", ":all:", "--target", site,
-        "--index-url", wanted["index"], *options, wanted["requirement"],
+        "--index-url", item["index"], *options, item["requirement"],
     ]  # fmt: skip
     print("$", *command, flush=True)
 
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         return f"pip did not end within {INSTALL_TIMEOUT_S} s"
 
-    print(done.stdout, done.stderr, flush=True)
-    if done.returncode == 0:
+    print(completed.stdout, completed.stderr, flush=True)
+    if completed.returncode == 0:
         return None
 
-    for line in done.stderr.splitlines():
+    for line in completed.stderr.splitlines():
         if line.startswith("ERROR: "):
             return line.removeprefix("ERROR: ")
 
-    return f"pip ended with exit code {done.returncode}"
+    return f"pip ended with exit code {completed.returncode}"
 
 
 def read_python_version(python: str) -> str:
     """Ask an interpreter for its version, such as `3.14.0`."""
     command = [python, "-c", "import platform; print(platform.python_version())"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return completed.stdout.strip()
 
 
 def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dict[str, Any]:
@@ -236,21 +236,21 @@ def import_modules(
     return facts
 
 
-def import_strictly(python: str, wanted: dict[str, Any]) -> dict[str, Any]:
+def import_strictly(python: str, request: dict[str, Any]) -> dict[str, Any]:
     """Import everything once under each condition of `CONDITIONS`; return what came of it, by the condition's name.
 
     Conditions after `dev` are left out where that died of a signal.
 
     Args:
         python: the interpreter.
-        wanted: the request of a probe: `site`, `tops`, `natives`.
+        request: the request of a probe: `site`, `tops`, `natives`.
     """
     facts: dict[str, Any] = {}
     for condition, (program, options) in CONDITIONS.items():
         if "signal" in facts.get("dev", {}):
             break  # memory is damaged: what follows would differ from run to run
 
-        answer = run_probe(python, program, wanted, options)
+        answer = run_probe(python, program, request, options)
         facts[condition] = summarize(answer, is_walk=condition == "walk")
 
     return facts
@@ -275,7 +275,7 @@ def summarize(answer: dict[str, Any], *, is_walk: bool) -> dict[str, Any]:
 
 
 def probe_module(
-    python: str, wanted: dict[str, Any], module: str, *, native: bool
+    python: str, request: dict[str, Any], module: str, *, native: bool
 ) -> dict[str, Any]:
     """Import one module in a fresh process; return what that showed, the fields of Probe in builder/evidence/load.py.
 
@@ -283,11 +283,11 @@ def probe_module(
 
     Args:
         python: the interpreter.
-        wanted: the request of a probe, without the module.
+        request: the request of a probe, without the module.
         module: the module's dotted name.
         native: whether it is an extension module.
     """
-    answer = run_probe(python, "probe", {**wanted, "module": module}, ())
+    answer = run_probe(python, "probe", {**request, "module": module}, ())
     lines = answer.pop("lines")
     answer.pop("during", None)
 
@@ -305,14 +305,14 @@ def probe_module(
 
 
 def run_probe(
-    python: str, program: str, wanted: dict[str, Any], options: tuple[str, ...]
+    python: str, program: str, request: dict[str, Any], options: tuple[str, ...]
 ) -> dict[str, Any]:
     """Run one probe, a program of this package, in a process of its own, and return how that ended.
 
     Args:
         python: the interpreter.
         program: name of the probe, such as `walk`.
-        wanted: the request of the probe, without its journal, the file it writes its lines to.
+        request: the request of the probe, without its journal, the file it writes its lines to.
         options: the interpreter's options.
 
     Returns:
@@ -320,22 +320,22 @@ def run_probe(
         Python and native `stack` of a signal or a hang; and `during`, the module that was being imported then.
     """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as journal:
-        request = json.dumps({**wanted, "output": journal.name})
+        request_text = json.dumps({**request, "output": journal.name})
         module = f"inside.load.{program}"
-        command = [python, "-X", "faulthandler", *options, "-m", module, request]
+        command = [python, "-X", "faulthandler", *options, "-m", module, request_text]
         print("$", *command, flush=True)
 
         exit_code, printed = _run(command)
         print(printed[-_LOG_CHARACTERS:], flush=True)
-        lines = _read_journal(journal, wanted["site"])
+        lines = _read_journal(journal, request["site"])
 
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
     if exit_code is None:
         facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
-        facts["stack"] = read_stack(printed, wanted["site"])
+        facts["stack"] = read_stack(printed, request["site"])
     elif exit_code < 0:
         facts["signal"] = signal.Signals(-exit_code).name
-        facts["stack"] = read_stack(printed, wanted["site"])
+        facts["stack"] = read_stack(printed, request["site"])
     elif exit_code > 0:
         facts["exit_code"] = exit_code
 

@@ -89,6 +89,7 @@ class Watch:
         is_creation = step == "create_module"
 
         def call_step(loader: ExtensionFileLoader, spec_or_module: object) -> object:
+            """Do the step, and note which module it was of, whether it failed, and whether it turned the GIL on."""
             gil_before = is_gil_enabled()
             if is_creation:
                 self.loaded.setdefault(loader.name, None)

@@ -62,7 +62,9 @@ def parse_question(packet: bytes) -> Question | None:
     type_at = label_at + 1  # after the empty label that ends the name
     end = type_at + _TYPE_AND_CLASS_BYTES
     is_whole = end <= len(packet)
-    if not is_whole or not labels or packet[2] & _RESPONSE_BIT:
+    if not is_whole or not labels:
+        return None
+    if packet[2] & _RESPONSE_BIT:
         return None
 
     name = b".".join(labels).decode("ascii", "replace").lower()

@@ -170,16 +170,18 @@ def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Findi
         if _lacks_library(subject.interfaces.bases.get(base.name), soname):
             missing.append(base.name)
 
-    lack = ""
+    lack_clause = ""
     if missing:
         verb = "do" if len(missing) > 1 else "does"
-        lack = f"; {', '.join(missing)} {verb} not have it installed"
+        lack_clause = f"; {', '.join(missing)} {verb} not have it installed"
 
     if subject.policy is not None and soname not in subject.policy.libraries:
-        detail = f"{needer} needs {soname}, which {subject.policy.name} does not promise{lack}"
+        detail = (
+            f"{needer} needs {soname}, which {subject.policy.name} does not promise{lack_clause}"
+        )
         yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(missing))
     elif missing:
-        detail = f"{needer} needs {soname}{lack}"
+        detail = f"{needer} needs {soname}{lack_clause}"
         yield Finding(code="WF316", detail=detail, where=needer, bases=tuple(missing))
 
 

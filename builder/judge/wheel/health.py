@@ -24,7 +24,10 @@ _MAX_PATHS = 2  # of the build machine, of one file
 
 
 def judge_health(subject: Subject) -> Iterator[Finding]:
-    """Judge native code and loose files."""
+    """Yield findings on how native code was compiled and linked, and on files that a wheel should not bring along.
+
+    Those are bytecode, and files beside other packages at the top of site-packages.
+    """
     yield from _judge_native_code(subject)
     yield from group_finding("WF326", list(_search_paths(subject)))
     yield from group_finding("WF327", list(_without_relro(subject)))
@@ -38,21 +41,21 @@ def _judge_native_code(subject: Subject) -> Iterator[Finding]:
 
     Programs in the wheel are checked for the processor alone: they are started in a process of their own.
     """
-    isa: list[tuple[str, str]] = []
-    stack: list[tuple[str, str]] = []
-    text: list[tuple[str, str]] = []
+    newer_processor: list[tuple[str, str]] = []
+    executable_stack: list[tuple[str, str]] = []
+    text_relocations: list[tuple[str, str]] = []
     for path, native in subject.objects.items():
         is_loaded = native.kind != "program"  # a program is started, in a process of its own
         if native.isa > _BASELINE_ISA:
-            isa.append((path, f"{path} needs a processor of x86-64-v{native.isa}"))
+            newer_processor.append((path, f"{path} needs a processor of x86-64-v{native.isa}"))
         if native.stack and is_loaded:
-            stack.append((path, f"{path} wants an executable stack"))
+            executable_stack.append((path, f"{path} wants an executable stack"))
         if native.text_relocations and is_loaded:
-            text.append((path, f"{path} has text relocations"))
+            text_relocations.append((path, f"{path} has text relocations"))
 
-    yield from group_finding("WF323", isa)
-    yield from group_finding("WF324", stack)
-    yield from group_finding("WF325", text)
+    yield from group_finding("WF323", newer_processor)
+    yield from group_finding("WF324", executable_stack)
+    yield from group_finding("WF325", text_relocations)
 
 
 def _without_relro(subject: Subject) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
             Finding(code="WF305", detail="it is empty", where=subject.filename),
         )
 
-    own = (
+    own_findings = (
         *archive_findings,
         *judge_tags(subject),
         *judge_floors(subject),
@@ -68,7 +68,7 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
         *judge_sbom(subject),
         *judge_thread_signs(subject),
     )
-    return (*own, *_take_objections(subject.facts, own))
+    return (*own_findings, *_take_objections(subject.facts, own_findings))
 
 
 def _take_objections(facts: WheelFacts, own: Iterable[Finding]) -> list[Finding]:

@@ -124,11 +124,11 @@ def group_finding(
     if not seen:
         return
 
-    details = list(dict.fromkeys(detail for _, detail in seen))
-    text = "; ".join(details[:_MAX_DETAILS])
+    details = list(dict.fromkeys(sentence for _, sentence in seen))
+    detail = "; ".join(details[:_MAX_DETAILS])
     hidden = len(details) - _MAX_DETAILS
     if hidden > 0:
-        text += f"; and {hidden} more"
+        detail += f"; and {hidden} more"
 
     first_where, _ = seen[0]
-    yield Finding(code=code, detail=text, where=first_where, bases=tuple(bases))
+    yield Finding(code=code, detail=detail, where=first_where, bases=tuple(bases))

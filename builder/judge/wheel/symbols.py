@@ -142,7 +142,8 @@ def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
         is_tagged = bool(
             subject.facts.extensions.get(path)
         )  # a plain `.so` may be no module at all
-        if is_tagged and native.init is not None and not native.init.function:
+        lacks_function = native.init is not None and not native.init.function
+        if is_tagged and lacks_function:
             module = path.rpartition("/")[2].partition(".")[0]
             yield path, f"{path} exports no PyInit_{module}, so it cannot be imported"
 
@@ -159,7 +160,8 @@ def _judge_private(subject: Subject) -> Iterator[Finding]:
         for path, native in subject.extensions:
             for name in native.undefined:
                 is_used_by_headers = exports.get(name) is not False
-                if name.startswith("_Py") and not is_used_by_headers and name not in public:
+                is_private = name.startswith("_Py") and name not in public
+                if is_private and not is_used_by_headers:
                     used.setdefault(name, path)
 
     if used:

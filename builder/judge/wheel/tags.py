@@ -44,7 +44,8 @@ def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
     stated: set[Tag | str] = set()
     for text in subject.facts.wheel.get("tag", ()):
         stated |= _parse_tag(text)
-    if stated == subject.tags or not subject.facts.wheel:
+    has_no_wheel_file = not subject.facts.wheel
+    if has_no_wheel_file or stated == subject.tags:
         return
 
     parts: list[str] = []
@@ -144,7 +145,9 @@ def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
         yield Finding(code="WF321", detail=detail, where=path)
         return
 
-    if tag in {"", "abi3"} or (tag == "abi3t" and "abi3t" in subject.abi_tags):
+    is_for_any_build = tag in {"", "abi3"}
+    is_promised_abi3t = tag == "abi3t" and "abi3t" in subject.abi_tags
+    if is_for_any_build or is_promised_abi3t:
         return
 
     wanted_suffixes: list[str] = []
