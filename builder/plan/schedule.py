@@ -188,6 +188,7 @@ class Queue:
         """
         too_large: list[tuple[float, JobId]] = []
         started = None
+        # Without a free CPU nothing fits, and after `PATIENCE` jobs that do not fit the search is given up.
         while self._ready and self._free_cpus > 0 and len(too_large) < PATIENCE:
             entry = heapq.heappop(self._ready)
             _, job = entry

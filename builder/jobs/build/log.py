@@ -113,7 +113,12 @@ def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[s
         package: the package's name, for remedies.
     """
     call = failed.get("call")
-    if call is None or not log.is_file() or log.stat().st_size < call["log"][1]:
+    if call is None:
+        return dict(failed)
+
+    _, log_end = call["log"]
+    has_log = log.is_file() and log.stat().st_size >= log_end
+    if not has_log:
         return dict(failed)
 
     # JSON has lists where a `FailedCall` has tuples.
