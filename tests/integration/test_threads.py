@@ -184,7 +184,7 @@ def test_the_speed_of_what_was_learnt_is_measured_with_and_without_the_gil(
         stop=threading.Event(),
         say=Quiet().say,
     )
-    facts = json.loads(json.dumps(job.run(inputs_of(job, known), tools).facts))
+    facts = json.loads(json.dumps(job.run(inputs_of(job, known), tools).facts.to_json()))
     store.close()
     assert (facts["unknown"], facts["install"], facts["gil"], facts["left_out"].get("ends")) == (
         None,
