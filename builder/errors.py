@@ -6,7 +6,7 @@ What is wrong with a package is never an exception: it is evidence, and becomes 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from builder.verdicts.codes import FindingCode
 
@@ -137,29 +137,34 @@ class NoRecordError(FarmError):
 
 
 class UnknownSnapshotError(FarmError):
-    """`rollback` names a snapshot that cannot be returned to."""
+    """`rollback` cannot return to the snapshot that was asked for. There is a constructor for each reason."""
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, wanted: str, known: Sequence[str], *, lost: str = "") -> None:
-        """Make the message: what is wrong with the snapshot that was named, and which snapshots there are.
-
-        Args:
-            wanted: the beginning of a snapshot's id, as it was given; empty for the snapshot before the current one.
-            known: ids of all snapshots of the wheelhouse.
-            lost: the files of the snapshot that the store no longer has; empty where no such snapshot was found.
-        """
-        self.wanted = wanted
+    def __init__(self, reason: str, known: Sequence[str]) -> None:
+        """Make the message: the reason, then the ids of all snapshots of the wheelhouse."""
         snapshots = (
             ", ".join(known) or "none; `wheelfarm run` makes one each time the index changes"
         )
-        if lost:
-            text = f"snapshot {wanted} cannot be published again: the store no longer has {lost}"
-        elif wanted:
-            text = f"{wanted}: no snapshot, or more than one, has an id that begins so"
-        else:
-            text = "there is no snapshot before the current one"
-        super().__init__(f"{text}. Snapshots: {snapshots}")
+        super().__init__(f"{reason}. Snapshots: {snapshots}")
+
+    @classmethod
+    def for_prefix(cls, prefix: str, known: Sequence[str]) -> Self:
+        """Return the error for the beginning of an id that no snapshot has, or several have."""
+        return cls(f"{prefix}: no snapshot, or more than one, has an id that begins so", known)
+
+    @classmethod
+    def for_no_previous(cls, known: Sequence[str]) -> Self:
+        """Return the error for a rollback without an id where no snapshot comes before the current one."""
+        return cls("there is no snapshot before the current one", known)
+
+    @classmethod
+    def for_lost_file(cls, snapshot: str, filename: str, known: Sequence[str]) -> Self:
+        """Return the error for a snapshot, by its id, of which the store no longer has a file."""
+        return cls(
+            f"snapshot {snapshot} cannot be published again: the store no longer has {filename}",
+            known,
+        )
 
 
 class TargetError(FarmError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -14,6 +14,8 @@ from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.errors import FileMismatchError, NoIndexAnswerError
 
 if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage
+
     from builder.config.catalog import Base
     from builder.sources.client import Index
 
@@ -93,30 +95,43 @@ class RuntimeRequirements:
         return self._closures[key]
 
     def _find_wheel(self, candidate: Candidate, ranking: _TagRanking) -> tuple[str, str]:
-        """Return (file name, sha256) of the wheel that pip would choose among a release's wheels.
+        """Return (file name, sha256) of the wheel to install for a required release, downloaded if necessary.
 
-        A wheel that is checked together with the others comes before the index's wheels of the same release.
+        The choice among the release's wheels is pip's: the one whose tags the interpreter prefers on this base. Local
+        wheels, i.e. those that are checked in the same command, come first; wheels of the index count only if no local
+        wheel fits.
+
+        Args:
+            candidate: the required release, as the resolver chose it.
+            ranking: the tags that the interpreter accepts on the base.
 
         Raises:
             MissingRequirementError: the release has no wheel for the interpreter on the base.
         """
+        # Several builds of one release may be checked together.
         local_wheels: list[LocalWheel] = []
         for local in self._local_wheels:
             if (local.name, local.version) == (candidate.name, candidate.version):
                 local_wheels.append(local)
-        best_local = min(local_wheels, key=lambda local: ranking.rank(local.filename), default=None)
-        if best_local is not None and ranking.accepts(best_local.filename):
+
+        best_local = ranking.find_best(local_wheels)
+        if best_local is not None:
             return best_local.filename, best_local.sha256
 
-        wheels = () if candidate.release is None else candidate.release.wheels
-        best_file = min(wheels, key=lambda file: ranking.rank(file.filename), default=None)
-        if best_file is None or not ranking.accepts(best_file.filename):
-            raise MissingRequirementError(
-                f"it needs {candidate.name} {candidate.version}, of which there is no wheel"
-                f" for {ranking.abi} on {ranking.base.name}"
-            )
+        # Without a release the candidate is a local wheel, and was not looked up in the index.
+        index_wheels = () if candidate.release is None else candidate.release.wheels
+        best_of_index = ranking.find_best(index_wheels)
+        if best_of_index is not None:
+            return best_of_index.filename, self._index.download(best_of_index)
 
-        return best_file.filename, self._index.download(best_file)
+        raise MissingRequirementError(
+            f"it needs {candidate.name} {candidate.version}, of which there is no wheel"
+            f" for {ranking.abi} on {ranking.base.name}"
+        )
+
+
+_Wheel = TypeVar("_Wheel", LocalWheel, "DistributionPackage")
+"""A local wheel, or a wheel of the index: both have a `filename`."""
 
 
 class _TagRanking:
@@ -127,22 +142,31 @@ class _TagRanking:
         self.base = base
         self._positions = {tag: position for position, tag in enumerate(supported_tags(abi, base))}
 
-    def rank(self, filename: str) -> int:
-        """Return the position of a wheel's best tag; the lower, the better.
+    def find_best(self, wheels: Iterable[_Wheel]) -> _Wheel | None:
+        """Return the wheel with the best tag, of equals the first. None if the interpreter accepts none of them."""
+        best: _Wheel | None = None
+        best_position: int | None = None
+        for wheel in wheels:
+            position = self._find_position(wheel.filename)
+            if position is None:
+                continue  # the interpreter does not accept it
 
-        A wheel that the interpreter does not accept, or whose name is malformed, gets a number behind all positions.
+            if best_position is None or position < best_position:
+                best, best_position = wheel, position
+
+        return best
+
+    def _find_position(self, filename: str) -> int | None:
+        """Return the position of a wheel's best tag; 0 is the one that the interpreter prefers to all others.
+
+        None if the interpreter accepts none of the wheel's tags, or the file name is malformed.
         """
-        behind_all = len(self._positions)
         try:
             tags = parse_wheel_filename(filename)[3]
         except InvalidWheelFilename:
-            return behind_all
+            return None
 
-        return min(self._positions.get(tag, behind_all) for tag in tags)
-
-    def accepts(self, filename: str) -> bool:
-        """Return whether the interpreter accepts a wheel on the base, by the tags in its file name."""
-        return self.rank(filename) < len(self._positions)
+        return min((self._positions[tag] for tag in tags if tag in self._positions), default=None)
 
 
 def _local_candidate(wheel: LocalWheel) -> Candidate:

@@ -216,13 +216,14 @@ def _plan_wheel(
             prebuilt = _make_prebuilt(wheel, base_label, required_wheels)
         prebuilt_by_id |= {job.id: job for job in prebuilt}
 
+        required_names = tuple(job.name for job in prebuilt[1:])  # the first is the wheel itself
         load = Load(
             name=wheel.name,
             version=str(wheel.version),
             built_on=base_label,
             base=base,
             abis=tuple(required_wheels),
-            requires=tuple(job.name for job in prebuilt[1:]),
+            requires=required_names,
         )
         loads.append(load)
 
@@ -232,7 +233,10 @@ def _plan_wheel(
 def _make_prebuilt(
     wheel: LocalWheel, label: str, needed: Mapping[Abi, WheelFiles]
 ) -> list[Prebuilt]:
-    """Return the jobs that stand in for builds of a wheel and of what it requires, the wheel itself first.
+    """Return jobs that stand in for the builds of a wheel and of the wheels that it requires, the wheel itself first.
+
+    A load job takes its wheels from build jobs. Wheels that were built elsewhere have none, so each package gets a
+    `Prebuilt` job, which only hands over its wheel for each ABI.
 
     Args:
         wheel: the wheel to load.

@@ -81,8 +81,13 @@ def _collect_evidence(
         for loaded_on in matrix.bases:
             loads[base, loaded_on] = evidence[jobs.loads[base, loaded_on]]
 
-    def on_thread_base(by_base: Mapping[str, JobId]) -> Evidence | None:
-        return evidence[by_base[thread_base]] if thread_base in by_base else None
+    def on_thread_base(ids_by_base: Mapping[str, JobId]) -> Evidence | None:
+        """Return the result of the job on the thread base; None if no such job was planned."""
+        job_id = ids_by_base.get(thread_base)
+        if job_id is None:
+            return None
+
+        return evidence[job_id]
 
     return PackageEvidence(
         source=source,

@@ -190,9 +190,11 @@ def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
 
 
 def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]) -> str:
-    """Return the tag of the container image that a replay runs in.
+    """Return the tag of the container image that a replay runs in, as the container engine knows it.
 
-    That is the image of its base or, if it needs the race detector's interpreter, the image that has this interpreter.
+    A replay of a data race needs an interpreter compiled with ThreadSanitizer, and so runs in the image that the
+    package's race job needs. Any other replay runs in the `verify` image of its base, in which wheels are installed and
+    imported.
 
     Args:
         replay: the program to run.
@@ -200,24 +202,34 @@ def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]
         evidence: results of that plan's jobs, by job id.
 
     Raises:
-        ReplayError: the image could not be made.
+        ReplayError: the image job has no result, failed, or made no image.
     """
-    image_job = role_image_id("verify", replay.base)
     if replay.race:
         image_job = graph.jobs[_race_id(replay)].needs["image"]
+    else:
+        image_job = role_image_id("verify", replay.base)
 
-    image_evidence = evidence.get(image_job)
-    tag = (
-        ImageFacts.read(image_evidence).tag
-        if image_evidence is not None and image_evidence.is_determined
-        else None
-    )
+    tag = _find_image_tag(evidence.get(image_job))
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
+
     return tag
 
 
+def _find_image_tag(image_evidence: Evidence | None) -> str | None:
+    """Return the tag of the image that an image job made.
+
+    None if the job has no evidence or undetermined evidence (the infrastructure failed), or the base lacks system
+    packages that the image needs.
+    """
+    if image_evidence is None or not image_evidence.is_determined:
+        return None
+
+    return ImageFacts.read(image_evidence).tag
+
+
 def _race_id(replay: Replay) -> JobId:
+    """Return the id of the job that compiles the replay's package with ThreadSanitizer to find data races."""
     return JobId(JobKind.RACE, replay.name, replay.base)
 
 
@@ -339,20 +351,42 @@ def _read_result(replay: Replay, answer: ReplayAnswer) -> ReplayResult:
 def _shows_finding(replay: Replay, run: ReplayRun) -> bool:
     """Return whether a run reproduced the finding itself, not merely some other problem.
 
-    A crash, hang or wrong result counts by its kind. A data race counts only between the same functions.
+    A crash, hang or wrong result counts by its symptom. A data race counts only between the same functions.
     """
     accepted_symptoms = _ACCEPTED_SYMPTOMS.get(replay.code)
     if accepted_symptoms is not None:
-        return not accepted_symptoms.isdisjoint(run.what)
+        return _shows_symptom(run, accepted_symptoms)
 
-    # An older farm recorded no accesses, only the text that names both functions: `f and g`.
-    if not replay.locations:
-        return replay.where in {" and ".join(places) for places in run.races}
+    if replay.locations:
+        return _shows_race_at(run, replay.locations)
 
-    observed_races = [_places(read_locations(accesses)) for accesses in run.locations]
-    return _places(replay.locations) in observed_races
+    # A replay that an older farm wrote has no locations.
+    return _shows_race_named(run, replay.where)
 
 
-def _places(locations: Iterable[Location]) -> set[Location]:
-    """Return the functions of a race's accesses without line numbers, since these differ between releases."""
+def _shows_symptom(run: ReplayRun, accepted: frozenset[Seen]) -> bool:
+    """Return whether a run showed at least one of the accepted symptoms, such as "crash"."""
+    shown = frozenset(run.what)
+    return bool(shown & accepted)
+
+
+def _shows_race_at(run: ReplayRun, race_locations: Iterable[Location]) -> bool:
+    """Return whether one of a run's data races is between the functions of the recorded race, in any order.
+
+    Args:
+        run: the run; its `locations` are, for each race, the source lines of the memory accesses.
+        race_locations: the memory accesses of the recorded race.
+    """
+    recorded_functions = _functions(race_locations)
+    observed_races = [_functions(read_locations(accesses)) for accesses in run.locations]
+    return recorded_functions in observed_races
+
+
+def _shows_race_named(run: ReplayRun, race_name: str) -> bool:
+    """Return whether one of a run's data races has this name: the functions that race, as in `f (a.c) and g (b.c)`."""
+    return any(" and ".join(functions) == race_name for functions in run.races)
+
+
+def _functions(locations: Iterable[Location]) -> set[Location]:
+    """Return the file and function of each location, without the line and the folder: both differ between releases."""
     return {location.place for location in locations}

@@ -187,7 +187,11 @@ def find_unchanged_run(store: Store, inputs: RunInputs) -> CompletedRun | None:
     if completed.left != _stamp_outputs(store):
         return None
 
-    return completed if _has_files(content, store) else None
+    # Somebody may have removed a file from the store.
+    if not _has_files(content, store):
+        return None
+
+    return completed
 
 
 def changed_packages(store: Store, inputs: RunInputs) -> frozenset[str] | None:
@@ -199,20 +203,27 @@ def changed_packages(store: Store, inputs: RunInputs) -> frozenset[str] | None:
     """
     content = _read_record(store)
     completed = content.get("seal", {})
+    # There is no earlier run (`completed` is empty), or what all packages share, such as the settings, has changed.
     if completed.get("common") != inputs.common:
         return None
+    # A run of only some packages may have recorded other evidence since.
     if completed["newest"] != store.retention.last_evidence_number():
         return None
 
+    # The digests of the packages are a note of their own, which may be missing or belong to another run.
     recorded_packages = json.loads(store.get_note(_PACKAGES_NOTE) or "{}")
-    if recorded_packages.get("of") != completed["of"] or not _has_files(content, store):
+    is_same_run = recorded_packages.get("of") == completed["of"]
+    if not is_same_run or not _has_files(content, store):
         return None
 
-    return frozenset(
-        name
-        for name, digest in inputs.packages.items()
-        if recorded_packages["packages"].get(name) != digest
-    )
+    # A package that the earlier run did not have has no digest there, and so counts as changed.
+    recorded_digests = recorded_packages["packages"]
+    changed: set[str] = set()
+    for name, input_digest in inputs.packages.items():
+        if recorded_digests.get(name) != input_digest:
+            changed.add(name)
+
+    return frozenset(changed)
 
 
 def _read_record(store: Store) -> dict[str, Any]:

@@ -161,10 +161,10 @@ def _default(parameter: TyperArgument | TyperOption) -> str:
         return "required"
 
     parts: list[str] = []
-    value = getattr(
-        parameter.default, "value", parameter.default
-    )  # of an enum's member, what is typed
-    if value not in {None, False, "", ()}:
+    # Of an enum's member, `value` is the word that a user types; other defaults are shown as they are.
+    value = getattr(parameter.default, "value", parameter.default)
+    means_nothing = value in {None, False, "", ()}
+    if not means_nothing:
         parts.append(f"`{value}`")
     if parameter.envvar:
         parts.append(f"from `{parameter.envvar}` where that is set")

@@ -25,7 +25,6 @@ _FAMILIES = {
     "6": "Threads",
     "9": "The farm itself",
 }
-_FAMILY_DIGIT = 2  # position of a code's family: the 3 of WF302
 
 _FINDINGS_HEAD = """# Findings
 
@@ -56,18 +55,29 @@ def render_files() -> dict[str, str]:
 
 
 def render_findings() -> str:
-    """Return docs/findings.md: a table of all codes of findings, then a section for each, grouped by family."""
-    index: list[str] = []
-    sections: list[str] = []
-    family = ""
-    for code in codes.load().values():
-        index.append(f"| [{code.code}](#{code.code.lower()}) | {code.severity} | {code.title} |\n")
-        if code.code[_FAMILY_DIGIT] != family:
-            family = code.code[_FAMILY_DIGIT]
-            sections.append(f"\n## {_FAMILIES[family]}\n")
-        sections.append(_render_section(code))
+    """Return docs/findings.md: a table of all codes of findings, then a section for each code.
 
-    return _FINDINGS_HEAD + "".join(index) + "".join(sections)
+    The sections are grouped by family under a heading, such as "Build" for the codes that begin with WF2. Rows, and the
+    codes of a family, have the order of `codes.toml`; a family comes where its first code is.
+    """
+    table_rows: list[str] = []
+    sections_by_family: dict[str, list[str]] = {}
+    for code in codes.load().values():
+        link = f"[{code.code}](#{code.code.lower()})"
+        table_rows.append(f"| {link} | {code.severity} | {code.title} |\n")
+        sections_by_family.setdefault(_family(code), []).append(_render_section(code))
+
+    parts = [_FINDINGS_HEAD, *table_rows]
+    for family, sections in sections_by_family.items():
+        parts.append(f"\n## {_FAMILIES[family]}\n")
+        parts += sections
+
+    return "".join(parts)
+
+
+def _family(code: Code) -> str:
+    """Return the digit of a code's family, the first of its number: `WF302 -> 3`."""
+    return code.code.removeprefix("WF")[0]
 
 
 def _render_section(code: Code) -> str:

@@ -161,8 +161,16 @@ def main() -> None:
 
 
 def _interpreter_rows(names: Mapping[str, bool]) -> list[str]:
-    """Return a row for each name that an interpreter exports; inline functions of its headers end with ` inline`."""
-    return [f"{name} inline" if is_inline else name for name, is_inline in names.items()]
+    """Return a row for each name that an interpreter exports: `PyList_New`, or `_Py_Dealloc inline`.
+
+    Args:
+        names: by name, whether a macro or inline function of the public headers uses it.
+    """
+    rows: list[str] = []
+    for name, is_inline in names.items():
+        rows.append(f"{name} inline" if is_inline else name)
+
+    return rows
 
 
 def _library_rows(libraries: Mapping[str, Iterable[str]]) -> list[str]:

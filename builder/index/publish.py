@@ -103,6 +103,7 @@ def _publish_channel(
     """
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
+    # Empty means that it is not known what the folder holds: then every page and file is looked at.
     published = {} if thorough else _read_state(root)
     if published and published == wanted_digests:
         return ()
@@ -125,6 +126,7 @@ def _publish_channel(
         for name, text in root_pages(content):
             replace_text(root / name, text)
 
+    # If it is not known what was published, any folder may be a project that has to go.
     present = published.keys() if published else _list_folders(root)
     removed = sorted(present - wanted_digests.keys())
     for project in removed:

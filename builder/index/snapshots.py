@@ -64,12 +64,19 @@ def current_manifests(store: Store) -> dict[str, Manifest]:
 def rollback(store: Store, prefix: str = "") -> Publication:
     """Publish a snapshot again, and write the constraints files that belong to it.
 
+    A snapshot has a manifest (the files of each project) for both channels of the index: the served one, with what
+    policy admits, and quarantine, with the rest. All files are looked for first: if one is lost, nothing is changed.
+
     Args:
         store: the store of the wheelhouse; the caller holds its lock.
         prefix: the snapshot's id or the beginning of it; empty for the snapshot before the current one.
 
     Raises:
-        UnknownSnapshotError: no snapshot or several have this prefix, or the store has lost a file of it.
+        UnknownSnapshotError: no snapshot or several have this prefix; or there is one, but the store has lost a file
+            of it, so that it cannot be published again.
+
+    Returns:
+        What the publication changed.
     """
     snapshots = list_snapshots(store)
     snapshot = _select_snapshot(snapshots, prefix)
@@ -79,9 +86,9 @@ def rollback(store: Store, prefix: str = "") -> Publication:
 
     lost_filename = _find_lost_file(store, (*served.values(), *quarantine.values()))
     if lost_filename:
-        known_ids = tuple(kept_snapshot.id for kept_snapshot in snapshots)
-        raise UnknownSnapshotError(snapshot.id, known_ids, lost=lost_filename)
+        raise UnknownSnapshotError.for_lost_file(snapshot.id, lost_filename, _list_ids(snapshots))
 
+    # Thorough: every page and file is looked at, not only those of projects whose manifest differs.
     published = publish(served, store, quarantine, thorough=True)
     constraints.rewrite(served, quarantine, store.wheelhouse)
     return published
@@ -97,14 +104,20 @@ def _select_snapshot(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot:
     Raises:
         UnknownSnapshotError: no snapshot or several match.
     """
-    if prefix:
-        matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
-    else:
-        matching = list(snapshots[1:2])
+    if not prefix:
+        if len(snapshots) < 2:  # noqa: PLR2004 - the current one and the one before it
+            raise UnknownSnapshotError.for_no_previous(_list_ids(snapshots))
+        return snapshots[1]
+
+    matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
     if len(matching) != 1:
-        raise UnknownSnapshotError(prefix, tuple(snapshot.id for snapshot in snapshots))
+        raise UnknownSnapshotError.for_prefix(prefix, _list_ids(snapshots))
 
     return matching[0]
+
+
+def _list_ids(snapshots: Iterable[Snapshot]) -> tuple[str, ...]:
+    return tuple(snapshot.id for snapshot in snapshots)
 
 
 def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
@@ -121,6 +134,7 @@ def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
 
 
 def _load_channels(store: Store, snapshot: Snapshot) -> dict[str, Manifest]:
+    """Return a snapshot's manifest of each channel, by the channel's name, such as `simple`."""
     trees = store.publications.snapshot(snapshot.id)
     return {channel: _load_manifest(store, tree) for channel, tree in trees.items()}
 

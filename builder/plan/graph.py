@@ -80,6 +80,7 @@ class Plan:
             names: names of the packages that changed.
         """
         affected: set[JobId] = set()
+        # Each job of a plan comes after those it needs: whether these are affected is known when its turn comes.
         for job in self.jobs.values():
             is_about_them = job.id.name in names and not isinstance(job, ImageJob)
             needs_affected = not affected.isdisjoint(job.needs.values())
@@ -91,20 +92,21 @@ class Plan:
     def find_evidence(self, lookup: Callable[[Job, str], Evidence | None]) -> dict[JobId, Evidence]:
         """Return the evidence that is recorded and still valid, by job id.
 
-        A job is left out, and would run, where nothing is recorded under its key, or where the key cannot be told
-        because a job that it needs would run.
+        A job is left out, and would run, where nothing is recorded under its key, or where the key is not known yet
+        because a job that it needs would run: a key is made of the job's settings and of the results of those jobs.
 
         Args:
             lookup: returns the evidence that is recorded for a job under a key, or None.
         """
         found: dict[JobId, Evidence] = {}
+        # Each job of a plan comes after those it needs: their evidence is found when its turn comes.
         for job in self.jobs.values():
-            needs = job.needs
             # The evidence of order-only jobs counts in no key, so that it may be missing.
-            if any(need not in found and need not in ORDER_ONLY for need in needs.values()):
+            missing = {need for need in job.needs.values() if need not in found}
+            if missing - ORDER_ONLY:
                 continue
 
-            inputs = {role: found[need] for role, need in needs.items() if need in found}
+            inputs = {role: found[need] for role, need in job.needs.items() if need in found}
             evidence = lookup(job, job.key(inputs))
             if evidence is None:
                 continue

@@ -182,10 +182,15 @@ class Queue:
         heapq.heappush(self._ready, (-self._priority[job], job))
 
     def start(self) -> JobId | None:
-        """Remove the next job to start from the queue, reserve its share, and return it; None where nothing fits.
+        """Choose the job to start next, take it out of the queue, reserve its CPUs and memory, and return it.
 
-        A smaller job may overtake one with a higher priority that does not fit, but not more than `PATIENCE` times.
+        None if no ready job may start now: call it until it returns None, and again when a job was added or has ended.
+        The caller runs the job and reports its end with `end`, which frees the CPUs and memory.
+
+        The choice is the job with the highest priority that fits. It overtakes those that do not fit, but none of them
+        more than `PATIENCE` times.
         """
+        # Search: take jobs off the heap, the one with the highest priority first, until one fits.
         too_large: list[tuple[float, JobId]] = []
         started = None
         # Without a free CPU nothing fits, and after `PATIENCE` jobs that do not fit the search is given up.
@@ -199,11 +204,13 @@ class Queue:
             if self._blocks_others(job):
                 break
 
+        # Jobs that do not fit stay in the queue.
         for entry in too_large:
             heapq.heappush(self._ready, entry)
         if started is None:
             return None
 
+        # Record that the job starts: whom it overtakes, and what it occupies.
         self._overtaken.update(job for _, job in too_large)
         share = self._share_of(started)
         self._free_cpus -= share.cpus
@@ -261,6 +268,8 @@ def simulate(
 ) -> Simulation:
     """Return how long a graph of jobs would take, by running it through the queue on a simulated clock.
 
+    No job is executed: the clock jumps from the end of one job to the end of the next.
+
     Args:
         needs: ids of the jobs that each job needs; every job comes after all that it needs. A job that is needed but
             is no key of this mapping has ended already.
@@ -268,6 +277,7 @@ def simulate(
         shares: CPUs and memory that each job uses.
         resources: CPUs and memory that there are.
     """
+    # Turn the graph round: by job, the jobs that need it. Inputs that have ended already are left out.
     inputs: dict[JobId, list[JobId]] = {}
     dependents: dict[JobId, list[JobId]] = defaultdict(list)
     for job, needed in needs.items():
@@ -275,15 +285,17 @@ def simulate(
         for need in inputs[job]:
             dependents[need].append(job)
 
+    # Fill the queue with the jobs that wait for nothing.
     longest = longest_paths(inputs, durations)
     queue = Queue(priorities(longest), shares, resources)
-    open_inputs = {job: len(needed) for job, needed in inputs.items()}
+    open_inputs = {job: len(needed) for job, needed in inputs.items()}  # inputs yet to end
     for job, count in open_inputs.items():
         if count == 0:
             queue.add(job)
 
+    # Run: start all that fits, go to the moment when the next job ends, and add the jobs that waited only for it.
     now = 0.0
-    running: list[tuple[float, JobId]] = []
+    running: list[tuple[float, JobId]] = []  # a heap of (time of the end, job)
     starts: dict[JobId, float] = {}
     while len(queue) or running:
         while (started := queue.start()) is not None:
