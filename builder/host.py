@@ -26,6 +26,9 @@ _CA_VARIABLES = (
 )
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
+_UNNAMED_ORIGIN = "$(ORIGIN)"
+"""What apt prints for the origin of a repository that names none: the placeholder, as `_list_apt_indexes` wrote it."""
+
 _APT_TIMEOUT_S = 30  # it reads lists that are there; not measured
 
 
@@ -169,30 +172,35 @@ def host_distribution() -> str:
 
 
 def host_archive(name: str) -> AptArchive | None:
-    """Return the archive that apt on this machine takes a distribution's packages from.
+    """Return the archive from which apt on this machine takes the packages of a distribution, or a mirror of it.
 
-    None where the machine is another distribution, or where apt has no archive of it. Without a security archive of its
-    own the main one stands for it.
+    None where this machine runs another distribution, or where apt is configured for no archive of that distribution.
+    Where apt is configured for no security archive, `security` is the same as `main`.
 
     Args:
-        name: the distribution, as os-release calls it.
+        name: the distribution, as os-release calls it, such as `debian`.
     """
     if host_distribution() != name:
         return None
 
-    listing = _list_apt_indexes()
     main = security = ""
-    for line in listing.splitlines():
-        uri, release, origin = [*line.split(" ", 2), "", ""][:3]
-        # A repository that names no origin is taken for a mirror of the distribution: the placeholder stays as it is.
-        is_of_distribution = origin.lower() in {name, "$(origin)"}
-        if not is_of_distribution:
-            continue
+    for line in _list_apt_indexes().splitlines():
+        fields = line.split(" ", 2)
+        if len(fields) < 3:  # noqa: PLR2004 - URI, release and origin
+            continue  # not a line of the format that was asked for
 
-        if release.endswith("security"):
-            security = security or uri
-        else:
-            main = main or uri
+        uri, release, origin = fields
+        # A repository that names no origin is taken for a mirror of the distribution.
+        is_mirror = origin == _UNNAMED_ORIGIN
+        if origin.lower() != name and not is_mirror:
+            continue  # another vendor's repository
+
+        # Of the main and of the security archives, the first one counts.
+        is_security = release.endswith("security")
+        if is_security and not security:
+            security = uri
+        elif not is_security and not main:
+            main = uri
 
     if not main:
         return None
@@ -201,7 +209,9 @@ def host_archive(name: str) -> AptArchive | None:
 
 
 def _list_apt_indexes() -> str:
-    """Return the package lists that apt is configured for, as lines `URI RELEASE ORIGIN`.
+    """Return the package lists that apt is configured for, one a line: its URI, release and origin.
+
+    `http://mirror.invalid/debian bookworm Debian`
 
     Empty where there is no apt, or where it fails or takes too long.
     """

@@ -39,7 +39,7 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     reported.
 
     Args:
-        load: facts of it.
+        load: what the load job recorded of the wheel on that base.
         name: the package.
     """
     if not load.claimed:
@@ -124,9 +124,8 @@ def _choose_import_code(
     or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process).
     """
     is_submodule = "." in probe.module
-    missing = (probe.missing or "").partition(".")[
-        0
-    ]  # the top-level module that could not be found
+    # The top-level module that could not be found; empty where the exception is another one.
+    missing = (probe.missing or "").partition(".")[0]
     needs_other_package = missing != "" and missing not in top_level
     fails_only_alone = walk_errors is not None and probe.module not in walk_errors
 
@@ -158,10 +157,10 @@ def _describe_stack(ending: Ending) -> str:
 
 
 def _judge_requires_python(load: AbiLoad, metadata: Metadata, name: str) -> Iterator[Finding]:
-    """Yield a finding where pip was told to ignore requires-python to install the wheel; nothing where it was not.
+    """Yield a finding where the wheel was installed only because pip was told to ignore its requires-python.
 
-    Where everything imports nevertheless, requires-python is too strict (WF408); otherwise the wheel counts as one that
-    does not install (WF401).
+    If all modules import nevertheless, requires-python is too strict (WF408); else the wheel counts as one that does
+    not install (WF401).
     """
     if not metadata.requires_python_ignored:
         return
@@ -234,7 +233,7 @@ def _explain_declaration(declaration: Declaration | None) -> str:
 
 
 def _judge_declaration(native: str, declaration: Declaration) -> Iterator[Finding]:
-    """Yield a finding where a native module's way of initialisation keeps it out of subinterpreters with an own GIL."""
+    """Yield a finding where a native module declares that it cannot be loaded in a subinterpreter with its own GIL."""
     if declaration.init == "single-phase":
         detail = f"{native} has single-phase initialisation"
         yield Finding(code="WF504", detail=detail, where=native)
@@ -319,7 +318,7 @@ def _judge_strict_exceptions(
     """Yield findings for imports that fail only where warnings are errors.
 
     Nothing is yielded where the package itself warns (WF411 reports that) or turns the GIL on (then the interpreter
-    warns). Extension modules below a top-level module count only where that one did import.
+    warns). Only extension modules are judged, and `pkg._core` only if `pkg` was imported.
     """
     turned_gil_on = any(probe.gil is not None and probe.gil.after for probe in load.modules)
     if dev.warnings or turned_gil_on:
@@ -369,7 +368,7 @@ def _judge_exceptions(
         walk_errors: by module the error of a plain import of all modules in one process.
         counted_modules: modules whose errors are reported; None for all.
     """
-    # What fails the package fails each of its modules alike: one finding for each exception.
+    # A fault of the whole package raises the same exception in each of its modules: that is one finding.
     modules_by_error: dict[str, list[str]] = {}
     for module, error in condition.errors.items():
         fails_plainly = module in walk_errors
@@ -388,11 +387,11 @@ def _judge_exceptions(
 def _judge_subinterpreters(
     lines: Iterable[ImportLine], natives: Mapping[str, Declaration], walk_errors: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each module at fault for a failure in a subinterpreter with its own GIL.
+    """Yield a finding for each module that fails to import in a subinterpreter with its own GIL.
 
-    At fault is the extension module whose loading raised, or the imported module where none is known. Skipped are
-    failures that a plain import shows too, failures in modules of other packages, and those that follow from what a
-    module declares.
+    The finding names the extension module whose loading raised, or the imported module where that is not known. Skipped
+    are failures that a plain import shows too, failures in modules of other packages, and failures of modules that
+    declare no support for such subinterpreters.
     """
     seen: set[str] = set()
     for line in lines:

@@ -42,7 +42,7 @@ class ThreadCoverage:
         alone: those that could be called at all.
         under_threads: those that threads called, with the race detector watching.
         pairs: pairs of operations that threads tried on one object.
-        side_by_side: calls that each thread made beside the others' in such a trial.
+        side_by_side: calls that each thread made while the others called, too, in one trial of such a pair.
         detector: whether the race detector watched and had proven itself.
     """
 
@@ -62,15 +62,15 @@ class ThreadCoverage:
         return self.detector and has_callables and covers_enough
 
     def miss_probability(self, rarity: int) -> float:
-        """Return how likely one trial misses a race that shows in one of so many calls side by side."""
+        """Return the probability that one trial misses a race that shows on average once in `rarity` calls."""
         return float((1 - 1 / rarity) ** self.side_by_side)
 
 
 def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> ThreadCoverage:
     """Return how much of a package's native code threads called, by the facts of the race and exercise jobs.
 
-    All is 0 without a surface, i.e. the list of native callables that the race job found in the package. The detector
-    counts only if it has proven itself and the exercise with the plain interpreter was done as well.
+    All numbers are 0 where the race job found no surface, i.e. list of the package's native callables. `detector` is
+    true only if the detector has proven itself and the exercise with the plain interpreter was done as well.
     """
     if race is None or race.surface is None:
         return ThreadCoverage()
@@ -89,9 +89,9 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
 
 
 def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield one finding for each pair of code and `where`, because a finding's id is made of these.
+    """Yield the findings without those of the same code and `where`, which would have the same id.
 
-    Of several it is the first that has a program to show it again, or the first where none has.
+    Of several with one id, the first with a program that reproduces it is kept, or simply the first where none has one.
     """
     chosen: dict[tuple[str, str], Finding] = {}
     for finding in findings:
@@ -136,7 +136,7 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
 def _is_proven(preflight: Preflight | None) -> bool:
     """Return whether the detector reported the race in a known racy program and none in a known clean one.
 
-    Without that, its silence about a package would say nothing.
+    Only a detector that does both can be believed when it reports nothing about a package.
     """
     return preflight is not None and preflight.racy_seen and preflight.clean_silent
 
@@ -201,7 +201,7 @@ def _advisory_finding(race: Race, log: str) -> Finding:
 
 
 def _join_places(race: Race) -> str:
-    """Return the functions that race, which stay the same from release to release: ids of findings are made of them."""
+    """Return the functions that race, as part of a finding's id: they stay the same from release to release."""
     return " and ".join(race.places)
 
 
@@ -272,8 +272,8 @@ def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
 def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
     """Yield findings for crashes, hangs and wrong results under threads.
 
-    A harm that a program showed again may decide the verdict. A crash or hang that was not shown again is WF615, which
-    does not, and such a wrong result is skipped.
+    A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash or a hang
+    is reported as WF615, and a wrong result is skipped.
 
     Args:
         harms: the events.
@@ -317,7 +317,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
 
 
 def _name_calls(harm: Harm) -> str:
-    """Return the native callables that a harm is about, which an id is made of; else its calls."""
+    """Return the native callables that a harm is about, or its calls where none is known: part of a finding's id."""
     return ", ".join(harm.calls.natives[:_MAX_NATIVES]) or _describe_calls(harm.calls)
 
 
@@ -358,7 +358,7 @@ def _describe_end(harm: Harm) -> str:
 def _describe_calls(scenario: Scenario | None) -> str:
     """Return the calls of a scenario in words: "`s.add(1)`, `s.clear()` of `pkg.Table(16)`".
 
-    At most `_MAX_CALLS` are named. Without a scenario the event came from the package's own tests.
+    Each call is named once, and at most `_MAX_CALLS` of them. None stands for an event in the package's own tests.
     """
     if scenario is None:
         return "calls of the package's own tests"

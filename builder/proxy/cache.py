@@ -146,20 +146,26 @@ class IndexCache:
         return entries
 
     def newest_files(self, limit_bytes: int) -> Iterator[str]:
-        """Give the sha256 of the files that were added last, as many as fit into a size, the newest first.
+        """Give the sha256 of the files added last, the newest first, until the next one would exceed a total size.
 
-        A file that does not fit ends the list, and all older ones are left out with it.
+        Files older than the first that does not fit are left out, even if they are small enough.
+
+        Args:
+            limit_bytes: the most that the given files take together.
         """
+        # A file that is still being written has another name than a sha256.
         paths = [
             path for path in (self.folder / "files").glob("??/*") if _SHA256.fullmatch(path.name)
         ]
         status = {path: path.stat() for path in paths}
-        paths.sort(key=lambda path: status[path].st_mtime, reverse=True)
+        newest_first = sorted(paths, key=lambda path: status[path].st_mtime, reverse=True)
 
-        for path in paths:
-            limit_bytes -= status[path].st_size
-            if limit_bytes >= 0:
-                yield path.name
+        total_bytes = 0
+        for path in newest_first:
+            total_bytes += status[path].st_size
+            if total_bytes > limit_bytes:
+                return
+            yield path.name
 
     def read_lock(self, job: JobId) -> Entries | None:
         """Return the lock of a job, i.e. the files of the index that it fetched when it was recorded, by project.
@@ -191,7 +197,10 @@ class IndexCache:
 
 
 def _without_metadata_link(entry: dict[str, Any]) -> dict[str, Any]:
-    """Leave out that metadata can be had beside the file: the file itself is here, and has it."""
+    """Return an entry without `core-metadata`, by which the index offers a file's metadata as a file of its own.
+
+    The cache has no such files; who needs the metadata reads it from the file itself.
+    """
     return {key: value for key, value in entry.items() if key != "core-metadata"}
 
 

@@ -148,7 +148,8 @@ class IndexProxy:
             try:
                 service = self._open_session(image, stop, files, token, description)
             except InfrastructureError:
-                self._service = None  # it was killed, perhaps: a second one is tried
+                # The proxy may have been killed: without a service, another one is started.
+                self._service = None
                 service = self._open_session(image, stop, files, token, description)
 
         return Session(service, token, self.cache)
@@ -317,7 +318,7 @@ def client_environment(address: str, port: int, token: str) -> dict[str, str]:
         "UV_DEFAULT_INDEX": f"{base}/simple/",
         "UV_HTTP_TIMEOUT": _FETCH_TIMEOUT_S,
     }
-    # Whatever is asked for besides is refused there, and known to be this session's by the user name.
+    # The proxy refuses requests for anything else; the user name in its address tells it which session they are of.
     refusing_proxy = f"http://{token}:x@{address}:{port}"
     for name in _CLIENT_PROXY_VARIABLES:
         environment[name] = environment[name.upper()] = refusing_proxy
@@ -369,12 +370,12 @@ def _cache_command() -> list[str]:
 def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
     """Return the settings of proxpi, the index cache, as variables.
 
-    Certificates are verified unless pip on this machine trusts a host of the indexes without: proxpi has one switch for
-    all.
+    If the host of one index is among pip's `trusted-host` settings, certificates are verified for none of the indexes:
+    proxpi has one switch for all of them.
     """
-    hosts = {urlsplit(url).hostname for url in index.urls}
-    trusted = {name.partition(":")[0] for name in index.trusted_hosts}
-    skips_verification = bool(hosts & trusted)
+    index_hosts = {urlsplit(url).hostname for url in index.urls}
+    trusted_hosts = {name.partition(":")[0] for name in index.trusted_hosts}  # without the port
+    skips_verification = bool(index_hosts & trusted_hosts)
 
     return {
         "PROXPI_INDEX_URL": index.url,

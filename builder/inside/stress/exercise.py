@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from . import installing, owntests, runner, scenarios
-from .reproducer import Prover, Sign
+from .reproducer import Predicate, Prover
 from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
 
@@ -195,15 +195,15 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
     Returns:
         What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm.
     """
-    sign = make_sign(event["what"])
-    if not sign(prover.run(scenario)) and not sign(prover.run(scenario)):
+    reproduces = make_predicate(event["what"])
+    if not reproduces(prover.run(scenario)) and not reproduces(prover.run(scenario)):
         return {"shown": 0, "ran": 2}
 
-    small = prover.shrink(scenario, sign)
+    small = prover.shrink(scenario, reproduces)
     return prove_harm(small, event["what"], prover, times)
 
 
-def make_sign(what: str) -> Sign:
+def make_predicate(what: str) -> Predicate:
     """Return the test whether a run showed a harm of some sort.
 
     Args:
@@ -225,13 +225,13 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
         `calls`, `shown` (how often the harm came) and `ran` (how often the program was run); where it came at least
         once also `script`, `arms` (the same counts for variants, such as one thread alone), `output` and `signal`.
     """
-    sign = make_sign(what)
-    shown, ran, example = prover.count(scenario, sign, times)
+    reproduces = make_predicate(what)
+    shown, ran, example = prover.count(scenario, reproduces, times)
     proof: dict[str, Any] = {"calls": scenario, "shown": shown, "ran": ran}
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
         proof["script"] = prover.render_script(scenario, _TITLES[what])
-        proof["arms"] = prover.variants(scenario, sign, _VARIANT_TIMES)
+        proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:]
         proof["signal"] = example.signal
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from . import installing, owntests, runner, scenarios, sdists, speed
-from .reproducer import Prover, Sign
+from .reproducer import Predicate, Prover
 from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
 
@@ -404,22 +404,22 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
         `shown` (how often the program showed it) and `ran` (how often it was run); where it was shown also `calls`,
         `script`, `output` and, for a crash or a hang, `arms` (the same counts for variants, such as one thread alone).
     """
-    sign = make_sign(event)
-    small = prover.shrink(scenario, sign)
-    shown, ran, example = prover.count(small, sign, times)
+    reproduces = make_predicate(event)
+    small = prover.shrink(scenario, reproduces)
+    shown, ran, example = prover.count(small, reproduces, times)
     proof: dict[str, Any] = {"shown": shown, "ran": ran}
     if shown:
         script = prover.render_script(small, describe_event(event))
         proof = {"calls": small, "script": script, **proof}
         if event["what"] != "race":
-            proof["arms"] = prover.variants(small, sign, _VARIANT_TIMES)
+            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
 
     print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
     return proof
 
 
-def make_sign(event: Event) -> Sign:
+def make_predicate(event: Event) -> Predicate:
     """Return the test whether a run showed an event: the same sort of harm, or a race at the same places."""
     if event["what"] != "race":
         return lambda run: event["what"] in run.what

@@ -10,11 +10,14 @@ _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
 _HEADER_LINES = 3  # the header is among the first lines of its block
 
-_ACCESS = re.compile(
-    r"^  (?:Previous )?((?:atomic )?(?:[Rr]ead|[Ww]rite)) of size (\d+)|^  (?:Mutex|Cycle)",
-    re.IGNORECASE,
+# `_read_stacks` shows an example of these lines.
+_MEMORY_ACCESS = re.compile(
+    r"^  (?:Previous )?(?:atomic )?(?:read|write) of size \d+", re.IGNORECASE
 )
-_FRAME = re.compile(r"^    #\d+ (.+?) (\S+|<null>) \((.+?)\+0x[0-9a-f]+\)")
+_LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
+_FRAME = re.compile(
+    r"^    #\d+ (?P<function>.+?) (?P<place>\S+|<null>) \((?P<module_path>.+?)\+0x[0-9a-f]+\)"
+)
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
@@ -104,24 +107,49 @@ def parse(text: str) -> Iterator[Report]:
 def _read_stacks(lines: list[str]) -> list[Stack]:
     """Return the stacks of the accesses (or of the locks taken) in a report, the later access first.
 
-    Stacks that show where threads and memory come from are skipped, and so are those without frames.
+    A report is a list of sections, each with a title (indented by two) and the frames of a stack (indented by four):
+
+          Write of size 8 at 0x7204 by thread T2:
+            #0 bump /tmp/project/fast-1.0/src/fast.c:41:12 (/opt/site/_fast.so+0x1a2b)
+          Previous read of size 8 at 0x7204 by main thread:
+            #0 peek /tmp/project/fast-1.0/src/fast.c:58:5 (/opt/site/_fast.so+0x1c3d)
+          Thread T2 'worker' (tid=71, running) created by main thread at:
+            #0 pthread_create <null> (python3.14t+0xb1)
+
+    Here the first two are returned. Sections that show where threads and memory come from, such as the third, are
+    skipped, and so are those without frames.
     """
     stacks: list[Stack] = []
-    is_access = False
+    current: Stack | None = None  # the stack of this section; None in a section that is skipped
     for line in lines:
-        # A stack has a title, indented by two; its frames are indented by four.
         is_title = line.startswith("  ") and not line.startswith("   ")
         if is_title:
-            is_lock_taken = "acquired" in line and "Thread" not in line
-            is_access = bool(_ACCESS.match(line)) or is_lock_taken
-            if is_access:
-                stacks.append({"access": _describe_access(line), "frames": []})
-        elif is_access and (frame_match := _FRAME.match(line)):
-            module = frame_match[3].rpartition("/")[2]
-            frame = Frame(function=frame_match[1], place=frame_match[2], module=module)
-            stacks[-1]["frames"].append(frame)
+            current = None
+            if _is_access_title(line):
+                current = {"access": _describe_access(line), "frames": []}
+                stacks.append(current)
+            continue
+
+        frame_match = _FRAME.match(line)
+        if current is not None and frame_match is not None:
+            frame = Frame(
+                function=frame_match["function"],
+                place=frame_match["place"],
+                module=posixpath.basename(frame_match["module_path"]),
+            )
+            current["frames"].append(frame)
 
     return [stack for stack in stacks if stack["frames"]]
+
+
+def _is_access_title(title: str) -> bool:
+    """Return whether a section's title is that of a memory access, or of a lock that was taken."""
+    is_memory_access = _MEMORY_ACCESS.match(title) is not None
+    is_lock = _LOCK.match(title) is not None
+    # "Thread" begins the title of a section on where a thread comes from.
+    is_acquisition = "acquired" in title and "Thread" not in title
+
+    return is_memory_access or is_lock or is_acquisition
 
 
 def _describe_access(title: str) -> str:
@@ -233,7 +261,7 @@ def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
 
 
 def _is_generated(frame: Frame) -> bool:
-    """Return whether nobody wrote a frame's code for this package: it is a code generator's, or of a system header."""
+    """Return whether a frame's code comes from a code generator or a system header: nobody wrote it for the package."""
     if frame["function"].startswith(_GENERATED):
         return True
     return frame["place"].startswith(_SYSTEM_FOLDERS)

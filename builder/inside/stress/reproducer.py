@@ -9,8 +9,8 @@ from .runner import Interpreter, Run, Scenario, run_script
 
 _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
 
-Sign = Callable[[Run], bool]
-"""Tells whether a run showed what is looked for."""
+Predicate = Callable[[Run], bool]
+"""Returns whether a run showed again what was seen once, such as a crash or a certain race."""
 
 
 class Prover:
@@ -61,18 +61,18 @@ class Prover:
         return run_script(self.interpreter, program, self.modules, **environment)
 
     def count(
-        self, scenario: Scenario, sign: Sign, times: int, **environment: str
+        self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
     ) -> tuple[int, int, Run | None]:
         """Run a scenario's program several times; fewer, but at least once, where the time is up.
 
         Args:
             scenario: the scenario.
-            sign: tells whether a run showed what is looked for.
+            reproduces: tells whether a run showed again what was seen.
             times: how often to run the program.
             environment: further environment variables.
 
         Returns:
-            How often it showed the sign, how often it ran, and the last run that showed it (None where none did).
+            How many runs reproduced it, how many there were, and the last that did (None where none did).
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
@@ -80,76 +80,84 @@ class Prover:
                 break
             run = self.run(scenario, **environment)
             ran += 1
-            if sign(run):
+            if reproduces(run):
                 shown += 1
                 example = run
 
         return shown, ran, example
 
-    def shrink(self, scenario: Scenario, sign: Sign) -> Scenario:
-        """Return a scenario with as few calls as still show the sign.
+    def shrink(self, scenario: Scenario, reproduces: Predicate) -> Scenario:
+        """Return a smaller scenario that still reproduces what was seen; the given one where no smaller one does.
 
-        As long as a smaller scenario shows it, that one is made smaller in turn. The scenario comes back as it is where
-        none of them does; the search ends early after some attempts, or when the time is up.
+        This is greedy minimisation, as in delta debugging: of the smaller versions of the scenario, the first that
+        reproduces it is taken, and made smaller in the same way, until none does. The smallest scenario so far is
+        returned early after `_MOST_ATTEMPTS` runs, or when the time is up.
+
+        If calls `a` and `d` crash together, the rows `[[a, b], [c, d]]` shrink to `[[a], [c, d]]`, then `[[a], [d]]`.
 
         Args:
-            scenario: a scenario that shows the sign.
-            sign: tells whether a run showed what is looked for.
+            scenario: a scenario that reproduces it.
+            reproduces: tells whether a run showed it again.
         """
         attempts = 0
-        while True:
-            smaller = None
-            for rows in _reduce_rows(scenario["rows"]):
+        smallest = scenario
+        is_shrinking = True
+        while is_shrinking:
+            is_shrinking = False
+            for rows in _reduce_rows(smallest["rows"]):
                 if attempts >= _MOST_ATTEMPTS or self._is_late():
-                    return scenario
+                    return smallest
+
                 attempts += 1
-                trial = {**scenario, "rows": rows}
-                if sign(self.run(trial)):
-                    smaller = trial
-                    break
+                trial = {**smallest, "rows": rows}
+                if reproduces(self.run(trial)):
+                    smallest = trial
+                    is_shrinking = True
+                    break  # go on with smaller versions of this one
 
-            if smaller is None:
-                return scenario
-            scenario = smaller
+        return smallest
 
-    def variants(self, scenario: Scenario, sign: Sign, times: int) -> dict[str, list[int]]:
-        """Run variants of a scenario, whose counts tell what a harm needs: threads, a shared object, no GIL.
+    def variants(
+        self, scenario: Scenario, reproduces: Predicate, times: int
+    ) -> dict[str, list[int]]:
+        """Run a scenario and variants of it, to learn whether the harm needs threads, a shared object, or no GIL.
 
         Args:
-            scenario: a scenario that shows the sign.
-            sign: tells whether a run showed what is looked for.
+            scenario: a scenario that reproduces what was seen.
+            reproduces: tells whether a run showed again what was seen.
             times: how often to run each variant.
 
         Returns:
-            For each variant, how often it showed the sign and how often it ran: `shared`, as it is; `reading`, only
-            calls that show the subject's state; `private`, an object for each thread; `alone`, one thread; `gil`, as it
-            is with the GIL on. A variant that makes no sense for the scenario is missing.
+            For each variant, how many runs reproduced the harm, and how many there were. The variants are `shared`, the
+            scenario as it is; `reading`, only calls that show the subject's state; `private`, an object for each
+            thread; `alone`, one thread; `gil`, the scenario as it is with the GIL on. A variant that makes no sense for
+            the scenario is missing.
         """
         is_meeting = scenario["kind"] == "meeting"  # it takes two threads and one object
-        counts = {"shared": self._count_shown(scenario, sign, times)}
+        counts = {"shared": self._count_shown(scenario, reproduces, times)}
 
         if scenario["observe"]:
             calls = [[text, None] for text in scenario["observe"]]
             reading = {**scenario, "rows": [calls], "observe": []}
-            counts["reading"] = self._count_shown(reading, sign, times)
+            counts["reading"] = self._count_shown(reading, reproduces, times)
 
         if scenario["sharing"] == "shared" and not is_meeting:
             private = {**scenario, "sharing": "private", "observe": []}
-            counts["private"] = self._count_shown(private, sign, times)
+            counts["private"] = self._count_shown(private, reproduces, times)
 
         if not is_meeting:
             calls = [call for row in scenario["rows"] for call in row]
             alone = {**scenario, "threads": 1, "rows": [calls], "observe": []}
-            counts["alone"] = self._count_shown(alone, sign, times)
+            counts["alone"] = self._count_shown(alone, reproduces, times)
 
-        counts["gil"] = self._count_shown(scenario, sign, times, PYTHON_GIL="1")
+        counts["gil"] = self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")
         return counts
 
     def _count_shown(
-        self, scenario: Scenario, sign: Sign, times: int, **environment: str
+        self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
     ) -> list[int]:
-        """Return how often a scenario's program showed the sign, and how often it ran. See `count`."""
-        shown, ran, _ = self.count(scenario, sign, times, **environment)
+        """Return how many runs of a scenario's program reproduced what was seen, and how many there were."""
+        shown, ran, _ = self.count(scenario, reproduces, times, **environment)
         return [shown, ran]
 
     def _is_late(self) -> bool:
@@ -157,10 +165,10 @@ class Prover:
 
 
 def _reduce_rows(rows: list[list[Any]]) -> list[list[list[Any]]]:
-    """Return smaller versions of a scenario's rows, to be tried one after another; empty where each has one call.
+    """Return smaller versions of a scenario's rows (lists of calls) to be tried in turn; empty where each has one call.
 
-    First come the rows alone (if any has several calls), then all rows with one of them cut to its first or second
-    half.
+    First comes each row alone, if any has several calls; then all rows, with one of them cut to its first or its
+    second half. `[[a, b], [c]]` -> `[[a, b]]`, `[[c]]`, `[[a], [c]]`, `[[b], [c]]`.
     """
     smaller: list[list[list[Any]]] = []
     has_long_rows = any(len(row) > 1 for row in rows)

@@ -100,7 +100,7 @@ class Interpreter:
 
     @property
     def longest_s(self) -> float:
-        """Time of a scenario whose calls come to an end."""
+        """Seconds a scenario may take if each of its calls ends: less than the patience, after which it is a hang."""
         return _CUT_SHARE * self.patience_s
 
     def program(self, name: str, *arguments: str) -> list[str]:
@@ -114,14 +114,15 @@ class Interpreter:
         return [self.python, "-P", "-m", f"{_PACKAGE}.{name}", *arguments]
 
     def program_environment(self, prefix: str = "") -> dict[str, str]:
-        """Return the environment of a program of this package: as `environment`, with the package on the path.
+        """Return the environment variables of a program of this package: as `environment`, with another path.
 
-        Its folder comes first: a distribution may have a module called as the package is.
+        The folder that this package is imported from comes first on the path, because the distribution may have a
+        module of the same name.
         """
         return self.environment(prefix, PYTHONPATH=f"{_PROGRAMS}{os.pathsep}{self.site}")
 
     def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
-        """Return the environment of its processes.
+        """Return the environment variables of a process that this interpreter runs.
 
         Args:
             prefix: where a sanitizer writes its reports; empty for standard error.
@@ -147,7 +148,7 @@ class Interpreter:
 
 @dataclass(slots=True)
 class PlayResult:
-    """What came of a list of scenarios.
+    """What was seen while a list of scenarios ran.
 
     Attributes:
         events: what was seen.
@@ -170,7 +171,7 @@ class PlayResult:
 
 
 def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] | None:
-    """Run learn.py; when a call ends its process, run it again without that call.
+    """Run learn.py, which tries how native code can be called; when a call ends its process, run it without that call.
 
     Args:
         interpreter: what runs learn.py, and where the distribution is installed.
@@ -196,7 +197,7 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
             attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
             request_file.write_text(json.dumps(attempt))
             with _start(command, interpreter.program_environment(), scratch) as process:
-                # learn.py ends by itself when its time is up; this is for one that does not.
+                # learn.py ends by itself when its time is up; `_start` kills one that does not.
                 _watch_journal(process, journal_file, time.monotonic() + 2 * seconds + 5)
             if answer_file.exists():
                 return {**json.loads(answer_file.read_text()), "fatal": fatal}
@@ -215,7 +216,7 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
 
 
 def _watch_journal(process: subprocess.Popen[bytes], journal_file: Path, deadline: float) -> None:
-    """Wait until a process ends, is busy with one call for too long, or its time is up.
+    """Wait for a process to end; give up when it is busy with one call for too long, or when its time is up.
 
     Args:
         process: a process of learn.py.
@@ -308,7 +309,7 @@ class Player:
         self._server = ForkServer(interpreter, prelude, self._folder.name, self._prefix)
 
     def close(self) -> None:
-        """End the process that others were forked from."""
+        """End the fork server, and delete the folder of its files."""
         self._server.close()
         self._folder.cleanup()
 
@@ -341,9 +342,9 @@ class Player:
         return self._result
 
     def _play_group(self, group: list[Scenario], seconds: float) -> None:
-        """Run the scenarios of one group; where its process ends early, go on in a new one.
+        """Run the scenarios of one group in one process; where it ends early, run the remaining ones in a new process.
 
-        The scenario that ended the process is not run again. After some such ends the rest of the group is left out.
+        The scenario that ended the process is not run again. After `_MOST_DEATHS` such ends the rest is left out.
 
         Args:
             group: the scenarios.
@@ -417,7 +418,7 @@ class Player:
         return reached_index, not is_complete
 
     def _write_scenarios(self, group: list[Scenario], scratch: Path) -> Path:
-        """Write a group to a file, for a sanitizer with fewer calls, and return the file's path."""
+        """Write the scenarios of a group to a file, and return its path. Under a sanitizer they make fewer calls."""
         path = scratch / "scenarios.json"
         if self._interpreter.race:
             group = [adapt_for_sanitizer(scenario) for scenario in group]
@@ -486,8 +487,8 @@ class Player:
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
     """Return a copy of a scenario for the sanitizer's interpreter, with fewer calls and without observers.
 
-    That interpreter takes ten times as long, and sees races without comparing the subject's state. The number of calls
-    stays where they can be made only once in a process.
+    That interpreter takes ten times as long, and sees races without comparing the subject's state. A scenario marked
+    `once`, whose calls can be made only once in a process, keeps their number.
     """
     iterations = scenario["iterations"]
     if not scenario.get("once"):

@@ -27,7 +27,7 @@ _FOREIGN_FUNCTIONS = frozenset({
 })  # fmt: skip
 """Names of the types that code generators make for their functions."""
 
-_IDLE_SLOTS = {
+_UNCOUNTED_NAMES = {
     "__new__", "__init__", "__getattribute__", "__setattr__", "__delattr__", "__doc__", "__module__", "__weakref__",
     "__dict__", "__pyx_vtable__", "__class_getitem__", "__init_subclass__", "__subclasshook__", "__pyx_capi__",
     "__dir__",
@@ -38,7 +38,10 @@ _IDLE_SLOTS = {
     # For pickle alone, on an object that nobody else has yet.
     "__setstate__",
 }  # fmt: skip
-"""Attributes that are not callables of their own: they come with every type, or another attribute stands for them."""
+"""Attributes of modules and types that are not counted as callables.
+
+Each comes with every module or type, or another attribute stands for it.
+"""
 
 _Named = tuple[str, object]
 """The name of a class or a function, and itself."""
@@ -75,7 +78,9 @@ class Surface:
         natives: its extension modules.
         types: names of its native types, by id.
         functions: names of its native functions, by id.
-        callables: names of its native callables, such as `pkg._speedups.Hasher.update`.
+        callables: names of its native callables, such as `pkg._speedups.Hasher.update`, as the keys of a dict.
+
+    `types` and `functions` have `id(object)` as key, so that an object which several names lead to is known again.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -93,7 +98,7 @@ class Surface:
         self.natives = [module for module in self.modules.values() if is_native_module(module)]
         self.types: dict[int, str] = {}
         self.functions: dict[int, str] = {}
-        self.callables: dict[str, None] = {}  # a set that keeps its order
+        self.callables: dict[str, None] = {}  # stands for a set that keeps its order: no values
         for module in self.natives:
             self._survey_module(module)
 
@@ -107,10 +112,11 @@ class Surface:
     def _survey_module(self, module: types.ModuleType) -> None:
         """Note the native functions and types of an extension module that are the distribution's own.
 
-        Attributes that every module has are skipped, and so are those with names that Cython makes for itself.
+        Attributes that Python or Cython gives a module are skipped, and so are values imported from elsewhere. A
+        function that several names lead to goes by the first of them.
         """
         for name, value in vars(module).items():
-            if name in _IDLE_SLOTS or name.startswith("__pyx"):
+            if _is_uncounted(name):
                 continue
 
             if is_native_function(value):
@@ -256,12 +262,12 @@ class Surface:
 
 
 def _rank_module(module: types.ModuleType) -> tuple[int, int]:
-    """Rank a module's name: few underscores before many, short before long."""
+    """Return a key that sorts modules: those with few underscores in their name first, then those with few parts."""
     return module.__name__.count("_"), module.__name__.count(".")
 
 
 def _rank_name(text: str) -> tuple[int, int, str]:
-    """Rank a dotted name: public before private, short before long."""
+    """Return a key that sorts dotted names: those with few private parts first, then those with few parts."""
     private_parts = sum(part.startswith("_") for part in text.split("."))
     return private_parts, text.count("."), text
 
@@ -272,11 +278,16 @@ def _is_public(text: str) -> bool:
     return private_parts == 0
 
 
+def _is_uncounted(name: str) -> bool:
+    """Return whether an attribute is not counted as a callable, or is one of those that Cython makes for itself."""
+    return name in _UNCOUNTED_NAMES or name.startswith("__pyx")
+
+
 def list_own_names(kind: type) -> list[str]:
     """Return the names of a native type's own methods, attributes and slots, without what every type has."""
     names: list[str] = []
     for name, value in kind.__dict__.items():
-        if name in _IDLE_SLOTS or name.startswith("__pyx"):
+        if _is_uncounted(name):
             continue
         if is_native_function(value) or isinstance(value, _DESCRIPTORS):
             names.append(name)

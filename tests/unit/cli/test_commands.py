@@ -1,15 +1,16 @@
 import json
-import os
 import re
-import subprocess
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jsonschema
 import pytest
 import typer
 
-from builder.cli.main import app
+from builder.cli.main import app, main
 from builder.config import catalog, matrix
 from builder.errors import ExitCode
 from builder.farm import run
@@ -21,14 +22,32 @@ from builder.verdicts import Verdict
 ROOT = Path(__file__).parents[3]
 
 
-def wheelfarm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "builder", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "120", **environment},
-    )
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def wheelfarm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ended]]:
+    """The command's own `main`, in this process: test_exit_codes.py has processes of their own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["wheelfarm", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def commands() -> list[str]:
@@ -37,7 +56,7 @@ def commands() -> list[str]:
     return [name for name, command in group.commands.items() if not command.hidden]
 
 
-def test_help_names_every_command_and_every_exit_code():
+def test_help_names_every_command_and_every_exit_code(wheelfarm: Callable[..., Ended]):
     done = wheelfarm("--help")
     assert done.returncode == 0
     for name in commands():
@@ -48,7 +67,9 @@ def test_help_names_every_command_and_every_exit_code():
 
 
 @pytest.mark.parametrize("name", commands())
-def test_the_help_of_a_command_gives_purpose_example_and_defaults(name: str):
+def test_the_help_of_a_command_gives_purpose_example_and_defaults(
+    wheelfarm: Callable[..., Ended], name: str
+):
     done = wheelfarm(name, "--help")
     assert done.returncode == 0
     assert f"Usage: wheelfarm {name}" in done.stdout
@@ -56,7 +77,7 @@ def test_the_help_of_a_command_gives_purpose_example_and_defaults(name: str):
         assert re.search(rf"Examples?: wheelfarm {name}\b", done.stdout)
 
 
-def test_a_wrong_matrix_is_usage(tmp_path: Path):
+def test_a_wrong_matrix_is_usage(wheelfarm: Callable[..., Ended], tmp_path: Path):
     path = tmp_path / "matrix.toml"
     path.write_text("[packages.x]\ncolour = 1\nmemory = 'lots'\n")
     done = wheelfarm("run", "--matrix", str(path), "--wheelhouse", str(tmp_path / "wheelhouse"))
@@ -83,17 +104,15 @@ def test_a_wrong_matrix_is_usage(tmp_path: Path):
     ids=" ".join,
 )
 def test_a_wrong_command_line_is_usage_and_names_the_mistake(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    wheelfarm: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    said: str,
 ):
     (tmp_path / "matrix.toml").write_text("[packages.x]\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "builder", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "COLUMNS": "160", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    monkeypatch.chdir(tmp_path)
+    done = wheelfarm(*arguments)
     assert done.returncode == ExitCode.USAGE
     assert said in done.stderr
     assert not list((tmp_path / "wheelhouse").glob("*.json"))

@@ -254,9 +254,33 @@ def test_a_change_changes_exactly_the_right_jobs(what: str):
 # --- what is read from files: a copy of the farm, with one of them changed ----------------------------------------------
 
 PLAY = """
-import json, sys
+import json, os, pathlib, sys
 from tests.unit.jobs.test_keys import Case
-json.dump({job: key for job, (key, _) in Case().play().items()}, sys.stdout)
+
+def play():
+    return {job: key for job, (key, _) in Case().play().items()}
+
+def play_in_child():
+    # A process of its own for each file: texts and digests are cached for the life of a process.
+    reader, writer = os.pipe()
+    if not os.fork():
+        with os.fdopen(writer, "w") as stream:
+            json.dump(play(), stream)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        keys = json.load(stream)
+    os.wait()
+    return keys
+
+played = {"": play_in_child()}
+for name in sys.argv[1:]:
+    path = pathlib.Path(name)
+    text = path.read_text()
+    path.write_text(f"{text}\\n# a comment\\n")
+    played[name] = play_in_child()
+    path.write_text(text)
+json.dump(played, sys.stdout)
 """
 STRESS = "builder/inside/stress/calling.py"
 FILES: dict[str, Callable[[], set[str]]] = {
@@ -284,39 +308,27 @@ FILES: dict[str, Callable[[], set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def farm_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Keys by job, of a copy of the farm as it is (""), and after a comment was added to each of FILES."""
     root = tmp_path_factory.mktemp("farm")
     unwanted = shutil.ignore_patterns("__pycache__", "corpus", "integration", "interfaces")
     for name in ("builder", "images", "tests"):
         shutil.copytree(ROOT / name, root / name, ignore=unwanted)
     for name in ("README.md", "matrix.toml"):
         shutil.copy(ROOT / name, root / name)
-    return root
 
-
-def played_in(root: Path) -> dict[str, str]:
     done = subprocess.run(
-        [sys.executable, "-c", PLAY], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+        [sys.executable, "-c", PLAY, *FILES], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    keys: dict[str, str] = json.loads(done.stdout)
-    return keys
-
-
-@pytest.fixture(scope="module")
-def unchanged(farm_copy: Path) -> dict[str, str]:
-    return played_in(farm_copy)
+    answer: dict[str, dict[str, str]] = json.loads(done.stdout)
+    return answer
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_changed_file_changes_exactly_the_right_jobs(
-    farm_copy: Path, unchanged: dict[str, str], name: str
+    played: dict[str, dict[str, str]], name: str
 ):
-    path = farm_copy / name
-    text = path.read_text()
-    path.write_text(f"{text}\n# a comment\n")
-    try:
-        after = played_in(farm_copy)
-    finally:
-        path.write_text(text)
-    assert {job for job in unchanged if unchanged[job] != after[job]} == FILES[name]()
+    before = played[""]
+    after = played[name]
+    assert {job for job in before if before[job] != after[job]} == FILES[name]()
