@@ -191,7 +191,7 @@ def host_archive(name: str) -> AptArchive | None:
 
         uri, release, origin = fields
         # A repository that names no origin is taken for a mirror of the distribution.
-        is_mirror = origin == _UNNAMED_ORIGIN
+        is_mirror = origin.upper() == _UNNAMED_ORIGIN
         if origin.lower() != name and not is_mirror:
             continue  # another vendor's repository
 
