@@ -28,11 +28,11 @@ test: lint unit engine ## Run every check and test; installs what they need.
 venv: $(VENV)/ready ## Make the virtual environment.
 
 unit: $(VENV)/ready ## Run the tests that need no container engine.
-	@$(BIN)/pytest -n auto tests/unit $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit $(ARGS)
 
 coverage: $(VENV)/ready ## Run the unit tests and measure what they cover; fail below the floor of pyproject.toml.
 	@mkdir -p benchmarks/out
-	@$(BIN)/pytest -n auto tests/unit --cov --cov-report=term --cov-report=json:benchmarks/out/coverage.json $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=term --cov-report=json:benchmarks/out/coverage.json $(ARGS)
 
 lint: $(VENV)/ready ## Check style, types and workflows.
 	@$(BIN)/ruff check .
