@@ -287,29 +287,35 @@ def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str,
 
 
 def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
-    """Return how many chances a race had to show itself.
-
-    Scenarios that did not end are skipped, and so are those in which a call can be made only once.
+    """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:
-        plan: the scenarios.
-        ended: ids of those that came to their end.
+        plan: the scenarios, each of which says what calls its threads make at the same time.
+        ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
 
     Returns:
-        `pairs`, how many pairs of operations were tried, and `side_by_side`, how many calls each thread made in a
-        scenario (the median; 0 where none counts).
+        `pairs`: in how many scenarios two operations were tried against each other on one object.
+        `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
+        median of all that count, the upper one of two; 0 where none counts).
     """
     pairs = 0
-    iterations: list[int] = []
+    calls_per_thread: list[int] = []  # an entry for each scenario that counts
     for scenario in plan:
-        was_repeated = scenario["id"] in ended and not scenario.get("once")
-        if was_repeated and scenario["threads"] > 1:
-            if scenario["kind"] == "pair":
-                pairs += 1
-            iterations.append(runner.adapt_for_sanitizer(scenario)["iterations"])
+        has_ended = scenario["id"] in ended
+        is_threaded = scenario["threads"] > 1
+        # What is marked `once`, such as the first use of a module, cannot be repeated: it is a single chance.
+        is_repeated = not scenario.get("once")
+        if not (has_ended and is_threaded and is_repeated):
+            continue
 
-    iterations.sort()
-    median = iterations[len(iterations) // 2] if iterations else 0
+        if scenario["kind"] == "pair":
+            pairs += 1
+        # The sanitizer is slow: scenarios make fewer calls under it than the plan says.
+        as_played = runner.adapt_for_sanitizer(scenario)
+        calls_per_thread.append(as_played["iterations"])
+
+    calls_per_thread.sort()
+    median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
     return {"pairs": pairs, "side_by_side": median}
 
 

@@ -388,27 +388,41 @@ class Benchmark:
         return measured
 
     def describe(self) -> dict[str, Any]:
-        """Return the facts from `gil` on, as the top of this file lists them.
+        """Return what was measured so far, as facts to be written as JSON.
 
-        `calls` is empty where the loop of pure Python was not measured: nothing would tell what the machine had to
-        give.
+        Beside the package's calls, a loop of pure Python was measured, which shows how much computing power the machine
+        had to give. Where that is not known, the rates of the calls mean nothing and are left out.
+
+        Returns:
+            `gil`: whether the package turned the GIL on.
+            `tried`: how many of the package's calls were tried out, to learn whether they can be measured.
+            `left_out`: how many calls could not be measured, by reason, such as `{"raises": 2, "slow": 1}`.
+            `rounds`: how often each measurement was repeated.
+            `plain`: the loop of pure Python, in the form of a call; None where it was not measured.
+            `calls`: the package's calls that were measured; empty where `plain` is None.
+
+            A call has `make` (an expression for the object it is made on, or None), `text` (the call, on the object
+            `s`), `native` (the native callable it reaches; empty for the loop) and `rates`: by ABI and number of
+            threads, a list with (calls per second, calls per second of CPU time) for each round.
         """
-        measured: list[dict[str, Any]] = []
-        if self.rounds:
-            for place, rates in sorted(self.rates.items()):
-                measured.append({**self.calls[place], "rates": rates})
+        measured_calls: list[dict[str, Any]] = []
+        if self.rounds:  # without a round, the lists of rates are empty
+            for index, rates in sorted(self.rates.items()):
+                measured_calls.append({**self.calls[index], "rates": rates})
 
-        plain = None
-        if measured and measured[0]["native"] == PLAIN["native"]:
-            plain = measured[0]
+        # The loop has index 0, so it comes first, unless it could not be measured.
+        python_loop: dict[str, Any] | None = None
+        native_calls: list[dict[str, Any]] = []
+        if measured_calls and measured_calls[0]["native"] == PLAIN["native"]:
+            python_loop, *native_calls = measured_calls
 
         return {
             "gil": self.gil,
             "tried": self.tried,
             "left_out": dict(self.left_out),
             "rounds": self.rounds,
-            "plain": plain,
-            "calls": measured[1:] if plain else [],
+            "plain": python_loop,
+            "calls": native_calls,
         }
 
 
