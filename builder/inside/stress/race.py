@@ -262,13 +262,29 @@ def play_plan(
 
 
 def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts about a surface, and what of it is worth measuring for speed."""
+    """Return what is reported of a surface, i.e. of what learn.py found out about how to call a distribution.
+
+    Args:
+        surface: what learn.py wrote.
+
+    Returns:
+        The entries of the surface that `_LEARNT_FACTS` names, and `calls`: calls whose speed is worth measuring.
+    """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
     return {**facts, "calls": speed.choose_calls(surface)}
 
 
 def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables several threads called in them."""
+    """Return how many scenarios were run, and which native callables several threads called in them.
+
+    Args:
+        plan: the scenarios that were to be run.
+        played: what was seen of those that were run.
+
+    Returns:
+        `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
+        for), `gil` (whether the GIL was ever on) and `under_threads` (names of native callables, sorted).
+    """
     ended = set(played.ended)
     natives: set[str] = set()
     for scenario in plan:

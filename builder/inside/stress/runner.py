@@ -411,7 +411,7 @@ class Player:
                 text = output_file.read_text(errors="replace")
                 self._result.events.append(_describe_end(status, idle, reached_id, text))
             return reached_index, True
-        if "late" in last_line:
+        if "late" in last_line:  # the time was up before the next scenario: none of the rest is run
             return len(group), False
 
         is_complete = reached_index == len(group) - 1
@@ -525,7 +525,10 @@ class ForkServer:
         """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
 
         Args:
-            request: see forkserver.py.
+            request: `scenarios`, `progress` and `output` (files: what to run, where to write a line before and after
+                each scenario, and where to print), `prefix` (of files of a sanitizer's reports), `first` (index of the
+                first scenario to run), `rounds` (how often a scenario's threads make all their calls), `seconds` (for
+                everything) and `longest` (seconds for one scenario).
         """
         if not self._dialogue.ask(request):
             return None
