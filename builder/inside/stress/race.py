@@ -156,7 +156,10 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         race_site: where it is installed with the sanitizer.
 
     Returns:
-        Facts, as the top of this file lists them; only `surface`, which is None, where nothing could be learnt.
+        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
+        `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
+        often each exception was raised, by text), `own_tests` (what the distribution's tests came to, or None), `races`
+        (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and hangs).
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
@@ -414,17 +417,19 @@ def prove_events(
 
 
 def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
-    """Show an event again by a small program.
+    """Try to show an event again by a program that makes as few calls as possible.
 
     Args:
-        event: what was seen.
+        event: a race, crash or hang that was seen.
         scenario: the scenario in which it was seen.
-        prover: runs programs.
+        prover: writes and runs programs that make the calls of a scenario.
         times: how often to run the program.
 
     Returns:
-        `shown` (how often the program showed it) and `ran` (how often it was run); where it was shown also `calls`,
-        `script`, `output` and, for a crash or a hang, `arms` (the same counts for variants, such as one thread alone).
+        `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
+        it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
+        run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
+        tell what the event needs).
     """
     reproduces = make_predicate(event)
     small = prover.shrink(scenario, reproduces)
