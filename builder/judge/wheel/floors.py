@@ -189,15 +189,11 @@ def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Findi
 
     policy = subject.policy
     if policy is not None and soname not in policy.libraries:
-        code = "WF315"
         detail = f"{needer} needs {soname}, which {policy.name} does not promise{base_clause}"
+        yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(bases_without_it))
     elif bases_without_it:
-        code = "WF316"
         detail = f"{needer} needs {soname}{base_clause}"
-    else:
-        return
-
-    yield Finding(code=code, detail=detail, where=needer, bases=tuple(bases_without_it))
+        yield Finding(code="WF316", detail=detail, where=needer, bases=tuple(bases_without_it))
 
 
 def _lacks_library(installed: Policy | None, soname: str) -> bool:
