@@ -127,10 +127,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         information: Any,  # noqa: ANN401 - as above
         backtrack_causes: Any,  # noqa: ANN401 - as above
     ) -> tuple[bool | str | list[str], ...]:
-        """Return a sort key for what to decide on first; resolvelib takes the smallest.
+        """Return a sort key that says how early resolvelib is to choose a release of this package.
 
-        First come pinned packages, then those with an exact version, then those that caused a dead end before, then
-        those restricted at all; names settle the rest.
+        First come pinned packages, then those required at an exact version (`==`), then those whose requirements led
+        to a dead end before, then those with any version limit. Names and extras make the order the same every time.
         """
         name, extras = identifier
         specifiers = [part.requirement.specifier for part in information[identifier]]

@@ -84,7 +84,8 @@ class Speed:
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
 
-        Of a build that is its wheel for each ABI, None where it made none; of the race job, the calls to measure.
+        Of the image, that is its content; of the race job, the calls to measure; of each build, the SHA-256 of its
+        wheel for each ABI, or None where it made no such wheel.
         """
         needs = self.needs
         parts: dict[str, object] = {

@@ -64,6 +64,7 @@ def newest_needed(subject: Subject) -> dict[str, Need]:
 
 
 def _iter_needs(subject: Subject) -> Iterator[_VersionNeed]:
+    """Yield every symbol version that an object of the wheel needs, object by object."""
     for path, native in subject.objects.items():
         for library, versions in native.versions.items():
             for version, symbol in versions.items():
@@ -205,7 +206,10 @@ def _lacks_library(installed: Policy | None, soname: str) -> bool:
 
 
 def _find_unreached(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield each library that the wheel has where nothing looks for it, as (path of the module, sentence)."""
+    """Yield (path of the extension module, sentence) for each needed library that cannot be found inside the wheel.
+
+    Such a library is in the wheel, but in a folder that the dynamic linker does not search for the object needing it.
+    """
     for path, native in subject.extensions:
         for soname, needer in native.unreached.items():
             detail = f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look"
