@@ -190,26 +190,27 @@ def plan_for_replay(replay: Replay, graph: Plan) -> Plan:
 
 
 def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]) -> str:
-    """Return the tag of the container image that a replay runs in, as the container engine knows it.
+    """Return the tag of the container image to run a stored test program (a replay) in.
 
-    A replay of a data race needs an interpreter compiled with ThreadSanitizer, and so runs in the image that the
-    package's race job needs. Any other replay runs in the `verify` image of its base, in which wheels are installed and
-    imported.
+    There are two kinds of image, each made by an image job. A program that shows a data race needs a Python compiled
+    with ThreadSanitizer: it runs in the image in which the races of its package were looked for. Any other program
+    runs in the "verify" image, in which wheels of the same base (Debian or Ubuntu release) are tested.
 
     Args:
         replay: the program to run.
-        graph: the plan that `plan_for_replay` returned.
-        evidence: results of that plan's jobs, by job id.
+        graph: the jobs to run before the program, as `plan_for_replay` returns them.
+        evidence: their results, by job id.
 
     Raises:
         ReplayError: the image job has no result, failed, or made no image.
     """
     if replay.race:
-        image_job = graph.jobs[_race_id(replay)].needs["image"]
+        race_job = graph.jobs[_race_id(replay)]
+        image_job_id = race_job.needs["image"]
     else:
-        image_job = role_image_id("verify", replay.base)
+        image_job_id = role_image_id("verify", replay.base)
 
-    tag = _find_image_tag(evidence.get(image_job))
+    tag = _find_image_tag(evidence.get(image_job_id))
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
 

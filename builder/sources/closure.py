@@ -51,33 +51,50 @@ def resolve_closure(
     python: Version,
     constraints: Mapping[str, SpecifierSet] | None = None,
 ) -> list[Candidate]:
-    """Return a consistent set of releases that a package needs at run time, by name, without the package itself.
+    """Return the releases that a package needs at run time, such that all requirements hold together.
+
+    They include what its requirements require in turn, but not the package itself, and are sorted by name, with one
+    release for each. The list is empty if the package requires nothing.
 
     Args:
         root: the package.
-        pinned: releases the matrix has chosen, preferred over all others.
-        index: where the rest is found.
+        pinned: releases to prefer over all others, by name; another one is taken only where that does not fit.
+        index: the package index, for all other releases and for what a release requires.
         python: the interpreter's version, for markers and `requires-python`.
-        constraints: which releases of a package will do, should anything require it.
+        constraints: allowed versions by name. They do not bring in a package: they count only where one is required.
 
     Raises:
-        NoSolutionError: there is no consistent set.
+        NoSolutionError: no releases satisfy all requirements, or the search took too long.
         NoIndexAnswerError: the index does not answer.
     """
-    provider = _Provider({**pinned, root.name: root}, index, python, constraints or {})
+    # The root counts as pinned, too, so that its own version is found without the index. A local one is not on it.
+    preferred = {**pinned, root.name: root}
+    provider = _Provider(preferred, index, python, constraints or {})
+    chosen = _search(Requirement(f"{root.name}=={root.version}"), provider)
+
+    # resolvelib chooses `a` and `a[extra]` apart, but always at the same version: each name is returned once.
+    by_name = {candidate.name: candidate for candidate in chosen}
+    return [candidate for name, candidate in sorted(by_name.items()) if name != root.name]
+
+
+def _search(start: Requirement, provider: _Provider) -> Iterable[Candidate]:
+    """Return the candidates that resolvelib chooses for a requirement and for everything it requires in turn.
+
+    Raises:
+        NoSolutionError: there is no choice that satisfies everything, or resolvelib needs more than `_MAX_ROUNDS`.
+    """
     resolver = Resolver(provider, BaseReporter())
-    start = Requirement(f"{root.name}=={root.version}")
     try:
         result = resolver.resolve([start], max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible as error:
-        causes = sorted({f"{cause.requirement}" for cause in error.causes})
-        raise NoSolutionError(f"nothing satisfies {', '.join(causes)}") from None
+        # The same requirement may be a cause several times, once for each package that states it.
+        conflicting = sorted({f"{cause.requirement}" for cause in error.causes})
+        raise NoSolutionError(f"nothing satisfies {', '.join(conflicting)}") from None
     except ResolutionTooDeep:
         raise NoSolutionError("the search for a consistent set was given up") from None
 
-    # A package is in the mapping once for every set of extras; its release is the same each time.
-    by_name = {candidate.name: candidate for candidate in result.mapping.values()}
-    return [candidate for name, candidate in sorted(by_name.items()) if name != root.name]
+    candidates: Iterable[Candidate] = result.mapping.values()
+    return candidates
 
 
 class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followed as untyped
@@ -110,10 +127,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         information: Any,  # noqa: ANN401 - as above
         backtrack_causes: Any,  # noqa: ANN401 - as above
     ) -> tuple[bool | str | list[str], ...]:
-        """Return a sort key for what to decide on first; resolvelib takes the smallest.
+        """Return a sort key that says how early resolvelib is to choose a release of this package.
 
-        First come pinned packages, then those with an exact version, then those that caused a dead end before, then
-        those restricted at all; names settle the rest.
+        First come pinned packages, then those required at an exact version (`==`), then those whose requirements led
+        to a dead end before, then those with any version limit. Names and extras make the order the same every time.
         """
         name, extras = identifier
         specifiers = [part.requirement.specifier for part in information[identifier]]

@@ -18,37 +18,44 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
-    """Return the dependencies that a lock file has for the selected Python, extras and groups.
+    """Return what a lock file installs on the selected Python, with the selected extras and groups.
+
+    A lock file may list packages for many systems, several times with different markers. Those that do not apply here,
+    or that cannot be had from the index, are returned as left out, each with the reason. What remains must have each
+    package once.
 
     Args:
         path: the file.
-        selection: which part of it is meant; its default groups are taken where no group is asked for.
+        selection: Python, extras and dependency groups to read it for; with no group, the file's default groups.
 
     Raises:
-        DependencyFileError: it cannot be read or is wrong.
+        DependencyFileError: it cannot be read, is no valid lock file, or has two entries that apply for one package.
     """
     lock = _parse_lock(path)
-    wanted: dict[str, Dependency] = {}
-    left_out: list[SkippedDependency] = []
-    for number, package in enumerate(lock.packages):
-        name, where = package.name, f"packages[{number}]"
-        reason = _explain_skip(package, lock, selection)
-        if reason:
-            left_out.append(SkippedDependency(name=name, where=where, why=reason))
+
+    taken: dict[str, Dependency] = {}
+    skipped: list[SkippedDependency] = []
+    for position, package in enumerate(lock.packages):
+        where = f"packages[{position}]"  # shown to a person, as the place in the file
+
+        skip_reason = _explain_skip(package, lock, selection)
+        if skip_reason:
+            skipped.append(SkippedDependency(name=package.name, where=where, why=skip_reason))
             continue
 
-        if name in wanted:
-            first_where = wanted[name].where
-            text = f"{name!r} once more, beside {first_where}: both are meant for this Python"
-            raise DependencyFileError(path, [(where, text)])
-        wanted[name] = _make_dependency(package, where)
+        earlier = taken.get(package.name)
+        if earlier is not None:
+            problem = f"{package.name!r} once more, beside {earlier.where}: both are meant for this Python"
+            raise DependencyFileError(path, [(where, problem)])
+
+        taken[package.name] = _make_dependency(package, where)
 
     return DependencyFile(
         path=path,
         format="pylock.toml",
-        dependencies=tuple(wanted.values()),
-        is_complete=True,
-        left_out=tuple(left_out),
+        dependencies=tuple(taken.values()),
+        is_complete=True,  # a lock file also lists what its dependencies need in turn
+        left_out=tuple(skipped),
         notes=_notes(lock, selection),
     )
 

@@ -27,7 +27,7 @@ _SAFE_CALLS = frozenset({
 })  # fmt: skip
 """Builtins that an expression may name: none of them reaches anything outside the process."""
 
-_UNWANTED = (
+_CONTEXT_DEPENDENT = (
     ast.Await,
     ast.Yield,
     ast.YieldFrom,
@@ -205,13 +205,13 @@ def _write_arguments(
     """
     parts: list[str] = []
     for argument in call.args:
-        text = _write_plain(argument, constants, allowed_names)
+        text = _write_argument(argument, constants, allowed_names)
         if text is None:
             return None
         parts.append(text)
 
     for keyword in call.keywords:
-        text = _write_plain(keyword.value, constants, allowed_names)
+        text = _write_argument(keyword.value, constants, allowed_names)
         if keyword.arg is None or text is None:
             return None
         parts.append(f"{keyword.arg}={text}")
@@ -220,26 +220,33 @@ def _write_arguments(
     return argument_list if len(argument_list) <= _LONGEST_LIST else None
 
 
-def _write_plain(
-    node: ast.expr, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
+def _write_argument(
+    argument: ast.expr, constants: Mapping[str, ast.expr], allowed_names: frozenset[str]
 ) -> str | None:
-    """Return an expression as text, or None where it needs more than literals and allowed names.
+    """Return an argument's expression as text that means the same anywhere else, or None where there is none.
 
-    A name that is a constant is replaced by its expression first.
+    With `SIZE = 8` among the constants: `SIZE` -> `8`, `[1, 'ab']` -> `[1, 'ab']`, `bytes(8)` -> `bytes(8)`. None for
+    `self.size` (a variable of the code around it), `lambda: 1` or `await ready()`, and `table[0]()`.
+
+    Args:
+        argument: the expression.
+        constants: expressions that stand for names, as `_collect_constants` returned them.
+        allowed_names: names that the text may use: safe builtins, the package and some of the standard library.
     """
-    if isinstance(node, ast.Name):
-        constant = constants.get(node.id)
+    expression = argument
+    if isinstance(argument, ast.Name):
+        constant = constants.get(argument.id)
         # One step only: `a = b; b = a` would go round without end.
         if constant is not None and not isinstance(constant, ast.Name):
-            node = constant
+            expression = constant
 
-    for inner in ast.walk(node):
-        # The name of a variable, or an expression whose value depends on where it stands.
-        is_unknown_name = isinstance(inner, ast.Name) and inner.id not in allowed_names
-        if is_unknown_name or isinstance(inner, _UNWANTED):
-            return None
-        # Such as `(lambda: 1)()` or `table[0]()`: what is called has no name to judge it by.
-        if isinstance(inner, ast.Call) and not isinstance(inner.func, (ast.Name, ast.Attribute)):
+    for part in ast.walk(expression):
+        is_unknown_name = isinstance(part, ast.Name) and part.id not in allowed_names
+        # Such as `await` or `yield`: it works, or has the same value, only where it stands.
+        is_context_dependent = isinstance(part, _CONTEXT_DEPENDENT)
+        # Such as `table[0]()`: what is called has no name by which to tell whether it is safe.
+        is_nameless_call = isinstance(part, ast.Call) and not _name_called(part.func)
+        if is_unknown_name or is_context_dependent or is_nameless_call:
             return None
 
-    return _unparse(node)
+    return _unparse(expression)

@@ -156,7 +156,10 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         race_site: where it is installed with the sanitizer.
 
     Returns:
-        Facts, as the top of this file lists them; only `surface`, which is None, where nothing could be learnt.
+        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
+        `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
+        often each exception was raised, by text), `own_tests` (what the distribution's tests came to, or None), `races`
+        (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and hangs).
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
@@ -262,13 +265,29 @@ def play_plan(
 
 
 def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts about a surface, and what of it is worth measuring for speed."""
+    """Return what is reported of a surface, i.e. of what learn.py found out about how to call a distribution.
+
+    Args:
+        surface: what learn.py wrote.
+
+    Returns:
+        The entries of the surface that `_LEARNT_FACTS` names, and `calls`: calls whose speed is worth measuring.
+    """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
     return {**facts, "calls": speed.choose_calls(surface)}
 
 
 def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables several threads called in them."""
+    """Return how many scenarios were run, and which native callables several threads called in them.
+
+    Args:
+        plan: the scenarios that were to be run.
+        played: what was seen of those that were run.
+
+    Returns:
+        `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
+        for), `gil` (whether the GIL was ever on) and `under_threads` (names of native callables, sorted).
+    """
     ended = set(played.ended)
     natives: set[str] = set()
     for scenario in plan:
@@ -287,29 +306,35 @@ def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str,
 
 
 def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
-    """Return how many chances a race had to show itself.
-
-    Scenarios that did not end are skipped, and so are those in which a call can be made only once.
+    """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:
-        plan: the scenarios.
-        ended: ids of those that came to their end.
+        plan: the scenarios, each of which says what calls its threads make at the same time.
+        ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
 
     Returns:
-        `pairs`, how many pairs of operations were tried, and `side_by_side`, how many calls each thread made in a
-        scenario (the median; 0 where none counts).
+        `pairs`: in how many scenarios two operations were tried against each other on one object.
+        `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
+        median of all that count, the upper one of two; 0 where none counts).
     """
     pairs = 0
-    iterations: list[int] = []
+    calls_per_thread: list[int] = []  # an entry for each scenario that counts
     for scenario in plan:
-        was_repeated = scenario["id"] in ended and not scenario.get("once")
-        if was_repeated and scenario["threads"] > 1:
-            if scenario["kind"] == "pair":
-                pairs += 1
-            iterations.append(runner.adapt_for_sanitizer(scenario)["iterations"])
+        has_ended = scenario["id"] in ended
+        is_threaded = scenario["threads"] > 1
+        # What is marked `once`, such as the first use of a module, cannot be repeated: it is a single chance.
+        is_repeated = not scenario.get("once")
+        if not (has_ended and is_threaded and is_repeated):
+            continue
 
-    iterations.sort()
-    median = iterations[len(iterations) // 2] if iterations else 0
+        if scenario["kind"] == "pair":
+            pairs += 1
+        # The sanitizer is slow: scenarios make fewer calls under it than the plan says.
+        as_played = runner.adapt_for_sanitizer(scenario)
+        calls_per_thread.append(as_played["iterations"])
+
+    calls_per_thread.sort()
+    median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
     return {"pairs": pairs, "side_by_side": median}
 
 
@@ -392,17 +417,19 @@ def prove_events(
 
 
 def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
-    """Show an event again by a small program.
+    """Try to show an event again by a program that makes as few calls as possible.
 
     Args:
-        event: what was seen.
+        event: a race, crash or hang that was seen.
         scenario: the scenario in which it was seen.
-        prover: runs programs.
+        prover: writes and runs programs that make the calls of a scenario.
         times: how often to run the program.
 
     Returns:
-        `shown` (how often the program showed it) and `ran` (how often it was run); where it was shown also `calls`,
-        `script`, `output` and, for a crash or a hang, `arms` (the same counts for variants, such as one thread alone).
+        `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
+        it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
+        run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
+        tell what the event needs).
     """
     reproduces = make_predicate(event)
     small = prover.shrink(scenario, reproduces)

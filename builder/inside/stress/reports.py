@@ -161,40 +161,46 @@ def _describe_access(title: str) -> str:
 
 
 def attribute(report: Report, modules: set[str]) -> Attribution:
-    """Say whose race a report is, and between which places it is.
+    """Say whose fault a report is, and which functions it is about.
 
-    Each access is represented by a "culprit": the nearest frame of the package that somebody wrote.
+    Each stack (an access to memory, with the calls that led to it) has one frame that stands for it: the innermost one
+    in code that somebody wrote for the package; where there is none, the one that `_find_culprit` falls back to. A
+    report about the order in which locks are taken is about every frame of the package instead.
 
     Args:
         report: what `parse` gave.
-        modules: file names of the package's extension modules.
+        modules: file names of the package's extension modules, by which its frames are known.
+
+    Returns:
+        `owner` (who is at fault: `package`, `generator` of code, or `interpreter`), `places` (functions and files),
+        `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
-    stacks = report["stacks"][:2]  # a race is between two; further ones tell of the memory
-    culprits: list[Frame] = []
+    accesses = report["stacks"][
+        :2
+    ]  # the two that collide; later stacks show where a lock was made or taken
+    access_frames: list[Frame] = []
     owners: set[str] = set()
-    for stack in stacks:
-        culprit, owner = _find_culprit(stack, modules)
-        culprits.append(culprit)
-        owners.add(owner)
+    for access in accesses:
+        frame, frame_owner = _find_culprit(access, modules)
+        access_frames.append(frame)
+        owners.add(frame_owner)
 
-    lines = {_name_line(culprit) for culprit in culprits}
-    if "mutex" in report["kind"] or "lock" in report["kind"]:
-        # Locks in two orders: every place where the package takes one is part of it.
-        own_frames = _find_own_frames(report["stacks"], modules)
-        if own_frames:
-            culprits = own_frames
-            owners = {"package"}
+    is_about_locks = "mutex" in report["kind"] or "lock" in report["kind"]
+    package_frames = _find_own_frames(report["stacks"], modules) if is_about_locks else []
+    if package_frames:
+        # Every function of the package on the way to a lock is part of the fault.
+        frames_at_fault, owner = package_frames, "package"
+    else:
+        frames_at_fault, owner = access_frames, _choose_owner(owners)
 
-    places = {_name_place(culprit) for culprit in culprits}
-    locations = dict.fromkeys(_locate(culprit) for culprit in culprits)
-
+    # `lines` has one line for each access, also where `places` and `locations` have more frames, as for locks.
     return {
-        "owner": _choose_owner(owners),
-        "places": sorted(places),
-        "lines": sorted(lines),
-        "locations": list(locations),
+        "owner": owner,
+        "places": sorted({_name_place(frame) for frame in frames_at_fault}),
+        "lines": sorted({_name_line(frame) for frame in access_frames}),
+        "locations": list(dict.fromkeys(_locate(frame) for frame in frames_at_fault)),
         "freed": _frees_memory(report),
-        "lock_free": any(_is_own_atomic(stack, modules) for stack in stacks),
+        "lock_free": any(_is_own_atomic(access, modules) for access in accesses),
     }
 
 

@@ -411,7 +411,7 @@ class Player:
                 text = output_file.read_text(errors="replace")
                 self._result.events.append(_describe_end(status, idle, reached_id, text))
             return reached_index, True
-        if "late" in last_line:
+        if "late" in last_line:  # the time was up before the next scenario: none of the rest is run
             return len(group), False
 
         is_complete = reached_index == len(group) - 1
@@ -427,14 +427,16 @@ class Player:
         return path
 
     def _record_progress(self, lines: list[dict[str, Any]], text: str) -> str | None:
-        """Take in what a process wrote; return the id of the last scenario it began, None where it began none.
+        """Add what a process saw to the result; return the id of the last scenario it began, None where it began none.
 
         Args:
-            lines: its progress, as forkserver.py writes it.
-            text: the sanitizer's reports.
+            lines: what the process wrote before and after each scenario: `{"begin": ID}`, then `{"end": ID, ...}` (see
+                `_record_scenario`), which is missing where the scenario did not come to its end. Any other line is
+                skipped.
+            text: all reports that the sanitizer wrote of the process.
         """
         last_begun = None
-        read_end = 0
+        assigned_until = 0  # how much of `text` belongs to scenarios that ended
         for line in lines:
             if "begin" in line:
                 last_begun = line["begin"]
@@ -442,28 +444,31 @@ class Player:
                 self._record_scenario(line)
                 start, end = line["reports"]
                 self._record_races(text[start:end], line["end"])
-                read_end = end
+                assigned_until = end
 
         if last_begun is not None:
             # Reports that came after the last scenario that ended are of the one that did not.
-            self._record_races(text[read_end:], last_begun)
+            self._record_races(text[assigned_until:], last_begun)
         return last_begun
 
-    def _record_scenario(self, line: dict[str, Any]) -> None:
-        """Add a scenario that came to its end to the result.
+    def _record_scenario(self, ended: dict[str, Any]) -> None:
+        """Add a scenario that came to its end to `self._result`, and an event where its calls had wrong results.
 
         Args:
-            line: its line of progress, as forkserver.py writes it.
+            ended: what its process wrote at its end: `end` (the scenario's id), `seconds` (how long it took), `errors`
+                (how often each exception was raised, by the exception's text), `wrong` (a sentence about each wrong
+                result) and `gil` (whether the GIL was on). Its `reports` are not used here.
         """
+        scenario_id = ended["end"]
         result = self._result
-        result.ended.append(line["end"])
-        result.gil |= line["gil"]
-        result.seconds[line["end"]] = line["seconds"]
-        result.errors.update(line["errors"])  # a counter adds
+        result.ended.append(scenario_id)
+        result.seconds[scenario_id] = ended["seconds"]
+        result.errors.update(ended["errors"])  # adds to the counts of earlier scenarios
+        result.gil |= ended["gil"]
 
-        if line["wrong"]:
-            sentences = line["wrong"][:_KEPT_SENTENCES]
-            result.events.append({"what": "wrong", "scenario": line["end"], "sentences": sentences})
+        if ended["wrong"]:
+            sentences = ended["wrong"][:_KEPT_SENTENCES]
+            result.events.append({"what": "wrong", "scenario": scenario_id, "sentences": sentences})
 
     def _record_races(self, text: str, scenario: str) -> None:
         """Add the races in a part of the sanitizer's reports to the result.
@@ -520,7 +525,10 @@ class ForkServer:
         """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
 
         Args:
-            request: see forkserver.py.
+            request: `scenarios`, `progress` and `output` (files: what to run, where to write a line before and after
+                each scenario, and where to print), `prefix` (of files of a sanitizer's reports), `first` (index of the
+                first scenario to run), `rounds` (how often a scenario's threads make all their calls), `seconds` (for
+                everything) and `longest` (seconds for one scenario).
         """
         if not self._dialogue.ask(request):
             return None

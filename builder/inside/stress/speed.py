@@ -152,7 +152,7 @@ def _spread(calls: list[Call]) -> list[Call]:
     """
     count = min(len(calls), _TRIED)
     step = max(1.0, len(calls) / _TRIED)
-    chosen = [calls[int(place * step)] for place in range(count)]
+    chosen = [calls[int(index * step)] for index in range(count)]
 
     stride = max(1, -(-len(chosen) // _MEASURED))  # rounded up
     spread: list[Call] = []
@@ -212,7 +212,7 @@ class Benchmark:
 
     Attributes:
         calls: what is measured, the loop of pure Python first.
-        rates: of every call that is measured, by its place.
+        rates: of every call that is measured, by its index in `calls`.
         left_out: how many calls cannot be measured, by reason: one `raises`, is `slow` (too long to be repeated),
             `short` (not to be told from nothing), `uneven` (the longer the more often it was made), or `ends` the
             process or never comes back.
@@ -265,73 +265,76 @@ class Benchmark:
 
         began = time.monotonic()
         trying_s = _TRYING_SHARE * (deadline - began)
-        for place in range(len(self.calls)):
+        for call_index in range(len(self.calls)):
             is_enough = len(self._counts) > _MEASURED  # the loop of pure Python comes on top
             if is_enough or time.monotonic() - began > trying_s:
                 break
-            self._prepare_call(place)
+            self._prepare_call(call_index)
 
         while self._counts and self.rounds < _ROUNDS and time.monotonic() < deadline:
             self._run_round()
             self.rounds += 1
 
-    def _prepare_call(self, place: int) -> None:
+    def _prepare_call(self, call_index: int) -> None:
         """Find out whether a call can be measured, and how often to make it; count the reason where it cannot.
 
         Args:
-            place: the call's index in `calls`.
+            call_index: the call's index in `calls`.
         """
         # The loop of pure Python is known to be fit, and is none of the package's calls.
-        is_plain = self.calls[place] is PLAIN
+        is_plain = self.calls[call_index] is PLAIN
         try:
             if not is_plain:
-                self._check(place)
-            self._counts[place] = self._choose_count(place)
+                self._check(call_index)
+            self._counts[call_index] = self._choose_count(call_index)
         except UnmeasurableError as error:
             if not is_plain:
                 self.left_out[error.why] += 1
         else:
-            self.rates[place] = {}
+            self.rates[call_index] = {}
             for abi in self._workers:
-                self.rates[place][abi] = {threads: [] for threads in THREADS}
+                self.rates[call_index][abi] = {threads: [] for threads in THREADS}
 
         if not is_plain:
             self.tried += 1
 
-    def _check(self, place: int) -> None:
-        """Ask every interpreter whether the call at an index can be measured.
+    def _check(self, call_index: int) -> None:
+        """Have every interpreter try whether a call can be measured; do nothing where it can.
+
+        Args:
+            call_index: the call's index in `calls`.
 
         Raises:
-            UnmeasurableError: it cannot.
+            UnmeasurableError: an interpreter gave a reason why the call cannot be measured, such as `raises`.
         """
-        request = {"check": place, "slowest_s": _SLOWEST_S}
+        request = {"check": call_index, "slowest_s": _SLOWEST_S}
         reasons = {worker.ask(request)["why"] for worker in self._workers.values()}
         reasons.discard(None)
         if reasons:
             raise UnmeasurableError(min(reasons))  # of several, always the same one
 
-    def _choose_count(self, place: int) -> int:
+    def _choose_count(self, call_index: int) -> int:
         """Return how often to make a call, so that one thread takes about as long as a measurement is to take.
 
         The count grows until it takes long enough to be timed, and is then scaled.
 
         Args:
-            place: the call's index in `calls`.
+            call_index: the call's index in `calls`.
 
         Raises:
             UnmeasurableError: a call takes longer the more often it was made (`uneven`), or it cannot be made.
         """
         worker = next(iter(self._workers.values()))
         count = UNROLLED
-        measured = worker.measure(place, 1, count)
+        measured = worker.measure(call_index, 1, count)
         while measured.wall <= _SLICE_S / _STEP and count < _MOST_COUNT:
             count *= _STEP
-            measured = worker.measure(place, 1, count)
+            measured = worker.measure(call_index, 1, count)
 
-        if self.calls[place] is not PLAIN:
+        if self.calls[call_index] is not PLAIN:
             # What an object has grown to may make a call on it longer: then it matters how often it was made before.
-            few_s = self._measure_cpu_time(worker, place, max(UNROLLED, count // _STEP))
-            many_s = self._measure_cpu_time(worker, place, count)
+            few_s = self._measure_cpu_time(worker, call_index, max(UNROLLED, count // _STEP))
+            many_s = self._measure_cpu_time(worker, call_index, count)
             if many_s > _UNEVEN * few_s:
                 raise UnmeasurableError("uneven")
 
@@ -339,76 +342,93 @@ class Benchmark:
         least = UNROLLED * max(THREADS)  # every thread makes some
         return max(least, min(_MOST_COUNT, wanted))
 
-    def _measure_cpu_time(self, worker: "BenchWorker", place: int, count: int) -> float:
+    def _measure_cpu_time(self, worker: "BenchWorker", call_index: int, count: int) -> float:
         """Return the CPU time of one call on one thread, in seconds: the least of some measurements.
 
         Args:
             worker: makes the call.
-            place: the call's index in `calls`.
+            call_index: the call's index in `calls`.
             count: how often the call is made in a measurement.
         """
-        return min(worker.measure(place, 1, count).cpu_per_call for _ in range(_UNEVEN_REPEATS))
+        return min(
+            worker.measure(call_index, 1, count).cpu_per_call for _ in range(_UNEVEN_REPEATS)
+        )
 
     def _run_round(self) -> None:
-        """Measure every call once on each interpreter with each number of threads.
+        """Measure every call once on each interpreter with each number of threads, and add the results to `rates`.
 
-        Every round begins with another of these combinations. A call that can no longer be measured is dropped.
+        Every round begins with another of these combinations, so that none of them always comes first. A call that can
+        no longer be measured is dropped with all its rates, and counted in `left_out`.
         """
-        ways = [(abi, threads) for threads in THREADS for abi in self._workers]
-        start = self.rounds % len(ways)
-        turns = [*ways[start:], *ways[:start]]
-        for place in list(self._counts):
+        combinations = [(abi, threads) for threads in THREADS for abi in self._workers]
+        start = self.rounds % len(combinations)
+        turns = [*combinations[start:], *combinations[:start]]
+        for call_index in list(self._counts):
             try:
-                measured = self._measure_turns(place, turns)
+                measured = self._measure_turns(call_index, turns)
             except UnmeasurableError as error:
                 self.left_out[error.why] += 1
-                del self._counts[place], self.rates[place]
+                del self._counts[call_index], self.rates[call_index]
                 continue
             for (abi, threads), measurement in measured.items():
-                self.rates[place][abi][threads].append(measurement.rates)
+                self.rates[call_index][abi][threads].append(measurement.rates)
 
     def _measure_turns(
-        self, place: int, turns: list[tuple[str, int]]
+        self, call_index: int, turns: list[tuple[str, int]]
     ) -> dict[tuple[str, int], Measurement]:
-        """Measure a call once for each (ABI, number of threads), in that order.
+        """Return a measurement of a call for each (ABI, number of threads), made in the order of `turns`.
 
         Args:
-            place: the call's index in `calls`.
-            turns: the combinations.
+            call_index: the call's index in `calls`.
+            turns: the (ABI, number of threads) to measure, such as `("cp314t", 2)`.
 
         Raises:
             UnmeasurableError: the call can no longer be measured.
         """
         measured = {}
         for abi, threads in turns:
-            measurement = self._workers[abi].measure(place, threads, self._counts[place])
+            measurement = self._workers[abi].measure(call_index, threads, self._counts[call_index])
             self.gil |= measurement.gil
             measured[abi, threads] = measurement
 
         return measured
 
     def describe(self) -> dict[str, Any]:
-        """Return the facts from `gil` on, as the top of this file lists them.
+        """Return what was measured so far, as facts to be written as JSON.
 
-        `calls` is empty where the loop of pure Python was not measured: nothing would tell what the machine had to
-        give.
+        Beside the package's calls, a loop of pure Python was measured, which shows how much computing power the machine
+        had to give. Where that is not known, the rates of the calls mean nothing and are left out.
+
+        Returns:
+            `gil`: whether the package turned the GIL on.
+            `tried`: how many of the package's calls were tried out, to learn whether they can be measured.
+            `left_out`: how many calls could not be measured, by reason, such as `{"raises": 2, "slow": 1}`.
+            `rounds`: how often each measurement was repeated.
+            `plain`: the loop of pure Python, in the form of a call; None where it was not measured.
+            `calls`: the package's calls that were measured; empty where `plain` is None.
+
+            A call has `make` (an expression for the object it is made on, or None), `text` (the call, on the object
+            `s`), `native` (the native callable it reaches; empty for the loop) and `rates`: by ABI and number of
+            threads, a list with (calls per second, calls per second of CPU time) for each round.
         """
-        measured: list[dict[str, Any]] = []
-        if self.rounds:
-            for place, rates in sorted(self.rates.items()):
-                measured.append({**self.calls[place], "rates": rates})
+        measured_calls: list[dict[str, Any]] = []
+        if self.rounds:  # without a round, the lists of rates are empty
+            for index, rates in sorted(self.rates.items()):
+                measured_calls.append({**self.calls[index], "rates": rates})
 
-        plain = None
-        if measured and measured[0]["native"] == PLAIN["native"]:
-            plain = measured[0]
+        # The loop has index 0, so it comes first, unless it could not be measured.
+        python_loop: dict[str, Any] | None = None
+        native_calls: list[dict[str, Any]] = []
+        if measured_calls and measured_calls[0]["native"] == PLAIN["native"]:
+            python_loop, *native_calls = measured_calls
 
         return {
             "gil": self.gil,
             "tried": self.tried,
             "left_out": dict(self.left_out),
             "rounds": self.rounds,
-            "plain": plain,
-            "calls": measured[1:] if plain else [],
+            "plain": python_loop,
+            "calls": native_calls,
         }
 
 
@@ -456,6 +476,11 @@ class BenchWorker:
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer of bench_worker.py to a request; start another process where this one gives none.
 
+        Args:
+            request: `{"check": INDEX, "slowest_s": SECONDS}`, which is answered with `{"why": REASON or None}` (why the
+                call with that index cannot be measured), or `{"call": INDEX, "threads": N, "count": N}`, which is
+                answered with the fields of a Measurement, or with `error` where the call raised.
+
         Raises:
             UnmeasurableError: the process ended or did not answer, or there were too many such ends before.
         """
@@ -472,18 +497,18 @@ class BenchWorker:
 
         return answer
 
-    def measure(self, place: int, threads: int, count: int) -> Measurement:
+    def measure(self, call_index: int, threads: int, count: int) -> Measurement:
         """Measure a call.
 
         Args:
-            place: its index in the list of calls.
+            call_index: its index in the list of calls.
             threads: how many threads make it.
             count: how often it is made, all threads together.
 
         Raises:
             UnmeasurableError: it raises, or the process ended, or did not answer.
         """
-        answer = self.ask({"call": place, "threads": threads, "count": count})
+        answer = self.ask({"call": call_index, "threads": threads, "count": count})
         if "error" in answer:
             raise UnmeasurableError("raises")
 

@@ -159,15 +159,18 @@ def _find_keyring(
 
 
 def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> None:
-    """Run mmdebstrap to its end.
+    """Run mmdebstrap, the program that downloads packages of Debian or Ubuntu and unpacks them as a root file system.
+
+    It does not run any more when this function returns or raises.
 
     Args:
-        arguments: its arguments; the last one is what a message calls the thing that could not be made.
+        arguments: its command line: options, suite, the file or folder to write, and apt lines, if any.
         log: file that its output is appended to.
         stop: set when the farm is asked to stop.
 
     Raises:
-        InfrastructureError: it failed, or did not end in time.
+        InfrastructureError: it failed, or did not end within `_TIMEOUT_S`. For a failure, the message has the last
+            argument (the last apt line, or else the file or folder) and the first error in the log.
         Interrupted: the farm was asked to stop.
     """
     with log.open("ab") as output:
@@ -180,12 +183,15 @@ def _run_mmdebstrap(arguments: list[str], log: Path, stop: threading.Event) -> N
         try:
             _wait_for_end(process, stop)
         finally:
-            if process.poll() is None:
+            # The wait may have been given up, because of `stop` or the timeout.
+            is_running = process.poll() is None
+            if is_running:
                 process.terminate()
                 process.wait()
 
     if process.returncode != 0:
-        raise InfrastructureError(f"the archive did not give {arguments[-1]}: {_first_error(log)}")
+        wanted = arguments[-1]
+        raise InfrastructureError(f"the archive did not give {wanted}: {_first_error(log)}")
 
 
 def _wait_for_end(process: subprocess.Popen[bytes], stop: threading.Event) -> None:

@@ -84,7 +84,8 @@ class Speed:
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
 
-        Of a build that is its wheel for each ABI, None where it made none; of the race job, the calls to measure.
+        Of the image, that is its content; of the race job, the calls to measure; of each build, the SHA-256 of its
+        wheel for each ABI, or None where it made no such wheel.
         """
         needs = self.needs
         parts: dict[str, object] = {
@@ -101,11 +102,16 @@ class Speed:
         return digest("speed", 1, self.settings(), list(self.key_inputs(inputs).values()))
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
-        """Measure the package and return its speed.
+        """Measure how often per second the package's native code can be called, and return the figures.
 
-        Nothing is measured without a free-threaded wheel, or where the race job did not learn how to call the package.
+        `inputs` has the results of the jobs named in `needs`, by the same keys: "build" made the package's wheels, and
+        "race", the job that looks for data races, found out which of its functions can be called, and with what.
+
+        Nothing is measured, and no container is started, if the build made no free-threaded wheel or the race job
+        found no calls. The facts then say so.
         """
-        wheel = wheel_for_abi(inputs["build"], self.abis[0].name)
+        free_threaded_abi = self.abis[0]  # an ABI with the GIL, if any, comes after it
+        wheel = wheel_for_abi(inputs["build"], free_threaded_abi.name)
         if wheel is None:
             return Result(facts=SpeedFacts(wheel=None))
 
@@ -114,17 +120,22 @@ class Speed:
             reason = "it is not known how to call it"
             return Result(facts=SpeedFacts(wheel=wheel, unknown=reason))
 
-        answer = self._ask(calls, inputs, tools)
-        facts = {"wheel": wheel, "unknown": None, **answer.fields_for(SpeedFacts)}
-        return Result(facts=SpeedFacts.check(facts))
+        answer = self._measure_in_container(calls, inputs, tools)
+        measured_fields = answer.fields_for(SpeedFacts)
 
-    def _ask(self, calls: Mapping[str, JsonValue], inputs: Inputs, tools: Tools) -> SpeedAnswer:
+        # A program in the container gave these fields, so SpeedFacts checks them as it does stored facts.
+        facts = SpeedFacts.check({"wheel": wheel, "unknown": None, **measured_fields})
+        return Result(facts=facts)
+
+    def _measure_in_container(
+        self, calls: Mapping[str, JsonValue], inputs: Inputs, tools: Tools
+    ) -> SpeedAnswer:
         """Measure in a container, with the interpreter of each ABI that there is a wheel for.
 
         Args:
             calls: which modules to import, and which calls to measure, as `_select_calls` returns it.
-            inputs: of the job.
-            tools: of the job.
+            inputs: results of the jobs named in `needs`, by the same keys.
+            tools: the store that has the wheels, the container engine, and `say`, which shows progress.
         """
         tools.say("measuring its speed")
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
@@ -159,7 +170,9 @@ class Speed:
 
 
 def _select_calls(race: Evidence) -> dict[str, JsonValue] | None:
-    """Return which modules to import and which calls to measure; None where the race job did not learn how to call it.
+    """Return which modules to import ("prelude") and which calls to measure ("calls").
+
+    None where the race job did not learn how to call the package. What it learned is its fact "surface".
 
     The facts are read as plain data, not as a checked model: the key of every speed job is made with this function,
     also when nothing has changed, and checking takes too long for that.

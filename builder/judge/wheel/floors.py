@@ -64,6 +64,7 @@ def newest_needed(subject: Subject) -> dict[str, Need]:
 
 
 def _iter_needs(subject: Subject) -> Iterator[_VersionNeed]:
+    """Yield every symbol version that an object of the wheel needs, object by object."""
     for path, native in subject.objects.items():
         for library, versions in native.versions.items():
             for version, symbol in versions.items():
@@ -140,11 +141,12 @@ def _bases_without(subject: Subject, version: str) -> list[str]:
 
 
 def _judge_libraries(subject: Subject) -> Iterator[Finding]:
-    """Yield findings for libraries that the wheel does not bring along.
+    """Yield findings about the shared libraries that the wheel needs and does not contain.
 
-    libpython is reported by itself (WF322): an extension module is not to link it.
+    All needs of libpython become one finding (WF322): an extension module is not to link it. Every other library is
+    judged once, and the first object found to need it stands for all.
     """
-    needers: dict[str, str] = {}
+    needers: dict[str, str] = {}  # by soname, the path of the object that needs the library
     for native in subject.objects.values():
         for soname, needer in native.outside.items():
             needers.setdefault(soname, needer)
@@ -161,36 +163,53 @@ def _judge_libraries(subject: Subject) -> Iterator[Finding]:
 
 
 def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Finding]:
-    """Yield a finding where the platform tag does not promise a library (WF315), or a claimed base lacks it (WF316).
+    """Yield at most one finding about a shared library that a wheel needs and does not contain.
 
-    `needer` is the path of the object that needs the library.
+    The library must come from the system the wheel is installed on. Two sources say whether it does: the policy of the
+    wheel's platform tag (PEP 600: `manylinux_2_28` promises a fixed list of libraries), and what is installed on each
+    base (a Debian or Ubuntu release) that the wheel claims to run on.
+
+    WF315: the tag does not promise the library. The finding also names the bases that lack it.
+    WF316: the tag promises it, or the wheel has no such tag, but a base lacks it.
+
+    Args:
+        subject: the wheel, with its policy and claimed bases.
+        soname: the name of the library: `libssl.so.3`.
+        needer: path, in the wheel, of an object that needs the library.
     """
-    missing = []
+    bases_without_it = []
     for base in subject.bases:
-        if _lacks_library(subject.interfaces.bases.get(base.name), soname):
-            missing.append(base.name)
+        installed = subject.interfaces.bases.get(base.name)
+        if _lacks_library(installed, soname):
+            bases_without_it.append(base.name)
 
-    lack_clause = ""
-    if missing:
-        verb = "do" if len(missing) > 1 else "does"
-        lack_clause = f"; {', '.join(missing)} {verb} not have it installed"
+    base_clause = ""
+    if bases_without_it:
+        verb = "do" if len(bases_without_it) > 1 else "does"
+        base_clause = f"; {', '.join(bases_without_it)} {verb} not have it installed"
 
-    if subject.policy is not None and soname not in subject.policy.libraries:
-        detail = (
-            f"{needer} needs {soname}, which {subject.policy.name} does not promise{lack_clause}"
-        )
-        yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(missing))
-    elif missing:
-        detail = f"{needer} needs {soname}{lack_clause}"
-        yield Finding(code="WF316", detail=detail, where=needer, bases=tuple(missing))
+    policy = subject.policy
+    if policy is not None and soname not in policy.libraries:
+        detail = f"{needer} needs {soname}, which {policy.name} does not promise{base_clause}"
+        yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(bases_without_it))
+    elif bases_without_it:
+        detail = f"{needer} needs {soname}{base_clause}"
+        yield Finding(code="WF316", detail=detail, where=needer, bases=tuple(bases_without_it))
 
 
-def _lacks_library(base: Policy | None, soname: str) -> bool:
-    return base is not None and soname not in base.libraries
+def _lacks_library(installed: Policy | None, soname: str) -> bool:
+    """Return whether a base lacks a library.
+
+    `installed` lists what the base ships. It is None for a base that nobody has examined, which is taken to have it.
+    """
+    return installed is not None and soname not in installed.libraries
 
 
 def _find_unreached(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield each library that the wheel has where nothing looks for it, as (path of the module, sentence)."""
+    """Yield (path of the extension module, sentence) for each needed library that cannot be found inside the wheel.
+
+    Such a library is in the wheel, but in a folder that the dynamic linker does not search for the object needing it.
+    """
     for path, native in subject.extensions:
         for soname, needer in native.unreached.items():
             detail = f"{soname}, which {needer} needs, is in the wheel, where the dynamic linker does not look"

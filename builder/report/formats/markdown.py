@@ -28,36 +28,49 @@ _NOT_GOOD_HEAD = ("", "## To look at", "", "| package | ABI | verdict | why |", 
 
 
 def render(document: Document, changes: Sequence[VerdictChange]) -> str:
-    """Return a summary as Markdown: counts of verdicts, what changed, and every package without a good verdict.
+    """Return a summary of a run as Markdown.
 
-    The last two sections are left out if they would be empty.
+    It has up to three sections: how many packages have which verdict, which verdicts have changed, and a table of the
+    verdicts that are not good, each with its reason. An empty second or third section is left out. A table is cut off
+    after `_MAX_ROWS` rows, and a last row says how many are missing.
 
     Args:
-        document: the verdicts of this run.
+        document: the verdicts of this run: one for each package and ABI (`cp314`, `cp314t`).
         changes: how they differ from those of the run before.
     """
     lines = ["# Wheels for CPython 3.14 and 3.14t", ""]
-    lines += count_lines(document)
+    lines += render_counts(document)
 
     if changes:
         lines += _CHANGES_HEAD
         lines += _limit_rows([_render_change(change) for change in changes])
 
-    rows: list[str] = []
-    for package, abi, part in document.iter_verdicts():
-        if part.verdict.is_good:
-            continue
-        title = escape(f"{package.name} {package.version}")
-        rows.append(f"| {title} | {escape(abi)} | {part.verdict} | {escape(part.reason)} |")
-    if rows:
+    not_good_rows = _render_not_good(document)
+    if not_good_rows:
         lines += _NOT_GOOD_HEAD
-        lines += _limit_rows(rows)
+        lines += _limit_rows(not_good_rows)
 
     return "\n".join(lines) + "\n"
 
 
-def count_lines(document: Document) -> list[str]:
-    """Return a list item for each ABI: `- **cp314t**: 12 compatible, 3 unproven`."""
+def _render_not_good(document: Document) -> list[str]:
+    """Return a row for each verdict that is not good: `| lxml 6.0 | cp314t | crashes | exits with a signal |`."""
+    rows: list[str] = []
+    for package, abi, outcome in document.iter_verdicts():
+        if outcome.verdict.is_good:
+            continue
+
+        title = escape(f"{package.name} {package.version}")
+        rows.append(f"| {title} | {escape(abi)} | {outcome.verdict} | {escape(outcome.reason)} |")
+
+    return rows
+
+
+def render_counts(document: Document) -> list[str]:
+    """Return a list item for each ABI, with the number of packages by verdict.
+
+    An item is `- **cp314t**: 12 compatible, 3 unproven`.
+    """
     lines: list[str] = []
     for abi in document.list_abis():
         counts = count_verdicts(document.list_verdicts(abi))

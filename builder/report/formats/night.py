@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import ExitCode
-from builder.report.formats.markdown import count_lines, escape, verdict_cell
+from builder.report.formats.markdown import escape, render_counts, verdict_cell
 from builder.report.history import VerdictChange, VerdictRecord, Verdicts, compare_runs
 from builder.verdicts import Severity, Verdict
 
@@ -86,7 +86,7 @@ def render(diff: RunDiff, after: Document) -> str:
         after: the verdicts of this run.
     """
     lines = ["# Tonight", "", _headline(diff), ""]
-    lines += count_lines(after)
+    lines += render_counts(after)
     if not diff.is_first:
         lines += _table("Releases", ("package", "before", "now"), _iter_release_rows(diff))
         change_heads = ("", "package", "ABI", "before", "now", "why")
