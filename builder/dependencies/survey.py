@@ -314,26 +314,36 @@ def _abis_for_tag(tag: Tag) -> set[str]:
 
 
 def _judge_move(move: str, candidates: _Candidates, kind: Kind) -> MoveOutlook:
-    """Return how a dependency stands towards a move.
+    """Return whether a dependency can be installed after a move to another Python, and what has to be done for that.
 
-    The statuses are tried from good to bad: ready as it is, ready after an upgrade, to be built, blocked.
+    The first of these that applies is returned:
+    READY: the release asked for has a wheel that fits, or it is a pure sdist, i.e. it has no wheel and no native code,
+    and so installs without a compiler.
+    UPGRADE: a newer stable release has a wheel that fits; the newest of them is named.
+    BUILD: the release asked for, or else the next newer one possible, can be built from its sdist.
+    BLOCKED: none of these.
+
+    Args:
+        move: the Python to move to: `3.14`, or `3.14t` (free-threaded).
+        candidates: the release asked for and the stable releases of the same project.
+        kind: what the release asked for brings: `SPEEDUPS` is extension modules that the package can do without.
     """
     asked = candidates.asked
-    serving = candidates.serving(move)
-    # A pure sdist needs no compiler, so without any wheel it installs as well as one.
+    installable = candidates.serving(move)  # versions with a wheel that fits
     is_pure_sdist = kind is Kind.PURE and not asked.wheels and candidates.can_build(asked)
 
-    if asked.version in serving or is_pure_sdist:
-        lacks_native_part = kind is Kind.SPEEDUPS and not _has_native_wheel(move, candidates)
-        remark = "pure wheel, without its native part" if lacks_native_part else ""
+    if asked.version in installable or is_pure_sdist:
+        lacks_speedups = kind is Kind.SPEEDUPS and not _has_native_wheel(move, candidates)
+        remark = "pure wheel, without its native part" if lacks_speedups else ""
         return MoveOutlook(status=Status.READY, remark=remark)
 
     blocker = _describe_blocker(move, candidates)
-    newer = [version for version in serving if version > asked.version]
+    newer = [version for version in installable if version > asked.version]
     if newer:
         return MoveOutlook(status=Status.UPGRADE, upgrade=str(max(newer)), blockers=(blocker,))
 
-    # What is pinned is built rather than something newer, and of what is newer the nearest.
+    # The release asked for comes first, then newer ones, the oldest first: the version changes as little as possible.
+    # Stable releases older than the one asked for are skipped by can_build.
     for release in (asked, *reversed(candidates.stable)):
         if candidates.can_build(release):
             upgrade = str(release.version) if release.version > asked.version else ""
@@ -343,6 +353,7 @@ def _judge_move(move: str, candidates: _Candidates, kind: Kind) -> MoveOutlook:
 
 
 def _has_native_wheel(move: str, candidates: _Candidates) -> bool:
+    """Return whether the release asked for has a wheel with extension modules for one of a move's ABIs."""
     floors = candidates.floors[candidates.asked.version]
     return any(abi in floors for abi in MOVES[move])
 

@@ -251,31 +251,36 @@ class Engine:
     # --- containers ------------------------------------------------------------------------------------------------
 
     def run(self, task: Task, *, log: Path, stop: threading.Event) -> TaskResult:
-        """Run a task in a fresh container to its end, and remove the container.
+        """Run a task in a fresh container, and return how the task ended; the container is removed in any case.
+
+        The steps: create the container, copy the task's files into it, start it, wait until it ends or kill it when
+        its time is up, save its log, read the files to bring back, remove it. A task that fails or is killed raises
+        nothing: the result tells.
 
         Args:
-            task: what to run.
-            log: file that gets what it prints.
-            stop: set when the farm is asked to stop.
+            task: the program to run, with its image, files and limits.
+            log: file that what the program prints is added to.
+            stop: set by another thread when the farm is asked to stop; it is looked at while waiting.
 
         Raises:
-            InfrastructureError: the engine failed.
-            Interrupted: the farm was asked to stop.
+            InfrastructureError: the engine failed, or a file could not be read or written.
+            Interrupted: `stop` was set before the task ended.
         """
-        from docker.errors import DockerException
+        from docker.errors import DockerException  # here, so that this module loads without it
 
         try:
-            with self._container(task) as container:
+            with self._container(task) as container:  # removes it at the end of the block
                 if task.files:
                     with archives.pack(task.files) as packed:
                         container.put_archive("/", packed)
 
                 container.start()
-                timed_out = self._wait(container, task.limits.timeout_s, stop)
+                timed_out = self._wait(container, task.limits.timeout_s, stop)  # or Interrupted
+                # `attrs` is a copy of what the engine knew when last asked, which may be before a kill.
                 container.reload()
                 _save_log(container, log)
 
-                # Before the container is removed, which takes its files along.
+                # Its files are read inside the block, because they are removed together with the container.
                 collected = {} if task.collect is None else _read_files(container, task.collect)
                 state = container.attrs["State"]
                 return TaskResult(

@@ -138,17 +138,34 @@ def _accepts(accepted_type: str, content_type: str) -> bool:
 
 
 async def _serve_page(request: Request, files: StaticFiles) -> Response:
-    """Answer with a page of the index as HTML or JSON; with status 406 if the client accepts neither."""
+    """Answer with a page of the index, as HTML or JSON by what the client prefers (PEP 691).
+
+    Each page is stored as two files in the folder of its URL: `/simple/lxml/` -> `simple/lxml/index.html` and
+    `simple/lxml/index.json`. The answer has status 406 if the client accepts neither form.
+
+    Args:
+        request: for a URL that ends with `/`; its Accept header says what the client prefers.
+        files: the wheelhouse, i.e. the folder that is served.
+
+    Raises:
+        HTTPException: there is no such page (404).
+    """
     content_type = negotiate_content_type(request.headers.get("accept", ""))
     if content_type is None:
         text = f"This page is available as {', '.join(_CONTENT_TYPES)}.\n"
         return PlainTextResponse(text, status_code=406)
 
-    is_json = content_type == JSON_V1
-    name = "index.json" if is_json else "index.html"
-    response = await _serve_file(request, files, f"{request.url.path.lstrip('/')}{name}")
-    response.headers["Content-Type"] = content_type if is_json else f"{content_type}; charset=utf-8"
-    response.headers["Vary"] = "Accept"
+    if content_type == JSON_V1:
+        name = "index.json"
+        header = content_type  # JSON is always UTF-8
+    else:
+        name = "index.html"
+        header = f"{content_type}; charset=utf-8"
+
+    folder = request.url.path.lstrip("/")  # ends with a slash
+    response = await _serve_file(request, files, folder + name)
+    response.headers["Content-Type"] = header
+    response.headers["Vary"] = "Accept"  # caches must not give the HTML to who asks for JSON
     return response
 
 

@@ -356,18 +356,23 @@ def _describe_end(harm: Harm) -> str:
 
 
 def _describe_calls(scenario: Scenario | None) -> str:
-    """Return the calls of a scenario in words: "`s.add(1)`, `s.clear()` of `pkg.Table(16)`".
+    """Return the calls that threads make in a scenario, in words: "`s.add(1)`, `s.clear()` of `pkg.Table(16)`".
 
-    Each call is named once, and at most `_MAX_CALLS` of them. None stands for an event in the package's own tests.
+    A scenario lists, for each kind of thread, a row of calls. `s` in a call is the object that is called on, and
+    `scenario.make` the expression that makes this object, here `pkg.Table(16)`; it is None for calls without one.
+
+    Calls come in the order of the rows, each once, as Markdown code. After `_MAX_CALLS` the others are only counted,
+    and a long `make` is cut. Without a scenario (None), the calls were made by the package's own tests.
     """
     if scenario is None:
         return "calls of the package's own tests"
 
     calls: list[str] = []
     for row in scenario.rows:
-        for text, _ in row:  # (expression of the call, its result alone)
-            if f"`{text}`" not in calls:
-                calls.append(f"`{text}`")
+        for expression, _ in row:  # skips the result to compare with
+            quoted = f"`{expression}`"
+            if quoted not in calls:
+                calls.append(quoted)
 
     description = ", ".join(calls[:_MAX_CALLS])
     if len(calls) > _MAX_CALLS:

@@ -76,38 +76,44 @@ def make_forecast(
     resources: Resources,
     part: Plan | None = None,
 ) -> Forecast:
-    """Return what a run of a plan would do, why, and how long it should take.
+    """Return which jobs of a plan a run would execute, why each of them, and how long the run should take.
+
+    A job would run if it has no evidence, i.e. no result of an earlier run that is still valid. All others are up to
+    date. `evidence` decides which jobs run and with `last_key_parts` why; `recorded`, `peaks` and `resources` only
+    serve to estimate how long the run takes.
 
     Args:
-        plan: the graph.
-        evidence: evidence that is recorded and still valid, by job: the result of `find_evidence` of `part`, or of
-            `plan` where no part is given.
-        last_key_parts: returns, for some jobs, the hashes of what their keys were made of when they last ran.
-        recorded: how long jobs took, in seconds, by job.
-        peaks: the most memory that jobs were seen to use, in bytes, by job.
-        resources: CPUs and memory that jobs may share.
-        part: the part of the plan that may have changed; every job outside of it is known to be up to date. None for
-            the whole plan.
+        plan: all jobs, with what each needs.
+        evidence: the valid results, by job, as `find_evidence` of `part` returns them, or of `plan` without a part.
+        last_key_parts: returns for some jobs, by name of a setting or input, its hash when the job last ran. A job
+            that never ran is left out, and one that an older farm ran may have no hashes.
+        recorded: how many seconds jobs took in earlier runs, by job; a job that is missing gets an estimate.
+        peaks: the most memory, in bytes, that jobs used in earlier runs, by job; a job that is missing gets a guess.
+        resources: CPUs and memory that all jobs running at the same time share.
+        part: the jobs of `plan` that may have to run, with all that these need. Jobs outside of it count as up to
+            date, although `evidence` does not have them. None where every job of the plan may have to run.
     """
     examined = plan if part is None else part
-    jobs = {job.id: job for job in examined.jobs.values() if job.id not in evidence}
-    durations = schedule.expected_durations(jobs, recorded)
+    jobs_to_run = {job.id: job for job in examined.jobs.values() if job.id not in evidence}
+    durations = schedule.expected_durations(jobs_to_run, recorded)
     simulation = schedule.simulate(
-        {job_id: list_needs(job) for job_id, job in jobs.items()},
+        {job_id: list_needs(job) for job_id, job in jobs_to_run.items()},
         durations,
-        schedule.expected_resources(jobs, peaks),
+        schedule.expected_resources(jobs_to_run, peaks),
         resources,
     )
 
-    last_parts = last_key_parts(jobs)
+    last_parts = last_key_parts(jobs_to_run)
     pending: list[PendingJob] = []
-    for job_id, job in jobs.items():
+    for job_id, job in jobs_to_run.items():
         pending.append(_pending_job(job, evidence, last_parts.get(job_id), durations[job_id]))
 
+    # Of the whole plan, not only of the part: what is not going to run is up to date.
+    up_to_date = _list_with_needs(job for job in plan.jobs.values() if job.id not in jobs_to_run)
     return Forecast(
         pending=tuple(pending),
-        up_to_date=_list_with_needs(job for job in plan.jobs.values() if job.id not in jobs),
-        up_to_date_count=len(plan.jobs) - len(jobs),
+        up_to_date=up_to_date,
+        up_to_date_count=len(plan.jobs) - len(jobs_to_run),
         seconds=simulation.makespan_s,
         work_s=sum(durations.values()),
     )
