@@ -111,19 +111,21 @@ class Handler(BaseHTTPRequestHandler):
         return urlsplit(self.path).netloc.rpartition("@")[2]
 
     def _refuse(self) -> None:
-        """Refuse a request for another host, and record the host in the session that the client belongs to.
+        """Answer 403 to a client that wants another host, after recording that host in the client's session.
 
-        The session is known by the user name that the farm put into the proxy's URL, or else by the client's address.
-        Of a client that is known by neither nothing is recorded.
+        A session stands for one build. It is found by the user name in the proxy's URL, which is the session's token,
+        or else by the address from which the client has come before. Where neither leads to a session the request is
+        refused all the same, but not recorded.
         """
         host = self._wanted_host()
         address = self.client_address[0]
         session = self.sessions.get(self._proxy_user()) or self.sessions.get_by_address(address)
         if session is not None:
+            # From now on this address alone tells the session, to the name server too, which sees no token.
             self.sessions.note_client(address, session)
             session.record("asked", host=host)
 
-        self.close_connection = True
+        self.close_connection = True  # there may be a body, which nobody reads
         self._answer(403, _REFUSED.format(host).encode())
 
     def _proxy_user(self) -> str:

@@ -314,25 +314,31 @@ class Player:
         self._folder.cleanup()
 
     def play(self, scenarios: list[Scenario]) -> PlayResult:
-        """Run scenarios, group by group, until all are done or the time is up.
+        """Run scenarios, group by group, until all are done or the time given to the Player is up.
 
-        A group is the scenarios of one `process`: they run one after another in the same process.
+        A scenario describes calls that several threads make at once. Scenarios with the same name under `process` form
+        a group: they run one after another in the same process. Each group gets a part of the time that is left, so
+        that one which hangs does not take the time of all that follow.
+
+        Returns:
+            What was seen in all that this Player has played. `late` counts the scenarios that were not begun.
         """
         groups: dict[str, list[Scenario]] = {}
         for scenario in scenarios:
             groups.setdefault(scenario["process"], []).append(scenario)
 
         began = time.monotonic()
-        waiting = len(scenarios)
+        waiting = len(scenarios)  # scenarios of this group and of those that come after it
         for number, group in enumerate(groups.values(), 1):
             remaining_s = self._deadline - time.monotonic()
             if remaining_s <= 0:
                 self._result.late += len(group)
                 continue
 
-            # No group may take what the others need: each has twice its share of what is left.
-            share = 2 * remaining_s * len(group) / waiting
-            self._play_group(group, max(_GROUP_LEAST_S, share))
+            # With equal shares, each waiting scenario would get the same part of the time left. A group may take twice
+            # its share, or _GROUP_LEAST_S where that is more; but no group may go on after the deadline.
+            equal_share_s = remaining_s * len(group) / waiting
+            self._play_group(group, max(_GROUP_LEAST_S, 2 * equal_share_s))
             waiting -= len(group)
 
             elapsed = time.monotonic() - began

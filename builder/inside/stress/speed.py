@@ -68,25 +68,38 @@ def main() -> None:
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Install the distribution for each interpreter, measure some of its calls, and return the facts.
+    """Install the distribution for each interpreter, measure some of its native calls, and return the facts.
 
-    They are only `unknown`, the reason, where it cannot be installed for the interpreter without the GIL. Without the
-    wheel with the GIL, the other one is measured alone.
+    There are at most two interpreters: one without the GIL, which is what the measurement is about, and one with the
+    GIL to compare it with. Where the distribution does not install for the latter, the former is measured alone.
+
+    Args:
+        request: `interpreters` (the path of each interpreter by its ABI, such as `cp314t`; the one without the GIL
+            comes first), `requirement` (the distribution, such as `lxml==6.0`), `wheels` (the folder to install from),
+            `prelude` (names of modules to import), `calls` (what may be measured, as `choose_calls` returns it),
+            `seconds` (how long to measure) and `cpus` (how many the container may use).
+
+    Returns:
+        `cpus` (how many could really be used), `install` (why the distribution does not install for the interpreter
+        with the GIL, or None) and what Benchmark.describe returns. Where it does not install for the interpreter
+        without the GIL there is only `unknown`, the reason.
     """
     failure_with_gil: str | None = None
-    interpreters: dict[str, Interpreter] = {}
+    installed: dict[str, Interpreter] = {}
     for abi, python in request["interpreters"].items():
         site = f"/tmp/{abi}"
         failure = installing.install(python, [request["requirement"]], request["wheels"], site)
         if failure is None:
-            interpreters[abi] = Interpreter(python, site)
-        elif not interpreters:
-            # The first interpreter is the one without the GIL: the other one is there for comparison only.
+            installed[abi] = Interpreter(python, site)
+        elif not installed:
+            # This is the first interpreter, the one without the GIL: without it there is nothing to measure.
             return {"unknown": f"it does not install: {failure}"}
         else:
             failure_with_gil = failure
 
-    with Benchmark(interpreters, request["prelude"], [PLAIN, *request["calls"]]) as benchmark:
+    # The loop of pure Python is measured beside the calls: it shows how much computing power there was.
+    calls = [PLAIN, *request["calls"]]
+    with Benchmark(installed, request["prelude"], calls) as benchmark:
         benchmark.run(time.monotonic() + request["seconds"])
     print(f"measured {len(benchmark.rates) - 1} calls in {benchmark.rounds} rounds", flush=True)
 

@@ -62,34 +62,44 @@ class Subjects:
         return any(subject.type_name == name for subject in self.by_make.values())
 
     def note_value(self, make: str, value: object, type_name: str = "") -> None:
-        """Keep a value as a subject, and as an argument for other calls, if its type is the package's own.
+        """Keep a value of the package: as a subject in `by_make`, and as an argument for other calls in `own`.
 
-        Other values are skipped, and so are those that come when there are enough subjects in all or of that type.
+        A subject is an object that operations are tried on. `make` is the expression that makes it anew, such as
+        `pkg.Table(3)`. Kept are values whose class is the package's own: native (it, or a class it derives from, is
+        defined by the package's extension modules) or written in Python. An opaque value, i.e. a capsule around a C
+        pointer, has no operations: it is kept in `own` alone, to be handed to other calls.
+
+        All other values are skipped, and so are None, a `make` that is a subject already or is too long, and whatever
+        comes when there are enough subjects in all, or enough of the same class.
 
         Args:
             make: an expression that makes the value.
             value: the value.
-            type_name: the name its type is called by, where one is known.
+            type_name: the name its class is called by, such as `pkg.Table`; empty where the caller knows none.
         """
+        is_known = make in self.by_make
+        is_too_long = len(make) > _LONGEST_MAKE
         is_full = len(self.by_make) >= _MOST_SUBJECTS
-        is_long = len(make) > _LONGEST_MAKE
-        if value is None or make in self.by_make or is_full or is_long:
+        if value is None or is_known or is_full or is_too_long:
             return
 
         kind = type(value)
+        # No module may have a name for the class, as for that of an iterator: then it is met here for the first time.
         self._surface.note_type(kind)
         is_native = any(id(base) in self._surface.types for base in kind.__mro__)
         is_python = kind.__module__ in self._surface.modules and not is_native_type(kind)
-        is_opaque = kind.__name__ == "PyCapsule"  # nothing can be done with it but to hand it on
+        is_opaque = kind.__name__ == "PyCapsule"
         if not (is_native or is_python or is_opaque):
             return
 
         same_type = [subject for subject in self.by_make.values() if subject.type_id == id(kind)]
         if len(same_type) >= _MOST_OF_A_TYPE:
             return
-        if not same_type:  # one argument of a type is enough
+
+        # One argument of a class is enough. A capsule never becomes a subject, so each one is added.
+        if not same_type:
             self.own.append(make)
-        if is_opaque:  # it is an argument only
+        if is_opaque:
             return
 
         known_name = type_name or self._surface.types.get(id(kind))

@@ -207,14 +207,26 @@ class Build:
             return self._make_result(outcomes, tools)
 
     def _make_request(self, abis: tuple[str, ...], image: str) -> CallRequest:
-        """Return what cibuildwheel is to build, in which image and within which limits."""
+        """Return the request for one call of cibuildwheel, which builds this package's wheels for some of its ABIs.
+
+        The call itself supplies what is not known before it starts: the arguments of `docker create`, i.e. the limits
+        and the network of its container. Given these, `configure` returns cibuildwheel's whole configuration.
+
+        Args:
+            abis: the ABIs to build for, such as `("cp313", "cp314t")`.
+            image: full name of the image to build in.
+        """
+        # One cache for all builds of this sdist on this base, i.e. on the same release of a Linux distribution.
+        compiler_results = CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256)
+        configure = partial(self.make_config, abis, image)  # `create_arguments` are still missing
+
         return CallRequest(
             job=self.id,
             abis=abis,
-            cache=CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256),
+            cache=compiler_results,
             memory_bytes=self.memory_bytes,
             timeout_s=self.timeout_s,
-            configure=partial(self.make_config, abis, image),
+            configure=configure,
         )
 
     def _explain_failures(
