@@ -91,9 +91,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     )
 
     stop = stop_on_signals(error_console)
-    store = Store(wheelhouse)
     progress_console = error_console if as_json else console
-    with store.lock(), progress.make_observer(progress_console) as observer:
+    with (
+        Store(wheelhouse) as store,
+        store.lock(),
+        progress.make_observer(progress_console) as observer,
+    ):
         result = farm.run(loaded, store, request, observer, stop)
 
     if as_json:
@@ -187,8 +190,7 @@ def plan(
     loaded = matrices.load(matrix)
     max_age_s = 0.0 if refresh else prepare.INDEX_MAX_AGE_S
     request = prepare.RunRequest(only=only or (), max_age_s=max_age_s, effort=effort)
-    store = Store(wheelhouse)
-    with progress.make_observer(error_console) as observer:
+    with Store(wheelhouse) as store, progress.make_observer(error_console) as observer:
         planned = prepare.forecast_run(loaded, store, request, observer, listed=as_json)
 
     parts = describe_shards(planned.sources, shards)
