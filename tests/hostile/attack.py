@@ -130,9 +130,7 @@ class World:
     def codes_of(self, name: str) -> set[str]:
         """Return the codes of a package's findings."""
         package = self.packages().get(name, {"abis": {}})
-        return {
-            finding["code"] for abi in package["abis"].values() for finding in abi["findings"]
-        }
+        return {finding["code"] for abi in package["abis"].values() for finding in abi["findings"]}
 
     def served(self, name: str) -> dict[str, str]:
         """Return the sha256 of every file that the index serves of a project, by name.
@@ -156,9 +154,7 @@ def hash_file(path: Path) -> str:
 # --- what is looked at after every attack -----------------------------------------------------------------------------
 
 
-def check_attack(
-    attack: Attack, world: World, ended_well: frozenset[int] = ENDED_WELL
-) -> None:
+def check_attack(attack: Attack, world: World, ended_well: frozenset[int] = ENDED_WELL) -> None:
     """Check that an attack was contained and judged rightly.
 
     Args:

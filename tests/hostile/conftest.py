@@ -110,9 +110,7 @@ def record(
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def pytest_terminal_summary(
-    terminalreporter: Any, exitstatus: int, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Print a row for every attack, and write the figures where they are asked for."""
     rows: list[dict[str, Any]] = []
     for outcome in ("passed", "failed", "xfailed", "xpassed"):

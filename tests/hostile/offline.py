@@ -51,7 +51,9 @@ class ScriptedEngine:
         elif self._job.kind == JobKind.AUDIT:
             answer = json.dumps({name: describe_audit(name) for name in self._wheels}).encode()
         else:
-            (request,) = (data for path, data in task.files.items() if path.endswith("request.json"))
+            (request,) = (
+                data for path, data in task.files.items() if path.endswith("request.json")
+            )
             assert isinstance(request, bytes)
             answer = json.dumps([describe_load(item) for item in json.loads(request)]).encode()
 

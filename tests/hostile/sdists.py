@@ -61,7 +61,9 @@ def make_tar(members: Iterable[Member], *, compress: str = "gz") -> bytes:
     return gzip.compress(buffer.getvalue(), 1, mtime=0)
 
 
-def make_sdist(name: str, files: Mapping[str, bytes], *extra: Member, version: str = "1.0") -> bytes:
+def make_sdist(
+    name: str, files: Mapping[str, bytes], *extra: Member, version: str = "1.0"
+) -> bytes:
     """Return an sdist as a `.tar.gz`: files below its folder, then further members; PKG-INFO is added where it is missing."""
     root = f"{name}-{version}"
     content = {"PKG-INFO": metadata(name, version=version), **files}
@@ -78,7 +80,9 @@ def make_zip(files: Mapping[str, bytes], *, compress: int = zipfile.ZIP_DEFLATED
     return buffer.getvalue()
 
 
-def make_wheel(name: str, *lines: str, tag: str = "py3-none-any", files: Mapping[str, bytes] | None = None) -> bytes:
+def make_wheel(
+    name: str, *lines: str, tag: str = "py3-none-any", files: Mapping[str, bytes] | None = None
+) -> bytes:
     """Return a wheel with further lines in its METADATA, and further files."""
     folder = f"{name.replace('-', '_')}-1.0.dist-info"
     return make_zip(
@@ -137,7 +141,9 @@ def make_raw_zip(members: Iterable[RawZipMember]) -> bytes:
         directory += b"PK\x01\x02" + struct.pack("<H", 20) + header + rest + member.name
         count += 1
 
-    end = struct.pack("<HHHHIIH", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(body), 0)
+    end = struct.pack(
+        "<HHHHIIH", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(body), 0
+    )
     return bytes(body + directory + b"PK\x05\x06" + end)
 
 
@@ -153,7 +159,11 @@ def zip_of_countless_members(count: int, *first: RawZipMember) -> bytes:
     small = make_raw_zip(first)
     end = small.rindex(b"PK\x05\x06")
     directory_size, offset = struct.unpack("<II", small[end + 12 : end + 20])
-    entry = b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    entry = (
+        b"PK\x01\x02"
+        + struct.pack("<HHHHHHIIIHHHHHII", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
+        + b"a"
+    )
     directory = small[offset : offset + directory_size] + entry * count
     tail = struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, len(directory), offset, 0)
     return small[:offset] + directory + b"PK\x05\x06" + tail

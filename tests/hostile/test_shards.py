@@ -55,9 +55,7 @@ def test_it_is_contained(
 ):
     honest_site, honest_world = honest
     shutil.copytree(honest_site.folder, folder, symlinks=True)
-    site = Site(
-        name=SUBJECT, folder=folder, host=folder / "host", index=honest_site.index
-    )
+    site = Site(name=SUBJECT, folder=folder, host=folder / "host", index=honest_site.index)
     attack.make(site)
     world = merge(site, attack.seconds)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.hostile.attack import Attack
 from tests.hostile.attacks.text import ATTACKS
 from tests.hostile.conftest import Alone, marked
-from tests.hostile.attack import Attack
 
 
 @pytest.mark.parametrize("attack", marked(ATTACKS))

@@ -78,7 +78,8 @@ def watch(command: Sequence[str], site: Site, seconds: float) -> Ended:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PIP_", "UV_", "WHEELFARM_")) and not name.lower().endswith("_proxy")
+        if not name.startswith(("PIP_", "UV_", "WHEELFARM_"))
+        and not name.lower().endswith("_proxy")
     }
     environment |= {
         "PIP_CONFIG_FILE": os.devnull,

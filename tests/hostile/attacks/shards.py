@@ -94,7 +94,9 @@ def take_a_neighbours_key(site: Site, folder: Path, record: Record) -> None:
     """Record the own build under the key of a neighbour's, so that later runs take it for that."""
     (build,) = _evidence_about(site, "steady", "build")
     sha256 = add_file(folder, make_wheel("steady", "Summary: replaced"))
-    record["evidence"].append(evidence_of(record, "build") | {"key": build["key"], "files": {STEADY_WHEEL: sha256}})
+    record["evidence"].append(
+        evidence_of(record, "build") | {"key": build["key"], "files": {STEADY_WHEEL: sha256}}
+    )
 
 
 def _evidence_about(site: Site, name: str, kind: str) -> list[Record]:
@@ -139,14 +141,25 @@ def name_a_path_as_a_hash(site: Site, _: Path, record: Record) -> None:
         "name": SUBJECT, "version": "1.0", "filename": wheel_filename(SUBJECT), "sha256": str(site.secret), "requires": [],
     }  # fmt: skip
     source = record["found"][SUBJECT]
-    source |= {"sha256": str(site.secret), "filename": pure["filename"], "only_pure": pure, "pure": [pure]}
+    source |= {
+        "sha256": str(site.secret),
+        "filename": pure["filename"],
+        "only_pure": pure,
+        "pure": [pure],
+    }
 
 
 def name_a_path_as_a_file(site: Site, folder: Path, record: Record) -> None:
     """Turn the package into a pure wheel whose name leads out of the index."""
     sha256 = add_file(folder, make_wheel(SUBJECT))
     climbing = f"{SUBJECT}-1.0-1{'../' * 40}{str(site.stolen).lstrip('/')}-py3-none-any.whl"
-    pure = {"name": SUBJECT, "version": "1.0", "filename": climbing, "sha256": sha256, "requires": []}
+    pure = {
+        "name": SUBJECT,
+        "version": "1.0",
+        "filename": climbing,
+        "sha256": sha256,
+        "requires": [],
+    }
     source = record["found"][SUBJECT]
     source |= {"sha256": sha256, "filename": climbing, "only_pure": pure, "pure": [pure]}
 
@@ -195,7 +208,11 @@ def link_the_index_cache(site: Site, folder: Path, _: Record) -> None:
 
 def send_escapes(_: Site, __: Path, record: Record) -> None:
     load = evidence_of(record, "load")
-    load |= {"outcome": "undetermined", "reason": "\x1b[2J\x1b]8;;http://link.invalid/\x07x\ud800", "facts": {"code": "WF902"}}
+    load |= {
+        "outcome": "undetermined",
+        "reason": "\x1b[2J\x1b]8;;http://link.invalid/\x07x\ud800",
+        "facts": {"code": "WF902"},
+    }
 
 
 def nest_deeply(path: Path) -> None:
@@ -216,7 +233,9 @@ def check_evidence_of_steady(world: World) -> None:
     with Store(world.wheelhouse) as store:
         recorded = store.get(build["key"])
         planted = store.get("planted")
-    assert recorded is None or recorded.files == build["files"], "the neighbour's evidence was replaced"
+    assert recorded is None or recorded.files == build["files"], (
+        "the neighbour's evidence was replaced"
+    )
     assert planted is None, "evidence about the neighbour was taken in"
 
 
@@ -224,7 +243,9 @@ def check_no_planted_image(world: World) -> None:
     with Store(world.wheelhouse) as store:
         for key in ("image:planted", "image:builder@debian-12", "image:debian-12"):
             recorded = store.get(key)
-            assert recorded is None or "planted" not in str(dict(recorded.facts)), f"{key} was taken in"
+            assert recorded is None or "planted" not in str(dict(recorded.facts)), (
+                f"{key} was taken in"
+            )
 
 
 def check_no_lock(world: World) -> None:
@@ -235,14 +256,18 @@ def check_no_lock(world: World) -> None:
 def check_only_own_wheels(world: World) -> None:
     """A project's folder has wheels of that project alone, and the neighbour has its own."""
     for path in (world.wheelhouse / "simple").rglob("*.whl"):
-        assert path.name.startswith(f"{path.relative_to(world.wheelhouse / 'simple').parts[0]}-"), path
+        assert path.name.startswith(f"{path.relative_to(world.wheelhouse / 'simple').parts[0]}-"), (
+            path
+        )
     names = [name for name in world.served("steady") if name.endswith(".whl")]
     assert names == [STEADY_WHEEL], f"steady has {names}"
 
 
 def check_not_admitted(world: World) -> None:
     was_refused = world.exit_code == MergeError.exit_code
-    assert was_refused or world.verdicts_of(SUBJECT) == ("undetermined",), world.verdicts_of(SUBJECT)
+    assert was_refused or world.verdicts_of(SUBJECT) == ("undetermined",), world.verdicts_of(
+        SUBJECT
+    )
 
 
 def check_no_controls(world: World) -> None:
@@ -285,4 +310,3 @@ ATTACKS = (
     _attack("huge-record", replace_file(write_three_gigabytes), "memory and time", point="12"),
     _attack("endless-record", replace_file(os.mkfifo), "memory and time", point="12"),
 )  # fmt: skip
-

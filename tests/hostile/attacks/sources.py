@@ -15,10 +15,10 @@ from tests.hostile.sdists import (
     RawZipMember,
     gzip_of_zeros,
     lzma_bomb,
+    make_raw_zip,
     make_sdist,
     make_wheel,
     make_zip,
-    make_raw_zip,
     metadata,
     stored,
     tar_header,
@@ -123,8 +123,13 @@ def make_odd_pax(site: Site) -> str:
 
 
 def make_bytes_in_names(site: Site) -> str:
-    lines = (b"Name: " + site.name.encode() + b"\nVersion: 1.0\nSummary: \xff\xfe\xed\xa0\x80\n", b"Requires-Dist: \xff\n")
-    return write_sdist(site, make_sdist(site.name, {"PKG-INFO": b"Metadata-Version: 2.2\n" + b"".join(lines)}))
+    lines = (
+        b"Name: " + site.name.encode() + b"\nVersion: 1.0\nSummary: \xff\xfe\xed\xa0\x80\n",
+        b"Requires-Dist: \xff\n",
+    )
+    return write_sdist(
+        site, make_sdist(site.name, {"PKG-INFO": b"Metadata-Version: 2.2\n" + b"".join(lines)})
+    )
 
 
 # --- index answers ----------------------------------------------------------------------------------------------------
@@ -206,7 +211,12 @@ def make_gzip_page(site: Site) -> str:
 
 
 def make_deep_page(site: Site) -> str:
-    text = b'{"meta":{"api-version":"1.0"},"name":"x","files":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    text = (
+        b'{"meta":{"api-version":"1.0"},"name":"x","files":'
+        + b"[" * 100_000
+        + b"]" * 100_000
+        + b"}"
+    )
     site.index.body(f"/{site.name}/", text, "application/vnd.pypi.simple.v1+json")
     return ""
 
@@ -228,7 +238,9 @@ def make_slow_file(site: Site) -> str:
 def make_metadata_flood(site: Site) -> str:
     """Metadata beside a wheel (PEP 658) without end."""
     filename = wheel_filename(site.name)
-    link = site.index.file(filename, make_wheel(site.name)).replace("<a ", '<a data-core-metadata="true" ')
+    link = site.index.file(filename, make_wheel(site.name)).replace(
+        "<a ", '<a data-core-metadata="true" '
+    )
     site.index.answer(f"/files/{filename}.metadata", flood(site.index, "text/plain", 1536 << 20))
     site.index.page(site.name, link)
     return ""
@@ -250,7 +262,10 @@ def make_wrong_hash(site: Site) -> str:
 
 def make_many_links(site: Site) -> str:
     """A page of 300,000 files, each of another release."""
-    links = "".join(f'<a href="/files/{site.name}-{n}.tar.gz">{site.name}-{n}.tar.gz</a>' for n in range(300_000))
+    links = "".join(
+        f'<a href="/files/{site.name}-{n}.tar.gz">{site.name}-{n}.tar.gz</a>'
+        for n in range(300_000)
+    )
     site.index.page(site.name, links)
     return ""
 
