@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ NEVER = [
 ]
 
 
-def rules_of(name: str) -> list[dict]:
+def rules_of(name: str) -> list[dict[str, Any]]:
     return [rule for rule in PROFILE["syscalls"] if name in rule["names"]]
 
 
