@@ -12,13 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
-from packaging.utils import (
-    InvalidName,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError
 
@@ -60,7 +55,7 @@ def explain_mismatch(
     """
     try:
         named, named_version, _, _ = parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion) as error:
+    except ValueError as error:  # also of a version with more digits than Python takes for a number
         return f"{_show(filename)} is no wheel's name: {_show(str(error))}"
 
     claims = [("its file name is of", str(named), str(named_version))]
@@ -167,5 +162,5 @@ def _is_same_version(stated: str, version: str) -> bool:
     """Return whether two versions are the same (PEP 440); folders write `_` for `-` (PEP 427)."""
     try:
         return Version(stated.replace("_", "-")) == Version(version)
-    except InvalidVersion:
+    except ValueError:
         return False
