@@ -441,7 +441,10 @@ def test_a_record_has_so_many_hosts_and_each_is_printable(proxy: Proxy, tmp_path
     ],
 )
 def test_no_head_of_a_request_stops_the_server(proxy: Proxy, head: bytes):
-    with socket.create_connection(("127.0.0.1", proxy.port), 10) as client, contextlib.suppress(ConnectionError):
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), 10) as client,
+        contextlib.suppress(ConnectionError),
+    ):
         client.sendall(head)
         client.recv(1 << 16)
     proxy.open("one")
