@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.members import NotAnSdistError
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
@@ -318,6 +319,12 @@ class Build:
 
         files: dict[str, str] = {}
         for abi, path in outcomes.wheels.items():
+            mismatch = explain_file_mismatch(self.name, self.version, path.name, path)
+            if mismatch:
+                failure = Failure(code="WF215", stage="build", error=mismatch, remedy="")
+                abis[abi] = {"failure": asdict(failure)}
+                continue
+
             requires_python = wheel_metadata(path).get("requires_python", "")
             abis[abi] = {"wheel": path.name, "requires_python": requires_python}
             normalize_wheel(path)

@@ -118,7 +118,10 @@ def make_wheel(folder: Path, abi: str) -> Path:
     path = folder / f"steady-1.0-cp314-{abi}-manylinux_2_17_x86_64.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("steady-1.0.dist-info/METADATA", "Name: steady\nRequires-Python: >=3.9\n")
+        archive.writestr(
+            "steady-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: steady\nVersion: 1.0\nRequires-Python: >=3.9\n",
+        )
     return path
 
 
