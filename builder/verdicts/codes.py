@@ -29,6 +29,7 @@ FindingCode: TypeAlias = Literal[
     "WF212",  # non-reproducible build
     "WF213",  # build failure after blocked network access
     "WF214",  # blocked network access during the build
+    "WF216",  # refused build output
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

@@ -24,7 +24,6 @@ import zlib
 from pathlib import Path
 from typing import IO, NoReturn
 
-
 MOST_MEMBERS = 50_000
 """Members of an sdist: more than twice what the largest projects have; not measured over all of an index."""
 MOST_BYTES = 4 << 30
@@ -183,8 +182,7 @@ class _Target:
             _copy(content, file, size, name)
         path.chmod(permissions)  # whatever the umask is
 
-        is_plausible = mtime is not None and 0 <= mtime < _LATEST_TIME  # False for NaN
-        if is_plausible:
+        if mtime is not None and 0 <= mtime < _LATEST_TIME:  # False for NaN
             os.utime(path, (mtime, mtime), follow_symlinks=False)
 
     def add_symlink(self, name: str, target: str) -> None:

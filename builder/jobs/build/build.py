@@ -248,7 +248,7 @@ class Build:
         if outcome.refusal is not None:
             for abi in missing:
                 outcomes.failures[abi] = Failure(
-                    code="WF215",
+                    code="WF216",
                     stage="copying wheels back to host",
                     error=f"what the build left where wheels are expected was refused: {outcome.refusal}",
                     remedy="nothing but its wheels may be in that folder; the log names what the build ran",

@@ -85,11 +85,12 @@ def _take_members(
         expected: what was asked for.
         wheels: takes the path of each wheel by ABI, before anything is written there.
     """
-    root = archive.next()
+    members = iter(archive)
+    root = next(members, None)
     if root is None or not root.isdir():
         raise RefusedOutputError("the folder for wheels is no folder")
 
-    for member in archive:
+    for member in members:
         name = member.name.removeprefix(f"{root.name.rstrip('/')}/")
         abi = _check_member(member, name, expected)
         if abi in wheels:
