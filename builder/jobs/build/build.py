@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
+from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
 from builder.engine import compiler_cache
@@ -248,10 +249,10 @@ class Build:
         if outcome.refusal is not None:
             for abi in missing:
                 outcomes.failures[abi] = Failure(
-                    code="WF216",
+                    code=outcome.refusal.code,
                     stage="copying wheels back to host",
-                    error=f"what the build left where wheels are expected was refused: {outcome.refusal}",
-                    remedy="nothing but its wheels may be in that folder; the log names what the build ran",
+                    error=outcome.refusal.reason,
+                    remedy="nothing but its wheels may be in the build's output; the log names what it ran",
                 )
             return []
 
@@ -327,6 +328,12 @@ class Build:
 
         files: dict[str, str] = {}
         for abi, path in outcomes.wheels.items():
+            mismatch = explain_file_mismatch(self.name, self.version, path.name, path)
+            if mismatch:
+                failure = Failure(code="WF215", stage="build", error=mismatch, remedy="")
+                abis[abi] = {"failure": asdict(failure)}
+                continue
+
             requires_python = wheel_metadata(path).get("requires_python", "")
             abis[abi] = {"wheel": path.name, "requires_python": requires_python}
             normalize_wheel(path)

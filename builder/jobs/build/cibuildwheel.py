@@ -19,7 +19,7 @@ from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
-from builder.jobs.build.output import Expectation, match_abi
+from builder.jobs.build.output import Expectation, Refusal, match_abi
 from builder.jobs.build.refusal import read_refusal, write_request
 from builder.proxy.proxy import SessionReport
 from builder.untrusted.interpreter import SAFE_PATH, module_command
@@ -76,7 +76,7 @@ class CallOutcome:
     cache_statistics: Counter[str]
     report: SessionReport
     failed_call: FailedCall | None = None
-    refusal: str | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

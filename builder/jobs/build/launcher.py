@@ -63,7 +63,7 @@ def take_output(
 
     if process.returncode:
         _check_engine(container.engine.name, name)
-        raise RefusedOutputError("its archive is cut off")
+        raise RefusedOutputError("what it left could not be read to its end")
 
 
 def _check_engine(engine: str, name: str) -> None:
@@ -89,7 +89,7 @@ def main() -> None:
         try:
             take_output(self, from_path, to_path, request.expected)
         except RefusedOutputError as error:
-            write_refusal(request.answer, str(error))
+            write_refusal(request.answer, error.refusal)
             raise FatalError(f"the build's output was refused: {error}") from None
 
     OCIContainer.copy_out = copy_out  # type: ignore[method-assign]

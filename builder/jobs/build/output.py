@@ -11,8 +11,10 @@ import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_wheel_filename
+
+from builder.distributions.identity import explain_mismatch
+from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +31,29 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 """The characters that names, versions, tags and build tags of wheels are made of."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why what a build left was refused.
+
+    Attributes:
+        code: the finding that it becomes (builder/judge/codes.toml).
+        reason: what was wrong, in one printable line.
+    """
+
+    code: FindingCode
+    reason: str
+
+
 class RefusedOutputError(Exception):
-    """A build left something else than the wheels that were asked for; the text says what."""
+    """A build left something else than the wheels that were asked for; the text says what.
+
+    Attributes:
+        refusal: the same, as a record.
+    """
+
+    def __init__(self, reason: str, code: FindingCode = "WF216") -> None:
+        self.refusal = Refusal(code=code, reason=reason)
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +92,7 @@ def take_wheels(stream: IO[bytes], folder: Path, expected: Expectation) -> dict[
         raise
     except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
         _remove(wheels)
-        raise RefusedOutputError(f"its archive cannot be read: {_show(str(error))}") from None
+        raise RefusedOutputError(f"what it left cannot be read: {_show(str(error))}") from None
 
     return wheels
 
@@ -88,13 +111,13 @@ def _take_members(
     members = iter(archive)
     root = next(members, None)
     if root is None or not root.isdir():
-        raise RefusedOutputError("the folder for wheels is no folder")
+        raise RefusedOutputError("the folder of its wheels is no folder any more")
 
     for member in members:
         name = member.name.removeprefix(f"{root.name.rstrip('/')}/")
         abi = _check_member(member, name, expected)
         if abi in wheels:
-            raise RefusedOutputError(f"{_show(name)} is a second wheel for {abi}")
+            raise RefusedOutputError(f"it left {_show(name)}, a second wheel for {abi}")
 
         wheels[abi] = folder / name
         _write_member(archive, member, wheels[abi])
@@ -110,18 +133,12 @@ def match_abi(filename: str, expected: Expectation) -> str:
     """
     is_plain = len(filename) <= _MOST_NAME_CHARS and _FILE_NAME.fullmatch(filename)
     if not is_plain:
-        raise RefusedOutputError(f"{_show(filename)} is no name of a wheel")
-    try:
-        name, version, _, tags = parse_wheel_filename(filename)
-        is_version = version == Version(expected.version)
-    except (InvalidWheelFilename, InvalidVersion) as error:
-        raise RefusedOutputError(f"{_show(filename)} is no name of a wheel: {error}") from None
+        raise RefusedOutputError(f"it left {_show(filename)}, which is no name of a wheel")
+    mismatch = explain_mismatch(expected.name, expected.version, filename)
+    if mismatch:
+        raise RefusedOutputError(mismatch, code="WF215")
 
-    if name != canonicalize_name(expected.name) or not is_version:
-        raise RefusedOutputError(
-            f"{_show(filename)} is no wheel of {expected.name} {expected.version}"
-        )
-
+    _, _, _, tags = parse_wheel_filename(filename)
     named_abis = {tag.abi for tag in tags}
     for abi in expected.abis:
         if abi in named_abis:
@@ -138,9 +155,11 @@ def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> 
     """
     is_plain_file = member.type == tarfile.REGTYPE and not member.issparse()
     if not is_plain_file:
-        raise RefusedOutputError(f"{_show(name)} is no regular file")
+        raise RefusedOutputError(f"it left {_show(name)}, which is no regular file")
     if not 0 <= member.size <= _MOST_WHEEL_BYTES:
-        raise RefusedOutputError(f"{_show(name)} has more than {_MOST_WHEEL_BYTES >> 30} GiB")
+        raise RefusedOutputError(
+            f"it left {_show(name)}, which has more than {_MOST_WHEEL_BYTES >> 30} GiB"
+        )
 
     return match_abi(name, expected)
 

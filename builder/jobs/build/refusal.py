@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from builder.jobs.build.output import Expectation
+from builder.jobs.build.output import Expectation, Refusal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,15 +33,14 @@ def read_request(path: Path) -> Request:
     return Request(expected=Expectation(**fields["expected"]), answer=Path(fields["answer"]))
 
 
-def write_refusal(answer: Path, reason: str) -> None:
+def write_refusal(answer: Path, refusal: Refusal) -> None:
     """Write why what a build left was refused."""
-    answer.write_text(json.dumps({"refused": reason}))
+    answer.write_text(json.dumps(asdict(refusal)))
 
 
-def read_refusal(answer: Path) -> str | None:
+def read_refusal(answer: Path) -> Refusal | None:
     """Return why what a build left was refused; None where it was not."""
     if not answer.exists():
         return None
 
-    reason: str = json.loads(answer.read_text())["refused"]
-    return reason
+    return Refusal(**json.loads(answer.read_text()))

@@ -20,7 +20,7 @@ from builder.jobs.build import cibuildwheel
 from builder.jobs.build.build import Build
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.log import FailedCall
-from builder.jobs.build.output import Expectation
+from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
 from builder.proxy.proxy import SessionReport
 from builder.store.evidence import Evidence
@@ -119,7 +119,10 @@ def make_wheel(folder: Path, abi: str) -> Path:
     path = folder / f"steady-1.0-cp314-{abi}-manylinux_2_17_x86_64.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("steady-1.0.dist-info/METADATA", "Name: steady\nRequires-Python: >=3.9\n")
+        archive.writestr(
+            "steady-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: steady\nVersion: 1.0\nRequires-Python: >=3.9\n",
+        )
     return path
 
 
@@ -303,7 +306,7 @@ def test_an_output_that_is_refused_is_the_packages_fault_and_no_call_is_made_aga
                 usage={},
                 cache_statistics=Counter(),
                 report=SessionReport(),
-                refusal="'evil.whl' is no regular file",
+                refusal=Refusal(code="WF216", reason="it left 'evil.whl'"),
             )
 
     monkeypatch.setattr(builds, "CibuildwheelCall", Call)
@@ -429,12 +432,12 @@ def test_a_call_whose_output_was_refused_has_no_wheels(
 ):
     script = """
 touch $out/steady-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl
-echo '{"refused": "a link"}' > $out/../refusal.json
+echo '{"code": "WF216", "reason": "a link"}' > $out/../refusal.json
 echo 'Starting container image'
 exit 1
 """
     outcome = call_program(tools, tmp_path, monkeypatch, script)
-    assert (dict(outcome.wheels), outcome.refusal) == ({}, "a link")
+    assert (dict(outcome.wheels), outcome.refusal) == ({}, Refusal(code="WF216", reason="a link"))
 
 
 def test_a_failed_call_says_where_its_output_is(

@@ -104,6 +104,16 @@ def test_anything_else_is_refused_with_all_there_is(tmp_path: Path, name: str):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("of another project", "WF215"), ("of another version", "WF215"), ("FIFO", "WF216")],
+)
+def test_a_wheel_of_another_package_is_told_from_the_rest(tmp_path: Path, name: str, code: str):
+    with pytest.raises(RefusedOutputError) as refused:
+        take_wheels(io.BytesIO(pack(ROOT, *ATTACKS[name])), tmp_path, EXPECTED)
+    assert refused.value.refusal.code == code
+
+
 def test_a_folder_that_became_a_link_is_refused(tmp_path: Path):
     archive = pack(("output", tarfile.SYMTYPE, b"", "/"))
     with pytest.raises(RefusedOutputError, match="no folder"):
@@ -199,7 +209,9 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
     monkeypatch.setattr("cibuildwheel.__main__.main", main)
     with pytest.raises(FatalError, match="refused"):
         launcher.main()
-    assert "no regular file" in (read_refusal(answer) or "")
+    refusal = read_refusal(answer)
+    assert refusal is not None
+    assert "no regular file" in refusal.reason
     assert read_refusal(tmp_path / "none") is None
 
 
