@@ -259,7 +259,7 @@ def test_no_number_is_counted_up_to(
         ("load:foo@debian-12/debian-13", "files", {"x": "0" * 64}),
     ],
 )  # fmt: skip
-def test_hostile_evidence_is_refused(
+def test_a_hostile_record_is_refused(
     pair: list[Path], refused: Callable[[str], None], job: str, field: str, value: Any
 ):
     edit_evidence(pair[1], job, **{field: value})
