@@ -60,7 +60,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         OSError: the file cannot be read.
         ValueError: its directory makes no sense.
     """
-    with path.open("rb") as file, zipfile.ZipFile(_BoundedFile(file)) as archive:  # type: ignore[arg-type]
+    with path.open("rb") as file, zipfile.ZipFile(_BoundedFile(file)) as archive:
         yield archive
 
 
