@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +45,7 @@ class Attack:
         seconds: longest that the run may take.
         memory_bytes: most memory of the farm's own process.
         subject: the package that makes the attack, where it is not called as the attack is.
+        quick: whether `make test` runs it too, if it needs an engine; those that need none are always run.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Attack:
     seconds: float = MAX_SECONDS
     memory_bytes: int = MAX_MEMORY_BYTES
     subject: str = ""
+    quick: bool = False
 
     @property
     def package(self) -> str:
@@ -194,7 +195,7 @@ def check_host(world: World) -> None:
     assert world.site.secret.read_text() == SECRET, "the host's file was written to"
 
     for path in iter_files(world.wheelhouse):
-        assert not path.is_symlink(), f"{path} is a link to {os.readlink(path)}"
+        assert not path.is_symlink(), f"{path} is a link to {path.readlink()}"
         assert SECRET.encode() not in path.read_bytes(), f"{path} has what only the host has"
     assert SECRET.encode() not in world.output, "the host's file was printed"
 

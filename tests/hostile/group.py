@@ -117,7 +117,7 @@ def _find_left(wheelhouse: Path) -> list[str]:
         farm_id = store.farm_id
     with contextlib.suppress(EngineMissingError):
         engine = connect(farm_id)
-        filters = {"label": f"wheelfarm.farm={farm_id}"}
+        filters: dict[str, str | list[str] | bool] | None = {"label": f"wheelfarm.farm={farm_id}"}
         containers = engine._client.containers.list(all=True, sparse=True, filters=filters)
         networks = engine._client.networks.list(filters=filters)
         engine.remove_compiler_caches(())

@@ -80,7 +80,7 @@ def describe_load(item: Mapping[str, str]) -> dict[str, Any]:
     """Return what loading an honest wheel shows."""
     name = item["requirement"].partition("==")[0]
     declaration = {"init": "multi-phase", "gil": "not-used", "interpreters": "own-gil"}
-    nothing = {"lines": [], "warnings": []}
+    nothing: dict[str, Any] = {"lines": [], "warnings": []}
     return {
         **item, "install": None, "python_version": "3.14.5",
         "metadata": {"requires_python": "", "requires_python_ignored": False, "free_threading": None},

@@ -177,7 +177,7 @@ def lzma_of_zeros() -> bytes:
     )
     zeros = bytes(16 << 20)
     pieces = [compressor.compress(zeros) for _ in range(ZEROS_BYTES >> 24)]
-    properties = lzma._encode_filter_properties({"id": lzma.FILTER_LZMA1, "preset": 0})  # type: ignore[attr-defined]
+    properties = struct.pack("<BI", 93, 1 << 18)  # lc=3, lp=0, pb=2, and the dictionary of preset 0
     header = struct.pack("<BBH", 9, 4, len(properties)) + properties
     return header + b"".join(pieces) + compressor.flush()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -26,11 +25,9 @@ HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\nabis = ["cp314"
 NEIGHBOURS = ("neighbour", "steady")
 """The honest packages beside every attack: a pure wheel on the index, and a local sdist with a C module."""
 
-_ADDRESS_SPACE = 8 << 30
-"""Limit on a child's address space, so that an attack on memory ends the child and not the machine."""
-
-_FILE_BYTES = 2 << 30
-"""Limit on any file that a child writes, so that an attack on the disk fills no disk."""
+_LIMITED = ("prlimit", f"--as={8 << 30}", f"--fsize={2 << 30}")
+"""Runs a command with limits on its address space and on any file that it writes, in bytes: an attack that gets through
+ends the farm and not this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +96,13 @@ def watch_process(
     began = time.monotonic()
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command,
+            [*_LIMITED, *command],
             env=dict(environment),
             cwd=output.parent,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=_limit,
         )
         timer = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
@@ -121,11 +117,6 @@ def watch_process(
         peak_bytes=usage.ru_maxrss << 10,
         output=output.read_bytes(),
     )
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
 
 
 def run_offline(site: Site, matrix: Path, seconds: float, *options: str) -> World:

@@ -92,7 +92,13 @@ def make_module(
 def run_python(code: str) -> str:
     """Return C that runs Python code, for `start` of `make_module`."""
     lines = "".join(f'"{_quote(line)}\\n"\n' for line in code.splitlines())
-    return f"if (PyRun_SimpleString({lines}) != 0) {{ return -1; }}"
+    return f"""
+    PyObject *names = PyModule_GetDict(module);
+    PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins());
+    PyObject *result = PyRun_String({lines}, Py_file_input, names, names);
+    if (result == NULL) {{ return -1; }}
+    Py_DECREF(result);
+    """
 
 
 def _quote(line: str) -> str:

@@ -507,11 +507,34 @@ def check_small_index(world: World) -> None:
         assert path.stat().st_size < 1 << 20, f"{path.name} is served"
 
 
+QUICK = frozenset(
+    {
+        "tool-as-a-folder",
+        "tools-import-as-a-file",
+        "typing-as-a-file",
+        "tool-options",
+        "over-long-links",
+        "member-below-a-link",
+        "hard-link-outside",
+        "sixty-thousand-members",
+        "output-link",
+        "output-pipe",
+        "output-twice",
+        "raw-socket",
+        "system-calls",
+        "wheel-of-another",
+        "forged-full-disk",
+    }
+)
+"""Attacks that `make test` runs too: one or two for each kind of wall."""
+
+
 def _attack(
     name: str, point: str, make: Make, verdicts: tuple[str, ...], checked: str, **fields: Any
 ) -> Attack:
     return Attack(
         name=name,
+        quick=name in QUICK,
         point=point,
         kind="sdist",
         make=make,

@@ -108,9 +108,9 @@ def check_no_bidi(world: World) -> None:
 
 
 def check_no_commands(world: World) -> None:
-    for where, text in iter_texts(world):
-        found = re.search(r"^\s*(?:::[a-z-]+|##\[)", text, re.MULTILINE)
-        assert found is None, f"{where} has a line that is a command: {found and found[0]!r}"
+    text = world.output.decode(errors="replace")
+    found = re.search(r"^\s*(?:::[a-z-]+|##\[)", text, re.MULTILINE)
+    assert found is None, f"the terminal has a line that is a command: {found and found[0]!r}"
 
 
 def check_no_markup(world: World) -> None:
@@ -158,7 +158,7 @@ ATTACKS = (
     ),
     Attack(
         name="terminal-escapes-in-the-log", point="medium", kind="log", verdicts=("build-failure",), checked=_TEXT,
-        make=log(lambda: f"x.c:1:1: error: {_ESCAPES}\n".encode()), check=check_no_controls,
+        make=log(f"x.c:1:1: error: {_ESCAPES}\n".encode), check=check_no_controls,
     ),
     Attack(
         name="turned-letters", point="medium", kind="text", verdicts=ANY_FAULT, checked=_TEXT,
