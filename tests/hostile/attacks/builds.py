@@ -540,7 +540,7 @@ def _attack(
         make=make,
         verdicts=verdicts,
         checked=checked,
-        **fields,
+        **{"seconds": 300.0, **fields},
     )
 
 

@@ -183,7 +183,7 @@ def _attack(
         make=make,
         verdicts=verdicts,
         checked=checked,
-        **{"point": "10", "kind": "wheel", **fields},
+        **{"point": "10", "kind": "wheel", "seconds": 300.0, **fields},
     )
 
 

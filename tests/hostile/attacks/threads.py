@@ -64,6 +64,7 @@ def _attack(name: str, make: Make, **fields: Any) -> Attack:
         make=make,
         verdicts=CAUGHT,
         checked="the verdict",
+        seconds=1200.0,
         **fields,
     )
 
