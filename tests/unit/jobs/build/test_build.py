@@ -109,8 +109,12 @@ def inputs_of(build: Build, **image: Any) -> Inputs:
     for role, need in build.needs.items():
         facts: dict[str, Any] = image or there
         if role.startswith("build requirement"):
-            facts = {"abis": {abi: {"wheel": f"tool-1.0-{abi}.whl"} for abi in build.abis}}
-        files = {f"tool-1.0-{abi}.whl": "0" * 64 for abi in build.abis}
+            facts = {
+                "abis": {
+                    abi: {"wheel": f"tool-1.0-cp314-{abi}-linux_x86_64.whl"} for abi in build.abis
+                }
+            }
+        files = {f"tool-1.0-cp314-{abi}-linux_x86_64.whl": "0" * 64 for abi in build.abis}
         inputs[role] = Evidence(key="k", job=need, facts=facts, files=files)
     return inputs
 
@@ -366,8 +370,8 @@ def test_patches_and_own_wheels_are_put_into_the_project(
     build.run(inputs_of(build), tools)
     assert seen["wheelfarm/patches/000.patch"] == "--- a"
     assert seen["wheelfarm/patches/001.patch"] == "--- b"
-    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
-    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
+    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314-cp314-linux_x86_64.whl"] == "a wheel"
+    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314-cp314t-linux_x86_64.whl\n"
     assert seen["wheelfarm/own-wheels/cp314t.txt"] == constraint
     config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
     assert "/opt/wheelfarm/inputs/patches/*" in config["before-all"]
