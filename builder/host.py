@@ -126,22 +126,43 @@ def proxy_variables() -> dict[str, str]:
     return variables
 
 
+def build_proxy_variables() -> dict[str, str]:
+    """Return the proxy variables for the build of an image, under the names that engines keep out of its history.
+
+    Engines know these names without an `ARG` in the Dockerfile, and record their values nowhere: they may have a
+    password. `all_proxy` is not among the names everywhere, so that it stands for those of HTTP that are not set.
+    """
+    variables = proxy_variables()
+    fallback = variables.pop("all_proxy", None)
+    variables.pop("ALL_PROXY", None)
+    if fallback is None:
+        return variables
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        variables.setdefault(name, fallback)
+    return variables
+
+
 def container_environment() -> dict[str, str]:
     """Return the variables of every container with a network: CA bundle, proxies, and pip's and uv's index."""
-    return {
-        **dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER),
-        **proxy_variables(),
-        **index_settings().environment(),
-    }
+    return {**_client_variables(), **proxy_variables()}
 
 
 def container_assignments() -> str:
-    """Return `container_environment` as text for a shell's `eval env …`, in one step of a Dockerfile.
+    """Return the variables of one step of a Dockerfile, as text for a shell's `eval env …`.
 
-    `'PIP_CERT=/etc/ssl/certs/ca-certificates.crt' 'http_proxy=http://p.invalid'`
+    `'PIP_CERT=/etc/ssl/certs/ca-certificates.crt' 'PIP_INDEX_URL=http://i.invalid/simple/'`
+
+    This text is in the image's history for good. So proxies, which may have a password, are not in it: they reach the
+    step by `build_proxy_variables`.
     """
-    variables = container_environment().items()
+    variables = _client_variables().items()
     return " ".join(f"'{name}={value}'" for name, value in variables)
+
+
+def _client_variables() -> dict[str, str]:
+    """Return the variables by which clients find the CA bundle and the index, without credentials."""
+    return {**dict.fromkeys(_CA_VARIABLES, CA_IN_CONTAINER), **index_settings().environment()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

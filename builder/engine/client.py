@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from builder import host
-from builder.engine import archives, cleanup, compiler_cache, services
+from builder.engine import archives, cleanup, compiler_cache, containment, services
 from builder.errors import EngineMissingError, InfrastructureError, Interrupted
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from builder.engine.compiler_cache import CompilerCache
+    from builder.engine.containment import Kind
     from builder.engine.services import NetworkAttachment, Service
 
 LABEL = "wheelfarm.farm"
@@ -58,12 +59,14 @@ class Limits:
         cpus: CPU time per second of wall time.
         processes: processes and threads.
         timeout_s: wall time.
+        disk_bytes: what it writes to its file system; also the size of each file.
     """
 
     memory_bytes: int = 2 << 30
     cpus: float = 2.0
     processes: int = 512
     timeout_s: float = 300.0
+    disk_bytes: int = 16 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,7 @@ class Task:
         collect: absolute path of a file or folder to bring back.
         network: what it reaches; None for nothing.
         user: who it runs as.
+        kind: what it may do (containment.py).
     """
 
     image: str
@@ -85,6 +89,7 @@ class Task:
     user: str = "farm"
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
+    kind: Kind = containment.PROGRAM
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,7 +230,7 @@ class Engine:
                 fileobj=packed,
                 custom_context=True,
                 tag=tag,
-                buildargs={**host.proxy_variables(), **arguments},
+                buildargs={**host.build_proxy_variables(), **arguments},
                 labels={LABEL: "image", **labels},
                 decode=True,
                 rm=True,
@@ -351,14 +356,13 @@ class Engine:
             environment=environment,
             working_dir="/",  # where programs of builder/inside/ are: `python -m inside.load` finds them
             labels=self._labels(),
-            security_opt=["no-new-privileges"],
-            cap_drop=["ALL"],
             mem_limit=limits.memory_bytes,
             memswap_limit=limits.memory_bytes,
             nano_cpus=int(_usable_cpus(limits) * 1e9),
             pids_limit=limits.processes,
             log_config=LogConfig(type="json-file", config={"max-size": "32m", "max-file": "1"}),
             init=True,  # ends what the task leaves behind, and hands on signals
+            **containment.create_options(task.kind, limits.disk_bytes),
             **network,
         )
 
@@ -400,7 +404,7 @@ class Engine:
             f"--label={LABEL}={self.farm_id}",
             f"--label={RUN_LABEL}={self.run_id}",
             f"--label={_JOB_LABEL}={label}",
-            "--security-opt=no-new-privileges",
+            *containment.create_arguments(containment.BUILD, limits.disk_bytes),
             f"--memory={limits.memory_bytes}",
             f"--memory-swap={limits.memory_bytes}",
             f"--cpus={_usable_cpus(limits)}",

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SERVICE_OPTIONS: Mapping[str, Any] = {
     "network_mode": "bridge",
-    # It answers where name servers do, as nobody in particular.
-    "sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
 }
 """Options of a container that is to become a service."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from builder import host
+from builder.engine import containment
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment
@@ -205,6 +206,7 @@ class IndexProxy:
             command=[f"{CACHE_FOLDER}/bin/python", "-m", "inside.proxy", path],
             files={**program_files("proxy"), path: json.dumps(configuration).encode()},
             limits=_LIMITS,
+            kind=containment.SERVICE,
         )
         service = self._engine.serve(task, "/result/ready", stop)
 
