@@ -181,8 +181,8 @@ class WheelLoad(Model):
     metadata: Metadata | None = None
     """What the distribution claims; None where it was not installed."""
 
-    sets_gil: Many[str] = ()
-    """Its extension modules that name `PyUnstable_Module_SetGIL`, as their files show."""
+    sets_gil: Many[str] | None = None
+    """Its extension modules that name `PyUnstable_Module_SetGIL`, as their files show; None where that is not known."""
 
     modules: Many[Probe] = ()
     """Its top-level modules and those of its extension modules that these did not bring along, each imported alone."""

@@ -226,6 +226,9 @@ def _judge_gil_claims(load: AbiLoad) -> Iterator[Finding]:
     The interpreter turns the GIL on for a module that does not say that it does without: by its slot, or by the
     function that modules of single-phase initialisation call. Who says that it stayed off then is the package itself.
     """
+    if load.sets_gil is None:
+        return  # it was not installed, or is older evidence
+
     for probe in load.modules:
         if probe.gil is None or probe.gil.after is not False:
             continue

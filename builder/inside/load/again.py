@@ -19,9 +19,7 @@ def main() -> None:
     """
     request, witness = loaders.begin()
     witness.write({"begin": "everything for the first time"})
-    imported_modules = [
-        name for name in loaders.list_modules(request) if try_import(name) is None
-    ]
+    imported_modules = [name for name in loaders.list_modules(request) if try_import(name) is None]
 
     for name in [*sys.modules]:
         if name.partition(".")[0] in request["tops"]:

@@ -18,7 +18,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePath
@@ -40,8 +39,6 @@ FRAMES = 12  # of a stack: enough to see where a crash comes from, little enough
 _SIGNAL_FRAMES = 2  # the handler itself, and the C library's return from it
 _LOG_CHARACTERS = 4000  # of what a probe printed, its end
 _OUTPUT_BYTES = 1 << 19  # of what a probe printed, of the beginning and of the end
-_PACKAGE = __name__.rpartition(".")[0]
-"""What this package is imported as: `inside.load` in containers."""
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
 _GIL_SETTER = b"PyUnstable_Module_SetGIL"
@@ -67,9 +64,8 @@ def load_requirement(item: dict[str, str]) -> dict[str, Any]:
     Args:
         item: one item of the request.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # probes read what is in it, as other users
-        return _load_into(item, f"{folder}/site")
+    with open_folder(is_writable=False) as folder:
+        return _load_into(item, str(folder / "site"))
 
 
 def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
@@ -374,7 +370,7 @@ def run_probe(
         Python and native `stack` of a signal or a hang; and `during`, the module that was being imported then.
     """
     site = request["site"]
-    command = [python, "-X", "faulthandler", *options, "-m", f"{_PACKAGE}.{program}"]
+    command = [python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}"]
     print("$", *command, json.dumps(request), flush=True)
 
     output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
@@ -432,7 +428,7 @@ def _await_end(process: PackageProcess) -> bool:
     if process.wait(IMPORT_TIMEOUT_S):
         return True
 
-    process.signal(signal.SIGABRT)
+    process.send_signal(signal.SIGABRT)
     process.wait(_DUMP_TIMEOUT_S)
     return False
 
@@ -474,9 +470,18 @@ def read_stack(printed: str, site: str) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Answer the request: all its items, two at a time, in the request's order."""
+    """Answer the request as the supervisor of all that imports the wheels."""
     supervise()
-    request, output = sys.argv[1:]
+    answer_request(*sys.argv[1:])
+
+
+def answer_request(request: str, output: str) -> None:
+    """Answer all items of a request, two at a time, in the request's order.
+
+    Args:
+        request: the file with the items.
+        output: the file for the answers.
+    """
     items = json.loads(Path(request).read_text())
 
     with ThreadPoolExecutor(2) as pool:

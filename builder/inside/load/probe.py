@@ -1,9 +1,9 @@
 """Import one module in this fresh process and say what that did, to the GIL above all. Usage: see loaders.py.
 
-The request also has `module`. The answer is one record: `gil` with the state `before` and `after` the import (None where
-the build always has one), `enabled_by`, the extension module whose loading turned it on, and `warned`, whether the
-interpreter's warning of it came through; `error` and `missing` where the import failed; `seconds` and `rss_bytes` that
-it took; `natives`, the distribution's extension modules it loaded, in order, with what each declares.
+The request also has `module`. The answer is one record: `gil` with the state `before` and `after` the import (None
+where the build always has one), `enabled_by`, the extension module whose loading turned it on, and `warned`, whether
+the interpreter's warning of it came through; `error` and `missing` where the import failed; `seconds` and `rss_bytes`
+that it took; `natives`, the distribution's extension modules it loaded, in order, with what each declares.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def main() -> None:
         # A new interpreter has no folder of a program at the front of its path: `import_all` takes this one off again.
         interpreter.exec(
             f"import sys; sys.path.insert(0, {_PROGRAMS!r})\n"
-            f"from {__spec__.name} import import_all; import_all({request!r})"
+            f"from inside.load.subinterpreter import import_all; import_all({request!r})"
         )
         # It wrote two for each module, in the name of this process.
         in_round = 2 * len(loaders.list_modules(settings))

@@ -13,11 +13,13 @@ from typing import Any
 _FIRST_ID = 20_000
 """Above all users that images know, and below the 65,536 that a user namespace usually has."""
 
-_PATIENCE_S = 20.0  # for the kernel to end processes; one that swaps memory or writes a core may take seconds
+_PATIENCE_S = (
+    20.0  # for the kernel to end processes; one that swaps memory or writes a core may take seconds
+)
 _POLL_S = 0.01
 
-_ids: Iterator[int] | None = None
-"""Ids of users that nothing runs as yet; None where this process does not supervise, as in unit tests."""
+_unused_ids: list[Iterator[int]] = []
+"""Ids of users that nothing runs as yet; empty where this process does not supervise, as in unit tests."""
 
 
 class SupervisionError(RuntimeError):
@@ -77,17 +79,16 @@ def supervise() -> None:
     Raises:
         SupervisionError: it is not root, and cannot start anything as another user.
     """
-    global _ids
     if os.geteuid() != 0:
         raise SupervisionError(
             f"{Path(sys.argv[0]).name} runs as user {os.geteuid()}: only root can keep apart from a package"
         )
-    _ids = count(_FIRST_ID)
+    _unused_ids[:] = [count(_FIRST_ID)]
 
 
 def take_account() -> Account:
     """Return a user that nothing has run as; the user of this process where that does not supervise."""
-    return OWN if _ids is None else Account(next(_ids))
+    return Account(next(_unused_ids[0])) if _unused_ids else OWN
 
 
 def find_processes(uid: int) -> set[int]:

@@ -1,6 +1,7 @@
 """Folders that code of packages may write to, and files that it left there."""
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -12,15 +13,20 @@ _READ_ONLY = 0o755
 
 
 @contextmanager
-def open_folder() -> Iterator[Path]:
-    """Make an empty folder that the user of any package may write to; it is removed when the block ends.
+def open_folder(*, is_writable: bool = True) -> Iterator[Path]:
+    """Make an empty folder, which is removed when the block ends.
 
-    What cannot be removed, because a package made it unreadable, goes with the container.
+    Folders that other users made in it stay, with what is in them: they go with the container.
+
+    Args:
+        is_writable: whether the user of any package may write to it; all may read what is in it.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(_FOR_ALL)
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(_FOR_ALL if is_writable else _READ_ONLY)
+    try:
         yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:

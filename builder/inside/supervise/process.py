@@ -1,4 +1,4 @@
-"""A process that runs code of a package: started as a user of its own, read through pipes, and ended with all it began."""
+"""A process that runs code of a package: started as its own user, read through pipes, ended with all it began."""
 
 import contextlib
 import json
@@ -72,7 +72,7 @@ class PackageProcess:
         answers: takes what it answers in a dialogue; None where it has none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process is started with
         self,
         command: list[str],
         *,
@@ -202,7 +202,7 @@ class PackageProcess:
 
         return True
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
         self._process.send_signal(number)
 

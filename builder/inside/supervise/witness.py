@@ -34,7 +34,7 @@ def make_encoder() -> Encoder:
     constant_kinds = (bool, kind_of(None))
     wrong_kind = TypeError
 
-    def encode(value: Any) -> str:
+    def encode(value: Any) -> str:  # noqa: ANN401 - each kind is asked for
         kind = kind_of(value)
         if kind in constant_kinds:
             return constants[value]
@@ -71,11 +71,15 @@ class Witness:
             descriptor: of the pipe.
             first_number: how many records with this token there are already.
         """
-        encode, write_bytes = make_encoder(), os.write
+        encode, write_bytes, get_pid = make_encoder(), os.write, os.getpid
+        own_pid = get_pid()
         number = first_number
 
         def send(fields: dict[str, Any]) -> None:
             nonlocal number
+            # The end of the process that was started is looked at, so that no other one may speak for it.
+            if get_pid() != own_pid:
+                return
             line = encode({"token": token, "number": number, **fields}) + "\n"
             number += 1
             unwritten = line.encode("ascii")
