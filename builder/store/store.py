@@ -30,6 +30,7 @@ from builder.store.files import atomic_write, file_sha256, translate_disk_full
 from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
+from builder.untrusted.text import parse_recorded_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -377,7 +378,7 @@ def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
         job=JobId.parse(job),
         outcome=JobOutcome(outcome),
         reason=reason,
-        facts=json.loads(facts),
+        facts=parse_recorded_json(facts),
         files=json.loads(files),
         log=log,
         seconds=seconds,
