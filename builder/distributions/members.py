@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from builder.untrusted.zips import open_zip
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -123,7 +125,7 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
 
 def _iter_zip_members(sdist: Path) -> Iterator[Member]:
     """Yield the regular files of a zip, i.e. everything but folders and symbolic links."""
-    with zipfile.ZipFile(sdist) as archive:
+    with open_zip(sdist) as archive:
         for info in archive.infolist():
             if not info.is_dir() and not _is_link(info):
                 yield Member(
