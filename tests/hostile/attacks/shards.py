@@ -15,13 +15,15 @@ from typing import Any
 from builder.errors import MergeError
 from builder.store.store import Store
 from tests.hostile.attack import Attack, Site, World, hash_file
-from tests.hostile.offline import describe_audit
+from tests.hostile.offline import describe_audit, image_key
 from tests.hostile.sdists import PLATFORM, make_wheel, wheel_filename
 
 SUBJECT = "zealot"
 """The only package of the shard that attacks; by its name it is in the last one, which is merged last."""
 
 STEADY_WHEEL = wheel_filename("steady", f"cp314-cp314-{PLATFORM}")
+
+PLANTED_KEY = "f" * 64
 
 Record = dict[str, Any]
 
@@ -87,7 +89,7 @@ def judge_a_neighbour(site: Site, folder: Path, record: Record) -> None:
     """Bring evidence about another shard's package: its wheel is another one."""
     (build,) = _evidence_about(site, "steady", "build")
     sha256 = add_file(folder, make_wheel("steady", "Summary: replaced"))
-    record["evidence"].append(build | {"files": {STEADY_WHEEL: sha256}, "key": "planted"})
+    record["evidence"].append(build | {"files": {STEADY_WHEEL: sha256}, "key": PLANTED_KEY})
 
 
 def take_a_neighbours_key(site: Site, folder: Path, record: Record) -> None:
@@ -109,7 +111,7 @@ def bring_an_image(_: Site, __: Path, record: Record) -> None:
         if item["job"].startswith("image:"):
             item["facts"] = {"content": "scripted", "tag": "planted.invalid/image"}
     record["evidence"].append(
-        evidence_of(record, "build") | {"job": "image:planted", "key": "image:planted", "files": {}, "facts": {"content": "x", "tag": "planted.invalid/image"}}
+        evidence_of(record, "build") | {"job": "image:planted", "key": image_key("image:planted"), "files": {}, "facts": {"content": "x", "tag": "planted.invalid/image"}}
     )  # fmt: skip
 
 
@@ -232,7 +234,7 @@ def check_evidence_of_steady(world: World) -> None:
     (build,) = _evidence_about(world.site, "steady", "build")
     with Store(world.wheelhouse) as store:
         recorded = store.get(build["key"])
-        planted = store.get("planted")
+        planted = store.get(PLANTED_KEY)
     assert recorded is None or recorded.files == build["files"], (
         "the neighbour's evidence was replaced"
     )
@@ -241,11 +243,10 @@ def check_evidence_of_steady(world: World) -> None:
 
 def check_no_planted_image(world: World) -> None:
     with Store(world.wheelhouse) as store:
-        for key in ("image:planted", "image:builder@debian-12", "image:debian-12"):
-            recorded = store.get(key)
-            assert recorded is None or "planted" not in str(dict(recorded.facts)), (
-                f"{key} was taken in"
-            )
+        for job in ("image:planted", "image:builder@debian-12", "image:debian-12"):
+            recorded = store.get(image_key(job))
+            is_planted = recorded is not None and "planted" in str(dict(recorded.facts))
+            assert not is_planted, f"{job} was taken in"
 
 
 def check_no_lock(world: World) -> None:
