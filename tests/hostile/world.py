@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,10 @@ NEIGHBOURS = ("neighbour", "steady")
 _LIMITED = ("prlimit", f"--as={8 << 30}", f"--fsize={2 << 30}")
 """Runs a command with limits on its address space and on any file that it writes, in bytes: an attack that gets through
 ends the farm and not this machine."""
+
+
+_POLL_S = 0.02
+"""How often the memory of a process is looked at; the kernel keeps the most that it had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,19 +107,38 @@ def watch_process(
             stderr=file,
             start_new_session=True,
         )
-        timer = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        was_killed = not timer.is_alive()
-        timer.cancel()
+        peak_bytes = 0
+        deadline = began + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            peak_bytes = max(peak_bytes, _read_peak(process.pid))
+            time.sleep(_POLL_S)
+        has_ended = process.poll() is not None
+        if not has_ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
-    process.returncode = os.waitstatus_to_exitcode(status)
     return Ended(
-        exit_code=None if was_killed else process.returncode,
+        exit_code=process.returncode if has_ended else None,
         seconds=time.monotonic() - began,
-        peak_bytes=usage.ru_maxrss << 10,
+        peak_bytes=peak_bytes,
         output=output.read_bytes(),
     )
+
+
+def _read_peak(process: int) -> int:
+    """Return the most memory that a process had since it was started; 0 where it has ended.
+
+    The figures of `wait4` would do as well, but they count what the test's own process has at the fork.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def run_offline(site: Site, matrix: Path, seconds: float, *options: str) -> World:
