@@ -421,7 +421,7 @@ class Engine:
                 container.kill()
                 return _End(timed_out=True)
 
-            excess = watch.find_excess(str(container.id))
+            excess = watch.measure(str(container.id)) if watch.is_due() else None
             if excess is not None:
                 container.kill()
                 return _End(disk_excess=excess)
@@ -496,6 +496,8 @@ class Engine:
     def find_disk_excess(self, label: str, watch: disk.DiskWatch) -> str | None:
         """Return what the container that a tool started for a job wrote too much of; None where there is nothing.
 
+        Cheap enough to be called often.
+
         Args:
             label: value of the label `wheelfarm.job`, which the container was created with.
             watch: the job's own, kept from call to call.
@@ -505,12 +507,15 @@ class Engine:
         """
         from docker.errors import DockerException
 
+        if not watch.is_due():
+            return None
+
         try:
             containers = self._client.containers.list(
                 sparse=True, filters={"label": f"{_JOB_LABEL}={label}"}
             )
             for container in containers:
-                excess = watch.find_excess(str(container.id))
+                excess = watch.measure(str(container.id))
                 if excess is not None:
                     return excess
         except (DockerException, OSError, ValueError):

@@ -113,25 +113,27 @@ class DiskWatch:
         self._next_check = 0.0
         self._next_measurement = time.monotonic() + _MEASURE_S
 
-    def find_excess(self, container_id: str) -> str | None:
-        """Return what a container wrote too much of, as a text; None where it is within its limits.
-
-        Cheap enough to be called often: most calls do nothing.
-
-        Raises:
-            InfrastructureError: the storage is nearly full, and this container has a large part in that.
-        """
+    def is_due(self) -> bool:
+        """Return whether to measure now. Cheap enough to be asked often: most of the time it looks at nothing."""
         now = time.monotonic()
         if now < self._next_check:
-            return None
+            return False
         self._next_check = now + _CHECK_S
 
         free = self._storage.read_free_space()
         if not self._has_shrunk(free) and now < self._next_measurement:
-            return None
+            return False
 
         self._highest = free
-        excess = self._measure(container_id, free)
+        return True
+
+    def measure(self, container_id: str) -> str | None:
+        """Return what a container wrote too much of, as a text; None where it is within its limits.
+
+        Raises:
+            InfrastructureError: the storage is nearly full, and this container has a large part in that.
+        """
+        excess = self._find_excess(container_id)
         self._next_measurement = time.monotonic() + _MEASURE_S
         return excess
 
@@ -148,7 +150,7 @@ class DiskWatch:
         has_fewer = self._highest.inodes - free.inodes > _FREE_STEP_INODES
         return is_smaller or has_fewer or free.bytes < RESERVE_BYTES
 
-    def _measure(self, container_id: str, free: FreeSpace | None) -> str | None:
+    def _find_excess(self, container_id: str) -> str | None:
         """Measure what a container wrote, and return what is too much of it."""
         description = self._inspect(container_id)
         if description is None:
@@ -169,6 +171,7 @@ class DiskWatch:
         if inodes > self._limits.inodes:
             return f"{inodes} files, of {self._limits.inodes}"
 
+        free = self._highest
         is_nearly_full = free is not None and free.bytes < RESERVE_BYTES
         if is_nearly_full and written + in_volumes > _BLAME_BYTES:
             raise InfrastructureError(
