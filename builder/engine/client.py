@@ -572,6 +572,10 @@ class Engine:
             self._client, f"{compiler_cache.LABEL}={self.farm_id}", is_wanted, limit_bytes
         )
 
+    def remove_compiler_cache(self, cache: CompilerCache) -> None:
+        """Remove a compiler cache, if it is there and nothing uses it."""
+        cleanup.remove_volume(self._client, cache.volume(self.farm_id))
+
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""
         return cleanup.remove_labelled(self._client, f"{RUN_LABEL}={run_id}")

@@ -44,10 +44,17 @@ class CompilerCache:
     Attributes:
         base: the base.
         sdist_sha256: of the sdist.
+        generation: which one of several that follow each other, as each is given up for a new, empty one.
     """
 
     base: str
     sdist_sha256: str
+    generation: str = ""
+
+    def volume(self, farm_id: str) -> str:
+        """Return the name of the volume in a wheelhouse's farm, so that two wheelhouses share no cache."""
+        parts = (farm_id, self.base, self.sdist_sha256, self.generation)
+        return f"wheelfarm-{digest(*parts)[:_NAME_DIGITS]}"
 
     def volume(self, farm_id: str) -> str:
         """Return the name of the volume in a wheelhouse's farm, so that two wheelhouses share no cache."""

@@ -13,15 +13,18 @@ from typing import Any, cast
 
 import pytest
 
+from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
 from builder.jobs.build import cibuildwheel
 from builder.jobs.build.build import Build
+from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
+from builder.proxy.cache import FetchedFile
 from builder.proxy.proxy import SessionReport
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
@@ -55,6 +58,10 @@ class Engine:
         self.processes: tuple[int, int] | None = None
         self.disk_excess: str | None = None
         self.removed = 0
+        self.removed_caches: list[CompilerCache] = []
+
+    def remove_compiler_cache(self, cache: CompilerCache) -> None:
+        self.removed_caches.append(cache)
 
     def create_arguments(self, *_: object) -> list[str]:
         return ["--network=none"]
@@ -119,8 +126,12 @@ def inputs_of(build: Build, **image: Any) -> Inputs:
     for role, need in build.needs.items():
         facts: dict[str, Any] = image or there
         if role.startswith("build requirement"):
-            facts = {"abis": {abi: {"wheel": f"tool-1.0-{abi}.whl"} for abi in build.abis}}
-        files = {f"tool-1.0-{abi}.whl": "0" * 64 for abi in build.abis}
+            facts = {
+                "abis": {
+                    abi: {"wheel": f"tool-1.0-cp314-{abi}-linux_x86_64.whl"} for abi in build.abis
+                }
+            }
+        files = {f"tool-1.0-cp314-{abi}-linux_x86_64.whl": "0" * 64 for abi in build.abis}
         inputs[role] = Evidence(key="k", job=need, facts=facts, files=files)
     return inputs
 
@@ -252,6 +263,65 @@ def test_a_failure_after_the_index_was_silent_tells_nothing(
     assert facts.wheel_of("cp314")  # what it was silent about was not needed
 
 
+def fetched(*names: str) -> SessionReport:
+    files = [
+        FetchedFile(project=name, entry={"filename": f"{name}.whl", "hashes": {"sha256": name}})
+        for name in names
+    ]
+    return SessionReport(fetched=tuple(files))
+
+
+def test_a_compiler_cache_is_for_builds_with_the_same_requirements(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    generations: list[str] = []
+    make_request = Build._make_request
+
+    def spy(self: Build, abis: tuple[str, ...], image: str, cache: CompilerCache) -> CallRequest:
+        generations.append(cache.generation)
+        return make_request(self, abis, image, cache)
+
+    monkeypatch.setattr(Build, "_make_request", spy)
+    engine = cast("Engine", tools.engine)
+
+    play(build, tools, monkeypatch, report=fetched("setuptools-1", "evil-1"))
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("evil-1", "setuptools-1"))
+    assert len(calls) == 1
+    assert generations == [generations[0]] * 2  # the same again: the cache is of use
+    assert engine.removed_caches == []
+
+    # What the bad requirement left in the cache must be in no wheel of a build without it.
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("setuptools-1"))
+    assert len(calls) == 2
+    assert generations[2] == generations[0]
+    assert generations[3] != generations[0]
+    assert [cache.generation for cache in engine.removed_caches] == [generations[0]]
+
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("setuptools-1"))
+    assert len(calls) == 1
+    assert generations[4] == generations[3]
+
+
+def test_a_compiler_cache_of_a_build_that_was_cut_off_is_given_up(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    play(build, tools, monkeypatch)
+    first = BuildCache(build.base, build.sdist_sha256, tools.store)  # begun, and never confirmed
+    play(build, tools, monkeypatch)
+    removed = cast("Engine", tools.engine).removed_caches
+    assert removed == [first.cache]
+
+
+def test_the_farms_own_wheels_are_requirements_like_others(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = hash_requirements((), [["0" * 64]])
+    assert one == hash_requirements([], [["0" * 64]])
+    assert one != hash_requirements((), [["1" * 64]])
+
+
 def test_abis_that_are_skipped_are_not_built(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -376,8 +446,8 @@ def test_patches_and_own_wheels_are_put_into_the_project(
     build.run(inputs_of(build), tools)
     assert seen["wheelfarm/patches/000.patch"] == "--- a"
     assert seen["wheelfarm/patches/001.patch"] == "--- b"
-    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
-    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
+    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314-cp314-linux_x86_64.whl"] == "a wheel"
+    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314-cp314t-linux_x86_64.whl\n"
     assert seen["wheelfarm/own-wheels/cp314t.txt"] == constraint
     config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
     assert "/opt/wheelfarm/inputs/patches/*" in config["before-all"]
