@@ -56,10 +56,6 @@ class CompilerCache:
         parts = (farm_id, self.base, self.sdist_sha256, self.generation)
         return f"wheelfarm-{digest(*parts)[:_NAME_DIGITS]}"
 
-    def volume(self, farm_id: str) -> str:
-        """Return the name of the volume in a wheelhouse's farm, so that two wheelhouses share no cache."""
-        return f"wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:_NAME_DIGITS]}"
-
     def arguments(self, farm_id: str) -> list[str]:
         """Return options of `docker create` that mount the cache's volume and tell ccache to use it.
 
