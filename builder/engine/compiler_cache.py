@@ -32,6 +32,8 @@ SETTINGS = {
     "CCACHE_STATSLOG": "/wheelfarm-compiler-cache",  # images/limits.sh reads it
 }
 """What ccache is told (ccache's manual, "Configuration options")."""
+LIMIT_BYTES = 3 << 30
+"""What a volume may have in it. ccache itself keeps to `CCACHE_MAXSIZE`, but for what it is just writing."""
 _STATISTICS_LINE = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
 
 

@@ -52,10 +52,11 @@ class Index:
 
 
 class Engine:
-    """Gives containers no arguments, and counts their processes as it is told."""
+    """Gives containers no arguments, and counts their processes and what they write as it is told."""
 
     def __init__(self) -> None:
         self.processes: tuple[int, int] | None = None
+        self.disk_excess: str | None = None
         self.removed = 0
         self.removed_caches: list[CompilerCache] = []
 
@@ -70,6 +71,15 @@ class Engine:
 
     def count_processes(self, label: str) -> tuple[int, int] | None:
         return self.processes
+
+    def watch_disk(self, *_: object) -> None:
+        return None
+
+    def find_disk_excess(self, *_: object) -> str | None:
+        return self.disk_excess
+
+    def remove_full_compiler_cache(self, *_: object) -> bool:
+        return False
 
     def remove_labelled(self, label: str) -> None:
         self.removed += 1
@@ -549,6 +559,17 @@ def test_a_container_that_stays_at_its_limit_on_processes_is_ended(
     call = call_program(tools, tmp_path, monkeypatch, script).failed_call
     assert call is not None
     assert (call.processes, call.timeout_s) == (512, None)
+
+
+def test_a_container_that_writes_too_much_is_ended_and_that_is_the_finding(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cast("Engine", tools.engine).disk_excess = "5000 MiB in its file system, of 4096 MiB"
+    script = "echo 'Starting container image'; echo 'No space left on device'; exec sleep 60"
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    failure, _ = call.explain(tools.log, "steady")
+    assert (failure.code, "5000 MiB" in failure.error) == ("WF217", True)
 
 
 def test_a_call_ends_when_the_farm_is_asked_to_stop(
