@@ -131,7 +131,8 @@ def make_long_links(site: Site) -> str:
     climbing = f"{short}/{'l' * 250}"
     members.append(Member(climbing, kind=tarfile.SYMTYPE, target="../" * 16))
     inner = climbing.removeprefix(f"{root}/")
-    target = f"{inner}/{'../' * 30}{str(site.host).lstrip('/')}"
+    # As many steps up as the path has parts: what resolves it as text stays inside, and what follows links does not.
+    target = f"{inner}/{'../' * 17}{str(site.host).lstrip('/')}"
     members.append(Member(f"{root}/out", kind=tarfile.SYMTYPE, target=target))
     members.append(Member(f"{root}/out/{site.stolen.name}", b"x"))
     return place(site, project_files(site.name), *members)
