@@ -29,6 +29,9 @@ FindingCode: TypeAlias = Literal[
     "WF212",  # non-reproducible build
     "WF213",  # build failure after blocked network access
     "WF214",  # blocked network access during the build
+    "WF215",  # wheel of another package
+    "WF216",  # refused build output
+    "WF217",  # disk limit exceeded during the build
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool
@@ -78,6 +81,7 @@ FindingCode: TypeAlias = Literal[
     "WF414",  # error on concurrent import
     "WF415",  # crash or hang on second import
     "WF416",  # error on second import
+    "WF417",  # import not tried on any base
     "WF501",  # GIL enabled by the import
     "WF502",  # GIL enabled by a submodule
     "WF503",  # wrong free-threading classifier
@@ -85,6 +89,7 @@ FindingCode: TypeAlias = Literal[
     "WF505",  # no support for subinterpreters
     "WF506",  # error in a subinterpreter
     "WF507",  # crash or hang in a subinterpreter
+    "WF508",  # contradictory GIL state
     "WF601",  # crash under threads
     "WF602",  # hang under threads
     "WF603",  # wrong results under threads
@@ -105,6 +110,9 @@ FindingCode: TypeAlias = Literal[
     "WF618",  # borrowed references
     "WF619",  # thread-unsafe C library functions
     "WF620",  # thread-safety measures changed between releases
+    "WF621",  # test process ended by the package
+    "WF622",  # answers not from the test program
+    "WF623",  # native code not watched by the race detector
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry

@@ -23,6 +23,9 @@ _MAX_ERROR_CHARS = 300
 _PURE_WHEEL_EXIT_CODE = 5
 """cibuildwheel's exit code where a build made a wheel without native code (cibuildwheel/errors.py)."""
 
+_SDIST_REFUSED = re.compile(r"^wheelfarm-sdist-refused: (.*)$", re.MULTILINE)
+"""What builder/inside/stress/sdists.py prints of an sdist that it does not unpack."""
+
 _REQUIRED_HINT = "required from here"
 _REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$")
 """Which line of the package includes a template that does not compile, as the compiler prints it before the error."""
@@ -53,6 +56,7 @@ class FailedCall:
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
         asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
     """
@@ -65,6 +69,7 @@ class FailedCall:
     processes: int | None
     asked: tuple[str, ...] = ()
     index: str = ""
+    disk: str | None = None
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Return why the call made no wheel, and the ABI that it was building when it failed.
@@ -82,6 +87,7 @@ class FailedCall:
             timeout_s=self.timeout_s,
             memory_bytes=self.memory_bytes,
             processes=self.processes,
+            disk=self.disk,
         )
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
@@ -139,6 +145,7 @@ def explain(
     timeout_s: int | None,
     memory_bytes: int | None,
     processes: int | None,
+    disk: str | None = None,
 ) -> tuple[Failure, str]:
     """Return why a call of cibuildwheel made no wheel, and the ABI that it was building when it failed.
 
@@ -152,9 +159,17 @@ def explain(
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
     """
+    refusal = _find_sdist_refusal(log)
+    if refusal is not None:
+        return refusal, abis[0]
+
     abi, text = _last_build(log, abis)
     stage = _last_stage(log)
+
+    if disk is not None:
+        return _explain_disk(disk, stage), abi
 
     limit = _explain_limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
@@ -182,6 +197,26 @@ def find_infrastructure_problem(log: str) -> str | None:
     return None
 
 
+def _find_sdist_refusal(log: str) -> Failure | None:
+    """Return the failure of a call that did not unpack the sdist; None where it did.
+
+    Only what was printed before cibuildwheel began to build is searched: nothing of the package has run until then, so
+    it cannot have printed the line itself.
+    """
+    start = BUILD_START.search(log)
+    before = log if start is None else log[: start.start()]
+    refusal = _SDIST_REFUSED.search(before)
+    if refusal is None:
+        return None
+
+    return Failure(
+        code="WF105",
+        stage="unpack",
+        error=f"the sdist does not unpack: {clean_line(refusal[1])}"[:_MAX_ERROR_CHARS],
+        remedy="",
+    )
+
+
 def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
     """Return the ABI whose build began last, and what was printed since then.
 
@@ -205,6 +240,16 @@ def _last_stage(log: str) -> str:
 
     stage: str = stages[-1]
     return stage[0].lower() + stage[1:]
+
+
+def _explain_disk(disk: str, stage: str) -> Failure:
+    """Return the failure of a build that was ended because it wrote too much."""
+    return Failure(
+        code="WF217",
+        stage=stage,
+        error=f"the build wrote more than it may: {disk}",
+        remedy="a build that writes without end is at fault; the log names what it ran",
+    )
 
 
 def _explain_limit(
