@@ -16,6 +16,7 @@ from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError
+from builder.untrusted.zips import open_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def read_identity(path: Path) -> StatedIdentity:
         NotADistributionError: it is no zip archive, or its METADATA is missing, twice there, damaged or too large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()
             folders = {name.partition("/")[0] for name in names}
             dist_infos = [folder for folder in folders if folder.endswith(".dist-info")]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from builder.distributions.tars import TarBytes
-from builder.distributions.zips import MAX_MEMBERS, open_member, open_zip
 from builder.untrusted.reading import TooLargeError, read_bounded
 from builder.untrusted.text import clean_line
+from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _MAX_TOTAL_BYTES = 4 << 30
 """Most that an sdist may unpack to: against archive bombs. Far above any real sdist; not measured."""
+
+_MAX_MEMBERS = 50_000
+"""Members of a tar. The largest known sdists have some ten thousand."""
 
 _UNIX_MODE_SHIFT = 16
 """A zip made on Unix has the file's mode in the upper half of its external attributes (APPNOTE.TXT, 4.4.15)."""
@@ -131,7 +134,7 @@ def _iter_tar_infos(archive: tarfile.TarFile, content: TarBytes) -> Iterator[tar
     Raises:
         NotAnSdistError: it has too many.
     """
-    for _ in range(MAX_MEMBERS):
+    for _ in range(_MAX_MEMBERS):
         info = archive.next()
         if info is None:
             return
@@ -139,7 +142,7 @@ def _iter_tar_infos(archive: tarfile.TarFile, content: TarBytes) -> Iterator[tar
         yield info
         content.begin_member()
 
-    raise NotAnSdistError(f"it has more than {MAX_MEMBERS} members")
+    raise NotAnSdistError(f"it has more than {_MAX_MEMBERS} members")
 
 
 def _tar_opener(
@@ -158,7 +161,7 @@ def _tar_opener(
 
 def _iter_zip_members(sdist: Path) -> Iterator[Member]:
     """Yield the regular files of a zip, i.e. everything but folders and symbolic links."""
-    with sdist.open("rb") as file, open_zip(file) as archive:
+    with open_zip(sdist) as archive:
         for info in archive.infolist():
             if not info.is_dir() and not _is_link(info):
                 yield Member(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from packaging.metadata import RawMetadata, parse_email
 
 from builder.distributions.members import DAMAGE, NotAnSdistError, iter_members
-from builder.distributions.zips import open_member, open_zip
 from builder.untrusted.reading import TooLargeError, read_bounded
 from builder.untrusted.text import clean_line
+from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
         NotADistributionError: it is no wheel, or its METADATA is absurdly large.
     """
     try:
-        with path.open("rb") as file, open_zip(file) as archive:
+        with open_zip(path) as archive:
             infos = [info for info in archive.infolist() if is_wheel_metadata(info.filename)]
             if not infos:
                 raise NotADistributionError("it is no wheel: it has no METADATA")

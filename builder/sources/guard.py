@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sqlite3
 import traceback
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from builder.sources.errors import (
     RefusedAddressError,
 )
 from builder.sources.model import Fault
+from builder.store.database import LedgerFault
 from builder.store.files import translate_disk_full
 from builder.untrusted.names import UntrustedNameError
 from builder.untrusted.reading import TooLargeError, TooSlowError
@@ -39,7 +39,7 @@ _CODES: tuple[tuple[type[Exception], FindingCode], ...] = (
 )
 """What is foreseen, and the finding that it is."""
 
-_FARMS_OWN = (FarmError, Interrupted, sqlite3.Error)
+_FARMS_OWN = (FarmError, Interrupted, LedgerFault)
 """What is about the farm and not about a package: a full disk, a stop, a ledger that does not answer."""
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -19,10 +19,10 @@ from builder.distributions.metadata import (
     is_wheel_metadata,
     parse_metadata,
 )
-from builder.distributions.zips import open_member, open_zip
 from builder.sources import http
 from builder.sources.errors import MalformedAnswerError
 from builder.untrusted.reading import TooLargeError, TooSlowError, read_bounded
+from builder.untrusted.zips import open_member, open_zip_file
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -81,7 +81,7 @@ def read_wheel_head(url: str, session: http.Session) -> WheelHead:
     """
     remote = _RemoteFile(url, session)
     try:
-        with open_zip(remote) as archive:
+        with open_zip_file(remote) as archive:
             entry = _find_metadata(archive)
             with open_member(archive, entry) as member:
                 content = read_bounded(member, METADATA_LIMIT_BYTES, "its METADATA")

@@ -20,7 +20,7 @@ def source(name: str, version: str = "1.0", **more) -> Source:
         version=version,
         kind="index",
         filename=f"{name}-{version}.tar.gz",
-        sha256="0",
+        sha256="0" * 64,
         **more,
     )
 

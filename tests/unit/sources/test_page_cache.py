@@ -10,6 +10,7 @@ from builder.sources import client as index
 from builder.sources import http
 from builder.sources.client import Index
 from builder.sources.http import Answer
+from builder.sources.index_page import parse_page
 from builder.sources.page_cache import Page, PageCache
 from builder.store.store import Store
 
@@ -50,7 +51,6 @@ class Server:
         self.etag = etag
         self.sent: list[int] = []
         self.read = 0
-        parse_page = index.parse_page
 
         def count(*arguments):
             self.read += 1
