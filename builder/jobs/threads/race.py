@@ -444,7 +444,7 @@ def _find_wheel(output: Mapping[str, bytes], build: Build) -> _CompiledWheel | N
 
 def _store_files(files: Mapping[str, bytes], store: Store) -> dict[str, str]:
     """Put files, given as content by name, into the store, and return the sha256 of each by name."""
-    hashes = {}
+    hashes: dict[str, str] = {}
     with store.scratch_folder() as scratch:
         for name, content in files.items():
             path = scratch / name
