@@ -56,18 +56,35 @@ def selected_attacks(request: pytest.FixtureRequest) -> list[Attack]:
     return list(attacks.values())
 
 
-def run_group(attacks: Sequence[Attack], folder: Path, abi: str, effort: str) -> GroupRun:
-    """Run the farm without attacks, then with them, and tell what is there afterwards."""
+def run_group(request: pytest.FixtureRequest, folder: Path, abi: str, effort: str) -> GroupRun:
+    """Run the farm without attacks, then with those whose tests were selected, and tell what is there afterwards.
+
+    Args:
+        request: of the fixture that wants to know.
+        folder: an empty one.
+        abi: what is built for; one, so that attacks do not meet more neighbours than they have to.
+        effort: of the farm, for threads.
+    """
+    attacks = selected_attacks(request)
+    _say(request, f"the honest package alone, in {folder}/undisturbed")
     undisturbed = _run(folder / "undisturbed", (), abi, effort)
     world = undisturbed[""]
     assert world.exit_code == 0, world.output.decode(errors="replace")
 
+    _say(request, f"{len(attacks)} attacks beside it, in {folder}/attacked")
     worlds = _run(folder / "attacked", attacks, abi, effort)
     return GroupRun(
         worlds=worlds,
         undisturbed=describe_neighbours(world, HONEST),
         left=_find_left(worlds[""].wheelhouse),
     )
+
+
+def _say(request: pytest.FixtureRequest, text: str) -> None:
+    """Print a line at once: what follows takes minutes."""
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+    with manager.global_and_fixture_disabled():
+        print(f"\nhostile: {text}", file=sys.stderr, flush=True)
 
 
 def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict[str, World]:
