@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from builder.sources import Pure
     from builder.store.store import Store
 
-_PROGRAM = Program(package="load", answer=LoadAnswers)
+_PROGRAM = Program(package="load", answer=LoadAnswers, supervises=True)
 
 # Enough for two installations of two minutes each, and for a minute for each import. A wheel with so many modules that
 # hang that this is not enough is cut off.

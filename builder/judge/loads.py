@@ -57,6 +57,7 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     yield from _judge_probes(load)
     for native, declaration in _native_modules(load.modules).items():
         yield from _judge_declaration(native, declaration)
+    yield from _judge_gil_claims(load)
 
     if load.metadata is not None:
         yield from _judge_requires_python(load, load.metadata, name)
@@ -219,6 +220,31 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
         yield Finding(code="WF503", detail=detail, where=name)
 
 
+def _judge_gil_claims(load: AbiLoad) -> Iterator[Finding]:
+    """Yield a finding for each extension module that must have turned the GIL on, although the GIL is said to be off.
+
+    The interpreter turns the GIL on for a module that does not say that it does without: by its slot, or by the
+    function that modules of single-phase initialisation call. Who says that it stayed off then is the package itself.
+    """
+    if load.sets_gil is None:
+        return  # it was not installed, or is older evidence
+
+    for probe in load.modules:
+        if probe.gil is None or probe.gil.after is not False:
+            continue
+
+        for native, declaration in probe.natives.items():
+            says_so = declaration.gil == "not-used" or native in load.sets_gil
+            # What is no module object, or is defined in another way, has no slots to read.
+            is_readable = declaration.init is not None
+            if is_readable and not says_so:
+                detail = (
+                    f"importing {probe.module} is said to leave the GIL off, but {native}"
+                    " does not declare that it needs none"
+                )
+                yield Finding(code="WF508", detail=detail, where=native)
+
+
 def _explain_declaration(declaration: Declaration | None) -> str:
     """Return why a native module turns the GIL on, in parentheses; empty where its definition does not tell."""
     if declaration is None:
@@ -350,6 +376,10 @@ def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterato
     elif condition.hang is not None:
         detail = f"{doing}{at_module}: {condition.hang}{_describe_stack(condition)}"
         yield Finding(code=code, detail=detail, where=last_module)
+    elif condition.fault is not None:
+        # Whatever else the process said, it is not known who said it.
+        detail = f"{doing}{at_module}: {condition.fault}"
+        yield Finding(code="WF402", detail=detail, where=last_module)
 
 
 def _judge_exceptions(

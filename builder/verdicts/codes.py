@@ -88,6 +88,7 @@ FindingCode: TypeAlias = Literal[
     "WF505",  # no support for subinterpreters
     "WF506",  # error in a subinterpreter
     "WF507",  # crash or hang in a subinterpreter
+    "WF508",  # contradictory GIL state
     "WF601",  # crash under threads
     "WF602",  # hang under threads
     "WF603",  # wrong results under threads
@@ -108,6 +109,9 @@ FindingCode: TypeAlias = Literal[
     "WF618",  # borrowed references
     "WF619",  # thread-unsafe C library functions
     "WF620",  # thread-safety measures changed between releases
+    "WF621",  # test process ended by the package
+    "WF622",  # answers not from the test program
+    "WF623",  # native code not watched by the race detector
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry

@@ -33,6 +33,11 @@ class _Slot(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int), ("value", ctypes.c_void_p))
 
 
+_get_definition = ctypes.pythonapi.PyModule_GetDef
+_get_definition.restype = ctypes.c_void_p
+_get_definition.argtypes = (ctypes.py_object,)
+
+
 def read_declarations(module: object) -> dict[str, str | None]:
     """Return what an extension module declares of itself.
 
@@ -61,12 +66,8 @@ def _definition_address(module: object) -> int | None:
 
     A module can put an object of any type into `sys.modules` in place of itself: such an object has no definition.
     """
-    get_definition = ctypes.pythonapi.PyModule_GetDef
-    get_definition.restype = ctypes.c_void_p
-    get_definition.argtypes = (ctypes.py_object,)
-
     try:
-        address: int | None = get_definition(module)
+        address: int | None = _get_definition(module)
     except (TypeError, SystemError):  # it is no module object, see above
         return None
 

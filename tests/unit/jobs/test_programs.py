@@ -52,7 +52,6 @@ def test_the_table_of_versions_is_about_the_present_text(package: str):
     ("package", "digest"),
     [
         ("audit", "4f702bbb86f01554aeda3c3050a15775272baa36ebaa5dbed67a5cdcfdcb85ba"),
-        ("load", "89094049e9e6310ec9f59350fcb91971e20ff4c1dc3d3560afc2abe446513f2c"),
     ],
 )
 def test_what_was_audited_and_loaded_before_the_programs_became_packages_is_still_known(
@@ -130,6 +129,8 @@ def test_a_package_of_programs_runs_by_its_name_alone(tmp_path: Path, package: s
     if package == "proxy":  # it serves for ever where it can
         assert "FileNotFoundError" in done.stderr
         assert "nothing.json" in done.stderr
+    elif package == "load" and os.geteuid() != 0:
+        assert "only root can keep apart from a package" in done.stderr
     else:
         assert done.returncode == 0, done.stderr
 
@@ -158,5 +159,5 @@ def test_a_package_that_is_probed_sees_the_folder_it_is_in_and_none_of_the_progr
     )
     assert seen["path"] == [str(tmp_path), *json.loads(clean.stdout)]
     assert seen["importable"] == []
-    assert {name.partition(".")[0] for name in seen["modules"]} == {"inside"}
+    assert seen["modules"] == []
     assert ("PYTHONPATH" in seen["environment"]) == ("PYTHONPATH" in os.environ)
