@@ -16,6 +16,7 @@ from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError
+from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 from builder.untrusted.zips import open_zip
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def explain_mismatch(
         stated: what the wheel says inside; None where that is not known, so that the file name alone tells.
     """
     try:
-        named, named_version, _, _ = parse_wheel_filename(filename)
-    except ValueError as error:  # also of a version with more digits than Python takes for a number
-        return f"{_show(filename)} is no wheel's name: {_show(str(error))}"
+        named, named_version, _, _ = parse_wheel_filename(parse_wheel_name(filename))
+    except UntrustedNameError as error:
+        return f"it is no wheel of {name} {version}: {error}"
 
     claims = [("its file name is of", str(named), str(named_version))]
     if stated is not None:
