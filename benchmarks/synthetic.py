@@ -74,7 +74,7 @@ def write(count: int, seeded: Path, folder: Path) -> None:
 
 def _source(place: int, name: str, names: list[str], store: Store) -> Source:
     needs = (names[place - 1],) if place % 10 == 9 else ()
-    sha256 = _file(f"sdist of {name}", store)
+    sha256 = _file(f"sdist of {name}".encode(), store)
     return Source(
         name=name,
         version="1.0",

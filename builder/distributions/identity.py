@@ -20,7 +20,10 @@ from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 from builder.untrusted.zips import open_zip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from packaging.metadata import RawMetadata
 
 _METADATA_LIMIT_BYTES = 8 << 20
 """Largest METADATA that is read; as in builder/distributions/metadata.py."""
@@ -125,16 +128,18 @@ def read_identity(path: Path) -> StatedIdentity:
 
     if len(content) > _METADATA_LIMIT_BYTES:
         raise NotADistributionError(f"its METADATA has more than {_METADATA_LIMIT_BYTES >> 20} MiB")
+    metadata, unparsed = parse_email(content)
     return StatedIdentity(
         dist_info=dist_infos[0],
-        names=_read_values(content, "name"),
-        versions=_read_values(content, "version"),
+        names=_read_values(metadata, unparsed, "name"),
+        versions=_read_values(metadata, unparsed, "version"),
     )
 
 
-def _read_values(content: bytes, field: str) -> tuple[str, ...]:
+def _read_values(
+    metadata: RawMetadata, unparsed: Mapping[str, Sequence[str]], field: str
+) -> tuple[str, ...]:
     """Return every value of a field of METADATA; `parse_email` keeps those of a field that is there twice apart."""
-    metadata, unparsed = parse_email(content)
     value = metadata.get(field)
     if isinstance(value, str):
         return (value,)
