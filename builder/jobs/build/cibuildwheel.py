@@ -124,6 +124,7 @@ class CibuildwheelCall:
         self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
         self._crowded_checks = 0
         self._timed_out = False
+        self._disk_excess: str | None = None
         self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
@@ -166,18 +167,21 @@ class CibuildwheelCall:
 
     def _write_config(self, session: Session) -> Path:
         """Write cibuildwheel's configuration to a file, and return its path."""
-        limits = Limits(
-            memory_bytes=self._request.memory_bytes,
-            processes=_MAX_PROCESSES,
-            timeout_s=float(self._request.timeout_s),
-        )
         arguments = self._tools.engine.create_arguments(
-            limits, self._label, session.network, self._request.cache
+            self._limits(), self._label, session.network, self._request.cache
         )
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
 
         return config
+
+    def _limits(self) -> Limits:
+        """Return what the container may use."""
+        return Limits(
+            memory_bytes=self._request.memory_bytes,
+            processes=_MAX_PROCESSES,
+            timeout_s=float(self._request.timeout_s),
+        )
 
     @property
     def _answer(self) -> Path:
@@ -232,6 +236,7 @@ class CibuildwheelCall:
             timeout_s=self._request.timeout_s if self._timed_out else None,
             memory_bytes=self._request.memory_bytes if hit_memory else None,
             processes=_MAX_PROCESSES if hit_processes else None,
+            disk=self._disk_excess,
             asked=outcome.report.refused_hosts,
             index=session.network.dns_server,
         )
@@ -285,11 +290,14 @@ class CibuildwheelCall:
     def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until cibuildwheel has ended, or has exceeded a limit: then it still runs when this returns.
 
-        The limits are those on the log's size, on processes and on time.
+        The limits are those on the log's size, on processes, on disk and on time.
 
         Raises:
+            InfrastructureError: the engine's disk is nearly full.
             Interrupted: the farm was asked to stop.
         """
+        engine = self._tools.engine
+        disk_watch = engine.watch_disk(self._limits())
         began = time.monotonic()
         next_check = began + _PROCESS_CHECK_S
         while process.poll() is None:
@@ -303,6 +311,9 @@ class CibuildwheelCall:
                 self._check_processes()
                 next_check = now + _PROCESS_CHECK_S
             if self._crowded_checks >= _MAX_CROWDED_CHECKS:
+                return
+            self._disk_excess = engine.find_disk_excess(self._label, disk_watch)
+            if self._disk_excess is not None:
                 return
             if now - began > self._request.timeout_s:
                 self._timed_out = True
@@ -339,6 +350,8 @@ class CibuildwheelCall:
                 process.wait()
 
         self._tools.engine.remove_labelled(self._label)
+        if self._tools.engine.remove_full_compiler_cache(self._request.cache):
+            self._tools.say("its compiler cache was larger than it may be, and was removed")
 
 
 def _parse_usage(printed: str) -> dict[str, int]:

@@ -51,6 +51,7 @@ class FailedCall:
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
         asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
     """
@@ -63,6 +64,7 @@ class FailedCall:
     processes: int | None
     asked: tuple[str, ...] = ()
     index: str = ""
+    disk: str | None = None
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Return why the call made no wheel, and the ABI that it was building when it failed.
@@ -84,6 +86,7 @@ class FailedCall:
             timeout_s=self.timeout_s,
             memory_bytes=self.memory_bytes,
             processes=self.processes,
+            disk=self.disk,
         )
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
@@ -141,6 +144,7 @@ def explain(
     timeout_s: int | None,
     memory_bytes: int | None,
     processes: int | None,
+    disk: str | None = None,
 ) -> tuple[Failure, str]:
     """Return why a call of cibuildwheel made no wheel, and the ABI that it was building when it failed.
 
@@ -154,6 +158,7 @@ def explain(
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
     """
     refusal = _find_sdist_refusal(log)
     if refusal is not None:
@@ -161,6 +166,9 @@ def explain(
 
     abi, text = _last_build(log, abis)
     stage = _last_stage(log)
+
+    if disk is not None:
+        return _explain_disk(disk, stage), abi
 
     limit = _explain_limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
@@ -231,6 +239,16 @@ def _last_stage(log: str) -> str:
 
     stage: str = stages[-1]
     return stage[0].lower() + stage[1:]
+
+
+def _explain_disk(disk: str, stage: str) -> Failure:
+    """Return the failure of a build that was ended because it wrote too much."""
+    return Failure(
+        code="WF217",
+        stage=stage,
+        error=f"the build wrote more than it may: {disk}",
+        remedy="a build that writes without end is at fault; the log names what it ran",
+    )
 
 
 def _explain_limit(

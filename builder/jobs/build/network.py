@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 UNKNOWN_HOST = "an address that the log does not name"
 
 _MAX_HOSTS = 5  # how many are named in an error; the log has all
-_CERTAIN_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
+_CERTAIN_CODES: frozenset[FindingCode] = frozenset(
+    {"WF203", "WF204", "WF205", "WF208", "WF210", "WF217"}
+)
 """Failures whose cause is certain, whatever hosts the build asked for: limits, patches, and repairing the wheel."""
 _NETWORK_ERROR = re.compile(
     r"Network is unreachable|No route to host|Temporary failure in name resolution|Name or service not known"

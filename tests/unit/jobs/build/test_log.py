@@ -56,6 +56,7 @@ def test_the_abi_is_the_one_that_was_being_built():
         ({"memory_bytes": 256 << 20}, "WF204", "256 MiB"),
         ({"processes": 1024}, "WF205", "1024 processes"),
         ({"processes": 1024, "timeout_s": 60}, "WF205", "1024 processes"),
+        ({"disk": "5000 MiB in its file system, of 4096 MiB"}, "WF217", "5000 MiB"),
     ],
 )
 def test_a_limit_that_was_met_is_the_cause(limits: dict[str, int], code: str, word: str):
