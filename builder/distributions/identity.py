@@ -109,10 +109,10 @@ def read_identity(path: Path) -> StatedIdentity:
             if len(dist_infos) != 1:
                 raise NotADistributionError(f"it has {len(dist_infos)} .dist-info folders")
 
-            metadata = f"{dist_infos[0]}/METADATA"
-            if names.count(metadata) != 1:
-                raise NotADistributionError(f"it has {names.count(metadata)} files METADATA")
-            with archive.open(metadata) as file:
+            member = f"{dist_infos[0]}/METADATA"
+            if names.count(member) != 1:
+                raise NotADistributionError(f"it has {names.count(member)} files METADATA")
+            with archive.open(member) as file:
                 content = file.read(_METADATA_LIMIT_BYTES + 1)
     # RuntimeError: encrypted. ValueError, among them UnicodeDecodeError: names and numbers that are none.
     except (

@@ -15,6 +15,9 @@ FindingCode: TypeAlias = Literal[
     "WF108",  # missing patch
     "WF109",  # unresolved dependencies
     "WF110",  # circular build requirements
+    "WF111",  # refused address
+    "WF112",  # malformed package data
+    "WF113",  # unreadable package data
     "WF201",  # build error
     "WF202",  # missing header, library or program
     "WF203",  # build timeout
