@@ -104,7 +104,7 @@ def run(
             _write_shard(matrix, store, request, request.shard, resolved, evidence)
         if request.is_whole_matrix:
             observer.say("publishing the index")
-            publish(judged, matrix, store)
+            publish(judged, matrix, store, observer)
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
@@ -162,7 +162,7 @@ def merge(
     with _record_run(store) as run_id:
         judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
         observer.say("publishing the index")
-        publish(judged, matrix, store)
+        publish(judged, matrix, store, observer)
 
     _write_report(matrix, store, observer, run_id, judged)
     return judged
@@ -263,17 +263,33 @@ def _record_run(store: Store) -> Iterator[str]:
         store.publications.end_run(run_id, outcome)
 
 
-def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
+def publish(
+    judged: Sequence[JudgedPackage],
+    matrix: Matrix,
+    store: Store,
+    observer: Observer | None = None,
+) -> None:
     """Publish both channels of the index, and the constraints files for what is served.
 
     The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
+
+    Args:
+        judged: packages with their verdicts.
+        matrix: its policy says which verdicts are served.
+        store: the store of the wheelhouse; the caller holds its lock.
+        observer: is told which files are not in the index though they should be; None where nobody is.
     """
     served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish)
     served = index.describe(served_files, store)
     quarantined = index.describe(quarantined_files, store)
 
-    index.publish(served, store, quarantined)
-    constraints.write(served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse)
+    publication = index.publish(served, store, quarantined)
+    if observer is not None:
+        for filename, reason in publication.refused.items():
+            observer.say(f"not published: {filename}: {reason}")
+    constraints.write(
+        publication.served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse
+    )
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
