@@ -119,4 +119,5 @@ FindingCode: TypeAlias = Literal[
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry
+    "WF904",  # evidence that cannot be judged
 ]
