@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder import index
 from builder.config.effort import EffortLevel
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
+
+_CONTAINMENT_NOTE = "containment"
+"""Name of the store's note with what held the code of packages when it was last run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +108,9 @@ def run(
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
-        _write_report(matrix, store, observer, run_id, judged)
+        recorded = store.get_note(_CONTAINMENT_NOTE)
+        containment = None if recorded is None else json.loads(recorded)
+        _write_report(matrix, store, observer, run_id, judged, containment)
         assert resolved.inputs is not None, "a whole run has them"
         unchanged.record_run(store, resolved.inputs, run_id, evidence, judged)
 
@@ -168,10 +174,14 @@ def _write_report(
     observer: Observer,
     run_id: str,
     judged: tuple[JudgedPackage, ...],
+    containment: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix."""
+    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix.
+
+    The containment is that of the engine which ran code of packages last; None where that is not known.
+    """
     observer.say("writing the report")
-    written = document.write(judged, matrix, store.wheelhouse)
+    written = document.write(judged, matrix, store.wheelhouse, containment)
     outputs.write_report(written, store, run_id)
 
 
@@ -315,6 +325,7 @@ def _execute(
             if leftovers:
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
             guards.enter_context(clean_up_containers(engine))
+            store.set_note(_CONTAINMENT_NOTE, json.dumps(engine.record_containment()))
             return engine
 
         executor = LocalExecutor(
