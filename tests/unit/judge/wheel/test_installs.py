@@ -130,10 +130,10 @@ def overlap(
     """Return the codes of two packages of one run, each given as its name and members."""
     audited = [(one[0], read(folder, *one)) for one in (first, second)]
     owners = Owners.collect(audited)
-    answers = []
+    answers: list[list[str]] = []
     for name, facts in audited:
         findings = judge_overlap(subject(name, facts), owners)
-        answers.append([finding.code for finding in findings])
+        answers.append([str(finding.code) for finding in findings])
     return answers[0], answers[1]
 
 
