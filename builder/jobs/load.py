@@ -187,7 +187,7 @@ class Load:
         answered = [(answer.abi, answer.requirement) for answer in answers]
         if answered != asked:
             raise InfrastructureError(
-                f"{activity}: the answer is about other ABIs or wheels than were asked (log: {tools.log})"
+                f"{activity}: the answer is about other ABIs than were asked, or another wheel (log: {tools.log})"
             )
         return answers
 
