@@ -43,6 +43,13 @@ class Account:
 
         return {"user": self.uid, "group": self.uid, "extra_groups": []}
 
+    def owns(self, pid: int) -> bool:
+        """Return whether a process, which code of a package named, is one that this user runs."""
+        if self.uid is None:
+            return pid > 1 and pid != os.getpid()
+
+        return pid > 1 and _is_running_as(Path(f"/proc/{pid}"), self.uid)
+
     def end_processes(self) -> None:
         """Kill every process of this user, wherever it went; nothing happens for the user of this process.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Self
 
 from .accounts import Account
-from .records import RecordReader, Records, make_token
+from .records import MOST_BYTES, Record, RecordReader, Records, make_token
 
 _READ_BYTES = 1 << 16  # at a time: what a pipe holds
 _POLL_S = 0.05  # how often it is looked whether a process has ended that left its pipes open
@@ -84,6 +84,7 @@ class PackageProcess:
         request: dict[str, Any] | None = None,
         has_dialogue: bool = False,
         prepare: Callable[[], None] | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """Start the process, in a group of its own.
 
@@ -97,10 +98,11 @@ class PackageProcess:
             request: what it is asked, as `witness.read_request` returns it; None where it asks nothing.
             has_dialogue: whether it is asked more, line by line, and answers through a pipe of its own.
             prepare: called in the new process before the command; None for nothing.
+            most_bytes: how much all its records may have.
         """
         self.output, self.errors = output, errors or output
         token = make_token()
-        self.reader = RecordReader(token)
+        self.reader = RecordReader(token, most_bytes)
         self.answers = RecordReader(token) if has_dialogue else None
         self._account = account
         self._selector = selectors.DefaultSelector()
@@ -205,6 +207,24 @@ class PackageProcess:
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
         self._process.send_signal(number)
+
+    def next_answer(self, seconds: float) -> Record | None:
+        """Return the next answer in a dialogue; None where none comes in time, or the process has ended."""
+        assert self.answers is not None
+        deadline = time.monotonic() + seconds
+        while True:
+            answers = self.answers.records
+            if answers.items:
+                return answers.items.pop(0)
+
+            remaining_s = deadline - time.monotonic()
+            if answers.forgery or self.exit_code is not None or remaining_s <= 0:
+                break
+            self.pump(min(_POLL_S, remaining_s))
+
+        # It may have answered and ended at once.
+        self.drain()
+        return answers.items.pop(0) if answers.items and not answers.forgery else None
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and those that stayed in its group."""

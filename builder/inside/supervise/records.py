@@ -46,9 +46,10 @@ class RecordReader:
         records: what was read of it.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, most_bytes: int = MOST_BYTES) -> None:
         self.records = Records()
         self._token = token
+        self._most_bytes = most_bytes
         self._unread = b""
         self._received = 0
         self._lines = 0
@@ -59,8 +60,8 @@ class RecordReader:
             return
 
         self._received += len(received)
-        if self._received > MOST_BYTES:
-            self.records.forgery = f"more than {MOST_BYTES >> 20} MiB of records"
+        if self._received > self._most_bytes:
+            self.records.forgery = f"more than {self._most_bytes >> 20} MiB of records"
             return
 
         *lines, self._unread = (self._unread + received).split(b"\n")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress import owntests, sdists
+from builder.inside.stress import sdists
+from builder.inside.supervise.accounts import OWN
 
 
 def make_tar(path: Path, files: dict[str, str]) -> str:
@@ -68,13 +69,22 @@ def test_nothing_lands_outside(tmp_path: Path):
 @pytest.mark.parametrize("name", MAKERS)
 def test_own_tests_are_taken_out_without_the_package(tmp_path: Path, name: str):
     sdist = MAKERS[name](tmp_path / name, FILES)
-    (tmp_path / "scratch").mkdir()
-    folder = owntests._place_tests(sdist, tmp_path / "scratch")
-    assert folder is not None
+    folder = tmp_path / "tests"
+    assert sdists.unpack_apart(OWN, sdist, tmp_path / "unpacked", folder) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["setup.cfg", "tests"]
 
 
 def test_an_sdist_without_tests_has_none_to_run(tmp_path: Path):
     sdist = make_tar(tmp_path / "bare.tar.gz", {"bare-1.0/setup.py": ""})
-    (tmp_path / "scratch").mkdir()
-    assert owntests._place_tests(sdist, tmp_path / "scratch") is None
+    exit_code = sdists.unpack_apart(OWN, sdist, tmp_path / "unpacked", tmp_path / "tests")
+    assert exit_code == sdists.NO_TESTS
+
+
+def test_what_only_its_owner_may_read_is_for_all_afterwards(tmp_path: Path):
+    sdist = tmp_path / "private.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        member = tarfile.TarInfo("private-1.0/tests/test_it.py")
+        member.mode = 0o600
+        archive.addfile(member)
+    assert sdists.unpack_apart(OWN, str(sdist), tmp_path / "unpacked") == 0
+    assert (tmp_path / "unpacked" / member.name).stat().st_mode & 0o777 == 0o644
