@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.metadata import RawMetadata, parse_email
 
 from builder.distributions.members import NotAnSdistError, iter_members
+from builder.untrusted.zips import open_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +50,20 @@ def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
         NotADistributionError: it is no wheel, or its METADATA is absurdly large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             name = next(name for name in archive.namelist() if _is_metadata(name))
             with archive.open(name) as file:
                 content = file.read(_LIMIT_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, StopIteration, OSError, NotImplementedError) as error:
-        # StopIteration: no member is a METADATA file.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        StopIteration,  # no member is a METADATA file
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,  # it is encrypted
+        ValueError,
+    ) as error:
         raise NotADistributionError(f"it is no wheel: {error}") from None
 
     if len(content) > _LIMIT_BYTES:

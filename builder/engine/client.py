@@ -298,7 +298,7 @@ class Engine:
             raise InfrastructureError(f"the container engine failed: {error}") from error
 
     def serve(self, task: Task, ready: str, stop: threading.Event) -> Service:
-        """Start a task that serves other containers on a private network until the run's containers are removed.
+        """Start a task that serves other containers on private networks until the run's containers are removed.
 
         Args:
             task: what to run; it alone reaches outwards.
@@ -309,7 +309,7 @@ class Engine:
             InfrastructureError: the engine failed, or the task ended.
         """
         with services.engine_errors("it did not start"):
-            container = self._create(task, services.SERVICE_OPTIONS)
+            container = self._create(task, services.OUTWARD_OPTIONS)
             service = services.start_service(self._client, container, task.files, self._labels())
 
         service.await_file(ready, stop)

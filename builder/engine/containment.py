@@ -71,6 +71,7 @@ SERVICE = Kind(
         "net.ipv4.ip_unprivileged_port_start": "0",
         # It is on the network of every session, and no way from one to another.
         "net.ipv4.ip_forward": "0",
+        "net.ipv4.conf.all.arp_ignore": "1",
         "net.ipv4.conf.all.accept_source_route": "0",
         "net.ipv4.conf.default.accept_source_route": "0",
     },

@@ -1,15 +1,18 @@
-"""A part of client.py: containers that serve others on a private network.
+"""A part of client.py: containers that serve others, each on a private network of its own.
 
-The private network is internal: nothing is routed out of it, and where the engine can leave the host's own address
-off it, not even the host is reached. Both carry the labels of the engine that asked, and go with its containers.
+A private network is internal: nothing is routed out of it, and where the engine can leave the host's own address off
+it, not even the host is reached. There is one for each client, so that no client meets another. All carry the labels of
+the engine that asked, and go with its containers at the latest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import uuid
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from builder.engine import archives
@@ -25,15 +28,28 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.models.networks import Network
 
-SERVICE_OPTIONS: Mapping[str, Any] = {
-    "network_mode": "bridge",
-}
-"""Options of a container that is to become a service."""
+OUTWARD_OPTIONS: Mapping[str, Any] = {"network_mode": "bridge"}
+"""Options of the network of a container that is to become a service: it reaches outwards."""
 
+_NO_ADDRESSES = re.compile(
+    "address pool|all predefined|subnet.*(?:exhausted|available)", re.IGNORECASE
+)
 _WITHOUT_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 _START_TIMEOUT_S = 60.0  # not measured
 _POLL_S = 0.05
 _LAST_LINES = 5  # of what a service printed that did not start
+
+
+class NoAddressesError(InfrastructureError):
+    """The engine has no addresses left for another network."""
+
+    def __init__(self, answer: str) -> None:
+        """Make the message from the engine's answer."""
+        super().__init__(
+            f"the container engine has no addresses left for the network of a build ({answer}): remove networks that "
+            "nobody uses (`docker network prune`), or let its networks be smaller (`dockerd --default-address-pool "
+            "base=172.16.0.0/12,size=28`, or `default-address-pools` in daemon.json)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,21 +81,71 @@ class NetworkAttachment:
         ]
 
 
-class Service:
-    """A container that serves others on a private network, and reaches outwards itself."""
+class PrivateNetwork:
+    """An internal network on which a service and one client are.
 
-    def __init__(self, container: Container, network: Network) -> None:
-        """Take over a container that was started on a private network.
+    Attributes:
+        name: what the engine calls it.
+        address: of the service.
+        subnet: all its addresses, such as `172.16.0.16/28`.
+    """
+
+    def __init__(self, network: Network, container: Container) -> None:
+        """Take over a network that a service's container was just connected to."""
+        self._network = network
+        self._container = container
+        self.name = str(network.name)
+
+        connection = container.attrs["NetworkSettings"]["Networks"][self.name]
+        self.address = str(connection["IPAddress"])
+        self.subnet = str(ip_network(f"{self.address}/{connection['IPPrefixLen']}", strict=False))
+
+    def remove(self) -> None:
+        """Take the service off the network, and remove the network; a second call does nothing.
+
+        Where a client is still on it, the network stays until the run's containers are removed.
+        """
+        from docker.errors import APIError
+
+        with contextlib.suppress(APIError):
+            self._network.disconnect(self._container, force=True)
+        with contextlib.suppress(APIError):
+            self._network.remove()
+
+
+class Service:
+    """A container that serves others on private networks, and reaches outwards itself."""
+
+    def __init__(
+        self, client: DockerClient, container: Container, labels: Mapping[str, str]
+    ) -> None:
+        """Take over a container that was started.
 
         Args:
+            client: the engine.
             container: the container.
-            network: the private network.
+            labels: labels of its networks.
         """
+        self._client = client
         self._container = container
-        self.network = str(network.name)
+        self._labels = labels
 
-        networks = container.attrs["NetworkSettings"]["Networks"]
-        self.address = str(networks[self.network]["IPAddress"])
+    def open_network(self) -> PrivateNetwork:
+        """Make a private network for one client, with the service on it.
+
+        Raises:
+            InfrastructureError: the container is gone.
+            NoAddressesError: the engine has no addresses left for another network.
+        """
+        with engine_errors("it has no network for a build"):
+            network = _create_private_network(self._client, self._labels)
+            try:
+                network.connect(self._container)
+                self._container.reload()
+                return PrivateNetwork(network, self._container)
+            except Exception:
+                network.remove()
+                raise
 
     def put(self, files: Mapping[str, bytes | Path]) -> None:
         """Put files into the service's container, by absolute path.
@@ -159,22 +225,19 @@ def start_service(
     files: Mapping[str, bytes | Path],
     labels: Mapping[str, str],
 ) -> Service:
-    """Start a container that was just created as a service on a private network of its own.
+    """Start a container that was just created as a service.
 
     Args:
         client: the engine.
-        container: the container; it was created with `SERVICE_OPTIONS`.
+        container: the container; it was created with `OUTWARD_OPTIONS`.
         files: content by absolute path, put there before it starts.
-        labels: labels of the network.
+        labels: labels of its networks.
     """
     with archives.pack(files) as packed:
         container.put_archive("/", packed)
 
-    network = _create_private_network(client, labels)
-    network.connect(container)
     container.start()
-    container.reload()
-    return Service(container, network)
+    return Service(client, container, labels)
 
 
 def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> Network:
@@ -182,6 +245,9 @@ def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> 
 
     It is made without an address of the host, so that its containers do not reach the host either. An engine that does
     not know this option makes a network with one.
+
+    Raises:
+        NoAddressesError: the engine has no addresses left for it.
     """
     from docker.errors import APIError
 
@@ -194,8 +260,11 @@ def _create_private_network(client: DockerClient, labels: Mapping[str, str]) -> 
 
     try:
         return create(_WITHOUT_HOST)
-    except APIError:  # this engine does not know the option
-        return create({})
+    except APIError as error:
+        if _NO_ADDRESSES.search(str(error)):
+            raise NoAddressesError(str(error)) from error
+
+    return create({})  # this engine does not know the option
 
 
 @contextlib.contextmanager

@@ -7,17 +7,17 @@ is read; `read` gives the facts that are on record.
 
 from __future__ import annotations
 
-import json
 import reprlib
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
 
 from builder.errors import ExitCode, FarmError
+from builder.untrusted.text import UnfitJsonError, clean_json, clean_line, parse_json
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pydantic_core import ErrorDetails
 
@@ -41,8 +41,8 @@ Count = Annotated[int, Strict(strict=False)]
 _MOST_SHOWN = 60
 """Characters of a wrong value that an error shows: enough to recognise it, and an error stays one line."""
 
-_SURROGATE = b"\\ud"
-"""How the escape of a UTF-16 surrogate begins. Without its partner it is no text that could be printed or stored."""
+ANSWER_LIMIT_BYTES = 32 << 20
+"""How large an answer of a program may be. The largest of the default matrix, a race job's, has 1.3 MB."""
 
 
 class MalformedFactsError(ValueError):
@@ -159,24 +159,23 @@ class UndeterminedFacts(Facts):
     """Code of the finding it becomes (builder/judge/codes.toml)."""
 
 
-def decode(answer: bytes) -> JsonValue:
-    """Return the JSON data that a program answered, as Python has it.
+def decode(answer: bytes, prepare: Callable[[object], None] | None = None) -> JsonValue:
+    """Return the JSON data that a program answered, as Python has it: bounded, and every text in it cleaned.
 
-    Halves of surrogate pairs, which JSON can escape and UTF-8 cannot encode, become question marks.
+    Args:
+        answer: what the program wrote.
+        prepare: changes the data in place before its texts are cleaned.
 
     Raises:
-        MalformedFactsError: it is not JSON.
+        MalformedFactsError: it is not JSON, or larger or deeper than any honest answer.
     """
     try:
-        value: JsonValue = json.loads(answer)
-        if _SURROGATE in answer.lower():
-            text = json.dumps(value, ensure_ascii=False)
-            value = json.loads(text.encode("utf-8", "replace"))
-    # ValueError also of bytes that are no text, and of numbers with too many digits.
-    except (ValueError, RecursionError) as error:
-        raise MalformedFactsError(f"it is not JSON: {error}") from None
-
-    return value
+        value = parse_json(answer, ANSWER_LIMIT_BYTES)
+        if prepare is not None:
+            prepare(value)
+        return clean_json(value)
+    except UnfitJsonError as error:
+        raise MalformedFactsError(str(error)) from None
 
 
 def describe_error(error: ValidationError) -> str:
@@ -195,7 +194,7 @@ def _describe_mistake(mistake: ErrorDetails) -> str:
 
     A field that is missing, and one that the model does not have, are not shown with a value.
     """
-    path = ".".join(str(part) for part in mistake["loc"]) or "the answer"
+    path = clean_line(".".join(str(part) for part in mistake["loc"])) or "the answer"
 
     if mistake["type"] == "missing":
         return f"{path}: is missing"
@@ -203,7 +202,7 @@ def _describe_mistake(mistake: ErrorDetails) -> str:
         return f"{path}: is not known"
 
     expected = mistake["msg"].replace("Input should be", "expected", 1)
-    shown_value = _SHORT.repr(mistake["input"])
+    shown_value = clean_line(_SHORT.repr(mistake["input"]))
     return f"{path}: {expected}, found {shown_value}"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from builder.evidence.base import ARRAY, Facts, Many, Model
+from builder.evidence.base import ARRAY, Facts, Many, Model, decode
 from builder.evidence.build import FetchedFile
 from builder.evidence.speed import Call
+from builder.untrusted.text import is_clean
 
 Step = Annotated[tuple[str, str | None], ARRAY]
 """A call, as an expression of the subject `s` and the argument `a`, and its result alone where that is compared."""
@@ -332,8 +333,51 @@ class RaceResult(Facts):
         return self
 
 
+def _parse_plan(answer: bytes) -> JsonValue:
+    """Return JSON data with a plan, cleaned; results that are not clean are gone from its calls.
+
+    The exercise job compares results with what calls give it, character by character: a result that was cleaned would
+    look like a wrong one. None stands for a result that cannot be shown, and is compared with nothing.
+
+    Raises:
+        MalformedFactsError: it is not JSON, or too large.
+    """
+    return decode(answer, prepare=_forget_hidden_results)
+
+
+def _forget_hidden_results(value: object) -> None:
+    """Put None in the place of each result of a call that is not clean text, in a plan that nobody has checked yet."""
+    scenarios = value.get("plan") if isinstance(value, dict) else None
+    for scenario in _items(scenarios):
+        rows = scenario.get("rows") if isinstance(scenario, dict) else None
+        for row in _items(rows):
+            for step in _items(row):
+                _forget_hidden_result(step)
+
+
+def _forget_hidden_result(step: object) -> None:
+    """Put None in the place of a call's result if it is not clean text. A call that is none is left to its model."""
+    match step:
+        case [_, str(result)] if isinstance(step, list) and not is_clean(result):
+            step[1] = None
+
+
+def _items(value: object) -> list[object]:
+    """Return the items of what should be an array, and none of anything else."""
+    return value if isinstance(value, list) else []
+
+
 class RaceAnswer(RaceResult):
     """What builder/inside/stress/race.py answers."""
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Self:
+        """Return the facts that the program answered.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check(_parse_plan(answer))
 
     preflight: Preflight
     install: str | None
@@ -350,6 +394,15 @@ class RaceAnswer(RaceResult):
 
 class RacePlan(Facts):
     """What the exercise job is handed, as the file `plan.json` of the race job's evidence."""
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Self:
+        """Return the plan in a file's content.
+
+        Raises:
+            MalformedFactsError: it is not JSON, or not what the model describes.
+        """
+        return cls.check(_parse_plan(answer))
 
     surface: Surface | None
     """What was learnt."""

@@ -85,7 +85,8 @@ class Worker:
             if self.stop.is_set():
                 return None
             reason = f"a mistake in the farm itself: {type(error).__name__}: {error} (log: {log})"
-            with log.open("a") as file:
+            # The error's text may quote halves of surrogate pairs, which cannot be encoded.
+            with log.open("a", errors="backslashreplace") as file:
                 traceback.print_exc(file=file)
         else:
             seconds = time.monotonic() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder import index
@@ -97,7 +97,7 @@ def run(
         judged = judge_packages(matrix, resolved.sources, evidence)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
-            _write_shard(matrix, store, request.shard, resolved, evidence)
+            _write_shard(matrix, store, request, request.shard, resolved, evidence)
         if request.is_whole_matrix:
             observer.say("publishing the index")
             publish(judged, matrix, store)
@@ -114,19 +114,25 @@ def run(
 def _write_shard(
     matrix: Matrix,
     store: Store,
+    request: RunRequest,
     shard: Shard,
     resolved: ResolvedRun,
     evidence: Mapping[JobId, Evidence],
 ) -> None:
     """Write the record of a shard, `shard.json`, which `wheelfarm merge` reads.
 
-    The ledger's copy of a job's evidence is preferred, because it is complete.
+    What a job was asked with is only in the ledger. The facts are those of the run, which may have read an older log by
+    newer rules: the keys of other jobs stand on them.
     """
     complete = {}
     for job, recorded in evidence.items():
-        complete[job] = store.get(recorded.key) or recorded
+        in_ledger = store.get(recorded.key)
+        asked = in_ledger.asked if in_ledger is not None else recorded.asked
+        complete[job] = replace(recorded, asked=asked)
 
-    merging.write_record(shard, matrix, resolved.sources, complete, store.wheelhouse)
+    merging.write_record(
+        shard, matrix, resolved.sources, complete, store.wheelhouse, request.effort
+    )
 
 
 def merge(
@@ -141,11 +147,13 @@ def merge(
         observer: shows progress.
 
     Raises:
-        MergeError: a shard is missing, damaged, or was run with another matrix.
+        MergeError: a shard is missing, damaged, was run with another matrix, or has something that is not its own.
     """
+    # Before the run is recorded: nothing of a merge that is refused stays.
+    observer.say(f"merging {len(wheelhouses)} shards")
+    merged_shards = merging.merge_shards(wheelhouses, matrix, store)
+
     with _record_run(store) as run_id:
-        observer.say(f"merging {len(wheelhouses)} shards")
-        merged_shards = merging.merge_shards(wheelhouses, matrix, store)
         judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
         observer.say("publishing the index")
         publish(judged, matrix, store)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -19,12 +21,20 @@ WHEELS_FOLDER = "/farm/wheels"
 def wheel_for_abi(build: Evidence, abi: str) -> str | None:
     """Return the file name of the wheel that a build made for an ABI; None where it made none.
 
+    A wheel that is named as another package's is none, so that no job installs it: builds drop such wheels
+    (builder/distributions/identity.py), but older evidence may have one.
+
     The facts are read as plain data, not as a checked model: the keys of nearly all jobs are made with this function,
     also when nothing has changed, and checking takes too long for that.
     """
     outcome = build.facts["abis"].get(abi, {})
     filename: str | None = outcome.get("wheel")
-    return filename
+    if filename is None:
+        return None
+
+    distribution, name = filename.partition("-")[0], build.job.name
+    is_own = distribution == name or canonicalize_name(distribution) == canonicalize_name(name)
+    return filename if is_own else None
 
 
 def required_wheels(

@@ -13,6 +13,7 @@ from builder.judge.stages import (
     PackageFacts,
     judge_audits,
     judge_builds,
+    judge_lack_of_loads,
     judge_loads,
     judge_threads,
     loaded_bases,
@@ -197,7 +198,15 @@ def _collect_findings(
         is_said_off = says_gil_stays_off(facts, abi.name)
         findings += judge_gil_state(is_said_off, facts.race, facts.exercise)
 
+    # Whatever is said of a wheel that was imported nowhere, it is nothing good; a fault that was shown stands.
+    if not any(_forbids_good_verdict(finding) for finding in findings):
+        findings += judge_lack_of_loads(facts, abi.name)
+
     return merge_findings(findings)
+
+
+def _forbids_good_verdict(finding: Finding) -> bool:
+    return finding.verdict is not None and finding.verdict.rank >= Verdict.UNDETERMINED.rank
 
 
 def merge_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from builder.distributions.identity import StatedIdentity, explain_mismatch
 from builder.distributions.tags import floor_name, glibc_floors
 from builder.evidence.audit import AuditFacts
 from builder.evidence.base import Facts, UndeterminedFacts
-from builder.evidence.build import BuildFacts
+from builder.evidence.build import AbiBuild, BuildFacts, Failure
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.load import LoadFacts
 from builder.evidence.race import RaceFacts
@@ -21,11 +22,11 @@ from builder.judge.wheel.rules import judge_wheel
 from builder.judge.wheel.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from builder.config.catalog import Abi, Base
     from builder.evidence.audit import WheelFacts
-    from builder.evidence.build import Failure
+    from builder.evidence.load import AbiLoad
     from builder.judge.interfaces import Interfaces
     from builder.sources import Source
     from builder.store.evidence import Evidence
@@ -85,19 +86,34 @@ class PackageFacts:
     def read(cls, evidence: PackageEvidence) -> PackageFacts:
         """Return the checked facts of every determined job; None for a job that is missing or undetermined.
 
+        A wheel of another package counts as none: its build failed, and nothing that it was tried by is about this
+        package.
+
         Raises:
             builder.evidence.base.EvidenceError: what is recorded is not what its model describes.
         """
         builds = {base: _read(BuildFacts, build) for base, build in evidence.builds.items()}
         audits = {base: _read(AuditFacts, audit) for base, audit in evidence.audits.items()}
         loads = {bases: _read(LoadFacts, load) for bases, load in evidence.loads.items()}
+        race = _read(RaceFacts, evidence.race)
+        exercise = _read(ExerciseFacts, evidence.exercise)
+
+        own_builds: dict[str, BuildFacts | None] = {}
+        own_wheels: set[str] = set()
+        for base, build in builds.items():
+            own = _without_foreign_wheels(evidence.source, build, audits.get(base))
+            own_builds[base] = own
+            if own is not None:
+                own_wheels.update(outcome.wheel for outcome in own.abis.values() if outcome.wheel)
 
         return cls(
-            builds=builds,
+            builds=own_builds,
             audits=audits,
-            loads=loads,
-            race=_read(RaceFacts, evidence.race),
-            exercise=_read(ExerciseFacts, evidence.exercise),
+            loads={bases: _select_loads(load, own_wheels) for bases, load in loads.items()},
+            race=race if race is not None and race.wheel in {None, *own_wheels} else None,
+            exercise=(
+                exercise if exercise is not None and exercise.wheel in {None, *own_wheels} else None
+            ),
         )
 
     def wheel_of(self, base: str, abi: str) -> str | None:
@@ -110,6 +126,59 @@ def _read(model: type[_Facts], evidence: Evidence | None) -> _Facts | None:
     if evidence is None or not evidence.is_determined:
         return None
     return model.read(evidence)
+
+
+def _without_foreign_wheels(
+    source: Source, build: BuildFacts | None, audit: AuditFacts | None
+) -> BuildFacts | None:
+    """Return a build's facts with a failure (WF215) in place of each wheel that is not one of the package's release.
+
+    Args:
+        source: the package.
+        build: what was built on one base; None where that is not known.
+        audit: what its wheels say inside; None where only their file names tell.
+    """
+    if build is None:
+        return None
+
+    abis: dict[str, AbiBuild] = {}
+    for abi, outcome in build.abis.items():
+        mismatch = ""
+        if outcome.wheel is not None:
+            stated = _stated_identity(outcome.wheel, audit)
+            mismatch = explain_mismatch(source.name, source.version, outcome.wheel, stated)
+        abis[abi] = _fail_foreign(mismatch) if mismatch else outcome
+
+    return build.model_copy(update={"abis": abis})
+
+
+def _stated_identity(filename: str, audit: AuditFacts | None) -> StatedIdentity | None:
+    """Return what a wheel says inside that it is; None where that was not audited, or could not be read."""
+    wheel = None if audit is None else audit.wheels.get(filename)
+    if wheel is None or not wheel.members:
+        return (
+            None  # an archive that could not be read is a finding of its own, whatever it is called
+        )
+
+    return StatedIdentity(
+        dist_info=wheel.dist_info,
+        names=wheel.metadata.get("name", ()),
+        versions=wheel.metadata.get("version", ()),
+    )
+
+
+def _fail_foreign(mismatch: str) -> AbiBuild:
+    failure = Failure(code="WF215", stage="build", error=mismatch, remedy="")
+    return AbiBuild(failure=failure)
+
+
+def _select_loads(load: LoadFacts | None, own_wheels: Collection[str]) -> LoadFacts | None:
+    """Return what loading showed of wheels that are the package's own."""
+    if load is None:
+        return None
+
+    own = {abi: abi_load for abi, abi_load in load.loads.items() if abi_load.wheel in own_wheels}
+    return load.model_copy(update={"loads": own})
 
 
 def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
@@ -222,7 +291,12 @@ def judge_audits(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> It
         if filename is None:
             continue  # the base made no wheel for this ABI
 
-        wheel = audit_facts.wheels[filename]
+        wheel = audit_facts.wheels.get(filename)
+        if wheel is None:
+            detail = f"the audit says nothing of {filename}"
+            yield Finding(code="WF902", detail=detail, where=base, bases=(base,), log=audit.log)
+            continue
+
         subjects[base] = Subject.from_filename(filename, wheel, evidence.bases, evidence.interfaces)
         for finding in _judge_audited(filename, wheel, evidence):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
@@ -298,7 +372,7 @@ def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
         if abi_load is None:
             continue
 
-        was_installed = abi_load.install is None
+        was_installed = abi_load.tried and abi_load.install is None
         if was_installed and abi_load.modules:
             bases.add(base)
 
@@ -314,6 +388,45 @@ def says_gil_stays_off(facts: PackageFacts, abi: str) -> bool:
         states.update(probe.gil.after for probe in probes if probe.gil is not None)
 
     return states == {False}
+
+
+def judge_lack_of_loads(facts: PackageFacts, abi: str) -> Iterator[Finding]:
+    """Yield a finding where no wheel of an ABI was imported on any base: then nothing shows that it works."""
+    imported = False
+    reasons: dict[str, str] = {}
+    for (_, base), load in facts.loads.items():
+        abi_load = None if load is None else load.loads.get(abi)
+        reason = _explain_lack_of_load(abi_load, known=load is not None)
+        imported = imported or not reason
+        reasons.setdefault(base, reason)
+
+    if imported:
+        return
+
+    detail = "; ".join(f"{base}: {reason}" for base, reason in reasons.items())
+    yield Finding(code="WF417", detail=detail or "nothing was to be loaded", where="load")
+
+
+def _explain_lack_of_load(load: AbiLoad | None, *, known: bool) -> str:
+    """Return why a wheel was not imported on a base; empty where at least one of its modules was.
+
+    Args:
+        load: what the load job says of the ABI; None where it says nothing.
+        known: whether the load job has a result.
+    """
+    if not known:
+        return "the load job has no result"
+    if load is None:
+        return "no wheel of the package was there to load"
+    if not load.claimed:
+        return "its tags do not claim to run there"
+    if load.missing:
+        return f"it was not tried without {', '.join(load.missing)}"
+    if load.install is not None:
+        return "it did not install"
+
+    has_imported = any(not probe.failed for probe in load.modules)
+    return "" if has_imported else "none of its modules was imported"
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -338,9 +451,12 @@ def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Fi
 
 
 def _undetermined_threads(evidence: Evidence, facts: PackageFacts) -> Iterator[Finding]:
-    """Yield a finding for a thread job without facts; nothing where the build on its base is undetermined as well."""
+    """Yield a finding for a thread job without a result; nothing where the build on its base has none either.
+
+    A job that has a result, about a wheel that is not the package's, has nothing to say about the package.
+    """
     base = _base_of(evidence)
-    if facts.builds[base] is not None:
+    if not evidence.is_determined and facts.builds.get(base) is not None:
         yield _undetermined_finding(evidence, base)
 
 

@@ -1,35 +1,37 @@
 """The farm's side of its index proxy: started when the first job needs the index, asked by one session per container.
 
-Builds, and whatever else installs from the index, sit on a private network where the proxy is all there is. The
+Builds, and whatever else installs from the index, sit each on a private network where the proxy is all there is. The
 programs of the proxy are in builder/inside/proxy/; what it fetched is brought into the wheelhouse before a job's
 evidence is recorded, so whatever evidence names can be had again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import uuid
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from builder import host
 from builder.engine import containment
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
-from builder.engine.services import NetworkAttachment
+from builder.engine.services import NetworkAttachment, NoAddressesError
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from types import TracebackType
 
     from builder.engine.client import Engine
-    from builder.engine.services import Service
+    from builder.engine.services import PrivateNetwork, Service
     from builder.proxy.cache import Entries
     from builder.store.job_ids import JobId
     from builder.store.store import Store
@@ -38,6 +40,7 @@ CACHE_FOLDER = "/opt/wheelfarm/index"
 """Where the index cache is installed in its image, as a virtual environment."""
 _HOME = "/farm/proxy"
 """Where the proxy's container has its configuration, sessions and files."""
+_SESSIONS = f"{_HOME}/sessions"
 _RECORDS = "/result/records"
 _FETCHED_FILES = "/result/files"
 
@@ -141,44 +144,54 @@ class IndexProxy:
                 f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903"
             )
 
-        token = uuid.uuid4().hex
-        description = {"locked": lock if self.locked else None}
+        allowed = lock if self.locked else None
         files = self._files(_list_hashes(lock or {}))
 
         with self._mutex:
             try:
-                service = self._open_session(image, stop, files, token, description)
+                return self._open_session(image, stop, files, allowed)
+            except NoAddressesError:
+                raise  # another proxy would not get an address either
             except InfrastructureError:
                 # The proxy may have been killed: without a service, another one is started.
                 self._service = None
-                service = self._open_session(image, stop, files, token, description)
-
-        return Session(service, token, self.cache)
+                return self._open_session(image, stop, files, allowed)
 
     def _open_session(
         self,
         image: str,
         stop: threading.Event,
         files: Mapping[str, Path],
-        token: str,
-        description: object,
-    ) -> Service:
-        """Describe a session to the proxy, which is started where none runs, and return the proxy. `_mutex` is held.
+        allowed: Entries | None,
+    ) -> Session:
+        """Make a session's network and describe the session to the proxy, which is started where none runs.
+
+        `_mutex` is held.
 
         Args:
             image: the proxy's image.
             stop: set when the farm is asked to stop.
             files: files that the session is likely to ask for, by sha256.
-            token: the session's name, which is part of its index's address.
-            description: what builder/inside/proxy/sessions.py reads of the session.
+            allowed: the files of the index that the session may have; None for all.
         """
         if self._service is None:
             self._sent = set()
             self._service = self._start(image, stop)
 
-        self._send_files(self._service, files)
-        self._service.put({f"{_HOME}/sessions/{token}.json": json.dumps(description).encode()})
-        return self._service
+        service = self._service
+        self._send_files(service, files)
+
+        token = uuid.uuid4().hex
+        network = service.open_network()
+        # What builder/inside/proxy/sessions.py reads of the session.
+        description = {"locked": allowed, "network": network.subnet}
+        try:
+            service.put({f"{_SESSIONS}/{token}.json": json.dumps(description).encode()})
+        except InfrastructureError:
+            network.remove()
+            raise
+
+        return Session(service, network, token, self.cache)
 
     def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
         """Record the files that a job fetched as its lock: `run --locked` gives it these and no others.
@@ -233,37 +246,73 @@ class IndexProxy:
 
 
 class Session:
-    """One container's way to the index.
+    """One container's way to the index, on a network of its own. It ends with the block that it is opened for.
 
     Attributes:
         network: its connection to the private network.
     """
 
-    def __init__(self, service: Service, token: str, cache: IndexCache) -> None:
+    def __init__(
+        self, service: Service, network: PrivateNetwork, token: str, cache: IndexCache
+    ) -> None:
         """Prepare a session that the proxy knows already.
 
         Args:
             service: the proxy.
-            token: the session's name.
+            network: the private network.
+            token: the session's name, which is part of its index's address.
             cache: takes the files that the session fetches.
         """
         self._service = service
+        self._private_network = network
         self._token = token
         self._cache = cache
+        self._has_ended = False
         self.network = NetworkAttachment(
-            network=service.network,
-            dns_server=service.address,
-            environment=client_environment(service.address, _PORT, token),
+            network=network.name,
+            dns_server=network.address,
+            environment=client_environment(network.address, _PORT, token),
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(InfrastructureError):  # a proxy that is gone answers nobody
+            self.end()
+
+    def end(self) -> None:
+        """End the session: its token and its addresses are worth nothing from now on, and its network is removed.
+
+        A second call does nothing.
+
+        Raises:
+            InfrastructureError: the proxy is gone.
+        """
+        if self._has_ended:
+            return
+
+        self._has_ended = True
+        try:
+            self._service.put({f"{_SESSIONS}/{self._token}.ended": b""})
+        finally:
+            self._private_network.remove()
+
     def collect_report(self) -> SessionReport:
-        """Return what the container did so far, and bring the files it fetched into the wheelhouse's cache.
+        """End the session, return what its container did, and bring the files it fetched into the wheelhouse's cache.
 
         The report is empty where the container asked for nothing.
 
         Raises:
             InfrastructureError: the proxy is gone.
         """
+        self.end()
+
         text = self._service.get(f"{_RECORDS}/{self._token}.jsonl") or b""
         events = [json.loads(line) for line in text.decode().splitlines()]
 

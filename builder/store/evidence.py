@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from builder.store.job_ids import JobId
+from builder.untrusted.text import clean_text
 
 
 class JobOutcome(StrEnum):
@@ -45,6 +46,11 @@ class Evidence:
     log: str = ""
     seconds: float = 0.0
     asked: str = ""
+
+    def __post_init__(self) -> None:
+        """Clean the reason: errors quote what came from outside."""
+        if self.reason:
+            object.__setattr__(self, "reason", clean_text(self.reason))
 
     @property
     def is_determined(self) -> bool:

@@ -37,13 +37,14 @@ def atomic_write(target: Path) -> Iterator[Path]:
     try:
         yield temporary_path
         temporary_path.chmod(0o644)
-        _flush_to_disk(temporary_path)
+        flush_to_disk(temporary_path)
         temporary_path.replace(target)
     finally:
         temporary_path.unlink(missing_ok=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Have the content of a file on the disk before anything names it: a power cut empties what is only in memory."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

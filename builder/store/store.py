@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from builder.errors import WheelhouseLockedError
 from builder.store.database import Database
 from builder.store.evidence import Evidence, JobOutcome
-from builder.store.files import atomic_write, file_sha256, translate_disk_full
+from builder.store.files import atomic_write, file_sha256, flush_to_disk, translate_disk_full
 from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
+from builder.untrusted.text import parse_recorded_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -185,27 +186,23 @@ class Store:
         Raises:
             NoSpaceError: the disk is full.
         """
-        if not evidence.is_determined:
+        self.put_all([evidence])
+
+    def put_all(self, pieces: Iterable[Evidence]) -> None:
+        """Record several pieces of evidence as `put` does: all of them, or none.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        rows = [_row_of_evidence(evidence) for evidence in pieces if evidence.is_determined]
+        if not rows:
             return
 
-        row = (
-            evidence.key,
-            str(evidence.job),
-            evidence.outcome.value,
-            evidence.reason,
-            json.dumps(dict(evidence.facts)),
-            json.dumps(evidence.files),
-            evidence.log,
-            evidence.seconds,
-            evidence.asked,
-            evidence.facts_version,
-            time.time(),
-        )
-        placeholders = ",".join("?" * len(row))
-        with translate_disk_full(self.wheelhouse):
-            self.database.execute(
+        placeholders = ",".join("?" * len(rows[0]))
+        with translate_disk_full(self.wheelhouse), self.database.transaction() as connection:
+            connection.executemany(
                 f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) VALUES ({placeholders})",  # noqa: S608 - constants
-                row,
+                rows,
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
@@ -312,6 +309,25 @@ class Store:
                 shutil.copyfile(source, temporary_path)
         return sha256
 
+    def adopt_file(self, source: Path, target: Path) -> None:
+        """Move a file of a scratch folder to its place in the wheelhouse; one that is there already stays.
+
+        Args:
+            source: in a folder of `scratch_folder`; whoever calls has compared its content with its hash.
+            target: where it belongs.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        if target.exists():
+            return
+
+        with translate_disk_full(self.wheelhouse):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.chmod(0o644)
+            flush_to_disk(source)
+            source.replace(target)
+
     def file(self, sha256: str) -> Path:
         """Return where the file with a sha256 is, or would be."""
         return self._files / sha256[:2] / sha256
@@ -369,6 +385,23 @@ def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
     return {JobId.parse(job): value for job, value in dict(rows).items()}
 
 
+def _row_of_evidence(evidence: Evidence) -> tuple[Any, ...]:
+    """Return evidence as a row of the ledger that has the columns `_COLUMNS` and the time."""
+    return (
+        evidence.key,
+        str(evidence.job),
+        evidence.outcome.value,
+        evidence.reason,
+        json.dumps(dict(evidence.facts)),
+        json.dumps(evidence.files),
+        evidence.log,
+        evidence.seconds,
+        evidence.asked,
+        evidence.facts_version,
+        time.time(),
+    )
+
+
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
     """Return the evidence in a row of the ledger that has the columns `_COLUMNS`."""
     key, job, outcome, reason, facts, files, log, seconds, asked, facts_version = row
@@ -377,7 +410,7 @@ def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:
         job=JobId.parse(job),
         outcome=JobOutcome(outcome),
         reason=reason,
-        facts=json.loads(facts),
+        facts=parse_recorded_json(facts),
         files=json.loads(files),
         log=log,
         seconds=seconds,

@@ -9,10 +9,12 @@ What is special in one kind of output alone (HTML, Markdown, rich's markup, comm
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import sys
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 """JSON data as Python has it."""
@@ -57,8 +59,8 @@ class JsonLimits:
         items: values, those inside others and the keys of objects among them. A race job of the default matrix has
             11,922.
         characters: of all texts and keys together.
-        text: characters of one text; a longer one is cut.
-        key: characters of one key.
+        key: characters of one key; a longer one is cut.
+        numbers: whether numbers must be finite, and integers fit into 64 bits.
     """
 
     depth: int = 40
@@ -66,12 +68,28 @@ class JsonLimits:
     characters: int = 32 << 20
     text: int = TEXT_LIMIT
     key: int = LINE_LIMIT
+    numbers: bool = True
 
 
 DEFAULT_LIMITS = JsonLimits()
 
+_NO_LIMITS = JsonLimits(
+    depth=sys.maxsize,
+    items=sys.maxsize,
+    characters=sys.maxsize,
+    text=sys.maxsize,
+    key=sys.maxsize,
+    numbers=False,
+)
+"""For what is recorded: it was let in once, and an error about it would come up again in every run."""
+
 _LARGEST_INTEGER = (1 << 63) - 1
 """What SQLite and every consumer of the reports can hold, and what turns into a float without an error."""
+
+_UNUSUAL_ESCAPE = re.compile(r'\\[^"\\/nt]')
+"""An escape of JSON that may stand for a character that cannot be seen. It is also found after an escaped backslash."""
+
+_ITEM_MARKS = (b"[", b"{", b",")
 
 
 def clean_text(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -131,6 +149,47 @@ def clean_json(value: object, limits: JsonLimits = DEFAULT_LIMITS) -> Json:
     return _Cleaning(limits).clean(value, 0)
 
 
+def parse_json(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_LIMITS) -> object:
+    """Return the JSON data in some bytes from outside, as `json.loads` does: nothing in it is cleaned yet.
+
+    Args:
+        answer: the bytes.
+        limit_bytes: how many there may be.
+        limits: for how many items. They are counted before anything is made of them: `[]` takes 2 bytes here, and 60 in
+            Python's memory.
+
+    Raises:
+        UnfitJsonError: it is no JSON, or too large.
+    """
+    if len(answer) > limit_bytes:
+        raise UnfitJsonError(f"it has {len(answer):,} bytes, more than {limit_bytes:,}")
+    if sum(map(answer.count, _ITEM_MARKS)) > limits.items:
+        raise UnfitJsonError(f"it has more than {limits.items:,} items")
+
+    try:
+        return json.loads(answer)
+    # ValueError also of bytes that are no text, and of numbers with too many digits.
+    except (ValueError, RecursionError) as error:
+        raise UnfitJsonError(f"it is not JSON: {error}") from None
+
+
+def parse_recorded_json(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON data that the farm recorded itself, with every text cleaned: an older farm let in more than this one.
+
+    Nothing is refused or cut. Most of what is recorded needs no cleaning, which is seen without looking at each text.
+
+    Args:
+        text: as `json.dumps` wrote it.
+    """
+    value = json.loads(text)
+
+    is_plain = text.isascii() and text.isprintable() and _UNUSUAL_ESCAPE.search(text) is None
+    if is_plain:
+        return value
+
+    return clean_json(value, _NO_LIMITS)
+
+
 def is_clean(text: str) -> bool:
     """Return whether a text, apart from its length, is as `clean_text` would return it."""
     return clean_text(text, len(text)) == text
@@ -161,9 +220,9 @@ class _Cleaning:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            return _check_integer(value)
+            return _check_integer(value) if self._limits.numbers else value
         if isinstance(value, float):
-            return _check_float(value)
+            return _check_float(value) if self._limits.numbers else value
 
         if depth >= self._limits.depth:
             raise UnfitJsonError(f"it is nested more than {self._limits.depth} levels deep")

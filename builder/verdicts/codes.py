@@ -29,6 +29,8 @@ FindingCode: TypeAlias = Literal[
     "WF212",  # non-reproducible build
     "WF213",  # build failure after blocked network access
     "WF214",  # blocked network access during the build
+    "WF215",  # wheel of another package
+    "WF216",  # refused build output
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool
@@ -78,6 +80,7 @@ FindingCode: TypeAlias = Literal[
     "WF414",  # error on concurrent import
     "WF415",  # crash or hang on second import
     "WF416",  # error on second import
+    "WF417",  # import not tried on any base
     "WF501",  # GIL enabled by the import
     "WF502",  # GIL enabled by a submodule
     "WF503",  # wrong free-threading classifier

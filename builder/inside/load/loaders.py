@@ -21,7 +21,7 @@ from ..supervise.witness import Witness, hide_programs, make_gil_reader, read_re
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__builtins__ = dict(vars(builtins))
+globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files

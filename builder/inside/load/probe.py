@@ -19,7 +19,7 @@ from typing import Any
 from ..supervise.witness import make_gil_reader
 from . import loaders, slots
 
-__builtins__ = dict(vars(builtins))
+globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _GIL_WARNING = "global interpreter lock (GIL) has been enabled"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..supervise.witness import Witness
 
-__builtins__ = dict(vars(builtins))
+globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _MOST_WARNINGS = 20  # the first ones: what follows is more of the same

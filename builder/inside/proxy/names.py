@@ -9,6 +9,7 @@ from typing import Protocol
 _HEADER_BYTES = 12
 _TYPE_AND_CLASS_BYTES = 4
 _LARGEST_PACKET_BYTES = 4096
+_LONGEST_LABEL_BYTES = 63
 _RESPONSE_BIT = 0x80  # of the third byte: it is an answer, not a question
 _NO_SUCH_NAME = b"\x81\x83"  # flags: response, recursion desired and available, NXDOMAIN
 _ONE_QUESTION = b"\0\1"
@@ -52,9 +53,14 @@ def parse_question(packet: bytes) -> Question | None:
 
     None where the packet is an answer, is cut short, or names no host: nobody has to be answered then.
     """
+    if len(packet) < _HEADER_BYTES or packet[2] & _RESPONSE_BIT:
+        return None
+
     labels = []
     label_at = _HEADER_BYTES
     while label_at < len(packet) and packet[label_at]:
+        if packet[label_at] > _LONGEST_LABEL_BYTES:
+            return None  # a pointer, which no question needs
         end = label_at + 1 + packet[label_at]
         labels.append(packet[label_at + 1 : end])
         label_at = end
@@ -63,8 +69,6 @@ def parse_question(packet: bytes) -> Question | None:
     end = type_at + _TYPE_AND_CLASS_BYTES
     is_whole = end <= len(packet)
     if not is_whole or not labels:
-        return None
-    if packet[2] & _RESPONSE_BIT:
         return None
 
     name = b".".join(labels).decode("ascii", "replace").lower()
@@ -87,9 +91,6 @@ def build_refusal(packet: bytes, end: int) -> bytes:
 def serve(address: tuple[str, int], log: NameLog) -> None:
     """Answer DNS questions until the process ends: every name is unknown.
 
-    Questions for an address are logged, because whoever asks one wants to connect to that host. Packets that are no
-    question get no answer.
-
     Args:
         address: host and port to listen at.
         log: told who asked for what.
@@ -97,11 +98,28 @@ def serve(address: tuple[str, int], log: NameLog) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(address)
         while True:
-            packet, client = server.recvfrom(_LARGEST_PACKET_BYTES)
-            question = parse_question(packet)
-            if question is None:
-                continue
+            answer_next(server, log)
 
-            if question.is_for_address:
-                log.note_name(client[0], question.name)
-            server.sendto(build_refusal(packet, question.end), client)
+
+def answer_next(server: socket.socket, log: NameLog) -> None:
+    """Wait for a packet, and answer it where it is a question.
+
+    Questions for an address are logged, because whoever asks one wants to connect to that host. Packets that are no
+    question get no answer. Nothing that a client sends, from whatever port, ends the server.
+
+    Args:
+        server: the socket.
+        log: told who asked for what.
+    """
+    try:
+        packet, client = server.recvfrom(_LARGEST_PACKET_BYTES)
+        question = parse_question(packet)
+        if question is None:
+            return
+
+        if question.is_for_address:
+            log.note_name(client[0], question.name)
+        server.sendto(build_refusal(packet, question.end), client)
+    except OSError as error:
+        # Such as an answer to port 0, which no socket can send, or the refusal of an earlier answer by its client.
+        print(f"a DNS packet was not answered: {error}", flush=True)

@@ -4,6 +4,9 @@ Usage: python -m inside.proxy CONFIG.json
 
 What it is given lies beside the configuration: `files/`, `sessions/`.
 
+Clients are code of packages. Each address has a number of connections, each request a limit on its head and on the time
+that it takes altogether, and each session a number of requests and bytes (sessions.py); what exceeds them is cut off.
+
 The layer adds what the cache does not have: a record of what each build fetched, pages that hold only what is locked,
 and files the farm knows already when the index is silent. Every build has a session, named by a token that is part of
 its index's address:
@@ -16,16 +19,19 @@ refused, and written down. Pages are JSON (PEP 691), which every client that is 
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from . import names
@@ -37,18 +43,77 @@ _CHANNEL = "simple"
 _METADATA = ".metadata"
 _REFUSED = "wheelfarm: a build reaches the package index alone; {} was refused\n"
 _SILENT = b"wheelfarm: the package index does not answer\n"
+_EXHAUSTED = b"wheelfarm: this build has asked the package index for too much\n"
 _CHUNK_BYTES = 1 << 20
+
+_MAX_CONNECTIONS = 64  # of one client: uv opens up to 50
+_MAX_ALL_CONNECTIONS = 768  # each has a thread, and the container's limit is 1024
+_MAX_HEAD_BYTES = 64 << 10  # request line and headers; those of pip and uv have less than 2 KiB
+_HEAD_TIMEOUT_S = 120.0  # from the end of the answer before; uv keeps an idle connection for 90 s
+_ANSWER_TIMEOUT_S = 1800.0  # for the largest files over a slow line; not measured
 _ADDRESS = (
     "0.0.0.0"  # the container's address on the private network is not known yet when this starts
 )
+
+
+class _TooLongError(OSError):
+    """The head of a request is longer than any that clients send."""
+
+
+class _Head:
+    """What a connection sends, of which one request may take so many bytes and no more: no body is ever read."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - as the library has it
+        self._stream = stream
+        self._left = _MAX_HEAD_BYTES
+
+    def begin_request(self) -> None:
+        """Let the next request have all the bytes that one may have."""
+        self._left = _MAX_HEAD_BYTES
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return the next line, with its end.
+
+        Raises:
+            _TooLongError: the request has used up its bytes.
+        """
+        most = self._left + 1
+        if size >= 0:
+            most = min(size, most)
+
+        line: bytes = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise _TooLongError
+        return line
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one client."""
 
     protocol_version = "HTTP/1.1"
+    server: Server
     sessions: Sessions
     upstream: Upstream
+
+    def setup(self) -> None:
+        """Prepare for the requests of one connection."""
+        super().setup()
+        self._head = _Head(self.rfile)
+        self.rfile = cast("Any", self._head)
+
+    def handle_one_request(self) -> None:
+        """Read a request and answer it, within the limits on its head and on time."""
+        self._head.begin_request()
+        self.server.set_deadline(self.connection, _HEAD_TIMEOUT_S)
+        try:
+            super().handle_one_request()
+        except _TooLongError:
+            self.close_connection = True
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the library has it
         """Handle every method alike, those that nobody has thought of too: the library looks for `do_METHOD`."""
@@ -65,13 +130,21 @@ class Handler(BaseHTTPRequestHandler):
         There are three kinds: for another host, which is refused; for a page or a file of the index, with the token of
         a session in its path; and anything else, which is not found.
         """
-        if self.command == "CONNECT" or self._is_for_other_host():
+        self.server.set_deadline(self.connection, _ANSWER_TIMEOUT_S)
+        try:
+            is_for_other_host = self.command == "CONNECT" or self._is_for_other_host()
+            parts = urlsplit(self.path).path.strip("/").split("/")
+        except ValueError:  # such as a host in brackets that is no address
+            self.close_connection = True
+            self._answer(400)
+            return
+
+        if is_for_other_host:
             self._refuse()
             return
 
-        parts = urlsplit(self.path).path.strip("/").split("/")
         token, *path = [unquote(part) for part in parts]
-        session = self.sessions.get(token)
+        session = self.sessions.get(token, self.client_address[0])
         is_known_path = len(path) in {2, 3} and path[0] == _CHANNEL
         is_reading = self.command in {"GET", "HEAD"}
         if session is None or not is_reading or not is_known_path:
@@ -79,7 +152,11 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404)
             return
 
-        self.sessions.note_client(self.client_address[0], session)
+        if not session.admit_request():
+            self.close_connection = True
+            self._answer(429, _EXHAUSTED)
+            return
+
         try:
             _, project, *filename = path
             if filename:
@@ -113,31 +190,16 @@ class Handler(BaseHTTPRequestHandler):
     def _refuse(self) -> None:
         """Answer 403 to a client that wants another host, after recording that host in the client's session.
 
-        A session stands for one build. It is found by the user name in the proxy's URL, which is the session's token,
-        or else by the address from which the client has come before. Where neither leads to a session the request is
-        refused all the same, but not recorded.
+        A session stands for one build, and is found by the network on which the client is. Where there is none the
+        request is refused all the same, but not recorded.
         """
         host = self._wanted_host()
-        address = self.client_address[0]
-        session = self.sessions.get(self._proxy_user()) or self.sessions.get_by_address(address)
+        session = self.sessions.get_by_address(self.client_address[0])
         if session is not None:
-            # From now on this address alone tells the session, to the name server too, which sees no token.
-            self.sessions.note_client(address, session)
-            session.record("asked", host=host)
+            session.record_host(host)
 
         self.close_connection = True  # there may be a body, which nobody reads
-        self._answer(403, _REFUSED.format(host).encode())
-
-    def _proxy_user(self) -> str:
-        """Return the user name with which a client logs in to its proxy, which is the session's token.
-
-        Empty where there is none, or where the header is not what it should be.
-        """
-        credentials = self.headers.get("Proxy-Authorization", "").rpartition(" ")[2]
-        try:
-            return base64.b64decode(credentials).decode().partition(":")[0]
-        except ValueError:
-            return ""
+        self._answer(403, _REFUSED.format(ascii(host)).encode())
 
     # --- as an index ------------------------------------------------------------------------------------------------
 
@@ -180,6 +242,7 @@ class Handler(BaseHTTPRequestHandler):
         # Recorded before it is sent: whoever has read the whole file is in the record.
         if self.command == "GET":
             session.record("file", project=project, entry=entry)
+            session.add_file(path.stat().st_size)
 
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
@@ -200,10 +263,59 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Holds many clients at once; one that goes away in the middle of an answer is no error."""
+    """Holds many clients at once, each within limits; one that goes away in the middle of an answer is no error."""
 
     daemon_threads = True
     request_queue_size = 128  # builds begin together, and each opens several connections
+
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        """Listen at an address; connections are handled by `serve_forever`."""
+        super().__init__(address, handler)
+        self._connections: Counter[str] = Counter()
+        self._deadlines: dict[socket.socket, float] = {}
+        self._mutex = threading.Lock()
+
+    def set_deadline(self, connection: socket.socket, timeout_s: float) -> None:
+        """Have a connection cut off after a time, unless another deadline is set or it is closed before."""
+        with self._mutex:
+            self._deadlines[connection] = time.monotonic() + timeout_s
+
+    def service_actions(self) -> None:
+        """Cut off the connections whose time is up; the library calls this about twice a second."""
+        now = time.monotonic()
+        with self._mutex:
+            overdue = [
+                connection for connection, deadline in self._deadlines.items() if deadline < now
+            ]
+            for connection in overdue:
+                del self._deadlines[connection]
+                with contextlib.suppress(OSError):  # it is closed already
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401 - as the library has it
+        """Return whether a client may have another connection; one that may not is closed at once."""
+        address = client_address[0]
+        with self._mutex:
+            is_client_full = self._connections[address] >= _MAX_CONNECTIONS
+            is_full = self._connections.total() >= _MAX_ALL_CONNECTIONS
+            if is_client_full or is_full:
+                return False
+
+            self._connections[address] += 1
+            self._deadlines[request] = time.monotonic() + _HEAD_TIMEOUT_S
+        return True
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+        """Answer a connection's requests, then forget it."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            address = client_address[0]
+            with self._mutex:
+                self._deadlines.pop(request, None)
+                self._connections[address] -= 1
+                if not self._connections[address]:
+                    del self._connections[address]
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the library has it
         """Print what went wrong, unless the client just hung up."""

@@ -1,13 +1,28 @@
-"""Who asks: a session per build, found by its token or by the address it came from, and the record of what it did."""
+"""Who asks: a session per build, on a network of its own, and the record of what it did.
+
+A session is worth something while it lasts, and to clients on its own network alone: a token that got elsewhere opens
+nothing, and neither does an address that belonged to an earlier session.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_MAX_REQUESTS = 20_000  # a large project's lock file has some 500 files, each asked for a few times
+_MAX_FILE_BYTES = (
+    16 << 30
+)  # of all files together; the largest known set of requirements takes about 5 GiB
+_MAX_EVENTS = {"asked": 500}  # hosts; who asks for more of them does not mean to reach them
+_MAX_EVENTS_OF_OTHER_KINDS = 10_000
+_MAX_TOKEN_CHARS = 64  # it is a part of file names
+_SHOWN_CHARS = 300  # of a name: the longest a name server knows has 253
 
 
 class Session:
@@ -17,14 +32,18 @@ class Session:
         """Prepare; nothing is written before the first event.
 
         Args:
-            description: as the farm made it. `locked` has the files that the session may have, by project;
-                None allows all.
+            description: as the farm made it. `network` is the session's own, such as `172.16.0.16/28`; `locked` has
+                the files that the session may have, by project, and None allows all.
             record: the file to which events are written.
         """
+        self.network = IPv4Network(description["network"])
         self.locked = description["locked"] is not None
         self._locked_files: dict[str, list[dict[str, Any]]] = description["locked"] or {}
         self._record = record
         self._recorded: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._requests = 0
+        self._file_bytes = 0
         self._mutex = threading.Lock()
 
     def locked_files(self, project: str) -> list[dict[str, Any]]:
@@ -33,83 +52,131 @@ class Session:
         Empty where its lock does not have the project; that the session asked for it is recorded.
         """
         if project not in self._locked_files:
-            self.record("unlocked", project=project)
+            self.record("unlocked", project=project[:_SHOWN_CHARS])
 
         return self._locked_files.get(project, [])
 
+    def admit_request(self) -> bool:
+        """Count a request, and return whether the session may make it, as its requests and bytes are not used up."""
+        with self._mutex:
+            self._requests += 1
+            return self._requests <= _MAX_REQUESTS and self._file_bytes <= _MAX_FILE_BYTES
+
+    def add_file(self, size: int) -> None:
+        """Count a file that the session gets, by its size in bytes."""
+        with self._mutex:
+            self._file_bytes += size
+
+    def record_host(self, host: str) -> None:
+        """Record a host that the session wants to reach, with what cannot be printed made visible."""
+        printable = host[:_SHOWN_CHARS].encode("unicode_escape").decode()
+        self.record("asked", host=printable)
+
     def record(self, kind: str, **fields: object) -> None:
-        """Write an event into the session's record; one that is there already is not written again.
+        """Write an event into the session's record.
+
+        One that is there already is not written again, nor one of a kind of which there are too many already.
 
         `record("asked", host="a.invalid")` -> `{"host": "a.invalid", "kind": "asked"}`, as one line
         """
         line = json.dumps({"kind": kind, **fields}, sort_keys=True)
+        most = _MAX_EVENTS.get(kind, _MAX_EVENTS_OF_OTHER_KINDS)
         with self._mutex:
-            if line in self._recorded:
+            if line in self._recorded or self._counts[kind] >= most:
                 return
 
             self._recorded.add(line)
+            self._counts[kind] += 1
             with self._record.open("a") as file:
                 file.write(line + "\n")
 
 
 class Sessions:
-    """All sessions; the farm makes one by putting its description into a folder."""
+    """All sessions; the farm opens and ends one by putting a file into a folder."""
 
     def __init__(self, descriptions: Path, records: Path) -> None:
         """Prepare; a description is read when its session is first asked for.
 
         Args:
-            descriptions: folder to which the farm puts the description of each session, `TOKEN.json`.
+            descriptions: folder to which the farm puts the description of each session, `TOKEN.json`, and, when the
+                session has ended, `TOKEN.ended`.
             records: folder of the records, `TOKEN.jsonl`; made here.
         """
         self._descriptions = descriptions
         self._records = records
         self._records.mkdir(exist_ok=True)
         self._by_token: dict[str, Session] = {}
-        self._by_address: dict[str, Session] = {}
-        self._early_names: dict[str, list[str]] = {}
+        self._ended: set[str] = set()
         self._mutex = threading.Lock()
 
-    def get(self, token: str) -> Session | None:
-        """Return the session with a token, or None where the farm described none.
+    def get(self, token: str, address: str) -> Session | None:
+        """Return the session with a token, for a client on its network.
 
-        A token has letters and digits alone, so that no path in its place leads out of the folder.
+        None where the farm described none, where it has ended, and where the client is on another network.
+
+        Args:
+            token: it has letters and digits alone, so that no path in its place leads out of the folder.
+            address: of the client.
         """
+        is_plain = token.isascii() and token.isalnum()
+        if not is_plain or len(token) > _MAX_TOKEN_CHARS:
+            return None
+
         with self._mutex:
-            if token in self._by_token:
-                return self._by_token[token]
+            session = self._read(token)
+        if session is None or not _is_on(session.network, address):
+            return None
 
-            path = self._descriptions / f"{token}.json"
-            if not token.isalnum() or not path.is_file():
-                return None
-
-            description = json.loads(path.read_text())
-            session = Session(description, self._records / f"{token}.jsonl")
-            self._by_token[token] = session
-            return session
+        return session
 
     def get_by_address(self, address: str) -> Session | None:
-        """Return the session a client was last seen in, or None."""
-        return self._by_address.get(address)
-
-    def note_client(self, address: str, session: Session) -> None:
-        """Remember that a client's address belongs to a session.
-
-        Names that it asked the name server for earlier, when nobody knew whose client it was, are recorded now.
-        """
+        """Return the session on whose network a client is, or None where there is none that has not ended."""
         with self._mutex:
-            self._by_address[address] = session
-            names = self._early_names.pop(address, ())
+            for token in [*self._by_token, *self._list_new_tokens()]:
+                session = self._read(token)
+                if session is not None and _is_on(session.network, address):
+                    return session
 
-        for name in names:
-            session.record("asked", host=name)
+        return None
 
     def note_name(self, address: str, name: str) -> None:
-        """Record that a client asked for the address of a host; kept for later where its session is not known yet."""
-        with self._mutex:
-            session = self._by_address.get(address)
-            if session is None:
-                self._early_names.setdefault(address, []).append(name)
-
+        """Record that a client asked for the address of a host; of a client without a session nothing is recorded."""
+        session = self.get_by_address(address)
         if session is not None:
-            session.record("asked", host=name)
+            session.record_host(name)
+
+    def _read(self, token: str) -> Session | None:
+        """Return the session with a token, or None where it was never described or has ended. `_mutex` is held."""
+        if token in self._ended:
+            return None
+        if (self._descriptions / f"{token}.ended").exists():
+            self._ended.add(token)
+            self._by_token.pop(token, None)
+            return None
+        if token in self._by_token:
+            return self._by_token[token]
+
+        try:
+            description = json.loads((self._descriptions / f"{token}.json").read_text())
+        except (OSError, ValueError):
+            # There is none, or it is just being written: then nobody knows the token yet.
+            return None
+
+        session = Session(description, self._records / f"{token}.jsonl")
+        self._by_token[token] = session
+        return session
+
+    def _list_new_tokens(self) -> list[str]:
+        """Return the tokens of sessions that were described since anybody asked."""
+        tokens = [path.stem for path in self._descriptions.glob("*.json")]
+        return [
+            token for token in tokens if token not in self._by_token and token not in self._ended
+        ]
+
+
+def _is_on(network: IPv4Network, address: str) -> bool:
+    """Return whether an address is one of a network; what is no address is on none."""
+    try:
+        return IPv4Address(address) in network
+    except AddressValueError:
+        return False

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 _PAGE_KEYS = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
 _CHUNK_BYTES = 1 << 20
+_MAX_PAGE_BYTES = 32 << 20  # the largest pages of a public index have some 10 MiB
+_MAX_PAGES_BYTES = (
+    96 << 20
+)  # of all pages that are kept; as objects they take several times as much
+_MAX_METADATA_BYTES = 4 << 20
+_MAX_FILE_BYTES = 8 << 30  # the largest wheels have about 3 GiB
 
 _PAGE_FRESH_S = 600.0  # as long as an index lets clients keep a page
 _SILENT_FOR_S = (
@@ -45,6 +52,21 @@ class SilentError(Exception):
     """The index did not answer, or not with what it promised."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Page:
+    """What the index said of a project.
+
+    Attributes:
+        asked_at: when, in the seconds of the monotonic clock.
+        entries: of its files.
+        size: of the text that the index sent, in bytes.
+    """
+
+    asked_at: float
+    entries: list[Entry]
+    size: int
+
+
 class Upstream:
     """Pages and files of the index.
 
@@ -65,9 +87,10 @@ class Upstream:
         self._fetched = fetched
         self._fetched.mkdir(exist_ok=True)
         self._held = held
-        self._pages: dict[str, tuple[float, list[Entry]]] = {}
+        self._pages: dict[str, _Page] = {}
         self._silent_until = 0.0
         self._began = time.monotonic()
+        self._pages_mutex = threading.Lock()
         self._locks: defaultdict[object, threading.Lock] = defaultdict(threading.Lock)
 
     def page(self, project: str) -> list[Entry]:
@@ -80,22 +103,32 @@ class Upstream:
             SilentError: it did not answer, and the farm holds nothing.
         """
         with self._locks[project]:
-            if project in self._pages:
-                asked_at, entries = self._pages[project]
-                if time.monotonic() <= asked_at + _PAGE_FRESH_S:
-                    return entries
+            known = self._pages.get(project)
+            if known is not None and time.monotonic() <= known.asked_at + _PAGE_FRESH_S:
+                return known.entries
 
             try:
-                entries = self._ask_page(project)
+                page = self._ask_page(project)
             except SilentError:
                 if project not in self._held:
                     raise
                 return self._held[project]
 
-            self._pages[project] = (time.monotonic(), entries)
-            return entries
+        with self._pages_mutex:
+            self._pages.pop(project, None)
+            self._pages[project] = page
+            self._forget_oldest_pages()
+        return page.entries
 
-    def _ask_page(self, project: str) -> list[Entry]:
+    def _forget_oldest_pages(self) -> None:
+        """Forget the pages that were asked for first, until the others fit; `_pages_mutex` is held."""
+        total_bytes = sum(page.size for page in self._pages.values())
+        for project in list(self._pages):
+            if total_bytes <= _MAX_PAGES_BYTES:
+                return
+            total_bytes -= self._pages.pop(project).size
+
+    def _ask_page(self, project: str) -> _Page:
         """Ask the index for the files of a project, and return of each what `_PAGE_KEYS` names.
 
         Raises:
@@ -104,7 +137,8 @@ class Upstream:
         """
         try:
             with self._open(_page_path(project), _PAGE_TIMEOUT_S) as answer:
-                files = json.load(answer)["files"]
+                body = _read_bounded(answer, _MAX_PAGE_BYTES)
+                files = json.loads(body)["files"]
         except (SilentError, ValueError, *_TRANSFER_ERRORS):
             # Its text is what the session's record names as not answered for.
             raise SilentError(project) from None
@@ -112,7 +146,7 @@ class Upstream:
         entries = []
         for file in files:
             entries.append({key: file[key] for key in _PAGE_KEYS if key in file})
-        return entries
+        return _Page(asked_at=time.monotonic(), entries=entries, size=len(body))
 
     def metadata(self, project: str, filename: str) -> bytes:
         """Return the metadata file that the index offers beside a wheel (PEP 658).
@@ -122,7 +156,7 @@ class Upstream:
         """
         try:
             with self._open(_file_path(project, filename), _PAGE_TIMEOUT_S) as answer:
-                return bytes(answer.read())
+                return _read_bounded(answer, _MAX_METADATA_BYTES)
         except (SilentError, *_TRANSFER_ERRORS):  # the file itself has it too
             raise MissingError from None
 
@@ -165,22 +199,19 @@ class Upstream:
         """
         filename = entry["filename"]
         partial_path = self._fetched / f".{threading.get_ident()}"
-        digest = hashlib.sha256()
-
         try:
             with (
                 self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer,
                 partial_path.open("wb") as file,
             ):
-                while chunk := answer.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-                    file.write(chunk)
+                sha256 = _copy_bounded(answer, file)
         except (SilentError, *_TRANSFER_ERRORS):
+            partial_path.unlink(missing_ok=True)
             raise SilentError(filename) from None
 
-        sha256 = digest.hexdigest()
         promised = entry["hashes"].get("sha256", sha256)
         if promised != sha256:
+            partial_path.unlink()
             raise SilentError(
                 f"{filename}: its sha256 is {sha256}, which is not the one that was promised"
             )
@@ -189,7 +220,7 @@ class Upstream:
         partial_path.replace(target)
         return {**entry, "hashes": {"sha256": sha256}}, target
 
-    def _open(self, path: str, timeout_s: float) -> IO[bytes]:
+    def _open(self, path: str, timeout_s: float) -> http.client.HTTPResponse:
         """Ask the cache for a path and return the open answer; wait while the cache is starting.
 
         After an error of the cache nothing is asked for `_SILENT_FOR_S`: every path is silent at once.
@@ -204,7 +235,8 @@ class Upstream:
 
             try:
                 request = urllib.request.Request(self._url + path, headers=_ACCEPT)
-                return cast("IO[bytes]", urllib.request.urlopen(request, timeout=timeout_s))
+                answer = urllib.request.urlopen(request, timeout=timeout_s)
+                return cast("http.client.HTTPResponse", answer)
             except urllib.error.HTTPError as error:
                 if error.code == HTTPStatus.NOT_FOUND:
                     raise MissingError from None
@@ -219,6 +251,41 @@ class Upstream:
         """Return whether a failure means that the cache, started together with this program, does not listen yet."""
         is_refused = isinstance(error.reason, ConnectionRefusedError)
         return is_refused and time.monotonic() < self._began + _CACHE_START_S
+
+
+def _read_bounded(answer: http.client.HTTPResponse, most: int) -> bytes:
+    """Return the body of an answer.
+
+    Raises:
+        SilentError: it is longer than `most` bytes.
+    """
+    body = answer.read(most + 1)
+    if len(body) > most:
+        raise SilentError("an answer that is too long")
+
+    return body
+
+
+def _copy_bounded(answer: http.client.HTTPResponse, file: IO[bytes]) -> str:
+    """Copy the body of an answer to a file, as it comes, and return its sha256.
+
+    Raises:
+        SilentError: it is longer than `_MAX_FILE_BYTES`, or takes longer than `_FILE_TIMEOUT_S`.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    deadline = time.monotonic() + _FILE_TIMEOUT_S
+
+    while chunk := answer.read1(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > _MAX_FILE_BYTES or time.monotonic() > deadline:
+            raise SilentError("a file that is too long or too slow")
+        digest.update(chunk)
+        file.write(chunk)
+
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    return digest.hexdigest()
 
 
 def _page_path(project: str) -> str:

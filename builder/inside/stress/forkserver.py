@@ -43,7 +43,7 @@ from . import memory, values
 from .harness import run_rounds
 from .immortal import make_callables_immortal, make_immortal
 
-__builtins__ = dict(vars(builtins))
+globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _SWITCH_S = 0.0005  # with the GIL, a tenth of the usual time between two threads' turns: they meet more often

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-__builtins__ = dict(vars(builtins))
+globals()["__builtins__"] = dict(vars(builtins))
 """What these functions take for built in, whatever a package puts into `builtins` later (CPython's own rule)."""
 
 now, pause = time.perf_counter, time.sleep

@@ -12,7 +12,7 @@ from typing import Any
 from ..supervise.accounts import Account, take_account
 from ..supervise.folders import make_folder, open_folder, read_file
 from ..supervise.process import Output, PackageProcess
-from . import installing, reports, sdists
+from . import installing, reports, unpacking
 from .runner import Interpreter, name_user
 
 _BY_ITSELF = "by itself"
@@ -307,8 +307,8 @@ def _prepare_runner(
     account = take_account()
     home = scratch / "home"
     make_folder(home)
-    exit_code = sdists.unpack_apart(account, asked["sdist"], scratch / "sdist", home / "tests")
-    if exit_code == sdists.NO_TESTS:
+    exit_code = unpacking.unpack_apart(account, asked["sdist"], scratch / "sdist", home / "tests")
+    if exit_code == unpacking.NO_TESTS:
         return None, "the sdist has no tests"
     if exit_code != 0:
         return None, "the sdist cannot be unpacked"

@@ -31,7 +31,7 @@ from typing import Any
 
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import seal_folder
-from . import installing, instrumentation, owntests, runner, scenarios, sdists, speed
+from . import installing, instrumentation, owntests, runner, scenarios, speed, unpacking
 from .reproducer import Predicate, Prover
 from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
@@ -480,11 +480,11 @@ def unpack_sdist(sdist: str | None) -> str | None:
         return None
 
     folder = Path(_SDIST)
-    if sdists.unpack_apart(take_account(), sdist, folder) != 0:
+    if unpacking.unpack_apart(take_account(), sdist, folder) != 0:
         return None  # an sdist only helps: learning works without one
 
     seal_folder(folder)
-    return str(sdists.find_root(folder))
+    return str(unpacking.find_root(folder))
 
 
 if __name__ == "__main__":

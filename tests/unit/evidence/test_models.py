@@ -17,12 +17,12 @@ from builder.evidence.build import BuildFacts
 from builder.evidence.exercise import ExerciseAnswer
 from builder.evidence.kinds import MODELS, schema_version
 from builder.evidence.load import LoadFacts
-from builder.evidence.race import RaceAnswer
+from builder.evidence.race import RaceAnswer, RacePlan
 from builder.evidence.replay import ReplayAnswer
 from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
-from tests.unit.facts import CALL, LOADED, MODULE, RATES, SAMPLES, WHEEL
+from tests.unit.facts import CALL, LOADED, MODULE, RATES, SAMPLES, SCENARIO, WHEEL
 
 SHAPES = [(kind, facts) for kind, samples in SAMPLES.items() for facts in samples]
 ANSWERS = [*MODELS.values(), RaceAnswer, ExerciseAnswer, SpeedAnswer, ReplayAnswer, UndeterminedFacts]  # fmt: skip
@@ -164,15 +164,44 @@ def replace_value(value: Any, data: st.DataObject) -> Any:
     return [*value[:place], replace_value(value[place], data), *value[place + 1 :]]
 
 
-def test_half_a_surrogate_pair_is_replaced_since_no_report_could_be_written_with_it():
-    facts = {"abis": {"cp314": {"wheel": "\ud800 \N{SNAKE}.whl"}}}
-    model = BuildFacts.parse(json.dumps(facts).encode())
+@pytest.mark.parametrize("half", [rb"\ud800", b"\xed\xa0\x80"], ids=["escaped", "as bytes"])
+def test_every_text_of_an_answer_can_be_printed(half: bytes):
+    answer = b'{"abis": {"cp314": {"wheel": "' + half + rb' \u001b[2J"}}}'
 
-    assert model.wheel_of("cp314") == "? \N{SNAKE}.whl"
+    model = BuildFacts.parse(answer)
+
+    assert model.wheel_of("cp314") == r"\ud800 \x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b'"' + b"x" * (33 << 20) + b'"', "bytes, more than 33,554,432"),
+        (b"[" + b"[]," * 2_000_000 + b"0]", "more than 2,000,000 items"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"[" * 50 + b"]" * 50, "more than 40 levels"),
+        (b'{"cpus": 1e999}', "the number inf"),
+        (b'{"cpus": %d}' % (1 << 70), "an integer of 71 bits"),
+    ],
+    ids=["bytes", "items", "open brackets", "depth", "infinite", "integer"],
+)
+def test_an_answer_is_bounded(answer: bytes, fault: str):
+    with pytest.raises(MalformedFactsError, match=fault):
+        SpeedAnswer.parse(answer)
+
+
+def test_what_cannot_be_seen_in_a_result_of_a_plan_is_not_compared():
+    rows = [[["s.a()", "'plain'"], ["s.b()", "\x1b[2J"], ["s.c()", None]]]
+    content = json.dumps({"surface": None, "plan": [{**SCENARIO, "rows": rows}]}).encode()
+
+    (scenario,) = RacePlan.parse(content).plan
+
+    assert scenario.rows == ((("s.a()", "'plain'"), ("s.b()", None), ("s.c()", None)),)
 
 
 def test_figures_are_finite():
-    assert "expected a finite number" in find_fault(SpeedAnswer, {"cpus": float("inf")})
+    with pytest.raises(MalformedFactsError, match="expected a finite number"):
+        SpeedAnswer.check({"cpus": float("inf")})
 
 
 @pytest.mark.parametrize(

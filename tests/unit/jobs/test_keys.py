@@ -83,7 +83,7 @@ class Case:
             text = str(job.id)
             played[text] = key, hash_key_parts(job, inputs)
             wheels = (
-                {abi: f"{job.id}-{abi}.whl" for abi in loaded.abis}
+                {abi: f"{job.id.name}-{job.id.base}-{abi}.whl" for abi in loaded.abis}
                 if job.id.kind == JobKind.BUILD
                 else {}
             )

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -138,6 +139,104 @@ def test_each_fact_forces_its_verdict(evidence: dict[str, Evidence], verdict: Ve
     result = judged(**whole)
     assert result.verdict is verdict
     assert word in result.reason
+
+
+def rename(evidence: Evidence, old: str, new: str) -> Evidence:
+    """Return evidence that speaks of another wheel."""
+    facts = json.loads(json.dumps(evidence.facts).replace(old, new))
+    files = {name.replace(old, new): sha256 for name, sha256 in evidence.files.items()}
+    return replace(evidence, facts=facts, files=files)
+
+
+@pytest.mark.parametrize("other", ["numpy-1.0-", "foo-9.0-"])
+def test_a_wheel_of_another_package_counts_as_none(other: str):
+    result = judged(
+        rename(build(), "foo-1.0-", other),
+        rename(audit(), "foo-1.0-", other),
+        rename(load(), "foo-1.0-", other),
+        abi="cp314",
+    )
+    assert result.verdict is Verdict.BUILD_FAILURE
+    assert "it is no wheel of foo 1.0" in result.reason
+    assert [finding.code for finding in result.findings] == ["WF215"]
+    assert (result.wheels, result.loaded_on) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"name": ["foo"]', '"name": ["numpy"]'),
+        ('"name": ["foo"]', '"name": ["foo", "numpy"]'),
+        ('"version": ["1.0"]', '"version": ["2.0"]'),
+        ("foo-1.0.dist-info", "numpy-1.0.dist-info"),
+    ],
+)
+def test_a_wheel_that_says_inside_that_it_is_another_counts_as_none(old: str, new: str):
+    result = judged(build(), rename(audit(), old, new), abi="cp314")
+    assert result.verdict is Verdict.BUILD_FAILURE
+    assert result.wheels == ()
+
+
+def test_a_foreign_wheel_on_one_base_does_not_speak_for_another():
+    case = PackageEvidence(
+        source=SOURCE,
+        builds={"debian-12": rename(build(), "foo-1.0-", "numpy-1.0-"), "debian-13": build()},
+        audits={"debian-12": rename(audit(), "foo-1.0-", "numpy-1.0-"), "debian-13": audit()},
+        loads={
+            ("debian-12", "debian-12"): rename(load(), "foo-1.0-", "numpy-1.0-"),
+            ("debian-13", "debian-13"): load(),
+        },
+        skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
+    )
+    result = judge_package(case, ABIS).abis["cp314"]
+    assert result.verdict is Verdict.COMPATIBLE
+    assert [made.filename for made in result.wheels] == [wheel("cp314")]
+    assert result.loaded_on == ("debian-13",)
+
+
+def loads_nothing(**changes: Any) -> Evidence:
+    facts = json.loads(json.dumps(load().facts))
+    for answer in facts["loads"].values():
+        answer.update(changes)
+    return replace(load(), facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "words"),
+    [
+        (loads_nothing(claimed=False), "its tags do not claim to run there"),
+        (loads_nothing(modules=[]), "none of its modules was imported"),
+        (replace(load(), facts={"loads": {}}), "no wheel of the package was there to load"),
+    ],
+)
+def test_what_was_imported_nowhere_is_undetermined(loaded: Evidence, words: str):
+    for abi in ("cp314", "cp314t"):
+        result = judged(build(), loaded=loaded, abi=abi)
+        assert result.verdict is Verdict.UNDETERMINED
+        assert words in result.reason
+        assert [finding.code for finding in result.findings] == ["WF417"]
+
+
+def test_a_package_without_any_load_is_undetermined():
+    case = PackageEvidence(
+        source=SOURCE,
+        builds={"debian-12": build()},
+        audits={"debian-12": audit()},
+        loads={},
+        skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
+    )
+    assert judge_package(case, ABIS).abis["cp314"].verdict is Verdict.UNDETERMINED
+
+
+def test_an_abi_that_a_build_says_nothing_of_is_undetermined():
+    built = replace(build(), facts={"abis": {}, "limits": {}}, files={})
+    assert (
+        judged(built, loaded=replace(load(), facts={"loads": {}})).verdict is Verdict.UNDETERMINED
+    )
 
 
 def test_the_module_that_turns_the_gil_on_is_named():

@@ -55,7 +55,11 @@ def keys(planned: graph.Plan, contents: dict[str, str] | None = None) -> dict[st
         inputs = inputs_of(job, evidence)
         text = str(job.id)
         facts: dict[str, Any] = {"content": (contents or {}).get(text, text), "wheels": {}}
-        files = {f"{job.id}.whl": job.key(inputs)} if job.id.kind == JobKind.BUILD else {}
+        files = (
+            {f"{job.id.name}-{job.id.base}.whl": job.key(inputs)}
+            if job.id.kind == JobKind.BUILD
+            else {}
+        )
         facts["abis"] = {abi: {"wheel": file} for abi in ("cp314", "cp314t") for file in files}
         evidence[job.id] = Evidence(key=job.key(inputs), job=job.id, facts=facts, files=files)
     return {str(job): one.key for job, one in evidence.items()}
@@ -164,7 +168,8 @@ def test_the_outlook_tells_what_would_run():
     known = keys(planned)
     by_key: dict[str, Evidence] = {}
     for job, key in known.items():
-        files = {f"{job}.whl": key} if job.startswith("build:") else {}
+        own = job_id(job)
+        files = {f"{own.name}-{own.base}.whl": key} if job.startswith("build:") else {}
         facts = {"content": job, "abis": {}}
         by_key[key] = Evidence(key=key, job=job_id(job), facts=facts, files=files)
 

@@ -1,14 +1,19 @@
 """The layer over the index cache, with a real HTTP server behind it that stands for the cache, and real clients before it."""
 
+import contextlib
+import errno
 import hashlib
 import http.client
 import http.server
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +21,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -94,8 +99,17 @@ class Proxy:
     root: Path
     port: int
 
-    def open(self, token: str, locked: dict[str, Any] | None = None) -> None:
-        (self.root / "sessions" / f"{token}.json").write_text(json.dumps({"locked": locked}))
+    def open(
+        self,
+        token: str,
+        locked: dict[str, Any] | None = None,
+        network: str = "127.0.0.0/8",
+    ) -> None:
+        description = {"locked": locked, "network": network}
+        (self.root / "sessions" / f"{token}.json").write_text(json.dumps(description))
+
+    def end(self, token: str) -> None:
+        (self.root / "sessions" / f"{token}.ended").touch()
 
     def give(self, content: bytes) -> None:
         (self.root / "given" / hashlib.sha256(content).hexdigest()).write_bytes(content)
@@ -108,6 +122,13 @@ class Proxy:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def get_or_none(self, path: str) -> int | None:
+        """Return the status of an answer, or None where the connection was closed instead."""
+        try:
+            return self.get(path)[0]
+        except (ConnectionError, http.client.HTTPException):
+            return None
 
     def names(self, path: str) -> list[str]:
         status, page = self.get(path)
@@ -331,17 +352,142 @@ def test_a_client_that_asks_its_proxy_for_the_index_gets_it(proxy: Proxy):
     assert proxy.names(f"http://127.0.0.1:{proxy.port}/one/simple/tool/") == ["tool-1.0.tar.gz"]
 
 
-def test_names_are_told_of_whoever_asked_before_or_after(tmp_path: Path):
+def test_names_are_told_of_whoever_is_on_the_network(tmp_path: Path):
     sessions = Sessions(tmp_path, tmp_path / "records")
-    (tmp_path / "one.json").write_text(json.dumps({"locked": None}))
-    session = sessions.get("one")
+    sessions.note_name("10.0.0.1", "before-there-was-a-session.example")
+    for token, network in (("one", "10.0.0.0/28"), ("two", "10.0.0.16/28")):
+        description = {"locked": None, "network": network}
+        (tmp_path / f"{token}.json").write_text(json.dumps(description))
+    sessions.note_name("10.0.0.2", "one.example")
+    sessions.note_name("10.0.0.18", "two.example")
+    sessions.note_name("10.0.0.33", "nobodys.example")
+    sessions.note_name("no address", "nobodys.example")
+    for token in ("one", "two"):
+        record = (tmp_path / f"records/{token}.jsonl").read_text().splitlines()
+        assert [json.loads(line)["host"] for line in record] == [f"{token}.example"]
+
+
+def test_a_token_is_worth_nothing_on_another_network(proxy: Proxy):
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"an sdist")
+    proxy.open("stolen", network="10.0.0.16/28")
+    assert proxy.get("/stolen/simple/tool/")[0] == 404
+    assert proxy.get("/stolen/simple/tool/tool-1.0.tar.gz")[0] == 404
+    assert proxy.events("stolen") == []
+    assert proxy.cache.asked == []
+
+
+def test_neither_token_nor_address_outlive_their_session(proxy: Proxy):
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"an sdist")
+    proxy.open("one")
+    assert proxy.names("/one/simple/tool/") == ["tool-1.0.tar.gz"]
+    assert proxy.get("http://asked-while-it-lasted.invalid/")[0] == 403
+    proxy.end("one")
+    assert proxy.get("/one/simple/tool/")[0] == 404
+    assert proxy.get("http://asked-afterwards.invalid/")[0] == 403
+    assert [event["host"] for event in proxy.events("one")] == ["asked-while-it-lasted.invalid"]
+
+    # Somebody else has the address now.
+    proxy.open("two")
+    assert proxy.get("http://asked-by-the-next.invalid/")[0] == 403
+    assert [event["host"] for event in proxy.events("two")] == ["asked-by-the-next.invalid"]
+    assert len(proxy.events("one")) == 1
+
+
+@pytest.mark.parametrize("token", ["x" * 5000, "..", "%2e%2e", "a/b", "\u0661\u0662", ""])
+def test_what_is_no_token_is_no_path(tmp_path: Path, token: str):
+    assert Sessions(tmp_path, tmp_path / "records").get(token, "127.0.0.1") is None
+
+
+def test_a_session_has_so_many_requests_and_bytes(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"an sdist")
+    proxy.open("one")
+    monkeypatch.setattr("builder.inside.proxy.sessions._MAX_REQUESTS", 2)
+    statuses = [proxy.get("/one/simple/tool/")[0] for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+    proxy.end("one")
+    proxy.open("two")
+    monkeypatch.setattr("builder.inside.proxy.sessions._MAX_REQUESTS", 100)
+    monkeypatch.setattr("builder.inside.proxy.sessions._MAX_FILE_BYTES", 10)
+    statuses = [proxy.get("/two/simple/tool/tool-1.0.tar.gz")[0] for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+def test_a_record_has_so_many_hosts_and_each_is_printable(proxy: Proxy, tmp_path: Path):
+    proxy.open("one")
+    sessions = Sessions(proxy.root / "sessions", tmp_path / "other-records")
+    session = sessions.get("one", "127.0.0.1")
     assert session is not None
-    sessions.note_name("10.0.0.1", "early.example")
-    sessions.note_name("10.0.0.2", "somebody-elses.example")
-    sessions.note_client("10.0.0.1", session)
-    sessions.note_name("10.0.0.1", "late.example")
-    record = (tmp_path / "records/one.jsonl").read_text().splitlines()
-    assert [json.loads(line)["host"] for line in record] == ["early.example", "late.example"]
+    session.record_host("\x1b]0;owned\x07\n::error::\u202e" + "x" * 1000)
+    for number in range(2000):
+        session.record_host(f"h{number}.invalid")
+    lines = (tmp_path / "other-records/one.jsonl").read_text().splitlines()
+    hosts = [json.loads(line)["host"] for line in lines]
+    assert len(hosts) == 500
+    assert hosts[0].isprintable()
+    assert hosts[0].isascii()
+    assert len(hosts[0]) < 400
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n" + b"".join(b"x%d: %s\r\n" % (n, b"y" * 60_000) for n in range(50)),
+        b"GET /" + b"x" * 70_000,
+        b"GET http://[::1/ HTTP/1.1\r\n\r\n",
+        b"CONNECT [ HTTP/1.1\r\n\r\n",
+        b"\xff\xfe\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
+def test_no_head_of_a_request_stops_the_server(proxy: Proxy, head: bytes):
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), 10) as client,
+        contextlib.suppress(ConnectionError),
+    ):
+        client.sendall(head)
+        client.recv(1 << 16)
+    proxy.open("one")
+    assert proxy.get("/one/simple/unheard-of/")[0] == 404
+
+
+def test_a_client_has_so_many_connections(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("builder.inside.proxy.server._MAX_CONNECTIONS", 3)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
+        one_more = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
+        with contextlib.suppress(ConnectionError):
+            assert one_more.recv(1) == b""
+    proxy.open("one")
+    deadline = time.monotonic() + 10
+    while proxy.get_or_none("/one/simple/unheard-of/") != 404:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("limit", ["_HEAD_TIMEOUT_S", "_ANSWER_TIMEOUT_S"])
+def test_who_is_slow_is_cut_off(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, limit: str):
+    """A client that sends a byte now and then, and one that reads none of a long answer."""
+    monkeypatch.setattr(f"builder.inside.proxy.server.{limit}", 0.5)
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"x" * (64 << 20))
+    proxy.open("one")
+    with socket.create_connection(("127.0.0.1", proxy.port), 10) as client:
+        if limit == "_ANSWER_TIMEOUT_S":
+            client.sendall(b"GET /one/simple/tool/tool-1.0.tar.gz HTTP/1.1\r\n\r\n")
+            time.sleep(2)
+            received = 0
+            with contextlib.suppress(ConnectionError):
+                while data := client.recv(1 << 20):
+                    received += len(data)
+            assert received < 64 << 20
+            return
+
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < began + 8:
+                client.sendall(b"G")
+                time.sleep(0.1)
+        assert time.monotonic() < began + 6
 
 
 LABELS = st.lists(
@@ -368,11 +514,34 @@ def test_questions_are_read_and_answered_with_no_such_name(
     assert answer[12:] == name + kind.to_bytes(2, "big") + b"\0\1"
 
 
-@given(st.binary(max_size=80))
+class Refusing:
+    """A socket on which a packet waits, and which cannot send: as to a client whose port is 0."""
+
+    def __init__(self, packet: bytes) -> None:
+        self._packet = packet
+
+    def recvfrom(self, _: int) -> tuple[bytes, tuple[str, int]]:
+        return self._packet, ("10.0.0.2", 0)
+
+    def sendto(self, _: bytes, __: tuple[str, int]) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+QUESTIONS = st.builds(
+    lambda flags, name, rest: b"\x12\x34" + flags + b"\0\1" + b"\0" * 6 + name + rest,
+    st.binary(min_size=2, max_size=2),
+    st.binary(max_size=300),
+    st.binary(max_size=8),
+)
+
+
+@given(st.one_of(st.binary(max_size=80), QUESTIONS))
 def test_nothing_that_arrives_stops_the_name_server(packet: bytes):
-    found = names.parse_question(packet)
-    if found is not None:
-        names.build_refusal(packet, found.end)
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = Sessions(Path(folder), Path(folder) / "records")
+        description = {"locked": None, "network": "10.0.0.0/28"}
+        (Path(folder) / "one.json").write_text(json.dumps(description))
+        names.answer_next(cast("socket.socket", Refusing(packet)), sessions)
 
 
 def test_a_failure_after_a_silent_index_or_a_lock_that_lacks_something_tells_nothing():

@@ -12,6 +12,7 @@ from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
 from builder.store.store import Store
+from builder.untrusted.text import clean_text
 from tests.job_ids import job_id
 
 
@@ -44,6 +45,33 @@ def test_what_could_not_be_told_is_asked_again(store: Store):
         )
     )
     assert store.get("k") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["\udcff", "\x1b[2J", "\u202e", "caf\xe9 \r", "\\\u200b"], ids=ascii
+)
+def test_what_an_older_farm_recorded_is_cleaned_when_it_is_read(store: Store, text: str):
+    evidence = Evidence(key="k", job=job_id("load:x@y"), facts={"a": [{text: text}]})
+    store.put(evidence)
+    cleaned = clean_text(text)
+
+    recorded = store.get("k")
+    found = store.evidence_lookup()("k")
+
+    assert recorded is not None
+    assert found is not None
+    assert recorded.facts == {"a": [{cleaned: cleaned}]}
+    assert dict(found.facts) == recorded.facts
+
+
+def test_what_is_recorded_is_read_whatever_its_size(store: Store):
+    facts = {"text": "x" * 100_000, "number": 1 << 70, "accent": "\xe9"}
+    store.put(Evidence(key="k", job=job_id("load:x@y"), facts=facts))
+
+    recorded = store.get("k")
+
+    assert recorded is not None
+    assert recorded.facts == facts
 
 
 def test_evidence_survives_the_process(store: Store, tmp_path: Path):

@@ -1,0 +1,211 @@
+"""Names and hashes that come from outside, each of one validated type.
+
+Whatever becomes a path, a part of an address or a part of a line of a file is of one of these types first. They are
+made by the functions here alone, so mypy shows where a text that nobody looked at would be used as one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, NewType
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+from pydantic import AfterValidator
+
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+
+FileName = NewType("FileName", str)
+"""The name of a file in a folder: no path, no line break, nothing that a terminal or an editor hides."""
+
+ProjectName = NewType("ProjectName", str)
+"""The normalized name of a project (PEP 503): `zope.interface` is `zope-interface`."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_PROJECT_NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE | re.ASCII)
+"""A valid name (PEP 508)."""
+
+_DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
+"""Characters in names of sdists and wheels: those of names, versions and tags (PEP 427, 440, 625), and no others.
+
+So the name of a wheel can neither be an option of a program (`-r`) nor end a quoted text."""
+
+_MAX_NAME_BYTES = 255
+"""Longest name of a file that Linux' file systems take."""
+
+_MAX_PROJECT_NAME = 128
+"""Longest name of a project: it has to fit into file names beside a version and tags. Far above any; not measured."""
+
+_MAX_VERSION = 128
+"""Longest version, for the same reason. It also bounds how long it takes to parse one."""
+
+_SEPARATORS = frozenset("/\\")
+"""What parts a path on any system: a wheel is unpacked on others than this one."""
+
+_MOST_SHOWN = 60
+"""Characters of a wrong value that an error shows: enough to recognise it, and an error stays one line."""
+
+
+class UntrustedNameError(ValueError):
+    """A text from outside is not the name or hash that was expected. The text says what was observed, and where."""
+
+    def __init__(self, expected: str, observed: object, where: str) -> None:
+        """Make the message.
+
+        Args:
+            expected: what would be right.
+            observed: what was there; it is shown cut, with everything but printable ASCII escaped.
+            where: the page, file or field that it was in; empty where the caller says so.
+        """
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}expected {expected}, not {show(observed)}")
+
+
+def show(value: object) -> str:
+    """Return a value from outside for an error's text: on one line, cut, printable ASCII alone."""
+    text = value if isinstance(value, str) else type(value).__name__
+    if len(text) <= _MOST_SHOWN:
+        return ascii(text)
+    return f"{text[:_MOST_SHOWN]!a}… ({len(text)} characters)"
+
+
+def parse_sha256(text: object, where: str = "") -> Sha256:
+    """Return a sha256 in hexadecimal digits.
+
+    Args:
+        text: what came from outside.
+        where: the page, file or field that it was in, for the message.
+
+    Raises:
+        UntrustedNameError: it is none. Upper case is none, either: a hash names a file, and has one name.
+    """
+    if not isinstance(text, str) or not _SHA256.fullmatch(text):
+        raise UntrustedNameError("a sha256 (64 digits 0-9 and a-f)", text, where)
+    return Sha256(text)
+
+
+def parse_file_name(text: object, where: str = "") -> FileName:
+    """Return the name of a file: one part of a path, which leads neither up nor down.
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is empty, `.` or `..`, too long, or has a separator or a character that cannot be seen.
+    """
+    if not isinstance(text, str) or text in {"", ".", ".."}:
+        raise UntrustedNameError("the name of a file", text, where)
+
+    is_path = not _SEPARATORS.isdisjoint(text)
+    if is_path:
+        raise UntrustedNameError("the name of a file without / and \\", text, where)
+
+    # Controls, line breaks, surrogates, and what turns the direction of text round or is not seen at all.
+    if not text.isprintable():
+        raise UntrustedNameError("the name of a file in printable characters", text, where)
+
+    if len(text.encode()) > _MAX_NAME_BYTES:
+        raise UntrustedNameError(
+            f"the name of a file of at most {_MAX_NAME_BYTES} bytes", text, where
+        )
+    return FileName(text)
+
+
+def parse_distribution_name(text: object, where: str = "") -> FileName:
+    """Return the file name of an sdist or a wheel.
+
+    A wheel's has to be one that pip takes (PEP 427). Of an sdist's the characters are checked and not the parts:
+    those from before PEP 625 are still on indexes.
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is no file name, or has a character that none of these has.
+    """
+    name = parse_file_name(text, where)
+    if not _DISTRIBUTION_NAME.fullmatch(name):
+        raise UntrustedNameError(
+            "the name of an sdist or wheel (letters, digits and . _ + ! -)", name, where
+        )
+    if name.endswith(".whl"):
+        return parse_wheel_name(name, where)
+    return name
+
+
+def parse_wheel_name(text: object, where: str = "") -> FileName:
+    """Return the file name of a wheel, which `packaging.utils.parse_wheel_filename` takes (PEP 427).
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is no wheel's name.
+    """
+    name = parse_file_name(text, where)
+    if not _DISTRIBUTION_NAME.fullmatch(name):
+        raise UntrustedNameError("the name of a wheel (letters, digits and . _ + ! -)", name, where)
+    try:
+        parse_wheel_filename(name)
+    except ValueError as error:  # an odd version has more digits than Python takes for a number
+        raise UntrustedNameError(
+            "the name of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)", name, where
+        ) from error
+    return name
+
+
+def parse_project_name(text: object, where: str = "") -> ProjectName:
+    """Return the normalized name of a project: `Zope.Interface` -> `zope-interface` (PEP 503, 508).
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is no name.
+    """
+    if not isinstance(text, str) or not _PROJECT_NAME.fullmatch(text):
+        raise UntrustedNameError("the name of a project (PEP 508)", text, where)
+    if len(text) > _MAX_PROJECT_NAME:
+        raise UntrustedNameError(
+            f"the name of a project of at most {_MAX_PROJECT_NAME} characters", text, where
+        )
+    return ProjectName(str(canonicalize_name(text)))
+
+
+def parse_version(text: object, where: str = "") -> Version:
+    """Return a version (PEP 440). Its `str()` is normalized: it has no white space and no other digits than ASCII's.
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is none.
+    """
+    if not isinstance(text, str) or len(text) > _MAX_VERSION:
+        raise UntrustedNameError(
+            f"a version of at most {_MAX_VERSION} characters (PEP 440)", text, where
+        )
+    try:
+        return Version(text)
+    except ValueError:
+        raise UntrustedNameError("a version (PEP 440)", text, where) from None
+
+
+Sha256Field = Annotated[Sha256, AfterValidator(parse_sha256)]
+"""A sha256 as a field of a pydantic model."""
+
+FileNameField = Annotated[FileName, AfterValidator(parse_file_name)]
+"""The name of a file as a field of a pydantic model."""
+
+WheelNameField = Annotated[FileName, AfterValidator(parse_wheel_name)]
+"""The file name of a wheel as a field of a pydantic model."""
+
+ProjectNameField = Annotated[ProjectName, AfterValidator(parse_project_name)]
+"""The name of a project as a field of a pydantic model; what the model has is normalized."""

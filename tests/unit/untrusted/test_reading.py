@@ -1,0 +1,107 @@
+"""Nothing from outside is read without an end: neither in bytes, nor in seconds, nor in one line."""
+
+import io
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.untrusted import reading
+from builder.untrusted.reading import Deadline, TooLargeError, TooSlowError
+
+
+class Endless:
+    """A stream that never ends; it counts what was taken."""
+
+    def __init__(self, pause_s: float = 0) -> None:
+        self.taken = 0
+        self.pause_s = pause_s
+
+    def read(self, size: int, /) -> bytes:
+        time.sleep(self.pause_s)
+        self.taken += 1 if self.pause_s else size
+        return bytes(1 if self.pause_s else size)
+
+
+def test_what_fits_is_read_whole():
+    assert reading.read_bounded(io.BytesIO(b"x" * 100_000), 100_000, "it") == b"x" * 100_000
+
+
+def test_what_has_no_end_is_cut_and_little_more_is_taken():
+    stream = Endless()
+    with pytest.raises(TooLargeError, match=r"^the page of foo has more than 1 MiB$"):
+        reading.read_bounded(stream, 1 << 20, "the page of foo")
+    assert stream.taken == (1 << 20) + 1
+
+
+def test_a_byte_now_and_then_meets_the_deadline():
+    began = time.monotonic()
+    with pytest.raises(TooSlowError, match=r"^it took more than 0\.2 s in all$"):
+        reading.read_bounded(Endless(pause_s=0.01), 1 << 20, "it", Deadline(0.2))
+    assert time.monotonic() - began < 5
+
+
+def test_a_deadline_counts_down():
+    deadline = Deadline(100)
+    assert 99 < deadline.remaining_s <= 100
+    deadline.check("it")
+    assert Deadline(0).remaining_s == 0
+
+
+@given(
+    lines=st.lists(st.binary(max_size=8).filter(lambda line: b"\n" not in line)),
+    size=st.integers(1, 9),
+)
+def test_lines_are_the_same_wherever_they_are_cut(lines: list[bytes], size: int):
+    content = b"\n".join(lines)
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    expected = content.split(b"\n")
+    if expected[-1] == b"":
+        expected.pop()
+    assert list(reading.iter_lines(pieces, 100)) == expected
+
+
+def test_a_line_without_an_end_takes_no_memory():
+    def pieces() -> Iterator[bytes]:
+        for _ in range(256):
+            yield bytes(1 << 20)
+        yield b"\nnext"
+
+    tracemalloc.start()
+    try:
+        lines = list(reading.iter_lines(pieces(), 1000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert lines == [bytes(1000), b"next"]
+    assert peak < 16 << 20
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"{", b"9" * 5000])
+def test_odd_json_is_a_value_error(content: bytes):
+    with pytest.raises(ValueError, match=r"^the answer is "):
+        reading.parse_json(content, "the answer")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a = " + b"[" * 100_000,
+        b"a" + b".a" * 100_000 + b" = 1",
+        b"[" + b"a ." * 100_000 + b"a]",
+        b"\xff",
+        b"a",
+        b"a = " + b"9" * 5000,
+    ],
+)
+def test_odd_toml_is_a_value_error(content: bytes):
+    with pytest.raises(ValueError, match=r"^pyproject\.toml is "):
+        reading.parse_toml(content, "pyproject.toml")
+
+
+def test_json_and_toml():
+    assert reading.parse_json(b'{"a": 1}', "it") == {"a": 1}
+    assert reading.parse_toml(b"a = 1", "it") == {"a": 1}
