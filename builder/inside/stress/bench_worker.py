@@ -2,7 +2,7 @@
 
 Usage: python -m inside.stress.bench_worker, asked as inside.supervise.witness says.
 
-The first request has `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in
+The first request has `site`, `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in
 which `s` is what `make` made). The first answer has `gil`: whether an interpreter that can do without the GIL has it
 on. Then each request has an answer:
 
@@ -23,6 +23,7 @@ from typing import Any
 from ..supervise.witness import (
     GilReader,
     Witness,
+    add_site,
     hide_programs,
     make_gil_reader,
     open_requests,
@@ -221,6 +222,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, _interrupt)
 
     is_gil_enabled, decode, end = make_gil_reader(), json.loads, os._exit
+    add_site(prepared["site"])
     hide_programs("values")  # objects of its classes are pickled by name
     bench = Bench(prepared["prelude"], prepared["calls"], is_gil_enabled)
     answers.write({"gil": bench.is_gil_turned_on()})

@@ -2,7 +2,7 @@
 
 Usage: python -m inside.stress.forkserver, asked as inside.supervise.witness says.
 
-The request has `modules` and `immortal` (whether shared objects live for ever: see immortal.py). More requests follow:
+The request has `modules`, `site` and `immortal` (whether shared objects live for ever: see immortal.py). More follow:
 `scenarios`, `first`, `rounds`, `seconds`, `longest` (seconds for one scenario), `marks` and `token`. An answer has
 `pid` when a process begins, another has `status` when it ended.
 
@@ -34,6 +34,7 @@ from typing import Any
 from ..supervise.witness import (
     GilReader,
     Witness,
+    add_site,
     hide_programs,
     make_gil_reader,
     open_requests,
@@ -67,6 +68,7 @@ def main() -> None:
         memory.limit_address_space()
 
     is_gil_enabled = make_gil_reader()
+    add_site(asked["request"]["site"])
     hide_programs("values")  # objects of its classes are pickled by name
     namespace = build_namespace(prelude)
     if is_immortal:

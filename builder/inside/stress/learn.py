@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..supervise.witness import Witness, read_request
+from ..supervise.witness import Witness, add_site, read_request
 from . import memory, values
 from .argument_finder import ArgumentFinder
 from .evaluator import Evaluator
@@ -317,6 +317,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, _interrupt_call)
 
     end = os._exit
+    add_site(asked["request"]["site"])
     learner = Learner(asked["request"], witness.write)
     learner.learn()
     witness.write(learner.answer())

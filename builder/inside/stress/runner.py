@@ -137,14 +137,13 @@ class Interpreter:
     def program_environment(self, home: str) -> dict[str, str]:
         """Return the environment variables of a program of this package: as `environment`, with another path.
 
-        The folder that this package is imported from comes first on the path, because the distribution may have a
-        module of the same name.
+        The path has the folder that this package is imported from, and not the distribution: the program adds that by
+        itself, once it has begun.
 
         Args:
             home: the folder in which it may write.
         """
-        path = f"{_PROGRAMS}{os.pathsep}{self.site}"
-        return self.environment(PYTHONPATH=path, **name_user(home))
+        return self.environment(PYTHONPATH=str(_PROGRAMS), **name_user(home))
 
     def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
         """Return the environment variables of a process that this interpreter runs.
@@ -583,7 +582,11 @@ class ForkServer:
                 environment=interpreter.program_environment(home),
                 folder=home,
                 output=self._make_output(),
-                request={"modules": prelude, "immortal": interpreter.race},
+                request={
+                    "modules": prelude,
+                    "immortal": interpreter.race,
+                    "site": interpreter.site,
+                },
                 has_dialogue=True,
             )
         )

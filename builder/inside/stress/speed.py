@@ -488,7 +488,7 @@ class BenchWorker:
                 environment=self._interpreter.program_environment(home),
                 folder=home,
                 output=Output(0, 0),
-                request=self._prepared,
+                request={**self._prepared, "site": self._interpreter.site},
                 has_dialogue=True,
             )
         )

@@ -153,6 +153,19 @@ def read_request(requests: BinaryIO | None = None) -> dict[str, Any]:
     return request
 
 
+def add_site(site: str) -> None:
+    """Let this process, and those it starts, import what is installed in a folder.
+
+    It is not on the path when the process begins: a distribution can have a `sitecustomize.py`, or modules with names
+    of the standard library, and these would run before the harness does.
+
+    Args:
+        site: the folder.
+    """
+    sys.path.insert(1, site)  # after the farm's own programs
+    os.environ["PYTHONPATH"] = site
+
+
 def hide_programs(*kept: str) -> None:
     """Take the farm's programs out of `sys.modules`, so that a package cannot change them there.
 

@@ -94,6 +94,13 @@ def test_what_is_left_behind_cannot_speak_for_the_next(tmp_path: Path):
     assert interference(result) == ["forged"]
 
 
+@pytest.mark.parametrize("name", ["sitecustomize", "usercustomize", "json", "threading"])
+def test_no_module_of_the_distribution_runs_before_the_harness(tmp_path: Path, name: str):
+    (tmp_path / f"{name}.py").write_text("import os; os._exit(0)")
+    result = play(tmp_path, "s.append(1)", code="value = 1")
+    assert (result.ended, result.events) == (["s.append(1)"], [])
+
+
 def test_reports_that_are_turned_away_are_missed(tmp_path: Path):
     text = race((BUMP,), (PEEK,))
     call = f"[hostile.hide_errors(), hostile.os.write(2, {text!r}.encode())]"
