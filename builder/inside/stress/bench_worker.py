@@ -2,9 +2,9 @@
 
 Usage: python -m inside.stress.bench_worker, asked as inside.supervise.witness says.
 
-The first request has `site`, `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in
-which `s` is what `make` made). The first answer has `gil`: whether an interpreter that can do without the GIL has it
-on. Then each request has an answer:
+The first request has `site`, `prelude` (modules to import) and `calls` (each `make`, an expression or null, and
+`text`, in which `s` is what `make` made). The first answer has `gil`: whether an interpreter that can do without the
+GIL has it on. Then each request has an answer:
 
 - `check` (the place of a call) and `slowest_s`: with `why` it cannot be measured, or null;
 - `call` (its place), `threads` and `count` (of calls, all threads together): with `wall`, `cpu` (both in seconds),
