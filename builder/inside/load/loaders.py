@@ -16,7 +16,13 @@ import sys
 from importlib.machinery import ExtensionFileLoader
 from typing import TYPE_CHECKING, Any
 
-from ..supervise.witness import Witness, hide_programs, make_gil_reader, read_request
+from ..supervise.witness import (
+    Witness,
+    find_gil,
+    hide_programs,
+    make_gil_reader,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +41,9 @@ def begin() -> tuple[dict[str, Any], Witness]:
     """
     asked = read_request()
     request: dict[str, Any] = asked["request"]
-    witness = Witness(asked["token"], asked["descriptor"])
+    witness = Witness(asked["token"], asked["descriptor"], looked=asked["looked"])
+    witness.write({"gil_at": find_gil()})
+    witness.show()
     # In the place of the folder of `inside`, where the process was started: the package must not see it.
     sys.path[0] = request["site"]
     hide_programs()

@@ -57,6 +57,7 @@ def main() -> None:
         if name in request["natives"]
     }
     witness.write(answer)
+    witness.show()
     witness.close()
 
 

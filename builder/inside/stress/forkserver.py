@@ -35,6 +35,7 @@ from ..supervise.witness import (
     GilReader,
     Witness,
     add_site,
+    find_gil,
     hide_programs,
     make_gil_reader,
     open_requests,
@@ -62,6 +63,8 @@ def main() -> None:
     requests = open_requests()
     asked = read_request(requests)
     answers = Witness(asked["token"], asked["answers"])
+    answers.write({"gil_at": find_gil()})
+    os.read(asked["looked"], 1)  # the supervisor has a first look
     prelude: list[str] = asked["request"]["modules"]
     is_immortal: bool = asked["request"]["immortal"]
     if not is_immortal:  # only the sanitizer's interpreter asks for it, and that takes no limit
@@ -78,7 +81,7 @@ def main() -> None:
         pid = _fork()
         if pid == 0:
             request = _decode(line)
-            witness = Witness(request["token"], asked["descriptor"])
+            witness = Witness(request["token"], asked["descriptor"], looked=asked["looked"])
             make = make_immortal if is_immortal else None
             run_scenarios(request, namespace, make, witness, is_gil_enabled)
         # Only the server comes here: `run_scenarios` ends its process.
@@ -133,6 +136,7 @@ def run_scenarios(
             }
         )
 
+    witness.show()
     witness.close()
     _end(0)  # what was called may have left threads and handlers that end badly
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..supervise.accounts import take_account
 from ..supervise.folders import make_folder, open_folder
-from ..supervise.process import Output, PackageProcess
+from ..supervise.process import GilState, Output, PackageProcess, read_gil
 from ..supervise.records import RecordReader, Records, make_token
 from . import journal, memory, reports
 
@@ -317,6 +317,7 @@ class Player:
         self._result = PlayResult()
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
+        self._server.await_start()
 
     def close(self) -> None:
         """End the fork server and all that it started."""
@@ -408,6 +409,13 @@ class Player:
         # What names a scenario that was not asked for is not by the harness, whatever token it has.
         is_known = all(_name_scenario(line) in ids for line in records.items)
         forgery = self._server.forgery
+        gil_state = self._server.gil_state
+        self._result.gil |= gil_state == GilState.ON
+        if gil_state == GilState.HIDDEN and records.is_closed:
+            forgery = (
+                forgery
+                or "nothing: it hides the memory of the process, and with it the state of the GIL"
+            )
         if forgery or not is_known:
             words = forgery or "a record about a scenario that was not asked for"
             self._result.events.append({"what": "forged", "scenario": ids[first], "words": words})
@@ -591,6 +599,15 @@ class ForkServer:
             )
         )
 
+    def await_start(self) -> None:
+        """Wait until the server runs, and look at the state of its GIL before it imports anything."""
+        answer = self._process.next_answer(_IMPORT_S)
+        address = None if answer is None else answer.get("gil_at")
+        if isinstance(address, int):
+            self._process.gil_address = address
+            self._process.gil_states.append(read_gil(self._account, self._process.pid, address))
+        self._process.release()
+
     def begin(self, request: dict[str, Any]) -> int | None:
         """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
 
@@ -608,6 +625,8 @@ class ForkServer:
             return None
 
         pid = answer.get("pid")
+        if isinstance(pid, int):
+            self._process.watched_pid = pid
         # It will be sent signals: no other process may stand in its place.
         is_own = isinstance(pid, int) and self._account.owns(pid)
         has_ended = self._process.exit_code is not None
@@ -648,6 +667,12 @@ class ForkServer:
     def close(self) -> None:
         """End the server and the processes that it forked."""
         self._stack.close()
+
+    @property
+    def gil_state(self) -> GilState | None:
+        """What was seen of the GIL when it was looked at last; None where that is not possible."""
+        states = self._process.gil_states
+        return states[-1] if states else None
 
     @property
     def forgery(self) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import IO, Any, Self
 
 from .accounts import Account
@@ -17,6 +18,7 @@ from .records import MOST_BYTES, Record, RecordReader, Records, make_token
 _READ_BYTES = 1 << 16  # at a time: what a pipe holds
 _POLL_S = 0.05  # how often it is looked whether a process has ended that left its pipes open
 _CUT = b"\n[%d bytes are left out here]\n"
+_STATE_BYTES = 4  # of the number that says whether the GIL is on: a C int
 _END_S = 20.0  # for the kernel to end a process that was killed
 
 Environment = dict[str, str]
@@ -61,6 +63,15 @@ class Output:
         return self.read().decode(errors="replace")
 
 
+class GilState(StrEnum):
+    """What the supervisor saw of a process's GIL by looking at its memory."""
+
+    OFF = "off"
+    ON = "on"
+    HIDDEN = "hidden"
+    """It could be seen before a package was imported, and cannot be any more."""
+
+
 class PackageProcess:
     """A process that runs code of a package, and may do with it what it likes.
 
@@ -70,6 +81,9 @@ class PackageProcess:
         errors: what it prints as errors; the same as `output` where both are one.
         reader: takes its records; another one may be put in its place.
         answers: takes what it answers in a dialogue; None where it has none.
+        gil_address: where it has the state of its GIL, as it said before it imported anything; None to look nowhere.
+        watched_pid: the process that is looked at: this one, or one that it forked.
+        gil_states: what was seen each time that it asked to be looked at; None where nothing can be seen here.
     """
 
     def __init__(  # noqa: PLR0913 - what a process is started with
@@ -105,6 +119,8 @@ class PackageProcess:
         self.reader = RecordReader(token, most_bytes)
         self.answers = RecordReader(token) if has_dialogue else None
         self._account = account
+        self.gil_address: int | None = None
+        self.gil_states: list[GilState | None] = []
         self._selector = selectors.DefaultSelector()
         self._unsent = b""
 
@@ -114,7 +130,9 @@ class PackageProcess:
             pipes["errors"] = os.pipe()
         if has_dialogue:
             pipes["answers"] = os.pipe()
+        looked_end, self._looked = os.pipe()
         kept = [pipes[name][1] for name in ("records", "answers") if name in pipes]
+        kept.append(looked_end)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -133,10 +151,11 @@ class PackageProcess:
                 os.close(reading_end)
             raise
         finally:
+            os.close(looked_end)
             for _, writing_end in pipes.values():
                 os.close(writing_end)
 
-        self.pid = self._process.pid
+        self.pid = self.watched_pid = self._process.pid
         takers = {"output": self._feed_output, "errors": self._feed_errors}
         takers |= {"records": self._feed_records, "answers": self._feed_answers}
         for name, (reading_end, _) in pipes.items():
@@ -145,6 +164,7 @@ class PackageProcess:
 
         if request is not None:
             asked = {"token": token, "descriptor": pipes["records"][1], "request": request}
+            asked["looked"] = looked_end
             if has_dialogue:
                 asked["answers"] = pipes["answers"][1]
             self.send(asked, is_last=not has_dialogue)
@@ -189,6 +209,37 @@ class PackageProcess:
                 self._write_input(key.fileobj, is_last=key.data)  # type: ignore[arg-type] # it is stdin
             else:
                 self._read_pipe(key.fd, key.data)
+
+        records = self.reader.records
+        if records.looks and not records.forgery:
+            records.looks -= 1
+            self._look()
+
+    def _look(self) -> None:
+        """Look at the state of the GIL, and let the process go on.
+
+        All processes of the user are stopped meanwhile: none can do anything about it.
+        """
+        stopped_pids = self._account.stop_processes()
+        state: GilState | None = None
+        # What it says of itself in its first record is taken from there.
+        items = self.reader.records.items
+        if self.gil_address is None and items and isinstance(items[0].get("gil_at"), int):
+            self.gil_address = items.pop(0)["gil_at"]
+        if self.gil_address is not None:
+            state = read_gil(self._account, self.watched_pid, self.gil_address)
+            could_be_seen = bool(self.gil_states) and self.gil_states[0] is not None
+            if state is None and could_be_seen:
+                state = GilState.HIDDEN
+        self.gil_states.append(state)
+
+        self._account.resume_processes(stopped_pids)
+        self.release()
+
+    def release(self) -> None:
+        """Let the process go on, which waits until it was looked at."""
+        with contextlib.suppress(OSError):  # it has ended
+            os.write(self._looked, b"\n")
 
     def wait(self, seconds: float) -> bool:
         """Take what comes until the process has ended; return False where it has not after so many seconds."""
@@ -246,6 +297,9 @@ class PackageProcess:
             self._selector.unregister(key.fileobj)
             if key.events & selectors.EVENT_READ:
                 os.close(key.fd)
+        if self._looked >= 0:
+            os.close(self._looked)
+            self._looked = -1
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):  # a line that nobody took
                 self._process.stdin.close()
@@ -303,6 +357,41 @@ class PackageProcess:
     def _feed_answers(self, received: bytes) -> None:
         if self.answers is not None:
             self.answers.feed(received)
+
+
+def read_gil(account: Account, pid: int, address: int) -> GilState | None:
+    """Return the state of a process's GIL by reading its memory; None where that is not possible.
+
+    Only the same user may do that, by a program that is started for it.
+
+    Args:
+        account: who runs the process.
+        pid: the process.
+        address: where it has the number that is 0 while the GIL is off.
+    """
+    command = [
+        "dd",
+        f"if=/proc/{pid}/mem",
+        "bs=4",
+        f"skip={address // 4}",
+        "count=1",
+        "status=none",
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=_END_S,
+            stdin=subprocess.DEVNULL,
+            **account.popen_options(),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if len(done.stdout) != _STATE_BYTES:
+        return None
+
+    return GilState.ON if any(done.stdout) else GilState.OFF
 
 
 def run_to_end(

@@ -5,6 +5,7 @@ Native code in the same process, and Python code that searches frames, can still
 """
 
 import builtins
+import ctypes
 import json
 import os
 import sys
@@ -18,6 +19,16 @@ globals()["__builtins__"] = dict(vars(builtins))
 
 Encoder = Callable[[Any], str]
 GilReader = Callable[[], bool | None]
+
+
+_LAYOUTS = frozenset({(3, 14)})
+"""Versions of CPython whose `_Py_DebugOffsets` (PEP 768) has the two offsets below where they are said to be."""
+
+_COOKIE = b"xdebugpy"
+_GIL_POINTER = 120  # in _Py_DebugOffsets: where an interpreter's state points to its GIL
+_GIL_ENABLED = (
+    136  # in _Py_DebugOffsets: where in a GIL it says how often it was enabled; 0 where it is off
+)
 
 
 class RequestError(ValueError):
@@ -66,16 +77,39 @@ def make_gil_reader() -> GilReader:
     return lambda: ask() is True
 
 
+def find_gil() -> int | None:
+    """Return the address at which this process has the state of its GIL: a number that is 0 while the GIL is off.
+
+    The supervisor looks there from outside, whatever a package does to what Python says. None on an interpreter that
+    cannot be without a GIL, or whose layout is not known.
+    """
+    is_known = "t" in sys.abiflags and sys.version_info[:2] in _LAYOUTS
+    if not is_known:
+        return None
+
+    runtime = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
+    if ctypes.string_at(runtime, len(_COOKIE)) != _COOKIE:
+        return None
+
+    get_interpreter = ctypes.pythonapi.PyInterpreterState_Get
+    get_interpreter.restype = ctypes.c_void_p
+    pointer_offset = ctypes.c_uint64.from_address(runtime + _GIL_POINTER).value
+    enabled_offset = ctypes.c_uint64.from_address(runtime + _GIL_ENABLED).value
+    gil = ctypes.c_void_p.from_address(get_interpreter() + pointer_offset).value
+    return None if gil is None else gil + enabled_offset
+
+
 class Witness:
     """Writes records. Made, and its methods taken as values, before a package is imported.
 
     Attributes:
         write: writes one record, a dictionary.
+        show: has the supervisor look at the state of the GIL, and goes on when it has.
         close: says that the harness came to its end, which must be its last record.
         skip: counts records that another interpreter of this process writes with the same token.
     """
 
-    __slots__ = ("close", "skip", "write")
+    __slots__ = ("close", "show", "skip", "write")
 
     def __init__(
         self,
@@ -85,6 +119,8 @@ class Witness:
         *,
         write_bytes: Callable[[int, bytes], int] = os.write,
         get_pid: Callable[[], int] = os.getpid,
+        read_bytes: Callable[[int, int], bytes] = os.read,
+        looked: int | None = None,
     ) -> None:
         """Prepare to write.
 
@@ -94,6 +130,8 @@ class Witness:
             first_number: how many records with this token there are already.
             write_bytes: the system call write; the default is bound before a package can replace it.
             get_pid: the system call getpid, as well.
+            read_bytes: the system call read, as well.
+            looked: the pipe through which the supervisor says that it has looked; None where it is not to look.
         """
         encode = make_encoder()
         own_pid = get_pid()
@@ -110,12 +148,18 @@ class Witness:
             while unwritten:
                 unwritten = unwritten[write_bytes(descriptor, unwritten) :]
 
+        def show() -> None:
+            if looked is not None:
+                send({"look": True})
+                read_bytes(looked, 1)
+
         def skip(count: int) -> None:
             nonlocal number
             number += count
 
         self.write: Callable[[dict[str, Any]], None] = lambda record: send({"record": record})
         self.close: Callable[[], None] = lambda: send({"closing": True})
+        self.show: Callable[[], None] = show
         self.skip: Callable[[int], None] = skip
 
 
@@ -132,8 +176,9 @@ def open_requests() -> BinaryIO:
 def read_request(requests: BinaryIO | None = None) -> dict[str, Any]:
     """Return what the supervisor asks first: a line of JSON.
 
-    It has `token`, `descriptor` and `request`, and `answers`, the pipe for answers, where there is a dialogue. These
-    come neither by the command line nor by the environment, which any code of this process could read later.
+    It has `token`, `descriptor`, `request` and `looked` (see Witness), and `answers`, the pipe for answers, where there
+    is a dialogue. These come neither by the command line nor by the environment, which any code of this process could
+    read later.
 
     Args:
         requests: what `open_requests` returned, where more lines are to follow.

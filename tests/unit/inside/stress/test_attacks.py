@@ -18,11 +18,7 @@ CODE = (
 import signal, sys, threading, time
 
 def forge():
-    for fd in pipes():
-        try:
-            os.write(fd, {FORGED!r})
-        except OSError:  # the end that is read
-            pass
+    say({FORGED!r})
 
 def later(function):
     threading.Timer(0.1, function).start()
