@@ -398,15 +398,15 @@ def run_probe(
     lines = [_cut_site(record, site) for record in records.items if "gil_at" not in record]
 
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
-    if not has_ended:
+    if records.forgery:
+        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
+        facts["exit_code"] = exit_code
+    elif not has_ended:
         facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
         facts["stack"] = read_stack(printed, site)
     elif exit_code < 0:
         facts["signal"] = signal.Signals(-exit_code).name
         facts["stack"] = read_stack(printed, site)
-    elif records.forgery:
-        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
-        facts["exit_code"] = exit_code
     elif exit_code != 0 or not records.is_closed:
         facts["fault"] = _describe_end(exit_code, is_closed=records.is_closed)
         facts["exit_code"] = exit_code
