@@ -24,6 +24,7 @@ PROFILE = Path(__file__).with_name("seccomp.json")
 _SHARED_MEMORY_BYTES = (
     64 << 20
 )  # /dev/shm, the engines' default; said so that no daemon's setting changes results
+_FILE_SLACK_BYTES = 4 << 30  # more than a disk takes until the watch looks again
 _IPV6 = Path("/proc/sys/net/ipv6")
 _WITHOUT_IPV6 = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -123,8 +124,12 @@ def _read_profile() -> str:
 
 
 def _resource_limits(disk_bytes: int) -> dict[str, int]:
-    """Return the limits of each process (getrlimit(2)): on the size of a file, and no core dumps."""
-    return {"fsize": disk_bytes, "core": 0}
+    """Return the limits of each process (getrlimit(2)): on the size of a file, and no core dumps.
+
+    A file may be larger than all that a container may write: the watch on that (disk.py) ends the container and says
+    why, which an error in the middle of a write does not. The limit is for files that take no space (sparse ones).
+    """
+    return {"fsize": disk_bytes + _FILE_SLACK_BYTES, "core": 0}
 
 
 def _sysctls(kind: Kind) -> dict[str, str]:

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 from builder.config import catalog
 from builder.config.matrix import select_thread_target
 from builder.judge import interfaces
-from builder.judge.package import judge_fault, judge_package
+from builder.judge.package import judge_fault, judge_package, judge_unreadable
 from builder.judge.stages import PackageEvidence
 from builder.plan.packages import PackageJobs, group_by_package
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from builder.config.catalog import Abi
     from builder.config.matrix import Matrix
     from builder.judge.package import JudgedPackage
     from builder.sources import Source, Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
+
+_MAX_DETAIL = 300
+"""Characters of an exception in a finding: enough to name the field that could not be read."""
 
 
 def judge_packages(
@@ -43,7 +48,7 @@ def judge_packages(
     jobs_by_package = group_by_package(evidence)
     for source in resolved.found.values():
         jobs = jobs_by_package.get(source.name, PackageJobs())
-        judged.append(judge_package(_collect_evidence(matrix, source, jobs, evidence), abis))
+        judged.append(_judge_guarded(matrix, source, jobs, evidence, abis))
 
     matrix_positions = {name: position for position, name in enumerate(matrix.packages)}
 
@@ -51,6 +56,24 @@ def judge_packages(
         return matrix_positions.get(package.name, len(matrix_positions)), package.name
 
     return tuple(sorted(judged, key=sort_key))
+
+
+def _judge_guarded(
+    matrix: Matrix,
+    source: Source,
+    jobs: PackageJobs,
+    evidence: Mapping[JobId, Evidence],
+    abis: Sequence[Abi],
+) -> JudgedPackage:
+    """Return the judgement of one package; whatever is raised meanwhile becomes its own finding and ends nothing else.
+
+    Facts come from containers and from other machines: there may always be some that no rule expects.
+    """
+    try:
+        return judge_package(_collect_evidence(matrix, source, jobs, evidence), abis)
+    except Exception as error:  # that is the guard
+        detail = clean_line(f"{type(error).__name__}: {error}", _MAX_DETAIL)
+        return judge_unreadable(source, detail, abis)
 
 
 def _collect_evidence(

@@ -6,7 +6,8 @@ A client that prefers it gets a page of the index as JSON (PEP 691). Nothing of 
 from __future__ import annotations
 
 import mimetypes
-from pathlib import PurePath
+import os
+from pathlib import Path, PurePath
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,6 @@ from builder.index import QUARANTINE_CHANNEL, SERVED_CHANNEL
 from builder.index.constraints import FOLDER as CONSTRAINTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
 
 HTML = "text/html"
@@ -194,6 +193,8 @@ async def _serve_file(request: Request, files: StaticFiles, path: str) -> Respon
     full_path, stat = files.lookup_path(path)
     if stat is None:
         raise HTTPException(404)
+    if _leads_elsewhere(path, full_path, files):
+        raise HTTPException(404)
     if S_ISDIR(stat.st_mode) and not path.endswith("/"):
         return RedirectResponse(f"{request.url.path}/")
     if not S_ISREG(stat.st_mode):
@@ -210,6 +211,19 @@ async def _serve_file(request: Request, files: StaticFiles, path: str) -> Respon
         return NotModifiedResponse(response.headers)
 
     return response
+
+
+def _leads_elsewhere(path: str, full_path: str, files: StaticFiles) -> bool:
+    """Return whether a link is on the way to a file: what is public by its path may be anything where a link leads.
+
+    Args:
+        path: what was asked for.
+        full_path: where that is, with all links followed.
+        files: the wheelhouse.
+    """
+    assert files.directory is not None, "it was made with one"
+    root = Path(os.path.realpath(files.directory))
+    return Path(full_path) != Path(os.path.normpath(root / path))
 
 
 def _guess_media_type(path: str) -> str:

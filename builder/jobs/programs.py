@@ -179,6 +179,10 @@ def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) ->
         Interrupted: the farm was asked to stop.
     """
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    if ended.disk_exceeded:
+        raise InfrastructureError(
+            f"{activity} was ended, because it wrote more than it may: {ended.disk_excess} (log: {tools.log})"
+        )
     if not ended.output:
         outcome = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
         raise InfrastructureError(f"{activity} {outcome} (log: {tools.log})")

@@ -15,7 +15,7 @@ from builder.store.files import atomic_write
 from builder.verdicts import Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
@@ -209,6 +209,33 @@ class FarmPart(Part):
     build_on: list[str]
 
 
+class ContainmentPart(Part):
+    """What held the code of packages on the machine that ran it last."""
+
+    engine: str
+    """Version of the container engine."""
+
+    runc: str
+    """Version of what starts its containers; empty where it does not say."""
+
+    kernel: str
+
+    cgroup: str
+    """Version of the control groups, which limits stand on."""
+
+    user_namespaces: bool
+    """Whether root of a container is nobody outside."""
+
+    seccomp: str
+    """Hash of the list of system calls; empty where none are filtered."""
+
+    capabilities: dict[str, list[str]]
+    """What each kind of container may do beside an ordinary user."""
+
+    weaknesses: list[str]
+    """What contains less there than it could, as `wheelfarm doctor` explains it."""
+
+
 class Document(Part):
     """The verdicts of a run."""
 
@@ -218,6 +245,10 @@ class Document(Part):
     """UTC, ISO 8601."""
 
     farm: FarmPart
+
+    containment: ContainmentPart | None = None
+    """Null where it is not known: no container was started yet, or the verdicts are of several machines."""
+
     packages: list[PackagePart]
 
     def iter_verdicts(self) -> Iterator[tuple[PackagePart, str, AbiPart]]:
@@ -236,8 +267,18 @@ class Document(Part):
         return [part.verdict for _, name, part in self.iter_verdicts() if name == abi]
 
 
-def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
-    """Return the content of verdicts.json for judged packages; the time in it is now."""
+def make_document(
+    judged: Iterable[JudgedPackage],
+    matrix: Matrix,
+    containment: Mapping[str, Any] | None = None,
+) -> Document:
+    """Return the content of verdicts.json for judged packages; the time in it is now.
+
+    Args:
+        judged: the packages.
+        matrix: what they are from.
+        containment: what held them, as `Engine.record_containment` says it; None where that is not known.
+    """
     now = datetime.datetime.now(datetime.UTC)
     farm = FarmPart(
         version=__version__,
@@ -249,13 +290,19 @@ def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
         schema_version=SCHEMA_VERSION,
         generated_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         farm=farm,
+        containment=None if containment is None else ContainmentPart.model_validate(containment),
         packages=[_package_part(package) for package in judged],
     )
 
 
-def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> Document:
-    """Replace verdicts.json as a whole, and return its content."""
-    document = make_document(judged, matrix)
+def write(
+    judged: Sequence[JudgedPackage],
+    matrix: Matrix,
+    wheelhouse: Path,
+    containment: Mapping[str, Any] | None = None,
+) -> Document:
+    """Replace verdicts.json as a whole, and return its content; for the arguments see `make_document`."""
+    document = make_document(judged, matrix, containment)
     text = document.model_dump_json(indent=1) + "\n"
     with atomic_write(wheelhouse / "verdicts.json") as draft:
         draft.write_text(text)

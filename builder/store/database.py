@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """What `PRAGMA user_version` says of a ledger that has today's tables; ledgers of the first farms say 0."""
 
+LedgerFault = sqlite3.Error
+"""What a ledger raises that cannot be read or written: whoever may not open one has no other name for it."""
+
 _BUSY_TIMEOUT_S = 60  # another process only ever holds a transaction for the time of one write
 
 _TABLES = """

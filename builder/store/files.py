@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import NoSpaceError
+from builder.untrusted.names import Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Path) -> Sha256:
     """Return a file's sha256 in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return Sha256(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @contextlib.contextmanager

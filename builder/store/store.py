@@ -30,6 +30,7 @@ from builder.store.files import atomic_write, file_sha256, flush_to_disk, transl
 from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
+from builder.untrusted.names import Sha256, parse_sha256
 from builder.untrusted.text import parse_recorded_json
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ class Store:
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def add_file(self, source: Path) -> str:
+    def add_file(self, source: Path) -> Sha256:
         """Keep a copy of a file and return its sha256. A file that is there already is not copied again.
 
         Raises:
@@ -329,8 +330,13 @@ class Store:
             source.replace(target)
 
     def file(self, sha256: str) -> Path:
-        """Return where the file with a sha256 is, or would be."""
-        return self._files / sha256[:2] / sha256
+        """Return where the file with a sha256 is, or would be.
+
+        Raises:
+            UntrustedNameError: it is no sha256: what is none leads to files of the host.
+        """
+        checked = parse_sha256(sha256)
+        return self._files / checked[:2] / checked
 
     def has_files(self, files: Mapping[str, str]) -> bool:
         """Return whether every one of some files is still there."""

@@ -15,6 +15,9 @@ FindingCode: TypeAlias = Literal[
     "WF108",  # missing patch
     "WF109",  # unresolved dependencies
     "WF110",  # circular build requirements
+    "WF111",  # refused address
+    "WF112",  # malformed package data
+    "WF113",  # unreadable package data
     "WF201",  # build error
     "WF202",  # missing header, library or program
     "WF203",  # build timeout
@@ -31,6 +34,7 @@ FindingCode: TypeAlias = Literal[
     "WF214",  # blocked network access during the build
     "WF215",  # wheel of another package
     "WF216",  # refused build output
+    "WF217",  # disk limit exceeded during the build
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool
@@ -115,4 +119,5 @@ FindingCode: TypeAlias = Literal[
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry
+    "WF904",  # evidence that cannot be judged
 ]

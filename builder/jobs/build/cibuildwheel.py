@@ -19,6 +19,7 @@ from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
+from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.output import Expectation, Refusal, match_abi
 from builder.jobs.build.refusal import read_refusal, write_request
 from builder.proxy.proxy import SessionReport
@@ -124,6 +125,7 @@ class CibuildwheelCall:
         self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
         self._crowded_checks = 0
         self._timed_out = False
+        self._disk_excess: str | None = None
         self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
@@ -142,10 +144,8 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
-        with log.open("rb") as file:
-            file.seek(log_start)
-            output = file.read()
-        printed = output.decode(errors="replace")
+        log_end = log.stat().st_size
+        printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
             wheels=self._find_wheels(),
             usage=_parse_usage(printed),
@@ -159,25 +159,26 @@ class CibuildwheelCall:
             return outcome
 
         self._check_infrastructure(printed, outcome.usage)
-        failed_call = self._describe_failure(
-            exit_code, (log_start, log_start + len(output)), outcome, session
-        )
+        failed_call = self._describe_failure(exit_code, (log_start, log_end), outcome, session)
         return replace(outcome, failed_call=failed_call)
 
     def _write_config(self, session: Session) -> Path:
         """Write cibuildwheel's configuration to a file, and return its path."""
-        limits = Limits(
-            memory_bytes=self._request.memory_bytes,
-            processes=_MAX_PROCESSES,
-            timeout_s=float(self._request.timeout_s),
-        )
         arguments = self._tools.engine.create_arguments(
-            limits, self._label, session.network, self._request.cache
+            self._limits(), self._label, session.network, self._request.cache
         )
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
 
         return config
+
+    def _limits(self) -> Limits:
+        """Return what the container may use."""
+        return Limits(
+            memory_bytes=self._request.memory_bytes,
+            processes=_MAX_PROCESSES,
+            timeout_s=float(self._request.timeout_s),
+        )
 
     @property
     def _answer(self) -> Path:
@@ -232,6 +233,7 @@ class CibuildwheelCall:
             timeout_s=self._request.timeout_s if self._timed_out else None,
             memory_bytes=self._request.memory_bytes if hit_memory else None,
             processes=_MAX_PROCESSES if hit_processes else None,
+            disk=self._disk_excess,
             asked=outcome.report.refused_hosts,
             index=session.network.dns_server,
         )
@@ -285,11 +287,14 @@ class CibuildwheelCall:
     def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until cibuildwheel has ended, or has exceeded a limit: then it still runs when this returns.
 
-        The limits are those on the log's size, on processes and on time.
+        The limits are those on the log's size, on processes, on disk and on time.
 
         Raises:
+            InfrastructureError: the engine's disk is nearly full.
             Interrupted: the farm was asked to stop.
         """
+        engine = self._tools.engine
+        disk_watch = engine.watch_disk(self._limits())
         began = time.monotonic()
         next_check = began + _PROCESS_CHECK_S
         while process.poll() is None:
@@ -303,6 +308,9 @@ class CibuildwheelCall:
                 self._check_processes()
                 next_check = now + _PROCESS_CHECK_S
             if self._crowded_checks >= _MAX_CROWDED_CHECKS:
+                return
+            self._disk_excess = engine.find_disk_excess(self._label, disk_watch)
+            if self._disk_excess is not None:
                 return
             if now - began > self._request.timeout_s:
                 self._timed_out = True
@@ -339,6 +347,8 @@ class CibuildwheelCall:
                 process.wait()
 
         self._tools.engine.remove_labelled(self._label)
+        if self._tools.engine.remove_full_compiler_cache(self._request.cache):
+            self._tools.say("its compiler cache was larger than it may be, and was removed")
 
 
 def _parse_usage(printed: str) -> dict[str, int]:

@@ -192,10 +192,11 @@ class Exercise:
             "tests": self._own_tests.make_request(test_wheels),
             "effort": self.effort.record(),
         }
+        wheels = list(required_wheels(self.abi.name, builds, self.pure))
         files = {
-            **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
+            **wheel_files(wheels, tools.store),
             self._own_tests.sdist_path: tools.store.file(self.sdist_sha256),
-            **test_wheels.files(),
+            **test_wheels.files([name for name, _ in wheels]),
         }
         # The calls of the plan are made more than once, and proofs take as long again. Own tests run on one thread and
         # on several.
