@@ -619,6 +619,9 @@ class ForkServer:
         self.token = make_token()
         self._process.reader = RecordReader(self.token)
         self._process.output = self._process.errors = self._make_output()
+        self._process.watched_pid = (
+            None  # a quick one may ask to be looked at before the server names it
+        )
         self._process.send({**request, "token": self.token})
         answer = self._process.next_answer(_IMPORT_S)
         if answer is None:

@@ -82,7 +82,8 @@ class PackageProcess:
         reader: takes its records; another one may be put in its place.
         answers: takes what it answers in a dialogue; None where it has none.
         gil_address: where it has the state of its GIL, as it said before it imported anything; None to look nowhere.
-        watched_pid: the process that is looked at: this one, or one that it forked.
+        watched_pid: the process that is looked at: this one, or one that it forked; None while it is not known, and
+            whoever asks to be looked at waits.
         gil_states: what was seen each time that it asked to be looked at; None where nothing can be seen here.
     """
 
@@ -155,7 +156,8 @@ class PackageProcess:
             for _, writing_end in pipes.values():
                 os.close(writing_end)
 
-        self.pid = self.watched_pid = self._process.pid
+        self.pid = self._process.pid
+        self.watched_pid: int | None = self.pid
         takers = {"output": self._feed_output, "errors": self._feed_errors}
         takers |= {"records": self._feed_records, "answers": self._feed_answers}
         for name, (reading_end, _) in pipes.items():
@@ -211,7 +213,8 @@ class PackageProcess:
                 self._read_pipe(key.fd, key.data)
 
         records = self.reader.records
-        if records.looks and not records.forgery:
+        is_watched = self.watched_pid is not None
+        if records.looks and is_watched and not records.forgery:
             records.looks -= 1
             self._look()
 
@@ -226,7 +229,7 @@ class PackageProcess:
         items = self.reader.records.items
         if self.gil_address is None and items and isinstance(items[0].get("gil_at"), int):
             self.gil_address = items.pop(0)["gil_at"]
-        if self.gil_address is not None:
+        if self.gil_address is not None and self.watched_pid is not None:
             state = read_gil(self._account, self.watched_pid, self.gil_address)
             could_be_seen = bool(self.gil_states) and self.gil_states[0] is not None
             if state is None and could_be_seen:
