@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from builder.engine.compiler_cache import CompilerCache
+from builder.engine.disk import FreeSpace
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
@@ -59,6 +60,7 @@ class Engine:
         self.disk_excess: str | None = None
         self.removed = 0
         self.removed_caches: list[CompilerCache] = []
+        self.free_space: FreeSpace | None = FreeSpace(bytes=1 << 40, inodes=1 << 20)
 
     def remove_compiler_cache(self, cache: CompilerCache) -> None:
         self.removed_caches.append(cache)
@@ -71,6 +73,9 @@ class Engine:
 
     def count_processes(self, label: str) -> tuple[int, int] | None:
         return self.processes
+
+    def read_free_space(self) -> FreeSpace | None:
+        return self.free_space
 
     def watch_disk(self, *_: object) -> None:
         return None
@@ -531,6 +536,24 @@ def test_a_failed_call_says_where_its_output_is(
     printed = tools.log.read_bytes()[slice(*call.log)].decode()
     assert printed.startswith("Starting")
     assert call.timeout_s is None
+
+
+NO_SPACE = f"""
+echo 'Starting container image'
+echo 'fatal error: No space left on device'
+echo '{LIMITS.format(kills=0)}'
+exit 1
+"""
+
+
+def test_a_full_disk_is_seen_and_not_believed(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A package may print that the disk is full; then it failed all the same, and that is on record."""
+    assert call_program(tools, tmp_path, monkeypatch, NO_SPACE).failed_call is not None
+    cast("Engine", tools.engine).free_space = FreeSpace(bytes=1 << 40, inodes=10)
+    with pytest.raises(InfrastructureError, match="the disk is full"):
+        call_program(tools, tmp_path, monkeypatch, NO_SPACE)
 
 
 def test_a_container_that_was_killed_tells_nothing(
