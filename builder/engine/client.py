@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from builder import host
-from builder.engine import archives, cleanup, compiler_cache, containment, disk, services
+from builder.engine import archives, cleanup, compiler_cache, containment, disk, posture, services
 from builder.errors import EngineMissingError, InfrastructureError, Interrupted
 
 if TYPE_CHECKING:
@@ -157,6 +157,30 @@ class Engine:
         """Return the engine's own account of itself (`GET /info`)."""
         return cast("Mapping[str, Any]", self._client.info())
 
+    def runc_version(self) -> str:
+        """Return the version of runc with the distribution's revision; empty where the engine does not say.
+
+        `1.1.5+ds1-1+deb12u1`. The commit is where Debian and Ubuntu have it; others have the number as the version.
+        """
+        for component in self._client.version().get("Components") or ():
+            if component.get("Name") == "runc":
+                commit = str((component.get("Details") or {}).get("GitCommit") or "")
+                version = str(component.get("Version") or "")
+                is_revision = commit.startswith(version) and commit != version
+                return commit if is_revision else version
+
+        return ""
+
+    def record_containment(self) -> dict[str, Any]:
+        """Return what evidence says of the containment that this engine gives, as JSON data."""
+        current = posture.read_posture(self.describe())
+        return posture.make_record(current, self.find_weaknesses())
+
+    def find_weaknesses(self) -> list[posture.Weakness]:
+        """Return what this engine contains containers less with than it could, the gravest first."""
+        current = posture.read_posture(self.describe())
+        return posture.find_weaknesses(current, self.runc_version())
+
     @cached_property
     def _storage(self) -> disk.EngineStorage:
         """Where the engine keeps what containers write."""
@@ -190,21 +214,33 @@ class Engine:
         """Return an image's size."""
         return int(self._client.images.get(tag).attrs["Size"])
 
-    def pull(self, reference: str, tag: str) -> None:
-        """Take an image from its registry and give it a tag.
+    def pull(self, reference: str, tag: str) -> str:
+        """Take an image from its registry, give it a tag, and return what was taken.
+
+        The registry's tag is resolved to a digest first, and the digest is what is pulled: a tag may stand for another
+        image at any time, a digest for no other.
+
+        Returns:
+            `debian@sha256:…`
 
         Raises:
             InfrastructureError: the registry does not answer or does not have it.
         """
         from docker.errors import DockerException
+        from docker.utils import parse_repository_tag
 
         try:
-            image = self._client.images.pull(reference, platform=_PLATFORM)
+            digest = str(self._client.images.get_registry_data(reference).id)
+            repository, _ = parse_repository_tag(reference)
+            pinned = f"{repository}@{digest}"
+            image = self._client.images.pull(pinned, platform=_PLATFORM)
             image.tag(tag)
         except (DockerException, OSError) as error:
             raise InfrastructureError(
                 f"the container registry did not give {reference}: {error}"
             ) from None
+
+        return pinned
 
     def is_registry_reachable(self, reference: str) -> bool:
         """Return whether the registry of an image answers and has that image; the image is not pulled."""

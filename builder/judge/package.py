@@ -96,6 +96,28 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> JudgedPackage:
     return JudgedPackage(name=fault.name, version=fault.version, source=fault, abis=judgements)
 
 
+def judge_unreadable(source: Source, detail: str, abis: Iterable[Abi]) -> JudgedPackage:
+    """Return the judgement of a package whose evidence could not be judged: undetermined on every ABI (WF904).
+
+    Args:
+        source: the package.
+        detail: what went wrong, in one line.
+        abis: the ABIs of the matrix.
+    """
+    finding = Finding(code="WF904", detail=detail, where="evidence")
+    judgements: dict[str, Judgement] = {}
+    for abi in abis:
+        abi_finding = finding.assign_to(source.name, source.version, abi.name)
+        judgements[abi.name] = Judgement(
+            abi=abi.name,
+            verdict=Verdict.UNDETERMINED,
+            reason=f"{finding.kind.title}: {detail}",
+            findings=(abi_finding,),
+        )
+
+    return JudgedPackage(name=source.name, version=source.version, source=source, abis=judgements)
+
+
 def judge_package(evidence: PackageEvidence, abis: Iterable[Abi]) -> JudgedPackage:
     """Return a package's verdict on each ABI, with the findings, wheels and speed that its evidence shows.
 

@@ -68,6 +68,7 @@ FindingCode: TypeAlias = Literal[
     "WF331",  # bytecode files in the wheel
     "WF332",  # missing PyInit function
     "WF333",  # differences between bases
+    "WF334",  # files of another package
     "WF401",  # installation failure
     "WF402",  # error on import
     "WF403",  # crash on import
@@ -119,4 +120,5 @@ FindingCode: TypeAlias = Literal[
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry
+    "WF904",  # evidence that cannot be judged
 ]

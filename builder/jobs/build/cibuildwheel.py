@@ -19,6 +19,7 @@ from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
+from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.output import Expectation, Refusal, match_abi
 from builder.jobs.build.refusal import read_refusal, write_request
 from builder.proxy.proxy import SessionReport
@@ -143,10 +144,8 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
-        with log.open("rb") as file:
-            file.seek(log_start)
-            output = file.read()
-        printed = output.decode(errors="replace")
+        log_end = log.stat().st_size
+        printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
             wheels=self._find_wheels(),
             usage=_parse_usage(printed),
@@ -160,9 +159,7 @@ class CibuildwheelCall:
             return outcome
 
         self._check_infrastructure(printed, outcome.usage)
-        failed_call = self._describe_failure(
-            exit_code, (log_start, log_start + len(output)), outcome, session
-        )
+        failed_call = self._describe_failure(exit_code, (log_start, log_end), outcome, session)
         return replace(outcome, failed_call=failed_call)
 
     def _write_config(self, session: Session) -> Path:

@@ -20,6 +20,7 @@ from builder.evidence.image import ImageFacts, read_image_content, read_image_ta
 from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
 from builder.jobs.build.build import UNPACK_PROGRAM
 from builder.jobs.build.log import explain
+from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
@@ -338,12 +339,8 @@ class Race:
             start: the byte of the log at which the output of the compilation begins.
             exit_code: of the compilation.
         """
-        with log.open("rb") as file:
-            file.seek(start)
-            text = file.read().decode(errors="replace")
-
         failure, _ = explain(
-            text,
+            read_log(log, start),
             exit_code,
             self.build.name,
             (self.abi.name,),

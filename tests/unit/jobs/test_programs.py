@@ -48,19 +48,6 @@ def test_the_table_of_versions_is_about_the_present_text(package: str):
     )
 
 
-@pytest.mark.parametrize(
-    ("package", "digest"),
-    [
-        ("audit", "4f702bbb86f01554aeda3c3050a15775272baa36ebaa5dbed67a5cdcfdcb85ba"),
-    ],
-)
-def test_what_was_audited_and_loaded_before_the_programs_became_packages_is_still_known(
-    package: str, digest: str
-):
-    # These are of commit 368bedf. Whoever changes what a program answers takes its line out.
-    assert programs_digest(package) == digest
-
-
 def test_a_text_that_the_table_does_not_know_is_its_own_version(monkeypatch: pytest.MonkeyPatch):
     stale = {"audit": ProgramVersion(text="0" * 64, answers_like="1" * 64)}
     monkeypatch.setattr(programs, "program_versions", lambda: stale)

@@ -17,6 +17,7 @@ from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.unit.execute.test_executor import ROOM, Step, Watcher
+from tests.unit.wheels import add_wheel
 
 STARTED = "Starting container image wheelfarm/builder-debian-12:0123...\n"
 LIMITS = "wheelfarm-limits: processes-refused=0 memory-kills=0 memory-peak-bytes=1\n"
@@ -98,10 +99,8 @@ def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
 
 
 def test_what_a_killed_publication_left_goes_with_the_next(store: Store):
-    path = store.wheelhouse / "incoming"
-    path.write_text("x")
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
-    content = index.make_manifest([index.Entry(filename=name, sha256=store.add_file(path))])
+    content = index.make_manifest([index.Entry(filename=name, sha256=add_wheel(store, name))])
     index.publish(content, store)
     root = store.wheelhouse / "simple"
     before = {path.relative_to(root) for path in root.rglob("*")}
