@@ -86,12 +86,15 @@ class Hostile:
         """The paths that were asked for."""
         return [path for path, _ in self.asked]
 
-    def page(self, project: str, content: str, **headers: str) -> None:
+    def page(self, project: str, content: str, content_type: str = "text/html") -> None:
         """Have a project's page answered."""
-        headers.setdefault("content_type", "text/html")
         self.answers[f"/{project}/"] = lambda request: request.send(
-            content=content.encode(), **headers
+            content=content.encode(), content_type=content_type
         )
+
+    def redirect(self, path: str, location: str) -> None:
+        """Have a path redirected."""
+        self.answers[path] = lambda request: request.send(302, location=location)
 
     def file(self, path: str, content: bytes) -> None:
         """Have a file answered."""
