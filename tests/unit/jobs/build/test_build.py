@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import zipfile
@@ -43,10 +44,11 @@ class Index:
     def __init__(self) -> None:
         self.kept: list[bool] = []
 
-    def session(self, image: str, job: JobId, stop: threading.Event) -> object:
-        return SimpleNamespace(
+    def session(self, image: str, job: JobId, stop: threading.Event) -> Any:
+        session = SimpleNamespace(
             network=SimpleNamespace(dns_server="192.0.2.1"), collect_report=SessionReport
         )
+        return contextlib.nullcontext(session)
 
     def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
         self.kept.append(better)
@@ -489,8 +491,8 @@ def call_program(
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
     folder = tmp_path / f"call-{len(list(tmp_path.iterdir()))}"
-    session = cast("Index", tools.index).session("image", request.job, tools.stop)
-    return CibuildwheelCall(request, project, folder, tools).run(cast("Any", session))
+    with tools.index.session("image", request.job, tools.stop) as session:
+        return CibuildwheelCall(request, project, folder, tools).run(session)
 
 
 def test_a_call_returns_the_wheels_and_what_was_used(
