@@ -40,8 +40,9 @@ def serve(
     Only this machine reaches it, unless --host says otherwise.
     """
     from builder.index import serve as server
+    from builder.report.site.site import CONTENT_POLICY
 
-    server.serve(wheelhouse.resolve(), host, port)
+    server.serve(wheelhouse.resolve(), host, port, CONTENT_POLICY)
 
 
 def rollback(

@@ -525,6 +525,10 @@ class Engine:
 
         return None
 
+    def read_free_space(self) -> disk.FreeSpace | None:
+        """Return what is free where the engine keeps what containers write; None where nobody can see it from here."""
+        return self._storage.read_free_space()
+
     def watch_disk(self, limits: Limits) -> disk.DiskWatch:
         """Return what looks after how much the container of a tool's job writes (`find_disk_excess`)."""
         return disk.DiskWatch(self._client, self._storage, limits.disk)

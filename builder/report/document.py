@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
 from builder.sources import Source
 from builder.store.files import atomic_write
+from builder.untrusted.text import clean_line, clean_text
 from builder.verdicts import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ _MISSED_DIGITS = 4
 """Decimal places of a probability: more would claim an accuracy that the estimate does not have."""
 
 
+CleanText = Annotated[str, AfterValidator(clean_text)]
+"""A text that may quote what came from outside: an index, a package, an exception. Every report is made of these."""
+
+CleanLine = Annotated[str, AfterValidator(clean_line)]
+"""The same of what is shown in one line, such as a name."""
+
+
 class Part(BaseModel):
     """A part of a document: unknown keys are an error."""
 
@@ -42,13 +50,13 @@ class Part(BaseModel):
 class LocationPart(Part):
     """A line of source code."""
 
-    path: str
+    path: CleanLine
     """In the sdist or as installed; of an extension module where only that is known."""
 
     line: int | None
     """From 1; null where it is not known."""
 
-    function: str
+    function: CleanLine
     """Empty where it is not known."""
 
 
@@ -62,10 +70,10 @@ class FindingPart(Part):
     """See docs/findings.md."""
 
     severity: Severity
-    title: str
-    detail: str
+    title: CleanText
+    detail: CleanText
 
-    where: str
+    where: CleanLine
     """The module, file, functions or stage it is about."""
 
     locations: list[LocationPart] = []
@@ -74,29 +82,29 @@ class FindingPart(Part):
     bases: list[str]
     """Where it was seen."""
 
-    remedy: str
+    remedy: CleanText
 
-    log: str
+    log: CleanLine
     """The job's log, relative to this file; empty where there is none."""
 
-    replay: str
+    replay: CleanLine
     """A command that reproduces it."""
 
 
 class WheelPart(Part):
     """A wheel that was built."""
 
-    filename: str
+    filename: CleanLine
 
-    base: str
+    base: CleanLine
     """The base it was built on."""
 
     sha256: str
 
-    floor: str
+    floor: CleanLine
     """The oldest platform it claims, such as `manylinux_2_17`."""
 
-    log: str
+    log: CleanLine
     """The log of its build, relative to this file."""
 
 
@@ -154,7 +162,7 @@ class SpeedPart(Part):
     plain_cost: float | None
     """The same for a loop of pure Python."""
 
-    why: str
+    why: CleanText
     """What was not measured, and why; empty where everything was."""
 
 
@@ -163,7 +171,7 @@ class AbiPart(Part):
 
     verdict: Verdict
 
-    reason: str
+    reason: CleanText
     """One sentence for a person."""
 
     wheels: list[WheelPart]
@@ -182,18 +190,18 @@ class SourcePart(Part):
     """The source that it was built from."""
 
     kind: Literal["index", "local", "none"]
-    filename: str
+    filename: CleanLine
     sha256: str
 
-    needed_by: str
+    needed_by: CleanLine
     """The package that requires it, where the matrix does not name it."""
 
 
 class PackagePart(Part):
     """One package."""
 
-    name: str
-    version: str
+    name: CleanLine
+    version: CleanLine
     source: SourcePart
     abis: dict[str, AbiPart]
 

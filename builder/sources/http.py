@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import requests
@@ -93,6 +93,10 @@ class Session(requests.Session):
 
     rule: AddressRule | None = None
 
+    def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:  # noqa: ANN401 - requests'
+        """Follow no redirect: `ask` does, and requests would read its whole body first, even if it is not to follow."""
+        return iter(())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
@@ -160,7 +164,7 @@ def ask(
     what: str,
     *,
     headers: Mapping[str, str] | None = None,
-    deadline_s: float = ANSWER_S,
+    deadline_s: float | None = None,
 ) -> Iterator[requests.Response]:
     """Give the answer to a GET request, its body still to be read: from `open_body`, which bounds it.
 
@@ -172,14 +176,15 @@ def ask(
         url: the address.
         what: what is asked for, for messages: `the page of numpy`.
         headers: further headers.
-        deadline_s: longest wait for the whole answer, i.e. to the end of the block.
+        deadline_s: longest wait for the whole answer, i.e. to the end of the block; None for `ANSWER_S`.
 
     Raises:
         requests.RequestException: the server does not answer.
         RefusedAddressError: the address, or one that a redirect leads to, is not to be asked.
+        MalformedAnswerError: there are too many redirects.
         TooSlowError: the deadline has passed.
     """
-    deadline = Deadline(deadline_s)
+    deadline = Deadline(ANSWER_S if deadline_s is None else deadline_s)
     with Exchange(session.rule, deadline, what) as exchange:
         try:
             with _follow(session, url, headers) as response:
@@ -221,7 +226,7 @@ def _follow(session: Session, url: str, headers: Mapping[str, str] | None) -> re
         is_elsewhere = session.should_strip_auth(origin, url)  # type: ignore[no-untyped-call]
         has_auth = has_auth and not is_elsewhere
 
-    raise requests.TooManyRedirects(f"more than {_MAX_REDIRECTS} redirects")
+    raise MalformedAnswerError(f"the index answers with more than {_MAX_REDIRECTS} redirects")
 
 
 def open_body(response: requests.Response) -> Readable:
@@ -284,7 +289,7 @@ def fetch(
     *,
     limit_bytes: int,
     headers: Mapping[str, str] | None = None,
-    deadline_s: float = ANSWER_S,
+    deadline_s: float | None = None,
 ) -> Answer:
     """Return the answer to a GET request with its content.
 
@@ -323,7 +328,7 @@ def download(
     *,
     what: str = "the file",
     limit_bytes: int | None = None,
-    deadline_s: float = DOWNLOAD_S,
+    deadline_s: float | None = None,
 ) -> None:
     """Write the file at an address to `target`, a chunk at a time.
 
@@ -335,7 +340,7 @@ def download(
         target: where the file is written; what it holds after an error is of no use.
         what: as for `ask`.
         limit_bytes: largest file; None for what this machine allows (`host.max_file_bytes`).
-        deadline_s: as for `ask`; for each try.
+        deadline_s: longest wait for each try; None for `DOWNLOAD_S`.
 
     Raises:
         requests.RequestException: the server does not answer, or not with the file.
@@ -344,6 +349,8 @@ def download(
     """
     if limit_bytes is None:
         limit_bytes = host.max_file_bytes()
+    if deadline_s is None:
+        deadline_s = DOWNLOAD_S
 
     for tries_left in reversed(range(_MAX_BODY_TRIES)):
         try:

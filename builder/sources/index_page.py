@@ -41,6 +41,7 @@ _MAX_ATTRIBUTES = 32
 """Most attributes of a link; the standards have six."""
 
 _TAG = re.compile(r"<(a|base|meta)(?=[\s/>])", re.IGNORECASE)
+_LINK_END = re.compile(r"</?a(?=[\s/>])", re.IGNORECASE)
 _INNER_TAG = re.compile(r"<[^<>]{0,200}>")
 _ATTRIBUTE = re.compile(r"""[\s/]*([^\s"'<>/=]+)\s*(?:=\s*("[^"]*"|'[^']*'|[^\s"'<>]+))?[\s/]*""")
 
@@ -165,8 +166,7 @@ def _iter_tags(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
             continue
 
         attributes, position = parsed
-        name = tag[1].lower()
-        yield name, attributes, _read_link_text(text, position) if name == "a" else ""
+        yield tag[1].lower(), attributes, _read_link_text(text, position)
 
 
 def _parse_attributes(text: str, position: int) -> tuple[dict[str, str], int] | None:
@@ -192,10 +192,14 @@ def _parse_attributes(text: str, position: int) -> tuple[dict[str, str], int] | 
 
 
 def _read_link_text(text: str, position: int) -> str:
-    """Return the text of a link that begins at a position, without emphasis and white space around it."""
-    piece = text[position : position + _MAX_TEXT]
-    inner, _, _ = piece.replace("</A", "</a").partition("</a")
-    return html.unescape(_INNER_TAG.sub("", inner)).strip()
+    """Return the text from a position to the end of a link, without emphasis and white space; empty where it has none.
+
+    The next link ends it as well: so no text is read twice.
+    """
+    end = _LINK_END.search(text, position, position + _MAX_TEXT)
+    if end is None:
+        return ""
+    return html.unescape(_INNER_TAG.sub("", text[position : end.start()])).strip()
 
 
 def _is_distribution(filename: object) -> bool:

@@ -243,10 +243,10 @@ class Build:
         pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
         while pending:
             abis = pending.pop(0)
-            session = tools.index.session(proxy, self.id, tools.stop)
             request = self._make_request(abis, image, cache.cache)
             call = CibuildwheelCall(request, project, folder / "-".join(abis), tools)
-            outcome = call.run(session)
+            with tools.index.session(proxy, self.id, tools.stop) as session:
+                outcome = call.run(session)
             outcomes.add(outcome)
             pending += self._explain_failures(abis, outcome, outcomes, tools)
 

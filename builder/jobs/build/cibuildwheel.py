@@ -50,6 +50,10 @@ _CROWDED_SHARE = 0.9
 """The share of its limit on processes from which a container counts as crowded. It is less than all, because processes
 start and end all the time."""
 
+_FULL_BYTES = 64 << 20
+_FULL_INODES = 1000
+"""A disk with less free than this was full for somebody a moment ago. Far below the engine's reserve; not measured."""
+
 _INTERRUPT_GRACE_S = 20
 """How long cibuildwheel may take to end after an interrupt, before it is killed."""
 
@@ -126,6 +130,7 @@ class CibuildwheelCall:
         self._crowded_checks = 0
         self._timed_out = False
         self._disk_excess: str | None = None
+        self._disk_was_full: bool | None = None  # None: that cannot be seen
         self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
@@ -207,7 +212,7 @@ class CibuildwheelCall:
         if was_ended_by_farm or met_a_limit:
             return
 
-        problem = find_infrastructure_problem(printed)
+        problem = find_infrastructure_problem(printed, disk_was_full=self._disk_was_full)
         if problem is not None:
             raise InfrastructureError(f"{problem} (log: {self._tools.log})")
 
@@ -295,9 +300,11 @@ class CibuildwheelCall:
         """
         engine = self._tools.engine
         disk_watch = engine.watch_disk(self._limits())
+        self._look_at_free_space()
         began = time.monotonic()
         next_check = began + _PROCESS_CHECK_S
         while process.poll() is None:
+            self._look_at_free_space()
             if self._tools.stop.wait(_POLL_S):
                 raise Interrupted
             if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
@@ -315,6 +322,20 @@ class CibuildwheelCall:
             if now - began > self._request.timeout_s:
                 self._timed_out = True
                 return
+
+    def _look_at_free_space(self) -> None:
+        """Note whether the disk is full, now or earlier in this call: afterwards, what filled it may be gone."""
+        if self._disk_was_full:
+            return
+
+        wheelhouse = os.statvfs(self._folder)
+        if wheelhouse.f_bavail * wheelhouse.f_frsize < _FULL_BYTES:
+            self._disk_was_full = True
+            return
+
+        storage = self._tools.engine.read_free_space()
+        if storage is not None:
+            self._disk_was_full = storage.bytes < _FULL_BYTES or storage.inodes < _FULL_INODES
 
     def _check_processes(self) -> None:
         """Count how often in a row the container was found crowded.

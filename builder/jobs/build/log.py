@@ -180,13 +180,17 @@ def explain(
     return _first_error(text, package, stage), abi
 
 
-def find_infrastructure_problem(log: str) -> str | None:
+def find_infrastructure_problem(log: str, *, disk_was_full: bool | None) -> str | None:
     """Return the reason of a failure that is no fault of the package, such as a full disk; None where there is none.
 
     Args:
         log: what a call of cibuildwheel printed that failed without reaching a limit, as `read_log` returns it.
+        disk_was_full: whether the disk was seen to be full meanwhile. None where nobody can see it, as for an engine
+            on another machine: only then the log is believed, in which a package may write what it likes.
     """
-    if _DISK_FULL in log:
+    says_full = _DISK_FULL in log
+    is_full = says_full if disk_was_full is None else disk_was_full
+    if is_full:
         return "the disk is full"
 
     # At its end, the image's entry point prints what was used of the limits, whether the build succeeds or not.

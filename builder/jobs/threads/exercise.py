@@ -150,11 +150,13 @@ class Exercise:
         Raises:
             InfrastructureError: nothing could be fetched, because the package index did not answer.
         """
-        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
         image = read_image_tag(inputs["image"])
-        test_wheels = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+        python = self.abi.python
+        proxy = read_image_tag(inputs["index proxy"])
+        with tools.index.session(proxy, self.id, tools.stop) as session:
+            test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
+            visit = session.collect_report()
 
-        visit = session.collect_report()
         error = visit.infrastructure_error()
         if error is not None and test_wheels.is_unavailable:
             raise error

@@ -237,17 +237,18 @@ class Race:
         Raises:
             InfrastructureError: one of the two failed, perhaps only because the package index did not answer.
         """
-        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
-        python = self.abi.python
-        test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
         own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
             tools.store,
         )
-        compiled = self._compile(image, own_wheels, session.network, tools)
+        proxy = read_image_tag(inputs["index proxy"])
+        with tools.index.session(proxy, self.id, tools.stop) as session:
+            python = self.abi.python
+            test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
+            compiled = self._compile(image, own_wheels, session.network, tools)
+            visit = session.collect_report()
 
-        visit = session.collect_report()
         error = visit.infrastructure_error()
         has_failed = isinstance(compiled, str)
         if error is not None and (has_failed or test_wheels.is_unavailable):

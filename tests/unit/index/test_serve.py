@@ -56,6 +56,17 @@ def test_a_page_is_given_in_the_form_that_is_asked_for(
         assert json.loads(answer.text)["meta"]["api-version"]
 
 
+@pytest.mark.parametrize("path", ["/simple/", "/report/index.html", "/nowhere", "/", "/report/out"])
+def test_a_browser_is_told_to_run_nothing(client: TestClient, path: str):
+    answer = client.get(path, follow_redirects=False)
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert policy.endswith("; frame-ancestors 'none'")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
 def test_constraints_are_text(client: TestClient):
     answer = client.get("/constraints/cp314.txt")
     assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import zipfile
@@ -14,6 +15,7 @@ from typing import Any, cast
 import pytest
 
 from builder.engine.compiler_cache import CompilerCache
+from builder.engine.disk import FreeSpace
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
@@ -42,10 +44,11 @@ class Index:
     def __init__(self) -> None:
         self.kept: list[bool] = []
 
-    def session(self, image: str, job: JobId, stop: threading.Event) -> object:
-        return SimpleNamespace(
+    def session(self, image: str, job: JobId, stop: threading.Event) -> Any:
+        session = SimpleNamespace(
             network=SimpleNamespace(dns_server="192.0.2.1"), collect_report=SessionReport
         )
+        return contextlib.nullcontext(session)
 
     def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
         self.kept.append(better)
@@ -59,6 +62,7 @@ class Engine:
         self.disk_excess: str | None = None
         self.removed = 0
         self.removed_caches: list[CompilerCache] = []
+        self.free_space: FreeSpace | None = FreeSpace(bytes=1 << 40, inodes=1 << 20)
 
     def remove_compiler_cache(self, cache: CompilerCache) -> None:
         self.removed_caches.append(cache)
@@ -71,6 +75,9 @@ class Engine:
 
     def count_processes(self, label: str) -> tuple[int, int] | None:
         return self.processes
+
+    def read_free_space(self) -> FreeSpace | None:
+        return self.free_space
 
     def watch_disk(self, *_: object) -> None:
         return None
@@ -484,8 +491,8 @@ def call_program(
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
     folder = tmp_path / f"call-{len(list(tmp_path.iterdir()))}"
-    session = cast("Index", tools.index).session("image", request.job, tools.stop)
-    return CibuildwheelCall(request, project, folder, tools).run(cast("Any", session))
+    with tools.index.session("image", request.job, tools.stop) as session:
+        return CibuildwheelCall(request, project, folder, tools).run(session)
 
 
 def test_a_call_returns_the_wheels_and_what_was_used(
@@ -531,6 +538,24 @@ def test_a_failed_call_says_where_its_output_is(
     printed = tools.log.read_bytes()[slice(*call.log)].decode()
     assert printed.startswith("Starting")
     assert call.timeout_s is None
+
+
+NO_SPACE = f"""
+echo 'Starting container image'
+echo 'fatal error: No space left on device'
+echo '{LIMITS.format(kills=0)}'
+exit 1
+"""
+
+
+def test_a_full_disk_is_seen_and_not_believed(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A package may print that the disk is full; then it failed all the same, and that is on record."""
+    assert call_program(tools, tmp_path, monkeypatch, NO_SPACE).failed_call is not None
+    cast("Engine", tools.engine).free_space = FreeSpace(bytes=1 << 40, inodes=10)
+    with pytest.raises(InfrastructureError, match="the disk is full"):
+        call_program(tools, tmp_path, monkeypatch, NO_SPACE)
 
 
 def test_a_container_that_was_killed_tells_nothing(

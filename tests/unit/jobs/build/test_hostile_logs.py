@@ -191,7 +191,7 @@ def test_a_large_log_keeps_what_explains_the_failure(tmp_path: Path) -> None:
     assert "first of cp314t" in text
     assert (abi, failure.stage) == ("cp314t", "repairing wheel")
     assert failure.error == "src/a.c:7:1: error: at the end"
-    assert log.find_infrastructure_problem(text) is None
+    assert log.find_infrastructure_problem(text, disk_was_full=False) is None
 
 
 def test_a_log_without_a_line_break_is_one_short_line(tmp_path: Path) -> None:
