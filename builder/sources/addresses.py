@@ -28,6 +28,13 @@ _PRIVATE_NETWORKS = tuple(
 )
 """Networks of organisations, where their indexes are (RFC 1918, 4193, 6598)."""
 
+_ANSWERED_FOR = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
+)
+"""Networks that are nobody's (RFC 2544, 5737). Gateways that answer for the hosts of the Internet give them such
+addresses; where the index has one, the hosts that its files are on have them as well."""
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv6 addresses that end in the IPv4 address they lead to (RFC 6052)."""
 
@@ -181,7 +188,8 @@ def _parse_address(text: str) -> _Address | None:
 
 def _is_private(address: _Address) -> bool:
     return any(
-        address.version == network.version and address in network for network in _PRIVATE_NETWORKS
+        address.version == network.version and address in network
+        for network in (*_PRIVATE_NETWORKS, *_ANSWERED_FOR)
     )
 
 
