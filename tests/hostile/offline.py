@@ -174,7 +174,7 @@ def shorten_deadlines() -> None:
     def start_shortened(deadline: Deadline, seconds: float) -> None:
         start(deadline, min(seconds, LONGEST_S))
 
-    Deadline.__init__ = start_shortened  # type: ignore[method-assign]
+    Deadline.__init__ = start_shortened  # type: ignore[assignment,method-assign]
 
 
 def main() -> None:
