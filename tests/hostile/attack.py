@@ -85,6 +85,16 @@ class Site:
     index: HostileIndex
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def make_host(self) -> None:
+        """Make the folder that stands for the host's files, with its secret."""
+        self.host.mkdir(parents=True)
+        self.secret.write_text(self.secret_text)
+
+    @property
+    def secret_text(self) -> str:
+        """What is in the host's file; each attack has another one, so that it shows who got it."""
+        return f"{SECRET} {self.name};"
+
     @property
     def secret(self) -> Path:
         """A file of the host."""
@@ -192,12 +202,13 @@ def check_host(world: World) -> None:
     """
     present = {path.name for path in world.site.host.rglob("*")}
     assert present == {"secret"}, f"on the host there is now {sorted(present)}"
-    assert world.site.secret.read_text() == SECRET, "the host's file was written to"
+    secret = world.site.secret_text
+    assert world.site.secret.read_text() == secret, "the host's file was written to"
 
     for path in iter_files(world.wheelhouse):
         assert not path.is_symlink(), f"{path} is a link to {path.readlink()}"
-        assert SECRET.encode() not in path.read_bytes(), f"{path} has what only the host has"
-    assert SECRET.encode() not in world.output, "the host's file was printed"
+        assert secret.encode() not in path.read_bytes(), f"{path} has what only the host has"
+    assert secret.encode() not in world.output, "the host's file was printed"
 
 
 def iter_files(folder: Path) -> Iterator[Path]:
