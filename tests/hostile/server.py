@@ -21,7 +21,10 @@ class HostileIndex:
         url: of the index.
         asked: the paths that were asked for, in order.
         stopped: set when the test is over, for answers that would go on for ever.
+        service: another server of this machine, which the farm has no reason to ask.
     """
+
+    service: HostileIndex
 
     def __init__(self) -> None:
         self.url = ""
@@ -44,6 +47,17 @@ class HostileIndex:
                 handler.send_header(name.replace("_", "-"), value)
             handler.end_headers()
             handler.wfile.write(content)
+
+        self.answer(path, send)
+
+    def redirect(self, path: str, target: str) -> None:
+        """Answer with a redirect to an address."""
+
+        def send(handler: http.server.BaseHTTPRequestHandler) -> None:
+            handler.send_response(302)
+            handler.send_header("Location", target)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
 
         self.answer(path, send)
 
@@ -110,8 +124,17 @@ def flood(index: HostileIndex, kind: str, total_bytes: int, **headers: str) -> A
 
 @contextmanager
 def serving() -> Iterator[HostileIndex]:
-    """Serve an index without any project."""
-    index = HostileIndex()
+    """Serve an index without any project, and a service of this machine that the index has no business with."""
+    index, service = HostileIndex(), HostileIndex()
+    service.body("/", b"what only this machine may ask for")
+    with _listening(index), _listening(service):
+        index.service = service
+        yield index
+
+
+@contextmanager
+def _listening(index: HostileIndex) -> Iterator[None]:
+    """Let an index answer on a port of its own."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -128,7 +151,7 @@ def serving() -> Iterator[HostileIndex]:
     thread.start()
     index.url = f"http://127.0.0.1:{server.server_port}/"
     try:
-        yield index
+        yield
     finally:
         index.stopped.set()
         server.shutdown()

@@ -188,6 +188,37 @@ def make_other_project(site: Site) -> str:
     return ""
 
 
+def make_redirect(site: Site) -> str:
+    """A file that is redirected to a service of this machine."""
+    filename = wheel_filename(site.name)
+    link = site.index.file(filename, make_wheel(site.name))
+    site.index.redirect(f"/files/{filename}", site.index.service.url)
+    site.index.page(site.name, link)
+    return ""
+
+
+def make_page_redirect(site: Site) -> str:
+    """A project page that is redirected to a service of this machine."""
+    site.index.redirect(f"/{site.name}/", site.index.service.url)
+    return ""
+
+
+def make_inner_link(site: Site) -> str:
+    """A link to a service of this machine, by an address that does not look like it."""
+    filename = wheel_filename(site.name)
+    port = site.index.service.url.rpartition(":")[2]
+    site.index.page(
+        site.name,
+        f'<a href="http://[::ffff:127.0.0.1]:{port}">{filename}</a>',
+        f'<a href="http://2130706433:{port}">{filename}</a>',
+    )
+    return ""
+
+
+def check_service_was_not_asked(world: World) -> None:
+    assert world.site.index.service.asked == [], "a service of this machine was asked"
+
+
 def check_neighbour_is_its_own(world: World) -> None:
     assert set(world.served("neighbour")) == {"index.html", wheel_filename("neighbour")} | {
         name for name in world.served("neighbour") if name.endswith(".metadata")
@@ -371,6 +402,18 @@ ATTACKS = (
     Attack(
         name="wrong-hash", point="4", kind="index answer", verdicts=FAILS, codes=("WF103",),
         checked="what is served", make=make_wrong_hash,
+    ),
+    Attack(
+        name="redirect-of-a-file", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked="services of this machine", make=make_redirect, check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="redirect-of-a-page", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked="services of this machine", make=make_page_redirect, check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="link-to-this-machine", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked="services of this machine", make=make_inner_link, check=check_service_was_not_asked,
     ),
     # --- memory and time of the host
     Attack(
