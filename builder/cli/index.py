@@ -75,6 +75,8 @@ def rollback(
         with store.lock():
             published = index.rollback(store, snapshot)
 
+    for filename, reason in published.refused.items():
+        print_line(f"not published: {filename}: {reason}")
     print_line(f"the index holds snapshot {published.snapshot}")
 
 

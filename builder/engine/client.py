@@ -88,6 +88,7 @@ class Task:
     Attributes:
         files: content by absolute path, put there before it starts.
         collect: absolute path of a file or folder to bring back.
+        collect_bytes: how much that may be; more is an error of the infrastructure.
         network: what it reaches; None for nothing.
         user: who it runs as.
         kind: what it may do (containment.py).
@@ -97,6 +98,7 @@ class Task:
     command: Sequence[str]
     files: Mapping[str, bytes | Path] = field(default_factory=dict)
     collect: str | None = None
+    collect_bytes: int = archives.LIMIT_BYTES
     network: NetworkAttachment | None = None
     user: str = "farm"
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -354,7 +356,9 @@ class Engine:
                 _save_log(container, log)
 
                 # Its files are read inside the block, because they are removed together with the container.
-                collected = {} if task.collect is None else _read_files(container, task.collect)
+                collected: dict[str, bytes] = {}
+                if task.collect is not None:
+                    collected = _read_files(container, task.collect, task.collect_bytes)
                 state = container.attrs["State"]
                 return TaskResult(
                     exit_code=int(state["ExitCode"]),
@@ -695,7 +699,7 @@ def _usable_cpus(limits: Limits) -> float:
     return min(limits.cpus, os.cpu_count() or 1)
 
 
-def _read_files(container: Container, path: str) -> dict[str, bytes]:
+def _read_files(container: Container, path: str, limit_bytes: int) -> dict[str, bytes]:
     """Return the files under a path of a container, by path relative to the path's parent; empty where there is none.
 
     `/result` with a file `facts.json` -> `{"result/facts.json": …}`
@@ -707,7 +711,7 @@ def _read_files(container: Container, path: str) -> dict[str, bytes]:
     except NotFound:
         return {}
 
-    return archives.unpack(stream, path)
+    return archives.unpack(stream, path, limit_bytes)
 
 
 def _save_log(container: Container, log: Path) -> None:

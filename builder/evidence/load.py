@@ -37,6 +37,10 @@ class Gil(Model):
     enabled_by: str | None
     """The extension module whose loading turned it on."""
 
+    seen: Literal["on", "off", "hidden"] | None = None
+    """What the supervisor saw of it afterwards in the memory of the process; `hidden` where it could look there before
+    the import and could not any more, None where it cannot look at all."""
+
     warned: bool = True
     """Whether the interpreter's warning of that came through."""
 

@@ -15,7 +15,7 @@ from builder.engine import containment
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
-from builder.evidence.base import Facts, MalformedFactsError
+from builder.evidence.base import COLLECTED_ANSWER_BYTES, Facts, MalformedFactsError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ def ask(
         },
         environment=environment,
         collect=output,
+        collect_bytes=COLLECTED_ANSWER_BYTES,
         user="root" if program.supervises else "farm",
         kind=containment.SUPERVISED if program.supervises else containment.PROGRAM,
         limits=limits,

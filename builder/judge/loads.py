@@ -198,7 +198,7 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
     if gil is None:
         return  # the process ended before its import did
 
-    was_turned_on = gil.before is False and gil.after is True
+    was_turned_on = gil.before is False and (gil.after is True or gil.seen == "on")
     if not was_turned_on:
         return
 
@@ -232,6 +232,13 @@ def _judge_gil_claims(load: AbiLoad) -> Iterator[Finding]:
     for probe in load.modules:
         if probe.gil is None or probe.gil.after is not False:
             continue
+
+        if probe.gil.seen == "hidden":
+            detail = f"importing {probe.module} hides the memory of the process, and with it the state of the GIL"
+            yield Finding(code="WF508", detail=detail, where=probe.module)
+        elif probe.gil.seen == "on":
+            detail = f"importing {probe.module} is said to leave the GIL off, but turned it on"
+            yield Finding(code="WF508", detail=detail, where=probe.module)
 
         for native, declaration in probe.natives.items():
             says_so = declaration.gil == "not-used" or native in load.sets_gil

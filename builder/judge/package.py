@@ -17,8 +17,14 @@ from builder.judge.stages import (
     judge_loads,
     judge_threads,
     loaded_bases,
+    says_gil_stays_off,
 )
-from builder.judge.threads import ThreadCoverage, deduplicate, measure_coverage
+from builder.judge.threads import (
+    ThreadCoverage,
+    deduplicate,
+    judge_gil_state,
+    measure_coverage,
+)
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -211,6 +217,8 @@ def _collect_findings(
     findings += judge_loads(evidence, facts, abi.name)
     if abi.free_threaded:
         findings += deduplicate(judge_threads(evidence, facts))
+        is_said_off = says_gil_stays_off(facts, abi.name)
+        findings += judge_gil_state(is_said_off, facts.race, facts.exercise)
 
     # Whatever is said of a wheel that was imported nowhere, it is nothing good; a fault that was shown stands.
     if not any(_forbids_good_verdict(finding) for finding in findings):

@@ -385,6 +385,17 @@ def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
     return tuple(sorted(bases))
 
 
+def says_gil_stays_off(facts: PackageFacts, abi: str) -> bool:
+    """Return whether importing the wheels of an ABI is said to leave the GIL off, on every base where it was tried."""
+    states: set[bool | None] = set()
+    for load in facts.loads.values():
+        abi_load = None if load is None else load.loads.get(abi)
+        probes = () if abi_load is None else abi_load.modules
+        states.update(probe.gil.after for probe in probes if probe.gil is not None)
+
+    return states == {False}
+
+
 def judge_lack_of_loads(facts: PackageFacts, abi: str) -> Iterator[Finding]:
     """Yield a finding where no wheel of an ABI was imported on any base: then nothing shows that it works."""
     imported = False

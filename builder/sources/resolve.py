@@ -320,7 +320,7 @@ class _Resolver:
             return Fault(name=name, code="WF105", detail=detail)
 
         try:
-            version = parse_version(metadata.get("version", "0"), f"the PKG-INFO of {path.name}")
+            version = parse_version(metadata.get("version", ""), f"the PKG-INFO of {path.name}")
             filename = parse_distribution_name(path.name, "the file that the matrix names")
         except UntrustedNameError as error:
             return Fault(name=name, code="WF105", detail=str(error))

@@ -343,6 +343,9 @@ def probe_module(
     answer.pop("during", None)
 
     facts = lines[0] if lines else {}
+    gil_seen = answer.pop("gil_seen", None)
+    if "gil" in facts:
+        facts["gil"]["seen"] = gil_seen
     # An import that ends the interpreter, or speaks in the place of the probe, is no import that worked.
     if "fault" in answer:
         answer["error"] = answer["fault"]
@@ -365,9 +368,10 @@ def run_probe(
         options: the interpreter's options.
 
     Returns:
-        `lines`, what the probe said. Where it did not end as it should, also one of `signal`, `hang`, or `fault` (what
-        shows that the probe did not come to its end, or that somebody else spoke in its place) with `exit_code`; the
-        Python and native `stack` of a signal or a hang; and `during`, the module that was being imported then.
+        `lines`, what the probe said; `gil_seen` where its GIL was looked at in the end. Where it did not end as it
+        should, also one of `signal`, `hang`, or `fault` (what shows that the probe did not come to its end, or that
+        somebody else spoke in its place) with `exit_code`; the Python and native `stack` of a signal or a hang; and
+        `during`, the module that was being imported then.
     """
     site = request["site"]
     command = [python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}"]
@@ -391,23 +395,27 @@ def run_probe(
     printed = output.read_text()
     print(printed[-_LOG_CHARACTERS:], flush=True)
     records = process.records
-    lines = [_cut_site(record, site) for record in records.items]
+    lines = [_cut_site(record, site) for record in records.items if "gil_at" not in record]
 
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
-    if not has_ended:
+    if records.forgery:
+        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
+        facts["exit_code"] = exit_code
+    elif not has_ended:
         facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
         facts["stack"] = read_stack(printed, site)
     elif exit_code < 0:
         facts["signal"] = signal.Signals(-exit_code).name
         facts["stack"] = read_stack(printed, site)
-    elif records.forgery:
-        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
-        facts["exit_code"] = exit_code
     elif exit_code != 0 or not records.is_closed:
         facts["fault"] = _describe_end(exit_code, is_closed=records.is_closed)
         facts["exit_code"] = exit_code
 
-    ended_badly = len(facts) > 1
+    # The first look was before anything of the package ran.
+    if len(process.gil_states) > 1:
+        facts["gil_seen"] = process.gil_states[-1]
+
+    ended_badly = len(facts) > 1 + ("gil_seen" in facts)
     if ended_badly and lines and "begin" in lines[-1]:
         facts["during"] = lines[-1]["begin"]
 

@@ -10,15 +10,25 @@ What decides a verdict is bound before anything is imported: the package may rep
 
 from __future__ import annotations
 
+import builtins
 import re
 import sys
 from importlib.machinery import ExtensionFileLoader
 from typing import TYPE_CHECKING, Any
 
-from ..supervise.witness import Witness, hide_programs, read_request
+from ..supervise.witness import (
+    Witness,
+    find_gil,
+    hide_programs,
+    make_gil_reader,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 
@@ -31,7 +41,9 @@ def begin() -> tuple[dict[str, Any], Witness]:
     """
     asked = read_request()
     request: dict[str, Any] = asked["request"]
-    witness = Witness(asked["token"], asked["descriptor"])
+    witness = Witness(asked["token"], asked["descriptor"], looked=asked["looked"])
+    witness.write({"gil_at": find_gil()})
+    witness.show()
     # In the place of the folder of `inside`, where the process was started: the package must not see it.
     sys.path[0] = request["site"]
     hide_programs()
@@ -52,18 +64,6 @@ def describe_error(error: BaseException) -> str:
         return f"{type(error).__name__}: its text raises an exception"
 
     return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)[:_TEXT_LIMIT]
-
-
-def make_gil_reader() -> Callable[[], bool | None]:
-    """Return a function that tells whether the GIL is on; None on an interpreter that cannot be without it.
-
-    It asks the interpreter itself, whatever becomes of `sys._is_gil_enabled`.
-    """
-    ask = getattr(sys, "_is_gil_enabled", None)
-    if ask is None or "t" not in sys.abiflags:
-        return lambda: None
-
-    return lambda: ask() is True
 
 
 class Watch:

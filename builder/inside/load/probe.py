@@ -8,6 +8,7 @@ that it took; `natives`, the distribution's extension modules it loaded, in orde
 
 from __future__ import annotations
 
+import builtins
 import os
 import time
 import warnings
@@ -15,7 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..supervise.witness import make_gil_reader
 from . import loaders, slots
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _GIL_WARNING = "global interpreter lock (GIL) has been enabled"
 
@@ -23,7 +28,7 @@ _GIL_WARNING = "global interpreter lock (GIL) has been enabled"
 def main() -> None:
     """Import the module that the request names, and write one record with what that did to this process."""
     request, witness = loaders.begin()
-    is_gil_enabled = loaders.make_gil_reader()
+    is_gil_enabled = make_gil_reader()
     watch = loaders.Watch()
     messages: list[str] = []
     warnings.showwarning = lambda message, *_: messages.append(str(message))
@@ -52,6 +57,7 @@ def main() -> None:
         if name in request["natives"]
     }
     witness.write(answer)
+    witness.show()
     witness.close()
 
 

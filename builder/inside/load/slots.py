@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 # Numbers and values of slots in Include/moduleobject.h.
 _MULTIPLE_INTERPRETERS = 3  # Py_mod_multiple_interpreters

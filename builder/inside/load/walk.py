@@ -7,17 +7,22 @@ last line has `warnings`, those the distribution's own code caused.
 
 from __future__ import annotations
 
+import builtins
 import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..supervise.witness import make_gil_reader
 from . import loaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..supervise.witness import Witness
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _MOST_WARNINGS = 20  # the first ones: what follows is more of the same
 _TEXT_LIMIT = 300  # characters of a warning
@@ -29,7 +34,7 @@ def main() -> None:
     A warning counts once, however often it is given.
     """
     request, witness = loaders.begin()
-    is_gil_enabled = loaders.make_gil_reader()
+    is_gil_enabled = make_gil_reader()
     watch = loaders.Watch()
     warnings_seen: dict[tuple[str, str, str], None] = {}
 

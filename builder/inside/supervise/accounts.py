@@ -43,10 +43,43 @@ class Account:
 
         return {"user": self.uid, "group": self.uid, "extra_groups": []}
 
+    def owns(self, pid: int) -> bool:
+        """Return whether a process, which code of a package named, is one that this user runs."""
+        if self.uid is None:
+            return pid > 1 and pid != os.getpid()
+
+        return pid > 1 and _is_running_as(Path(f"/proc/{pid}"), self.uid)
+
+    def stop_processes(self) -> set[int]:
+        """Stop every process of this user until `resume_processes`; return their ids.
+
+        Raises:
+            SupervisionError: there are more and more of them.
+        """
+        if self.uid is None:
+            return set()
+
+        deadline = time.monotonic() + _PATIENCE_S
+        stopped_pids: set[int] = set()
+        running_pids = find_processes(self.uid)
+        # What is stopped starts no others: when no new ones are there, none can come.
+        while not running_pids <= stopped_pids:
+            _signal_all(running_pids, signal.SIGSTOP)
+            stopped_pids = running_pids
+            running_pids = find_processes(self.uid)
+            if time.monotonic() > deadline:
+                raise SupervisionError(f"processes of user {self.uid} cannot be stopped")
+
+        return running_pids
+
+    def resume_processes(self, pids: set[int]) -> None:
+        """Let processes go on that `stop_processes` stopped."""
+        _signal_all(pids, signal.SIGCONT)
+
     def end_processes(self) -> None:
         """Kill every process of this user, wherever it went; nothing happens for the user of this process.
 
-        All are stopped before any is killed: what is stopped starts no others, so that none is missed.
+        All are stopped before any is killed, so that none is missed.
 
         Raises:
             SupervisionError: some of them cannot be killed.
@@ -55,18 +88,11 @@ class Account:
             return
 
         deadline = time.monotonic() + _PATIENCE_S
-        running_pids = find_processes(self.uid)
-        while running_pids:
-            _signal_all(running_pids, signal.SIGSTOP)
-            if find_processes(self.uid) <= running_pids:
-                _signal_all(running_pids, signal.SIGKILL)
-                time.sleep(_POLL_S)
-
+        while pids := self.stop_processes():
+            _signal_all(pids, signal.SIGKILL)
+            time.sleep(_POLL_S)
             if time.monotonic() > deadline:
-                raise SupervisionError(
-                    f"{len(running_pids)} processes of user {self.uid} cannot be ended"
-                )
-            running_pids = find_processes(self.uid)
+                raise SupervisionError(f"{len(pids)} processes of user {self.uid} cannot be ended")
 
 
 OWN = Account(None)

@@ -9,14 +9,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import IO, Any, Self
 
 from .accounts import Account
-from .records import RecordReader, Records, make_token
+from .records import MOST_BYTES, Record, RecordReader, Records, make_token
 
 _READ_BYTES = 1 << 16  # at a time: what a pipe holds
 _POLL_S = 0.05  # how often it is looked whether a process has ended that left its pipes open
 _CUT = b"\n[%d bytes are left out here]\n"
+_STATE_BYTES = 4  # of the number that says whether the GIL is on: a C int
 _END_S = 20.0  # for the kernel to end a process that was killed
 
 Environment = dict[str, str]
@@ -61,6 +63,15 @@ class Output:
         return self.read().decode(errors="replace")
 
 
+class GilState(StrEnum):
+    """What the supervisor saw of a process's GIL by looking at its memory."""
+
+    OFF = "off"
+    ON = "on"
+    HIDDEN = "hidden"
+    """It could be seen before a package was imported, and cannot be any more."""
+
+
 class PackageProcess:
     """A process that runs code of a package, and may do with it what it likes.
 
@@ -70,6 +81,10 @@ class PackageProcess:
         errors: what it prints as errors; the same as `output` where both are one.
         reader: takes its records; another one may be put in its place.
         answers: takes what it answers in a dialogue; None where it has none.
+        gil_address: where it has the state of its GIL, as it said before it imported anything; None to look nowhere.
+        watched_pid: the process that is looked at: this one, or one that it forked; None while it is not known, and
+            whoever asks to be looked at waits.
+        gil_states: what was seen each time that it asked to be looked at; None where nothing can be seen here.
     """
 
     def __init__(  # noqa: PLR0913 - what a process is started with
@@ -84,6 +99,7 @@ class PackageProcess:
         request: dict[str, Any] | None = None,
         has_dialogue: bool = False,
         prepare: Callable[[], None] | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """Start the process, in a group of its own.
 
@@ -97,12 +113,15 @@ class PackageProcess:
             request: what it is asked, as `witness.read_request` returns it; None where it asks nothing.
             has_dialogue: whether it is asked more, line by line, and answers through a pipe of its own.
             prepare: called in the new process before the command; None for nothing.
+            most_bytes: how much all its records may have.
         """
         self.output, self.errors = output, errors or output
         token = make_token()
-        self.reader = RecordReader(token)
+        self.reader = RecordReader(token, most_bytes)
         self.answers = RecordReader(token) if has_dialogue else None
         self._account = account
+        self.gil_address: int | None = None
+        self.gil_states: list[GilState | None] = []
         self._selector = selectors.DefaultSelector()
         self._unsent = b""
 
@@ -112,7 +131,9 @@ class PackageProcess:
             pipes["errors"] = os.pipe()
         if has_dialogue:
             pipes["answers"] = os.pipe()
+        looked_end, self._looked = os.pipe()
         kept = [pipes[name][1] for name in ("records", "answers") if name in pipes]
+        kept.append(looked_end)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -131,10 +152,12 @@ class PackageProcess:
                 os.close(reading_end)
             raise
         finally:
+            os.close(looked_end)
             for _, writing_end in pipes.values():
                 os.close(writing_end)
 
         self.pid = self._process.pid
+        self.watched_pid: int | None = self.pid
         takers = {"output": self._feed_output, "errors": self._feed_errors}
         takers |= {"records": self._feed_records, "answers": self._feed_answers}
         for name, (reading_end, _) in pipes.items():
@@ -143,6 +166,7 @@ class PackageProcess:
 
         if request is not None:
             asked = {"token": token, "descriptor": pipes["records"][1], "request": request}
+            asked["looked"] = looked_end
             if has_dialogue:
                 asked["answers"] = pipes["answers"][1]
             self.send(asked, is_last=not has_dialogue)
@@ -188,10 +212,45 @@ class PackageProcess:
             else:
                 self._read_pipe(key.fd, key.data)
 
+        records = self.reader.records
+        is_watched = self.watched_pid is not None
+        if records.looks and is_watched and not records.forgery:
+            records.looks -= 1
+            self._look()
+
+    def _look(self) -> None:
+        """Look at the state of the GIL, and let the process go on.
+
+        All processes of the user are stopped meanwhile: none can do anything about it.
+        """
+        stopped_pids = self._account.stop_processes()
+        state: GilState | None = None
+        # What it says of itself in its first record is taken from there.
+        items = self.reader.records.items
+        if self.gil_address is None and items and isinstance(items[0].get("gil_at"), int):
+            self.gil_address = items.pop(0)["gil_at"]
+        if self.gil_address is not None and self.watched_pid is not None:
+            state = read_gil(self._account, self.watched_pid, self.gil_address)
+            could_be_seen = bool(self.gil_states) and self.gil_states[0] is not None
+            if state is None and could_be_seen:
+                state = GilState.HIDDEN
+        self.gil_states.append(state)
+
+        self._account.resume_processes(stopped_pids)
+        self.release()
+
+    def release(self) -> None:
+        """Let the process go on, which waits until it was looked at."""
+        with contextlib.suppress(OSError):  # it has ended
+            os.write(self._looked, b"\n")
+
     def wait(self, seconds: float) -> bool:
-        """Take what comes until the process has ended; return False where it has not after so many seconds."""
+        """Take what comes until the process has ended; return False where it has not after so many seconds.
+
+        One that somebody else spoke for is not waited for any more: whatever comes is not believed.
+        """
         deadline = time.monotonic() + seconds
-        while self.exit_code is None:
+        while self.exit_code is None and not self.records.forgery:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 return False
@@ -205,6 +264,24 @@ class PackageProcess:
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
         self._process.send_signal(number)
+
+    def next_answer(self, seconds: float) -> Record | None:
+        """Return the next answer in a dialogue; None where none comes in time, or the process has ended."""
+        assert self.answers is not None
+        deadline = time.monotonic() + seconds
+        while True:
+            answers = self.answers.records
+            if answers.items:
+                return answers.items.pop(0)
+
+            remaining_s = deadline - time.monotonic()
+            if answers.forgery or self.exit_code is not None or remaining_s <= 0:
+                break
+            self.pump(min(_POLL_S, remaining_s))
+
+        # It may have answered and ended at once.
+        self.drain()
+        return answers.items.pop(0) if answers.items and not answers.forgery else None
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and those that stayed in its group."""
@@ -226,6 +303,9 @@ class PackageProcess:
             self._selector.unregister(key.fileobj)
             if key.events & selectors.EVENT_READ:
                 os.close(key.fd)
+        if self._looked >= 0:
+            os.close(self._looked)
+            self._looked = -1
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):  # a line that nobody took
                 self._process.stdin.close()
@@ -283,6 +363,41 @@ class PackageProcess:
     def _feed_answers(self, received: bytes) -> None:
         if self.answers is not None:
             self.answers.feed(received)
+
+
+def read_gil(account: Account, pid: int, address: int) -> GilState | None:
+    """Return the state of a process's GIL by reading its memory; None where that is not possible.
+
+    Only the same user may do that, by a program that is started for it.
+
+    Args:
+        account: who runs the process.
+        pid: the process.
+        address: where it has the number that is 0 while the GIL is off.
+    """
+    command = [
+        "dd",
+        f"if=/proc/{pid}/mem",
+        "bs=4",
+        f"skip={address // 4}",
+        "count=1",
+        "status=none",
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=_END_S,
+            stdin=subprocess.DEVNULL,
+            **account.popen_options(),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if len(done.stdout) != _STATE_BYTES:
+        return None
+
+    return GilState.ON if any(done.stdout) else GilState.OFF
 
 
 def run_to_end(

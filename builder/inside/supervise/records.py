@@ -1,7 +1,7 @@
 """Read what a harness says of the package it imports, and see whether somebody else said it.
 
 A record is a line of JSON: `token`, a secret of this one process; `number`, counted from 0; and `record`, what is said.
-The last one has `closing` besides. The package in the same process may write to the same pipe, close it or end the
+The last one has `closing` instead. The package in the same process may write to the same pipe, close it or end the
 process; it does not know the token, and cannot say that the harness came to its end.
 """
 
@@ -30,11 +30,13 @@ class Records:
 
     Attributes:
         items: the records, without the closing one, up to the first line that the harness did not write.
+        looks: how often the harness has asked to have the state of its GIL looked at.
         is_closed: whether the harness said that it came to its end.
         forgery: what came that the harness cannot have written, in words; empty where there is nothing.
     """
 
     items: list[Record] = field(default_factory=list)
+    looks: int = 0
     is_closed: bool = False
     forgery: str = ""
 
@@ -46,9 +48,10 @@ class RecordReader:
         records: what was read of it.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, most_bytes: int = MOST_BYTES) -> None:
         self.records = Records()
         self._token = token
+        self._most_bytes = most_bytes
         self._unread = b""
         self._received = 0
         self._lines = 0
@@ -59,8 +62,8 @@ class RecordReader:
             return
 
         self._received += len(received)
-        if self._received > MOST_BYTES:
-            self.records.forgery = f"more than {MOST_BYTES >> 20} MiB of records"
+        if self._received > self._most_bytes:
+            self.records.forgery = f"more than {self._most_bytes >> 20} MiB of records"
             return
 
         *lines, self._unread = (self._unread + received).split(b"\n")
@@ -94,6 +97,9 @@ class RecordReader:
 
         if envelope.get("closing") is True:
             self.records.is_closed = True
+            return
+        if envelope.get("look") is True:
+            self.records.looks += 1
             return
         record = envelope.get("record")
         if not isinstance(record, dict):

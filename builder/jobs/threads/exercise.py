@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from builder.jobs.threads.test_wheels import TestWheels
     from builder.sources import Pure
 
-_PROGRAM = Program(package="stress", module="exercise", answer=ExerciseAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress",
+    module="exercise",
+    answer=ExerciseAnswer,
+    supervises=True,
+    folder=STRESS_FOLDER,
+)
 _MEMORY_BYTES = (
     4 << 30
 )  # a process that grows without end meets a lower limit before (builder/inside/stress/memory.py)

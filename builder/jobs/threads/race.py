@@ -55,7 +55,9 @@ RACE_PYTHON = "/opt/race/tree/bin/python"
 RACE_WHEEL_FOLDER = "/farm/race"
 """The folder of a container with the wheel that was compiled with ThreadSanitizer."""
 
-_PROGRAM = Program(package="stress", module="race", answer=RaceAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress", module="race", answer=RaceAnswer, supervises=True, folder=STRESS_FOLDER
+)
 _PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
 

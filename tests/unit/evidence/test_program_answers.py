@@ -56,9 +56,9 @@ def wrong():
     return COUNT
 
 def race(function="Box_put"):
-    found = re.search("log_path=([^ ]+)", os.environ.get("TSAN_OPTIONS", ""))
-    if found:
-        with open(f"{{found[1]}}.{{os.getpid()}}", "a") as file:
+    if "TSAN_OPTIONS" in os.environ:
+        found = re.search("log_path=([^ ]+)", os.environ["TSAN_OPTIONS"])
+        with open(f"{{found[1]}}.{{os.getpid()}}" if found else os.dup(2), "a") as file:
             file.write({REPORT!r}.format(function=function, module={NATIVE!r}))
             file.write({REPORT!r}.format(function="dict_insert", module="python"))
 """

@@ -1,5 +1,6 @@
 """The programs of builder/inside/: how keys know them, and what a package that they import sees of them."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from builder import ROOT
 from builder.engine.programs import program_files
 from builder.generate import program_versions
 from builder.inside.load import load
@@ -148,3 +150,20 @@ def test_a_package_that_is_probed_sees_the_folder_it_is_in_and_none_of_the_progr
     assert seen["importable"] == []
     assert seen["modules"] == []
     assert ("PYTHONPATH" in seen["environment"]) == ("PYTHONPATH" in os.environ)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "jobs.load",
+        "jobs.threads.race",
+        "jobs.threads.exercise",
+        "jobs.threads.speed",
+        "farm.replay",
+    ],
+)
+def test_what_runs_code_of_a_package_is_another_user_than_that(module: str):
+    program = importlib.import_module(f"builder.{module}")._PROGRAM
+    assert program.supervises
+    source = ROOT / "inside" / program.package / f"{program.module or program.package}.py"
+    assert "\n    supervise()\n" in source.read_text()

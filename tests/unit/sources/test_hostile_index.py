@@ -326,9 +326,7 @@ def test_no_index_leads_to_services_of_this_machine(
             server.page("bad", f'<base href="{url}"><a href="secret">bad-1.{number}.tar.gz</a>')
         else:
             server.page("bad", NO_HASH.format(f"bad-1.{number}.tar.gz"))
-            server.answers[f"/files/bad-1.{number}.tar.gz"] = lambda request, location=url: (
-                request.send(302, location=location)
-            )
+            server.redirect(f"/files/bad-1.{number}.tar.gz", url)
         code, detail = fault_of(server, store)
         assert code == "WF111", (url, detail)
         assert f"port {secret.port}" in detail
