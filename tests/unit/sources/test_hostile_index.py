@@ -106,8 +106,8 @@ def test_a_page_that_is_compressed_as_asked_for_is_read(server: Hostile, store: 
         ("br", b"x"),
         ("gzip, gzip", b"x"),
         ("gzip", b"no gzip"),
-        ("gzip", gzip.compress(b"x")[:-9]),
-        ("gzip", gzip.compress(b"x") + b"x"),
+        ("gzip", gzip.compress(b"x", mtime=0)[:-9]),
+        ("gzip", gzip.compress(b"x", mtime=0) + b"x"),
     ],
 )
 def test_a_page_in_another_compression(
