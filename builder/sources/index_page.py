@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from packaging.utils import canonicalize_name
+
 from builder.sources.errors import MalformedAnswerError
 from builder.untrusted.names import UntrustedNameError, parse_distribution_name, show
 from builder.untrusted.reading import parse_json
@@ -49,7 +51,7 @@ _ATTRIBUTE = re.compile(r"""[\s/]*([^\s"'<>/=]+)\s*(?:=\s*("[^"]*"|'[^']*'|[^\s"
 def parse_page(answer: Answer, name: str, content_type: str) -> list[DistributionPackage]:
     """Return the files that a project's page lists, whether it is JSON or HTML.
 
-    What is no file of a distribution is skipped, as installers do.
+    What is no file of a distribution, or one of another project, is skipped, as installers do.
 
     Args:
         answer: the page.
@@ -67,6 +69,10 @@ def parse_page(answer: Answer, name: str, content_type: str) -> list[Distributio
 
     listed: list[DistributionPackage] = []
     for file in files:
+        is_of_another = canonicalize_name(file.project or "") != canonicalize_name(name)
+        if is_of_another:
+            continue
+
         listed.append(file)
         if len(listed) > _MAX_FILES:
             raise MalformedAnswerError(f"{what} lists more than {_MAX_FILES} files")

@@ -1,6 +1,10 @@
 """The ledger's database: one connection for all threads, its schema, and the steps from older schemas to today's.
 
 Nothing outside of builder/store/ opens it.
+
+What came after what is told by the tables' `rowid`, which grows with each row that is written, also in place of an
+earlier one, and which `VACUUM` keeps in order. Times are shown, and compared with ages, but order nothing: a clock that
+goes back would turn the newest into the oldest.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ def file_sha256(path: Path) -> Sha256:
         return Sha256(hashlib.file_digest(file, "sha256").hexdigest())
 
 
+_MAX_PREFIX = 60
+"""Characters of a file's name in that of its temporary file: a name of 255 bytes has no room for more."""
+
+
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`, and rename it to `target` when the block ends without an exception.
@@ -32,7 +36,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
     cut could leave an empty file that evidence already names (docs/recovery.md).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:_MAX_PREFIX]}.")
     os.close(handle)
     temporary_path = target.parent / name
     try:

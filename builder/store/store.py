@@ -36,6 +36,9 @@ from builder.untrusted.text import parse_recorded_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+_CLOCK_TOLERANCE_S = 60
+"""How far clocks are corrected all the time, and machines that share a wheelhouse differ."""
+
 _Value = TypeVar("_Value")
 
 _NO_FILES = "{}"
@@ -210,7 +213,7 @@ class Store:
         """Return the newest evidence of each job about a package, in the order it was recorded; empty without any."""
         job_pattern = str(JobId("*", name, "*"))
         rows = self.database.fetch_all(
-            f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS}, MAX(rowid) AS newest FROM evidence "  # noqa: S608 - a constant
             "WHERE job GLOB ? GROUP BY job ORDER BY newest",
             (job_pattern,),
         )
@@ -221,7 +224,7 @@ class Store:
 
         Jobs without evidence are left out. A job has no parts where an older farm recorded none.
         """
-        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
+        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY rowid DESC LIMIT 1"
         parts: dict[JobId, dict[str, str]] = {}
         for job in jobs:
             row = self.database.fetch_one(query, (str(job),))
@@ -232,7 +235,7 @@ class Store:
 
     def recorded_durations(self) -> dict[JobId, float]:
         """Return the last recorded duration of every job, in seconds, by job id."""
-        rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY recorded_at")
+        rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY rowid")
         return _by_job_id(rows)
 
     def memory_peaks(self) -> dict[JobId, int]:
@@ -244,7 +247,7 @@ class Store:
         peak_expression = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
         rows = self.database.fetch_all(
             f"SELECT job, {peak_expression} AS peak FROM evidence "  # noqa: S608 - a constant
-            "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
+            "WHERE job GLOB ? AND peak > 0 ORDER BY rowid",
             (job_pattern,),
         )
         return _by_job_id(rows)
@@ -252,7 +255,7 @@ class Store:
     def newest_logs(self) -> dict[JobId, str]:
         """Return the path of the newest log of each job that has one, relative to the wheelhouse."""
         rows = self.database.fetch_all(
-            "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
+            "SELECT job, log FROM evidence WHERE log != '' ORDER BY rowid"
         )
         return _by_job_id(rows)
 
@@ -272,8 +275,13 @@ class Store:
             return None
 
         answer, recorded_at = row
-        is_too_old = max_age_s is not None and time.time() - recorded_at > max_age_s
-        return None if is_too_old else json.loads(answer)
+        if max_age_s is not None:
+            age_s = time.time() - recorded_at
+            # From the future, so the clock was set back: nobody knows how old it is.
+            is_from_future = age_s < -_CLOCK_TOLERANCE_S
+            if is_from_future or age_s > max_age_s:
+                return None
+        return json.loads(answer)
 
     def record_resolution(self, query: str, answer: Any) -> None:  # noqa: ANN401 - JSON
         """Record an answer of the index."""

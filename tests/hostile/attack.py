@@ -77,6 +77,7 @@ class Site:
         host: stands for the host's files; its `secret` may be read by nobody, and nothing may be added.
         index: the index that the farm asks.
         answers: what containers answer in the place of the honest answer, by package: see offline.py.
+        abi: the one that the package is built for; others of the matrix are skipped.
     """
 
     name: str
@@ -84,6 +85,17 @@ class Site:
     host: Path
     index: HostileIndex
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    abi: str = "cp314"
+
+    def make_host(self) -> None:
+        """Make the folder that stands for the host's files, with its secret."""
+        self.host.mkdir(parents=True)
+        self.secret.write_text(self.secret_text)
+
+    @property
+    def secret_text(self) -> str:
+        """What is in the host's file; each attack has another one, so that it shows who got it."""
+        return f"{SECRET} {self.name};"
 
     @property
     def secret(self) -> Path:
@@ -124,14 +136,20 @@ class World:
         return {package["name"]: package for package in json.loads(path.read_text())["packages"]}
 
     def verdicts_of(self, name: str) -> tuple[str, ...]:
-        """Return a package's verdict on each ABI; empty where it was not judged."""
-        package = self.packages().get(name, {"abis": {}})
-        return tuple(abi["verdict"] for abi in package["abis"].values())
+        """Return a package's verdict, alone in a tuple; empty where it was not judged."""
+        judgement = self._judgement_of(name)
+        return (judgement["verdict"],) if judgement else ()
 
     def codes_of(self, name: str) -> set[str]:
         """Return the codes of a package's findings."""
+        judgement = self._judgement_of(name)
+        return {finding["code"] for finding in judgement.get("findings", ())}
+
+    def _judgement_of(self, name: str) -> dict[str, Any]:
+        """Return what verdicts.json says of a package on the site's ABI; empty where it was not judged."""
         package = self.packages().get(name, {"abis": {}})
-        return {finding["code"] for abi in package["abis"].values() for finding in abi["findings"]}
+        judgement: dict[str, Any] = package["abis"].get(self.site.abi, {})
+        return judgement
 
     def served(self, name: str) -> dict[str, str]:
         """Return the sha256 of every file that the index serves of a project, by name.
@@ -192,12 +210,13 @@ def check_host(world: World) -> None:
     """
     present = {path.name for path in world.site.host.rglob("*")}
     assert present == {"secret"}, f"on the host there is now {sorted(present)}"
-    assert world.site.secret.read_text() == SECRET, "the host's file was written to"
+    secret = world.site.secret_text
+    assert world.site.secret.read_text() == secret, "the host's file was written to"
 
     for path in iter_files(world.wheelhouse):
         assert not path.is_symlink(), f"{path} is a link to {path.readlink()}"
-        assert SECRET.encode() not in path.read_bytes(), f"{path} has what only the host has"
-    assert SECRET.encode() not in world.output, "the host's file was printed"
+        assert secret.encode() not in path.read_bytes(), f"{path} has what only the host has"
+    assert secret.encode() not in world.output, "the host's file was printed"
 
 
 def iter_files(folder: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ import pytest
 from builder.engine.client import connect
 from builder.errors import EngineMissingError
 from builder.store.store import Store
-from tests.hostile.attack import SECRET, Attack, Site, World, describe_neighbours
+from tests.hostile.attack import Attack, Site, World, describe_neighbours
 from tests.hostile.attacks.building import place, project_files
 from tests.hostile.server import HostileIndex
 from tests.hostile.world import ROOT, make_world, watch_process
@@ -24,6 +24,10 @@ HONEST = ("honest",)
 
 _SECONDS = 3600.0
 """Longest that a group may take. Image builds are not part of it: they are made by the run without attacks."""
+
+_OTHER_ABI = {"cp314": "cp314t", "cp314t": "cp314"}
+
+_GOOD = {("compatible",), ("unproven",)}
 
 _JOB_TIME = re.compile(
     r"(?:ok|failed)\s+(?:build|race|exercise):(\S+?)@\S+\s+(?:(\d+):)?([\d.]+) ?s?"
@@ -56,12 +60,23 @@ def selected_attacks(request: pytest.FixtureRequest) -> list[Attack]:
     return list(attacks.values())
 
 
-def run_group(attacks: Sequence[Attack], folder: Path, abi: str, effort: str) -> GroupRun:
-    """Run the farm without attacks, then with them, and tell what is there afterwards."""
+def run_group(request: pytest.FixtureRequest, folder: Path, abi: str, effort: str) -> GroupRun:
+    """Run the farm without attacks, then with those whose tests were selected, and tell what is there afterwards.
+
+    Args:
+        request: of the fixture that wants to know.
+        folder: an empty one.
+        abi: what is built for; one, so that attacks do not meet more neighbours than they have to.
+        effort: of the farm, for threads.
+    """
+    attacks = selected_attacks(request)
+    _say(request, f"the honest package alone, in {folder}/undisturbed")
     undisturbed = _run(folder / "undisturbed", (), abi, effort)
     world = undisturbed[""]
-    assert world.exit_code == 0, world.output.decode(errors="replace")
+    verdicts = world.verdicts_of("honest")
+    assert verdicts in _GOOD, world.output.decode(errors="replace")
 
+    _say(request, f"{len(attacks)} attacks beside it, in {folder}/attacked")
     worlds = _run(folder / "attacked", attacks, abi, effort)
     return GroupRun(
         worlds=worlds,
@@ -70,20 +85,33 @@ def run_group(attacks: Sequence[Attack], folder: Path, abi: str, effort: str) ->
     )
 
 
+def _say(request: pytest.FixtureRequest, text: str) -> None:
+    """Print a line at once: what follows takes minutes."""
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+    with manager.global_and_fixture_disabled():
+        print(f"\nhostile: {text}", file=sys.stderr, flush=True)
+
+
 def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict[str, World]:
     """Run the farm once; return the world of each attack by name, and that of the whole run under an empty one."""
-    host = folder / "host"
-    host.mkdir(parents=True)
-    (host / "secret").write_text(SECRET)
-    head = f'[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\nabis = ["{abi}"]\n'
+    folder.mkdir(parents=True)
+    # The images are those of every matrix, which has both ABIs; the packages are built for one.
+    head = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
+    skip = f'skip = {{ {_OTHER_ABI[abi]} = "the group is about {abi}" }}'
     nowhere = HostileIndex()
 
-    sites = {"": Site(name="honest", folder=folder, host=host, index=nowhere)}
-    tables = [head, f"[packages.honest]\n{place(sites[''], project_files('honest'))}"]
+    names = {"": "honest"} | {attack.name: attack.package for attack in attacks}
+    sites: dict[str, Site] = {}
+    for key, name in names.items():
+        sites[key] = Site(
+            name=name, folder=folder, host=folder / "hosts" / name, index=nowhere, abi=abi
+        )
+        sites[key].make_host()
+
+    tables = [head, f"[packages.honest]\n{place(sites[''], project_files('honest'))}\n{skip}"]
     for attack in attacks:
-        site = Site(name=attack.package, folder=folder, host=host, index=nowhere)
-        sites[attack.name] = site
-        tables.append(f'[packages."{attack.package}"]\n{attack.make(site)}')
+        site = sites[attack.name]
+        tables.append(f'[packages."{attack.package}"]\n{attack.make(site)}\n{skip}')
     (folder / "matrix.toml").write_text("\n".join(tables) + "\n")
 
     wheelhouse = folder / "wheelhouse"

@@ -7,7 +7,7 @@ import pytest
 from tests.hostile.attack import Attack
 from tests.hostile.attacks.loads import ATTACKS
 from tests.hostile.conftest import check_with_neighbours, marked
-from tests.hostile.group import GroupRun, run_group, selected_attacks
+from tests.hostile.group import GroupRun, run_group
 
 pytestmark = pytest.mark.engine
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GroupRun:
     folder = tmp_path_factory.mktemp("loads")
-    return run_group(selected_attacks(request), folder, "cp314t", "none")
+    return run_group(request, folder, "cp314t", "none")
 
 
 @pytest.mark.parametrize("attack", marked(ATTACKS, group="loads"))

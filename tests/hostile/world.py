@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.corpus import make_sdist as make_corpus_sdist
-from tests.hostile.attack import SECRET, Site, World
+from tests.hostile.attack import Site, World
 from tests.hostile.sdists import make_wheel, wheel_filename
 from tests.hostile.server import HostileIndex
 
@@ -45,13 +45,12 @@ class Ended:
 
 def make_site(name: str, folder: Path, index: HostileIndex) -> Site:
     """Return a place for an attack, with the host's file and the honest packages in place."""
-    host = folder / "host"
-    host.mkdir(parents=True)
-    (host / "secret").write_text(SECRET)
+    site = Site(name=name, folder=folder, host=folder / "host", index=index)
+    site.make_host()
     _make_steady(folder)
     filename = wheel_filename("neighbour")
     index.page("neighbour", index.file(filename, make_wheel("neighbour")))
-    return Site(name=name, folder=folder, host=host, index=index)
+    return site
 
 
 def _make_steady(folder: Path) -> None:

@@ -250,7 +250,16 @@ for family, kind in ((socket.AF_INET, socket.SOCK_RAW), (socket.AF_PACKET, socke
         sys.exit(f"a raw socket: {family.name}")
 """
 
-_MEET = """
+_FIND_PROXY = """
+import os, socket, urllib.parse
+address = urllib.parse.urlsplit(os.environ.get("http_proxy") or os.environ["PIP_INDEX_URL"])
+proxy = socket.gethostbyname(address.hostname)
+"""
+"""Finds the index proxy, which is the name server too. The engine may put a name server of its own before it."""
+
+_MEET = (
+    _FIND_PROXY
+    + """
 import socket, sys, threading, time
 port = 47123
 met = []
@@ -261,7 +270,7 @@ def serve():
         if address != own:
             met.append(address)
 probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-probe.connect((open("/etc/resolv.conf").read().split("nameserver ")[1].split()[0], 53))
+probe.connect((proxy, 53))
 own = probe.getsockname()[0]
 threading.Thread(target=serve, daemon=True).start()
 prefix = own.rpartition(".")[0]
@@ -283,6 +292,7 @@ while time.monotonic() < deadline and not met:
 if met:
     sys.exit(f"met a neighbour at {met[0]}")
 """
+)
 
 _DEVICES = """
 import os, stat, sys
@@ -322,9 +332,11 @@ if others:
     sys.exit(f"an IPv6 address: {others[0]}")
 """
 
-_NAMES = """
-import os, random, socket, struct, sys
-server = open("/etc/resolv.conf").read().split("nameserver ")[1].split()[0]
+_NAMES = (
+    _FIND_PROXY
+    + """
+import random, struct, sys
+server = proxy
 odd = [b"", b"x", b"\\0" * 11, b"\\xff" * 512, b"\\0" * 12, struct.pack(">HHHHHH", 1, 256, 65535, 0, 0, 0)]
 odd += [struct.pack(">HHHHHH", 1, 256, 1, 0, 0, 0) + end for end in (b"\\xc0\\x0c", b"\\xc0\\x0c\\0\\1\\0\\1", b"\\x3f" + b"a" * 10, b"\\1" * 400, b"\\xc0", b"\\xff\\xff", b"\\3\\xff\\xfe\\xfd\\0\\0\\1\\0\\1", b"\\x41" * 300)]
 random.seed(1)
@@ -346,10 +358,12 @@ for _ in range(20):
 else:
     sys.exit("the name server answers no more")
 """
+)
 
-_CROWD = """
-import os, socket, time, urllib.parse
-address = urllib.parse.urlsplit(os.environ.get("http_proxy") or os.environ["PIP_INDEX_URL"])
+_CROWD = (
+    _FIND_PROXY
+    + """
+import time
 held = []
 for _ in range(3000):
     try:
@@ -360,10 +374,12 @@ for _ in range(3000):
         break
 time.sleep(8)
 """
+)
 
-_PROXY = """
-import http.client, os, sys, urllib.parse
-address = urllib.parse.urlsplit(os.environ.get("http_proxy") or os.environ["PIP_INDEX_URL"])
+_PROXY = (
+    _FIND_PROXY
+    + """
+import http.client, sys
 for target in ("http://127.0.0.1:5000/", "http://localhost/", "file:///etc/passwd", "http://169.254.169.254/", "http://[::1]/", "/../../../../etc/passwd", "/simple/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "http://neighbour.invalid/"):
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
     try:
@@ -374,6 +390,7 @@ for target in ("http://127.0.0.1:5000/", "http://localhost/", "file:///etc/passw
     if status == 200:
         sys.exit(f"the proxy gave {target}")
 """
+)
 
 # --- 9, 10, 11, 12: logs, limits, disk ---------------------------------------------------------------------------------
 
