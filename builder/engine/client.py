@@ -422,7 +422,7 @@ class Engine:
 
         self._storage.check_reserve()
 
-        environment = dict(task.environment)
+        environment = {**task.kind.environment, **task.environment}
         if task.network is not None:
             environment = {**task.network.environment, **environment}
 

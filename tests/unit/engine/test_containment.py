@@ -152,3 +152,9 @@ def test_capabilities_are_few_and_each_has_its_reason():
     }
     for kind in containment.KINDS:
         assert all(kind.capabilities.values())
+
+
+def test_a_build_unpacks_archives_without_giving_files_to_others():
+    assert "--env=TAR_OPTIONS=--no-same-owner" in containment.create_arguments(
+        containment.BUILD, 1 << 30
+    )
