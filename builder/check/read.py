@@ -7,9 +7,6 @@ come from anywhere.
 from __future__ import annotations
 
 import re
-import resource
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +25,7 @@ from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.wheel import floors, rules, thread_signs
 from builder.judge.wheel.subject import Subject
+from builder.untrusted.interpreter import ProcessLimits, TimeLimitError, run_confined
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
@@ -42,16 +40,9 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.store.store import Store
 
-_MEMORY_BYTES = 2 << 30
-"""For reading a wheel: a bound on hostile files, chosen well above what large wheels take; not measured."""
-
-_TIMEOUT_S = 120
-"""For reading a wheel: a bound on hostile files, as the one above."""
-
-_READER_PROGRAM = (
-    f"import sys; sys.path.append({str(ROOT)!r}); from inside.audit.audit import main; main()"
-)
-"""As in a container, where the programs are in a folder `inside` and nothing else of the farm is there."""
+_LIMITS = ProcessLimits(memory_bytes=2 << 30, cpu_s=120, file_bytes=8 << 30, wall_s=120)
+"""For reading a wheel: a bound on hostile files, chosen well above what large wheels take; not measured. Files are
+members of the wheel that are too large for the memory."""
 
 
 class _UnreadableWheelError(Exception):
@@ -258,10 +249,6 @@ def worst_exit_code(checked: Iterable[CheckedWheel]) -> ExitCode:
     return ExitCode.ADMISSIBLE
 
 
-def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-
-
 def _read_facts(path: Path) -> WheelFacts:
     """Return the facts about a wheel, read in a process of its own with limits on memory and time.
 
@@ -273,28 +260,16 @@ def _read_facts(path: Path) -> WheelFacts:
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
         output = Path(scratch) / "facts.json"
         arguments = [str(output), "--no-auditwheel", str(path.absolute())]
-        # Isolated and without site-packages: nothing but the reader is imported.
-        command = [sys.executable, "-I", "-S", "-c", _READER_PROGRAM, *arguments]
         try:
-            process = subprocess.run(
-                command,
-                cwd=scratch,
-                env={"TMPDIR": scratch},
-                preexec_fn=_limit_memory,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise _UnreadableWheelError(
-                f"reading it takes longer than {_TIMEOUT_S} s"
-            ) from None  # the message has the cause
+            # As in a container, where nothing else of the farm is there, and without installed packages.
+            ended = run_confined("inside.audit", arguments, Path(scratch), _LIMITS, only=ROOT)
+        except TimeLimitError as error:
+            raise _UnreadableWheelError(f"reading {error}") from None  # the message has the cause
 
-        if process.returncode or not output.exists():
-            lines = process.stderr.strip().splitlines()
-            reason = lines[-1] if lines else f"exit code {process.returncode}"
-            limit_mib = _MEMORY_BYTES >> 20
+        if ended.exit_code or not output.exists():
+            lines = ended.errors.strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {ended.exit_code}"
+            limit_mib = _LIMITS.memory_bytes >> 20
             raise _UnreadableWheelError(f"reading it failed: {reason} (it may use {limit_mib} MiB)")
 
         try:

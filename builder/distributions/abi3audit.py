@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from builder.untrusted.interpreter import ProcessLimits, TimeLimitError, run_confined
+
 if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
 
-_TIMEOUT_S = 120
-"""Longest time for one wheel, in seconds. It takes far less; this is for a machine that is busy building."""
+_LIMITS = ProcessLimits(memory_bytes=2 << 30, cpu_s=120, file_bytes=2 << 30, wall_s=120)
+"""For one wheel. It takes far less time; this is for a machine that is busy building. The files are those of the
+wheel, unpacked one by one, and the report."""
 
 _MAX_LISTED = 3
 """Symbols named in one finding: enough to recognise what is meant."""
@@ -44,18 +45,18 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
     Returns:
         Of each objection the code of a finding, where it is, and what it says.
     """
+    no_report: list[tuple[FindingCode, str, str]] = [
+        ("WF303", filename, "abi3audit gave no report on it")
+    ]
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         # The store calls files by their hashes, and abi3audit reads tags from the name.
         link = Path(folder) / filename
         link.symlink_to(path.resolve())
-        command = [sys.executable, "-m", "abi3audit", "--report", str(link)]
         try:
-            process = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-            )
-            report = json.loads(process.stdout)
-        except (subprocess.TimeoutExpired, json.JSONDecodeError):
-            return [("WF303", filename, "abi3audit gave no report on it")]
+            ended = run_confined("abi3audit", ["--report", str(link)], Path(folder), _LIMITS)
+            report = json.loads(ended.output)
+        except (TimeLimitError, ValueError):
+            return no_report
 
     objections: list[tuple[FindingCode, str, str]] = []
     for spec in report["specs"].values():

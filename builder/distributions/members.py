@@ -1,4 +1,4 @@
-"""Members of an sdist, tar or zip alike: read one by one without unpacking, or unpacked under the rules of PEP 706.
+"""Members of an sdist, tar or zip alike: read one by one, without unpacking.
 
 Every reader of sdists goes through here, so that an sdist gives the same answers whichever archive it is.
 """
@@ -12,19 +12,17 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _MAX_TOTAL_BYTES = 4 << 30
 """Most that an sdist may unpack to: against archive bombs. Far above any real sdist; not measured."""
 
 _UNIX_MODE_SHIFT = 16
 """A zip made on Unix has the file's mode in the upper half of its external attributes (APPNOTE.TXT, 4.4.15)."""
-
-_EXECUTABLE = 0o111
 
 _DAMAGE = (
     tarfile.TarError,
@@ -140,63 +138,6 @@ def _zip_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
         return archive.open(info)
 
     return open_member
-
-
-def extract_members(sdist: Path, filename: str, folder: Path) -> None:
-    """Unpack an sdist into an empty folder under the rules of PEP 706.
-
-    Members that would leave the folder, links that point out of it and devices are refused.
-
-    Args:
-        sdist: the file.
-        filename: what it is called, which tells its format.
-        folder: an empty one.
-
-    Raises:
-        NotAnSdistError: it is no archive, is damaged, unpacks to too much, or has a member that is refused.
-    """
-    with _translate_damage():
-        if filename.endswith(".zip"):
-            _extract_zip(sdist, folder)
-        else:
-            with tarfile.open(sdist) as archive:
-                archive.extractall(folder, members=_bounded(archive), filter="data")
-
-
-def _bounded(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield a tar's members until their stated sizes exceed the limit on what an sdist may unpack to.
-
-    The error is raised before the member that exceeds the limit is written.
-    """
-    total_bytes = 0
-    for info in archive:
-        total_bytes += info.size
-        _check_total(total_bytes)
-        yield info
-
-
-def _extract_zip(sdist: Path, folder: Path) -> None:
-    """Unpack a zip; nothing is written where it is too large or a member is a link or leads out of the folder.
-
-    Executable bits are restored.
-    """
-    with zipfile.ZipFile(sdist) as archive:
-        infos = archive.infolist()
-        _check_total(sum(info.file_size for info in infos))
-
-        for info in infos:
-            leaves_folder = (
-                info.filename.startswith("/") or ".." in PurePosixPath(info.filename).parts
-            )
-            if leaves_folder or _is_link(info):
-                raise NotAnSdistError(f"member {info.filename!r} leads out of it")
-
-        for info in infos:
-            path = Path(archive.extract(info, folder))
-            # zipfile drops modes; without this one `./configure` does not start.
-            is_executable = info.external_attr >> _UNIX_MODE_SHIFT & _EXECUTABLE
-            if is_executable and not info.is_dir():
-                path.chmod(0o755)
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from builder.untrusted.interpreter import SAFE_PATH, module_command
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,7 +41,9 @@ def guard_containers(address: str, run_id: str) -> Iterator[None]:
         run_id: the id that this run's containers are labelled with.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "builder.execute.guardian", address, run_id],
+        module_command("builder.execute.guardian", address, run_id),
+        cwd="/",
+        env={**os.environ, **SAFE_PATH},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -30,6 +30,7 @@ FindingCode: TypeAlias = Literal[
     "WF213",  # build failure after blocked network access
     "WF214",  # blocked network access during the build
     "WF215",  # wheel of another package
+    "WF216",  # refused build output
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

@@ -22,9 +22,7 @@ Facts:
 
 import json
 import sys
-import tarfile
 import time
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -475,7 +473,7 @@ def unpack_sdist(sdist: str | None) -> str | None:
     folder.mkdir(exist_ok=True)
     try:
         return str(sdists.unpack(sdist, folder))
-    except (OSError, tarfile.TarError, zipfile.BadZipFile):
+    except (OSError, sdists.SdistError):
         return None  # an sdist only helps: learning works without one
 
 

@@ -13,11 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder import ROOT
 from builder.distributions.identity import explain_file_mismatch
-from builder.distributions.members import NotAnSdistError
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
-from builder.distributions.unpack import unpack
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
 from builder.evidence.build import BuildFacts
@@ -26,10 +25,11 @@ from builder.jobs.build import network
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall, reread_failure, rules_digest
+from builder.jobs.build.output import Expectation
 from builder.jobs.build.own_wheels import (
-    MOVE_WHEELS_COMMAND,
     collect_own_wheels,
     constraints_path,
+    to_container_paths,
     wheel_hashes,
 )
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
@@ -45,12 +45,18 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_PATCHES = "_wheelfarm_patches"
-_APPLY_PATCHES = (
-    f"for patch in {_PATCHES}/*; do "
-    f'patch -p1 --batch --forward -i "$patch" || {{ echo "wheelfarm: patch $patch does not apply"; exit 1; }}; done; '
-    f"rm -rf {_PATCHES}"
-)
+_INPUTS = "wheelfarm"
+"""The folder, in what is copied into the container, with all that the build is made from."""
+_INPUTS_IN_CONTAINER = "/opt/wheelfarm/inputs"
+"""Where it is moved: out of the project's folder, because the build backend might pack what is in there."""
+_PROJECT_IN_CONTAINER = "/project"  # cibuildwheel's own
+_PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel itself uses there
+
+UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
+"""The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
+_SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
+_PLACEHOLDER = "pyproject.toml"
+"""cibuildwheel starts nothing in a folder without such a file. This one is empty, and removed in the container."""
 
 
 @cache
@@ -155,7 +161,7 @@ class Build:
         return parts
 
     def key(self, inputs: Inputs) -> str:
-        return digest("build", 3, self.settings(), list(self.key_inputs(inputs).values()))
+        return digest("build", 4, self.settings(), list(self.key_inputs(inputs).values()))
 
     @property
     def _selected_abis(self) -> tuple[str, ...]:
@@ -165,7 +171,7 @@ class Build:
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Build the wheels, and return them with the reason of each failure.
 
-        Without its system packages, or with an sdist that does not unpack, all ABIs fail and nothing is run.
+        Without its system packages all ABIs fail and nothing is run.
 
         Raises:
             InfrastructureError: a build failed for a reason that is perhaps not the package's.
@@ -176,18 +182,8 @@ class Build:
             return self._fail_all(self._unknown_packages(image.missing))
 
         with tools.store.scratch_folder() as scratch:
-            try:
-                project = self._unpack_project(scratch / "sdist", tools)
-            except (NotAnSdistError, OSError) as error:
-                return self._fail_all(
-                    Failure(
-                        code="WF105",
-                        stage="unpack",
-                        error=f"the sdist does not unpack: {error}",
-                        remedy="",
-                    )
-                )
-            self._add_own_wheels(project, inputs, tools)
+            project = scratch / "project"
+            self._collect_inputs(project, inputs, tools)
 
             proxy = read_image_tag(inputs["index proxy"])
             outcomes = _Outcomes()
@@ -223,7 +219,7 @@ class Build:
 
         return CallRequest(
             job=self.id,
-            abis=abis,
+            expected=Expectation(name=self.name, version=self.version, abis=abis),
             cache=compiler_results,
             memory_bytes=self.memory_bytes,
             timeout_s=self.timeout_s,
@@ -236,7 +232,8 @@ class Build:
         """Add the reasons why a call made no wheel for some ABIs, and return the ABIs to try again.
 
         A call that failed says of one ABI why. The others that have no wheel yet come back, each for a call of its own.
-        Empty where all wheels were made, or where cibuildwheel ended well without making some of them.
+        Empty where all wheels were made, where cibuildwheel ended well without making some of them, and where the
+        reason is one for all: an sdist that does not unpack, or an output that was refused.
 
         Args:
             abis: the ABIs that the call was to build.
@@ -248,6 +245,16 @@ class Build:
             InfrastructureError: the call failed, perhaps only because the package index did not answer.
         """
         missing = [abi for abi in abis if abi not in outcomes.wheels]
+
+        if outcome.refusal is not None:
+            for abi in missing:
+                outcomes.failures[abi] = Failure(
+                    code=outcome.refusal.code,
+                    stage="copying wheels back to host",
+                    error=outcome.refusal.reason,
+                    remedy="nothing but its wheels may be in the build's output; the log names what it ran",
+                )
+            return []
 
         if outcome.failed_call is None:
             for abi in missing:
@@ -264,10 +271,12 @@ class Build:
         if infrastructure_error is not None and not network.is_certain(failure):
             raise infrastructure_error
 
-        outcomes.failures[failed_abi] = failure
-        outcomes.failed_calls[failed_abi] = outcome.failed_call
+        failed_abis = missing if failure.code == "WF105" else [failed_abi]
+        for abi in failed_abis:
+            outcomes.failures[abi] = failure
+            outcomes.failed_calls[abi] = outcome.failed_call
 
-        return [(abi,) for abi in missing if abi != failed_abi]
+        return [(abi,) for abi in missing if abi not in failed_abis]
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Return the evidence of a build with its failures as today's rules read the log. Nothing is built for that.
@@ -341,33 +350,61 @@ class Build:
         )
         return Result(facts=facts, files=files)
 
-    def _unpack_project(self, folder: Path, tools: Tools) -> Path:
-        """Unpack the sdist and return its folder. The patches are added to it; the build applies them.
+    def _collect_inputs(self, project: Path, inputs: Inputs, tools: Tools) -> None:
+        """Make the folder that cibuildwheel copies into the container.
 
-        Raises:
-            NotAnSdistError: the file is no sdist.
-            OSError: it does not unpack.
+        The sdist is in it as it is, with the program that unpacks it there: of what a package brings, nothing is
+        unpacked on this machine.
+
+        Args:
+            project: the folder to make.
+            inputs: of the job.
+            tools: of the job.
         """
-        project = unpack(tools.store.file(self.sdist_sha256), self.sdist_filename, folder)
-
+        files: dict[str, bytes | Path] = {
+            UNPACK_PROGRAM.name: UNPACK_PROGRAM,
+            self._sdist_name: tools.store.file(self.sdist_sha256),
+        }
         for number, patch in enumerate(self.patches):
-            (project / _PATCHES).mkdir(exist_ok=True)
-            (project / _PATCHES / f"{number:03}.patch").write_text(patch)
+            files[f"patches/{number:03}.patch"] = patch.encode()
 
-        return project
-
-    def _add_own_wheels(self, project: Path, inputs: Inputs, tools: Tools) -> None:
-        """Copy the farm's own wheels that the project is built with into the project's folder."""
         builds = [inputs[build_requirement(name)] for name in self.requires]
-        files = collect_own_wheels(builds, self._selected_abis, tools.store)
+        own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store)
+        for path, content in to_container_paths(own_wheels).items():
+            files[path.removeprefix(f"{_INPUTS_IN_CONTAINER}/")] = content
 
         for path, content in files.items():
-            target = project / path
+            target = project / _INPUTS / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
                 shutil.copyfile(content, target)
             else:
                 target.write_bytes(content)
+        (project / _PLACEHOLDER).touch()
+
+    @property
+    def _sdist_name(self) -> str:
+        """What the sdist is called in the container: of its own name, only the kind of archive is kept."""
+        return "sdist.zip" if self.sdist_filename.endswith(".zip") else "sdist.tar"
+
+    def _preparation(self) -> str:
+        """Return the commands that put the project in place, before anything of the package runs in the container."""
+        sdist = f"{_INPUTS_IN_CONTAINER}/{self._sdist_name}"
+        program = f"{_INPUTS_IN_CONTAINER}/{UNPACK_PROGRAM.name}"
+        commands = [
+            "set -eu",
+            f"rm {_PLACEHOLDER}",
+            f"mv {_INPUTS} {_INPUTS_IN_CONTAINER}",
+            f"{_PYTHON_IN_CONTAINER} -I -S {program} {sdist} {_PROJECT_IN_CONTAINER}",
+        ]
+        if self.patches:
+            commands += [
+                f"for patch in {_INPUTS_IN_CONTAINER}/patches/*",
+                'do patch -p1 --batch --forward -i "$patch" || ' + _SAY_PATCH_FAILED,
+                "done",
+            ]
+
+        return "; ".join(commands)
 
     def make_config(
         self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
@@ -396,6 +433,7 @@ class Build:
                 **self.environment,
             },
             "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
+            "before-all": self._preparation(),
             "audit-command": "",
             "test-command": "",
         }
@@ -405,14 +443,6 @@ class Build:
             for name, values in self.config_settings.items():
                 settings[name] = list(values) if len(values) > 1 else values[0]
             config["config-settings"] = settings
-
-        commands: list[str] = []
-        if self.patches:
-            commands.append(_APPLY_PATCHES)
-        if self.requires:
-            commands.append(MOVE_WHEELS_COMMAND)
-        if commands:
-            config["before-all"] = "; ".join(commands)
 
         if self.requires:
             config["overrides"] = [_constrain(abi) for abi in abis]

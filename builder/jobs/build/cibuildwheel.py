@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
-from packaging.utils import parse_wheel_filename
 
 from builder import host
 from builder.engine import compiler_cache
@@ -21,7 +19,10 @@ from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
+from builder.jobs.build.output import Expectation, Refusal, match_abi
+from builder.jobs.build.refusal import read_refusal, write_request
 from builder.proxy.proxy import SessionReport
+from builder.untrusted.interpreter import SAFE_PATH, module_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,7 @@ class CallOutcome:
         cache_statistics: hits and misses of the compiler cache.
         report: what the container asked of the network.
         failed_call: what is needed to explain its failure; None where cibuildwheel succeeded.
+        refusal: what was wrong with what the build left, so that none of its wheels was taken; None where nothing was.
     """
 
     wheels: Mapping[str, Path]
@@ -74,6 +76,7 @@ class CallOutcome:
     cache_statistics: Counter[str]
     report: SessionReport
     failed_call: FailedCall | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +85,7 @@ class CallRequest:
 
     Attributes:
         job: id of the job that asks; containers are labelled with it.
-        abis: the ABIs to build for.
+        expected: the package and the ABIs to build for.
         cache: the compiler cache of the package.
         memory_bytes: limit on the container's memory.
         timeout_s: limit on the time of the whole call.
@@ -90,11 +93,16 @@ class CallRequest:
     """
 
     job: JobId
-    abis: tuple[str, ...]
+    expected: Expectation
     cache: CompilerCache
     memory_bytes: int
     timeout_s: int
     configure: Callable[[Sequence[str]], dict[str, Any]]
+
+    @property
+    def abis(self) -> tuple[str, ...]:
+        """The ABIs to build for."""
+        return tuple(self.expected.abis)
 
 
 class CibuildwheelCall:
@@ -105,7 +113,7 @@ class CibuildwheelCall:
 
         Args:
             request: what to build, and within which limits.
-            project: the unpacked sdist.
+            project: the folder that is copied into the container. It is ours: nothing in it was unpacked.
             folder: an empty folder for the configuration and the wheels.
             tools: of the job.
         """
@@ -144,6 +152,9 @@ class CibuildwheelCall:
             cache_statistics=compiler_cache.read_statistics(printed),
             report=session.collect_report(),
         )
+        refusal = read_refusal(self._answer)
+        if refusal is not None:
+            return replace(outcome, wheels={}, refusal=refusal)
         if exit_code == 0:
             return outcome
 
@@ -168,10 +179,15 @@ class CibuildwheelCall:
 
         return config
 
+    @property
+    def _answer(self) -> Path:
+        """Where the launcher says why it refused what the build left. No container sees it."""
+        return self._folder / "refusal.json"
+
     def _find_wheels(self) -> dict[str, Path]:
         paths = sorted((self._folder / "wheels").glob("*.whl"))
 
-        return {_match_abi(path, self._request.abis): path for path in paths}
+        return {match_abi(path.name, self._request.expected): path for path in paths}
 
     def _check_infrastructure(self, printed: str, usage: Mapping[str, int]) -> None:
         """Check that a failed call did not fail for a reason that is no fault of the package.
@@ -222,12 +238,17 @@ class CibuildwheelCall:
 
     def _execute(self, config: Path) -> int:
         """Run cibuildwheel, end it where it exceeds a limit, and return its exit code."""
+        request = self._folder / "request.json"
+        write_request(request, self._request.expected, self._answer)
+        arguments = [
+            *(str(request), str(self._project)),
+            *("--platform", "linux", "--archs", "x86_64"),
+            *("--output-dir", str(self._folder / "wheels"), "--config-file", str(config)),
+        ]
         command = [
             # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.
             *("setpriv", "--pdeathsig", "INT"),
-            *(sys.executable, "-m", "cibuildwheel", str(self._project)),
-            *("--platform", "linux", "--archs", "x86_64"),
-            *("--output-dir", str(self._folder / "wheels"), "--config-file", str(config)),
+            *module_command("builder.jobs.build.launcher", *arguments),
         ]
         with self._tools.log.open("ab") as log:
             process = subprocess.Popen(
@@ -254,7 +275,7 @@ class CibuildwheelCall:
 
         scratch = str(self._folder)
         environment |= {"HOME": scratch, "XDG_CACHE_HOME": scratch}
-        environment |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        environment |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **SAFE_PATH}
         # cibuildwheel would skip interpreters that `requires-python` excludes. The farm judges that by loading the
         # wheel, so the wheel has to be made.
         environment["CIBW_PROJECT_REQUIRES_PYTHON"] = ">=3.8"
@@ -318,20 +339,6 @@ class CibuildwheelCall:
                 process.wait()
 
         self._tools.engine.remove_labelled(self._label)
-
-
-def _match_abi(wheel: Path, abis: Sequence[str]) -> str:
-    """Return the ABI that a wheel was made for: the one that its file name has (`x-1-cp314-cp314t-linux_x86_64.whl`).
-
-    A wheel of the stable ABI (`abi3`) names none of them; it counts for the first.
-    """
-    _, _, _, tags = parse_wheel_filename(wheel.name)
-    named_abis = {tag.abi for tag in tags}
-    for abi in abis:
-        if abi in named_abis:
-            return abi
-
-    return abis[0]
 
 
 def _parse_usage(printed: str) -> dict[str, int]:

@@ -27,6 +27,8 @@ _STAGES = re.compile(
     r"|Copying project into container)\.\.\.",
     re.MULTILINE,
 )
+_SDIST_REFUSED = re.compile(r"^wheelfarm-sdist-refused: (.*)$", re.MULTILINE)
+"""What builder/inside/stress/sdists.py prints of an sdist that it does not unpack."""
 _REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", re.MULTILINE)
 
 _DISK_FULL = "No space left on device"
@@ -153,6 +155,10 @@ def explain(
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
     """
+    refusal = _find_sdist_refusal(log)
+    if refusal is not None:
+        return refusal, abis[0]
+
     abi, text = _last_build(log, abis)
     stage = _last_stage(log)
 
@@ -180,6 +186,26 @@ def find_infrastructure_problem(log: str) -> str | None:
         return "the build's container ended before the build did: it, or its engine, was killed"
 
     return None
+
+
+def _find_sdist_refusal(log: str) -> Failure | None:
+    """Return the failure of a call that did not unpack the sdist; None where it did.
+
+    Only what was printed before cibuildwheel began to build is searched: nothing of the package has run until then, so
+    it cannot have printed the line itself.
+    """
+    start = _BUILD_START.search(log)
+    before = log if start is None else log[: start.start()]
+    refusal = _SDIST_REFUSED.search(before)
+    if refusal is None:
+        return None
+
+    return Failure(
+        code="WF105",
+        stage="unpack",
+        error=f"the sdist does not unpack: {refusal[1]}"[:_MAX_ERROR_CHARS],
+        remedy="",
+    )
 
 
 def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:

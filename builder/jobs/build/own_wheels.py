@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_PROJECT_FOLDER = "_wheelfarm_own_wheels"
-_CONTAINER_FOLDER = "/opt/wheelfarm/own-wheels"
-
-MOVE_WHEELS_COMMAND = f"mv {_PROJECT_FOLDER} {_CONTAINER_FOLDER}"
-"""A command that moves the wheels out of the project's folder: the build backend might pack what is in there."""
+FOLDER = "/opt/wheelfarm/inputs/own-wheels"
+"""The folder of a container with the farm's own wheels: outside of the project, because the build backend might pack
+what is in there."""
 
 
 def wheel_hashes(build: Evidence, abis: Sequence[str]) -> list[str | None]:
@@ -33,13 +31,13 @@ def wheel_hashes(build: Evidence, abis: Sequence[str]) -> list[str | None]:
 
 def constraints_path(abi: str) -> str:
     """Return the path, in the container, of the file with the constraints for an ABI."""
-    return f"{_CONTAINER_FOLDER}/{abi}.txt"
+    return f"{FOLDER}/{abi}.txt"
 
 
 def collect_own_wheels(
     builds: Sequence[Evidence], abis: Sequence[str], store: Store
 ) -> dict[str, bytes | Path]:
-    """Return the wheels and one file of constraints for each ABI, by path relative to the project's folder.
+    """Return the wheels and one file of constraints for each ABI, by path relative to `FOLDER`.
 
     Empty where the project is built with no package of the farm.
 
@@ -58,24 +56,16 @@ def collect_own_wheels(
             wheel = wheel_for_abi(build, abi)
             if wheel is None:
                 continue  # without a constraint, the build frontend takes the package from the index
-            files[f"{_PROJECT_FOLDER}/{abi}/{wheel}"] = store.file(build.files[wheel])
+            files[f"{abi}/{wheel}"] = store.file(build.files[wheel])
             # A direct reference (PEP 508), because the index may have a wheel of the same version.
             name, _, _ = wheel.partition("-")
-            constraints.append(f"{name} @ file://{_CONTAINER_FOLDER}/{abi}/{wheel}\n")
+            constraints.append(f"{name} @ file://{FOLDER}/{abi}/{wheel}\n")
 
-        files[f"{_PROJECT_FOLDER}/{abi}.txt"] = "".join(constraints).encode()
+        files[f"{abi}.txt"] = "".join(constraints).encode()
 
     return files
 
 
 def to_container_paths(files: Mapping[str, bytes | Path]) -> dict[str, bytes | Path]:
-    """Return the files of `collect_own_wheels` by their absolute paths in the container.
-
-    These are the paths that `MOVE_WHEELS_COMMAND` would give them.
-    """
-    moved: dict[str, bytes | Path] = {}
-    for path, content in files.items():
-        relative = path.removeprefix(f"{_PROJECT_FOLDER}/")
-        moved[f"{_CONTAINER_FOLDER}/{relative}"] = content
-
-    return moved
+    """Return the files of `collect_own_wheels` by their absolute paths in the container."""
+    return {f"{FOLDER}/{path}": content for path, content in files.items()}

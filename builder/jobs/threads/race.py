@@ -17,6 +17,7 @@ from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
+from builder.jobs.build.build import UNPACK_PROGRAM
 from builder.jobs.build.log import explain
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
@@ -68,8 +69,7 @@ export CFLAGS="-fsanitize=thread -g -O1 ${CFLAGS:-}" CXXFLAGS="-fsanitize=thread
 export LDFLAGS="-fsanitize=thread ${LDFLAGS:-}"
 mkdir -p /tmp/project /result/wheel
 cd /tmp/project
-case $2 in *.zip) "$1" -m zipfile -e "$2" . ;; *) tar -xf "$2" --no-same-owner ;; esac
-cd "$(ls -d */ | head -1)"
+"$1" -I -S /farm/sdists.py "$2" .
 for patch in /farm/patches/*.patch; do [ ! -e "$patch" ] || patch -p1 --batch -i "$patch"; done
 shift_python=$1
 shift 2
@@ -291,6 +291,7 @@ class Race:
         sdist = self._own_tests.sdist_path
         files: dict[str, bytes | Path] = {
             sdist: tools.store.file(self.build.sdist_sha256),
+            "/farm/sdists.py": UNPACK_PROGRAM,
             **to_container_paths(own_wheels),
         }
         for number, patch in enumerate(self.build.patches):

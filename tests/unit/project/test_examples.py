@@ -16,8 +16,8 @@ from builder import sources
 from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Matrix, Package
-from builder.distributions.unpack import unpack
 from builder.host import IndexSettings
+from builder.inside.stress import sdists
 from builder.plan import graph
 from builder.sources import Source
 from builder.sources.client import Index
@@ -99,7 +99,7 @@ def test_a_local_example_is_resolved_without_an_index(name: str, tmp_path: Path)
 
 def test_the_patch_applies_to_the_sdist_and_only_once(tmp_path: Path):
     copy_example("patch", tmp_path)
-    project = unpack(tmp_path / "tally-1.0.tar.gz", "tally-1.0.tar.gz", tmp_path / "out")
+    project = sdists.unpack(str(tmp_path / "tally-1.0.tar.gz"), tmp_path / "out")
     command = ["patch", "-p1", "--batch", "--forward", "-i", str(tmp_path / "no-gil.patch")]
     assert subprocess.run(command, cwd=project, capture_output=True, check=False).returncode == 0
     assert "Py_MOD_GIL_NOT_USED" in (project / "src/tally.c").read_text()

@@ -20,6 +20,7 @@ from builder.jobs.build import cibuildwheel
 from builder.jobs.build.build import Build
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.log import FailedCall
+from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
 from builder.proxy.proxy import SessionReport
 from builder.store.evidence import Evidence
@@ -262,13 +263,83 @@ def test_without_its_system_packages_nothing_is_built(tools: Tools, tmp_path: Pa
     assert "debian-12 has no system package libnone-dev" in failure.error
 
 
-def test_an_sdist_that_does_not_unpack_is_no_fault_of_the_farm(tools: Tools, tmp_path: Path):
-    broken = tmp_path / "broken.tar.gz"
-    broken.write_bytes(b"no archive")
-    build = make_build(tools, tmp_path, sdist_sha256=tools.store.add_file(broken))
-    facts = cast("BuildFacts", build.run(inputs_of(build), tools).facts)
+def test_an_sdist_that_does_not_unpack_is_no_fault_of_the_farm(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "tests.unit.jobs.build.test_build.LOG",
+        "Running before_all...\nwheelfarm-sdist-refused: member '../x' leads out of the sdist\n",
+    )
+    facts, _, calls = play(make_build(tools, tmp_path), tools, monkeypatch, fails=["cp314"])
+    assert len(calls) == 1  # the same would come of a call for each ABI
     failures = [outcome.failure for outcome in facts.abis.values()]
     assert [failure.code for failure in failures if failure] == ["WF105", "WF105"]
+    assert all(failure and "'../x' leads out" in failure.error for failure in failures)
+
+
+def test_what_a_package_prints_is_no_refusal_of_its_sdist(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "tests.unit.jobs.build.test_build.LOG",
+        "Building cp314-manylinux_x86_64 wheel\nwheelfarm-sdist-refused: of its own accord\n",
+    )
+    facts, _, _ = play(make_build(tools, tmp_path), tools, monkeypatch, fails=["cp314"])
+    failure = facts.abis["cp314"].failure
+    assert failure is not None
+    assert failure.code == "WF201"
+    assert facts.wheel_of("cp314t")
+
+
+def test_an_output_that_is_refused_is_the_packages_fault_and_no_call_is_made_again(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    calls: list[tuple[str, ...]] = []
+
+    class Call:
+        def __init__(self, request: CallRequest, *_: object) -> None:
+            calls.append(request.abis)
+
+        def run(self, session: object) -> CallOutcome:
+            return CallOutcome(
+                wheels={},
+                usage={},
+                cache_statistics=Counter(),
+                report=SessionReport(),
+                refusal=Refusal(code="WF216", reason="it left 'evil.whl'"),
+            )
+
+    monkeypatch.setattr(builds, "CibuildwheelCall", Call)
+    build = make_build(tools, tmp_path)
+    facts = cast("BuildFacts", build.run(inputs_of(build), tools).facts)
+    assert calls == [("cp314", "cp314t")]
+    failures = [outcome.failure for outcome in facts.abis.values()]
+    assert [failure.code for failure in failures if failure] == ["WF216", "WF216"]
+
+
+def test_nothing_of_an_sdist_is_unpacked_on_this_machine(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What is copied into the container is the archive itself, beside files of our own."""
+    found: set[str] = set()
+
+    class Call:
+        def __init__(self, request: CallRequest, project: Path, folder: Path, _: Tools) -> None:
+            everything = [path for path in tools.store.wheelhouse.rglob("*") if path.is_file()]
+            found.update(path.relative_to(project).as_posix() for path in project.rglob("*"))
+            names = {path.name for path in everything}
+            assert not names & {"PKG-INFO", "setup.py", "steady.c"}
+            assert (project / "pyproject.toml").read_bytes() == b""
+
+        def run(self, session: object) -> CallOutcome:
+            return CallOutcome(
+                wheels={}, usage={}, cache_statistics=Counter(), report=SessionReport()
+            )
+
+    monkeypatch.setattr(builds, "CibuildwheelCall", Call)
+    build = make_build(tools, tmp_path)
+    build.run(inputs_of(build), tools)
+    assert found == {"pyproject.toml", "wheelfarm", "wheelfarm/sdist.tar", "wheelfarm/sdists.py"}
 
 
 def test_patches_and_own_wheels_are_put_into_the_project(
@@ -282,8 +353,8 @@ def test_patches_and_own_wheels_are_put_into_the_project(
 
     class Call:
         def __init__(self, request: CallRequest, project: Path, folder: Path, _: Tools) -> None:
-            for path in (*project.glob("_wheelfarm*/*"), *project.glob("_wheelfarm*/*/*")):
-                if path.is_file():
+            for path in project.rglob("*"):
+                if path.is_file() and path.suffix not in {".py", ".tar"}:
                     seen[path.relative_to(project).as_posix()] = path.read_text()
 
         def run(self, session: object) -> CallOutcome:
@@ -293,15 +364,17 @@ def test_patches_and_own_wheels_are_put_into_the_project(
 
     monkeypatch.setattr(builds, "CibuildwheelCall", Call)
     build.run(inputs_of(build), tools)
-    assert seen["_wheelfarm_patches/000.patch"] == "--- a"
-    assert seen["_wheelfarm_patches/001.patch"] == "--- b"
-    assert seen["_wheelfarm_own_wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
-    constraint = "tool @ file:///opt/wheelfarm/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
-    assert seen["_wheelfarm_own_wheels/cp314t.txt"] == constraint
+    assert seen["wheelfarm/patches/000.patch"] == "--- a"
+    assert seen["wheelfarm/patches/001.patch"] == "--- b"
+    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
+    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
+    assert seen["wheelfarm/own-wheels/cp314t.txt"] == constraint
     config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
-    assert config["before-all"].endswith("mv _wheelfarm_own_wheels /opt/wheelfarm/own-wheels")
+    assert "/opt/wheelfarm/inputs/patches/*" in config["before-all"]
     (override,) = config["overrides"]
-    assert override["environment"] == {"UV_BUILD_CONSTRAINT": "/opt/wheelfarm/own-wheels/cp314.txt"}
+    assert override["environment"] == {
+        "UV_BUILD_CONSTRAINT": "/opt/wheelfarm/inputs/own-wheels/cp314.txt"
+    }
 
 
 # --- one call, with a program in the place of the interpreter that runs cibuildwheel ------------------------------------
@@ -322,7 +395,7 @@ def call_program(
     monkeypatch.setattr(sys, "executable", str(program))
     request = CallRequest(
         job=JobId("build", "steady", "debian-12"),
-        abis=("cp314", "cp314t"),
+        expected=Expectation(name="steady", version="1.0", abis=("cp314", "cp314t")),
         cache=cast("Any", None),
         memory_bytes=1 << 30,
         timeout_s=timeout_s,
@@ -352,6 +425,19 @@ echo 'wheelfarm-compiler-cache: hits=3 misses=1'
     assert outcome.cache_statistics == {"hits": 3, "misses": 1}
     assert outcome.failed_call is None
     assert cast("Engine", tools.engine).removed == 1
+
+
+def test_a_call_whose_output_was_refused_has_no_wheels(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = """
+touch $out/steady-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl
+echo '{"code": "WF216", "reason": "a link"}' > $out/../refusal.json
+echo 'Starting container image'
+exit 1
+"""
+    outcome = call_program(tools, tmp_path, monkeypatch, script)
+    assert (dict(outcome.wheels), outcome.refusal) == ({}, Refusal(code="WF216", reason="a link"))
 
 
 def test_a_failed_call_says_where_its_output_is(

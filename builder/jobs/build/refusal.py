@@ -1,0 +1,46 @@
+"""What the farm and its launcher of cibuildwheel tell each other, in two files that no container sees."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from builder.jobs.build.output import Expectation, Refusal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the launcher is asked for.
+
+    Attributes:
+        expected: the package and the ABIs to build for.
+        answer: the file where the launcher says why it refused what a build left.
+    """
+
+    expected: Expectation
+    answer: Path
+
+
+def write_request(path: Path, expected: Expectation, answer: Path) -> None:
+    """Write a request, to be read by `read_request`."""
+    path.write_text(json.dumps({"expected": asdict(expected), "answer": str(answer)}))
+
+
+def read_request(path: Path) -> Request:
+    """Return the request in a file."""
+    fields = json.loads(path.read_text())
+    return Request(expected=Expectation(**fields["expected"]), answer=Path(fields["answer"]))
+
+
+def write_refusal(answer: Path, refusal: Refusal) -> None:
+    """Write why what a build left was refused."""
+    answer.write_text(json.dumps(asdict(refusal)))
+
+
+def read_refusal(answer: Path) -> Refusal | None:
+    """Return why what a build left was refused; None where it was not."""
+    if not answer.exists():
+        return None
+
+    return Refusal(**json.loads(answer.read_text()))
