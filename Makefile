@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test venv unit coverage lint engine doctor plan docs site interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
+.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -24,6 +24,10 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 
 test: lint unit engine ## Run every check and test; installs what they need.
 	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" tests/hostile $(ARGS)
+
+test-hostile: $(VENV)/ready engine ## Attack the farm with packages, index answers and shards of our own; every attack must be contained.
+	@$(BIN)/pytest -v --tb=short --hostile-json benchmarks/out/hostile.json tests/hostile $(ARGS)
 
 venv: $(VENV)/ready ## Make the virtual environment.
 

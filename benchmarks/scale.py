@@ -159,15 +159,17 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
 
 
 def _entry(number: int, tag: str, store: Store) -> Entry:
-    filename = f"{synthetic.name_of(number).replace('-', '_')}-1.0-{tag}.whl"
-    sha256 = hashlib.sha256(filename.encode()).hexdigest()
+    name = synthetic.name_of(number).replace("-", "_")
+    filename = f"{name}-1.0-{tag}.whl"
+    wheel = synthetic.make_wheel(filename, tag)
+    sha256 = hashlib.sha256(wheel).hexdigest()
     path = store.file(sha256)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(filename)
+    path.write_bytes(wheel)
     return Entry(
         filename=filename,
         sha256=sha256,
-        size_bytes=len(filename),
+        size_bytes=len(wheel),
         uploaded_at="2026-11-21T02:00:00Z",
     )
 

@@ -6,9 +6,11 @@ Keys are those the farm itself computes, wheels are files of a few bytes with a 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +74,7 @@ def write(count: int, seeded: Path, folder: Path) -> None:
 
 def _source(place: int, name: str, names: list[str], store: Store) -> Source:
     needs = (names[place - 1],) if place % 10 == 9 else ()
-    sha256 = _file(f"sdist of {name}", store)
+    sha256 = _file(f"sdist of {name}".encode(), store)
     return Source(
         name=name,
         version="1.0",
@@ -83,12 +85,23 @@ def _source(place: int, name: str, names: list[str], store: Store) -> Source:
     )
 
 
-def _file(content: str, store: Store) -> str:
-    sha256 = hashlib.sha256(content.encode()).hexdigest()
+def _file(content: bytes, store: Store) -> str:
+    sha256 = hashlib.sha256(content).hexdigest()
     path = store.file(sha256)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(content)
+    path.write_bytes(content)
     return sha256
+
+
+def make_wheel(filename: str, note: str) -> bytes:
+    """Return a wheel with nothing but its metadata: the index takes no others. Another note makes another content."""
+    name, version = filename.split("-")[:2]
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        info = zipfile.ZipInfo(f"{name}-{version}.dist-info/METADATA")  # the same at any time
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n{note}"
+        archive.writestr(info, text)
+    return content.getvalue()
 
 
 def _templates(seeded: Path) -> dict[JobId, Evidence]:
@@ -129,8 +142,11 @@ def _renamed(facts: Mapping[str, Any], own: str) -> dict[str, Any]:
 
 def _files(template: Evidence, own: str, job: JobId, store: Store) -> Iterator[tuple[str, str]]:
     for filename in template.files:
-        sha256 = _file(f"{filename} of {job}", store)
-        if filename.endswith(".whl"):
+        renamed = filename.replace(SEED, own.replace("-", "_"))
+        is_wheel = filename.endswith(".whl")
+        note = f"{filename} of {job}"
+        sha256 = _file(make_wheel(renamed, note) if is_wheel else note.encode(), store)
+        if is_wheel:
             row = (sha256, "", ">=3.9", store.file(sha256).stat().st_size, 0.0)
             store.database.execute("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", row)
-        yield filename.replace(SEED, own.replace("-", "_")), sha256
+        yield renamed, sha256

@@ -29,6 +29,12 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_p
 _UNNAMED_ORIGIN = "$(ORIGIN)"
 """What apt prints for the origin of a repository that names none: the placeholder, as `_list_apt_indexes` wrote it."""
 
+MAX_FILE_VARIABLE = "WHEELFARM_MAX_FILE_MIB"
+"""Environment variable with the largest file that is taken from an index, in MiB."""
+
+_MAX_FILE_MIB = 2048
+"""What it is where the variable is not set: the largest wheels on public indexes have about 1 GiB."""
+
 _APT_TIMEOUT_S = 30  # it reads lists that are there; not measured
 
 
@@ -251,6 +257,13 @@ def _list_apt_indexes() -> str:
         return ""
 
     return completed.stdout
+
+
+def max_file_bytes() -> int:
+    """Return the largest file that is taken from an index, in bytes."""
+    text = os.environ.get(MAX_FILE_VARIABLE, "")
+    mib = int(text) if text.isascii() and text.isdigit() else _MAX_FILE_MIB
+    return mib << 20
 
 
 def is_root() -> bool:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from builder.distributions.tags import supported_tags
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
-from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.errors import ANSWER_ERRORS
 
 if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
@@ -71,7 +71,7 @@ class RuntimeRequirements:
         try:
             for candidate in self._resolve(wheel):
                 files[candidate.name] = self._find_wheel(candidate, ranking)
-        except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
+        except (NoSolutionError, *ANSWER_ERRORS) as error:
             raise MissingRequirementError(
                 f"its requirements cannot be satisfied: {error}"
             ) from None  # the message has the cause

@@ -293,7 +293,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
     """
     from builder import host
     from builder.sources.client import Index
-    from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+    from builder.sources.errors import ANSWER_ERRORS
 
     name, _, version = requirement.partition("==")
     if not re.fullmatch(r"[\w.-]+", name) or not version:
@@ -307,7 +307,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
                 link = folder / file.filename
                 link.symlink_to(store.file(index.download(file)))
                 wheels.append(link)
-    except (NoIndexAnswerError, FileMismatchError) as error:
+    except ANSWER_ERRORS as error:
         raise NoWheelError(f"{requirement}: {error}") from None  # the message has the cause
     if not wheels:
         raise NoWheelError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.cli.options import MATRIX, JsonOption
-from builder.cli.output import console, error_console
+from builder.cli.output import console, error_console, print_json_text
 from builder.cli.signals import stop_on_signals
 from builder.errors import EngineMissingError, ExitCode
 
@@ -238,4 +238,4 @@ def _print_checked(checked: list[CheckedWheel], *, is_static: bool, as_json: boo
         return
 
     document = check_document.make_check_document(checked, static=is_static)
-    typer.echo(document.model_dump_json(indent=1))
+    print_json_text(document.model_dump_json(indent=1))

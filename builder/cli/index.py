@@ -40,8 +40,9 @@ def serve(
     Only this machine reaches it, unless --host says otherwise.
     """
     from builder.index import serve as server
+    from builder.report.site.site import CONTENT_POLICY
 
-    server.serve(wheelhouse.resolve(), host, port)
+    server.serve(wheelhouse.resolve(), host, port, CONTENT_POLICY)
 
 
 def rollback(
@@ -74,6 +75,8 @@ def rollback(
         with store.lock():
             published = index.rollback(store, snapshot)
 
+    for filename, reason in published.refused.items():
+        print_line(f"not published: {filename}: {reason}")
     print_line(f"the index holds snapshot {published.snapshot}")
 
 

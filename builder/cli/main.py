@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import sys
-import traceback
 from typing import Annotated
 
 import typer
 
 from builder import __version__
 from builder.cli import check, dependencies, gc, index, machine, nightly, replay, run, show
-from builder.cli.output import print_error
+from builder.cli.output import guard_streams, print_error, print_exception
 from builder.cli.signals import SignalInterrupt, end_interrupted, exit_on_signals
 from builder.errors import ExitCode, FarmError, Interrupted
 
@@ -86,7 +84,7 @@ app.command(rich_help_panel=_UPKEEP, epilog=gc.EXAMPLES)(gc.gc)
 
 def main() -> None:
     """Run the command and exit with the code of its outcome (docs/exit-codes.md); an unexpected error is a bug, 70."""
-    _flush_every_line()
+    guard_streams()
     exit_on_signals()
     try:
         _run_app()
@@ -96,7 +94,7 @@ def main() -> None:
     except (Interrupted, SignalInterrupt):
         end_interrupted()
     except Exception:
-        traceback.print_exc()
+        print_exception()
         print_error("this is a bug in wheelfarm; please report it with the lines above")
         sys.exit(ExitCode.INTERNAL)
 
@@ -107,10 +105,3 @@ def _run_app() -> None:
 
     with translate_disk_full("the wheelhouse"):  # any command may write to it
         app(prog_name="wheelfarm")
-
-
-def _flush_every_line() -> None:
-    """Let somebody who follows a log see each line as it is printed."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)

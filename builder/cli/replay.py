@@ -11,6 +11,7 @@ from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, Wh
 from builder.cli.output import error_console, print_json, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
+from builder.untrusted.text import clean_text
 
 EXAMPLES = (
     "Examples: [bold]wheelfarm replay 55c50fda[/bold] · "
@@ -64,7 +65,8 @@ def replay(
 
     recorded = replays.load_replay(finding, wheelhouse)
     if script:
-        typer.echo(recorded.script)
+        # An escape in a program's text means what the character does.
+        typer.echo(clean_text(recorded.script))
         return
 
     wanted = replace(recorded, race=recorded.race or sanitizer)

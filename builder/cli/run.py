@@ -17,7 +17,7 @@ from builder.cli.options import (
     RefreshOption,
     WheelhouseOption,
 )
-from builder.cli.output import console, error_console, print_line
+from builder.cli.output import console, error_console, print_json_text, print_line
 from builder.cli.signals import stop_on_signals
 from builder.config.effort import EffortLevel
 from builder.errors import ExitCode
@@ -118,10 +118,10 @@ def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None
     from builder.report import document
 
     if result.unchanged_run is not None:
-        typer.echo((wheelhouse / "verdicts.json").read_text(), nl=False)
+        print_json_text((wheelhouse / "verdicts.json").read_text().removesuffix("\n"))
         return
 
-    typer.echo(document.make_document(result.judged, matrix).model_dump_json(indent=1))
+    print_json_text(document.make_document(result.judged, matrix).model_dump_json(indent=1))
 
 
 def _print_result(
@@ -198,14 +198,16 @@ def plan(
         record = report.forecast_json(planned.forecast, request.resources)
         record["faults"] = {name: fault.detail for name, fault in planned.sources.faults.items()}
         record["shards"] = parts
-        typer.echo(json.dumps(record))  # on one line: a plan of thousands of jobs is for programs
+        print_json_text(
+            json.dumps(record)
+        )  # on one line: a plan of thousands of jobs is for programs
         return
 
     if shards > 1:
         for part in parts:
             print_line(f"shard {part['shard']}: {', '.join(part['packages'])}")
     for line in report.render_lines(planned.forecast, request.resources):
-        typer.echo(line)
+        print_line(line)
 
 
 def parse_shard_option(text: str) -> Shard | None:

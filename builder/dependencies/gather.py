@@ -62,7 +62,7 @@ def survey_dependencies(
     def survey(pin: Pin) -> SurveyRow:
         return _survey_pin(pin, index, store, python)
 
-    rows, left_out = process_pins(resolution.pins, survey, say, title="survey")
+    rows, left_out = process_pins(resolution.pins, survey, store, say, title="survey")
 
     return Survey(
         rows=tuple(rows),

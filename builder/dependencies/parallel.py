@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
-from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.errors import NoIndexAnswerError
+from builder.sources.guard import make_fault
 from builder.sources.http import MAX_PARALLEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from builder.dependencies.resolve import Pin
+    from builder.store.store import Store
 
 Answer = TypeVar("Answer")
 
@@ -21,6 +23,7 @@ Answer = TypeVar("Answer")
 def process_pins(
     pins: Sequence[Pin],
     process: Callable[[Pin], Answer | SkippedDependency],
+    store: Store,
     say: Callable[[str], None],
     *,
     title: str,
@@ -30,12 +33,13 @@ def process_pins(
     Args:
         pins: the dependencies.
         process: answers for one, from a thread of its own, or says why it is left out.
+        store: has the folder of logs, for what is not foreseen.
         say: shows progress.
         title: what the progress is called.
 
     Returns:
-        The answers, and the dependencies that are left out, both in the order of the pins. A file that is not what the
-        index promised leaves its dependency out.
+        The answers, and the dependencies that are left out, both in the order of the pins. Whatever is wrong with
+        one of them leaves that one out.
 
     Raises:
         IndexUnreachableError: the index does not answer.
@@ -44,8 +48,11 @@ def process_pins(
     def process_one(pin: Pin) -> Answer | SkippedDependency:
         try:
             return process(pin)
-        except FileMismatchError as error:
-            return SkippedDependency(name=pin.name, where=pin.where, why=str(error))
+        except NoIndexAnswerError:
+            raise
+        except Exception as error:
+            why = make_fault(pin.name, error, store, str(pin.version)).detail
+            return SkippedDependency(name=pin.name, where=pin.where, why=why)
 
     answers: list[Answer] = []
     left_out: list[SkippedDependency] = []

@@ -12,7 +12,8 @@ from packaging.version import Version
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
-from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.errors import NoIndexAnswerError
+from builder.sources.guard import describe_trouble
 from builder.sources.http import MAX_PARALLEL
 from builder.sources.releases import choose_release
 
@@ -122,8 +123,17 @@ class _DependencyResolver:
         """Fetch the index pages of all names in parallel; the index client keeps them for later questions."""
         listed = list(names)
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-            for done, _ in enumerate(pool.map(self.index.releases, listed), 1):
+            for done, _ in enumerate(pool.map(self._find_releases, listed), 1):
                 self.say(f"index: {done} of {len(listed)} pages")
+
+    def _find_releases(self, name: str) -> tuple[Release, ...] | str | None:
+        """Return a project's releases, or None where the index does not know the name, or why they cannot be had."""
+        try:
+            return self.index.releases(name)
+        except NoIndexAnswerError:
+            raise
+        except Exception as error:
+            return describe_trouble(name, error, self.index.store)
 
     def _choose_release(self, name: str, dependencies: list[Dependency]) -> bool:
         """Pin a name to the newest release that its own lines and constraints allow.
@@ -132,9 +142,12 @@ class _DependencyResolver:
         `requires-python` leaves the interpreter out. Then the name is left out, or pinned with the refusal.
         """
         where = dependencies[0].where
-        releases = self.index.releases(name)
+        releases = self._find_releases(name)
         if releases is None:
             self._leave_out(name, where, "the index knows no such name")
+            return False
+        if isinstance(releases, str):
+            self._leave_out(name, where, releases)
             return False
 
         specifier = _constraints(self.file).get(name, SpecifierSet())
@@ -188,9 +201,13 @@ class _DependencyResolver:
             closure = resolve_closure(
                 root, pinned, self.index, self.python, _constraints(self.file)
             )
-        except (NoSolutionError, FileMismatchError) as error:
+        except NoIndexAnswerError:
+            raise
+        except Exception as error:
+            is_conflict = isinstance(error, NoSolutionError)
+            why = str(error) if is_conflict else describe_trouble(_ROOT, error, self.index.store)
             self.notes.append(
-                f"no consistent set for Python {self.python}: {error}; each dependency of the file stands "
+                f"no consistent set for Python {self.python}: {why}; each dependency of the file stands "
                 "for itself, and what they need in turn is left out"
             )
             return

@@ -64,7 +64,7 @@ def select_packages(
     def select(pin: Pin) -> Entry | SkippedDependency:
         return _make_entry(pin, index, store, speedups=speedups)
 
-    entries, rejected = process_pins(resolution.pins, select, say, title="dependencies")
+    entries, rejected = process_pins(resolution.pins, select, store, say, title="dependencies")
     left_out = sorted([*resolution.left_out, *rejected], key=lambda item: item.name)
 
     return SelectedPackages(entries=tuple(entries), left_out=tuple(left_out))

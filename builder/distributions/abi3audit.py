@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from builder.untrusted.interpreter import ProcessLimits, TimeLimitError, run_confined
+from builder.untrusted.zips import explain_bomb, open_zip
 
 if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
@@ -48,6 +50,9 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
     no_report: list[tuple[FindingCode, str, str]] = [
         ("WF303", filename, "abi3audit gave no report on it")
     ]
+    if _is_bomb(path):
+        return no_report
+
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder:
         # The store calls files by their hashes, and abi3audit reads tags from the name.
         link = Path(folder) / filename
@@ -66,6 +71,15 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
                 name = module["name"]
                 objections.append(("WF320", name, f"{name} {problem}, says abi3audit"))
     return objections
+
+
+def _is_bomb(path: Path) -> bool:
+    """Return whether a wheel unpacks to more than this machine should take, or cannot be read at all."""
+    try:
+        with open_zip(path) as archive:
+            return bool(explain_bomb(archive, archive.infolist(), path.stat().st_size))
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return True
 
 
 def _describe_problem(result: dict[str, Any]) -> str:

@@ -16,9 +16,14 @@ from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError
+from builder.untrusted.names import UntrustedNameError, parse_wheel_name
+from builder.untrusted.zips import open_zip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from packaging.metadata import RawMetadata
 
 _METADATA_LIMIT_BYTES = 8 << 20
 """Largest METADATA that is read; as in builder/distributions/metadata.py."""
@@ -54,9 +59,9 @@ def explain_mismatch(
         stated: what the wheel says inside; None where that is not known, so that the file name alone tells.
     """
     try:
-        named, named_version, _, _ = parse_wheel_filename(filename)
-    except ValueError as error:  # also of a version with more digits than Python takes for a number
-        return f"{_show(filename)} is no wheel's name: {_show(str(error))}"
+        named, named_version, _, _ = parse_wheel_filename(parse_wheel_name(filename))
+    except UntrustedNameError as error:
+        return f"it is no wheel of {name} {version}: {error}"
 
     claims = [("its file name is of", str(named), str(named_version))]
     if stated is not None:
@@ -97,17 +102,17 @@ def read_identity(path: Path) -> StatedIdentity:
         NotADistributionError: it is no zip archive, or its METADATA is missing, twice there, damaged or too large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()
             folders = {name.partition("/")[0] for name in names}
             dist_infos = [folder for folder in folders if folder.endswith(".dist-info")]
             if len(dist_infos) != 1:
                 raise NotADistributionError(f"it has {len(dist_infos)} .dist-info folders")
 
-            metadata = f"{dist_infos[0]}/METADATA"
-            if names.count(metadata) != 1:
-                raise NotADistributionError(f"it has {names.count(metadata)} files METADATA")
-            with archive.open(metadata) as file:
+            member = f"{dist_infos[0]}/METADATA"
+            if names.count(member) != 1:
+                raise NotADistributionError(f"it has {names.count(member)} files METADATA")
+            with archive.open(member) as file:
                 content = file.read(_METADATA_LIMIT_BYTES + 1)
     # RuntimeError: encrypted. ValueError, among them UnicodeDecodeError: names and numbers that are none.
     except (
@@ -123,16 +128,18 @@ def read_identity(path: Path) -> StatedIdentity:
 
     if len(content) > _METADATA_LIMIT_BYTES:
         raise NotADistributionError(f"its METADATA has more than {_METADATA_LIMIT_BYTES >> 20} MiB")
+    metadata, unparsed = parse_email(content)
     return StatedIdentity(
         dist_info=dist_infos[0],
-        names=_read_values(content, "name"),
-        versions=_read_values(content, "version"),
+        names=_read_values(metadata, unparsed, "name"),
+        versions=_read_values(metadata, unparsed, "version"),
     )
 
 
-def _read_values(content: bytes, field: str) -> tuple[str, ...]:
+def _read_values(
+    metadata: RawMetadata, unparsed: Mapping[str, Sequence[str]], field: str
+) -> tuple[str, ...]:
     """Return every value of a field of METADATA; `parse_email` keeps those of a field that is there twice apart."""
-    metadata, unparsed = parse_email(content)
     value = metadata.get(field)
     if isinstance(value, str):
         return (value,)

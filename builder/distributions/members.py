@@ -6,13 +6,20 @@ Every reader of sdists goes through here, so that an sdist gives the same answer
 from __future__ import annotations
 
 import lzma
+import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+
+from builder.distributions.tars import TarBytes
+from builder.untrusted.reading import TooLargeError, read_bounded
+from builder.untrusted.text import clean_line
+from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,10 +28,13 @@ if TYPE_CHECKING:
 _MAX_TOTAL_BYTES = 4 << 30
 """Most that an sdist may unpack to: against archive bombs. Far above any real sdist; not measured."""
 
+_MAX_MEMBERS = 50_000
+"""Members of a tar. The largest known sdists have some ten thousand."""
+
 _UNIX_MODE_SHIFT = 16
 """A zip made on Unix has the file's mode in the upper half of its external attributes (APPNOTE.TXT, 4.4.15)."""
 
-_DAMAGE = (
+DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -32,8 +42,13 @@ _DAMAGE = (
     OSError,  # gzip and bz2 raise it for damage as well
     EOFError,
     NotImplementedError,  # a way of compressing that zipfile does not know
-    RuntimeError,  # a zip member that is encrypted
-    ValueError,  # numbers and names that make no sense
+    RuntimeError,  # headers that lead to one another without an end (RecursionError)
+    ValueError,  # numbers and names that make no sense, and what is larger than its bound
+    LookupError,  # tables that are shorter than they say
+    TypeError,
+    struct.error,
+    OverflowError,  # sizes that no machine has
+    MemoryError,
 )
 """What the standard library raises where an archive is damaged, cut off or strange."""
 
@@ -67,25 +82,26 @@ class Member:
         Raises:
             NotAnSdistError: it is larger than the limit, or damaged.
         """
+        name = clean_line(self.name)
         with _translate_damage(), self.open() as file:
-            content = file.read(limit_bytes + 1)
-
-        if len(content) > limit_bytes:
-            raise NotAnSdistError(f"{self.name} has more than {limit_bytes >> 20} MiB")
-        return content
+            try:
+                return read_bounded(file, limit_bytes, name)
+            except TooLargeError:
+                raise NotAnSdistError(f"{name} has more than {limit_bytes >> 20} MiB") from None
 
 
 def iter_members(sdist: Path, filename: str) -> Iterator[Member]:
     """Yield the regular files of an sdist in the archive's order, without unpacking it.
 
-    A tar is read only as far as the caller iterates. Folders, links and devices are skipped.
+    A tar is read only as far as the caller iterates, and forwards alone: a member is read before the next is asked for.
+    Folders, links and devices are skipped.
 
     Args:
         sdist: the file.
         filename: what it is called, which tells its format.
 
     Raises:
-        NotAnSdistError: it is no archive, is damaged, or unpacks to more than the farm takes.
+        NotAnSdistError: it is no archive, is damaged, has too many members, or unpacks to more than the farm takes.
     """
     members = _iter_zip_members(sdist) if filename.endswith(".zip") else _iter_tar_members(sdist)
     total_bytes = 0
@@ -100,30 +116,52 @@ def iter_members(sdist: Path, filename: str) -> Iterator[Member]:
 
 def _iter_tar_members(sdist: Path) -> Iterator[Member]:
     """Yield the regular files of a tar; a leading `./` of their names is removed."""
-    with tarfile.open(sdist) as archive:
-        for info in archive:
-            if info.isreg():
-                yield Member(
-                    name=info.name.removeprefix("./"),
-                    size=info.size,
-                    open=_tar_opener(archive, info),
-                )
+    with sdist.open("rb") as file:
+        content = TarBytes(file, os.fstat(file.fileno()).st_size, _MAX_TOTAL_BYTES)
+        with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload] # it only reads
+            for info in _iter_tar_infos(archive, content):
+                if info.isreg():
+                    yield Member(
+                        name=info.name.removeprefix("./"),
+                        size=info.size,
+                        open=_tar_opener(archive, info, content),
+                    )
 
 
-def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
-    """Return a function that opens one member of a tar, for as long as the archive itself is open."""
+def _iter_tar_infos(archive: tarfile.TarFile, content: TarBytes) -> Iterator[tarfile.TarInfo]:
+    """Yield the headers of a tar, one at a time: `tarfile` keeps all of them, about 1 KiB each.
 
-    def open_member() -> IO[bytes]:
+    Raises:
+        NotAnSdistError: it has too many.
+    """
+    for _ in range(_MAX_MEMBERS):
+        info = archive.next()
+        if info is None:
+            return
+        archive.members.clear()  # type: ignore[attr-defined] # documented for this since Python 2.3
+        yield info
+        content.begin_member()
+
+    raise NotAnSdistError(f"it has more than {_MAX_MEMBERS} members")
+
+
+def _tar_opener(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, content: TarBytes
+) -> Callable[[], IO[bytes]]:
+    """Return a function that opens one member of a tar, until the next one is asked for."""
+
+    def open_content() -> IO[bytes]:
+        content.in_content = True
         file = archive.extractfile(info)
         assert file is not None, "it is a regular file"
         return file
 
-    return open_member
+    return open_content
 
 
 def _iter_zip_members(sdist: Path) -> Iterator[Member]:
     """Yield the regular files of a zip, i.e. everything but folders and symbolic links."""
-    with zipfile.ZipFile(sdist) as archive:
+    with open_zip(sdist) as archive:
         for info in archive.infolist():
             if not info.is_dir() and not _is_link(info):
                 yield Member(
@@ -134,10 +172,10 @@ def _iter_zip_members(sdist: Path) -> Iterator[Member]:
 
 
 def _zip_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
-    def open_member() -> IO[bytes]:
-        return archive.open(info)
+    def open_content() -> IO[bytes]:
+        return open_member(archive, info)
 
-    return open_member
+    return open_content
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
@@ -160,6 +198,6 @@ def _translate_damage() -> Iterator[None]:
         yield
     except NotAnSdistError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         # Damage is the sdist's fault: a traceback through the standard library would not help its reader.
-        raise NotAnSdistError(str(error)) from None
+        raise NotAnSdistError(clean_line(str(error) or type(error).__name__)) from None

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import re
 from typing import TYPE_CHECKING
 
 from packaging.metadata import RawMetadata, parse_email
 
-from builder.distributions.members import NotAnSdistError, iter_members
+from builder.distributions.members import DAMAGE, NotAnSdistError, iter_members
+from builder.untrusted.reading import TooLargeError, read_bounded
+from builder.untrusted.text import clean_line
+from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIMIT_BYTES = 8 << 20
+METADATA_LIMIT_BYTES = 8 << 20
 """Largest METADATA or PKG-INFO that is read. A README inside makes it long, but not that long; not measured."""
+
+_MAX_REQUIREMENTS = 10_000
+"""Most `Requires-Dist` of a release; the largest known have about a thousand. Each is parsed, which takes its time."""
+
+_MAX_HEADER_LINES = 200_000
+"""Most lines of METADATA: the parser keeps each of them in several objects, a hundred times its own size."""
+
+_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
+"""A `Metadata-Version`."""
 
 _STATIC_SINCE = (2, 2)
 """The version of the metadata standard that has `Dynamic` (PEP 643)."""
@@ -25,10 +36,16 @@ class NotADistributionError(Exception):
 
 
 def is_static(metadata: RawMetadata) -> bool:
-    """Return whether an sdist's metadata promises that its wheels will require the same (PEP 643)."""
-    version = tuple(int(part) for part in metadata.get("metadata_version", "0").split("."))
-    dynamic_fields = {field.lower() for field in metadata.get("dynamic", [])}
+    """Return whether an sdist's metadata promises that its wheels will require the same (PEP 643).
 
+    What states no version of the standard, such as `2.x`, promises nothing.
+    """
+    stated = metadata.get("metadata_version", "")
+    if not _VERSION.fullmatch(stated):
+        return False
+
+    version = tuple(int(part) for part in stated.split("."))
+    dynamic_fields = {field.lower() for field in metadata.get("dynamic", [])}
     return version >= _STATIC_SINCE and "requires-dist" not in dynamic_fields
 
 
@@ -49,21 +66,50 @@ def wheel_metadata_bytes(path: Path) -> tuple[bytes, RawMetadata]:
         NotADistributionError: it is no wheel, or its METADATA is absurdly large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if _is_metadata(name))
-            with archive.open(name) as file:
-                content = file.read(_LIMIT_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, StopIteration, OSError, NotImplementedError) as error:
-        # StopIteration: no member is a METADATA file.
-        raise NotADistributionError(f"it is no wheel: {error}") from None
+        with open_zip(path) as archive:
+            infos = [info for info in archive.infolist() if is_wheel_metadata(info.filename)]
+            if not infos:
+                raise NotADistributionError("it is no wheel: it has no METADATA")
+            with open_member(archive, infos[0]) as member:
+                content = read_bounded(member, METADATA_LIMIT_BYTES, "its METADATA")
+    except TooLargeError as error:
+        raise NotADistributionError(str(error)) from None
+    except DAMAGE as error:
+        raise NotADistributionError(f"it is no wheel: {describe_damage(error)}") from None
 
-    if len(content) > _LIMIT_BYTES:
-        raise NotADistributionError(f"its METADATA has more than {_LIMIT_BYTES >> 20} MiB")
-    metadata, _ = parse_email(content)
-    return content, metadata
+    return content, parse_metadata(content, "its METADATA")
 
 
-def _is_metadata(name: str) -> bool:
+def parse_metadata(content: bytes, what: str) -> RawMetadata:
+    """Return core metadata, parsed; fields that cannot be read are left out, as `packaging` does.
+
+    Args:
+        content: METADATA or PKG-INFO, which was read with a bound.
+        what: what it is, for messages: `its METADATA`.
+
+    Raises:
+        NotADistributionError: it is nothing that can be parsed, or states more requirements than anybody has.
+    """
+    if content.count(b"\n") > _MAX_HEADER_LINES:
+        raise NotADistributionError(f"{what} has more than {_MAX_HEADER_LINES} lines")
+    try:
+        metadata, _ = parse_email(content)
+    # The parser is `email`'s, which has an error of its own for each oddity: unknown encodings, missing parts, depth.
+    except Exception as error:
+        raise NotADistributionError(f"{what} cannot be read: {describe_damage(error)}") from None
+
+    if len(metadata.get("requires_dist", [])) > _MAX_REQUIREMENTS:
+        raise NotADistributionError(f"{what} has more than {_MAX_REQUIREMENTS} Requires-Dist")
+    return metadata
+
+
+def describe_damage(error: BaseException) -> str:
+    """Return what an error about a damaged file says, on one line that can be shown."""
+    return clean_line(str(error) or type(error).__name__)
+
+
+def is_wheel_metadata(name: str) -> bool:
+    """Return whether a member of a wheel is its METADATA."""
     return name.count("/") == 1 and name.endswith(".dist-info/METADATA")
 
 
@@ -84,12 +130,11 @@ def sdist_metadata(path: Path, filename: str) -> RawMetadata:
 
     if content is None:
         raise NotADistributionError(f"{filename} is no sdist: it has no PKG-INFO")
-    metadata, _ = parse_email(content)
-    return metadata
+    return parse_metadata(content, f"the PKG-INFO of {filename}")
 
 
 def _read_pkg_info(path: Path, filename: str) -> bytes | None:
     for member in iter_members(path, filename):
         if member.inner_path == "PKG-INFO":
-            return member.read(_LIMIT_BYTES)
+            return member.read(METADATA_LIMIT_BYTES)
     return None

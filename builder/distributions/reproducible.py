@@ -6,12 +6,15 @@ what is in it. `SOURCE_DATE_EPOCH` (reproducible-builds.org) is one time for all
 
 from __future__ import annotations
 
-import shutil
 import time
 import zipfile
+import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from builder.store.files import atomic_write
+from builder.untrusted.reading import Deadline, TooSlowError
+from builder.untrusted.zips import explain_bomb, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +39,14 @@ _EXECUTABLE = 0o111
 _PLAIN_MODE, _EXECUTABLE_MODE = 0o100644, 0o100755
 _ENCRYPTED = 0x1
 
+_TIMEOUT_S = 600
+"""Longest time to put one wheel in order, in seconds: ten times what one that unpacks to 3 GiB takes; not measured."""
+
+_CHUNK_BYTES = 1 << 20
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError)
+"""What zipfile and zlib raise about bytes that are not what they should be."""
+
 _MAX_LISTED = 20
 """Members named where two builds differ: a build that differs everywhere is not described by a longer list."""
 
@@ -43,18 +54,22 @@ _MAX_LISTED = 20
 def normalize_wheel(wheel: Path) -> None:
     """Rewrite a wheel so that its bytes depend on its content alone: fixed order, times and modes of the members.
 
-    A wheel with anything odd about its archive is left as it is, so that the audit sees what the build made.
+    A wheel with anything odd about its archive is left as it is, so that the audit sees what the build made; so is one
+    that unpacks to too much, or would take too long.
     """
+    deadline = Deadline(_TIMEOUT_S)
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_zip(wheel) as archive:
             members = archive.infolist()
             if not all(map(_is_plain, members)) or _has_duplicates(members):
                 return
+            if explain_bomb(archive, members, wheel.stat().st_size):
+                return
 
             with atomic_write(wheel) as aside:
-                _rewrite(archive, sorted(members, key=_sort_key), aside)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
-        return  # damaged: the audit reports it
+                _rewrite(archive, sorted(members, key=_sort_key), aside, deadline)
+    except (*_DAMAGE, TooSlowError):
+        return  # the audit reports it
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
@@ -80,10 +95,15 @@ def _sort_key(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
     return is_metadata, is_record, member.filename
 
 
-def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path) -> None:
+def _rewrite(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path, deadline: Deadline
+) -> None:
     """Write the members of an archive to a new one, in the order given, with one time and one of two modes.
 
     A member that anybody may execute stays executable; all are compressed at one level.
+
+    Raises:
+        TooSlowError: the deadline has passed.
     """
     member_time = time.gmtime(SOURCE_DATE_EPOCH)[:6]
     with zipfile.ZipFile(target, "w") as rewritten:
@@ -100,7 +120,9 @@ def _rewrite(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: P
             info.file_size = member.file_size
 
             with archive.open(member) as source, rewritten.open(info, "w") as copy:
-                shutil.copyfileobj(source, copy)
+                for chunk in iter(partial(source.read, _CHUNK_BYTES), b""):
+                    deadline.check("putting a wheel in order")
+                    copy.write(chunk)
 
 
 def compare_wheels(before: Path, after: Path) -> list[str]:
@@ -111,6 +133,7 @@ def compare_wheels(before: Path, after: Path) -> list[str]:
 
     Raises:
         zipfile.BadZipFile: one is no archive.
+        OSError, ValueError: the same.
     """
     old = _read_checksums(before)
     new = _read_checksums(after)
@@ -124,7 +147,7 @@ def compare_wheels(before: Path, after: Path) -> list[str]:
 
 def _read_checksums(wheel: Path) -> dict[str, tuple[int, int]]:
     """Return by member its CRC and size."""
-    with zipfile.ZipFile(wheel) as archive:
+    with open_zip(wheel) as archive:
         return {member.filename: (member.CRC, member.file_size) for member in archive.infolist()}
 
 
@@ -154,7 +177,7 @@ def compare_files(
             old, new = store.file(before[name]), store.file(after[name])
             try:
                 differences[name] = compare_wheels(old, new)
-            except zipfile.BadZipFile:
+            except _DAMAGE:
                 differences[name] = ["(archive)"]
 
     # A name that only one of the builds gave is a difference by itself.

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_LIMIT_BYTES = (
-    512 << 20
-)  # of what is read into memory: results are some MB, and come from code that is not trusted
+LIMIT_BYTES = 512 << 20
+"""How much is read into memory: wheels and their like. Answers of programs have lower limits of their own."""
+
 _IN_MEMORY_BYTES = (
     64 << 20
 )  # of what is sent: builds run side by side, each with its sdist and wheels
@@ -89,20 +89,21 @@ def unpack_file(stream: Iterable[bytes], target: Path) -> None:
                 shutil.copyfileobj(content, file)
 
 
-def unpack(stream: Iterable[bytes], path: str) -> dict[str, bytes]:
+def unpack(stream: Iterable[bytes], path: str, limit_bytes: int = LIMIT_BYTES) -> dict[str, bytes]:
     """Return the regular files of a tar archive, by name. Folders, links and devices are skipped.
 
     Args:
         stream: the archive, in pieces.
         path: what it is an archive of, for the message.
+        limit_bytes: how much the archive may have. Nothing more of it is read.
 
     Raises:
-        InfrastructureError: the archive has more than `_LIMIT_BYTES`.
+        InfrastructureError: the archive has more than that.
     """
     buffer = io.BytesIO()
     for chunk in stream:
-        if buffer.tell() + len(chunk) > _LIMIT_BYTES:
-            raise InfrastructureError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB")
+        if buffer.tell() + len(chunk) > limit_bytes:
+            raise InfrastructureError(f"{path} is larger than {limit_bytes >> 20} MiB")
         buffer.write(chunk)
     buffer.seek(0)
 

@@ -81,6 +81,14 @@ def _remove_image(client: DockerClient, name: str) -> bool:
     return True
 
 
+def remove_volume(client: DockerClient, name: str) -> None:
+    """Remove a volume. That there is none, or that a container uses it, is no error."""
+    from docker.errors import APIError
+
+    with contextlib.suppress(APIError):
+        client.volumes.get(name).remove()
+
+
 def remove_volumes(
     client: DockerClient,
     label: str,

@@ -12,11 +12,12 @@ import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from builder import host
-from builder.engine import archives, cleanup, compiler_cache, containment, services
+from builder.engine import archives, cleanup, compiler_cache, containment, disk, posture, services
 from builder.errors import EngineMissingError, InfrastructureError, Interrupted
 
 if TYPE_CHECKING:
@@ -60,13 +61,24 @@ class Limits:
         processes: processes and threads.
         timeout_s: wall time.
         disk_bytes: what it writes to its file system; also the size of each file.
+        inodes: files, folders and links that it makes.
     """
 
     memory_bytes: int = 2 << 30
     cpus: float = 2.0
     processes: int = 512
     timeout_s: float = 300.0
-    disk_bytes: int = 16 << 30
+    disk_bytes: int = 4 << 30
+    inodes: int = 500_000
+
+    @property
+    def disk(self) -> disk.DiskLimits:
+        """What it may write, its compiler cache included."""
+        return disk.DiskLimits(
+            file_system_bytes=self.disk_bytes,
+            volume_bytes=compiler_cache.LIMIT_BYTES,
+            inodes=self.inodes,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +88,7 @@ class Task:
     Attributes:
         files: content by absolute path, put there before it starts.
         collect: absolute path of a file or folder to bring back.
+        collect_bytes: how much that may be; more is an error of the infrastructure.
         network: what it reaches; None for nothing.
         user: who it runs as.
         kind: what it may do (containment.py).
@@ -85,6 +98,7 @@ class Task:
     command: Sequence[str]
     files: Mapping[str, bytes | Path] = field(default_factory=dict)
     collect: str | None = None
+    collect_bytes: int = archives.LIMIT_BYTES
     network: NetworkAttachment | None = None
     user: str = "farm"
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -100,13 +114,28 @@ class TaskResult:
         exit_code: the program's; 128 + n where signal n killed it.
         timed_out: the limit on time ended it.
         out_of_memory: the kernel killed a process for the limit on memory.
+        disk_excess: what it wrote too much of, so that it was ended; None where it kept within its limit on disk.
         output: files under the collected path, by path relative to its parent.
     """
 
     exit_code: int
     timed_out: bool
     out_of_memory: bool
+    disk_excess: str | None = None
     output: Mapping[str, bytes]
+
+    @property
+    def disk_exceeded(self) -> bool:
+        """Whether its limit on disk ended it."""
+        return self.disk_excess is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _End:
+    """Why a container does not run any more, where the farm ended it."""
+
+    timed_out: bool = False
+    disk_excess: str | None = None
 
 
 class Engine:
@@ -129,6 +158,35 @@ class Engine:
     def describe(self) -> Mapping[str, Any]:
         """Return the engine's own account of itself (`GET /info`)."""
         return cast("Mapping[str, Any]", self._client.info())
+
+    def runc_version(self) -> str:
+        """Return the version of runc with the distribution's revision; empty where the engine does not say.
+
+        `1.1.5+ds1-1+deb12u1`. The commit is where Debian and Ubuntu have it; others have the number as the version.
+        """
+        for component in self._client.version().get("Components") or ():
+            if component.get("Name") == "runc":
+                commit = str((component.get("Details") or {}).get("GitCommit") or "")
+                version = str(component.get("Version") or "")
+                is_revision = commit.startswith(version) and commit != version
+                return commit if is_revision else version
+
+        return ""
+
+    def record_containment(self) -> dict[str, Any]:
+        """Return what evidence says of the containment that this engine gives, as JSON data."""
+        current = posture.read_posture(self.describe())
+        return posture.make_record(current, self.find_weaknesses())
+
+    def find_weaknesses(self) -> list[posture.Weakness]:
+        """Return what this engine contains containers less with than it could, the gravest first."""
+        current = posture.read_posture(self.describe())
+        return posture.find_weaknesses(current, self.runc_version())
+
+    @cached_property
+    def _storage(self) -> disk.EngineStorage:
+        """Where the engine keeps what containers write."""
+        return disk.EngineStorage(str(self.describe().get("DockerRootDir", "")), self.address)
 
     def command_environment(self) -> dict[str, str]:
         """Return the variables with which the `docker` command reaches this engine."""
@@ -158,21 +216,33 @@ class Engine:
         """Return an image's size."""
         return int(self._client.images.get(tag).attrs["Size"])
 
-    def pull(self, reference: str, tag: str) -> None:
-        """Take an image from its registry and give it a tag.
+    def pull(self, reference: str, tag: str) -> str:
+        """Take an image from its registry, give it a tag, and return what was taken.
+
+        The registry's tag is resolved to a digest first, and the digest is what is pulled: a tag may stand for another
+        image at any time, a digest for no other.
+
+        Returns:
+            `debian@sha256:…`
 
         Raises:
             InfrastructureError: the registry does not answer or does not have it.
         """
         from docker.errors import DockerException
+        from docker.utils import parse_repository_tag
 
         try:
-            image = self._client.images.pull(reference, platform=_PLATFORM)
+            digest = str(self._client.images.get_registry_data(reference).id)
+            repository, _ = parse_repository_tag(reference)
+            pinned = f"{repository}@{digest}"
+            image = self._client.images.pull(pinned, platform=_PLATFORM)
             image.tag(tag)
         except (DockerException, OSError) as error:
             raise InfrastructureError(
                 f"the container registry did not give {reference}: {error}"
             ) from None
+
+        return pinned
 
     def is_registry_reachable(self, reference: str) -> bool:
         """Return whether the registry of an image answers and has that image; the image is not pulled."""
@@ -280,18 +350,21 @@ class Engine:
                         container.put_archive("/", packed)
 
                 container.start()
-                timed_out = self._wait(container, task.limits.timeout_s, stop)  # or Interrupted
+                end = self._wait(container, task.limits, stop)  # or Interrupted
                 # `attrs` is a copy of what the engine knew when last asked, which may be before a kill.
                 container.reload()
                 _save_log(container, log)
 
                 # Its files are read inside the block, because they are removed together with the container.
-                collected = {} if task.collect is None else _read_files(container, task.collect)
+                collected: dict[str, bytes] = {}
+                if task.collect is not None:
+                    collected = _read_files(container, task.collect, task.collect_bytes)
                 state = container.attrs["State"]
                 return TaskResult(
                     exit_code=int(state["ExitCode"]),
-                    timed_out=timed_out,
+                    timed_out=end.timed_out,
                     out_of_memory=bool(state["OOMKilled"]),
+                    disk_excess=end.disk_excess,
                     output=collected,
                 )
         except (DockerException, OSError) as error:
@@ -341,10 +414,15 @@ class Engine:
         Args:
             task: what it is for.
             network: the engine's options of the container's network.
+
+        Raises:
+            InfrastructureError: too little of the engine's disk is free.
         """
         from docker.types import LogConfig
 
-        environment = dict(task.environment)
+        self._storage.check_reserve()
+
+        environment = {**task.kind.environment, **task.environment}
         if task.network is not None:
             environment = {**task.network.environment, **environment}
 
@@ -366,26 +444,33 @@ class Engine:
             **network,
         )
 
-    def _wait(self, container: Container, timeout_s: float, stop: threading.Event) -> bool:
-        """Wait until a container has ended and return False; kill it when its time is up, and return True.
+    def _wait(self, container: Container, limits: Limits, stop: threading.Event) -> _End:
+        """Wait until a container has ended; kill it when its time is up, or when it wrote too much.
 
         Raises:
+            InfrastructureError: the engine's disk is nearly full; the container still runs.
             Interrupted: the farm was asked to stop; the container still runs.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + limits.timeout_s
+        watch = disk.DiskWatch(self._client, self._storage, limits.disk)
         pause = _FIRST_POLL_S
         while container.status != "exited":
             if stop.is_set():
                 raise Interrupted
             if time.monotonic() > deadline:
                 container.kill()
-                return True
+                return _End(timed_out=True)
+
+            excess = watch.measure(str(container.id)) if watch.is_due() else None
+            if excess is not None:
+                container.kill()
+                return _End(disk_excess=excess)
 
             time.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _POLL_S)
             container.reload()
 
-        return False
+        return _End()
 
     # --- containers that tools start -------------------------------------------------------------------------------
 
@@ -399,7 +484,11 @@ class Engine:
             label: value of the label `wheelfarm.job`, by which `remove_labelled` finds it.
             network: the private network it is on.
             cache: the compiler cache it may use.
+
+        Raises:
+            InfrastructureError: too little of the engine's disk is free.
         """
+        self._storage.check_reserve()
         return [
             f"--label={LABEL}={self.farm_id}",
             f"--label={RUN_LABEL}={self.run_id}",
@@ -440,6 +529,62 @@ class Engine:
 
         return None
 
+    def read_free_space(self) -> disk.FreeSpace | None:
+        """Return what is free where the engine keeps what containers write; None where nobody can see it from here."""
+        return self._storage.read_free_space()
+
+    def watch_disk(self, limits: Limits) -> disk.DiskWatch:
+        """Return what looks after how much the container of a tool's job writes (`find_disk_excess`)."""
+        return disk.DiskWatch(self._client, self._storage, limits.disk)
+
+    def find_disk_excess(self, label: str, watch: disk.DiskWatch) -> str | None:
+        """Return what the container that a tool started for a job wrote too much of; None where there is nothing.
+
+        Cheap enough to be called often.
+
+        Args:
+            label: value of the label `wheelfarm.job`, which the container was created with.
+            watch: the job's own, kept from call to call.
+
+        Raises:
+            InfrastructureError: the engine's disk is nearly full.
+        """
+        from docker.errors import DockerException
+
+        if not watch.is_due():
+            return None
+
+        try:
+            containers = self._client.containers.list(
+                sparse=True, filters={"label": f"{_JOB_LABEL}={label}"}
+            )
+            for container in containers:
+                excess = watch.measure(str(container.id))
+                if excess is not None:
+                    return excess
+        except (DockerException, OSError, ValueError):
+            return None  # it ended while it was looked at
+
+        return None
+
+    def remove_full_compiler_cache(self, cache: CompilerCache) -> bool:
+        """Remove the compiler cache of a build where it has more in it than it may, and return whether it had.
+
+        ccache keeps to its own limit; a build that writes there itself does not. Nothing uses the cache meanwhile.
+        """
+        from docker.errors import DockerException
+
+        try:
+            volume = self._client.volumes.get(cache.volume(self.farm_id))
+            size = disk.measure_volume(self._client, volume.name, Path(volume.attrs["Mountpoint"]))
+            if size <= compiler_cache.LIMIT_BYTES:
+                return False
+            volume.remove()
+        except DockerException:
+            return False  # there is none, or another build of the same sdist uses it and will see to it
+
+        return True
+
     def remove_labelled(self, label: str) -> None:
         """Remove the containers of a tool's job."""
         cleanup.remove_labelled(self._client, f"{_JOB_LABEL}={label}")
@@ -470,6 +615,10 @@ class Engine:
         return cleanup.remove_volumes(
             self._client, f"{compiler_cache.LABEL}={self.farm_id}", is_wanted, limit_bytes
         )
+
+    def remove_compiler_cache(self, cache: CompilerCache) -> None:
+        """Remove a compiler cache, if it is there and nothing uses it."""
+        cleanup.remove_volume(self._client, cache.volume(self.farm_id))
 
     def reap_run(self, run_id: str) -> int:
         """Remove every container and network that one run made and return how many containers there were."""
@@ -550,7 +699,7 @@ def _usable_cpus(limits: Limits) -> float:
     return min(limits.cpus, os.cpu_count() or 1)
 
 
-def _read_files(container: Container, path: str) -> dict[str, bytes]:
+def _read_files(container: Container, path: str, limit_bytes: int) -> dict[str, bytes]:
     """Return the files under a path of a container, by path relative to the path's parent; empty where there is none.
 
     `/result` with a file `facts.json` -> `{"result/facts.json": …}`
@@ -562,7 +711,7 @@ def _read_files(container: Container, path: str) -> dict[str, bytes]:
     except NotFound:
         return {}
 
-    return archives.unpack(stream, path)
+    return archives.unpack(stream, path, limit_bytes)
 
 
 def _save_log(container: Container, log: Path) -> None:

@@ -32,6 +32,8 @@ SETTINGS = {
     "CCACHE_STATSLOG": "/wheelfarm-compiler-cache",  # images/limits.sh reads it
 }
 """What ccache is told (ccache's manual, "Configuration options")."""
+LIMIT_BYTES = 3 << 30
+"""What a volume may have in it. ccache itself keeps to `CCACHE_MAXSIZE`, but for what it is just writing."""
 _STATISTICS_LINE = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
 
 
@@ -42,10 +44,17 @@ class CompilerCache:
     Attributes:
         base: the base.
         sdist_sha256: of the sdist.
+        generation: which one of several that follow each other, as each is given up for a new, empty one.
     """
 
     base: str
     sdist_sha256: str
+    generation: str = ""
+
+    def volume(self, farm_id: str) -> str:
+        """Return the name of the volume in a wheelhouse's farm, so that two wheelhouses share no cache."""
+        parts = (farm_id, self.base, self.sdist_sha256, self.generation)
+        return f"wheelfarm-{digest(*parts)[:_NAME_DIGITS]}"
 
     def arguments(self, farm_id: str) -> list[str]:
         """Return options of `docker create` that mount the cache's volume and tell ccache to use it.
@@ -53,12 +62,11 @@ class CompilerCache:
         The engine creates the volume when it is first mounted.
 
         Args:
-            farm_id: id of the wheelhouse's farm, so that two wheelhouses share no cache.
+            farm_id: id of the wheelhouse's farm.
         """
-        volume = f"wheelfarm-{digest(farm_id, self.base, self.sdist_sha256)[:_NAME_DIGITS]}"
         mount = ",".join(
             (
-                f"type=volume,src={volume},dst={_FOLDER}",
+                f"type=volume,src={self.volume(farm_id)},dst={_FOLDER}",
                 f"volume-label={LABEL}={farm_id}",
                 f"volume-label={SDIST_LABEL}={self.sdist_sha256}",
             )

@@ -10,7 +10,7 @@ its limit on disk (disk.py), and goes with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ PROFILE = Path(__file__).with_name("seccomp.json")
 _SHARED_MEMORY_BYTES = (
     64 << 20
 )  # /dev/shm, the engines' default; said so that no daemon's setting changes results
+_FILE_SLACK_BYTES = 4 << 30  # more than a disk takes until the watch looks again
 _IPV6 = Path("/proc/sys/net/ipv6")
 _WITHOUT_IPV6 = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -39,11 +40,13 @@ class Kind:
         name: what evidence and documents call it.
         capabilities: what it may do beside an ordinary user, each with what fails without.
         sysctls: settings of its own network stack.
+        environment: variables that make up for what it may not.
     """
 
     name: str
     capabilities: Mapping[str, str]
     sysctls: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 PROGRAM = Kind(name="program", capabilities={}, sysctls={})
@@ -60,7 +63,13 @@ SUPERVISED = Kind(
 )
 """Programs whose supervisor is another user than the package's code. A task of this kind has the user `root`."""
 
-BUILD = Kind(name="build", capabilities={}, sysctls={})
+BUILD = Kind(
+    name="build",
+    capabilities={},
+    sysctls={},
+    # GNU tar as root gives files back to their owners, and fails without CHOWN: builds that unpack a library of theirs.
+    environment={"TAR_OPTIONS": "--no-same-owner"},
+)
 """Builds: root of the container, because cibuildwheel installs build requirements into the image's interpreters."""
 
 SERVICE = Kind(
@@ -111,6 +120,7 @@ def create_arguments(kind: Kind, disk_bytes: int) -> list[str]:
         f"--security-opt=seccomp={PROFILE}",
         "--cap-drop=ALL",
         *(f"--cap-add={capability}" for capability in kind.capabilities),
+        *(f"--env={name}={value}" for name, value in kind.environment.items()),
         *(f"--sysctl={name}={value}" for name, value in _sysctls(kind).items()),
         *(f"--ulimit={name}={most}:{most}" for name, most in _resource_limits(disk_bytes).items()),
         f"--shm-size={_SHARED_MEMORY_BYTES}",
@@ -123,8 +133,12 @@ def _read_profile() -> str:
 
 
 def _resource_limits(disk_bytes: int) -> dict[str, int]:
-    """Return the limits of each process (getrlimit(2)): on the size of a file, and no core dumps."""
-    return {"fsize": disk_bytes, "core": 0}
+    """Return the limits of each process (getrlimit(2)): on the size of a file, and no core dumps.
+
+    A file may be larger than all that a container may write: the watch on that (disk.py) ends the container and says
+    why, which an error in the middle of a write does not. The limit is for files that take no space (sparse ones).
+    """
+    return {"fsize": disk_bytes + _FILE_SLACK_BYTES, "core": 0}
 
 
 def _sysctls(kind: Kind) -> dict[str, str]:

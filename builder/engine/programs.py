@@ -7,10 +7,13 @@ from pathlib import PurePosixPath
 
 from builder import ROOT
 
+_COMPANIONS = {"load": ("supervise",), "stress": ("supervise",)}
+"""Packages that programs of another one import."""
+
 
 @cache
 def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
-    """Return the files of a package of builder/inside/, by the path that each gets in a container.
+    """Return the files of a package of builder/inside/ and of those that it imports, by their path in a container.
 
     Args:
         package: the package's name, such as `load`.
@@ -18,6 +21,8 @@ def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
     """
     inside = ROOT / "inside"
     target = PurePosixPath(folder, "inside")
-    paths = [inside / "__init__.py", *sorted((inside / package).glob("*.py"))]
+    paths = [inside / "__init__.py"]
+    for name in (package, *_COMPANIONS.get(package, ())):
+        paths += sorted((inside / name).glob("*.py"))
 
     return {str(target / path.relative_to(inside)): path.read_bytes() for path in paths}

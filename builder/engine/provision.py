@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,22 +10,38 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder import host
 from builder.engine import client
 from builder.errors import EngineMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 ENGINE_PACKAGES = ("docker.io", "ca-certificates", "iptables")
 BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring")
 
+ENGINE_SETTINGS: Mapping[str, Any] = {
+    # Whatever a container does, image builds included, it gains no privileges.
+    "no-new-privileges": True,
+    # Root of a container is nobody outside.
+    "userns-remap": "default",
+    # A network for every build: the engine's own pools are used up after some thirty.
+    "default-address-pools": [
+        {"base": "172.16.0.0/12", "size": 28},
+        {"base": "192.168.0.0/16", "size": 28},
+    ],
+}
+"""How an engine that the farm starts is set up, by the names of daemon.json."""
+
+_USER_NAMESPACES = "userns-remap"
+_DAEMON_SETTINGS = Path("/etc/docker/daemon.json")
 _DAEMON_LOG = Path("/var/log/wheelfarm-dockerd.log")
 _PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker/containerd/containerd.pid"))
 _START_TIMEOUT_S = 60.0  # for a daemon with many images on a slow disk; not measured
 _START_POLL_S = 0.5
+_EARLY_END_S = 3.0  # dockerd that cannot remap users ends within a second
 _EXIT_TIMEOUT_S = 10.0  # not measured
 _EXIT_POLL_S = 0.1
 _APT_TIMEOUT_S = 300  # for an apt that somebody else is running, such as unattended upgrades
@@ -61,10 +78,57 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
 
     is_installed = shutil.which("dockerd") and client.find_docker_command()
     if not is_installed:
+        if _has_systemd():
+            _write_settings()
         install_packages((*ENGINE_PACKAGES, *_command_packages()), "the container engine", say)
 
-    _start_engine(say)
+    daemon = _start_engine(say)
+    if daemon is not None and _has_ended_soon(daemon):
+        say(
+            "the engine did not start with user namespaces; it is started without: root of a container is root of "
+            f"this machine, were it to get out ({_DAEMON_LOG} says why)"
+        )
+        _run_daemon(_list_options({_USER_NAMESPACES}))
+
     return _wait_for_engine(failures, farm_id)
+
+
+def _write_settings() -> None:
+    """Write how the engine is set up, before it is installed: its package has systemd start it at once.
+
+    Settings that are there already stay as they are.
+    """
+    if not _DAEMON_SETTINGS.exists():
+        _DAEMON_SETTINGS.parent.mkdir(parents=True, exist_ok=True)
+        _DAEMON_SETTINGS.write_text(json.dumps(dict(ENGINE_SETTINGS), indent=1) + "\n")
+
+
+def _list_options(left_out: Collection[str] = ()) -> list[str]:
+    """Return the options of `dockerd` for the farm's settings.
+
+    What daemon.json says is not said again: dockerd does not start with a setting in both places.
+
+    Args:
+        left_out: settings that are not wanted this time.
+    """
+    try:
+        in_file = set(json.loads(_DAEMON_SETTINGS.read_text()))
+    except (OSError, ValueError):
+        in_file = set()
+
+    options: list[str] = []
+    for name, value in ENGINE_SETTINGS.items():
+        if name in in_file or name in left_out:
+            continue
+        if name == "default-address-pools":
+            for pool in value:
+                options.append(f"--default-address-pool=base={pool['base']},size={pool['size']}")
+        elif value is True:
+            options.append(f"--{name}")
+        else:
+            options.append(f"--{name}={value}")
+
+    return options
 
 
 def install_packages(packages: Sequence[str], purpose: str, say: Callable[[str], None]) -> None:
@@ -114,7 +178,7 @@ def _commands_for_root() -> str:
     """Return the text, of several lines, that tells a user without root what to run to get an engine."""
     packages = " ".join((*ENGINE_PACKAGES, *_command_packages(), *BOOTSTRAP_PACKAGES))
     user = os.environ.get("USER", "$USER")
-    start_command = "sudo sh -c 'nohup dockerd --no-new-privileges &'"
+    start_command = f"sudo sh -c 'nohup dockerd {' '.join(_list_options())} &'"
     if _has_systemd():
         start_command = "sudo systemctl start docker"
 
@@ -131,22 +195,39 @@ def _has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _start_engine(say: Callable[[str], None]) -> None:
+def _start_engine(say: Callable[[str], None]) -> subprocess.Popen[bytes] | None:
     """Start the installed engine: by systemd, or, where the host has no systemd, as a process that outlives this one.
 
     It does not wait for the engine to answer.
+
+    Returns:
+        The process; None where systemd has it.
     """
     if _has_systemd():
         say("starting the container engine: systemctl start docker")
         subprocess.run(["systemctl", "start", "docker"], check=False)
-        return
+        return None
 
-    _clear_stale_daemon()
     say(f"starting the container engine: dockerd (there is no systemd; its log is {_DAEMON_LOG})")
+    return _run_daemon(_list_options())
+
+
+def _has_ended_soon(daemon: subprocess.Popen[bytes]) -> bool:
+    """Return whether an engine ended right after its start, as it does where it cannot have user namespaces."""
+    try:
+        daemon.wait(_EARLY_END_S)
+    except subprocess.TimeoutExpired:
+        return False
+
+    return True
+
+
+def _run_daemon(options: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start dockerd as a process that outlives this one."""
+    _clear_stale_daemon()
     with _DAEMON_LOG.open("ab") as log:
-        # Whatever a container does, image builds included, it gains no privileges.
-        subprocess.Popen(
-            ["dockerd", "--no-new-privileges"],
+        return subprocess.Popen(
+            ["dockerd", *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -204,6 +285,7 @@ def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.E
             time.sleep(_START_POLL_S)
 
     remedy = (
-        f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`"
+        f"the engine was started but does not answer; see {_DAEMON_LOG} or `journalctl -u docker`. Where this machine "
+        f"has no user namespaces, remove {_USER_NAMESPACES!r} from {_DAEMON_SETTINGS}"
     )
     raise EngineMissingError(tried, remedy)

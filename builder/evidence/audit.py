@@ -180,6 +180,25 @@ class AuditwheelReport(Model):
     """The platform tag that the wheel is consistent with."""
 
 
+class Installs(Model):
+    """Where its files end up when it is installed (builder/inside/audit/installs.py)."""
+
+    roots: dict[str, Literal["package", "module", "folder"]]
+    """What it puts beside other packages: outermost package, module, or folder without `__init__`, by path."""
+
+    metadata: Many[str]
+    """`.dist-info` and `.egg-info` folders and files other than its own."""
+
+    pth: dict[str, str]
+    """`.pth` files that run code at the start of every interpreter -> the first such line."""
+
+    scripts: Many[str]
+    """Programs beside the interpreter."""
+
+    data: Many[str]
+    """What goes to other places, relative to the folder of the environment."""
+
+
 class WheelFacts(Facts):
     """What builder/inside/audit/ answers of one wheel."""
 
@@ -203,6 +222,9 @@ class WheelFacts(Facts):
 
     top_level: dict[str, Content]
     """What it puts beside other packages."""
+
+    installs: Installs | None = None
+    """Where its files end up; None where a farm that did not look for that read it."""
 
     bytecode: Many[str]
     """Compiled Python files that it ships."""

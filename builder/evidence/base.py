@@ -44,6 +44,10 @@ _MOST_SHOWN = 60
 ANSWER_LIMIT_BYTES = 32 << 20
 """How large an answer of a program may be. The largest of the default matrix, a race job's, has 1.3 MB."""
 
+COLLECTED_ANSWER_BYTES = ANSWER_LIMIT_BYTES + (1 << 20)
+"""How much is taken out of a container for an answer: a larger one is refused there. An archive is somewhat larger than
+what is in it."""
+
 
 class MalformedFactsError(ValueError):
     """JSON data is not what its model describes. The text has the dotted path and what was found there."""

@@ -50,6 +50,9 @@ class FailedCall(Model):
     processes: int | None
     """The limit on processes where the kernel refused one."""
 
+    disk: str | None = None
+    """What it wrote too much of where it was ended for that."""
+
     asked: Many[str] = ()
     """Hosts that it asked the index proxy for and that no build reaches."""
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from builder.evidence.base import Facts, Many, Model
 from builder.evidence.build import FetchedFile
-from builder.evidence.race import Harm
+from builder.evidence.race import Harm, Interference
 
 _TESTED = (
     "seconds", "alone", "parallel", "threads", "single", "uncollected", "baseline_failures", "crash", "crash_stack",
@@ -102,6 +102,9 @@ class ExerciseResult(Facts):
     errors: dict[str, int] = Field(default_factory=dict)
     """Exceptions that were met, and how often."""
 
+    interference: Many[Interference] = ()
+    """What shows that the package interfered."""
+
     own_tests: OwnTests | None = None
     """What its own tests showed; None where they were not run."""
 
@@ -121,6 +124,8 @@ class ExerciseAnswer(ExerciseResult):
 
 class ExerciseFacts(ExerciseResult):
     """What an exercise job found out."""
+
+    schema_version = 2  # `interference`
 
     wheel: str | None
     """File name of the free-threaded wheel; None where there is none: then there is nothing else."""

@@ -24,6 +24,9 @@ class ImageFacts(Facts):
     bytes: int | None = None
     """Its size."""
 
+    taken: str = ""
+    """What a registry gave, such as `debian@sha256:…`; empty for an image that was made here."""
+
     missing: Many[str] = ()
     """System packages that the matrix asks for and the base does not have: then there is no image."""
 

@@ -37,6 +37,10 @@ class Gil(Model):
     enabled_by: str | None
     """The extension module whose loading turned it on."""
 
+    seen: Literal["on", "off", "hidden"] | None = None
+    """What the supervisor saw of it afterwards in the memory of the process; `hidden` where it could look there before
+    the import and could not any more, None where it cannot look at all."""
+
     warned: bool = True
     """Whether the interpreter's warning of that came through."""
 
@@ -74,7 +78,10 @@ class Ending(Model):
     """What to say of one that did not end in time."""
 
     exit_code: int | None = None
-    """Its exit code, where it ended itself."""
+    """Its exit code, where that was another than 0, or where there is a `fault`."""
+
+    fault: str | None = None
+    """What shows that the harness did not come to its end, or that the package spoke in its place."""
 
     stack: Stack | None = None
     """Where it was, of a signal or a hang."""
@@ -110,7 +117,7 @@ class Probe(Ending):
     @property
     def failed(self) -> bool:
         """Whether the import raised, died or hung."""
-        return not self.error is self.signal is self.hang is None
+        return not self.error is self.signal is self.hang is self.fault is None
 
 
 class EmittedWarning(Model):
@@ -177,6 +184,9 @@ class WheelLoad(Model):
 
     metadata: Metadata | None = None
     """What the distribution claims; None where it was not installed."""
+
+    sets_gil: Many[str] | None = None
+    """Its extension modules that name `PyUnstable_Module_SetGIL`, as their files show; None where that is not known."""
 
     modules: Many[Probe] = ()
     """Its top-level modules and those of its extension modules that these did not bring along, each imported alone."""
@@ -256,6 +266,8 @@ class AbiLoad(WheelLoad):
 
 class LoadFacts(Facts):
     """What a load job found out."""
+
+    schema_version = 2  # `fault` of an ending, and `sets_gil`
 
     loads: dict[str, AbiLoad]
     """By ABI; those without a wheel are left out."""

@@ -187,6 +187,23 @@ class Harm(Proof):
     """`PYTHONMALLOC` where that was needed to see it."""
 
 
+class Interference(Model):
+    """What shows that the package ended a process that called it, or spoke in its place."""
+
+    what: Literal["end", "forged", "lost"]
+    """`end`: a process ended early, and neither crashed nor met a limit. `forged`: a record came that the harness did
+    not write. `lost`: what the race detector writes did not arrive."""
+
+    calls: Scenario
+    """What was called then."""
+
+    detail: str
+    """How it ended, or what came."""
+
+    times: int = 1
+    """How often."""
+
+
 class Preflight(Model):
     """Whether the race detector works in this container, tried on two modules that come with it."""
 
@@ -281,6 +298,12 @@ class RaceResult(Facts):
     natives: Many[str] = ()
     """File names of its extension modules."""
 
+    unwatched: dict[str, str] = Field(default_factory=dict)
+    """Modules and files that the race detector did not see, each with the reason."""
+
+    interference: Many[Interference] = ()
+    """What shows that the package interfered."""
+
     pairs: int = 0
     """Pairs of operations that were tried on one object."""
 
@@ -361,6 +384,13 @@ class RaceAnswer(RaceResult):
     plan: Many[Scenario] = ()
     """Every scenario, in the order they are worth running."""
 
+    @model_validator(mode="after")
+    def _says_what_was_watched(self) -> Self:
+        """Check that the search says what it did not see; facts of older versions do not."""
+        if self.surface is not None:
+            self.require(["unwatched", "interference"], "the surface")
+        return self
+
 
 class RacePlan(Facts):
     """What the exercise job is handed, as the file `plan.json` of the race job's evidence."""
@@ -383,6 +413,8 @@ class RacePlan(Facts):
 
 class RaceFacts(RaceResult):
     """What a race job found out. Its evidence's files are the plan, the kit's wheels and the race detector's wheel."""
+
+    schema_version = 2  # `unwatched` and `interference`
 
     wheel: str | None
     """File name of the free-threaded wheel; None where there is none: then there is nothing else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ _MIN_DISK_BYTES = 10 << 30  # images of three bases with three interpreters, and
 _MIN_MEMORY_BYTES = 4 << 30  # what one build may use by default
 _TIMEOUT_S = (5, 10)  # to connect, to answer: somebody waits before the screen
 _ENGINE_LIMITS = ("MemoryLimit", "PidsLimit", "CpuCfsQuota")
+_TARFILE_FIXES = {(3, 11): 13, (3, 12): 11, (3, 13): 4}
+"""First patch release with the fixes of CVE-2025-4517 and its relatives, by series; every release of later ones has."""
 _DEFAULT_RANDOM_BITS = 28  # the kernel's own default on x86-64, for kernels that do not tell
 _MAX_RANDOM_BITS = 30  # the runtime of clang 19 shares the address space with at most this much
 
@@ -134,6 +137,8 @@ def _check_engine() -> Iterator[Check]:
         remedy="enable the control groups, or use another engine: builds would not be held to their limits",
     )
 
+    yield from _check_containment(engine)
+
     command = client.find_docker_command()
     yield Check(
         name="docker command",
@@ -141,6 +146,46 @@ def _check_engine() -> Iterator[Check]:
         found=command or "not on PATH",
         remedy="install docker-cli or docker.io: cibuildwheel drives the engine with it",
     )
+
+
+def _check_containment(engine: client.Engine) -> Iterator[Check]:
+    """Check what holds the code of packages: each weakness is a failed check, a fatal one is required."""
+    weaknesses = engine.find_weaknesses()
+    for weakness in weaknesses:
+        yield Check(
+            name=weakness.name,
+            ok=False,
+            found=weakness.found,
+            remedy=weakness.remedy,
+            required=weakness.is_fatal,
+        )
+
+    if not weaknesses:
+        yield Check(name="containment", ok=True, found="user namespaces, seccomp, no known holes")
+
+    version = sys.version_info[:3]
+    is_fixed = _has_tarfile_fixes(version)
+    yield Check(
+        name="Python's tarfile",
+        ok=is_fixed,
+        found=f"Python {'.'.join(map(str, version))}",
+        remedy="upgrade Python to 3.11.13, 3.12.11, 3.13.4 or newer: archives write outside of their folder in older "
+        "ones (CVE-2024-12718, CVE-2025-4138, CVE-2025-4330, CVE-2025-4517). The farm unpacks none on this machine, "
+        "so that this is a second wall",
+        required=False,
+    )
+
+
+def _has_tarfile_fixes(version: tuple[int, int, int]) -> bool:
+    """Return whether a release of Python has the fixes of CVE-2025-4517 and its relatives.
+
+    Distributions put them into older releases as well, of which nothing tells.
+    """
+    first_fixed = _TARFILE_FIXES.get(version[:2])
+    if first_fixed is not None:
+        return version[2] >= first_fixed
+
+    return version[:2] > max(_TARFILE_FIXES)
 
 
 def _check_machine(wheelhouse: Path) -> Iterator[Check]:

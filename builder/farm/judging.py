@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
 from builder.config.matrix import select_thread_target
+from builder.evidence.audit import AuditFacts
+from builder.evidence.base import EvidenceError
 from builder.judge import interfaces
-from builder.judge.package import judge_fault, judge_package
+from builder.judge.package import judge_fault, judge_package, judge_unreadable
 from builder.judge.stages import PackageEvidence
+from builder.judge.wheel.installs import Owners
 from builder.plan.packages import PackageJobs, group_by_package
+from builder.store.job_ids import JobKind
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from builder.config.catalog import Abi
     from builder.config.matrix import Matrix
+    from builder.evidence.audit import WheelFacts
     from builder.judge.package import JudgedPackage
     from builder.sources import Source, Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
+
+_MAX_DETAIL = 300
+"""Characters of an exception in a finding: enough to name the field that could not be read."""
 
 
 def judge_packages(
@@ -41,9 +52,10 @@ def judge_packages(
     judged = [judge_fault(fault, abis) for fault in resolved.faults.values()]
 
     jobs_by_package = group_by_package(evidence)
+    owners = Owners.collect(_iter_audited(evidence))
     for source in resolved.found.values():
         jobs = jobs_by_package.get(source.name, PackageJobs())
-        judged.append(judge_package(_collect_evidence(matrix, source, jobs, evidence), abis))
+        judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, owners))
 
     matrix_positions = {name: position for position, name in enumerate(matrix.packages)}
 
@@ -51,6 +63,42 @@ def judge_packages(
         return matrix_positions.get(package.name, len(matrix_positions)), package.name
 
     return tuple(sorted(judged, key=sort_key))
+
+
+def _judge_guarded(
+    matrix: Matrix,
+    source: Source,
+    jobs: PackageJobs,
+    evidence: Mapping[JobId, Evidence],
+    abis: Sequence[Abi],
+    owners: Owners,
+) -> JudgedPackage:
+    """Return the judgement of one package; whatever is raised meanwhile becomes its own finding and ends nothing else.
+
+    Facts come from containers and from other machines: there may always be some that no rule expects.
+    """
+    try:
+        collected = _collect_evidence(matrix, source, jobs, evidence)
+        return judge_package(replace(collected, owners=owners), abis)
+    except Exception as error:  # that is the guard
+        detail = clean_line(f"{type(error).__name__}: {error}", _MAX_DETAIL)
+        return judge_unreadable(source, detail, abis)
+
+
+def _iter_audited(evidence: Mapping[JobId, Evidence]) -> Iterator[tuple[str, WheelFacts]]:
+    """Iterate over (package, facts) of every wheel that was audited.
+
+    Evidence that cannot be read is skipped: the judgement of its own package says so.
+    """
+    for job, recorded in evidence.items():
+        if job.kind != JobKind.AUDIT or not recorded.is_determined:
+            continue
+        try:
+            wheels = AuditFacts.read(recorded).wheels
+        except EvidenceError:
+            continue
+        for wheel in wheels.values():
+            yield job.name, wheel
 
 
 def _collect_evidence(

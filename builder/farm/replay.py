@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
 
 _FOLDER = "replays"
-_PROGRAM = Program(package="stress", module="replay", answer=ReplayAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress", module="replay", answer=ReplayAnswer, supervises=True, folder=STRESS_FOLDER
+)
 
 _MEMORY_BYTES = 6 << 30  # as the race job has: a script for its interpreter needs as much
 _START_S = 120  # to install the package

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from builder import index
 from builder.config.effort import EffortLevel
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
+
+_CONTAINMENT_NOTE = "containment"
+"""Name of the store's note with what held the code of packages when it was last run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,14 +101,16 @@ def run(
         judged = judge_packages(matrix, resolved.sources, evidence)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
-            _write_shard(matrix, store, request.shard, resolved, evidence)
+            _write_shard(matrix, store, request, request.shard, resolved, evidence)
         if request.is_whole_matrix:
             observer.say("publishing the index")
-            publish(judged, matrix, store)
+            publish(judged, matrix, store, observer)
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
-        _write_report(matrix, store, observer, run_id, judged)
+        recorded = store.get_note(_CONTAINMENT_NOTE)
+        containment = None if recorded is None else json.loads(recorded)
+        _write_report(matrix, store, observer, run_id, judged, containment)
         assert resolved.inputs is not None, "a whole run has them"
         unchanged.record_run(store, resolved.inputs, run_id, evidence, judged)
 
@@ -114,19 +120,25 @@ def run(
 def _write_shard(
     matrix: Matrix,
     store: Store,
+    request: RunRequest,
     shard: Shard,
     resolved: ResolvedRun,
     evidence: Mapping[JobId, Evidence],
 ) -> None:
     """Write the record of a shard, `shard.json`, which `wheelfarm merge` reads.
 
-    The ledger's copy of a job's evidence is preferred, because it is complete.
+    What a job was asked with is only in the ledger. The facts are those of the run, which may have read an older log by
+    newer rules: the keys of other jobs stand on them.
     """
     complete = {}
     for job, recorded in evidence.items():
-        complete[job] = store.get(recorded.key) or recorded
+        in_ledger = store.get(recorded.key)
+        asked = in_ledger.asked if in_ledger is not None else recorded.asked
+        complete[job] = replace(recorded, asked=asked)
 
-    merging.write_record(shard, matrix, resolved.sources, complete, store.wheelhouse)
+    merging.write_record(
+        shard, matrix, resolved.sources, complete, store.wheelhouse, request.effort
+    )
 
 
 def merge(
@@ -141,14 +153,16 @@ def merge(
         observer: shows progress.
 
     Raises:
-        MergeError: a shard is missing, damaged, or was run with another matrix.
+        MergeError: a shard is missing, damaged, was run with another matrix, or has something that is not its own.
     """
+    # Before the run is recorded: nothing of a merge that is refused stays.
+    observer.say(f"merging {len(wheelhouses)} shards")
+    merged_shards = merging.merge_shards(wheelhouses, matrix, store)
+
     with _record_run(store) as run_id:
-        observer.say(f"merging {len(wheelhouses)} shards")
-        merged_shards = merging.merge_shards(wheelhouses, matrix, store)
         judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
         observer.say("publishing the index")
-        publish(judged, matrix, store)
+        publish(judged, matrix, store, observer)
 
     _write_report(matrix, store, observer, run_id, judged)
     return judged
@@ -160,10 +174,14 @@ def _write_report(
     observer: Observer,
     run_id: str,
     judged: tuple[JudgedPackage, ...],
+    containment: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix."""
+    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix.
+
+    The containment is that of the engine which ran code of packages last; None where that is not known.
+    """
     observer.say("writing the report")
-    written = document.write(judged, matrix, store.wheelhouse)
+    written = document.write(judged, matrix, store.wheelhouse, containment)
     outputs.write_report(written, store, run_id)
 
 
@@ -245,17 +263,33 @@ def _record_run(store: Store) -> Iterator[str]:
         store.publications.end_run(run_id, outcome)
 
 
-def publish(judged: Sequence[JudgedPackage], matrix: Matrix, store: Store) -> None:
+def publish(
+    judged: Sequence[JudgedPackage],
+    matrix: Matrix,
+    store: Store,
+    observer: Observer | None = None,
+) -> None:
     """Publish both channels of the index, and the constraints files for what is served.
 
     The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
+
+    Args:
+        judged: packages with their verdicts.
+        matrix: its policy says which verdicts are served.
+        store: the store of the wheelhouse; the caller holds its lock.
+        observer: is told which files are not in the index though they should be; None where nobody is.
     """
     served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish)
     served = index.describe(served_files, store)
     quarantined = index.describe(quarantined_files, store)
 
-    index.publish(served, store, quarantined)
-    constraints.write(served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse)
+    publication = index.publish(served, store, quarantined)
+    if observer is not None:
+        for filename, reason in publication.refused.items():
+            observer.say(f"not published: {filename}: {reason}")
+    constraints.write(
+        publication.served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse
+    )
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
@@ -291,6 +325,7 @@ def _execute(
             if leftovers:
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
             guards.enter_context(clean_up_containers(engine))
+            store.set_note(_CONTAINMENT_NOTE, json.dumps(engine.record_containment()))
             return engine
 
         executor = LocalExecutor(

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 
 from packaging.utils import parse_wheel_filename
 
 from builder.store.hashing import digest_text
+from builder.untrusted.names import (
+    FileName,
+    ProjectName,
+    parse_project_name,
+    parse_wheel_name,
+)
 
 SERVED_CHANNEL = "simple"
 """The channel of what policy admits, and its folder under the wheelhouse."""
@@ -80,13 +87,30 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def make_manifest(entries: Iterable[Entry]) -> Manifest:
-    """Group entries by project, sorted by name. Of two entries with the same file name the first is kept."""
+    """Group entries by project, sorted by name. Of two entries with the same file name the first is kept.
+
+    Raises:
+        UntrustedNameError: a file is named as no wheel is; its name would become a path.
+    """
     projects: dict[str, dict[str, Entry]] = {}
     for entry in entries:
-        project = str(parse_wheel_filename(entry.filename)[0])
-        projects.setdefault(project, {}).setdefault(entry.filename, entry)
+        filename, project = parse_names(entry.filename)
+        projects.setdefault(project, {}).setdefault(filename, entry)
 
     return {name: tuple(sorted(files.values())) for name, files in sorted(projects.items())}
+
+
+@lru_cache(
+    maxsize=100_000
+)  # names of an index of ten thousand packages are parsed at every publication
+def parse_names(filename: str) -> tuple[FileName, ProjectName]:
+    """Return the name of a wheel and of its project: the only parts that paths of the index are made of.
+
+    Raises:
+        UntrustedNameError: it is no wheel's name.
+    """
+    name = parse_wheel_name(filename)
+    return name, parse_project_name(str(parse_wheel_filename(name)[0]))
 
 
 def render_listing(entries: Iterable[Entry]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from packaging.utils import parse_wheel_filename
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 PAGES = ("index.html", "index.json")
 """File names of a page's two forms."""
+
+
+CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
+"""What a page may load and run: nothing. Where text from a package were not escaped, it would still run no script."""
 
 
 def render_pages(content: Manifest, channel: str = SERVED_CHANNEL) -> Iterator[tuple[str, str]]:
@@ -38,7 +43,7 @@ def project_pages(project: str, entries: Sequence[Entry]) -> Iterator[tuple[str,
 def root_pages(projects: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Iterate over the root page, which lists all projects, in its two forms, HTML and JSON, as (file name, text)."""
     names = list(projects)
-    links = [f'<a href="{name}/">{name}</a>' for name in names]
+    links = [f'<a href="{quote(name)}/">{html.escape(name)}</a>' for name in names]
     page = {
         "meta": {"api-version": "1.1"},
         "projects": [{"name": name} for name in names],
@@ -52,6 +57,8 @@ def _html(title: str, links: Iterable[str]) -> str:
     """Return a page in the HTML form of PEP 503, with one link a line."""
     body = "\n".join(f"{link}<br>" for link in links)
     head = '<meta charset="utf-8">\n<meta name="pypi:repository-version" content="1.1">\n'
+    head += f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">\n'
+    head += '<meta name="referrer" content="no-referrer">\n'
     head += f"<title>{html.escape(title)}</title>"
     return f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n"
 

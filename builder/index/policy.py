@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.distributions.identity import explain_mismatch
 from builder.distributions.tags import accepts_wheel
 from builder.index import ServedFile
 from builder.sources import Source
@@ -59,7 +60,10 @@ def assign_channels(
     for package in judged:
         for judgement in package.abis.values():
             for wheel in judgement.wheels:
-                reason = _refusal_reason(package, wheel.filename, allowed)
+                if explain_mismatch(package.name, package.version, wheel.filename):
+                    continue  # it is another package's, of whom nothing was judged
+
+                reason = _refusal_reason(package, judgement, wheel.filename, allowed)
                 file = ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=reason)
                 if reason:
                     quarantined.append(file)
@@ -86,15 +90,24 @@ def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]
     return remarks
 
 
-def _refusal_reason(package: JudgedPackage, filename: str, allowed: frozenset[str]) -> str:
+def _refusal_reason(
+    package: JudgedPackage, made_for: Judgement, filename: str, allowed: frozenset[str]
+) -> str:
     """Return why a wheel is not served, with one reason for each ABI; empty if it is served.
 
-    A wheel is served only if it is admitted for every ABI whose installers would take it.
+    A wheel is served only if it is admitted for the ABI that it was made for, and for every ABI whose installers would
+    take it: the two differ where its tags are not what was asked for.
+
+    Args:
+        package: the package with its verdicts.
+        made_for: the verdict for the ABI that the wheel was made for.
+        filename: of the wheel.
+        allowed: verdicts whose wheels are served.
     """
     reasons: list[str] = []
     for judgement in package.abis.values():
-        would_install = accepts_wheel(filename, judgement.abi)
-        if would_install and not is_admitted(judgement, allowed):
+        concerns_wheel = judgement is made_for or accepts_wheel(filename, judgement.abi)
+        if concerns_wheel and not is_admitted(judgement, allowed):
             verdict = judgement.verdict.value
             reasons.append(f"{verdict} on {judgement.abi}: {judgement.reason}")
 
@@ -115,4 +128,10 @@ def _find_pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> list[S
     wheels = list(source.pure)
     if source.only_pure is not None:
         wheels.append(source.only_pure)
-    return [ServedFile(filename=wheel.filename, sha256=wheel.sha256) for wheel in wheels]
+
+    own: list[ServedFile] = []
+    for wheel in wheels:
+        if not explain_mismatch(wheel.name, wheel.version, wheel.filename):
+            own.append(ServedFile(filename=wheel.filename, sha256=wheel.sha256))
+
+    return own

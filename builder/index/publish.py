@@ -22,7 +22,9 @@ from builder.index.manifest import (
     render_listing,
 )
 from builder.index.pages import PAGES, project_pages, root_pages
+from builder.index.verify import explain_unfit
 from builder.store.files import atomic_write, replace_text
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,16 +46,22 @@ class Publication:
     Attributes:
         snapshot: its id, with which `rollback` returns to it.
         changed_projects: projects whose files changed, by channel.
+        served: what `simple/` holds now.
+        refused: files of the manifests that are not in the index, and why, by name.
     """
 
     snapshot: str
     changed_projects: Mapping[str, tuple[str, ...]]
+    served: Manifest
+    refused: Mapping[str, str]
 
 
 def publish(
     served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False
 ) -> Publication:
-    """Make both channels of the index hold exactly what the manifests say, and record that as a snapshot.
+    """Make both channels of the index hold what the manifests say, and record that as a snapshot.
+
+    A file whose content is not what its entry says, or is no wheel of its project, is left out.
 
     Args:
         served: the content of `simple/`.
@@ -61,7 +69,10 @@ def publish(
         quarantine: the content of `quarantine/simple/`.
         thorough: whether to look at every page and file; otherwise only at those of projects that changed.
     """
-    manifests = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
+    refused: dict[str, str] = {}
+    manifests: dict[str, Manifest] = {}
+    for channel, content in ((SERVED_CHANNEL, served), (QUARANTINE_CHANNEL, quarantine or {})):
+        manifests[channel] = _select_fit(content, channel, store, refused, thorough=thorough)
     digests = {channel: project_digests(manifest) for channel, manifest in manifests.items()}
 
     # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
@@ -75,7 +86,53 @@ def publish(
         return render_listing(manifests[channel][project])
 
     snapshot = store.publications.add_snapshot(digests, render_project)
-    return Publication(snapshot=snapshot, changed_projects=changed)
+    return Publication(
+        snapshot=snapshot,
+        changed_projects=changed,
+        served=manifests[SERVED_CHANNEL],
+        refused=refused,
+    )
+
+
+def _select_fit(
+    content: Manifest,
+    channel: str,
+    store: Store,
+    refused: dict[str, str],
+    *,
+    thorough: bool,
+) -> Manifest:
+    """Return a channel's manifest without the files that must not be in the index.
+
+    Only those of projects that changed are looked at: the others were looked at when they were published.
+
+    Args:
+        content: the files of each project.
+        channel: the channel's folder under the wheelhouse.
+        store: has the content of every file.
+        refused: gets the files that are left out, and why.
+        thorough: whether to look at every file.
+    """
+    published = {} if thorough else _read_state(store.wheelhouse / channel)
+    digests = project_digests(content)
+
+    selected: dict[str, tuple[Entry, ...]] = {}
+    for project, entries in content.items():
+        if published.get(project) == digests[project]:
+            selected[project] = entries
+            continue
+
+        fit: list[Entry] = []
+        for entry in entries:
+            reason = explain_unfit(project, entry, store)
+            if reason:
+                refused[clean_line(entry.filename)] = reason
+            else:
+                fit.append(entry)
+        if fit:
+            selected[project] = tuple(fit)
+
+    return selected
 
 
 def _publish_channel(
@@ -103,6 +160,7 @@ def _publish_channel(
     """
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
+    _remove_links(root)
     # Empty means that it is not known what the folder holds: then every page and file is looked at.
     published = {} if thorough else _read_state(root)
     if published and published == wanted_digests:
@@ -135,6 +193,13 @@ def _publish_channel(
     with atomic_write(root / _STATE) as draft:
         draft.write_text(json.dumps(wanted_digests))
     return (*changed, *removed)
+
+
+def _remove_links(root: Path) -> None:
+    """Remove what is a link in a channel's folder: nobody may find there what is elsewhere."""
+    for path in root.iterdir():
+        if path.is_symlink():
+            path.unlink()
 
 
 def _remove_drafts(folder: Path) -> None:
@@ -214,7 +279,9 @@ def _remove_others(folder: Path, wanted_paths: set[str], subfolders: set[str]) -
         subfolders: names of the subfolders that have some of these files.
     """
     for path in folder.iterdir():
-        if path.is_dir() and path.name in subfolders:
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir() and path.name in subfolders:
             _remove_unwanted_files(path, wanted_paths)
         elif path.is_dir():
             shutil.rmtree(path)
@@ -225,7 +292,12 @@ def _remove_others(folder: Path, wanted_paths: set[str], subfolders: set[str]) -
 def _remove_unwanted_files(folder: Path, wanted_paths: set[str]) -> None:
     """Remove the files of a project's subfolder whose path `SUBFOLDER/FILE` is not wanted."""
     for path in folder.iterdir():
-        if f"{folder.name}/{path.name}" not in wanted_paths:
+        is_wanted = f"{folder.name}/{path.name}" in wanted_paths
+        if is_wanted and not path.is_symlink():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
 
 
@@ -239,8 +311,11 @@ def _remove_folder(folder: Path) -> None:
 def _link_or_copy(source: Path, target: Path) -> None:
     """Put a file of the store into the index by a hard link, or by a copy where the file system has no such links.
 
-    A target that is the same file already is left alone.
+    A target that is the same file already is left alone; one that is a link is replaced.
     """
+    for path in (target.parent, target):
+        if path.is_symlink():
+            path.unlink()
     if target.exists() and target.samefile(source):
         return
 
@@ -249,7 +324,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
     link = target.with_name(f".{target.name}")
     link.unlink(missing_ok=True)
     try:
-        os.link(source, link)
+        os.link(source, link, follow_symlinks=False)
     except OSError:
         with atomic_write(target) as draft:
             shutil.copyfile(source, draft)

@@ -6,27 +6,33 @@ A client that prefers it gets a page of the index as JSON (PEP 691). Nothing of 
 from __future__ import annotations
 
 import mimetypes
-from pathlib import PurePath
+import os
+from pathlib import Path, PurePath
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from builder.index import QUARANTINE_CHANNEL, SERVED_CHANNEL
 from builder.index.constraints import FOLDER as CONSTRAINTS
+from builder.index.pages import CONTENT_POLICY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HTML = "text/html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
+
+_REPORT_PAGES = "/report/"
+_NO_FRAMES = "frame-ancestors 'none'"
 
 _LATEST = {
     "application/vnd.pypi.simple.latest+json": JSON_V1,
@@ -48,11 +54,38 @@ _MEDIA_TYPES = {
 """Of files that `mimetypes` does not know on every system."""
 
 
-def make_application(wheelhouse: Path) -> Starlette:
+class _SafetyHeaders:
+    """Gives every answer the headers that tell a browser what it may do with it."""
+
+    def __init__(self, app: ASGIApp, report_policy: str) -> None:
+        self._app = app
+        self._report_policy = report_policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI asks for it."""
+        is_report = scope.get("path", "").startswith(_REPORT_PAGES)
+        policy = self._report_policy if is_report else CONTENT_POLICY
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = f"{policy}; {_NO_FRAMES}"
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def make_application(wheelhouse: Path, report_policy: str = CONTENT_POLICY) -> Starlette:
     """Return the ASGI application that serves a wheelhouse.
 
     It answers with pages of the index in the form that the client prefers, and with public files; `/` leads to the
     report.
+
+    Args:
+        wheelhouse: what to serve.
+        report_policy: what pages of the report may load and run, as a Content-Security-Policy.
     """
     files = StaticFiles(directory=wheelhouse, check_dir=False)
 
@@ -74,20 +107,24 @@ def make_application(wheelhouse: Path) -> Starlette:
         routes.append(Route(f"/{channel}/{{project:str}}/", page, methods=["GET"]))
     routes.append(Route("/{path:path}", file, methods=["GET"]))
 
-    return Starlette(routes=routes)
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_SafetyHeaders, report_policy=report_policy)],
+    )
 
 
-def serve(wheelhouse: Path, host: str, port: int) -> None:
+def serve(wheelhouse: Path, host: str, port: int, report_policy: str = CONTENT_POLICY) -> None:
     """Serve the index and the report of a wheelhouse over HTTP until interrupted.
 
     Args:
         wheelhouse: what to serve.
         host: address to listen on.
         port: port to listen on; 0 for any that is free.
+        report_policy: what pages of the report may load and run, as a Content-Security-Policy.
     """
     import uvicorn
 
-    application = make_application(wheelhouse)
+    application = make_application(wheelhouse, report_policy)
     uvicorn.run(application, host=host, port=port, log_level="info", server_header=False)
 
 
@@ -194,6 +231,8 @@ async def _serve_file(request: Request, files: StaticFiles, path: str) -> Respon
     full_path, stat = files.lookup_path(path)
     if stat is None:
         raise HTTPException(404)
+    if _leads_elsewhere(path, full_path, files):
+        raise HTTPException(404)
     if S_ISDIR(stat.st_mode) and not path.endswith("/"):
         return RedirectResponse(f"{request.url.path}/")
     if not S_ISREG(stat.st_mode):
@@ -205,11 +244,23 @@ async def _serve_file(request: Request, files: StaticFiles, path: str) -> Respon
         stat_result=stat,
         headers={"Cache-Control": "no-cache"},
     )
-    response.headers["X-Content-Type-Options"] = "nosniff"
     if files.is_not_modified(response.headers, request.headers):
         return NotModifiedResponse(response.headers)
 
     return response
+
+
+def _leads_elsewhere(path: str, full_path: str, files: StaticFiles) -> bool:
+    """Return whether a link is on the way to a file: what is public by its path may be anything where a link leads.
+
+    Args:
+        path: what was asked for.
+        full_path: where that is, with all links followed.
+        files: the wheelhouse.
+    """
+    assert files.directory is not None, "it was made with one"
+    root = Path(os.path.realpath(files.directory))
+    return Path(full_path) != Path(os.path.normpath(root / path))
 
 
 def _guess_media_type(path: str) -> str:

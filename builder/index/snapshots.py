@@ -90,7 +90,7 @@ def rollback(store: Store, prefix: str = "") -> Publication:
 
     # Thorough: every page and file is looked at, not only those of projects whose manifest differs.
     published = publish(served, store, quarantine, thorough=True)
-    constraints.rewrite(served, quarantine, store.wheelhouse)
+    constraints.rewrite(published.served, quarantine, store.wheelhouse)
     return published
 
 

@@ -27,7 +27,7 @@ from builder import host
 from builder.errors import Interrupted, TargetError
 from builder.index.manifest import SERVED_CHANNEL
 from builder.index.snapshots import current_manifests
-from builder.store.files import file_sha256
+from builder.index.verify import explain_unfit
 
 if TYPE_CHECKING:
     import threading
@@ -197,22 +197,22 @@ def upload(
         TargetError: the target does not answer, or takes no uploads from us.
         Interrupted: the farm was asked to stop.
     """
-    entries: list[Entry] = []
-    for files in current_manifests(store)[SERVED_CHANNEL].values():
-        entries.extend(files)
+    entries: list[tuple[str, Entry]] = []
+    for project, files in current_manifests(store)[SERVED_CHANNEL].items():
+        entries.extend((project, entry) for entry in files)
     uploaded = store.publications.uploads(target.url)
     uploaded_names = {filename for filename, _ in uploaded}
 
     results: list[UploadResult] = []
     try:
-        for number, entry in enumerate(entries, 1):
+        for number, (project, entry) in enumerate(entries, 1):
             say(f"uploading {number} of {len(entries)}: {entry.filename}")
             if (entry.filename, entry.sha256) in uploaded:
                 results.append(_make_result(entry, UploadOutcome.PRESENT, "uploaded before"))
                 continue
 
             replaces = entry.filename in uploaded_names
-            result = _upload_file(entry, store, target, stop, replaces=replaces)
+            result = _upload_file(project, entry, store, target, stop, replaces=replaces)
             results.append(result)
             if result.outcome is not UploadOutcome.REFUSED:
                 store.publications.add_upload(target.url, entry.filename, entry.sha256)
@@ -233,6 +233,7 @@ def _make_result(entry: Entry, outcome: UploadOutcome, detail: str = "") -> Uplo
 
 
 def _upload_file(
+    project: str,
     entry: Entry,
     store: Store,
     target: Target,
@@ -242,9 +243,11 @@ def _upload_file(
 ) -> UploadResult:
     """Upload one file, and return whether the target took it, has it already, or refused it.
 
-    The file is refused without asking the target if the store has lost or damaged it, or if it is no readable wheel.
+    The file is refused without asking the target if the store has lost or damaged it, or if it is no readable wheel of
+    its project.
 
     Args:
+        project: the project that lists the file.
         entry: the file.
         store: has its content.
         target: the index to upload to.
@@ -252,8 +255,8 @@ def _upload_file(
         replaces: whether the target was sent another build under this name before. If so, "has it already" counts as a
             refusal, since the target keeps the earlier build.
     """
-    if not _is_intact(entry, store):
-        reason = "the store's file is missing or damaged; `wheelfarm run` builds it again"
+    reason = explain_unfit(project, entry, store)
+    if reason:
         return _make_result(entry, UploadOutcome.REFUSED, reason)
 
     with _named_copy(entry, store) as path:
@@ -272,13 +275,6 @@ def _upload_file(
         return _make_result(entry, UploadOutcome.PRESENT, reason)
 
     return _interpret_response(entry, response, target)
-
-
-def _is_intact(entry: Entry, store: Store) -> bool:
-    """Return whether the store has a file with the content that its entry states."""
-    if not store.has_files({"": entry.sha256}):
-        return False
-    return file_sha256(store.file(entry.sha256)) == entry.sha256
 
 
 @contextlib.contextmanager

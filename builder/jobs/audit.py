@@ -16,6 +16,7 @@ from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
 from builder.evidence.audit import AuditAnswer, AuditFacts
+from builder.evidence.base import COLLECTED_ANSWER_BYTES
 from builder.evidence.image import read_image_content, read_image_tag
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result
@@ -105,6 +106,7 @@ class Audit:
             command=[_PYTHON, "-m", "inside.audit", _OUTPUT, *wheels],
             files={**wheels, **program_files(_PROGRAMS)},
             collect=_OUTPUT,
+            collect_bytes=COLLECTED_ANSWER_BYTES,
             user="nobody",
             limits=Limits(timeout_s=300),
         )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from builder.sources import Pure
     from builder.store.store import Store
 
-_PROGRAM = Program(package="load", answer=LoadAnswers)
+_PROGRAM = Program(package="load", answer=LoadAnswers, supervises=True)
 
 # Enough for two installations of two minutes each, and for a minute for each import. A wheel with so many modules that
 # hang that this is not enough is cut off.
@@ -183,9 +183,11 @@ class Load:
             tools=tools,
         ).answers
 
-        if [answer.abi for answer in answers] != [abi.name for abi in abis]:
+        asked = [(item["abi"], item["requirement"]) for item in request]
+        answered = [(answer.abi, answer.requirement) for answer in answers]
+        if answered != asked:
             raise InfrastructureError(
-                f"{activity}: the answer is about other ABIs than were asked (log: {tools.log})"
+                f"{activity}: the answer is about other ABIs than were asked, or another wheel (log: {tools.log})"
             )
         return answers
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from builder import ROOT
+from builder.engine import containment
 from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.errors import InfrastructureError
-from builder.evidence.base import Facts, MalformedFactsError
+from builder.evidence.base import COLLECTED_ANSWER_BYTES, Facts, MalformedFactsError
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ nothing else in it that the package could import by mistake."""
 
 VERSIONS = ROOT / "jobs" / "program_versions.toml"
 """The table that says which changes of the programs changed none of their answers."""
+
+_SUPERVISOR_FOLDER = "/farm"
+"""The folder in which a supervisor leaves its answer: no user of the container but root may write there."""
 
 _REQUEST = "/farm/request.json"
 """The file of a container in which a program finds its request."""
@@ -88,6 +92,8 @@ class Program(Generic[Answer]):
         package: the package of builder/inside/ that is put into the container.
         module: the program's module in the package; empty where the package itself is the program.
         answer: the model of its answer.
+        supervises: whether it runs code of a package as users of its own: then it is root of its container, and can do
+            nothing else that root can.
         folder: the folder of the container in which `inside` is put. In the root folder, where containers start,
             `python -m` finds it. Any other folder is put on PYTHONPATH; there `inside` is out of the way of the package
             under test.
@@ -96,6 +102,7 @@ class Program(Generic[Answer]):
     package: str
     module: str = ""
     answer: type[Answer]
+    supervises: bool = False
     folder: str = "/"
 
     @property
@@ -131,7 +138,9 @@ def ask(
         InfrastructureError: there is no answer, or it is not as the model describes it.
         Interrupted: the farm was asked to stop.
     """
-    output = f"/result/{program.module or program.package}.json"
+    # What it writes to belongs to root, as all that is put into the container does.
+    folder = _SUPERVISOR_FOLDER if program.supervises else "/result"
+    output = f"{folder}/{program.module or program.package}.json"
     command = [python, "-m", program.name, _REQUEST, output]
     environment = {}
     if program.folder != "/":
@@ -149,6 +158,9 @@ def ask(
         },
         environment=environment,
         collect=output,
+        collect_bytes=COLLECTED_ANSWER_BYTES,
+        user="root" if program.supervises else "farm",
+        kind=containment.SUPERVISED if program.supervises else containment.PROGRAM,
         limits=limits,
     )
     return read_answer(task, program.answer, activity, tools)
@@ -168,6 +180,10 @@ def read_answer(task: Task, model: type[Answer], activity: str, tools: Tools) ->
         Interrupted: the farm was asked to stop.
     """
     ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
+    if ended.disk_exceeded:
+        raise InfrastructureError(
+            f"{activity} was ended, because it wrote more than it may: {ended.disk_excess} (log: {tools.log})"
+        )
     if not ended.output:
         outcome = "timed out" if ended.timed_out else f"ended with exit code {ended.exit_code}"
         raise InfrastructureError(f"{activity} {outcome} (log: {tools.log})")

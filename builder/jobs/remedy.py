@@ -24,9 +24,11 @@ from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result
 from builder.judge import apt_contents
 from builder.sources import http
+from builder.sources.errors import ANSWER_ERRORS
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.reading import TooSlowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -228,14 +230,16 @@ def _fetch(url: str, tools: Tools) -> Path | None:
     try:
         with (
             http.open_session() as session,
-            session.get(url, stream=True, timeout=http.TIMEOUT_S) as answer,
+            http.ask(
+                session, url, "the archive's contents index", deadline_s=http.DOWNLOAD_S
+            ) as answer,
         ):
             if answer.status_code == requests.codes.not_found:
                 return None
             answer.raise_for_status()
             with atomic_write(copy) as unfinished:
                 _write_answer(answer, unfinished, tools)
-    except (requests.RequestException, HTTPError, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError, *ANSWER_ERRORS, TooSlowError) as error:
         # `_write_answer` reads urllib3's own stream, which raises urllib3's errors where the connection breaks off.
         raise InfrastructureError(
             f"the archive's contents index could not be had: {type(error).__name__}"

@@ -57,6 +57,7 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     yield from _judge_probes(load)
     for native, declaration in _native_modules(load.modules).items():
         yield from _judge_declaration(native, declaration)
+    yield from _judge_gil_claims(load)
 
     if load.metadata is not None:
         yield from _judge_requires_python(load, load.metadata, name)
@@ -197,7 +198,7 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
     if gil is None:
         return  # the process ended before its import did
 
-    was_turned_on = gil.before is False and gil.after is True
+    was_turned_on = gil.before is False and (gil.after is True or gil.seen == "on")
     if not was_turned_on:
         return
 
@@ -217,6 +218,38 @@ def _judge_gil(probe: Probe, metadata: Metadata | None) -> Iterator[Finding]:
         claim = f"its metadata claims free threading ({metadata.free_threading})"
         detail = f"{claim}, but importing {name} turns the GIL back on{by_clause}"
         yield Finding(code="WF503", detail=detail, where=name)
+
+
+def _judge_gil_claims(load: AbiLoad) -> Iterator[Finding]:
+    """Yield a finding for each extension module that must have turned the GIL on, although the GIL is said to be off.
+
+    The interpreter turns the GIL on for a module that does not say that it does without: by its slot, or by the
+    function that modules of single-phase initialisation call. Who says that it stayed off then is the package itself.
+    """
+    if load.sets_gil is None:
+        return  # it was not installed, or is older evidence
+
+    for probe in load.modules:
+        if probe.gil is None or probe.gil.after is not False:
+            continue
+
+        if probe.gil.seen == "hidden":
+            detail = f"importing {probe.module} hides the memory of the process, and with it the state of the GIL"
+            yield Finding(code="WF508", detail=detail, where=probe.module)
+        elif probe.gil.seen == "on":
+            detail = f"importing {probe.module} is said to leave the GIL off, but turned it on"
+            yield Finding(code="WF508", detail=detail, where=probe.module)
+
+        for native, declaration in probe.natives.items():
+            says_so = declaration.gil == "not-used" or native in load.sets_gil
+            # What is no module object, or is defined in another way, has no slots to read.
+            is_readable = declaration.init is not None
+            if is_readable and not says_so:
+                detail = (
+                    f"importing {probe.module} is said to leave the GIL off, but {native}"
+                    " does not declare that it needs none"
+                )
+                yield Finding(code="WF508", detail=detail, where=native)
 
 
 def _explain_declaration(declaration: Declaration | None) -> str:
@@ -350,6 +383,10 @@ def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterato
     elif condition.hang is not None:
         detail = f"{doing}{at_module}: {condition.hang}{_describe_stack(condition)}"
         yield Finding(code=code, detail=detail, where=last_module)
+    elif condition.fault is not None:
+        # Whatever else the process said, it is not known who said it.
+        detail = f"{doing}{at_module}: {condition.fault}"
+        yield Finding(code="WF402", detail=detail, where=last_module)
 
 
 def _judge_exceptions(

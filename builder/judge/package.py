@@ -17,8 +17,14 @@ from builder.judge.stages import (
     judge_loads,
     judge_threads,
     loaded_bases,
+    says_gil_stays_off,
 )
-from builder.judge.threads import ThreadCoverage, deduplicate, measure_coverage
+from builder.judge.threads import (
+    ThreadCoverage,
+    deduplicate,
+    judge_gil_state,
+    measure_coverage,
+)
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -94,6 +100,28 @@ def judge_fault(fault: Fault, abis: Iterable[Abi]) -> JudgedPackage:
         )
 
     return JudgedPackage(name=fault.name, version=fault.version, source=fault, abis=judgements)
+
+
+def judge_unreadable(source: Source, detail: str, abis: Iterable[Abi]) -> JudgedPackage:
+    """Return the judgement of a package whose evidence could not be judged: undetermined on every ABI (WF904).
+
+    Args:
+        source: the package.
+        detail: what went wrong, in one line.
+        abis: the ABIs of the matrix.
+    """
+    finding = Finding(code="WF904", detail=detail, where="evidence")
+    judgements: dict[str, Judgement] = {}
+    for abi in abis:
+        abi_finding = finding.assign_to(source.name, source.version, abi.name)
+        judgements[abi.name] = Judgement(
+            abi=abi.name,
+            verdict=Verdict.UNDETERMINED,
+            reason=f"{finding.kind.title}: {detail}",
+            findings=(abi_finding,),
+        )
+
+    return JudgedPackage(name=source.name, version=source.version, source=source, abis=judgements)
 
 
 def judge_package(evidence: PackageEvidence, abis: Iterable[Abi]) -> JudgedPackage:
@@ -189,6 +217,8 @@ def _collect_findings(
     findings += judge_loads(evidence, facts, abi.name)
     if abi.free_threaded:
         findings += deduplicate(judge_threads(evidence, facts))
+        is_said_off = says_gil_stays_off(facts, abi.name)
+        findings += judge_gil_state(is_said_off, facts.race, facts.exercise)
 
     # Whatever is said of a wheel that was imported nowhere, it is nothing good; a fault that was shown stands.
     if not any(_forbids_good_verdict(finding) for finding in findings):

@@ -18,6 +18,7 @@ from builder.judge.findings import Finding
 from builder.judge.loads import judge_load
 from builder.judge.threads import judge_exercise, judge_race
 from builder.judge.wheel.compare import compare_wheels
+from builder.judge.wheel.installs import Owners, judge_overlap
 from builder.judge.wheel.rules import judge_wheel
 from builder.judge.wheel.subject import Subject
 
@@ -50,6 +51,7 @@ class PackageEvidence:
         speed: how fast it is, where that was measured.
         remedies: what was found out about what a build missed, by base.
         system: system packages the matrix has for it, by base it is built on.
+        owners: who in the run brings which packages and modules.
     """
 
     source: Source
@@ -64,6 +66,7 @@ class PackageEvidence:
     speed: Evidence | None = None
     remedies: Mapping[str, Evidence] = field(default_factory=dict)
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owners: Owners = field(default_factory=Owners)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -298,7 +301,10 @@ def judge_audits(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> It
             continue
 
         subjects[base] = Subject.from_filename(filename, wheel, evidence.bases, evidence.interfaces)
-        for finding in _judge_audited(filename, wheel, evidence):
+        for finding in (
+            *_judge_audited(filename, wheel, evidence),
+            *judge_overlap(subjects[base], evidence.owners),
+        ):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
 
     if len(subjects) > 1:
@@ -377,6 +383,17 @@ def loaded_bases(facts: PackageFacts, abi: str) -> tuple[str, ...]:
             bases.add(base)
 
     return tuple(sorted(bases))
+
+
+def says_gil_stays_off(facts: PackageFacts, abi: str) -> bool:
+    """Return whether importing the wheels of an ABI is said to leave the GIL off, on every base where it was tried."""
+    states: set[bool | None] = set()
+    for load in facts.loads.values():
+        abi_load = None if load is None else load.loads.get(abi)
+        probes = () if abi_load is None else abi_load.modules
+        states.update(probe.gil.after for probe in probes if probe.gil is not None)
+
+    return states == {False}
 
 
 def judge_lack_of_loads(facts: PackageFacts, abi: str) -> Iterator[Finding]:

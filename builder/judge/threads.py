@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from builder.evidence.exercise import ExerciseFacts, OwnTests
-    from builder.evidence.race import Harm, Preflight, Race, RaceFacts, Scenario, ShownRace, Surface
+    from builder.evidence.race import (
+        Harm,
+        Interference,
+        Preflight,
+        Race,
+        RaceFacts,
+        Scenario,
+        ShownRace,
+        Surface,
+    )
     from builder.judge.location import Location
     from builder.verdicts.codes import FindingCode
 
@@ -131,6 +140,8 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
     else:
         yield from _judge_coverage(facts, facts.surface, log)
         yield from _judge_events(facts, log)
+        yield from _judge_unwatched(facts, log)
+        yield from _judge_interference(facts.interference, log)
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
@@ -211,6 +222,12 @@ def _locate(race: Race) -> tuple[Location, ...]:
     return pair_locations(race.places, race.lines)
 
 
+def _judge_unwatched(facts: RaceFacts, log: str) -> Iterator[Finding]:
+    """Yield a finding for each file of native code, or module, that the race detector did not see."""
+    for name, reason in list(facts.unwatched.items())[:_MAX_FINDINGS]:
+        yield Finding(code="WF623", detail=f"{name}: {reason}", where=name, log=log)
+
+
 # --- the plain interpreter --------------------------------------------------------------------------------------------
 
 
@@ -220,6 +237,7 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
         return
 
     yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=False, gil=facts.gil)
+    yield from _judge_interference(facts.interference, log)
     if facts.own_tests is not None:
         yield from _judge_own_tests(facts.own_tests, log)
 
@@ -257,6 +275,45 @@ def _describe_single_tests(tests: OwnTests) -> str:
 
 
 # --- what both show ---------------------------------------------------------------------------------------------------
+
+
+def _judge_interference(interference: Iterable[Interference], log: str) -> Iterator[Finding]:
+    """Yield a finding for each process that the package ended (WF621), or for which it spoke (WF622)."""
+    for event in interference:
+        calls = _describe_calls(event.calls)
+        where = ", ".join(event.calls.natives[:_MAX_NATIVES]) or calls
+        if event.what == "end":
+            detail = f"the process {event.detail} when threads make {calls}"
+            yield Finding(code="WF621", detail=detail, where=where, log=log)
+        elif event.what == "lost":
+            detail = f"reports of the race detector did not arrive when threads make {calls}"
+            yield Finding(code="WF622", detail=detail, where=where, log=log)
+        else:
+            detail = f"{event.detail}, when threads make {calls}"
+            yield Finding(code="WF622", detail=detail, where=where, log=log)
+
+
+def judge_gil_state(
+    load_says_off: bool,  # noqa: FBT001 - one of three answers to one question
+    race: RaceFacts | None,
+    exercise: ExerciseFacts | None,
+) -> Iterator[Finding]:
+    """Yield a finding where importing a package is said to leave the GIL off, and it was on when threads called it.
+
+    Args:
+        load_says_off: whether every import left the GIL off.
+        race: what the race job found.
+        exercise: what the exercise job found.
+    """
+    if not load_says_off:
+        return  # WF501 and WF502 say so
+
+    for facts, doing in ((race, "under the race detector"), (exercise, "by the plain interpreter")):
+        if facts is not None and facts.gil:
+            detail = (
+                f"every import is said to leave the GIL off; called by threads {doing}, it was on"
+            )
+            yield Finding(code="WF508", detail=detail, where="GIL")
 
 
 def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,29 +108,6 @@ class IndexCache:
             entries.append(_without_metadata_link(entry))
             entries.sort(key=lambda other: str(other["filename"]))
             _write(page, entries)
-
-    def merge_from(self, other: IndexCache) -> None:
-        """Take over the files, the entries and the locks of another cache.
-
-        A file whose content has another sha256 than its name is skipped. Entries and locks of the other cache replace
-        those that are here.
-
-        Raises:
-            ValueError: the other cache is damaged.
-        """
-        for source in sorted((other.folder / "files").glob("??/*")):
-            target = self.file(source.name)
-            if not target.exists() and file_sha256(source) == source.name:
-                with atomic_write(target) as temporary_path:
-                    shutil.copyfile(source, temporary_path)
-
-        for project, entries in other.entries().items():
-            for entry in entries:
-                self._add_entry(project, entry)
-
-        for source in sorted((other.folder / "locks").glob("*/*.json")):
-            target = self.folder / source.relative_to(other.folder)
-            _write(target, _read(source, None))
 
     def entries(self) -> Entries:
         """Return what the index said of the files that are here, by project.

@@ -24,6 +24,7 @@ from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment, NoAddressesError
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
+from builder.untrusted.text import parse_recorded_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -314,7 +315,8 @@ class Session:
         self.end()
 
         text = self._service.get(f"{_RECORDS}/{self._token}.jsonl") or b""
-        events = [json.loads(line) for line in text.decode().splitlines()]
+        # Builds chose the names that are in it.
+        events = [parse_recorded_json(line) for line in text.decode().splitlines()]
 
         fetched = []
         for event in events:

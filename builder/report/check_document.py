@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
-from builder.report.document import LocationPart, Part, location_parts, schema_of
+from builder.report.document import (
+    CleanLine,
+    CleanText,
+    LocationPart,
+    Part,
+    location_parts,
+    schema_of,
+)
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
@@ -21,13 +28,13 @@ SCHEMA_VERSION = 1
 class FloorPart(Part):
     """What needs the newest version of a family of symbol versions."""
 
-    version: str
+    version: CleanLine
     """Such as `GLIBC_2.38`."""
 
-    symbol: str
+    symbol: CleanLine
     """Empty where the object needs the version as a whole, for packed relocations."""
 
-    object: str
+    object: CleanLine
     """Its path in the wheel."""
 
 
@@ -38,10 +45,10 @@ class CheckedFindingPart(Part):
     """See docs/findings.md."""
 
     severity: Severity
-    title: str
-    detail: str
+    title: CleanText
+    detail: CleanText
 
-    where: str
+    where: CleanLine
     """The module or file it is about."""
 
     locations: list[LocationPart]
@@ -50,9 +57,9 @@ class CheckedFindingPart(Part):
     bases: list[str]
     """Where it matters or was seen; empty where that does not depend on the base."""
 
-    remedy: str
+    remedy: CleanText
 
-    log: str
+    log: CleanLine
     """The log of loading it, relative to the folder that `--logs` names; empty where there is none."""
 
 
@@ -71,13 +78,13 @@ class NotLoadedPart(Part):
 
     abi: str
     base: str
-    reason: str
+    reason: CleanText
 
 
 class CheckedPart(Part):
     """One wheel."""
 
-    filename: str
+    filename: CleanLine
 
     severity: Severity | None
     """Of the worst finding; null where there is none."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
 from builder.sources import Source
 from builder.store.files import atomic_write
+from builder.untrusted.text import clean_line, clean_text
 from builder.verdicts import Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
@@ -33,6 +34,13 @@ _MISSED_DIGITS = 4
 """Decimal places of a probability: more would claim an accuracy that the estimate does not have."""
 
 
+CleanText = Annotated[str, AfterValidator(clean_text)]
+"""A text that may quote what came from outside: an index, a package, an exception. Every report is made of these."""
+
+CleanLine = Annotated[str, AfterValidator(clean_line)]
+"""The same of what is shown in one line, such as a name."""
+
+
 class Part(BaseModel):
     """A part of a document: unknown keys are an error."""
 
@@ -42,13 +50,13 @@ class Part(BaseModel):
 class LocationPart(Part):
     """A line of source code."""
 
-    path: str
+    path: CleanLine
     """In the sdist or as installed; of an extension module where only that is known."""
 
     line: int | None
     """From 1; null where it is not known."""
 
-    function: str
+    function: CleanLine
     """Empty where it is not known."""
 
 
@@ -62,10 +70,10 @@ class FindingPart(Part):
     """See docs/findings.md."""
 
     severity: Severity
-    title: str
-    detail: str
+    title: CleanText
+    detail: CleanText
 
-    where: str
+    where: CleanLine
     """The module, file, functions or stage it is about."""
 
     locations: list[LocationPart] = []
@@ -74,29 +82,29 @@ class FindingPart(Part):
     bases: list[str]
     """Where it was seen."""
 
-    remedy: str
+    remedy: CleanText
 
-    log: str
+    log: CleanLine
     """The job's log, relative to this file; empty where there is none."""
 
-    replay: str
+    replay: CleanLine
     """A command that reproduces it."""
 
 
 class WheelPart(Part):
     """A wheel that was built."""
 
-    filename: str
+    filename: CleanLine
 
-    base: str
+    base: CleanLine
     """The base it was built on."""
 
     sha256: str
 
-    floor: str
+    floor: CleanLine
     """The oldest platform it claims, such as `manylinux_2_17`."""
 
-    log: str
+    log: CleanLine
     """The log of its build, relative to this file."""
 
 
@@ -154,7 +162,7 @@ class SpeedPart(Part):
     plain_cost: float | None
     """The same for a loop of pure Python."""
 
-    why: str
+    why: CleanText
     """What was not measured, and why; empty where everything was."""
 
 
@@ -163,7 +171,7 @@ class AbiPart(Part):
 
     verdict: Verdict
 
-    reason: str
+    reason: CleanText
     """One sentence for a person."""
 
     wheels: list[WheelPart]
@@ -182,18 +190,18 @@ class SourcePart(Part):
     """The source that it was built from."""
 
     kind: Literal["index", "local", "none"]
-    filename: str
+    filename: CleanLine
     sha256: str
 
-    needed_by: str
+    needed_by: CleanLine
     """The package that requires it, where the matrix does not name it."""
 
 
 class PackagePart(Part):
     """One package."""
 
-    name: str
-    version: str
+    name: CleanLine
+    version: CleanLine
     source: SourcePart
     abis: dict[str, AbiPart]
 
@@ -209,6 +217,33 @@ class FarmPart(Part):
     build_on: list[str]
 
 
+class ContainmentPart(Part):
+    """What held the code of packages on the machine that ran it last."""
+
+    engine: str
+    """Version of the container engine."""
+
+    runc: str
+    """Version of what starts its containers; empty where it does not say."""
+
+    kernel: str
+
+    cgroup: str
+    """Version of the control groups, which limits stand on."""
+
+    user_namespaces: bool
+    """Whether root of a container is nobody outside."""
+
+    seccomp: str
+    """Hash of the list of system calls; empty where none are filtered."""
+
+    capabilities: dict[str, list[str]]
+    """What each kind of container may do beside an ordinary user."""
+
+    weaknesses: list[str]
+    """What contains less there than it could, as `wheelfarm doctor` explains it."""
+
+
 class Document(Part):
     """The verdicts of a run."""
 
@@ -218,6 +253,10 @@ class Document(Part):
     """UTC, ISO 8601."""
 
     farm: FarmPart
+
+    containment: ContainmentPart | None = None
+    """Null where it is not known: no container was started yet, or the verdicts are of several machines."""
+
     packages: list[PackagePart]
 
     def iter_verdicts(self) -> Iterator[tuple[PackagePart, str, AbiPart]]:
@@ -236,8 +275,18 @@ class Document(Part):
         return [part.verdict for _, name, part in self.iter_verdicts() if name == abi]
 
 
-def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
-    """Return the content of verdicts.json for judged packages; the time in it is now."""
+def make_document(
+    judged: Iterable[JudgedPackage],
+    matrix: Matrix,
+    containment: Mapping[str, Any] | None = None,
+) -> Document:
+    """Return the content of verdicts.json for judged packages; the time in it is now.
+
+    Args:
+        judged: the packages.
+        matrix: what they are from.
+        containment: what held them, as `Engine.record_containment` says it; None where that is not known.
+    """
     now = datetime.datetime.now(datetime.UTC)
     farm = FarmPart(
         version=__version__,
@@ -249,13 +298,19 @@ def make_document(judged: Iterable[JudgedPackage], matrix: Matrix) -> Document:
         schema_version=SCHEMA_VERSION,
         generated_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         farm=farm,
+        containment=None if containment is None else ContainmentPart.model_validate(containment),
         packages=[_package_part(package) for package in judged],
     )
 
 
-def write(judged: Sequence[JudgedPackage], matrix: Matrix, wheelhouse: Path) -> Document:
-    """Replace verdicts.json as a whole, and return its content."""
-    document = make_document(judged, matrix)
+def write(
+    judged: Sequence[JudgedPackage],
+    matrix: Matrix,
+    wheelhouse: Path,
+    containment: Mapping[str, Any] | None = None,
+) -> Document:
+    """Replace verdicts.json as a whole, and return its content; for the arguments see `make_document`."""
+    document = make_document(judged, matrix, containment)
     text = document.model_dump_json(indent=1) + "\n"
     with atomic_write(wheelhouse / "verdicts.json") as draft:
         draft.write_text(text)

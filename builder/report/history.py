@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from builder.untrusted.text import clean_line, clean_text
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -118,8 +119,13 @@ def make_history(rows: Iterable[tuple[str, str, str, str, str, str]]) -> History
     """
     runs: dict[str, Verdicts] = {}
     for run, package, version, abi, verdict, reason in rows:
-        record = VerdictRecord(version=version, verdict=Verdict(verdict), reason=reason)
-        runs.setdefault(run, {})[package, abi] = record
+        # An older farm may have recorded what this one would have cleaned before.
+        record = VerdictRecord(
+            version=clean_line(version),
+            verdict=Verdict(verdict),
+            reason=clean_text(reason),
+        )
+        runs.setdefault(run, {})[clean_line(package), abi] = record
 
     return History(runs=runs)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder.distributions.members import iter_members
-from builder.sources.markers import marker_environment
+from builder.sources.guard import make_fault
+from builder.sources.markers import marker_applies
+from builder.sources.model import Source, Sources
+from builder.untrusted.names import UntrustedNameError, parse_requirement
+from builder.untrusted.reading import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,29 +21,42 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from builder.sources.model import Source
     from builder.store.store import Store
 
 _MAX_BYTES = 1 << 20
 """Largest pyproject.toml that is read: it is written by hand, so far above any; not measured."""
 
 
-def add_build_requirements(
-    found: Mapping[str, Source], store: Store, python: Version
-) -> dict[str, Source]:
+_MAX_REQUIREMENTS = 1000
+"""Build requirements that are looked at, of one sdist: a handful is usual."""
+
+
+def add_build_requirements(sources: Sources, store: Store, python: Version) -> Sources:
     """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
 
-    A package that is only a pure wheel is not built, and stays as it is.
+    A package that is only a pure wheel is not built, and stays as it is. One whose sdist cannot be read is a fault.
 
     Args:
-        found: sources, by name.
+        sources: the matrix, resolved.
         store: has the sdists, and remembers what they say.
         python: the interpreters' version, for markers.
     """
-    native = {name: source for name, source in found.items() if source.only_pure is None}
-    stated = {name: _cached_build_requirements(source, store) for name, source in native.items()}
+    found = dict(sources.found)
+    faults = dict(sources.faults)
+    stated: dict[str, tuple[str, ...]] = {}
 
-    return {**found, **link_build_requirements(native, stated, python)}
+    for name, source in sources.found.items():
+        if source.only_pure is not None:
+            continue
+        try:
+            stated[name] = _cached_build_requirements(source, store)
+        except Exception as error:
+            faults[name] = make_fault(name, error, store, source.version)
+            del found[name]
+
+    native = {name: found[name] for name in stated}
+    found |= link_build_requirements(native, stated, python)
+    return Sources(found=found, faults=faults)
 
 
 def link_build_requirements(
@@ -115,16 +130,15 @@ def _match_own_package(text: str, native: Mapping[str, Source], python: Version)
     valid requirement.
     """
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
+        requirement = parse_requirement(text)
+    except UntrustedNameError:
         return None  # the frontend refuses it too, and says so
 
     source = native.get(canonicalize_name(requirement.name))
     if source is None or requirement.url is not None:
         return None  # the farm does not build it, or an address is asked for
 
-    marker = requirement.marker
-    if marker is not None and not marker.evaluate(marker_environment(python)):
+    if not marker_applies(requirement.marker, python):
         return None
     if not requirement.specifier.contains(source.version, prereleases=True):
         return None
@@ -156,20 +170,21 @@ def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
         filename: what it is called, which tells its format.
     """
     try:
-        project = tomllib.loads(_read_pyproject(sdist, filename))
+        project = parse_toml(_read_pyproject(sdist, filename), "pyproject.toml")
     except ValueError:
-        return ()  # it is no sdist, or the file is not UTF-8 or not TOML
+        return ()  # it is no sdist, or the file is not UTF-8, not TOML, or TOML that takes hours to read
 
     build_system = project.get("build-system")
     requires = build_system.get("requires") if isinstance(build_system, dict) else None
     if not isinstance(requires, list):
         return ()
-    return tuple(item for item in requires if isinstance(item, str))
+    stated = tuple(item for item in requires if isinstance(item, str))
+    return stated[:_MAX_REQUIREMENTS]
 
 
-def _read_pyproject(sdist: Path, filename: str) -> str:
+def _read_pyproject(sdist: Path, filename: str) -> bytes:
     """Return the pyproject.toml of the top-level folder; empty where there is none."""
     for member in iter_members(sdist, filename):
         if member.inner_path == "pyproject.toml" and member.size < _MAX_BYTES:
-            return member.read(_MAX_BYTES).decode()
-    return ""
+            return member.read(_MAX_BYTES)
+    return b""

@@ -10,40 +10,59 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
-from packaging.metadata import RawMetadata, parse_email
+from packaging.metadata import RawMetadata
 
 from builder.distributions.metadata import (
+    METADATA_LIMIT_BYTES,
     NotADistributionError,
     is_static,
+    parse_metadata,
     sdist_metadata,
     wheel_metadata,
 )
 from builder.sources import http
-from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.addresses import AddressRule
+from builder.sources.errors import FileMismatchError, MalformedAnswerError, NoIndexAnswerError
+from builder.sources.index_page import PAGE_LIMIT_BYTES, parse_page
 from builder.sources.page_cache import Page, PageCache
 from builder.sources.ranges import NoRangeSupportError, WheelHead, read_wheel_head
 from builder.sources.releases import group_releases
 from builder.store.hashing import digest
+from builder.untrusted.names import Sha256, UntrustedNameError, parse_project_name, parse_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypi_simple import DistributionPackage, PyPISimple
+    from pypi_simple import DistributionPackage
 
     from builder.host import IndexSettings
     from builder.sources.releases import Release
     from builder.store.store import Store
+
+_ACCEPTED = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html, text/html;q=0.01"
+)
+"""What pages of a project may be (PEP 691)."""
+
+_METADATA_HASHES = ("sha256", "sha384", "sha512")
+"""Hashes that vouch for a metadata file; of others somebody can make another file, or no index has them."""
 
 _FOREIGN_PLATFORM = re.compile(r"-(win|macosx|ios|android)[a-z0-9_]*(\.[a-z0-9_.]+)?\.whl$")
 """Wheels that may require other things than those for Linux do."""
 
 
 class Index:
-    """The index that pip on this machine uses, its extra ones asked after it."""
+    """The index that pip on this machine uses, its extra ones asked after it.
+
+    Attributes:
+        settings: what pip is configured for.
+        store: where files are kept and answers are recorded.
+    """
 
     def __init__(self, settings: IndexSettings, store: Store) -> None:
         self.settings = settings
-        self._store = store
+        self._rule = AddressRule.for_settings(settings)
+        self.store = store
         self._page_cache = PageCache(store.folder / "pages")
         self._local = threading.local()
 
@@ -62,6 +81,8 @@ class Index:
 
         Raises:
             NoIndexAnswerError: the index does not answer.
+            MalformedAnswerError: the page is none that can be read, or too large.
+            RefusedAddressError: the index leads to where it is not to be asked.
         """
         if name not in self._pages:
             self._pages[name] = self._fetch_releases(name)
@@ -86,36 +107,38 @@ class Index:
 
         A page that has not changed since the last run comes parsed from the page cache.
         """
-        from pypi_simple import ACCEPT_ANY
+        try:
+            url = f"{endpoint.rstrip('/')}/{parse_project_name(name)}/"
+        except UntrustedNameError:
+            return None  # no project has such a name
+        what = f"the page of {name}"
 
-        client = self._make_client(endpoint)
-        url = client.get_project_url(name)
         cached = self._page_cache.get(url)
-        headers = {"Accept": ACCEPT_ANY}
+        headers = {"Accept": _ACCEPTED}
         if cached is not None and cached.etag:
             headers["If-None-Match"] = cached.etag
 
-        response = client.s.get(url, headers=headers, timeout=http.TIMEOUT_S)
-        if response.status_code == requests.codes.not_found:
+        answer = http.fetch(self._session, url, what, limit_bytes=PAGE_LIMIT_BYTES, headers=headers)
+        if answer.status == requests.codes.not_found:
             return None
-        if cached is not None and response.status_code == requests.codes.not_modified:
+        if cached is not None and answer.status == requests.codes.not_modified:
             return cached.files
-        response.raise_for_status()
+        answer.raise_for_status()
 
         # An index without ETags sends the whole page; it is still parsed only where it changed.
-        content_type = response.headers.get("content-type", "")
-        content = digest(response.url, content_type, hashlib.sha256(response.content).hexdigest())
+        content_type = answer.headers.get("content-type", "")
+        content = digest(answer.url, content_type, hashlib.sha256(answer.content).hexdigest())
         if cached is not None and cached.content == content:
             return cached.files
 
-        files = _parse_page(response, name, content_type)
-        etag = response.headers.get("etag", "")
+        files = parse_page(answer, name, content_type)
+        etag = answer.headers.get("etag", "")
         self._page_cache.put(url, Page(content=content, etag=etag, files=files))
         return files
 
     # --- files -----------------------------------------------------------------------------------------------------
 
-    def download(self, file: DistributionPackage) -> str:
+    def download(self, file: DistributionPackage) -> Sha256:
         """Bring a file into the store and return its sha256.
 
         Nothing is downloaded where the store has the file with the promised hash already.
@@ -123,18 +146,20 @@ class Index:
         Raises:
             NoIndexAnswerError: the index does not answer.
             FileMismatchError: the file is not what the index promised.
+            MalformedAnswerError: it is too large, or takes too long.
+            RefusedAddressError: the index leads to where it is not to be asked.
         """
-        promised = (file.digests or {}).get("sha256")
-        if promised and self._store.file(promised).exists():
+        promised = _promised_sha256(file)
+        if promised and self.store.file(promised).exists():
             return promised
 
         with tempfile.TemporaryDirectory(prefix="wheelfarm-") as scratch:
             path = Path(scratch) / "file"
             try:
-                http.download(self._session, file.url, path)
+                http.download(self._session, file.url, path, what=file.filename)
             except requests.RequestException as error:
                 raise _no_answer(error) from None
-            sha256 = self._store.add_file(path)
+            sha256 = self.store.add_file(path)
 
         if promised and sha256 != promised:
             raise FileMismatchError(
@@ -149,7 +174,8 @@ class Index:
 
         Raises:
             NoIndexAnswerError: the index does not answer.
-            FileMismatchError: it is no wheel.
+            MalformedAnswerError: it is no wheel, or the server sends more than it was asked for, or too slowly.
+            RefusedAddressError: the index leads to where it is not to be asked.
         """
         if wheel.url not in self._heads:
             self._heads[wheel.url] = self._fetch_head(wheel)
@@ -162,7 +188,7 @@ class Index:
         except NoRangeSupportError:
             return None
         except NotADistributionError as error:
-            raise FileMismatchError(f"{wheel.filename}: {error}") from None
+            raise MalformedAnswerError(f"{wheel.filename}: {error}") from None
         except requests.RequestException as error:
             raise _no_answer(error) from None
 
@@ -176,13 +202,15 @@ class Index:
         Raises:
             NoIndexAnswerError: the index does not answer.
             FileMismatchError: a file is not what the index promised.
+            MalformedAnswerError: what the index sends is too large, or takes too long.
+            RefusedAddressError: the index leads to where it is not to be asked.
         """
         key = (name, str(release.version))
         if key not in self._metadata:
             try:
                 self._metadata[key] = self._cached_requirements(release)
             except NotADistributionError as error:
-                raise FileMismatchError(str(error)) from None
+                raise MalformedAnswerError(f"{name} {release.version}: {error}") from None
         return self._metadata[key]
 
     def _cached_requirements(self, release: Release) -> tuple[str, ...]:
@@ -191,16 +219,16 @@ class Index:
         The record is found by the hashes of all files, so a file that is added later leads to a new one. Where the
         index gives no hash of a file nothing is recorded.
         """
-        hashes = sorted((file.digests or {}).get("sha256", "") for file in release.files)
+        hashes = sorted(_promised_sha256(file) or "" for file in release.files)
         can_be_recorded = all(hashes)
         query = f"requires:{digest(hashes)}"
-        recorded = self._store.get_resolution(query, None) if can_be_recorded else None
+        recorded = self.store.get_resolution(query, None) if can_be_recorded else None
         if recorded is not None:
             return tuple(recorded)
 
         requirements = list(self._read_metadata(release).get("requires_dist", ()))
         if can_be_recorded:
-            self._store.record_resolution(query, requirements)
+            self.store.record_resolution(query, requirements)
         return tuple(requirements)
 
     def _read_metadata(self, release: Release) -> RawMetadata:
@@ -225,27 +253,34 @@ class Index:
         if wheel is None:
             return None
 
-        from pypi_simple import DigestMismatchError, NoDigestsError, NoMetadataError
-
-        client = self._make_client(self.settings.url)
         # An index may say that there is metadata and not what it hashes to (PEP 658); pip takes it then, too.
-        has_digests = bool(wheel.metadata_digests)
+        promised = wheel.metadata_digests or {}
+        algorithm = next((name for name in _METADATA_HASHES if name in promised), None)
+        if promised and algorithm is None:
+            return None
+
+        what = f"the metadata of {wheel.filename}"
         try:
-            content = client.get_package_metadata_bytes(
-                wheel, verify=has_digests, timeout=http.TIMEOUT_S
+            answer = http.fetch(
+                self._session,
+                wheel.metadata_url,
+                what,
+                limit_bytes=METADATA_LIMIT_BYTES,
             )
-        except (NoMetadataError, NoDigestsError):
-            return None  # the file is not there after all, or its kind of hash is unknown
-        except DigestMismatchError as error:
-            raise FileMismatchError(
-                f"the metadata of {wheel.filename} has {error.algorithm} {error.actual_digest}; "
-                f"the index promised {error.expected_digest}"
-            ) from None
+            if answer.status == requests.codes.not_found:
+                return None  # the file is not there after all
+            answer.raise_for_status()
         except requests.RequestException as error:
             raise _no_answer(error) from None
 
-        metadata, _ = parse_email(content)
-        return metadata
+        if algorithm is not None:
+            actual = hashlib.new(algorithm, answer.content).hexdigest()
+            expected = promised[algorithm].lower()
+            if actual != expected:
+                raise FileMismatchError(
+                    f"{what} has {algorithm} {actual}; the index promised {expected}"
+                )
+        return parse_metadata(answer.content, what)
 
     def _fetch_head_metadata(self, release: Release) -> RawMetadata | None:
         """Return the metadata read by a range request from the wheel that an installer would take, or None.
@@ -267,33 +302,28 @@ class Index:
         wheel.
         """
         if release.pure_wheel is not None:
-            return wheel_metadata(self._store.file(self.download(release.pure_wheel)))
+            return wheel_metadata(self.store.file(self.download(release.pure_wheel)))
 
         from_sdist: RawMetadata = {}
         if release.sdist is not None:
-            sdist = self._store.file(self.download(release.sdist))
+            sdist = self.store.file(self.download(release.sdist))
             from_sdist = sdist_metadata(sdist, release.sdist.filename)
             if is_static(from_sdist) or not release.wheels:
                 return from_sdist
 
         if release.likely_wheel is None:
             return from_sdist
-        return wheel_metadata(self._store.file(self.download(release.likely_wheel)))
+        return wheel_metadata(self.store.file(self.download(release.likely_wheel)))
 
     # --- connections -----------------------------------------------------------------------------------------------
 
-    def _make_client(self, endpoint: str) -> PyPISimple:
-        from pypi_simple import PyPISimple  # a sixth of a second, which most runs need not spend
-
-        return PyPISimple(endpoint=endpoint, session=self._session)
-
     @property
-    def _session(self) -> requests.Session:
+    def _session(self) -> http.Session:
         """The calling thread's own session, opened when it is first used: requests does not share sessions safely."""
         if not hasattr(self._local, "session"):
-            self._local.session = http.open_session()
+            self._local.session = http.open_session(rule=self._rule)
         session = self._local.session
-        assert isinstance(session, requests.Session)
+        assert isinstance(session, http.Session)
         return session
 
 
@@ -301,15 +331,16 @@ def _no_answer(error: Exception) -> NoIndexAnswerError:
     return NoIndexAnswerError(f"the index did not answer: {http.describe_error(error)}")
 
 
-def _parse_page(
-    response: requests.Response, name: str, content_type: str
-) -> list[DistributionPackage]:
-    """Return the files that a project's page lists, whether it is JSON or HTML."""
-    from pypi_simple import DistributionPackage, ProjectPage, parse_links_stream
+def _promised_sha256(file: DistributionPackage) -> Sha256 | None:
+    """Return the sha256 that the index promises of a file, or None where it promises none.
 
-    if "html" not in content_type:
-        return ProjectPage.from_response(response, name).packages
-
-    # Links without the tree of the page around them: pages of ten thousand files take less than half the time.
-    links = parse_links_stream([response.content], response.url, response.encoding)
-    return [DistributionPackage.from_link(link, name) for link in links]
+    Raises:
+        MalformedAnswerError: it promises something that is no sha256.
+    """
+    promised = (file.digests or {}).get("sha256")
+    if not promised:
+        return None
+    try:
+        return parse_sha256(promised.lower(), f"the page that lists {file.filename}")
+    except UntrustedNameError as error:
+        raise MalformedAnswerError(str(error)) from None

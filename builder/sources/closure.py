@@ -15,6 +15,7 @@ from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Res
 from resolvelib.resolvers import ResolutionTooDeep
 
 from builder.sources.markers import marker_applies
+from builder.untrusted.names import UntrustedNameError, parse_requirement
 
 if TYPE_CHECKING:
     from builder.sources.client import Index
@@ -208,12 +209,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
 
         for text in self._stated_requirements(candidate):
             try:
-                requirement = Requirement(text)
-                requirement.specifier.contains("0")  # its versions are parsed when they are needed
-                applies = marker_applies(requirement.marker, self._python, candidate.extras)
-            except ValueError:
+                requirement = parse_requirement(text)
+            except UntrustedNameError:
                 continue  # pip refuses such metadata too, and says so when the wheel is installed
-            if applies:
+            if marker_applies(requirement.marker, self._python, candidate.extras):
                 yield requirement
 
     def _stated_requirements(self, candidate: Candidate) -> tuple[str, ...]:

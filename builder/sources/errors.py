@@ -7,3 +7,23 @@ class NoIndexAnswerError(Exception):
 
 class FileMismatchError(Exception):
     """A file is not what the index promises."""
+
+
+class RefusedAddressError(Exception):
+    """The index leads to an address that the farm does not connect to.
+
+    It is no OSError: requests and urllib3 would take it for a connection that failed, and try again.
+    """
+
+
+class MalformedAnswerError(Exception):
+    """What the index or a package says is too large, too slow, or nothing that can be read."""
+
+
+ANSWER_ERRORS = (
+    NoIndexAnswerError,
+    FileMismatchError,
+    RefusedAddressError,
+    MalformedAnswerError,
+)
+"""Everything that a question to the index may end with."""

@@ -1,25 +1,50 @@
-"""The door to the network: sessions with this machine's CA bundle that ask again, and downloads to files.
+"""The door to the network: sessions with this machine's CA bundle that ask again, answers and downloads with bounds.
 
 Whoever asks a server by HTTP goes through here, so that all are equally patient: what fails for a moment is asked again
-after a pause, what a server refuses (403) or has not (404) is not.
+after a pause, what a server refuses (403) or has not (404) is not. And all are equally careful: whatever a server
+sends, it is so many bytes and so many seconds at most, and redirects lead where the session's rule allows.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.utils import get_auth_from_url
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from builder import host
+from builder.sources.addresses import AddressRule
+from builder.sources.connections import CheckedAdapter, Exchange
+from builder.sources.errors import MalformedAnswerError, RefusedAddressError
+from builder.untrusted.names import show
+from builder.untrusted.reading import (
+    Deadline,
+    Readable,
+    TooLargeError,
+    TooSlowError,
+    iter_bounded,
+    read_bounded,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = (15, 120)
 """Longest wait for a connection, and for the next bytes of an answer."""
+
+ANSWER_S = 300
+"""Longest wait for an answer to its end, redirects and retries among it. Pages of ten thousand files take seconds."""
+
+DOWNLOAD_S = 3600
+"""The same for a file: half a GiB in that time is a very slow line."""
 
 MAX_PARALLEL = 8
 """Questions to the index at a time. It is the index that answers, so not the number of processors; not measured."""
@@ -46,7 +71,10 @@ _MAX_RETRY_AFTER_S = 30
 _MAX_BODY_TRIES = 3
 """Times a file is fetched whose connection breaks off in the middle, which no retry of the request sees."""
 
-_CHUNK_BYTES = 1 << 20
+_MAX_REDIRECTS = 10
+"""Redirects of one request; indexes need one or two. pip follows thirty."""
+
+_CHUNK_BYTES = 1 << 16
 
 
 class _Patience(Retry):
@@ -56,17 +84,63 @@ class _Patience(Retry):
         return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_S)
 
 
-def open_session(*, retries: bool = True) -> requests.Session:
+class Session(requests.Session):
+    """A session whose requests go through `ask`.
+
+    Attributes:
+        rule: where links and redirects may lead; None for anywhere, as for what this machine is configured for.
+    """
+
+    rule: AddressRule | None = None
+
+    def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:  # noqa: ANN401 - requests'
+        """Follow no redirect: `ask` does, and requests would read its whole body first, even if it is not to follow."""
+        return iter(())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer with its whole content.
+
+    Attributes:
+        url: the address that gave it, after redirects. It may carry credentials.
+        headers: by name, in any case.
+        encoding: of text, as the server states it; None where it does not.
+        content: without the compression that it was sent with.
+    """
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    encoding: str | None
+    content: bytes
+
+    def raise_for_status(self) -> None:
+        """Go on if the server gave what it was asked for.
+
+        Raises:
+            requests.HTTPError: it did not.
+        """
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            response = requests.Response()
+            response.status_code = self.status
+            raise requests.HTTPError(f"status {self.status}", response=response)
+
+
+def open_session(*, retries: bool = True, rule: AddressRule | None = None) -> Session:
     """Return a new session that trusts this machine's CA bundle.
 
     It is for one thread, because requests does not share sessions safely.
 
     Args:
         retries: whether what fails for a moment is asked again; not for who wants to know how a server answers now.
+        rule: where links and redirects may lead; None for anywhere.
     """
-    session = requests.Session()
+    session = Session()
     session.verify = str(host.ca_bundle())
+    session.rule = rule
 
+    retry_policy: Retry | int = 0
     if retries:
         retry_policy = _Patience(
             total=_MAX_STATUS_RETRIES,
@@ -78,37 +152,228 @@ def open_session(*, retries: bool = True) -> requests.Session:
             backoff_factor=_BACKOFF_S,
             raise_on_status=False,  # the last answer says more than that there were many
         )
-        session.mount("https://", HTTPAdapter(max_retries=retry_policy))
-        session.mount("http://", HTTPAdapter(max_retries=retry_policy))
+    session.mount("https://", CheckedAdapter(max_retries=retry_policy))
+    session.mount("http://", CheckedAdapter(max_retries=retry_policy))
     return session
 
 
-def download(session: requests.Session, url: str, target: Path) -> None:
+@contextmanager
+def ask(
+    session: Session,
+    url: str,
+    what: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    deadline_s: float | None = None,
+) -> Iterator[requests.Response]:
+    """Give the answer to a GET request, its body still to be read: from `open_body`, which bounds it.
+
+    Redirects are followed one by one, each if the session's rule allows it. A user name and password in the address
+    are sent to its own host alone.
+
+    Args:
+        session: the calling thread's.
+        url: the address.
+        what: what is asked for, for messages: `the page of numpy`.
+        headers: further headers.
+        deadline_s: longest wait for the whole answer, i.e. to the end of the block; None for `ANSWER_S`.
+
+    Raises:
+        requests.RequestException: the server does not answer.
+        RefusedAddressError: the address, or one that a redirect leads to, is not to be asked.
+        MalformedAnswerError: there are too many redirects.
+        TooSlowError: the deadline has passed.
+    """
+    deadline = Deadline(ANSWER_S if deadline_s is None else deadline_s)
+    with Exchange(session.rule, deadline, what) as exchange:
+        try:
+            with _follow(session, url, headers) as response:
+                yield response
+        except (requests.RequestException, HTTPError):
+            exchange.check()  # the connection was cut because of the deadline: that is what happened
+            raise
+        exchange.check()
+
+
+def _follow(session: Session, url: str, headers: Mapping[str, str] | None) -> requests.Response:
+    """Return the first answer that is no redirect, with its body unread."""
+    auth = get_auth_from_url(url)
+    has_auth = any(auth)
+    origin = ""
+
+    for _ in range(_MAX_REDIRECTS + 1):
+        if session.rule is not None:
+            session.rule.check_url(url, origin)
+        response = session.get(
+            url,
+            headers=headers,
+            auth=auth if has_auth else None,
+            stream=True,
+            allow_redirects=False,
+            timeout=TIMEOUT_S,
+        )
+        target = session.get_redirect_target(response)
+        if target is None:
+            return response
+
+        # The body of a redirect is not read: nobody needs it, and it may have no end.
+        response.close()
+        origin = response.url
+        try:
+            url = urljoin(origin, target)
+        except ValueError:
+            raise RefusedAddressError(f"a redirect leads to {show(target)}") from None
+        is_elsewhere = session.should_strip_auth(origin, url)  # type: ignore[no-untyped-call]
+        has_auth = has_auth and not is_elsewhere
+
+    raise MalformedAnswerError(f"the index answers with more than {_MAX_REDIRECTS} redirects")
+
+
+def open_body(response: requests.Response) -> Readable:
+    """Return what the body of an answer is read from, without the compression that it was sent with.
+
+    Raises:
+        MalformedAnswerError: it is compressed in a way that was not asked for.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    raw = _RawBody(response)
+    if encoding in {"", "identity"}:
+        return raw
+    if encoding in {"gzip", "x-gzip"}:
+        return _GzipBody(raw)
+    raise MalformedAnswerError(f"the answer is compressed by {show(encoding)}, not by gzip")
+
+
+class _RawBody:
+    """The body as it was sent; errors are those of requests."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            content: bytes = self._response.raw.read(size, decode_content=False)
+        except HTTPError as error:
+            raise requests.exceptions.ChunkedEncodingError(type(error).__name__) from error
+        return content
+
+
+class _GzipBody:
+    """The body with gzip undone, a piece at a time: a piece never becomes more than is asked for."""
+
+    def __init__(self, raw: _RawBody) -> None:
+        self._raw = raw
+        self._decoder = zlib.decompressobj(wbits=31)  # gzip's header and check sum
+
+    def read(self, size: int, /) -> bytes:
+        while not self._decoder.eof:
+            sent = self._decoder.unconsumed_tail or self._raw.read(_CHUNK_BYTES)
+            if not sent:
+                raise MalformedAnswerError("the gzip data of the answer ends in the middle")
+            try:
+                content = self._decoder.decompress(sent, size)
+            except zlib.error as error:
+                raise MalformedAnswerError(f"the answer is no gzip data: {error}") from None
+            if content:
+                return content
+
+        if self._decoder.unused_data or self._raw.read(1):
+            raise MalformedAnswerError("the answer goes on after its gzip data")
+        return b""
+
+
+def fetch(
+    session: Session,
+    url: str,
+    what: str,
+    *,
+    limit_bytes: int,
+    headers: Mapping[str, str] | None = None,
+    deadline_s: float | None = None,
+) -> Answer:
+    """Return the answer to a GET request with its content.
+
+    Args:
+        session: as for `ask`.
+        url: as for `ask`.
+        what: as for `ask`.
+        limit_bytes: largest content, after its compression is undone.
+        headers: as for `ask`.
+        deadline_s: as for `ask`.
+
+    Raises:
+        requests.RequestException: the server does not answer.
+        RefusedAddressError: the address, or one that a redirect leads to, is not to be asked.
+        MalformedAnswerError: the content is too large or damaged, or takes too long.
+    """
+    stated_headers = {"Accept-Encoding": "gzip", **(headers or {})}
+    try:
+        with ask(session, url, what, headers=stated_headers, deadline_s=deadline_s) as response:
+            content = read_bounded(open_body(response), limit_bytes, what)
+            return Answer(
+                status=response.status_code,
+                url=response.url,
+                headers=response.headers,
+                encoding=response.encoding,
+                content=content,
+            )
+    except (TooLargeError, TooSlowError) as error:
+        raise MalformedAnswerError(str(error)) from None
+
+
+def download(
+    session: Session,
+    url: str,
+    target: Path,
+    *,
+    what: str = "the file",
+    limit_bytes: int | None = None,
+    deadline_s: float | None = None,
+) -> None:
     """Write the file at an address to `target`, a chunk at a time.
 
     The download starts again where the connection breaks off in the middle, at most `_MAX_BODY_TRIES` times in all.
 
+    Args:
+        session: as for `ask`.
+        url: as for `ask`.
+        target: where the file is written; what it holds after an error is of no use.
+        what: as for `ask`.
+        limit_bytes: largest file; None for what this machine allows (`host.max_file_bytes`).
+        deadline_s: longest wait for each try; None for `DOWNLOAD_S`.
+
     Raises:
         requests.RequestException: the server does not answer, or not with the file.
+        RefusedAddressError: the address, or one that a redirect leads to, is not to be asked.
+        MalformedAnswerError: the file is too large, or takes too long.
     """
+    if limit_bytes is None:
+        limit_bytes = host.max_file_bytes()
+    if deadline_s is None:
+        deadline_s = DOWNLOAD_S
+
     for tries_left in reversed(range(_MAX_BODY_TRIES)):
         try:
-            _download_once(session, url, target)
+            _download_once(session, url, target, what, limit_bytes, deadline_s)
         except requests.exceptions.ChunkedEncodingError:
             if not tries_left:
                 raise
+        except (TooLargeError, TooSlowError) as error:
+            raise MalformedAnswerError(str(error)) from None
         else:
             return
 
 
-def _download_once(session: requests.Session, url: str, target: Path) -> None:
+def _download_once(
+    session: Session, url: str, target: Path, what: str, limit_bytes: int, deadline_s: float
+) -> None:
     """Write the file at an address to `target`, in one request."""
-    # Some servers declare the compression of a .tar.gz as one of the transfer, and requests would undo it.
+    # Some servers declare the compression of a .tar.gz as one of the transfer: the bytes are taken as they are sent.
     headers = {"Accept-Encoding": "identity"}
-    with session.get(url, stream=True, headers=headers, timeout=TIMEOUT_S) as response:
+    with ask(session, url, what, headers=headers, deadline_s=deadline_s) as response:
         response.raise_for_status()
         with target.open("wb") as file:
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            for chunk in iter_bounded(_RawBody(response), limit_bytes, what):
                 file.write(chunk)
 
 

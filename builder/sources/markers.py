@@ -35,10 +35,13 @@ def marker_environment(python: Version, extra: str = "") -> dict[str, str]:
 def marker_applies(marker: Marker | None, python: Version, extras: Iterable[str] = ()) -> bool:
     """Return whether a requirement's marker holds, for the package itself or for one of its extras.
 
-    A requirement without a marker (None) always holds.
+    A requirement without a marker (None) always holds. One whose marker has no answer does not: installers refuse it.
     """
     if marker is None:
         return True
 
     environments = [marker_environment(python, extra) for extra in ("", *sorted(extras))]
-    return any(marker.evaluate(environment) for environment in environments)
+    try:
+        return any(marker.evaluate(environment) for environment in environments)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False  # versions compared that are none, variables that no environment has, brackets without an end

@@ -13,11 +13,18 @@ from packaging.version import Version
 from builder.distributions.metadata import NotADistributionError, sdist_metadata
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
-from builder.sources.errors import FileMismatchError, NoIndexAnswerError
+from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
 from builder.sources.model import Fault, Pure, Source, Sources
 from builder.sources.releases import choose_release, names_one_version
 from builder.store.hashing import digest
+from builder.untrusted.names import (
+    UntrustedNameError,
+    parse_distribution_name,
+    parse_version,
+    show,
+)
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -61,11 +68,10 @@ def resolve(
         return recorded
 
     resolver = _Resolver(matrix, store, index, python, say)
-    sources = resolver.resolve(wanted)
-    sources = replace(sources, found=add_build_requirements(sources.found, store, python))
+    sources = add_build_requirements(resolver.resolve(wanted), store, python)
 
-    index_was_silent = any(fault.code == "WF106" for fault in sources.faults.values())
-    if not index_was_silent:
+    silent = {name for name, fault in sources.faults.items() if fault.code == "WF106"}
+    if not silent:
         store.record_resolution(key, _make_record(sources))
         return sources
 
@@ -74,7 +80,30 @@ def resolve(
     if recorded is None:
         return sources
     say("the index does not answer: using what it said last time")
-    return recorded
+    has_answered = any(source.kind == "index" for source in sources.found.values())
+    if not has_answered:
+        return recorded
+
+    # One name that gets no answer must not hold all others at what they were.
+    sources = _add_recorded(sources, recorded, silent)
+    return add_build_requirements(sources, store, python)
+
+
+def _add_recorded(sources: Sources, recorded: Sources, silent: Iterable[str]) -> Sources:
+    """Return sources with the recorded ones of those packages that the index was silent about, and what these need."""
+    found = dict(sources.found)
+    faults = dict(sources.faults)
+
+    pending = list(silent)
+    while pending:
+        name = pending.pop()
+        if name in found or name not in recorded.found:
+            continue
+        found[name] = recorded.found[name]
+        faults.pop(name, None)
+        pending += recorded.found[name].needs
+
+    return Sources(found=found, faults=faults)
 
 
 def resolution_key(
@@ -190,7 +219,13 @@ class _Resolver:
                     found[answer.name] = answer
 
             # Only now, when all of them are known: what the matrix names is preferred to any other release.
-            self._pinned = {name: self._make_candidate(source) for name, source in found.items()}
+            for name in list(found):
+                candidate = self._guard_candidate(found[name])
+                if isinstance(candidate, Fault):
+                    faults[name] = candidate
+                    del found[name]
+                else:
+                    self._pinned[name] = candidate
 
             # What a package needs natively is built too, and what that needs, until nothing new turns up.
             new_sources = list(found.values())
@@ -222,6 +257,13 @@ class _Resolver:
                 new_sources.append(item)
         return new_sources
 
+    def _guard_candidate(self, source: Source) -> Candidate | Fault:
+        """Return a source as a candidate of the dependency resolution, or the fault for which it is none."""
+        try:
+            return self._make_candidate(source)
+        except Exception as error:
+            return make_fault(source.name, error, self._store, source.version)
+
     def _make_candidate(self, source: Source) -> Candidate:
         """Return a source as a candidate of the dependency resolution, its requirements known beforehand."""
         return Candidate(
@@ -249,10 +291,9 @@ class _Resolver:
             if package.sdist:
                 return self._make_local_source(name, package, package.sdist)
             return self._find_index_source(name, package)
-        except NoIndexAnswerError as error:
-            return Fault(name=name, code="WF106", detail=str(error))
-        except FileMismatchError as error:
-            return Fault(name=name, code="WF103", detail=str(error))
+        # All that a package or the index states goes through here first: whatever it brings about is about the package.
+        except Exception as error:
+            return make_fault(name, error, self._store)
 
     def _make_local_source(self, name: str, package: Package, sdist: str) -> Source | Fault:
         """Return a source for the sdist in a local file, or a fault.
@@ -275,14 +316,20 @@ class _Resolver:
 
         stated_name = metadata.get("name", "")
         if canonicalize_name(stated_name) != canonicalize_name(name):
-            detail = f"{path.name} is an sdist of {stated_name!r}, not of {name!r}"
+            detail = f"{path.name} is an sdist of {show(stated_name)}, not of {name!r}"
             return Fault(name=name, code="WF105", detail=detail)
+
+        try:
+            version = parse_version(metadata.get("version", ""), f"the PKG-INFO of {path.name}")
+            filename = parse_distribution_name(path.name, "the file that the matrix names")
+        except UntrustedNameError as error:
+            return Fault(name=name, code="WF105", detail=str(error))
 
         return Source(
             name=name,
-            version=str(Version(metadata.get("version", "0"))),
+            version=str(version),
             kind="local",
-            filename=path.name,
+            filename=filename,
             sha256=sha256,
             requires=tuple(metadata.get("requires_dist", ())),
         )
@@ -379,8 +426,10 @@ class _Resolver:
             root = self._make_candidate(source)
             closure = resolve_closure(root, self._pinned, self._index, self._python)
             needs = self._classify_needs(source, closure)
-        except (NoSolutionError, NoIndexAnswerError, FileMismatchError) as error:
-            return replace(source, trouble=str(error)), []
+        except NoSolutionError as error:
+            return replace(source, trouble=clean_line(str(error))), []
+        except Exception as error:
+            return replace(source, trouble=describe_trouble(source.name, error, self._store)), []
 
         complete = replace(source, needs=tuple(needs.native), pure=tuple(needs.pure))
         return complete, needs.implied

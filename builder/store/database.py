@@ -1,6 +1,10 @@
 """The ledger's database: one connection for all threads, its schema, and the steps from older schemas to today's.
 
 Nothing outside of builder/store/ opens it.
+
+What came after what is told by the tables' `rowid`, which grows with each row that is written, also in place of an
+earlier one, and which `VACUUM` keeps in order. Times are shown, and compared with ages, but order nothing: a clock that
+goes back would turn the newest into the oldest.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 """What `PRAGMA user_version` says of a ledger that has today's tables; ledgers of the first farms say 0."""
+
+LedgerFault = sqlite3.Error
+"""What a ledger raises that cannot be read or written: whoever may not open one has no other name for it."""
 
 _BUSY_TIMEOUT_S = 60  # another process only ever holds a transaction for the time of one write
 
@@ -120,7 +127,9 @@ class Database:
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # Of a full disk SQLite has rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
 

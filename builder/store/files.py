@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import NoSpaceError
+from builder.untrusted.names import Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Path) -> Sha256:
     """Return a file's sha256 in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return Sha256(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+_MAX_PREFIX = 60
+"""Characters of a file's name in that of its temporary file: a name of 255 bytes has no room for more."""
 
 
 @contextlib.contextmanager
@@ -31,19 +36,20 @@ def atomic_write(target: Path) -> Iterator[Path]:
     cut could leave an empty file that evidence already names (docs/recovery.md).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:_MAX_PREFIX]}.")
     os.close(handle)
     temporary_path = target.parent / name
     try:
         yield temporary_path
         temporary_path.chmod(0o644)
-        _flush_to_disk(temporary_path)
+        flush_to_disk(temporary_path)
         temporary_path.replace(target)
     finally:
         temporary_path.unlink(missing_ok=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Have the content of a file on the disk before anything names it: a power cut empties what is only in memory."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

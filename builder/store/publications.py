@@ -62,7 +62,7 @@ class Publications:
             )
             connection.execute(
                 "DELETE FROM snapshots WHERE id NOT IN "
-                "(SELECT id FROM snapshots ORDER BY published_at DESC LIMIT ?)",
+                "(SELECT id FROM snapshots ORDER BY rowid DESC LIMIT ?)",
                 (MAX_SNAPSHOTS,),
             )
 
@@ -74,7 +74,7 @@ class Publications:
         A project counts once in each channel that has it.
         """
         rows = self._database.fetch_all(
-            "SELECT id, published_at, channels FROM snapshots ORDER BY published_at DESC"
+            "SELECT id, published_at, channels FROM snapshots ORDER BY rowid DESC"
         )
         snapshots = []
         for identity, published_at, text in rows:
@@ -86,9 +86,7 @@ class Publications:
 
     def current_snapshot(self) -> str | None:
         """Return the id of the snapshot that was published last; None where nothing was published yet."""
-        row = self._database.fetch_one(
-            "SELECT id FROM snapshots ORDER BY published_at DESC LIMIT 1"
-        )
+        row = self._database.fetch_one("SELECT id FROM snapshots ORDER BY rowid DESC LIMIT 1")
         return None if row is None else str(row[0])
 
     def snapshot(self, identity: str) -> dict[str, dict[str, str]]:
@@ -196,7 +194,7 @@ class Publications:
         The last two are None of a run that has not ended, or was killed.
         """
         rows = self._database.fetch_all(
-            "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY started_at"
+            "SELECT id, started_at, ended_at, outcome FROM runs ORDER BY rowid"
         )
         return [(run, started_at, ended_at, outcome) for run, started_at, ended_at, outcome in rows]
 
@@ -215,7 +213,7 @@ class Publications:
             connection.execute(
                 "DELETE FROM verdicts WHERE run NOT IN "
                 "(SELECT id FROM runs WHERE id IN (SELECT run FROM verdicts) "
-                "ORDER BY started_at DESC LIMIT ?)",
+                "ORDER BY rowid DESC LIMIT ?)",
                 (MAX_RUNS,),
             )
 
@@ -223,7 +221,7 @@ class Publications:
         """Return (run, package, version, abi, verdict, reason) of all verdicts that are kept, the oldest run first."""
         rows = self._database.fetch_all(
             "SELECT verdicts.run, package, version, abi, verdict, reason "
-            "FROM verdicts JOIN runs ON id = run ORDER BY started_at, run, verdicts.rowid"
+            "FROM verdicts JOIN runs ON id = run ORDER BY runs.rowid, verdicts.rowid"
         )
         return [
             (run, package, version, abi, verdict, reason)

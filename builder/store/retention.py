@@ -17,7 +17,7 @@ MAX_RESOLUTIONS = 5
 _KEPT_RESOLUTIONS = (
     "SELECT query FROM resolutions WHERE recorded_at >= ? OR query LIKE 'build-requires:%' UNION "
     "SELECT query FROM (SELECT query FROM resolutions WHERE answer LIKE '{\"found\"%' "
-    "ORDER BY recorded_at DESC LIMIT ?)"
+    "ORDER BY rowid DESC LIMIT ?)"
 )
 """Resolutions that stay: young ones, build requirements (their sdists never change), the newest of whole matrices."""
 
@@ -36,7 +36,7 @@ class Retention:
         Times are in seconds since the epoch.
         """
         rows = self._database.fetch_all(
-            "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY recorded_at"
+            "SELECT key, job, files, log, recorded_at FROM evidence ORDER BY rowid"
         )
         return [
             (key, JobId.parse(job), files, log, recorded_at)

@@ -26,14 +26,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from builder.errors import WheelhouseLockedError
 from builder.store.database import Database
 from builder.store.evidence import Evidence, JobOutcome
-from builder.store.files import atomic_write, file_sha256, translate_disk_full
+from builder.store.files import atomic_write, file_sha256, flush_to_disk, translate_disk_full
 from builder.store.job_ids import JobId, JobKind
 from builder.store.publications import Publications
 from builder.store.retention import Retention
+from builder.untrusted.names import Sha256, parse_sha256
 from builder.untrusted.text import parse_recorded_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+_CLOCK_TOLERANCE_S = 60
+"""How far clocks are corrected all the time, and machines that share a wheelhouse differ."""
 
 _Value = TypeVar("_Value")
 
@@ -186,34 +190,30 @@ class Store:
         Raises:
             NoSpaceError: the disk is full.
         """
-        if not evidence.is_determined:
+        self.put_all([evidence])
+
+    def put_all(self, pieces: Iterable[Evidence]) -> None:
+        """Record several pieces of evidence as `put` does: all of them, or none.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        rows = [_row_of_evidence(evidence) for evidence in pieces if evidence.is_determined]
+        if not rows:
             return
 
-        row = (
-            evidence.key,
-            str(evidence.job),
-            evidence.outcome.value,
-            evidence.reason,
-            json.dumps(dict(evidence.facts)),
-            json.dumps(evidence.files),
-            evidence.log,
-            evidence.seconds,
-            evidence.asked,
-            evidence.facts_version,
-            time.time(),
-        )
-        placeholders = ",".join("?" * len(row))
-        with translate_disk_full(self.wheelhouse):
-            self.database.execute(
+        placeholders = ",".join("?" * len(rows[0]))
+        with translate_disk_full(self.wheelhouse), self.database.transaction() as connection:
+            connection.executemany(
                 f"INSERT OR REPLACE INTO evidence ({_COLUMNS}, recorded_at) VALUES ({placeholders})",  # noqa: S608 - constants
-                row,
+                rows,
             )
 
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
         """Return the newest evidence of each job about a package, in the order it was recorded; empty without any."""
         job_pattern = str(JobId("*", name, "*"))
         rows = self.database.fetch_all(
-            f"SELECT {_COLUMNS}, MAX(recorded_at) AS newest FROM evidence "  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS}, MAX(rowid) AS newest FROM evidence "  # noqa: S608 - a constant
             "WHERE job GLOB ? GROUP BY job ORDER BY newest",
             (job_pattern,),
         )
@@ -224,7 +224,7 @@ class Store:
 
         Jobs without evidence are left out. A job has no parts where an older farm recorded none.
         """
-        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY recorded_at DESC LIMIT 1"
+        query = "SELECT asked FROM evidence WHERE job = ? ORDER BY rowid DESC LIMIT 1"
         parts: dict[JobId, dict[str, str]] = {}
         for job in jobs:
             row = self.database.fetch_one(query, (str(job),))
@@ -235,7 +235,7 @@ class Store:
 
     def recorded_durations(self) -> dict[JobId, float]:
         """Return the last recorded duration of every job, in seconds, by job id."""
-        rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY recorded_at")
+        rows = self.database.fetch_all("SELECT job, seconds FROM evidence ORDER BY rowid")
         return _by_job_id(rows)
 
     def memory_peaks(self) -> dict[JobId, int]:
@@ -247,7 +247,7 @@ class Store:
         peak_expression = """json_extract(facts, '$.limits."memory-peak-bytes"')"""
         rows = self.database.fetch_all(
             f"SELECT job, {peak_expression} AS peak FROM evidence "  # noqa: S608 - a constant
-            "WHERE job GLOB ? AND peak > 0 ORDER BY recorded_at",
+            "WHERE job GLOB ? AND peak > 0 ORDER BY rowid",
             (job_pattern,),
         )
         return _by_job_id(rows)
@@ -255,7 +255,7 @@ class Store:
     def newest_logs(self) -> dict[JobId, str]:
         """Return the path of the newest log of each job that has one, relative to the wheelhouse."""
         rows = self.database.fetch_all(
-            "SELECT job, log FROM evidence WHERE log != '' ORDER BY recorded_at"
+            "SELECT job, log FROM evidence WHERE log != '' ORDER BY rowid"
         )
         return _by_job_id(rows)
 
@@ -275,8 +275,13 @@ class Store:
             return None
 
         answer, recorded_at = row
-        is_too_old = max_age_s is not None and time.time() - recorded_at > max_age_s
-        return None if is_too_old else json.loads(answer)
+        if max_age_s is not None:
+            age_s = time.time() - recorded_at
+            # From the future, so the clock was set back: nobody knows how old it is.
+            is_from_future = age_s < -_CLOCK_TOLERANCE_S
+            if is_from_future or age_s > max_age_s:
+                return None
+        return json.loads(answer)
 
     def record_resolution(self, query: str, answer: Any) -> None:  # noqa: ANN401 - JSON
         """Record an answer of the index."""
@@ -300,7 +305,7 @@ class Store:
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def add_file(self, source: Path) -> str:
+    def add_file(self, source: Path) -> Sha256:
         """Keep a copy of a file and return its sha256. A file that is there already is not copied again.
 
         Raises:
@@ -313,9 +318,33 @@ class Store:
                 shutil.copyfile(source, temporary_path)
         return sha256
 
+    def adopt_file(self, source: Path, target: Path) -> None:
+        """Move a file of a scratch folder to its place in the wheelhouse; one that is there already stays.
+
+        Args:
+            source: in a folder of `scratch_folder`; whoever calls has compared its content with its hash.
+            target: where it belongs.
+
+        Raises:
+            NoSpaceError: the disk is full.
+        """
+        if target.exists():
+            return
+
+        with translate_disk_full(self.wheelhouse):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.chmod(0o644)
+            flush_to_disk(source)
+            source.replace(target)
+
     def file(self, sha256: str) -> Path:
-        """Return where the file with a sha256 is, or would be."""
-        return self._files / sha256[:2] / sha256
+        """Return where the file with a sha256 is, or would be.
+
+        Raises:
+            UntrustedNameError: it is no sha256: what is none leads to files of the host.
+        """
+        checked = parse_sha256(sha256)
+        return self._files / checked[:2] / checked
 
     def has_files(self, files: Mapping[str, str]) -> bool:
         """Return whether every one of some files is still there."""
@@ -368,6 +397,23 @@ class _LazyFacts(Mapping[str, Any]):
 def _by_job_id(rows: Iterable[tuple[str, _Value]]) -> dict[JobId, _Value]:
     """Return one value for each job: of several rows about the same job, the last row's."""
     return {JobId.parse(job): value for job, value in dict(rows).items()}
+
+
+def _row_of_evidence(evidence: Evidence) -> tuple[Any, ...]:
+    """Return evidence as a row of the ledger that has the columns `_COLUMNS` and the time."""
+    return (
+        evidence.key,
+        str(evidence.job),
+        evidence.outcome.value,
+        evidence.reason,
+        json.dumps(dict(evidence.facts)),
+        json.dumps(evidence.files),
+        evidence.log,
+        evidence.seconds,
+        evidence.asked,
+        evidence.facts_version,
+        time.time(),
+    )
 
 
 def _evidence_from_row(row: tuple[Any, ...]) -> Evidence:

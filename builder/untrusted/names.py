@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, NewType
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from pydantic import AfterValidator
@@ -40,6 +41,9 @@ _MAX_PROJECT_NAME = 128
 
 _MAX_VERSION = 128
 """Longest version, for the same reason. It also bounds how long it takes to parse one."""
+
+_MAX_REQUIREMENT = 4096
+"""Longest requirement, in characters; not measured. It bounds how deep a marker can be, and how long parsing takes."""
 
 _SEPARATORS = frozenset("/\\")
 """What parts a path on any system: a wheel is unpacked on others than this one."""
@@ -196,6 +200,30 @@ def parse_version(text: object, where: str = "") -> Version:
         return Version(text)
     except ValueError:
         raise UntrustedNameError("a version (PEP 440)", text, where) from None
+
+
+def parse_requirement(text: object, where: str = "") -> Requirement:
+    """Return a requirement (PEP 508) whose versions can be compared; its marker may still be one that has no answer.
+
+    Args:
+        text: what came from outside.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is none.
+    """
+    if not isinstance(text, str) or len(text) > _MAX_REQUIREMENT:
+        raise UntrustedNameError(
+            f"a requirement of at most {_MAX_REQUIREMENT} characters (PEP 508)", text, where
+        )
+    try:
+        requirement = Requirement(text)
+        requirement.specifier.contains("0")  # its versions are parsed when they are needed
+    except (ValueError, RecursionError):  # RecursionError: brackets inside one another
+        raise UntrustedNameError("a requirement (PEP 508)", text, where) from None
+
+    parse_project_name(requirement.name, where)
+    return requirement
 
 
 Sha256Field = Annotated[Sha256, AfterValidator(parse_sha256)]

@@ -128,6 +128,8 @@ def clean_line(text: str, limit: int = LINE_LIMIT) -> str:
     """
     if len(text) > limit:
         text = _cut(text, limit)
+    if text.isascii() and text.isprintable():
+        return text
 
     cleaned = _show_hidden(text, kept="")
     return _cut(cleaned, limit) if len(cleaned) > limit else cleaned

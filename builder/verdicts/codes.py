@@ -15,6 +15,9 @@ FindingCode: TypeAlias = Literal[
     "WF108",  # missing patch
     "WF109",  # unresolved dependencies
     "WF110",  # circular build requirements
+    "WF111",  # refused address
+    "WF112",  # malformed package data
+    "WF113",  # unreadable package data
     "WF201",  # build error
     "WF202",  # missing header, library or program
     "WF203",  # build timeout
@@ -31,6 +34,7 @@ FindingCode: TypeAlias = Literal[
     "WF214",  # blocked network access during the build
     "WF215",  # wheel of another package
     "WF216",  # refused build output
+    "WF217",  # disk limit exceeded during the build
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool
@@ -64,6 +68,7 @@ FindingCode: TypeAlias = Literal[
     "WF331",  # bytecode files in the wheel
     "WF332",  # missing PyInit function
     "WF333",  # differences between bases
+    "WF334",  # files of another package
     "WF401",  # installation failure
     "WF402",  # error on import
     "WF403",  # crash on import
@@ -88,6 +93,7 @@ FindingCode: TypeAlias = Literal[
     "WF505",  # no support for subinterpreters
     "WF506",  # error in a subinterpreter
     "WF507",  # crash or hang in a subinterpreter
+    "WF508",  # contradictory GIL state
     "WF601",  # crash under threads
     "WF602",  # hang under threads
     "WF603",  # wrong results under threads
@@ -108,7 +114,11 @@ FindingCode: TypeAlias = Literal[
     "WF618",  # borrowed references
     "WF619",  # thread-unsafe C library functions
     "WF620",  # thread-safety measures changed between releases
+    "WF621",  # test process ended by the package
+    "WF622",  # answers not from the test program
+    "WF623",  # native code not watched by the race detector
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry
+    "WF904",  # evidence that cannot be judged
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.server
 import json
 import shutil
@@ -13,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from builder.engine.client import Engine
+from builder.engine.client import Engine, Task
 from builder.errors import ExitCode
+from builder.proxy.proxy import IndexProxy
+from builder.store.job_ids import JobId, JobKind
+from builder.store.store import Store
 from tests.integration.conftest import Workshop, networks_of
 
 SECRET = "a-password-of-the-index"
@@ -169,3 +173,104 @@ def test_another_machine_with_the_cache_builds_the_same_without_an_index(
     for path in (shop.wheelhouse / "logs").rglob("*.log"):
         assert SECRET not in path.read_text(errors="replace")
     assert networks_of(engine, shop.farm_id()) == []
+
+
+LISTEN = """
+import json, socket, threading, time
+seen = []
+server = socket.create_server(("0.0.0.0", 4444))
+server.settimeout(0.2)
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.connect(("PROXY", 53))
+open("/result/address", "w").write(own.getsockname()[0])
+deadline = time.monotonic() + 25
+while time.monotonic() < deadline:
+    try:
+        seen.append(server.accept()[1][0])
+    except TimeoutError:
+        pass
+json.dump(seen, open("/result/seen.json", "w"))
+"""
+SEARCH = """
+import concurrent.futures, ipaddress, json, os, socket, urllib.error, urllib.request
+def reach(address, port):
+    try:
+        socket.create_connection((address, port), 2).close()
+        return True
+    except OSError:
+        return False
+def ask(url):
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20).status
+    except urllib.error.HTTPError as error:
+        return error.code
+hosts = [str(host) for subnet in SUBNETS for host in ipaddress.ip_network(subnet).hosts()]
+with concurrent.futures.ThreadPoolExecutor(64) as pool:
+    open_ports = [
+        (host, port)
+        for host, port, is_open in pool.map(
+            lambda pair: (*pair, reach(*pair)), [(host, port) for host in hosts for port in (4444, 8314, 22, 5000)]
+        )
+        if is_open
+    ]
+json.dump(
+    {"open": open_ports, "own": ask(os.environ["PIP_INDEX_URL"] + "setuptools/"), "theirs": ask(THEIRS)},
+    open("/result/seen.json", "w"),
+)
+"""
+
+
+def test_two_builds_do_not_meet_and_a_token_is_of_no_use_to_the_other(
+    images: Workshop, engine: Engine, tmp_path: Path
+):
+    verify = engine.newest_image("wheelfarm/verify-debian-12")
+    proxy_image = engine.newest_image("wheelfarm/index")
+    assert images
+    assert verify
+    assert proxy_image
+
+    stop = threading.Event()
+    python = "/opt/python/cp314-cp314/bin/python"
+    store = Store(tmp_path / "wheelhouse")
+    proxy = IndexProxy(engine, store)
+    try:
+        with (
+            proxy.session(proxy_image, JobId(JobKind.BUILD, "one", "debian-12"), stop) as one,
+            proxy.session(proxy_image, JobId(JobKind.BUILD, "two", "debian-12"), stop) as two,
+            concurrent.futures.ThreadPoolExecutor(1) as pool,
+        ):
+            subnets = [session._private_network.subnet for session in (one, two)]
+            listening = Task(
+                image=verify,
+                command=[python, "-c", LISTEN.replace("PROXY", one.network.dns_server)],
+                collect="/result",
+                network=one.network,
+            )
+            ended = pool.submit(engine.run, listening, log=tmp_path / "one", stop=stop)
+            theirs = one.network.environment["PIP_INDEX_URL"].replace(
+                one.network.dns_server, two.network.dns_server
+            )
+            code = SEARCH.replace("SUBNETS", repr(subnets)).replace("THEIRS", repr(theirs + "setuptools/"))  # fmt: skip
+            searching = Task(
+                image=verify,
+                command=[python, "-c", code],
+                collect="/result",
+                network=two.network,
+            )
+            found = engine.run(searching, log=tmp_path / "two", stop=stop)
+            seen = json.loads(found.output["result/seen.json"])
+            heard = ended.result()
+
+            # The index alone is there, with the own token and at the own address.
+            assert seen["open"] == [[two.network.dns_server, 8314]]
+            assert (seen["own"], seen["theirs"]) == (200, 404)
+            assert heard.output["result/address"].decode() != one.network.dns_server
+            assert json.loads(heard.output["result/seen.json"]) == []
+
+            # A session that has ended is worth nothing, and its network is gone.
+            names = networks_of(engine, engine.farm_id)
+            assert {one.network.network, two.network.network} <= set(names)
+        assert networks_of(engine, engine.farm_id) == []
+    finally:
+        store.close()
+        engine.reap()

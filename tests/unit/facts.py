@@ -130,7 +130,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
             "surface": {"prelude": ["foo"], "failed": {"foo.tk": "ImportError: no"}, "callables": ["foo.f"], "reached": ["foo.f"],
                         "fatal": [], "complete": True, "calls": [CALL]},
             "scenarios": 141, "played": 120, "late": 21, "gil": False, "under_threads": ["foo.f"],
-            "natives": ["_foo.cpython-314t-x86_64-linux-gnu.so"], "pairs": 24, "side_by_side": 72, "errors": {"ValueError: no": 7},
+            "unwatched": {}, "interference": [], "natives": ["_foo.cpython-314t-x86_64-linux-gnu.so"], "pairs": 24, "side_by_side": 72, "errors": {"ValueError: no": 7},
             "own_tests": {"ran": True, "seconds": 1.5, "passed": 3, "ended": "by itself"},
             "races": [
                 {**RACED, "locations": [["foo.c", 12, "Box_put"], ["foo.c", 30, "Box_put"]], "calls": SCENARIO, "script": "import foo", "shown": 3, "ran": 3, "output": "WARNING"},

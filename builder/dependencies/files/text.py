@@ -11,6 +11,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from builder.errors import DependencyFileError
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,11 +108,8 @@ def parse_name(path: Path, where: str, text: str) -> str:
 
 
 def escape_control_characters(text: object) -> str:
-    """Return the text with each unprintable character replaced, as it could steer the terminal it is shown on."""
-    characters = []
-    for character in str(text):
-        characters.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
-    return "".join(characters)
+    """Return the text in one line with each character that cannot be seen as its escape."""
+    return clean_line(str(text))
 
 
 def shorten(text: object) -> str:

@@ -11,6 +11,7 @@ Facts of a wheel:
 `metadata`    header fields of METADATA; `wheel`, those of WHEEL; by lower-case name, each a list
 `top_level`   what it puts beside other packages, by name: `package`, `module`, `folder` (no code in it), `libraries`,
               `file`
+`installs`    where its files end up, and what of that may be another's (see installs.py)
 `bytecode`    compiled Python files that it ships
 `sboms`       files under `.dist-info/sboms` (PEP 770)
 `components`  what those say the wheel brings along, each as [name, version, package URL]; the wheel itself left out
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from . import objects
+from .installs import read_installs
 from .wheelfile import Wheel, headers
 
 _FIELDS = {
@@ -60,6 +62,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             "metadata": _read_fields(wheel, "METADATA"),
             "wheel": _read_fields(wheel, "WHEEL"),
             "top_level": classify_top_level(member_names),
+            "installs": read_installs(wheel),
             "bytecode": [name for name in member_names if name.endswith((".pyc", ".pyo"))],
             "sboms": sboms,
             "components": _read_components(wheel, sboms),

@@ -6,8 +6,8 @@ A line per module that the first import had: `module`, and `error` where the sec
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
+from importlib import import_module
 
 from . import loaders
 
@@ -17,11 +17,9 @@ def main() -> None:
 
     Only the second import is answered for: what fails the first time is the business of the other probes.
     """
-    request = loaders.read_request()
-    loaders.write_line(request, {"begin": "everything for the first time"})
-    imported_modules = [
-        name for name in loaders.list_modules(request) if import_module(name) is None
-    ]
+    request, witness = loaders.begin()
+    witness.write({"begin": "everything for the first time"})
+    imported_modules = [name for name in loaders.list_modules(request) if try_import(name) is None]
 
     for name in [*sys.modules]:
         if name.partition(".")[0] in request["tops"]:
@@ -29,18 +27,19 @@ def main() -> None:
     gc.collect()
 
     for name in imported_modules:
-        loaders.write_line(request, {"begin": name})
-        error = import_module(name)
+        witness.write({"begin": name})
+        error = try_import(name)
         line = {"module": name}
         if error:
             line["error"] = error
-        loaders.write_line(request, line)
+        witness.write(line)
+    witness.close()
 
 
-def import_module(name: str) -> str | None:
+def try_import(name: str) -> str | None:
     """Import a module; return the exception as text, or None where it was imported."""
     try:
-        importlib.import_module(name)
+        import_module(name)
     except BaseException as error:
         return loaders.describe_error(error)
 

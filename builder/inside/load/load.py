@@ -5,20 +5,27 @@ Usage: python -m inside.load REQUEST.json OUTPUT.json
 The request is a list of `{"abi", "python", "requirement", "index"}`. For each, the requirement is installed from the
 index into a folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and
 where that works under stricter conditions by the other programs beside this one. At most two processes run at once.
+
+This program is the supervisor of all these: each runs as a user of its own (inside.supervise), and what a probe says
+counts only if it came to its end.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
-from typing import IO, Any
+from pathlib import Path, PurePath
+from typing import Any
+
+from ..supervise.accounts import Account, supervise, take_account
+from ..supervise.folders import make_folder, open_folder, seal_folder
+from ..supervise.process import Output, PackageProcess, choose_variables, run_to_end
 
 PROGRAMS = Path(__file__).parents[2]
 """The folder that `inside` is in: probes are started there, and so find this package."""
@@ -31,9 +38,10 @@ _DUMP_TIMEOUT_S = 5  # for faulthandler to write the stack of a process that han
 FRAMES = 12  # of a stack: enough to see where a crash comes from, little enough to be read
 _SIGNAL_FRAMES = 2  # the handler itself, and the C library's return from it
 _LOG_CHARACTERS = 4000  # of what a probe printed, its end
-_ERROR_OUTPUT_BYTES = 1 << 20
+_OUTPUT_BYTES = 1 << 19  # of what a probe printed, of the beginning and of the end
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
+_GIL_SETTER = b"PyUnstable_Module_SetGIL"
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 
 # Each stricter condition: the program, and the interpreter's options. `-X dev` includes PYTHONMALLOC=debug.
@@ -56,37 +64,49 @@ def load_requirement(item: dict[str, str]) -> dict[str, Any]:
     Args:
         item: one item of the request.
     """
-    with tempfile.TemporaryDirectory() as site:
-        install_error = install(item, site)
-        is_python_ignored = False
-        if install_error:
-            # Whether it would work but for its requires-python is a fact of its own.
-            is_python_ignored = install(item, site, "--ignore-requires-python") is None
-            if not is_python_ignored:
-                return {"install": install_error, "modules": []}
+    with open_folder(is_writable=False) as folder:
+        return _load_into(item, str(folder / "site"))
 
-        # Dependencies are installed beside it, so it is looked for by its name.
-        name = item["requirement"].partition("==")[0]
-        distribution = next(iter(distributions(name=name, path=[site])))
-        tops, natives = find_modules(distribution)
 
-        facts = {
-            "install": None,
-            "python_version": read_python_version(item["python"]),
-            "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
-        }
-        return facts | import_modules(item["python"], site, tops, natives)
+def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
+    """Install one requirement into a folder that is not there yet, and import all of it; return the facts of that."""
+    account = take_account()
+    make_folder(Path(site))
+    install_error = install(item, site, account)
+    is_python_ignored = False
+    if install_error:
+        # Whether it would work but for its requires-python is a fact of its own.
+        is_python_ignored = install(item, site, account, "--ignore-requires-python") is None
+        if not is_python_ignored:
+            return {"install": install_error, "modules": []}
+
+    # What is judged is what was installed: nothing that runs from now on can write here.
+    seal_folder(Path(site))
+
+    # Dependencies are installed beside it, so it is looked for by its name.
+    name = item["requirement"].partition("==")[0]
+    distribution = next(iter(distributions(name=name, path=[site])))
+    tops, natives = find_modules(distribution)
+
+    facts = {
+        "install": None,
+        "python_version": read_python_version(item["python"]),
+        "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
+        "sets_gil": find_gil_setters(distribution),
+    }
+    return facts | import_modules(item["python"], site, tops, natives)
 
 
 # --- installing ------------------------------------------------------------------------------------------------------
 
 
-def install(item: dict[str, str], site: str, *options: str) -> str | None:
+def install(item: dict[str, str], site: str, account: Account, *options: str) -> str | None:
     """Install a requirement and what it depends on, from wheels alone; return what went wrong, or None.
 
     Args:
         item: one item of the request.
         site: folder to install to.
+        account: who installs, and owns what is installed.
         options: further options of pip.
     """
     command = [
@@ -96,22 +116,25 @@ def install(item: dict[str, str], site: str, *options: str) -> str | None:
     ]  # fmt: skip
     print("$", *command, flush=True)
 
-    try:
-        completed = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+    with open_folder() as home:
+        exit_code, printed = run_to_end(
+            command,
+            account=account,
+            seconds=INSTALL_TIMEOUT_S,
+            folder="/",
+            environment=choose_variables(os.environ, str(home)),
         )
-    except subprocess.TimeoutExpired:
+    print(printed, flush=True)
+    if exit_code is None:
         return f"pip did not end within {INSTALL_TIMEOUT_S} s"
-
-    print(completed.stdout, completed.stderr, flush=True)
-    if completed.returncode == 0:
+    if exit_code == 0:
         return None
 
-    for line in completed.stderr.splitlines():
+    for line in printed.splitlines():
         if line.startswith("ERROR: "):
             return line.removeprefix("ERROR: ")
 
-    return f"pip ended with exit code {completed.returncode}"
+    return f"pip ended with exit code {exit_code}"
 
 
 def read_python_version(python: str) -> str:
@@ -143,6 +166,21 @@ def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dic
     }
 
 
+def find_gil_setters(distribution: Distribution) -> list[str]:
+    """Return the extension modules of a distribution that name the function with which they can leave the GIL off.
+
+    It is read from their files, whatever they do when they are loaded. `PyUnstable_Module_SetGIL` is how a module of
+    single-phase initialisation says that it needs no GIL; it has no slot to say so.
+    """
+    setters: list[str] = []
+    for file in distribution.files or ():
+        module = _name_native_module(file)
+        if module is not None and _GIL_SETTER in Path(str(file.locate())).read_bytes():
+            setters.append(module)
+
+    return sorted(setters)
+
+
 def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]]:
     """Return (top-level modules, native modules) of a distribution, by the list of its installed files.
 
@@ -157,15 +195,13 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
         if not _is_code(file.parts[0]):
             continue
 
+        native_module = _name_native_module(file)
+        if native_module is not None:
+            native_modules.add(native_module)
+
         stem, _, suffix = file.name.partition(".")
         is_native = suffix.endswith("so")
         is_importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
-        is_plain_library = stem.startswith("lib") and suffix == "so"
-
-        if is_importable and is_native and not is_plain_library:
-            package = file.parts[:-1]
-            native_modules.add(".".join(package if stem == "__init__" else (*package, stem)))
-
         is_module = len(file.parts) == 1 and suffix.endswith(("py", "so"))
         is_package = file.parts[1:] == (file.name,) and stem == "__init__"
         if is_module and is_importable:
@@ -178,6 +214,21 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
         top_modules.setdefault(_top_of(name), False)
 
     return dict(sorted(top_modules.items())), sorted(native_modules)
+
+
+def _name_native_module(file: PurePath) -> str | None:
+    """Return the name by which a file of a distribution is imported as an extension module; None where it is none."""
+    if not _is_code(file.parts[0]):
+        return None
+
+    stem, _, suffix = file.name.partition(".")
+    is_importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
+    is_plain_library = stem.startswith("lib") and suffix == "so"
+    if not is_importable or not suffix.endswith("so") or is_plain_library:
+        return None
+
+    package = file.parts[:-1]
+    return ".".join(package if stem == "__init__" else (*package, stem))
 
 
 def _is_code(name: str) -> bool:
@@ -292,11 +343,12 @@ def probe_module(
     answer.pop("during", None)
 
     facts = lines[0] if lines else {}
-    # It wrote nothing and yet ended with exit code 0, as after `os._exit(0)`.
-    if not facts and not answer:
-        answer = {
-            "error": "the interpreter ended in the middle of the import, without an exception"
-        }
+    gil_seen = answer.pop("gil_seen", None)
+    if "gil" in facts:
+        facts["gil"]["seen"] = gil_seen
+    # An import that ends the interpreter, or speaks in the place of the probe, is no import that worked.
+    if "fault" in answer:
+        answer["error"] = answer["fault"]
 
     return {"module": module, "native": native, **facts, **answer}
 
@@ -307,90 +359,95 @@ def probe_module(
 def run_probe(
     python: str, program: str, request: dict[str, Any], options: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Run one probe, a program of this package, in a process of its own, and return how that ended.
+    """Run one probe, a program of this package, in a process and as a user of its own, and return how that ended.
 
     Args:
         python: the interpreter.
         program: name of the probe, such as `walk`.
-        request: the request of the probe, without its journal, the file it writes its lines to.
+        request: the request of the probe.
         options: the interpreter's options.
 
     Returns:
-        `lines`, what the probe wrote. Where it did not end with exit code 0, also `signal`, `hang` or `exit_code`; the
-        Python and native `stack` of a signal or a hang; and `during`, the module that was being imported then.
+        `lines`, what the probe said; `gil_seen` where its GIL was looked at in the end. Where it did not end as it
+        should, also one of `signal`, `hang`, or `fault` (what shows that the probe did not come to its end, or that
+        somebody else spoke in its place) with `exit_code`; the Python and native `stack` of a signal or a hang; and
+        `during`, the module that was being imported then.
     """
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as journal:
-        request_text = json.dumps({**request, "output": journal.name})
-        module = f"inside.load.{program}"
-        command = [python, "-X", "faulthandler", *options, "-m", module, request_text]
-        print("$", *command, flush=True)
+    site = request["site"]
+    command = [python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}"]
+    print("$", *command, json.dumps(request), flush=True)
 
-        exit_code, printed = _run(command)
-        print(printed[-_LOG_CHARACTERS:], flush=True)
-        lines = _read_journal(journal, request["site"])
+    output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
+    with (
+        open_folder() as home,
+        PackageProcess(
+            command,
+            account=take_account(),
+            environment=choose_variables(os.environ, str(home)),
+            folder=str(PROGRAMS),
+            output=output,
+            request=request,
+        ) as process,
+    ):
+        has_ended = _await_end(process)
+        exit_code = process.end()
+
+    printed = output.read_text()
+    print(printed[-_LOG_CHARACTERS:], flush=True)
+    records = process.records
+    lines = [_cut_site(record, site) for record in records.items if "gil_at" not in record]
 
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
-    if exit_code is None:
+    if records.forgery:
+        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
+        facts["exit_code"] = exit_code
+    elif not has_ended:
         facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
-        facts["stack"] = read_stack(printed, request["site"])
+        facts["stack"] = read_stack(printed, site)
     elif exit_code < 0:
         facts["signal"] = signal.Signals(-exit_code).name
-        facts["stack"] = read_stack(printed, request["site"])
-    elif exit_code > 0:
+        facts["stack"] = read_stack(printed, site)
+    elif exit_code != 0 or not records.is_closed:
+        facts["fault"] = _describe_end(exit_code, is_closed=records.is_closed)
         facts["exit_code"] = exit_code
 
-    ended_badly = exit_code != 0
+    # The first look was before anything of the package ran.
+    if len(process.gil_states) > 1:
+        facts["gil_seen"] = process.gil_states[-1]
+
+    ended_badly = len(facts) > 1 + ("gil_seen" in facts)
     if ended_badly and lines and "begin" in lines[-1]:
         facts["during"] = lines[-1]["begin"]
 
     return facts
 
 
-def _run(command: list[str]) -> tuple[int | None, str]:
-    """Run a command; return (exit code, what it printed).
+def _describe_end(exit_code: int, *, is_closed: bool) -> str:
+    """Say how a process ended that should have ended with exit code 0 once its probe had said everything."""
+    when = "after the import" if is_closed else "in the middle of the import"
+    return f"the interpreter ended with exit code {exit_code} {when}, without an exception"
 
-    The exit code is None where the command did not end in time, and -n where signal n killed it. Of what it printed
-    only the first `_ERROR_OUTPUT_BYTES` come back.
+
+def _await_end(process: PackageProcess) -> bool:
+    """Wait for a process to end and return True; where its time is up, return False.
+
+    SIGABRT comes first: faulthandler then writes where the process hangs. Who calls this kills what does not die of it.
     """
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=PROGRAMS, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        has_ended = _await_end(process)
-        output.seek(0)
-        printed = output.read(_ERROR_OUTPUT_BYTES).decode(errors="replace")
+    if process.wait(IMPORT_TIMEOUT_S):
+        return True
 
-    return process.returncode if has_ended else None, printed
+    process.send_signal(signal.SIGABRT)
+    process.wait(_DUMP_TIMEOUT_S)
+    return False
 
 
-def _await_end(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for a process to end and return True; where its time is up, end it and return False.
+def _cut_site(record: dict[str, Any], site: str) -> dict[str, Any]:
+    """Return a record without the folder of packages in its texts.
 
-    SIGABRT comes first: faulthandler then writes where the process hangs. One that does not even die of that is killed.
+    The folder has a new name each time; what is said of the same file has to be the same on every base.
     """
-    try:
-        process.wait(IMPORT_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)
-        try:
-            process.wait(_DUMP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        return False
-
-    return True
-
-
-def _read_journal(journal: IO[str], site: str) -> list[dict[str, Any]]:
-    """Return the lines that a probe wrote; a last line that it was killed in the middle of is skipped."""
-    lines = []
-    for line in journal:
-        if line.endswith("\n"):
-            # The folder has a new name each time; what is said of the same file has to be the same on every base.
-            lines.append(json.loads(line.replace(f"{site}/", "")))
-
-    return lines
+    cut: dict[str, Any] = json.loads(json.dumps(record).replace(f"{site}/", ""))
+    return cut
 
 
 def read_stack(printed: str, site: str) -> dict[str, list[str]]:
@@ -421,8 +478,18 @@ def read_stack(printed: str, site: str) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Answer the request: all its items, two at a time, in the request's order."""
-    request, output = sys.argv[1:]
+    """Answer the request as the supervisor of all that imports the wheels."""
+    supervise()
+    answer_request(*sys.argv[1:])
+
+
+def answer_request(request: str, output: str) -> None:
+    """Answer all items of a request, two at a time, in the request's order.
+
+    Args:
+        request: the file with the items.
+        output: the file for the answers.
+    """
     items = json.loads(Path(request).read_text())
 
     with ThreadPoolExecutor(2) as pool:

@@ -1,32 +1,54 @@
 """What the import probes share: the GIL's state, and which extension modules an import loads, in order.
 
-Every probe is called as `python -m inside.load.PROBE REQUEST`, where the request is JSON: `site`, the folder packages
-are installed in; `output`, the journal it appends to, one JSON value a line; `tops`, the distribution's top-level
-modules; `natives`, its extension modules. A line `{"begin": NAME}` says what is about to be imported, so that a crash
-can be laid at its door.
+Every probe is called as `python -m inside.load.PROBE`, and asked as inside.supervise.witness says: `site`, the folder
+packages are installed in; `tops`, the distribution's top-level modules; `natives`, its extension modules. It answers by
+records, the last of which says that it came to its end. A record `{"begin": NAME}` says what is about to be imported,
+so that a crash can be laid at its door.
+
+What decides a verdict is bound before anything is imported: the package may replace it in its module.
 """
 
 from __future__ import annotations
 
-import json
+import builtins
 import re
 import sys
 from importlib.machinery import ExtensionFileLoader
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..supervise.witness import (
+    Witness,
+    find_gil,
+    hide_programs,
+    make_gil_reader,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
+
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 
 
-def read_request() -> dict[str, Any]:
-    """Return the probe's request from the command line, and make its `site` the first folder that imports look in."""
-    request: dict[str, Any] = json.loads(sys.argv[1])
+def begin() -> tuple[dict[str, Any], Witness]:
+    """Read what the supervisor asks, and make the folder of packages the first one that imports look in.
+
+    Returns:
+        The request; and what writes the records. The farm's programs are in `sys.modules` no more.
+    """
+    asked = read_request()
+    request: dict[str, Any] = asked["request"]
+    witness = Witness(asked["token"], asked["descriptor"], looked=asked["looked"])
+    witness.write({"gil_at": find_gil()})
+    witness.show()
     # In the place of the folder of `inside`, where the process was started: the package must not see it.
     sys.path[0] = request["site"]
-    return request
+    hide_programs()
+
+    return request, witness
 
 
 def list_modules(request: Mapping[str, Any]) -> list[str]:
@@ -34,25 +56,14 @@ def list_modules(request: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys((*request["tops"], *request["natives"])))
 
 
-def write_line(request: Mapping[str, Any], line: Mapping[str, object]) -> None:
-    """Append one line to the journal, so that it survives the death of this process."""
-    with Path(request["output"]).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
 def describe_error(error: BaseException) -> str:
     """Return an exception as one text, without addresses: they differ from run to run."""
-    text = f"{type(error).__name__}: {error}"
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except BaseException:  # its text is made by code of the package
+        return f"{type(error).__name__}: its text raises an exception"
+
     return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)[:_TEXT_LIMIT]
-
-
-def is_gil_enabled() -> bool | None:
-    """Return whether the GIL is on; None on an interpreter that cannot be without it."""
-    ask = getattr(sys, "_is_gil_enabled", None)
-    if ask is None or "t" not in sys.abiflags:
-        return None
-
-    return bool(ask())
 
 
 class Watch:
@@ -70,6 +81,7 @@ class Watch:
 
         It is never undone. A probe is a process of its own.
         """
+        self._is_gil_enabled = make_gil_reader()
         self.loaded: dict[str, object] = {}
         self.enabled_by: str | None = None
         self.failed: str | None = None
@@ -90,7 +102,7 @@ class Watch:
 
         def call_step(loader: ExtensionFileLoader, spec_or_module: object) -> object:
             """Do the step, and note which module it was of, whether it failed, and whether it turned the GIL on."""
-            gil_before = is_gil_enabled()
+            gil_before = self._is_gil_enabled()
             if is_creation:
                 self.loaded.setdefault(loader.name, None)
 
@@ -102,7 +114,7 @@ class Watch:
                 raise
             finally:
                 self.loading.pop()
-                if gil_before is False and is_gil_enabled():
+                if gil_before is False and self._is_gil_enabled():
                     self.enabled_by = self.enabled_by or loader.name
 
             if is_creation:

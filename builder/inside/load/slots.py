@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 # Numbers and values of slots in Include/moduleobject.h.
 _MULTIPLE_INTERPRETERS = 3  # Py_mod_multiple_interpreters
@@ -31,6 +35,11 @@ class _Definition(ctypes.Structure):
 
 class _Slot(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int), ("value", ctypes.c_void_p))
+
+
+_get_definition = ctypes.pythonapi.PyModule_GetDef
+_get_definition.restype = ctypes.c_void_p
+_get_definition.argtypes = (ctypes.py_object,)
 
 
 def read_declarations(module: object) -> dict[str, str | None]:
@@ -61,12 +70,8 @@ def _definition_address(module: object) -> int | None:
 
     A module can put an object of any type into `sys.modules` in place of itself: such an object has no definition.
     """
-    get_definition = ctypes.pythonapi.PyModule_GetDef
-    get_definition.restype = ctypes.c_void_p
-    get_definition.argtypes = (ctypes.py_object,)
-
     try:
-        address: int | None = get_definition(module)
+        address: int | None = _get_definition(module)
     except (TypeError, SystemError):  # it is no module object, see above
         return None
 

@@ -1,17 +1,18 @@
 """Import a distribution's modules in a subinterpreter with a GIL of its own (PEP 684, PEP 734), then in a second one.
 
-Usage: see loaders.py. A line per round and module: `round`, `module`, and where it failed `error` and `failed`, the
+Usage: see loaders.py. A record per round and module: `round`, `module`, and where it failed `error` and `failed`, the
 extension module whose loading raised, if it was one.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from concurrent import interpreters  # type: ignore[attr-defined] # new in Python 3.14
+from importlib import import_module
 from pathlib import Path
 
+from ..supervise.witness import Witness, hide_programs, read_request
 from . import loaders
 
 _ROUNDS = 2  # the second interpreter meets what the first left behind
@@ -23,9 +24,14 @@ def main() -> None:
 
     A module may work in the first and fail in the second, on static data that the first one left behind.
     """
-    settings = json.loads(sys.argv[1])
+    asked = read_request()
+    settings = asked["request"]
+    witness = Witness(asked["token"], asked["descriptor"])
+    records_written = 0
     for round_number in range(1, _ROUNDS + 1):
-        request = json.dumps({**settings, "round": round_number})
+        request = json.dumps(
+            {**asked, "request": {**settings, "round": round_number}, "first": records_written}
+        )
 
         interpreter = interpreters.create()
         # A new interpreter has no folder of a program at the front of its path: `import_all` takes this one off again.
@@ -33,31 +39,41 @@ def main() -> None:
             f"import sys; sys.path.insert(0, {_PROGRAMS!r})\n"
             f"from inside.load.subinterpreter import import_all; import_all({request!r})"
         )
-        loaders.write_line(settings, {"begin": f"the end of interpreter {round_number}"})
+        # It wrote two for each module, in the name of this process.
+        in_round = 2 * len(loaders.list_modules(settings))
+        witness.skip(in_round)
+        witness.write({"begin": f"the end of interpreter {round_number}"})
+        records_written += in_round + 1
         interpreter.close()
+
+    witness.close()
 
 
 def import_all(request: str) -> None:
-    """Import every module in the interpreter that calls this, and write a line for each.
+    """Import every module in the interpreter that calls this, and write two records for each.
 
     Args:
-        request: the request as JSON, with `round`, the number of this interpreter.
+        request: as JSON what `read_request` returned, with `round`, the number of this interpreter, in its request, and
+            with `first`, how many records there are already.
     """
-    settings = json.loads(request)
+    asked = json.loads(request)
+    settings = asked["request"]
+    witness = Witness(asked["token"], asked["descriptor"], asked["first"])
     sys.path[0] = settings["site"]
     watch = loaders.Watch()
+    hide_programs()
 
     for name in loaders.list_modules(settings):
         watch.failed = None
         line = {"round": settings["round"], "module": name}
 
-        loaders.write_line(settings, {"begin": name})
+        witness.write({"begin": name})
         try:
-            importlib.import_module(name)
+            import_module(name)
         except BaseException as error:
             line["error"] = loaders.describe_error(error)
             line["failed"] = watch.failed
-        loaders.write_line(settings, line)
+        witness.write(line)
 
 
 if __name__ == "__main__":

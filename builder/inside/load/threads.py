@@ -5,8 +5,8 @@ A line per module and exception that any thread got: `module` and `error`.
 
 from __future__ import annotations
 
-import importlib
 import threading
+from importlib import import_module
 
 from . import loaders
 
@@ -17,7 +17,7 @@ _THREADS = (
 
 def main() -> None:
     """Import every module in several threads that begin at the same moment, and write each different exception once."""
-    request = loaders.read_request()
+    request, witness = loaders.begin()
     barrier = threading.Barrier(_THREADS)
     errors: list[tuple[str, str]] = []
 
@@ -26,7 +26,7 @@ def main() -> None:
         barrier.wait()
         for name in loaders.list_modules(request):
             try:
-                importlib.import_module(name)
+                import_module(name)
             except BaseException as error:
                 errors.append((name, loaders.describe_error(error)))
 
@@ -37,7 +37,8 @@ def main() -> None:
         thread.join()
 
     for name, description in sorted(set(errors)):
-        loaders.write_line(request, {"module": name, "error": description})
+        witness.write({"module": name, "error": description})
+    witness.close()
 
 
 if __name__ == "__main__":

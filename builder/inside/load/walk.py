@@ -7,12 +7,22 @@ last line has `warnings`, those the distribution's own code caused.
 
 from __future__ import annotations
 
-import importlib
+import builtins
 import warnings
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..supervise.witness import make_gil_reader
 from . import loaders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..supervise.witness import Witness
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _MOST_WARNINGS = 20  # the first ones: what follows is more of the same
 _TEXT_LIMIT = 300  # characters of a warning
@@ -23,7 +33,8 @@ def main() -> None:
 
     A warning counts once, however often it is given.
     """
-    request = loaders.read_request()
+    request, witness = loaders.begin()
+    is_gil_enabled = make_gil_reader()
     watch = loaders.Watch()
     warnings_seen: dict[tuple[str, str, str], None] = {}
 
@@ -39,31 +50,38 @@ def main() -> None:
 
     for name in loaders.list_modules(request):
         if name not in watch.loaded:
-            import_module(name, request, watch)
+            walk_module(name, request, watch, witness, is_gil_enabled)
 
     described_warnings = [
         {"category": category, "text": text, "where": where}
         for category, text, where in warnings_seen
     ]
-    loaders.write_line(request, {"warnings": described_warnings[:_MOST_WARNINGS]})
+    witness.write({"warnings": described_warnings[:_MOST_WARNINGS]})
+    witness.close()
 
 
-def import_module(name: str, request: dict[str, Any], watch: loaders.Watch) -> None:
-    """Import one module and write a line about it, whether it failed or not."""
+def walk_module(
+    name: str,
+    request: dict[str, Any],
+    watch: loaders.Watch,
+    witness: Witness,
+    is_gil_enabled: Callable[[], bool | None],
+) -> None:
+    """Import one module and write a record about it, whether it failed or not."""
     loaded_before = set(watch.loaded)
-    gil_before = loaders.is_gil_enabled()
+    gil_before = is_gil_enabled()
     line: dict[str, Any] = {"module": name}
 
-    loaders.write_line(request, {"begin": name})
+    witness.write({"begin": name})
     try:
-        importlib.import_module(name)
+        import_module(name)
     except BaseException as error:
         line["error"] = loaders.describe_error(error)
 
     newly_loaded = [module for module in watch.loaded if module not in loaded_before]
-    line["gil"] = [gil_before, loaders.is_gil_enabled()]
+    line["gil"] = [gil_before, is_gil_enabled()]
     line["loaded"] = [module for module in newly_loaded if module in request["natives"]]
-    loaders.write_line(request, line)
+    witness.write(line)
 
 
 def locate(filename: str, line: int, request: dict[str, Any], watch: loaders.Watch) -> str | None:

@@ -1,10 +1,10 @@
 """Make calls as often as told, in as many threads as told, and say how long that took.
 
-Usage: python -m inside.stress.bench_worker PREPARED.json
+Usage: python -m inside.stress.bench_worker, asked as inside.supervise.witness says.
 
-The file has `prelude` (modules to import) and `calls` (each `make`, an expression or null, and `text`, in which `s` is
-what `make` made). The first line on standard output has `gil`: whether an interpreter that can do without the GIL has
-it on. Then each line of standard input is a request in JSON that a line answers:
+The first request has `site`, `prelude` (modules to import) and `calls` (each `make`, an expression or null, and
+`text`, in which `s` is what `make` made). The first answer has `gil`: whether an interpreter that can do without the
+GIL has it on. Then each request has an answer:
 
 - `check` (the place of a call) and `slowest_s`: with `why` it cannot be measured, or null;
 - `call` (its place), `threads` and `count` (of calls, all threads together): with `wall`, `cpu` (both in seconds),
@@ -16,16 +16,21 @@ Each thread makes an object of its own and makes its calls on that: what is meas
 import json
 import os
 import signal
-import sys
-import sysconfig
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from ..supervise.witness import (
+    GilReader,
+    Witness,
+    add_site,
+    hide_programs,
+    make_gil_reader,
+    open_requests,
+    read_request,
+)
 from . import memory
 from .forkserver import Crew, build_namespace
-from .harness import is_gil_enabled
 
 UNROLLED = 8
 """Calls in a loop's body: what the loop itself takes is not to count."""
@@ -33,7 +38,6 @@ UNROLLED = 8
 Run = Callable[[Any, int], None]
 Make = Callable[[], Any]
 
-_CAN_DO_WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 _PATIENCE_S = 1.0  # for the 16 calls of a trial; the slowest call that is measured takes 1.5 ms
 _LONGEST_ERROR = 200  # characters
 
@@ -119,7 +123,10 @@ def _describe_error(error: BaseException) -> str:
 class Bench:
     """Calls that can be measured."""
 
-    def __init__(self, prelude: list[str], calls: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, prelude: list[str], calls: list[dict[str, Any]], is_gil_enabled: GilReader
+    ) -> None:
+        self._is_gil_enabled = is_gil_enabled
         self._crew = Crew()
         self._namespace = build_namespace(prelude)
         self._calls = calls
@@ -190,15 +197,15 @@ class Bench:
     def measure(self, place: int, threads: int, count: int) -> dict[str, Any]:
         """Measure a call, by its index in `calls`; return what `measure_calls` does, and whether the GIL is on."""
         make, run = self._compile(place)
-        return {**measure_calls(make, run, threads, count, self._crew), "gil": is_gil_turned_on()}
+        measured = measure_calls(make, run, threads, count, self._crew)
+        return {**measured, "gil": self.is_gil_turned_on()}
 
+    def is_gil_turned_on(self) -> bool:
+        """Return whether the GIL is on in a free-threaded interpreter: importing a module may turn it on.
 
-def is_gil_turned_on() -> bool:
-    """Return whether the GIL is on in a free-threaded interpreter: importing a module may turn it on.
-
-    False for an interpreter that always has a GIL.
-    """
-    return _CAN_DO_WITHOUT_GIL and bool(is_gil_enabled())
+        False for an interpreter that always has a GIL.
+        """
+        return self._is_gil_enabled() is True
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -207,27 +214,29 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def main() -> None:
     """Answer requests, a line each, until standard input ends; then end the process."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):  # what is called may print, and must not print between the answers
-        os.dup2(nowhere, descriptor)
+    requests = open_requests()
+    asked = read_request(requests)
+    answers = Witness(asked["token"], asked["answers"])
+    prepared = asked["request"]
     memory.limit_address_space()
     signal.signal(signal.SIGALRM, _interrupt)
 
-    prepared = json.loads(Path(sys.argv[1]).read_text())
-    bench = Bench(prepared["prelude"], prepared["calls"])
-    answers.write(json.dumps({"gil": is_gil_turned_on()}) + "\n")
+    is_gil_enabled, decode, end = make_gil_reader(), json.loads, os._exit
+    add_site(prepared["site"])
+    hide_programs("values")  # objects of its classes are pickled by name
+    bench = Bench(prepared["prelude"], prepared["calls"], is_gil_enabled)
+    answers.write({"gil": bench.is_gil_turned_on()})
 
-    for line in sys.stdin:
-        request = json.loads(line)
+    for line in requests:
+        request = decode(line)
         answer: dict[str, Any]
         if "check" in request:
             answer = {"why": bench.find_obstacle(request["check"], request["slowest_s"])}
         else:
             answer = bench.measure(request["call"], request["threads"], request["count"])
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(answer)
 
-    os._exit(0)  # what was called may have left threads and handlers that end badly
+    end(0)  # what was called may have left threads and handlers that end badly
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Facts:
 - `played`, `late`: how many scenarios came to their end, and had no time; `gil`, `errors`;
 - `harms`: crashes, hangs and wrong results, each with `steered` (whether a race pointed there); what was shown again
   has `script`, `shown`, `ran` and `arms`; what was found by steering has `malloc`;
+- `interference`: what shows that the package ended or spoke for the processes that called it;
 - `own_tests`: what owntests.py answers.
 """
 
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..supervise.accounts import supervise
 from . import installing, owntests, runner, scenarios
 from .reproducer import Predicate, Prover
 from .runner import Event, Interpreter, Player, PlayResult
@@ -63,6 +65,7 @@ Effort = dict[str, Any]
 
 def main() -> None:
     """Read the request, install the distribution, look for harm, and write the facts."""
+    supervise()
     request = json.loads(Path(sys.argv[1]).read_text())
     requirements = [request["requirement"]]
     failure = installing.install(request["python"], requirements, request["wheels"], _SITE)
@@ -86,6 +89,7 @@ def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
     plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
 
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
+    facts["interference"] = []
     if request["surface"] is not None:
         facts |= exercise_plan(request, plain, native)
     if request["tests"] is not None:
@@ -105,7 +109,7 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
         native: file names of the package's extension modules.
 
     Returns:
-        Facts: `harms`, `played`, `late`, `gil` and `errors`.
+        Facts: `harms`, `played`, `late`, `gil`, `errors` and `interference`.
     """
     effort: Effort = request["effort"]
     plan: list[Scenario] = request["plan"]
@@ -139,6 +143,7 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
         "late": played.late,
         "gil": played.gil,
         "errors": played.errors,
+        "interference": runner.list_interference(runner.deduplicate(played.events), by_id),
     }
 
 

@@ -1,17 +1,18 @@
 """Import a distribution once, then run lists of scenarios, each in a process forked from this one.
 
-Usage: python -m inside.stress.forkserver PRELUDE.json
+Usage: python -m inside.stress.forkserver, asked as inside.supervise.witness says.
 
-The file has `modules` and `immortal` (whether shared objects live for ever: see immortal.py). Requests come on standard
-input, a line of JSON each: `scenarios` (a file), `progress` (a file), `prefix`, `output` (a file), `first`, `rounds`,
-`seconds`, `longest` (seconds for one scenario). A line answers with `pid` when a process begins, another with `status`
-when it ended.
+The request has `modules`, `site` and `immortal` (whether shared objects live for ever: see immortal.py). More follow:
+`scenarios`, `first`, `rounds`, `seconds`, `longest` (seconds for one scenario), `marks` and `token`. An answer has
+`pid` when a process begins, another has `status` when it ended.
 
-A line goes to `progress` before each scenario (`begin`) and after it (`end`, with `seconds`, `errors`, `wrong`, `gil`
-and, where a sanitizer writes to PREFIX.PID, `reports`: how much it had written before and after, in bytes). Where there
-is no time for a scenario, a line has `late`, and is the last one.
+That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong` and `gil`. Where
+there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With `marks`, a
+line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer wrote there
+before is of that scenario.
 """
 
+import builtins
 import copy
 import faulthandler
 import gc
@@ -30,87 +31,123 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..supervise.witness import (
+    GilReader,
+    Witness,
+    add_site,
+    find_gil,
+    hide_programs,
+    make_gil_reader,
+    open_requests,
+    read_request,
+)
 from . import memory, values
-from .harness import is_gil_enabled, run_rounds
+from .harness import run_rounds
 from .immortal import make_callables_immortal, make_immortal
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _SWITCH_S = 0.0005  # with the GIL, a tenth of the usual time between two threads' turns: they meet more often
 _LONGEST_ERROR = 200  # characters
+
+# Bound before a package is imported, which may replace them in their modules.
+_end, _fork, _wait, _write = os._exit, os.fork, os.waitpid, os.write
+_decode, _now = json.loads, time.monotonic
 
 MakeImmortal = Callable[[Any], Any]
 
 
 def main() -> None:
-    """Import the modules once, and then fork a process for every line of standard input."""
-    asked = json.loads(Path(sys.argv[1]).read_text())
-    is_immortal = asked["immortal"]
+    """Import the modules once, and then fork a process for every request."""
+    requests = open_requests()
+    asked = read_request(requests)
+    answers = Witness(asked["token"], asked["answers"])
+    answers.write({"gil_at": find_gil()})
+    os.read(asked["looked"], 1)  # the supervisor has a first look
+    prelude: list[str] = asked["request"]["modules"]
+    is_immortal: bool = asked["request"]["immortal"]
     if not is_immortal:  # only the sanitizer's interpreter asks for it, and that takes no limit
         memory.limit_address_space()
-    namespace = build_namespace(asked["modules"])
-    if is_immortal:
-        make_callables_immortal(asked["modules"])
 
-    for line in sys.stdin:
-        pid = os.fork()
+    is_gil_enabled = make_gil_reader()
+    add_site(asked["request"]["site"])
+    hide_programs("values")  # objects of its classes are pickled by name
+    namespace = build_namespace(prelude)
+    if is_immortal:
+        make_callables_immortal(prelude)
+
+    for line in requests:
+        pid = _fork()
         if pid == 0:
-            run_scenarios(json.loads(line), namespace, make_immortal if is_immortal else None)
+            request = _decode(line)
+            witness = Witness(request["token"], asked["descriptor"], looked=asked["looked"])
+            make = make_immortal if is_immortal else None
+            run_scenarios(request, namespace, make, witness, is_gil_enabled)
         # Only the server comes here: `run_scenarios` ends its process.
-        print(json.dumps({"pid": pid}), flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
+        answers.write({"pid": pid})
+        _, status = _wait(pid, 0)
+        answers.write({"status": os.waitstatus_to_exitcode(status)})
 
 
 def run_scenarios(
-    request: dict[str, Any], namespace: dict[str, Any], make_immortal: MakeImmortal | None
+    request: dict[str, Any],
+    namespace: dict[str, Any],
+    make_immortal: MakeImmortal | None,
+    witness: Witness,
+    is_gil_enabled: GilReader,
 ) -> None:
     """Run a list of scenarios until all are done or the time is up, then end this (forked) process.
 
     Args:
-        request: one line of standard input, as the top of this file describes it.
+        request: one request, as the top of this file describes it.
         namespace: names that the scenarios' expressions may use.
         make_immortal: takes objects that threads share out of reference counting; None to leave them as they are.
+        witness: takes what is to be said of them.
+        is_gil_enabled: tells whether the GIL is on.
     """
     os.setpgid(0, 0)  # so that what a scenario starts can be ended with it
-    _redirect_output(request["output"])
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    _redirect_output()
+    # The number of the descriptor: `sys.stderr` may be another one by now.
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
     sys.setswitchinterval(_SWITCH_S)
 
     crew = Crew()
-    report_file = Path(f"{request['prefix']}.{os.getpid()}")
-    deadline = time.monotonic() + request["seconds"]
-    scenarios = json.loads(Path(request["scenarios"]).read_text())
-    with Path(request["progress"]).open("a", buffering=1) as progress:
-        for scenario in scenarios[request["first"] :]:
-            if time.monotonic() > deadline:
-                progress.write(json.dumps({"late": scenario["id"]}) + "\n")
-                break
-            progress.write(json.dumps({"begin": scenario["id"]}) + "\n")
+    deadline = _now() + request["seconds"]
+    first: int = request["first"]
+    for place, scenario in enumerate(request["scenarios"][first:], first):
+        if _now() > deadline:
+            witness.write({"late": scenario["id"]})
+            break
+        witness.write({"begin": scenario["id"]})
 
-            before, began = _size(report_file), time.monotonic()
-            errors, wrong = play(scenario, namespace, request, crew, make_immortal)
-            ended = {
+        began = _now()
+        errors, wrong = play(scenario, namespace, request, crew, make_immortal)
+        if request["marks"]:
+            _write(2, f"\n{request['token']} {place}\n".encode())
+        witness.write(
+            {
                 "end": scenario["id"],
-                "seconds": round(time.monotonic() - began, 3),
+                "seconds": round(_now() - began, 3),
                 "errors": errors,
                 "wrong": wrong,
-                "reports": [before, _size(report_file)],
-                "gil": is_gil_enabled(),
+                "gil": is_gil_enabled() is not False,
             }
-            progress.write(json.dumps(ended) + "\n")
+        )
 
-    sys.stderr.flush()
-    os._exit(0)  # what was called may have left threads and handlers that end badly
+    witness.show()
+    witness.close()
+    _end(0)  # what was called may have left threads and handlers that end badly
 
 
-def _redirect_output(path: str) -> None:
-    """Send the output of this process to a file, and what Python code prints to nowhere.
+def _redirect_output() -> None:
+    """Send what Python code prints to nowhere, and leave standard error to the fault handler, C code and a sanitizer.
 
-    The file thus has what the fault handler and the C library write: the stacks after a crash.
+    It thus has the stacks after a crash.
     """
-    sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for descriptor in (1, 2):
-        os.dup2(sink, descriptor)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
 
 
@@ -142,11 +179,6 @@ class Crew:
             finally:
                 del work  # it holds the subject, which is to end with its round
                 self._done.put(None)
-
-
-def _size(path: Path) -> int:
-    """Return the size of a file in bytes; 0 where there is none."""
-    return path.stat().st_size if path.exists() else 0
 
 
 def build_namespace(prelude: list[str]) -> dict[str, Any]:

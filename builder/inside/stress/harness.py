@@ -3,9 +3,16 @@
 The source of these functions goes into programs that are sent to maintainers (script.py): they need nothing else.
 """
 
+import builtins
 import sys
 import threading
 import time
+
+globals()["__builtins__"] = dict(vars(builtins))
+"""What these functions take for built in, whatever a package puts into `builtins` later (CPython's own rule)."""
+
+now, pause = time.perf_counter, time.sleep
+"""Bound before a package is imported, which may replace them in `time`."""
 
 TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time: those that have a CPU, within a microsecond."""
@@ -53,7 +60,7 @@ def run_rounds(
     """
     wrong: dict[str, None] = {}  # in the order they were seen, each once
     errors: dict[str, int] = {}
-    until = time.perf_counter() + (float("inf") if longest_s is None else longest_s)
+    until = now() + (float("inf") if longest_s is None else longest_s)
 
     # What each thread or call has for itself leaves no common state to compare.
     expected = None
@@ -74,7 +81,7 @@ def run_rounds(
             wrong=wrong,
             until=until,
         )
-        if time.perf_counter() > until:
+        if now() > until:
             break
 
         if expected is not None:
@@ -122,13 +129,13 @@ def run_round(
 
         ready.append(number)
         while len(ready) < threads:  # all begin at once: a lock would order them
-            time.sleep(0)
-        begin = (time.perf_counter() // TICK_S + 1) * TICK_S
-        while time.perf_counter() < begin:
+            pause(0)
+        begin = (now() // TICK_S + 1) * TICK_S
+        while now() < begin:
             pass
 
         for i in range(iterations):
-            if i % LOOK_EVERY == LOOK_EVERY - 1 and time.perf_counter() > until:
+            if i % LOOK_EVERY == LOOK_EVERY - 1 and now() > until:
                 break
             call, result = row[(start + i) % len(row)]
             try:
@@ -168,7 +175,7 @@ def run_alone(make, argument, rows, observers, threads, iterations, until):
     for turns in (by_thread, in_turn, last_first):
         subject, shared = make(), argument()
         for number, i in turns:
-            if time.perf_counter() > until:
+            if now() > until:
                 return None
             row = rows[number % len(rows)]
             _, call, _ = row[(number // len(rows) + i) % len(row)]

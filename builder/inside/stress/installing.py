@@ -1,9 +1,12 @@
 """Install wheels from a folder, without a network, and say which modules they brought."""
 
-import shutil
-import subprocess
+import os
 from importlib.metadata import distributions
 from pathlib import Path, PurePath
+
+from ..supervise.accounts import Account, take_account
+from ..supervise.folders import make_folder, open_folder, seal_folder
+from ..supervise.process import choose_variables, run_to_end
 
 _PIP_OPTIONS = (
     "--isolated",
@@ -15,6 +18,8 @@ _PIP_OPTIONS = (
     "--only-binary",
     ":all:",
 )
+
+_INSTALL_S = 600.0  # not measured: the container's own limit is more, and a slow disk is no fault of a package
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
 """Ends of the names of folders in a wheel that hold no modules."""
@@ -28,23 +33,57 @@ def install(
 ) -> str | None:
     """Install requirements from a folder of wheels; return pip's last line about a failure, or None where it worked.
 
+    What is installed belongs to a user that nothing else runs as: no code of a package can change it.
+
     Args:
         python: the interpreter to install for.
         requirements: what to install, as pip takes it.
         wheels: the folder of wheels, where pip looks for everything.
-        site: the folder to install in.
+        site: the folder to install in, which nothing was installed in before.
         options: further options of pip.
     """
+    account = take_account()
+    make_folder(Path(site))
+    failure = _run_pip(account, python, requirements, wheels, site, *options)
+    seal_folder(Path(site))
+
+    return failure
+
+
+def install_each(python: str, requirements: list[str], wheels: str, site: str) -> None:
+    """Install each of some requirements by itself, where it can be; the arguments are those of `install`."""
+    account = take_account()
+    make_folder(Path(site))
+    for requirement in requirements:
+        _run_pip(account, python, [requirement], wheels, site, "--upgrade")
+    seal_folder(Path(site))
+
+
+def _run_pip(
+    account: Account, python: str, requirements: list[str], wheels: str, site: str, *options: str
+) -> str | None:
+    """Run pip as a user; return what went wrong, or None."""
     folders = ["--find-links", wheels, "--target", site]
     command = [python, "-m", "pip", "install", *_PIP_OPTIONS, *folders, *options, *requirements]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    print("$", *command, finished.stdout, finished.stderr, flush=True)
-    if finished.returncode == 0:
+    exit_code, printed = _run(account, command)
+    if exit_code == 0:
         return None
 
-    error_lines = finished.stderr.strip().splitlines()
+    lines = printed.strip().splitlines()
     # pip names the reason last.
-    return error_lines[-1] if error_lines else "pip failed"
+    return lines[-1] if lines else "pip failed"
+
+
+def _run(account: Account, command: list[str]) -> tuple[int | None, str]:
+    """Run a command as a user; return its exit code (None where its time was up) and what it printed."""
+    with open_folder() as home:
+        environment = choose_variables(os.environ, str(home))
+        exit_code, printed = run_to_end(
+            command, account=account, seconds=_INSTALL_S, folder="/", environment=environment
+        )
+    print("$", *command, printed, flush=True)
+
+    return exit_code, printed
 
 
 def install_beside(site: str, wheel: str, python: str, target: str) -> str | None:
@@ -56,8 +95,17 @@ def install_beside(site: str, wheel: str, python: str, target: str) -> str | Non
         python: the interpreter to install for.
         target: the folder of the copy, which must not exist.
     """
-    shutil.copytree(site, target)
-    return install(python, [wheel], str(Path(wheel).parent), target, "--no-deps", "--upgrade")
+    account = take_account()
+    make_folder(Path(target))
+    exit_code, printed = _run(account, ["cp", "-R", f"{site}/.", target])
+    failure: str | None = f"cp: {printed.strip()}"
+    if exit_code == 0:
+        failure = _run_pip(
+            account, python, [wheel], str(Path(wheel).parent), target, "--no-deps", "--upgrade"
+        )
+    seal_folder(Path(target))
+
+    return failure
 
 
 def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:

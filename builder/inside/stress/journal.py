@@ -6,6 +6,8 @@ import mmap
 import os
 from pathlib import Path
 
+from ..supervise.folders import read_file
+
 _MAPPED_BYTES = 4096  # one page of the file: what is in it outlives the process
 _ENTRY_BYTES = 4000  # a longer call is cut, and then cannot be read back
 
@@ -31,9 +33,7 @@ class Journal:
 
 def read_entry(path: Path) -> bytes:
     """Return the newest entry of a journal as bytes; empty where the file does not exist yet."""
-    if not path.exists():
-        return b""
-    return path.read_bytes()[:_ENTRY_BYTES]
+    return read_file(path, _ENTRY_BYTES) or b""
 
 
 def read_last_call(path: Path) -> str | None:

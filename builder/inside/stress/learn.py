@@ -1,26 +1,26 @@
 """Learn how to call a distribution's native code, by calling it alone, in one thread.
 
-Usage: python -m inside.stress.learn REQUEST.json OUTPUT.json JOURNAL
+Usage: python -m inside.stress.learn, asked as inside.supervise.witness says.
 
 The request has `modules` (import names), `folder` (its unpacked sdist, or null), `site` (where it is installed),
-`recipes` (expressions the matrix gives), `never` (calls that ended an earlier attempt) and `seconds`. Before each call
-its text goes to the journal, so that whoever started this program knows which call ended it.
+`recipes` (expressions the matrix gives), `never` (calls that ended an earlier attempt), `seconds` and `journal` (a
+file). Before each call its text goes to the journal, so that whoever started this program knows which call ended it.
 
-The output has `prelude` (modules to import), `callables`, `subjects` and `functions`; an operation is an expression in
-which `s` is the subject and `a` a shared argument.
+Each record is all that was learnt so far: it has `prelude` (modules to import), `callables`, `subjects` and
+`functions`; an operation is an expression in which `s` is the subject and `a` a shared argument.
 """
 
 import contextlib
 import inspect
-import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..supervise.witness import Witness, add_site, read_request
 from . import memory, values
 from .argument_finder import ArgumentFinder
 from .evaluator import Evaluator
@@ -55,23 +55,22 @@ class Learner:
     A subject is an object that operations are made on; an operation is an expression that calls native code.
     """
 
-    def __init__(self, request: dict[str, Any], output: str, journal: str) -> None:
+    def __init__(self, request: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> None:
         """Import the distribution.
 
         Args:
             request: what this program was asked.
-            output: where what is known so far is written from time to time.
-            journal: where each call is noted before it is made.
+            write: takes what is known so far, from time to time.
         """
         self._recipes: list[str] = request["recipes"]
-        self._output = output
+        self._write = write
         self._written_at = time.monotonic()
 
         self.surface = Surface(request["modules"])
         self.evaluator = Evaluator(
             self.surface.roots,
             request["never"],
-            Journal(journal),
+            Journal(request["journal"]),
             deadline=time.monotonic() + request["seconds"],
         )
         self.subjects = Subjects(self.surface)
@@ -123,7 +122,7 @@ class Learner:
         if time.monotonic() - self._written_at <= _CHECKPOINT_S:
             return
 
-        write_answer(self._output, {**self.answer(), "complete": False})
+        self._write({**self.answer(), "complete": False})
         self.evaluator.is_closing = False  # `answer` turned it on
         self._written_at = time.monotonic()
 
@@ -305,29 +304,26 @@ class Learner:
         }
 
 
-def write_answer(output: str, answer: dict[str, Any]) -> None:
-    """Write an answer whole or not at all."""
-    aside = Path(output + ".new")
-    aside.write_text(json.dumps(answer))
-    aside.replace(output)
-
-
 def _interrupt_call(_number: int, _frame: object) -> None:
     raise TimeoutError("this call takes long")
 
 
 def main() -> None:
     """Learn how to call the distribution, write what was learnt, and end the process."""
-    request, output, journal = sys.argv[1:]
+    asked = read_request()
+    witness = Witness(asked["token"], asked["descriptor"])
     memory.limit_address_space()
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
     signal.signal(signal.SIGALRM, _interrupt_call)
 
-    learner = Learner(json.loads(Path(request).read_text()), output + ".part", journal)
+    end = os._exit
+    add_site(asked["request"]["site"])
+    learner = Learner(asked["request"], witness.write)
     learner.learn()
-    write_answer(output, learner.answer())
+    witness.write(learner.answer())
+    witness.close()
 
-    os._exit(0)  # what was called may have left threads and handlers that end badly
+    end(0)  # what was called may have left threads and handlers that end badly
 
 
 if __name__ == "__main__":

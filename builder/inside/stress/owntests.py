@@ -1,10 +1,7 @@
 """A distribution's own tests: alone, then each of them in several threads at once by pytest-run-parallel."""
 
-import os
 import re
 import signal
-import subprocess
-import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -12,28 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import installing, reports, sdists
-from .runner import Interpreter
-
-_FOLDERS = ("tests", "test", "testing")
-"""Names of folders of tests beside a package; tests inside of it are installed with it, and not run."""
-
-_SETTINGS = (
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "tox.ini",
-    "conftest.py",
-    "pytest.ini",
-)
-"""Files that tests may read their settings from."""
+from ..supervise.accounts import Account, take_account
+from ..supervise.folders import make_folder, open_folder, read_file
+from ..supervise.process import Output, PackageProcess
+from . import installing, reports, unpacking
+from .runner import Interpreter, name_user
 
 _BY_ITSELF = "by itself"
 _AT_MEMORY_LIMIT = "at the limit on memory"
 _AT_TIME_LIMIT = "at the limit on time"
 
 _MOST_NAMED = 30  # tests that are named in facts: a page or two
-_MOST_REPORTS_BYTES = 8 << 20  # of one process: a racy test may fill a disk
+_OUTPUT_BYTES = 4 << 20  # of what pytest prints, of the beginning and of the end
+_MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of tests
 _STACKS_S = 5  # for the fault handler to write the stacks of all threads
 
 # How many characters of texts are kept: enough for a stack, and bounded, for facts are kept for each release.
@@ -113,8 +101,8 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
         `baseline_failures` (tests that fail in one thread) and `findings` (errors of tests that pass alone and fail
         under threads).
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, Path(scratch))
+    with open_folder(is_writable=False) as scratch:
+        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
         if runner is None:
             return {"ran": False, "why": obstacle}
 
@@ -163,14 +151,14 @@ def race_tests(
         `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `races`, each as `reports.attribute` describes
         it, with the text of its `report`.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, Path(scratch))
+    with open_folder(is_writable=False) as scratch:
+        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
         if runner is None:  # there are no tests, or pytest is missing
             return {"ran": False, "why": obstacle, "races": []}
 
         began = time.monotonic()
         parallel = runner.run_in_threads(iterations=1)
-        races = _read_races(Path(scratch), modules)
+        races = _read_races(scratch / "home", modules)
         seconds = round(time.monotonic() - began, 1)
 
     return {
@@ -217,11 +205,8 @@ def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
         folder: where the detector wrote `reports.PID`.
         modules: file names of the distribution's extension modules.
     """
-    texts = [path.read_text(errors="replace") for path in folder.glob("reports.*")]
-    text = "".join(text[:_MOST_REPORTS_BYTES] for text in texts)
-
     races: list[dict[str, Any]] = []
-    for report in reports.parse(text):
+    for report in reports.parse(reports.read(folder.glob("reports.*"))):
         races.append(
             {
                 "what": "race",
@@ -238,9 +223,15 @@ class _TestRunner:
     """Runs pytest in a folder of tests."""
 
     def __init__(
-        self, python: str, environment: dict[str, str], folder: Path, asked: dict[str, Any]
+        self,
+        python: str,
+        account: Account,
+        environment: dict[str, str],
+        folder: Path,
+        asked: dict[str, Any],
     ) -> None:
         self._python = python
+        self._account = account
         self._folder = folder
         self._asked = asked
         self._environment = environment
@@ -282,26 +273,21 @@ class _TestRunner:
 
     def _run_process(self, command: Sequence[str]) -> tuple[str, str]:
         """Run a command until it ends or its time is up; return how it ended, and what it printed."""
-        with tempfile.TemporaryFile("w+", errors="replace") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-            try:
-                process.wait(self._asked["seconds"])
-                ended = _describe_end(process.returncode)
-            except subprocess.TimeoutExpired:
-                ended = _AT_TIME_LIMIT
-                _end_with_stacks(process)
+        output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
+        with PackageProcess(
+            list(command),
+            account=self._account,
+            environment=self._environment,
+            folder=str(self._folder),
+            output=output,
+        ) as process:
+            has_ended = process.wait(self._asked["seconds"])
+            if not has_ended:
+                _dump_stacks(process)
+            exit_code = process.end()
 
-            output.seek(0)
-            text = output.read()
-
+        ended = _describe_end(exit_code) if has_ended else _AT_TIME_LIMIT
+        text = output.read_text()
         print(text[-_LONGEST_PRINTED:], flush=True)
         return ended, text
 
@@ -317,46 +303,31 @@ def _prepare_runner(
         asked: what `run_tests` was given.
         scratch: an empty folder, for the tests and their tools.
     """
-    folder = _place_tests(asked["sdist"], scratch)
-    if folder is None:
+    # The tests belong to the user that runs them, and may do what they like in their folder.
+    account = take_account()
+    home = scratch / "home"
+    make_folder(home)
+    exit_code = unpacking.unpack_apart(account, asked["sdist"], scratch / "sdist", home / "tests")
+    if exit_code == unpacking.NO_TESTS:
         return None, "the sdist has no tests"
+    if exit_code != 0:
+        return None, "the sdist cannot be unpacked"
 
     tools = scratch / "tools"
     requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
     if installing.install(interpreter.python, requirements, wheels, str(tools)):
         # One that cannot be installed must not keep out the others: each is installed by itself.
-        for requirement in requirements:
-            installing.install(interpreter.python, [requirement], wheels, str(tools), "--upgrade")
+        installing.install_each(interpreter.python, requirements, wheels, str(tools))
     if not (tools / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
 
     environment = interpreter.environment(
-        f"{scratch}/reports",
+        f"{home}/reports",
         PYTHONPATH=f"{interpreter.site}:{tools}",
         PYTEST_RUN_PARALLEL_VERBOSE="1",
+        **name_user(str(home)),
     )
-    return _TestRunner(interpreter.python, environment, folder, asked), ""
-
-
-def _place_tests(sdist: str, scratch: Path) -> Path | None:
-    """Unpack an sdist and move its tests and their settings to a folder of their own; None where it has no tests.
-
-    The package's source stays behind: from the tests' folder it would be imported instead of what is installed.
-    """
-    root = sdists.unpack(sdist, scratch / "sdist")
-    tests = scratch / "tests"
-    tests.mkdir()
-
-    has_tests = False
-    for name in (*_FOLDERS, *_SETTINGS):
-        if (root / name).exists():
-            (root / name).rename(tests / name)
-            has_tests = has_tests or name in _FOLDERS
-    for path in root.glob("test*.py"):
-        path.rename(tests / path.name)
-        has_tests = True
-
-    return tests if has_tests else None
+    return _TestRunner(interpreter.python, account, environment, home / "tests", asked), ""
 
 
 def _describe_end(returncode: int) -> str:
@@ -368,23 +339,24 @@ def _describe_end(returncode: int) -> str:
     return _AT_MEMORY_LIMIT if name == "SIGKILL" else name  # the kernel kills what takes too much
 
 
-def _end_with_stacks(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children; its fault handler writes the stacks of all threads first, if it still can."""
-    os.killpg(process.pid, signal.SIGABRT)
-    try:
-        process.wait(_STACKS_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _dump_stacks(process: PackageProcess) -> None:
+    """Have the fault handler of a process and its children write the stacks of all threads, if it still can."""
+    process.signal_group(signal.SIGABRT)
+    process.wait(_STACKS_S)
 
 
 def _read_outcomes(report: Path) -> _Outcomes:
-    """Return what pytest's report file says of each test; empty where pytest ended before it wrote one."""
+    """Return what pytest's report file says of each test; empty where pytest wrote none, or something else is there."""
     outcomes = _Outcomes()
-    if not report.exists():
+    content = read_file(report, _MOST_XML_BYTES)
+    if content is None:
+        return outcomes
+    try:
+        cases = ET.fromstring(content).iter("testcase")
+    except ET.ParseError:
         return outcomes
 
-    for case in ET.parse(report).iter("testcase"):
+    for case in cases:
         name = f"{case.get('classname')}::{case.get('name')}"
         # A test whose fixture failed has an `error` instead of a `failure`.
         failure = next((child for child in case if child.tag in {"failure", "error"}), None)

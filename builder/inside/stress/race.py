@@ -15,6 +15,8 @@ Facts:
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
+- `unwatched`: native code that the detector does not see, with the reason; `interference`: what shows that the package
+  ended or spoke for the processes that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
   hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
   no script.
@@ -27,7 +29,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import installing, owntests, runner, scenarios, sdists, speed
+from ..supervise.accounts import supervise, take_account
+from ..supervise.folders import seal_folder
+from . import installing, instrumentation, owntests, runner, scenarios, speed, unpacking
 from .reproducer import Predicate, Prover
 from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
@@ -63,6 +67,7 @@ _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete
 
 def main() -> None:
     """Check the race detector, install the distribution, look for races, and write the facts."""
+    supervise()
     request = json.loads(Path(sys.argv[1]).read_text())
     threads = request["effort"]["threads"]
     facts: dict[str, Any] = {"preflight": check_canaries(request["race_python"], threads)}
@@ -156,8 +161,10 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     Returns:
         `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
         `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
-        often each exception was raised, by text), `own_tests` (what the distribution's tests came to, or None), `races`
-        (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and hangs).
+        often each exception was raised, by text), `unwatched` (native code that the detector does not see),
+        `interference` (what `runner.list_interference` returns), `own_tests` (what the distribution's tests came to, or
+        None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
+        hangs).
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
@@ -168,6 +175,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     if surface is None:
         return {"surface": None}
 
+    unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
     plan = plan_scenarios(surface, request)
     played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
     by_id = {scenario["id"]: scenario for scenario in plan}
@@ -195,6 +203,8 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         "plan": plan,
         **describe_coverage(plan, played),
         "natives": sorted(native),
+        "unwatched": unwatched,
+        "interference": runner.list_interference(events, by_id),
         **count_trials(plan, set(played.ended)),
         "errors": played.errors,
         "own_tests": tests,
@@ -470,11 +480,11 @@ def unpack_sdist(sdist: str | None) -> str | None:
         return None
 
     folder = Path(_SDIST)
-    folder.mkdir(exist_ok=True)
-    try:
-        return str(sdists.unpack(sdist, folder))
-    except (OSError, sdists.SdistError):
+    if unpacking.unpack_apart(take_account(), sdist, folder) != 0:
         return None  # an sdist only helps: learning works without one
+
+    seal_folder(folder)
+    return str(unpacking.find_root(folder))
 
 
 if __name__ == "__main__":

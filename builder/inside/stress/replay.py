@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..supervise.accounts import supervise
 from . import installing, runner
 
 _PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
@@ -23,6 +24,7 @@ _RACE_SITE = "/tmp/race-site"
 
 def main() -> None:
     """Read the request, install the distribution, run the script, and write the facts."""
+    supervise()
     request_path, output_path = sys.argv[1:]
     request = json.loads(Path(request_path).read_text())
     site, failure = install(request)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
+from ..supervise.folders import read_file
+
 _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
 _HEADER_LINES = 3  # the header is among the first lines of its block
@@ -36,6 +38,7 @@ _GENERATED = (
 
 _SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
 _MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
+_MOST_FILES = 200  # a file for each process of a test run
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
@@ -87,8 +90,32 @@ class Attribution(TypedDict):
 
 
 def read(paths: Iterable[Path]) -> str:
-    """Return the text of report files, joined; of each file at most its first megabytes."""
-    return "".join(path.read_text(errors="replace")[:MOST_BYTES] for path in paths)
+    """Return the text of report files, joined; of each file at most its first megabytes.
+
+    Code of the package wrote them, or something else in their place.
+    """
+    texts: list[str] = []
+    for path in sorted(paths)[:_MOST_FILES]:
+        content = read_file(path, MOST_BYTES) or b""
+        texts.append(content.decode(errors="replace"))
+
+    return "".join(texts)
+
+
+def separate(text: str) -> tuple[str, str]:
+    """Return what a process wrote as errors in two parts: the sanitizer's reports, and all else."""
+    blocks: list[str] = []
+    others: list[str] = []
+    for block in text.split(_RULE):
+        is_report = any(
+            _HEADER.match(line) for line in block.strip("\n").splitlines()[:_HEADER_LINES]
+        )
+        if is_report:
+            blocks.append(f"{_RULE}{block}{_RULE}\n")
+        else:
+            others.append(block.strip("\n"))
+
+    return "".join(blocks), "\n".join(filter(None, others))
 
 
 def parse(text: str) -> Iterator[Report]:

@@ -1,22 +1,27 @@
-"""Start the programs that call native code, watch over them, and say how they ended."""
+"""Start the programs that call native code, watch over them, and say how they ended.
+
+Each runs as a user of its own (inside.supervise). What it says counts only from the program that was started, and an
+end that this program did not announce is an event.
+"""
 
 import contextlib
 import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from ..supervise.accounts import take_account
+from ..supervise.folders import make_folder, open_folder
+from ..supervise.process import GilState, Output, PackageProcess, read_gil
+from ..supervise.records import RecordReader, Records, make_token
 from . import journal, memory, reports
-from .dialogue import Dialogue
 
 _PACKAGE = __name__.rpartition(".")[0]
 """What this package is imported as: `inside.stress` in containers."""
@@ -24,7 +29,7 @@ _PACKAGE = __name__.rpartition(".")[0]
 _PROGRAMS = Path(__file__).parents[_PACKAGE.count(".") + 1]
 """The folder it is imported from."""
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LD_LIBRARY_PATH")
 """Variables of the container that what runs native code sees as well."""
 
 # Times that are not derived from anything were not measured: they are long beside what they wait for, and short beside
@@ -58,6 +63,20 @@ _LEAST_ITERATIONS = 10
 _ENDED_BY_OTHERS = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit statuses of what did not end by its own fault: the kernel kills what takes too much memory."""
 
+_INTERFERENCE = frozenset({"end", "forged", "lost"})
+_MOST_INTERFERENCE = 20  # of one package: one is enough for the verdict
+
+_REST = -1  # in the place of a scenario's place: what was printed after the last one that ended
+
+_MEMORY_COUNTERS = (
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+)
+"""Where the kernel counts the processes it killed for their memory: control groups of version 2, and of version 1."""
+
+_SURFACE_BYTES = 1 << 30  # of all that learn.py says, the whole surface again each second
+_OUTPUT_BYTES = 1 << 20  # of what a process prints, the end
+
 _TSAN_OPTIONS = (
     "suppressions=/opt/race/suppressions.txt",  # CPython's own
     "external_symbolizer_path=/usr/local/bin/llvm-symbolizer",
@@ -79,7 +98,9 @@ Scenario = dict[str, Any]
 
 Event = dict[str, Any]
 """`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what reports.Attribution has and
-`report`; `signal`, `stack`; `idle`, `stack`; `sentences`."""
+`report`; `signal`, `stack`; `idle`, `stack`; `sentences`. Beside these, what shows that the package interfered: `end`
+(a process that ended early by none of these; `exit_code`), `forged` (`words`: a record that the harness did not write)
+and `lost` (reports of the sanitizer that did not arrive)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +134,22 @@ class Interpreter:
         # -P: its working directory is not to be imported from.
         return [self.python, "-P", "-m", f"{_PACKAGE}.{name}", *arguments]
 
-    def program_environment(self, prefix: str = "") -> dict[str, str]:
+    def program_environment(self, home: str) -> dict[str, str]:
         """Return the environment variables of a program of this package: as `environment`, with another path.
 
-        The folder that this package is imported from comes first on the path, because the distribution may have a
-        module of the same name.
+        The path has the folder that this package is imported from, and not the distribution: the program adds that by
+        itself, once it has begun.
+
+        Args:
+            home: the folder in which it may write.
         """
-        return self.environment(prefix, PYTHONPATH=f"{_PROGRAMS}{os.pathsep}{self.site}")
+        return self.environment(PYTHONPATH=str(_PROGRAMS), **name_user(home))
 
     def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
         """Return the environment variables of a process that this interpreter runs.
 
         Args:
-            prefix: where a sanitizer writes its reports; empty for standard error.
+            prefix: where a sanitizer writes its reports; empty for standard error, where they cannot be taken back.
             more: further variables.
         """
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -182,40 +206,66 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
         last one had written until then; None where it had written nothing.
     """
     fatal: list[str] = []
+    newest: dict[str, Any] | None = None
     deadline = time.monotonic() + 2 * request["seconds"] + _LEARN_EXTRA_S
-    with tempfile.TemporaryDirectory() as scratch:
-        request_file = Path(scratch) / "request.json"
-        answer_file = Path(scratch) / "surface.json"
-        journal_file = Path(scratch) / "journal"
-        command = interpreter.program(
-            "learn", str(request_file), str(answer_file), str(journal_file)
-        )
+    command = interpreter.program("learn")
 
-        while len(fatal) < _MOST_ENDS and time.monotonic() < deadline:
-            remaining_s = deadline - time.monotonic()
-            seconds = max(_LEARN_LEAST_S, min(request["seconds"], remaining_s))
-            attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
-            request_file.write_text(json.dumps(attempt))
-            with _start(command, interpreter.program_environment(), scratch) as process:
-                # learn.py ends by itself when its time is up; `_start` kills one that does not.
-                _watch_journal(process, journal_file, time.monotonic() + 2 * seconds + 5)
-            if answer_file.exists():
-                return {**json.loads(answer_file.read_text()), "fatal": fatal}
-
+    while len(fatal) < _MOST_ENDS and time.monotonic() < deadline:
+        remaining_s = deadline - time.monotonic()
+        seconds = max(_LEARN_LEAST_S, min(request["seconds"], remaining_s))
+        attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
+        with open_folder(is_writable=False) as scratch:
+            journal_file = scratch / "journal"
+            journal_file.touch()
+            journal_file.chmod(0o666)
+            records = _learn_once(interpreter, command, attempt, journal_file)
             call = journal.read_last_call(journal_file)
-            # Without a call to leave out, another attempt would end as this one did.
-            if call is None or call in fatal:
-                break
-            fatal.append(call)
 
-        # What was known before the process ended is better than nothing.
-        partial_answer = Path(f"{answer_file}.part")
-        if not partial_answer.exists():
-            return None
-        return {**json.loads(partial_answer.read_text()), "fatal": fatal}
+        if records.items:
+            newest = records.items[-1]
+        if records.is_closed and not records.forgery and newest is not None:
+            break
+
+        # Without a call to leave out, another attempt would end as this one did.
+        if call is None or call in fatal:
+            break
+        fatal.append(call)
+
+    # What was known before the process ended is better than nothing.
+    return None if newest is None else {**newest, "fatal": fatal}
 
 
-def _watch_journal(process: subprocess.Popen[bytes], journal_file: Path, deadline: float) -> None:
+def _learn_once(
+    interpreter: Interpreter, command: list[str], attempt: dict[str, Any], journal_file: Path
+) -> Records:
+    """Run learn.py once; return the newest of what it said.
+
+    Args:
+        interpreter: what runs it.
+        command: the command.
+        attempt: what it is asked.
+        journal_file: where it notes the call in progress.
+    """
+    with (
+        open_folder() as home,
+        PackageProcess(
+            command,
+            account=take_account(),
+            environment=interpreter.program_environment(str(home)),
+            folder=str(home),
+            output=Output(0, _OUTPUT_BYTES),
+            request={**attempt, "journal": str(journal_file)},
+            most_bytes=_SURFACE_BYTES,
+        ) as process,
+    ):
+        # learn.py ends by itself when its time is up; one that does not is killed.
+        _watch_journal(process, journal_file, time.monotonic() + 2 * attempt["seconds"] + 5)
+        process.end()
+
+    return process.records
+
+
+def _watch_journal(process: PackageProcess, journal_file: Path, deadline: float) -> None:
     """Wait for a process to end; give up when it is busy with one call for too long, or when its time is up.
 
     Args:
@@ -224,7 +274,9 @@ def _watch_journal(process: subprocess.Popen[bytes], journal_file: Path, deadlin
         deadline: when its time is up, by the monotonic clock.
     """
     entry, begun_at = b"", time.monotonic()
-    while process.poll() is None:
+    while not process.wait(_POLL_S):
+        del process.records.items[:-1]  # each says all that the one before it did
+
         now = time.monotonic()
         new_entry = journal.read_entry(journal_file)
         if new_entry != entry:
@@ -232,47 +284,6 @@ def _watch_journal(process: subprocess.Popen[bytes], journal_file: Path, deadlin
 
         if now - begun_at > _STALL_S or now > deadline:
             return
-        time.sleep(_POLL_S)
-
-
-@contextlib.contextmanager
-def _start(
-    command: list[str],
-    environment: dict[str, str],
-    folder: str,
-    output: IO[bytes] | None = None,
-    prepare: Callable[[], None] | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process in a group of its own; kill what is left of the group when the `with` block ends.
-
-    Args:
-        command: the command.
-        environment: its whole environment.
-        folder: its working directory.
-        output: where it prints to; None to discard that.
-        prepare: called in the new process before the command; None for nothing.
-    """
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=output or subprocess.DEVNULL,
-        stderr=output or subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=prepare,  # noqa: PLW1509 - of a process with one thread
-    )
-    try:
-        yield process
-    finally:
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and all that it started; nothing happens where none of them is left."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, number)
 
 
 # --- playing scenarios -----------------------------------------------------------------------------------------------
@@ -304,14 +315,13 @@ class Player:
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
-        self._folder = tempfile.TemporaryDirectory()
-        self._prefix = f"{self._folder.name}/reports"
-        self._server = ForkServer(interpreter, prelude, self._folder.name, self._prefix)
+        self._memory_kills = count_memory_kills()
+        self._server = ForkServer(interpreter, prelude)
+        self._server.await_start()
 
     def close(self) -> None:
-        """End the fork server, and delete the folder of its files."""
+        """End the fork server and all that it started."""
         self._server.close()
-        self._folder.cleanup()
 
     def play(self, scenarios: list[Scenario]) -> PlayResult:
         """Run scenarios, group by group, until all are done or the time given to the Player is up.
@@ -362,60 +372,68 @@ class Player:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 break
-            with tempfile.TemporaryDirectory() as scratch:
-                reached, died = self._play_once(group, first, remaining_s, Path(scratch))
+            reached, died = self._play_once(group, first, remaining_s)
             first = reached + 1
             deaths += died
 
         # What was not begun counts as late, whatever the reason.
         self._result.late += max(0, len(group) - first)
 
-    def _play_once(
-        self, group: list[Scenario], first: int, seconds: float, scratch: Path
-    ) -> tuple[int, bool]:
+    def _play_once(self, group: list[Scenario], first: int, seconds: float) -> tuple[int, bool]:
         """Run the scenarios of a group in one process, and take in what was seen.
 
         Args:
             group: the scenarios.
             first: the index of the first one to run.
             seconds: most time for them.
-            scratch: a folder for the files of this process.
 
         Returns:
             The index of the last scenario that was begun, or the group's length if nothing more of it can be run; and
             whether the process ended before all were done.
         """
-        progress_file, output_file = scratch / "progress.jsonl", scratch / "output"
         request = {
-            "scenarios": str(self._write_scenarios(group, scratch)),
-            "progress": str(progress_file),
-            "prefix": self._prefix,
-            "output": str(output_file),
+            "scenarios": self._adapt_scenarios(group),
             "first": first,
             "rounds": self._rounds,
             "seconds": seconds,
             "longest": self._interpreter.longest_s,
+            "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)
         if pid is None:
             return len(group), True
 
-        report_file = Path(f"{self._prefix}.{pid}")
-        status, idle = _watch(self._server, pid, progress_file, self._interpreter, report_file)
-        progress_lines = _read_lines(progress_file)
-        reached_id = self._record_progress(progress_lines, _read_reports(report_file))
+        ended = _watch(self._server, pid, self._interpreter)
+        records = self._server.records
+        ids = [scenario["id"] for scenario in group]
+        # What names a scenario that was not asked for is not by the harness, whatever token it has.
+        is_known = all(_name_scenario(line) in ids for line in records.items)
+        forgery = self._server.forgery
+        gil_state = self._server.gil_state
+        self._result.gil |= gil_state == GilState.ON
+        if gil_state == GilState.HIDDEN and records.is_closed:
+            forgery = (
+                forgery
+                or "nothing: it hides the memory of the process, and with it the state of the GIL"
+            )
+        if forgery or not is_known:
+            words = forgery or "a record about a scenario that was not asked for"
+            self._result.events.append({"what": "forged", "scenario": ids[first], "words": words})
+            return len(group), True
+
+        reached_id = self._record_progress(records.items, ids)
         if reached_id is None:  # it did not even begin: nothing of the group can be played
             return len(group), True
 
-        ids = [scenario["id"] for scenario in group]
         reached_index = ids.index(reached_id)
-        last_line = progress_lines[-1]
-        if "begin" in last_line:  # the process ended, or was killed, within this scenario
-            # What is busy under a sanitizer is slow, as everything is, and does not hang.
-            is_slow = self._interpreter.race and idle is False
-            if not is_slow:
-                text = output_file.read_text(errors="replace")
-                self._result.events.append(_describe_end(status, idle, reached_id, text))
+        last_line = records.items[-1]
+        is_cut_short = "begin" in last_line or not records.is_closed
+        if is_cut_short or self._server.has_ended:
+            # The process ended, or was killed, within this scenario or before it had said all; or the server was. What
+            # is busy under a sanitizer is slow, as everything is, and does not hang.
+            is_slow = self._interpreter.race and ended.is_idle is False
+            if not is_slow and not ended.is_flood:
+                self._record_end(ended, reached_id)
             return reached_index, True
         if "late" in last_line:  # the time was up before the next scenario: none of the rest is run
             return len(group), False
@@ -423,39 +441,68 @@ class Player:
         is_complete = reached_index == len(group) - 1
         return reached_index, not is_complete
 
-    def _write_scenarios(self, group: list[Scenario], scratch: Path) -> Path:
-        """Write the scenarios of a group to a file, and return its path. Under a sanitizer they make fewer calls."""
-        path = scratch / "scenarios.json"
-        if self._interpreter.race:
-            group = [adapt_for_sanitizer(scenario) for scenario in group]
-        path.write_text(json.dumps(group))
+    def _record_end(self, ended: "_Ending", scenario: str) -> None:
+        """Add the event that a process showed which ended, or was killed, within a scenario.
 
-        return path
+        Nothing is added where the kernel killed it for its memory.
+        """
+        event = _describe_end(ended, scenario, self._server.read_output())
+        memory_kills = count_memory_kills()
+        was_killed_for_memory = memory_kills > self._memory_kills
+        self._memory_kills = memory_kills
+        if event["what"] == "end" and was_killed_for_memory:
+            return
 
-    def _record_progress(self, lines: list[dict[str, Any]], text: str) -> str | None:
+        self._result.events.append(event)
+
+    def _adapt_scenarios(self, group: list[Scenario]) -> list[Scenario]:
+        """Return the scenarios of a group as they are played. Under a sanitizer they make fewer calls."""
+        if not self._interpreter.race:
+            return group
+
+        return [adapt_for_sanitizer(scenario) for scenario in group]
+
+    def _record_progress(self, lines: list[dict[str, Any]], ids: list[str]) -> str | None:
         """Add what a process saw to the result; return the id of the last scenario it began, None where it began none.
 
         Args:
-            lines: what the process wrote before and after each scenario: `{"begin": ID}`, then `{"end": ID, ...}` (see
+            lines: what the process said before and after each scenario: `{"begin": ID}`, then `{"end": ID, ...}` (see
                 `_record_scenario`), which is missing where the scenario did not come to its end. Any other line is
                 skipped.
-            text: all reports that the sanitizer wrote of the process.
+            ids: of all scenarios that were to be played, in their order.
         """
         last_begun = None
-        assigned_until = 0  # how much of `text` belongs to scenarios that ended
+        printed: dict[int, str] = {}
+        if self._interpreter.race:
+            printed = _split_by_marks(self._server.read_output(), self._server.token)
+
         for line in lines:
             if "begin" in line:
                 last_begun = line["begin"]
             elif "end" in line:
                 self._record_scenario(line)
-                start, end = line["reports"]
-                self._record_races(text[start:end], line["end"])
-                assigned_until = end
+                self._record_reports(printed, ids.index(line["end"]), line["end"])
 
         if last_begun is not None:
             # Reports that came after the last scenario that ended are of the one that did not.
-            self._record_races(text[assigned_until:], last_begun)
+            self._record_races(printed.get(_REST, ""), last_begun)
         return last_begun
+
+    def _record_reports(self, printed: dict[int, str], place: int, scenario: str) -> None:
+        """Add the races that the sanitizer reported in a scenario that ended, or an event where they were lost.
+
+        Args:
+            printed: what was printed, by the place of the scenario whose mark came next.
+            place: the scenario's place among those that were to be played.
+            scenario: the scenario's id.
+        """
+        if not self._interpreter.race:
+            return
+
+        if place in printed:
+            self._record_races(printed[place], scenario)
+        elif not self._server.is_output_cut():
+            self._result.events.append({"what": "lost", "scenario": scenario})
 
     def _record_scenario(self, ended: dict[str, Any]) -> None:
         """Add a scenario that came to its end to `self._result`, and an event where its calls had wrong results.
@@ -463,7 +510,7 @@ class Player:
         Args:
             ended: what its process wrote at its end: `end` (the scenario's id), `seconds` (how long it took), `errors`
                 (how often each exception was raised, by the exception's text), `wrong` (a sentence about each wrong
-                result) and `gil` (whether the GIL was on). Its `reports` are not used here.
+                result) and `gil` (whether the GIL was on).
         """
         scenario_id = ended["end"]
         result = self._result
@@ -508,102 +555,244 @@ def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
     return {**scenario, "iterations": iterations, "observe": []}
 
 
-class ForkServer:
-    """A process that has imported the distribution and forks for every list of scenarios: forkserver.py."""
+def name_user(home: str) -> dict[str, str]:
+    """Return the variables that tell a process who it is: its user is in no table of users.
 
-    def __init__(
-        self, interpreter: Interpreter, prelude: list[str], folder: str, prefix: str
-    ) -> None:
+    Args:
+        home: the folder in which it may write.
+    """
+    return {"HOME": home, "USER": "farm", "LOGNAME": "farm"}
+
+
+class ForkServer:
+    """A process that has imported the distribution and forks for every list of scenarios: forkserver.py.
+
+    Attributes:
+        token: the secret of the process that was forked last.
+    """
+
+    def __init__(self, interpreter: Interpreter, prelude: list[str]) -> None:
         """Start the process, which then imports the distribution.
 
         Args:
             interpreter: what runs it.
             prelude: modules of the distribution, to be imported.
-            folder: its working directory.
-            prefix: where its sanitizer writes reports.
         """
-        asked = Path(folder) / "prelude.json"
-        asked.write_text(json.dumps({"modules": prelude, "immortal": interpreter.race}))
-        command = interpreter.program("forkserver", str(asked))
-        self._dialogue = Dialogue(command, interpreter.program_environment(prefix), folder)
+        self._is_race = interpreter.race
+        self._stack = contextlib.ExitStack()
+        self._account = take_account()
+        home = str(self._stack.enter_context(open_folder()))
+        self.token = ""
+        self._process = self._stack.enter_context(
+            PackageProcess(
+                interpreter.program("forkserver"),
+                account=self._account,
+                environment=interpreter.program_environment(home),
+                folder=home,
+                output=self._make_output(),
+                request={
+                    "modules": prelude,
+                    "immortal": interpreter.race,
+                    "site": interpreter.site,
+                },
+                has_dialogue=True,
+            )
+        )
+
+    def await_start(self) -> None:
+        """Wait until the server runs, and look at the state of its GIL before it imports anything."""
+        answer = self._process.next_answer(_IMPORT_S)
+        address = None if answer is None else answer.get("gil_at")
+        if isinstance(address, int):
+            self._process.gil_address = address
+            self._process.gil_states.append(read_gil(self._account, self._process.pid, address))
+        self._process.release()
 
     def begin(self, request: dict[str, Any]) -> int | None:
         """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
 
         Args:
-            request: `scenarios`, `progress` and `output` (files: what to run, where to write a line before and after
-                each scenario, and where to print), `prefix` (of files of a sanitizer's reports), `first` (index of the
-                first scenario to run), `rounds` (how often a scenario's threads make all their calls), `seconds` (for
-                everything) and `longest` (seconds for one scenario).
+            request: `scenarios` (what to run), `first` (index of the first scenario to run), `rounds` (how often a
+                scenario's threads make all their calls), `seconds` (for everything), `longest` (seconds for one
+                scenario) and `marks` (whether to mark the end of each scenario in what is printed).
         """
-        if not self._dialogue.ask(request):
-            return None
-        answer = self._dialogue.read_answer(_IMPORT_S)
+        self.token = make_token()
+        self._process.reader = RecordReader(self.token)
+        self._process.output = self._process.errors = self._make_output()
+        self._process.watched_pid = (
+            None  # a quick one may ask to be looked at before the server names it
+        )
+        self._process.send({**request, "token": self.token})
+        answer = self._process.next_answer(_IMPORT_S)
         if answer is None:
             return None
 
-        return int(answer["pid"])
+        pid = answer.get("pid")
+        if isinstance(pid, int):
+            self._process.watched_pid = pid
+        # It will be sent signals: no other process may stand in its place.
+        is_own = isinstance(pid, int) and self._account.owns(pid)
+        has_ended = self._process.exit_code is not None
+        return pid if is_own and not has_ended else self._begin_dead(pid)
+
+    def _begin_dead(self, pid: object) -> int | None:
+        """Return the id of a process that has ended already, or None where it never was one."""
+        is_gone = isinstance(pid, int) and pid > 1 and not Path(f"/proc/{pid}").exists()
+        return pid if is_gone and isinstance(pid, int) else None
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for the process in progress; return its exit status (negative for a signal), None if it goes on."""
-        answer = self._dialogue.read_answer(seconds)
-        if answer is None:
-            return None
+        """Wait for the process in progress; return its exit status (negative for a signal), None if it goes on.
 
-        return int(answer["status"])
+        Where the server itself has ended, so has what it started: the status is that of the server.
+        """
+        answer = self._process.next_answer(seconds)
+        if answer is not None:
+            status = answer.get("status")
+            return status if isinstance(status, int) else 0
+        if self._process.exit_code is not None or self.forgery:
+            return self._process.end()
+
+        return None
+
+    def kill(self, pid: int) -> None:
+        """Kill a process that was forked, with what it started."""
+        if self._account.owns(pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def dump_stacks(self, pid: int) -> None:
+        """Have the fault handler of a process that was forked write the stacks of all threads."""
+        if self._account.owns(pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGUSR1)
+            self._process.wait(_DUMP_S)
 
     def close(self) -> None:
-        """End the server and the process that it forked."""
-        self._dialogue.close()
+        """End the server and the processes that it forked."""
+        self._stack.close()
+
+    @property
+    def gil_state(self) -> GilState | None:
+        """What was seen of the GIL when it was looked at last; None where that is not possible."""
+        states = self._process.gil_states
+        return states[-1] if states else None
+
+    @property
+    def forgery(self) -> str:
+        """What came that neither the server nor the process that it forked last wrote; empty where there is nothing."""
+        answers = self._process.answers
+        return self._process.records.forgery or (answers.records.forgery if answers else "")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server itself has ended, which it does only when it is closed."""
+        return self._process.exit_code is not None
+
+    @property
+    def records(self) -> Records:
+        """What the process that was forked last said so far, with all that has arrived."""
+        self._process.drain()
+        return self._process.records
+
+    @property
+    def printed_bytes(self) -> int:
+        """How much the process that was forked last has printed."""
+        return self._process.output.size
+
+    def read_output(self) -> str:
+        """Return what the process that was forked last printed."""
+        return self._process.output.read_text()
+
+    def is_output_cut(self) -> bool:
+        """Return whether it printed more than is kept."""
+        return self._process.output.size > reports.MOST_BYTES
+
+    def _make_output(self) -> Output:
+        """Return what takes the output of a process: reports from the first one on, stacks at the end."""
+        return Output(reports.MOST_BYTES if self._is_race else 0, _OUTPUT_BYTES)
 
 
-def _watch(
-    server: ForkServer, pid: int, progress: Path, interpreter: Interpreter, report_file: Path
-) -> tuple[int, bool | None]:
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a process ended that played scenarios.
+
+    Attributes:
+        status: its exit status, negative for a signal.
+        is_idle: whether it was idle while it was silent; None where it was not silent.
+        is_flood: whether it was killed because it printed without end.
+    """
+
+    status: int
+    is_idle: bool | None = None
+    is_flood: bool = False
+
+
+def _watch(server: ForkServer, pid: int, interpreter: Interpreter) -> _Ending:
     """Wait for a process to end; kill it where it shows no sign of life for too long, or writes reports without end.
 
-    A sign of life is a new line of progress or a new report. Before the process is killed, its fault handler writes
-    the stacks of all threads (not under the sanitizer).
+    A sign of life is a new record or, under the sanitizer, a new report. Before the process is killed, its fault
+    handler writes the stacks of all threads (not under the sanitizer).
 
     Args:
         server: the fork server that the process is from.
         pid: the process's id.
-        progress: the file to which it writes a line for each scenario.
         interpreter: what runs it.
-        report_file: the file of its sanitizer's reports.
-
-    Returns:
-        Its exit status; and whether it was idle while it was silent, None where it was not silent.
     """
     last_sizes, changed_at, cpu_at_change_s = (-1, -1), time.monotonic(), 0.0
     while True:
         status = server.wait(_POLL_S)
         if status is not None:
-            return status, None
+            server.kill(pid)  # what it may have left in its group
+            return _Ending(status)
 
-        sizes = (_size(progress), _size(report_file))
+        printed_bytes = server.printed_bytes if interpreter.race else 0
+        sizes = (len(server.records.items), printed_bytes)
         if sizes != last_sizes:
             last_sizes, changed_at, cpu_at_change_s = sizes, time.monotonic(), _cpu_seconds(pid)
         elapsed = time.monotonic() - changed_at
         is_silent = elapsed > interpreter.patience_s
-        if is_silent or last_sizes[1] > reports.MOST_BYTES:
+        is_flood = printed_bytes > reports.MOST_BYTES
+        if is_silent or is_flood:
             break
 
     is_idle: bool | None = None
     if is_silent:
         is_idle = _cpu_seconds(pid) - cpu_at_change_s < _IDLE_SHARE * elapsed
     if not interpreter.race:  # there, the fault handler itself would be reported
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGUSR1)
-        time.sleep(_DUMP_S)
-    _signal_group(pid, signal.SIGKILL)
+        server.dump_stacks(pid)
+    server.kill(pid)
 
-    return server.wait(_REAP_S) or 0, is_idle
+    return _Ending(server.wait(_REAP_S) or 0, is_idle=is_idle, is_flood=is_flood)
 
 
-def _size(path: Path) -> int:
-    """Return the size of a file in bytes; 0 where there is none."""
-    return path.stat().st_size if path.exists() else 0
+def _name_scenario(line: dict[str, Any]) -> object:
+    """Return the id of the scenario that a record is about; None where it is about none."""
+    return line.get("begin") or line.get("end") or line.get("late")
+
+
+def _split_by_marks(printed: str, token: str) -> dict[int, str]:
+    """Return what was printed in each scenario, by its place; under `_REST` what came after the last mark.
+
+    Where a scenario ended, a line of its own has the token and the place.
+    """
+    *marked, rest = re.split(rf"^{token} (\d+)\n", printed, flags=re.MULTILINE)
+    parts = {_REST: rest}
+    for text, place in zip(marked[::2], marked[1::2], strict=True):
+        parts[int(place)] = text
+
+    return parts
+
+
+def count_memory_kills() -> int:
+    """Return how many processes of this container the kernel has killed for their memory; 0 where it does not say."""
+    for path in _MEMORY_COUNTERS:
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(path).read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+
+    return 0
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -615,34 +804,11 @@ def _cpu_seconds(pid: int) -> float:
     return 0.0
 
 
-def _read_lines(progress: Path) -> list[dict[str, Any]]:
-    """Return the lines of a progress file; empty where there is none."""
-    if not progress.exists():
-        return []
-    return [json.loads(line) for line in progress.read_text().splitlines()]
-
-
-def _read_reports(report_file: Path) -> str:
-    """Return the text of a sanitizer's report file, and remove the file; empty where there is none."""
-    if not report_file.exists():
-        return ""
-    text = reports.read([report_file])
-    report_file.unlink()
-
-    return text
-
-
-def _describe_end(
-    returncode: int,
-    idle: bool | None,  # noqa: FBT001 - None for no hang
-    scenario: str,
-    output: str,
-) -> Event:
+def _describe_end(ended: _Ending, scenario: str, output: str) -> Event:
     """Return the event that a scenario showed in which a process ended or was killed.
 
     Args:
-        returncode: the process's exit status.
-        idle: whether it was idle while it hung; None where it did not hang.
+        ended: how it ended.
         scenario: the scenario's id.
         output: what the process printed; after a crash or a hang, the stacks are at its end.
 
@@ -651,12 +817,12 @@ def _describe_end(
     """
     last_lines = output.splitlines()[-_TAIL_LINES:]
     stack = "\n".join(last_lines[:_STACK_LINES])
-    if idle is not None:
-        return {"what": "hang", "scenario": scenario, "idle": idle, "stack": stack}
-    if signal_name := _name_fatal_signal(returncode):
+    if ended.is_idle is not None:
+        return {"what": "hang", "scenario": scenario, "idle": ended.is_idle, "stack": stack}
+    if signal_name := _name_fatal_signal(ended.status):
         return {"what": "crash", "scenario": scenario, "signal": signal_name, "stack": stack}
 
-    return {"what": "end", "scenario": scenario, "exit_code": returncode, "stack": stack}
+    return {"what": "end", "scenario": scenario, "exit_code": ended.status, "stack": stack}
 
 
 # --- running replay scripts ------------------------------------------------------------------------------------------
@@ -688,26 +854,30 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         modules: file names of the package's extension modules.
         more: further environment variables.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        script_file, output_file = Path(scratch) / "replay.py", Path(scratch) / "output"
+    output, errors = Output(0, _OUTPUT_BYTES), Output(reports.MOST_BYTES, _OUTPUT_BYTES)
+    with open_folder(is_writable=False) as scratch:
+        script_file, home = scratch / "replay.py", scratch / "home"
         script_file.write_text(script)
-        environment = interpreter.environment(f"{scratch}/reports", **more)
-        command = [interpreter.python, str(script_file)]
-        prepare = None if interpreter.race else memory.limit_address_space
-        with (
-            output_file.open("wb") as sink,
-            _start(command, environment, scratch, sink, prepare) as process,
-        ):
-            timed_out = not _wait(process, interpreter.patience_s)
+        make_folder(home)
+        with PackageProcess(
+            [interpreter.python, str(script_file)],
+            account=take_account(),
+            environment=interpreter.environment(**name_user(str(home)), **more),
+            folder=str(home),
+            output=output,
+            errors=errors if interpreter.race else None,
+            prepare=None if interpreter.race else memory.limit_address_space,
+        ) as process:
+            timed_out = not process.wait(interpreter.patience_s)
             if timed_out and not interpreter.race:
                 # The fault handler then shows where all threads stand.
                 process.send_signal(signal.SIGABRT)
-                time.sleep(_DUMP_S)
+                process.wait(_DUMP_S)
+            exit_code = process.end()
 
-        printed = output_file.read_text(errors="replace")[-_KEPT_OUTPUT:]
-        reported = reports.read(Path(scratch).glob("reports.*"))
-
-    signal_name = "" if timed_out else _name_fatal_signal(process.returncode)
+    reported, beside_reports = reports.separate(errors.read_text())
+    printed = (output.read_text() + beside_reports)[-_KEPT_OUTPUT:]
+    signal_name = "" if timed_out else _name_fatal_signal(exit_code)
     races = _find_own_races(reported, modules)
 
     seen = set()
@@ -723,15 +893,6 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         seen.add("gil")
 
     return Run(frozenset(seen), races, printed + reported[:_KEPT_OUTPUT], signal_name)
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process to end; return False if it has not after that many seconds."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-
-    return process.poll() is not None
 
 
 def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
@@ -779,6 +940,38 @@ def deduplicate(events: Iterable[Event]) -> list[Event]:
             by_key[key] = {**event, "times": 1}
 
     return list(by_key.values())
+
+
+def list_interference(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[dict[str, Any]]:
+    """Return the events that show that the package interfered with the processes that called it.
+
+    Args:
+        events: what was seen, without repetitions.
+        by_id: the scenarios by their ids.
+
+    Returns:
+        Of each `what` (`end`, `forged` or `lost`), `calls` (the scenario), `detail` (what came) and `times`.
+    """
+    interference: list[dict[str, Any]] = []
+    for event in events:
+        if event["what"] not in _INTERFERENCE:
+            continue
+
+        detail = event.get("words", "")
+        if event["what"] == "end":
+            detail = f"ended with exit code {event['exit_code']}"
+            if event["exit_code"] < 0:
+                detail = f"was ended by signal {-event['exit_code']}"
+        interference.append(
+            {
+                "what": event["what"],
+                "calls": by_id[event["scenario"]],
+                "detail": detail,
+                "times": event["times"],
+            }
+        )
+
+    return interference[:_MOST_INTERFERENCE]
 
 
 def write_answer(path: str, facts: dict[str, Any]) -> None:

@@ -229,6 +229,7 @@ def _render_values(expressions: str) -> str:
 def _render_harness() -> str:
     """Return the source of harness.py that the program needs: its constants and functions."""
     constants = [
+        "now, pause = time.perf_counter, time.sleep",
         f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
         f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
         f"LONGEST_TEXT = {harness.LONGEST_TEXT}  # characters of a value that is compared",

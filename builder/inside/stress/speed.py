@@ -21,17 +21,19 @@ per second, calls per second of CPU time); the same place is the same round.
 import json
 import os
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..supervise.accounts import supervise, take_account
+from ..supervise.folders import open_folder
+from ..supervise.process import Output, PackageProcess
 from . import installing
 from .bench_worker import UNROLLED
-from .dialogue import Dialogue
 from .runner import Interpreter, write_answer
 
 THREADS = (1, 2, 4)
@@ -63,6 +65,7 @@ Rates = dict[str, dict[int, list[tuple[float, float]]]]
 
 def main() -> None:
     """Read the request, measure, and write the facts."""
+    supervise()
     request = json.loads(Path(sys.argv[1]).read_text())
     write_answer(sys.argv[2], measure(request))
 
@@ -252,12 +255,10 @@ class Benchmark:
         self.rounds = 0
         self._counts: dict[int, int] = {}
 
-        self._folder = tempfile.TemporaryDirectory()
-        prepared = Path(self._folder.name) / "prepared.json"
-        prepared.write_text(json.dumps({"prelude": prelude, "calls": calls}))
+        prepared = {"prelude": prelude, "calls": calls}
         self._workers: dict[str, BenchWorker] = {}
         for abi, interpreter in interpreters.items():
-            self._workers[abi] = BenchWorker(interpreter, str(prepared), self._folder.name)
+            self._workers[abi] = BenchWorker(interpreter, prepared)
 
     def __enter__(self) -> Self:
         return self
@@ -265,7 +266,6 @@ class Benchmark:
     def __exit__(self, *_: object) -> None:
         for worker in self._workers.values():
             worker.close()
-        self._folder.cleanup()
 
     def run(self, deadline: float) -> None:
         """Find out which calls can be measured, then measure all of these, round by round, until the time is up.
@@ -464,27 +464,36 @@ class BenchWorker:
         gil: whether the GIL is on, after the distribution was imported; None where the process did not even begin.
     """
 
-    def __init__(self, interpreter: Interpreter, prepared: str, folder: str) -> None:
+    def __init__(self, interpreter: Interpreter, prepared: dict[str, Any]) -> None:
         """Start a process.
 
         Args:
             interpreter: what runs it.
-            prepared: the path of the file that bench_worker.py reads.
-            folder: its working directory.
+            prepared: what bench_worker.py is asked first.
         """
         self.gil: bool | None = None
         self._interpreter = interpreter
-        self._command = interpreter.program("bench_worker", prepared)
-        self._folder = folder
+        self._prepared = prepared
         self._ends = 0
         self._begin()
 
     def _begin(self) -> None:
         """Start a process, and note whether the GIL is on in it; None where it does not answer."""
-        environment = self._interpreter.program_environment()
-        self._dialogue = Dialogue(self._command, environment, self._folder)
-        greeting = self._dialogue.read_answer(_BEGIN_S)
-        self.gil = None if greeting is None else greeting["gil"]
+        self._stack = ExitStack()
+        home = str(self._stack.enter_context(open_folder()))
+        self._process = self._stack.enter_context(
+            PackageProcess(
+                self._interpreter.program("bench_worker"),
+                account=take_account(),
+                environment=self._interpreter.program_environment(home),
+                folder=home,
+                output=Output(0, 0),
+                request={**self._prepared, "site": self._interpreter.site},
+                has_dialogue=True,
+            )
+        )
+        greeting = self._process.next_answer(_BEGIN_S)
+        self.gil = None if greeting is None else bool(greeting.get("gil"))
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer of bench_worker.py to a request; start another process where this one gives none.
@@ -500,8 +509,8 @@ class BenchWorker:
         if self.gil is None or self._ends > _MOST_ENDS:
             raise UnmeasurableError
 
-        self._dialogue.ask(request)
-        answer = self._dialogue.read_answer(_PATIENCE_S)
+        self._process.send(request)
+        answer = self._process.next_answer(_PATIENCE_S)
         if answer is None:
             self._ends += 1
             self.close()
@@ -529,7 +538,7 @@ class BenchWorker:
 
     def close(self) -> None:
         """End the process."""
-        self._dialogue.close()
+        self._stack.close()
 
 
 if __name__ == "__main__":

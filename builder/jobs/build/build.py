@@ -18,10 +18,10 @@ from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
 from builder.engine import compiler_cache
-from builder.engine.compiler_cache import CompilerCache
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.jobs.build import network
+from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall, reread_failure, rules_digest
@@ -41,6 +41,7 @@ from builder.store.job_ids import JobId, JobKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from builder.engine.compiler_cache import CompilerCache
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -185,25 +186,73 @@ class Build:
             project = scratch / "project"
             self._collect_inputs(project, inputs, tools)
 
-            proxy = read_image_tag(inputs["index proxy"])
-            outcomes = _Outcomes()
-            # The first call builds all ABIs. At the first that fails, cibuildwheel stops and drops all wheels. Then
-            # each of the other ABIs gets a call of its own.
-            pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
-            while pending:
-                abis = pending.pop(0)
-                session = tools.index.session(proxy, self.id, tools.stop)
-                request = self._make_request(abis, image.tag)
-                call = CibuildwheelCall(request, project, scratch / "-".join(abis), tools)
-                outcome = call.run(session)
-                outcomes.add(outcome)
-                pending += self._explain_failures(abis, outcome, outcomes, tools)
+            cache = BuildCache(self.base, self.sdist_sha256, tools.store)
+            own_wheels = [wheel_hashes(inputs[role], self._selected_abis) for role in self._roles]
+            folder = scratch / "calls"
+            outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
+
+            made_with = hash_requirements(outcomes.report.fetched, own_wheels)
+            if not cache.fits(made_with):
+                tools.say("building again: its compiler cache was filled with other requirements")
+                cache.renew()
+                folder = scratch / "calls with an empty cache"
+                outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
+                made_with = hash_requirements(outcomes.report.fetched, own_wheels)
+            cache.confirm(made_with)
 
             report = outcomes.report
             tools.index.record_lock(self.id, report, better=bool(outcomes.wheels))
             return self._make_result(outcomes, tools)
 
-    def _make_request(self, abis: tuple[str, ...], image: str) -> CallRequest:
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """The roles of the builds whose wheels it is built with."""
+        return tuple(map(build_requirement, self.requires))
+
+    def _call_for_all(
+        self,
+        project: Path,
+        folder: Path,
+        image: str,
+        cache: BuildCache,
+        inputs: Inputs,
+        tools: Tools,
+    ) -> _Outcomes:
+        """Call cibuildwheel until each ABI has a wheel or a failure, and return these.
+
+        Args:
+            project: the folder that is copied into the containers.
+            folder: a folder to make, for the calls.
+            image: full name of the image to build in.
+            cache: the compiler cache to build with.
+            inputs: of the job.
+            tools: of the job.
+
+        Raises:
+            InfrastructureError: as of `run`.
+            Interrupted: as of `run`.
+        """
+        replaced = cache.take_replaced()
+        if replaced is not None:
+            tools.engine.remove_compiler_cache(replaced)
+
+        proxy = read_image_tag(inputs["index proxy"])
+        outcomes = _Outcomes()
+        # The first call builds all ABIs. At the first that fails, cibuildwheel stops and drops all wheels. Then
+        # each of the other ABIs gets a call of its own.
+        pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
+        while pending:
+            abis = pending.pop(0)
+            request = self._make_request(abis, image, cache.cache)
+            call = CibuildwheelCall(request, project, folder / "-".join(abis), tools)
+            with tools.index.session(proxy, self.id, tools.stop) as session:
+                outcome = call.run(session)
+            outcomes.add(outcome)
+            pending += self._explain_failures(abis, outcome, outcomes, tools)
+
+        return outcomes
+
+    def _make_request(self, abis: tuple[str, ...], image: str, cache: CompilerCache) -> CallRequest:
         """Return the request for one call of cibuildwheel, which builds this package's wheels for some of its ABIs.
 
         The call itself supplies what is not known before it starts: the arguments of `docker create`, i.e. the limits
@@ -212,15 +261,14 @@ class Build:
         Args:
             abis: the ABIs to build for, such as `("cp313", "cp314t")`.
             image: full name of the image to build in.
+            cache: the compiler cache to build with.
         """
-        # One cache for all builds of this sdist on this base, i.e. on the same release of a Linux distribution.
-        compiler_results = CompilerCache(base=self.base, sdist_sha256=self.sdist_sha256)
         configure = partial(self.make_config, abis, image)  # `create_arguments` are still missing
 
         return CallRequest(
             job=self.id,
             expected=Expectation(name=self.name, version=self.version, abis=abis),
-            cache=compiler_results,
+            cache=cache,
             memory_bytes=self.memory_bytes,
             timeout_s=self.timeout_s,
             configure=configure,
@@ -368,7 +416,7 @@ class Build:
         for number, patch in enumerate(self.patches):
             files[f"patches/{number:03}.patch"] = patch.encode()
 
-        builds = [inputs[build_requirement(name)] for name in self.requires]
+        builds = [inputs[role] for role in self._roles]
         own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store)
         for path, content in to_container_paths(own_wheels).items():
             files[path.removeprefix(f"{_INPUTS_IN_CONTAINER}/")] = content

@@ -19,6 +19,7 @@ from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
+from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.output import Expectation, Refusal, match_abi
 from builder.jobs.build.refusal import read_refusal, write_request
 from builder.proxy.proxy import SessionReport
@@ -48,6 +49,10 @@ others."""
 _CROWDED_SHARE = 0.9
 """The share of its limit on processes from which a container counts as crowded. It is less than all, because processes
 start and end all the time."""
+
+_FULL_BYTES = 64 << 20
+_FULL_INODES = 1000
+"""A disk with less free than this was full for somebody a moment ago. Far below the engine's reserve; not measured."""
 
 _INTERRUPT_GRACE_S = 20
 """How long cibuildwheel may take to end after an interrupt, before it is killed."""
@@ -124,6 +129,8 @@ class CibuildwheelCall:
         self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
         self._crowded_checks = 0
         self._timed_out = False
+        self._disk_excess: str | None = None
+        self._disk_was_full: bool | None = None  # None: that cannot be seen
         self._was_running = False
 
     def run(self, session: Session) -> CallOutcome:
@@ -142,10 +149,8 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
-        with log.open("rb") as file:
-            file.seek(log_start)
-            output = file.read()
-        printed = output.decode(errors="replace")
+        log_end = log.stat().st_size
+        printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
             wheels=self._find_wheels(),
             usage=_parse_usage(printed),
@@ -159,25 +164,26 @@ class CibuildwheelCall:
             return outcome
 
         self._check_infrastructure(printed, outcome.usage)
-        failed_call = self._describe_failure(
-            exit_code, (log_start, log_start + len(output)), outcome, session
-        )
+        failed_call = self._describe_failure(exit_code, (log_start, log_end), outcome, session)
         return replace(outcome, failed_call=failed_call)
 
     def _write_config(self, session: Session) -> Path:
         """Write cibuildwheel's configuration to a file, and return its path."""
-        limits = Limits(
-            memory_bytes=self._request.memory_bytes,
-            processes=_MAX_PROCESSES,
-            timeout_s=float(self._request.timeout_s),
-        )
         arguments = self._tools.engine.create_arguments(
-            limits, self._label, session.network, self._request.cache
+            self._limits(), self._label, session.network, self._request.cache
         )
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
 
         return config
+
+    def _limits(self) -> Limits:
+        """Return what the container may use."""
+        return Limits(
+            memory_bytes=self._request.memory_bytes,
+            processes=_MAX_PROCESSES,
+            timeout_s=float(self._request.timeout_s),
+        )
 
     @property
     def _answer(self) -> Path:
@@ -206,7 +212,7 @@ class CibuildwheelCall:
         if was_ended_by_farm or met_a_limit:
             return
 
-        problem = find_infrastructure_problem(printed)
+        problem = find_infrastructure_problem(printed, disk_was_full=self._disk_was_full)
         if problem is not None:
             raise InfrastructureError(f"{problem} (log: {self._tools.log})")
 
@@ -232,6 +238,7 @@ class CibuildwheelCall:
             timeout_s=self._request.timeout_s if self._timed_out else None,
             memory_bytes=self._request.memory_bytes if hit_memory else None,
             processes=_MAX_PROCESSES if hit_processes else None,
+            disk=self._disk_excess,
             asked=outcome.report.refused_hosts,
             index=session.network.dns_server,
         )
@@ -285,14 +292,19 @@ class CibuildwheelCall:
     def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until cibuildwheel has ended, or has exceeded a limit: then it still runs when this returns.
 
-        The limits are those on the log's size, on processes and on time.
+        The limits are those on the log's size, on processes, on disk and on time.
 
         Raises:
+            InfrastructureError: the engine's disk is nearly full.
             Interrupted: the farm was asked to stop.
         """
+        engine = self._tools.engine
+        disk_watch = engine.watch_disk(self._limits())
+        self._look_at_free_space()
         began = time.monotonic()
         next_check = began + _PROCESS_CHECK_S
         while process.poll() is None:
+            self._look_at_free_space()
             if self._tools.stop.wait(_POLL_S):
                 raise Interrupted
             if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
@@ -304,9 +316,26 @@ class CibuildwheelCall:
                 next_check = now + _PROCESS_CHECK_S
             if self._crowded_checks >= _MAX_CROWDED_CHECKS:
                 return
+            self._disk_excess = engine.find_disk_excess(self._label, disk_watch)
+            if self._disk_excess is not None:
+                return
             if now - began > self._request.timeout_s:
                 self._timed_out = True
                 return
+
+    def _look_at_free_space(self) -> None:
+        """Note whether the disk is full, now or earlier in this call: afterwards, what filled it may be gone."""
+        if self._disk_was_full:
+            return
+
+        wheelhouse = os.statvfs(self._folder)
+        if wheelhouse.f_bavail * wheelhouse.f_frsize < _FULL_BYTES:
+            self._disk_was_full = True
+            return
+
+        storage = self._tools.engine.read_free_space()
+        if storage is not None:
+            self._disk_was_full = storage.bytes < _FULL_BYTES or storage.inodes < _FULL_INODES
 
     def _check_processes(self) -> None:
         """Count how often in a row the container was found crowded.
@@ -339,6 +368,8 @@ class CibuildwheelCall:
                 process.wait()
 
         self._tools.engine.remove_labelled(self._label)
+        if self._tools.engine.remove_full_compiler_cache(self._request.cache):
+            self._tools.say("its compiler cache was larger than it may be, and was removed")
 
 
 def _parse_usage(printed: str) -> dict[str, int]:

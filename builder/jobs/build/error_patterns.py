@@ -19,6 +19,13 @@ SOFT = 1
 CONSEQUENCE = 2
 """The line only says that something failed before it."""
 
+SEARCH_BUDGET = 1 << 20
+"""Characters that one pattern is shown of one log: some ten thousand lines that look like its error and are none. No log
+of the default matrix has as many."""
+
+_MESSAGE_LINES = 12
+"""How many lines are looked at for an error that is told in several, such as one of CMake, which wraps them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pattern:
@@ -28,7 +35,9 @@ class Pattern:
 
     Attributes:
         code: the code of the finding.
-        regex: matches the error.
+        hints: finds one of the words without which no line has the error. Only such lines are shown to `regex`.
+        regex: matches the error in a line and those after it.
+        lines: how many lines `regex` is shown: the one with the hint, and those after it.
         error: the text for a person: a template with the groups of the match as {0}, {1} and so on.
         remedy: what to do about it: a template like `error`, with {package} for the package's name as well.
         missing: where the groups name something that the system lacks: its kind, as judge/apt_contents.py has it, such
@@ -38,7 +47,9 @@ class Pattern:
     """
 
     code: FindingCode
+    hints: re.Pattern[str]
     regex: re.Pattern[str]
+    lines: int
     error: str
     remedy: str
     missing: str
@@ -46,14 +57,73 @@ class Pattern:
     certainty: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundError:
+    """An error that a pattern found in a log.
+
+    Attributes:
+        line_start: where in the log the line begins that it is in.
+        line: that line, and those after it that the pattern was shown.
+        match: the match in `line`.
+    """
+
+    line_start: int
+    line: str
+    match: re.Match[str]
+
+
+def find_first(pattern: Pattern, log: str, budget: int = SEARCH_BUDGET) -> FoundError | None:
+    """Return the first error of a kind in a log; None where it has none, or where the budget is spent before.
+
+    Args:
+        pattern: the kind of error.
+        log: the log. Its lines are not much longer than log_excerpt.py leaves them.
+        budget: how many characters the pattern is shown at most, all lines together.
+    """
+    position = 0
+    shown = 0
+    while shown < budget:
+        hint = pattern.hints.search(log, position)
+        if hint is None:
+            return None
+
+        line_start = log.rfind("\n", 0, hint.start()) + 1
+        position = line_end = _find_line_end(log, hint.start())
+        for _ in range(pattern.lines - 1):
+            line_end = _find_line_end(log, line_end + 1)
+
+        line = log[line_start:line_end]
+        shown += len(line)
+        match = pattern.regex.search(line)
+        # What begins in a line after the first is found from there.
+        if match is not None and line_start + match.start() <= position:
+            return FoundError(line_start=line_start, line=line, match=match)
+
+    return None
+
+
+def _find_line_end(log: str, position: int) -> int:
+    """Return where the line ends that has a position of a log: at its line break, or at the end of the log."""
+    end = log.find("\n", position)
+    return len(log) if end < 0 else end
+
+
 def _pattern(
-    code: FindingCode, regex: str, error: str, remedy: str = "", *, missing: str = "", name: str = "", certainty: int = ERROR
+    code: FindingCode, hints: str | tuple[str, ...], regex: str, error: str, remedy: str = "", *, missing: str = "",
+    name: str = "", certainty: int = ERROR,
 ) -> Pattern:  # fmt: skip
-    """Return a pattern, in whose regex ^ and $ match at the ends of each line; `Pattern` explains the arguments."""
-    compiled = re.compile(regex, re.MULTILINE)
+    r"""Return a pattern; `Pattern` explains the arguments.
+
+    In the regex, ^ matches before the line with the hint alone. The regex has to take no more steps than a small
+    multiple of the characters that it is shown, whatever they are, so no two parts that repeat and follow one another
+    can match the same character, and none is inside another. `\S++` gives nothing back of what it took.
+    """
+    words = (hints,) if isinstance(hints, str) else hints
     return Pattern(
         code=code,
-        regex=compiled,
+        hints=re.compile("|".join(map(re.escape, words))),
+        regex=re.compile(regex),
+        lines=_MESSAGE_LINES if r"\n" in regex else 1,
         error=error,
         remedy=remedy,
         missing=missing,
@@ -63,11 +133,12 @@ def _pattern(
 
 
 def _missing_pattern(
-    regex: str, missing: str, error: str, file: str = "{0}", certainty: int = ERROR
+    hint: str, regex: str, missing: str, error: str, file: str = "{0}", certainty: int = ERROR
 ) -> Pattern:
     """Return a pattern for something that the system lacks, with the remedy to look for the package that has it.
 
     Args:
+        hint: a word that each line with the error has.
         regex: matches the error; its first group is the name of what is missing.
         missing: the kind of what is missing.
         error: the text for a person.
@@ -75,70 +146,83 @@ def _missing_pattern(
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
     remedy = f"find the package with `apt-file search {file}` on the base and add it to `apt` in [packages.{{package}}]"
-    return _pattern("WF202", regex, error, remedy, missing=missing, certainty=certainty)
+    return _pattern("WF202", hint, regex, error, remedy, missing=missing, certainty=certainty)
 
 
 _UNDECLARED = "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
 
+_CMAKE = "CMake Error at "
+
 PATTERNS = (
-    _pattern("WF208", r"^wheelfarm: patch \S*?(\d+)\.patch does not apply", "patch number {0} does not apply",
+    _pattern("WF208", "wheelfarm: patch ", r"^wheelfarm: patch \S*?(?<!\d)(\d++)\.patch does not apply", "patch number {0} does not apply",
              "make it anew against this release's sdist, or remove it from `patches` in [packages.{package}]"),
     # --- compilers and linkers; what is under /tmp or called conftest is a question that a configure step asks
-    _missing_pattern(r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header", "a header is missing: {0}"),
-    _pattern("WF201", r"^(?:cc1\w*|\S*g?cc|\S*[gc]\+\+|clang\S*): (?:fatal )?error: (\S+): No such file or directory",
+    _missing_pattern(": fatal error: ", r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header",
+            "a header is missing: {0}"),
+    _pattern("WF201", ": No such file or directory", r"^(?:cc1\w*|\S*g?cc|\S*[gc]\+\+|clang\S*): (?:fatal )?error: (\S+): No such file or directory",
              "a source file is missing: {0}", "the sdist does not have it: take another release, or make the sdist anew"),
-    _missing_pattern(r"ld(?:\.\w+)?: cannot find -l([\w.+-]+)", "library", "a library is missing: lib{0}", "lib{0}.so"),
-    _pattern("WF201", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: (?:fatal )?error: .+)$", "{0}"),
-    _pattern("WF201", r"^(?:\S*ld\S*: )?((?!/tmp/)\S+: undefined reference to .+)$", "{0}"),
-    _pattern("WF201", r"^(error\[E\d+\]: .+)$", "Rust: {0}"),
+    _missing_pattern(": cannot find -l", r"ld(?:\.\w+)?: cannot find -l([\w.+-]+)", "library", "a library is missing: lib{0}", "lib{0}.so"),
+    _pattern("WF201", "error: ", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: (?:fatal )?error: .+)$", "{0}"),
+    # The linker's name comes first or not at all: a word with `ld` in it and a colon at its end.
+    _pattern("WF201", ": undefined reference to ", r"^(?:(?=\S*?ld)\S++(?<=:) )?((?!/tmp/)\S++(?<=\S:) undefined reference to .+)$", "{0}"),
+    _pattern("WF201", "error[E", r"^(error\[E\d+\]: .+)$", "Rust: {0}"),
     # --- Meson
-    _missing_pattern(r"ERROR: Dependency \"?([\w.+-]+)\"? not found", "dependency", "a library is missing: {0}", "{0}.pc"),
-    _missing_pattern(r"ERROR: Dependency lookup for ([\w.+-]+) with method", "dependency", "a library is missing: {0}", "{0}.pc"),
-    _missing_pattern(r"ERROR: \S+ (?:shared or static |shared |static )?library '([^']+)' not found", "library", "a library is missing: lib{0}", "lib{0}.so"),
-    _missing_pattern(r"ERROR: Program '?([\w.+-]+)'? not found", "program", "a program is missing: {0}", "bin/{0}"),
-    _missing_pattern(r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
-    _missing_pattern(r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
-    _pattern("WF201", r"^(\S*meson\.build:\d+:\d+: ERROR: .+)$", "Meson: {0}"),
+    _missing_pattern("ERROR: Dependency ", r"ERROR: Dependency \"?([\w.+-]+)\"? not found", "dependency", "a library is missing: {0}", "{0}.pc"),
+    _missing_pattern("ERROR: Dependency lookup for ", r"ERROR: Dependency lookup for ([\w.+-]+) with method", "dependency", "a library is missing: {0}",
+            "{0}.pc"),
+    _missing_pattern("library '", r"ERROR: \S+ (?:shared or static |shared |static )?library '([^']+)' not found", "library",
+            "a library is missing: lib{0}", "lib{0}.so"),
+    _missing_pattern("ERROR: Program ", r"ERROR: Program '?([\w.+-]+)'? not found", "program", "a program is missing: {0}", "bin/{0}"),
+    _missing_pattern(" header '", r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
+    _missing_pattern("ERROR: Unknown compiler", r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
+    _pattern("WF201", "meson.build:", r"^(\S*meson\.build:\d+:\d+: ERROR: .+)$", "Meson: {0}"),
     # --- CMake
-    _missing_pattern(r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
-    _missing_pattern(r"^CMake Error at .+\n(?:.*\n){0,4}?\s+(?:.*\s)?package\s+configuration\s+file\s+provided\s+by\s+\"([\w.+-]+)\"", "cmake",
-            "a library is missing: {0}", "{0}Config.cmake"),
-    _missing_pattern(r"^CMake Error at .+\n\s+The following required packages were not found:\s+- ([^\s<>=]+)", "pkg-config",
+    _missing_pattern(_CMAKE, r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
+    _missing_pattern(_CMAKE, r"^CMake Error at .+\n(?:.*\n){0,4}?\n*+\s.*?(?<=\s)package\s++configuration\s++file\s++provided\s++by\s++\"([\w.+-]+)\"",
+            "cmake", "a library is missing: {0}", "{0}Config.cmake"),
+    _missing_pattern(_CMAKE, r"^CMake Error at .+\n\s+The following required packages were not found:\s+- ([^\s<>=]+)", "pkg-config",
             "a library is missing: {0}", "{0}.pc"),
-    _missing_pattern(r"^CMake Error at .+\n\s+Could not find \S+ using the following names: ([\w.+-]+)", "library", "a library is missing: {0}", "lib{0}.so"),
-    _pattern("WF201", r"^CMake Error at (\S+ \([^)]*\)):\s*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
-    _pattern("WF201", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
+    _missing_pattern(_CMAKE, r"^CMake Error at .+\n\s+Could not find \S+ using the following names: ([\w.+-]+)", "library",
+            "a library is missing: {0}", "lib{0}.so"),
+    _pattern("WF201", _CMAKE, r"^CMake Error at (\S+ \([^)\n]*\)):[^\S\n]*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
+    _pattern("WF201", "CMake Error", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
     # --- Cython
-    _pattern("WF201", r"^(\S+\.(?:pyx|pxd):\d+:\d+: '([\w.]+)\.pxd' not found)$", "Cython: {0}", _UNDECLARED.replace("{0}", "{1}")),
-    _pattern("WF201", r"^(\S+\.(?:pyx|pxd|pxi|py):\d+:\d+: .+)$", "Cython: {0}"),
+    _pattern("WF201", ".pxd' not found", r"^(\S+\.(?:pyx|pxd):\d+:\d+: '([\w.]+)\.pxd' not found)$", "Cython: {0}", _UNDECLARED.replace("{0}", "{1}")),
+    _pattern("WF201", (".pyx:", ".pxd:", ".pxi:", ".py:"), r"^(\S+\.(?:pyx|pxd|pxi|py):\d+:\d+: .+)$", "Cython: {0}"),
     # --- Rust
-    _pattern("WF202", r"can't find Rust compiler", "a compiler is missing: Rust's", "add `cargo` to `apt` in [packages.{package}]",
-             missing="program", name="cargo"),
-    # --- requirements of the build
-    _pattern("WF211", r"No solution found when resolving.*\n\s*(?:cause: |╰─▶ )?(.+)", "build requirements cannot be had: {0}"),
-    _pattern("WF211", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had", certainty=SOFT),
+    _pattern("WF202", "can't find Rust compiler", r"can't find Rust compiler", "a compiler is missing: Rust's",
+             "add `cargo` to `apt` in [packages.{package}]", missing="program", name="cargo"),
+    # --- requirements of the build; (?>…) takes the first of several such words in a line, and does not try the others
+    _pattern("WF211", "No solution found when resolving", r"^(?>.*?No solution found when resolving).*\n\s*(?:cause: |╰─▶ )?(.+)",
+             "build requirements cannot be had: {0}"),
+    _pattern("WF211", "Failed to resolve requirements", r"Failed to resolve requirements from `build-system.requires`", "build requirements cannot be had",
+             certainty=SOFT),
     # --- setuptools, and what setup.py calls
-    _missing_pattern(r"error: (?:command|unable to execute) '([\w.+-]+)'(?: failed)?: No such file", "program", "a program is missing: {0}", "bin/{0}"),
-    _missing_pattern(r"^/bin/sh: \d+: ([\w.+-]+): not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
-    _missing_pattern(r"_execute_child\n(?:.*\n){1,8}?FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'", "program",
+    _missing_pattern("No such file", r"error: (?:command|unable to execute) '([\w.+-]+)'(?: failed)?: No such file", "program", "a program is missing: {0}",
+            "bin/{0}"),
+    _missing_pattern("/bin/sh: ", r"^/bin/sh: \d+: ([\w.+-]+): not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
+    _missing_pattern("_execute_child", r"^.*_execute_child\n(?:.*\n){1,8}?FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.+-]+)'", "program",
             "a program is missing: {0}", "bin/{0}", SOFT),
-    _missing_pattern(r"Package '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
-    _missing_pattern(r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
-    _missing_pattern(r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed", "development",
-            "development packages are missing: {0} {1}", "{0}", SOFT),
+    _missing_pattern("pkg-config search path", r"Package '?([\w.+-]+)'?,? (?:was )?not found in the pkg-config search path", "pkg-config",
+            "a library is missing: {0}", "{0}.pc", SOFT),
+    _missing_pattern("No package '", r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
+    _missing_pattern("development packages", r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed",
+            "development", "development packages are missing: {0} {1}", "{0}", SOFT),
     # --- auditwheel
-    _pattern("WF210", r"^ValueError: (Cannot repair wheel, because required library \"([^\"]+)\" could not be located)", "auditwheel: {0}",
+    _pattern("WF210", "Cannot repair wheel", r"^ValueError: (Cannot repair wheel, because required library \"([^\"]+)\" could not be located)",
+             "auditwheel: {0}",
              "the build links to {1}, which the loader does not find in the image: link it statically, or leave it in a system folder"),
-    _pattern("WF210", r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
+    _pattern("WF210", ("auditwheel: error:", "ValueError:", "RuntimeError:"),
+             r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
              "the wheel links to something the tag does not allow; see the log"),
-    _pattern("WF210", r"auditwheel.*[Ee]rror: (.+)$", "auditwheel: {0}"),
+    _pattern("WF210", "auditwheel", r"^(?>.*?auditwheel).*[Ee]rror: (.+)$", "auditwheel: {0}"),
     # --- whatever else
-    _pattern("WF201", r"^\s*ModuleNotFoundError: No module named '([\w.]+)'", "ModuleNotFoundError: No module named '{0}'", _UNDECLARED,
-             certainty=CONSEQUENCE),
-    _pattern("WF201", r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}", certainty=CONSEQUENCE),
-    _pattern("WF201", r"^error: (?!Failed to build)(.+)$", "{0}", certainty=CONSEQUENCE),
-    _pattern("WF201", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),
-    _pattern("WF201", r"^cibuildwheel: error: (?!Command )(.+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", "ModuleNotFoundError: ", r"^\s*ModuleNotFoundError: No module named '([\w.]+)'", "ModuleNotFoundError: No module named '{0}'",
+             _UNDECLARED, certainty=CONSEQUENCE),
+    _pattern("WF201", ("Error: ", "Exception: ", "Exit: "), r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", "error: ", r"^error: (?!Failed to build)(.+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", "cause: ", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),
+    _pattern("WF201", "cibuildwheel: error: ", r"^cibuildwheel: error: (?!Command )(.+)$", "{0}", certainty=CONSEQUENCE),
 )  # fmt: skip
 """All known errors. Of several that match a log, the one with the surest certainty is the error, then the one that is
 earliest in the log, then the one that is first in this table."""

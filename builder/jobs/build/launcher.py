@@ -3,7 +3,8 @@
 Usage: python -m builder.jobs.build.launcher REQUEST ARGUMENTS-OF-CIBUILDWHEEL
 
 cibuildwheel copies a build's output folder with `docker cp`, which makes on this machine whatever is in there: links,
-devices, files of any size. This process puts builder/jobs/build/output.py in that place, and changes nothing else.
+devices, files of any size. This process puts builder/jobs/build/output.py in that place. And cibuildwheel holds each
+line that a build prints, and each answer of a container, in memory until it ends: here both have a limit.
 REQUEST is a file that says what was asked for, and where to write why something was refused.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from cibuildwheel import __main__ as cibuildwheel
 from cibuildwheel.errors import FatalError
@@ -22,12 +23,86 @@ from builder.jobs.build.output import RefusedOutputError, take_wheels
 from builder.jobs.build.refusal import read_request, write_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePath
+
+    from cibuildwheel.typing import PathOrStr
 
     from builder.jobs.build.output import Expectation
 
 _REST_BYTES = 1 << 20  # more than any archive is padded with
+_LINE_BYTES = 64 << 10  # of a line that is held: more of it is passed on in pieces
+_HELD_BYTES = (
+    64  # more than cibuildwheel's mark of a command's end: four digits, a UUID and a line break
+)
+_ANSWER_BYTES = (
+    16 << 20
+)  # of what a container answers: its variables, names of wheels; not measured
 _REQUEST_TIMEOUT_S = 60  # of asking the engine about a container; not measured
+
+
+class BoundedPipe:
+    """What a container prints, for `OCIContainer.call`: in place of a pipe that lines of any length are read from."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        """Take over a pipe."""
+        self._pipe = pipe
+        self._held = b""
+        self._left: int | None = None
+
+    def limit(self, size: int | None) -> None:
+        """Say how many bytes may come from now on, before the next limit is set; None for any number."""
+        self._left = size
+
+    def readline(self) -> bytes:
+        """Return a line or, of a line that is too long, the next piece.
+
+        cibuildwheel looks for its mark of a command's end at the end of what it gets, so no piece ends within one.
+
+        Raises:
+            FatalError: there is more than the limit.
+        """
+        line = self._held + self._pipe.readline(_LINE_BYTES)
+        self._held = b""
+        if len(line) >= _LINE_BYTES and not line.endswith(b"\n"):
+            line, self._held = line[:-_HELD_BYTES], line[-_HELD_BYTES:]
+
+        if self._left is not None:
+            self._left -= len(line)
+            if self._left < 0:
+                raise FatalError("the container answered with far more than it was asked for")
+        return line
+
+    def close(self) -> None:
+        """Close the pipe."""
+        self._pipe.close()
+
+
+def bound_containers() -> None:
+    """Give all that cibuildwheel reads from its containers a limit."""
+    enter, call = OCIContainer.__enter__, OCIContainer.call
+
+    def enter_bounded(self: OCIContainer) -> OCIContainer:
+        """Start the container; nothing of the package has run in it by then."""
+        enter(self)
+        self.bash_stdout = cast("IO[bytes]", BoundedPipe(self.bash_stdout))
+        return self
+
+    def call_bounded(
+        self: OCIContainer,
+        args: Sequence[PathOrStr],
+        env: Mapping[str, str] | None = None,
+        capture_output: bool = False,  # noqa: FBT001, FBT002 - as cibuildwheel has it
+        cwd: PathOrStr | None = None,
+    ) -> str:
+        """Call; what is kept in memory may not be large. What goes into the log has the log's limit."""
+        pipe: object = self.bash_stdout
+        if isinstance(pipe, BoundedPipe):
+            pipe.limit(_ANSWER_BYTES if capture_output else None)
+        return call(self, args, env, capture_output, cwd)
+
+    OCIContainer.__enter__ = enter_bounded  # type: ignore[assignment,method-assign]
+    OCIContainer.call = call_bounded  # type: ignore[method-assign]
 
 
 def take_output(
@@ -93,6 +168,7 @@ def main() -> None:
             raise FatalError(f"the build's output was refused: {error}") from None
 
     OCIContainer.copy_out = copy_out  # type: ignore[method-assign]
+    bound_containers()
     cibuildwheel.main()
 
 

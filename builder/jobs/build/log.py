@@ -11,9 +11,11 @@ from typing import Any
 
 from builder import ROOT
 from builder.jobs.build import network
-from builder.jobs.build.error_patterns import PATTERNS, Pattern
+from builder.jobs.build.error_patterns import PATTERNS, FoundError, Pattern, find_first
 from builder.jobs.build.failure import Failure
+from builder.jobs.build.log_excerpt import BUILD_START, STAGE_START, read_log
 from builder.store.hashing import digest
+from builder.untrusted.text import clean_line
 
 _MAX_ERROR_CHARS = 300
 """How long an error may be: it is one line of a report, and some compilers print whole types."""
@@ -21,21 +23,24 @@ _MAX_ERROR_CHARS = 300
 _PURE_WHEEL_EXIT_CODE = 5
 """cibuildwheel's exit code where a build made a wheel without native code (cibuildwheel/errors.py)."""
 
-_BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
-_STAGES = re.compile(
-    r"^(Setting up build environment|Running before_all|Building wheel|Repairing wheel"
-    r"|Copying project into container)\.\.\.",
-    re.MULTILINE,
-)
 _SDIST_REFUSED = re.compile(r"^wheelfarm-sdist-refused: (.*)$", re.MULTILINE)
 """What builder/inside/stress/sdists.py prints of an sdist that it does not unpack."""
-_REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$", re.MULTILINE)
+
+_REQUIRED_HINT = "required from here"
+_REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$")
+"""Which line of the package includes a template that does not compile, as the compiler prints it before the error."""
+
+_MAX_CALLERS = 1000
+"""How many lines that look as if they named such a line are looked at, from the error backwards. Not measured."""
+
+_LAST_LINE_CHARS = 64 << 10
+"""How far from the end of a log its last line is looked for."""
 
 _DISK_FULL = "No space left on device"
 _CONTAINER_STARTED = "Starting container image"
 _LIMITS_PREFIX = "wheelfarm-limits: "
 
-_RULES = ("log.py", "error_patterns.py", "network.py")
+_RULES = ("log.py", "log_excerpt.py", "error_patterns.py", "network.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +56,7 @@ class FailedCall:
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
         asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
     """
@@ -63,6 +69,7 @@ class FailedCall:
     processes: int | None
     asked: tuple[str, ...] = ()
     index: str = ""
+    disk: str | None = None
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Return why the call made no wheel, and the ABI that it was building when it failed.
@@ -71,11 +78,7 @@ class FailedCall:
             log: the job's log.
             package: the package's name, for remedies.
         """
-        start, end = self.log
-        with log.open("rb") as file:
-            file.seek(start)
-            text = file.read(end - start).decode(errors="replace")
-
+        text = read_log(log, *self.log)
         failure, abi = explain(
             text,
             self.exit_code,
@@ -84,6 +87,7 @@ class FailedCall:
             timeout_s=self.timeout_s,
             memory_bytes=self.memory_bytes,
             processes=self.processes,
+            disk=self.disk,
         )
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
@@ -141,19 +145,21 @@ def explain(
     timeout_s: int | None,
     memory_bytes: int | None,
     processes: int | None,
+    disk: str | None = None,
 ) -> tuple[Failure, str]:
     """Return why a call of cibuildwheel made no wheel, and the ABI that it was building when it failed.
 
     A limit that was reached explains the failure before anything in the log does.
 
     Args:
-        log: what the call printed.
+        log: what the call printed, as `read_log` returns it.
         exit_code: its exit code.
         package: the package's name, for remedies.
         abis: the ABIs that it was to build, in order.
         timeout_s: the limit on time in seconds, if it was reached; else None.
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
+        disk: what it wrote too much of, if it was ended for that; else None.
     """
     refusal = _find_sdist_refusal(log)
     if refusal is not None:
@@ -161,6 +167,9 @@ def explain(
 
     abi, text = _last_build(log, abis)
     stage = _last_stage(log)
+
+    if disk is not None:
+        return _explain_disk(disk, stage), abi
 
     limit = _explain_limit(package, stage, timeout_s, memory_bytes, processes)
     if limit is not None:
@@ -171,13 +180,17 @@ def explain(
     return _first_error(text, package, stage), abi
 
 
-def find_infrastructure_problem(log: str) -> str | None:
+def find_infrastructure_problem(log: str, *, disk_was_full: bool | None) -> str | None:
     """Return the reason of a failure that is no fault of the package, such as a full disk; None where there is none.
 
     Args:
-        log: what a call of cibuildwheel printed that failed without reaching a limit.
+        log: what a call of cibuildwheel printed that failed without reaching a limit, as `read_log` returns it.
+        disk_was_full: whether the disk was seen to be full meanwhile. None where nobody can see it, as for an engine
+            on another machine: only then the log is believed, in which a package may write what it likes.
     """
-    if _DISK_FULL in log:
+    says_full = _DISK_FULL in log
+    is_full = says_full if disk_was_full is None else disk_was_full
+    if is_full:
         return "the disk is full"
 
     # At its end, the image's entry point prints what was used of the limits, whether the build succeeds or not.
@@ -194,7 +207,7 @@ def _find_sdist_refusal(log: str) -> Failure | None:
     Only what was printed before cibuildwheel began to build is searched: nothing of the package has run until then, so
     it cannot have printed the line itself.
     """
-    start = _BUILD_START.search(log)
+    start = BUILD_START.search(log)
     before = log if start is None else log[: start.start()]
     refusal = _SDIST_REFUSED.search(before)
     if refusal is None:
@@ -203,7 +216,7 @@ def _find_sdist_refusal(log: str) -> Failure | None:
     return Failure(
         code="WF105",
         stage="unpack",
-        error=f"the sdist does not unpack: {refusal[1]}"[:_MAX_ERROR_CHARS],
+        error=f"the sdist does not unpack: {clean_line(refusal[1])}"[:_MAX_ERROR_CHARS],
         remedy="",
     )
 
@@ -213,7 +226,7 @@ def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
 
     Where no build began, they are the first ABI and the whole log.
     """
-    starts = list(_BUILD_START.finditer(log))
+    starts = list(BUILD_START.finditer(log))
     if not starts:
         return abis[0], log
 
@@ -225,12 +238,22 @@ def _last_build(log: str, abis: Sequence[str]) -> tuple[str, str]:
 
 def _last_stage(log: str) -> str:
     """Return the last stage that cibuildwheel announced: `'... Repairing wheel...' -> 'repairing wheel'`."""
-    stages = _STAGES.findall(log)
+    stages = STAGE_START.findall(log)
     if not stages:
         return "starting the container"
 
     stage: str = stages[-1]
     return stage[0].lower() + stage[1:]
+
+
+def _explain_disk(disk: str, stage: str) -> Failure:
+    """Return the failure of a build that was ended because it wrote too much."""
+    return Failure(
+        code="WF217",
+        stage=stage,
+        error=f"the build wrote more than it may: {disk}",
+        remedy="a build that writes without end is at fault; the log names what it ran",
+    )
 
 
 def _explain_limit(
@@ -314,7 +337,7 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
         return replace(failure, code="WF210" if is_auditwheels else failure.code, stage=stage)
 
     error = "no output"
-    for line in text.splitlines():
+    for line in text[-_LAST_LINE_CHARS:].splitlines():
         # The container's entry point prints the limits after the build has ended.
         if line.strip() and not line.startswith(_LIMITS_PREFIX):
             error = line.strip()
@@ -322,7 +345,7 @@ def _first_error(text: str, package: str, stage: str) -> Failure:
     return Failure(
         code="WF201",
         stage=stage,
-        error=error[:_MAX_ERROR_CHARS],
+        error=clean_line(error)[:_MAX_ERROR_CHARS],
         remedy="see the log",
     )
 
@@ -334,33 +357,32 @@ def _match_patterns(text: str, package: str) -> Failure | None:
     """
     best_rank: tuple[int, int] | None = None
     best_pattern = None
-    best_match = None
+    best_error = None
     for pattern in PATTERNS:
-        match = pattern.regex.search(text)
-        if match is None:
+        found = find_first(pattern, text)
+        if found is None:
             continue
         # By line, not by character: if two patterns match in the same line, the first in the table wins.
-        line_start = text.rfind("\n", 0, match.start())
-        rank = (pattern.certainty, line_start)
+        rank = (pattern.certainty, found.line_start)
         if best_rank is None or rank < best_rank:
-            best_rank, best_pattern, best_match = rank, pattern, match
+            best_rank, best_pattern, best_error = rank, pattern, found
 
-    if best_pattern is None or best_match is None:
+    if best_pattern is None or best_error is None:
         return None
-    return _make_failure(best_pattern, best_match, text, package)
+    return _make_failure(best_pattern, best_error, text, package)
 
 
-def _make_failure(pattern: Pattern, match: re.Match[str], text: str, package: str) -> Failure:
-    """Return the failure for an error that a pattern matched. Its stage is left empty: the caller knows it.
+def _make_failure(pattern: Pattern, found: FoundError, text: str, package: str) -> Failure:
+    """Return the failure for an error that a pattern found. Its stage is left empty: the caller knows it.
 
     Args:
         pattern: the pattern.
-        match: its match in the log.
+        found: what it found in the log.
         text: the log.
         package: the package's name, for remedies.
     """
-    groups = [" ".join((group or "").split()) for group in match.groups()]
-    error = pattern.error.format(*groups) + _find_caller(text, match)
+    groups = [clean_line(" ".join((group or "").split())) for group in found.match.groups()]
+    error = pattern.error.format(*groups) + _find_caller(pattern, found, text)
 
     missing: list[tuple[str, str]] = []
     if pattern.missing:
@@ -376,19 +398,30 @@ def _make_failure(pattern: Pattern, match: re.Match[str], text: str, package: st
     )
 
 
-def _find_caller(text: str, match: re.Match[str]) -> str:
+def _find_caller(pattern: Pattern, found: FoundError, text: str) -> str:
     """Return which line of the package caused an error inside a header of the system: ` (required from src/a.cpp:12)`.
 
     The compiler prints that before the error. Empty for an error elsewhere, or where the compiler did not print it.
 
     Args:
-        text: the log.
-        match: the match of the error in it.
+        pattern: the pattern that found the error.
+        found: the error.
+        text: the log that it is in.
     """
-    if not match[0].startswith("/usr/"):
-        return ""
-    callers = _REQUIRED_FROM.findall(text[: match.start()])
-    if not callers:
+    is_compilers = pattern.code in {"WF201", "WF202"}
+    if not is_compilers or not found.match[0].startswith("/usr/"):
         return ""
 
-    return f" (required from {callers[-1]})"
+    line_end = found.line_start
+    for _ in range(_MAX_CALLERS):
+        hint = text.rfind(_REQUIRED_HINT, 0, line_end)
+        if hint < 0:
+            return ""
+
+        line_start = text.rfind("\n", 0, hint) + 1
+        caller = _REQUIRED_FROM.match(text[line_start : hint + len(_REQUIRED_HINT)])
+        if caller is not None:
+            return clean_line(f" (required from {caller[1]})")
+        line_end = line_start
+
+    return ""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from builder.untrusted.text import clean_line
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
 UNKNOWN_HOST = "an address that the log does not name"
 
 _MAX_HOSTS = 5  # how many are named in an error; the log has all
-_CERTAIN_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF208", "WF210"})
+_CERTAIN_CODES: frozenset[FindingCode] = frozenset(
+    {"WF203", "WF204", "WF205", "WF208", "WF210", "WF217"}
+)
 """Failures whose cause is certain, whatever hosts the build asked for: limits, patches, and repairing the wheel."""
+_HOST_LIMIT = 300
+"""Characters of a host that is named: a domain name has 253 at most, and a port follows."""
 _NETWORK_ERROR = re.compile(
     r"Network is unreachable|No route to host|Temporary failure in name resolution|Name or service not known"
     r"|nodename nor servname provided|Could not resolve (?:host|proxy)"
@@ -38,6 +44,9 @@ _HOST = re.compile(
 # traceback some frames before. Not measured.
 _CHARS_BEFORE = 2000
 _CHARS_AFTER = 300
+_MAX_ERRORS = 1000
+"""How many network errors of a log are looked at, the first ones: some thousand characters are searched for each.
+Builds that try an address again and again print some hundred."""
 
 
 def find_unreachable_hosts(log: str, proxy_address: str) -> tuple[str, ...]:
@@ -47,11 +56,11 @@ def find_unreachable_hosts(log: str, proxy_address: str) -> tuple[str, ...]:
     `UNKNOWN_HOST`.
 
     Args:
-        log: what a build printed.
+        log: what a build printed, as `read_log` returns it.
         proxy_address: the index proxy's address. It is named in many errors and is skipped.
     """
     hosts: dict[str, None] = {}
-    for error in _NETWORK_ERROR.finditer(log):
+    for error in islice(_NETWORK_ERROR.finditer(log), _MAX_ERRORS):
         before = log[max(0, error.start() - _CHARS_BEFORE) : error.start()]
         after = log[error.start() : error.end() + _CHARS_AFTER]
         hosts[_nearest_host(before, after, proxy_address)] = None
@@ -89,7 +98,7 @@ def _find_hosts(text: str, proxy_address: str) -> list[str]:
         host = next(filter(None, match.groups()))
         name, _, _ = host.partition(":")
         if name not in {proxy_address, "localhost", "127.0.0.1"}:
-            hosts.append(host)
+            hosts.append(clean_line(host, _HOST_LIMIT))
 
     return hosts
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.jobs.wheels import wheel_for_abi
+from builder.untrusted.names import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,9 @@ def collect_own_wheels(
         builds: evidence of the builds whose wheels the project is built with.
         abis: the ABIs that the project is built for.
         store: has the wheels.
+
+    Raises:
+        UntrustedNameError: a wheel on record has a name that no wheel has: a line break in it would be a constraint.
     """
     files: dict[str, bytes | Path] = {}
     if not builds:
@@ -58,7 +62,7 @@ def collect_own_wheels(
                 continue  # without a constraint, the build frontend takes the package from the index
             files[f"{abi}/{wheel}"] = store.file(build.files[wheel])
             # A direct reference (PEP 508), because the index may have a wheel of the same version.
-            name, _, _ = wheel.partition("-")
+            name, _, _ = parse_wheel_name(wheel, str(build.job)).partition("-")
             constraints.append(f"{name} @ file://{FOLDER}/{abi}/{wheel}\n")
 
         files[f"{abi}.txt"] = "".join(constraints).encode()

@@ -53,14 +53,18 @@ class BaseImage(Image):
         """
         tag = image_tag(self.base.name, self.key(inputs))
 
+        taken = ""
         if not self.is_usable(tools.engine.image_labels(tag)):
-            self._pull_or_bootstrap(tag, tools)
+            taken = self._pull_or_bootstrap(tag, tools)
 
         # The hash is of the packages alone, so that it does not matter whether they came from a registry or an archive.
-        return image_facts(tag, digest("base", list_packages(tag, tools)), tools)
+        return image_facts(tag, digest("base", list_packages(tag, tools)), tools, taken=taken)
 
-    def _pull_or_bootstrap(self, tag: str, tools: Tools) -> None:
+    def _pull_or_bootstrap(self, tag: str, tools: Tools) -> str:
         """Get the base from the container registry or, where that does not give it, from the distribution's archive.
+
+        Returns:
+            What the registry gave, by its digest; empty where it gave nothing.
 
         Raises:
             InfrastructureError: neither gives it; the text has both reasons.
@@ -69,7 +73,7 @@ class BaseImage(Image):
         tools.say(f"asking the container registry for {self.base.registry}")
 
         try:
-            tools.engine.pull(self.base.registry, tag)
+            return tools.engine.pull(self.base.registry, tag)
         except InfrastructureError as no_registry:
             tools.say(f"no registry: bootstrapping {self.base.suite} from its signed archive")
             try:
@@ -78,6 +82,8 @@ class BaseImage(Image):
                 reason = f"base {self.base.name} could not be had: {no_archive}; {no_registry}"
                 # Both causes are in the text already.
                 raise InfrastructureError(reason, code="WF901") from None
+
+        return ""
 
     def _bootstrap(self, tag: str, tools: Tools) -> None:
         """Make the base's root file system from packages of the distribution's archive, and import it as an image."""

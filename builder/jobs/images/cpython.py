@@ -11,6 +11,7 @@ import requests
 from builder import host
 from builder.errors import InfrastructureError
 from builder.sources import http
+from builder.sources.errors import ANSWER_ERRORS
 from builder.store.files import atomic_write, file_sha256
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _download(url: str, target: Path, sha256: str) -> str | None:
             _check_hash(unfinished, url, sha256)
     except _WrongHashError as error:
         return str(error)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, *ANSWER_ERRORS) as error:
         return f"{url} did not answer: {type(error).__name__}"
 
     return None

@@ -240,13 +240,14 @@ def build_image(
     )
 
 
-def image_facts(tag: str, content: str, tools: Tools) -> Result:
+def image_facts(tag: str, content: str, tools: Tools, *, taken: str = "") -> Result:
     """Return the facts of an image that the engine has.
 
     Args:
         tag: the image's full name.
         content: the hash by which the keys of other jobs know the image.
         tools: of the job.
+        taken: what a registry gave, by its digest; empty where it was made here or earlier.
     """
     size = tools.engine.image_bytes(tag)
-    return Result(facts=ImageFacts(tag=tag, content=content, bytes=size))
+    return Result(facts=ImageFacts(tag=tag, content=content, bytes=size, taken=taken))

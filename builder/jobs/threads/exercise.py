@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from builder.jobs.threads.test_wheels import TestWheels
     from builder.sources import Pure
 
-_PROGRAM = Program(package="stress", module="exercise", answer=ExerciseAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress",
+    module="exercise",
+    answer=ExerciseAnswer,
+    supervises=True,
+    folder=STRESS_FOLDER,
+)
 _MEMORY_BYTES = (
     4 << 30
 )  # a process that grows without end meets a lower limit before (builder/inside/stress/memory.py)
@@ -150,11 +156,13 @@ class Exercise:
         Raises:
             InfrastructureError: nothing could be fetched, because the package index did not answer.
         """
-        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
         image = read_image_tag(inputs["image"])
-        test_wheels = self._own_tests.fetch_wheels(image, self.abi.python, session.network, tools)
+        python = self.abi.python
+        proxy = read_image_tag(inputs["index proxy"])
+        with tools.index.session(proxy, self.id, tools.stop) as session:
+            test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
+            visit = session.collect_report()
 
-        visit = session.collect_report()
         error = visit.infrastructure_error()
         if error is not None and test_wheels.is_unavailable:
             raise error
@@ -186,10 +194,11 @@ class Exercise:
             "tests": self._own_tests.make_request(test_wheels),
             "effort": self.effort.record(),
         }
+        wheels = list(required_wheels(self.abi.name, builds, self.pure))
         files = {
-            **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
+            **wheel_files(wheels, tools.store),
             self._own_tests.sdist_path: tools.store.file(self.sdist_sha256),
-            **test_wheels.files(),
+            **test_wheels.files([name for name, _ in wheels]),
         }
         # The calls of the plan are made more than once, and proofs take as long again. Own tests run on one thread and
         # on several.

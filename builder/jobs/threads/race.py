@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from builder.distributions.identity import explain_mismatch
 from builder.engine.client import Limits, Task
 from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
@@ -19,6 +20,7 @@ from builder.evidence.image import ImageFacts, read_image_content, read_image_ta
 from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
 from builder.jobs.build.build import UNPACK_PROGRAM
 from builder.jobs.build.log import explain
+from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
@@ -28,9 +30,11 @@ from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, whe
 from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
@@ -51,7 +55,9 @@ RACE_PYTHON = "/opt/race/tree/bin/python"
 RACE_WHEEL_FOLDER = "/farm/race"
 """The folder of a container with the wheel that was compiled with ThreadSanitizer."""
 
-_PROGRAM = Program(package="stress", module="race", answer=RaceAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress", module="race", answer=RaceAnswer, supervises=True, folder=STRESS_FOLDER
+)
 _PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
 
@@ -233,17 +239,18 @@ class Race:
         Raises:
             InfrastructureError: one of the two failed, perhaps only because the package index did not answer.
         """
-        session = tools.index.session(read_image_tag(inputs["index proxy"]), self.id, tools.stop)
-        python = self.abi.python
-        test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
         own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
             tools.store,
         )
-        compiled = self._compile(image, own_wheels, session.network, tools)
+        proxy = read_image_tag(inputs["index proxy"])
+        with tools.index.session(proxy, self.id, tools.stop) as session:
+            python = self.abi.python
+            test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
+            compiled = self._compile(image, own_wheels, session.network, tools)
+            visit = session.collect_report()
 
-        visit = session.collect_report()
         error = visit.infrastructure_error()
         has_failed = isinstance(compiled, str)
         if error is not None and (has_failed or test_wheels.is_unavailable):
@@ -320,7 +327,7 @@ class Race:
         log_start = tools.log.stat().st_size if tools.log.exists() else 0
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
 
-        wheel = _find_wheel(ended.output)
+        wheel = _find_wheel(ended.output, self.build)
         if wheel is not None and ended.exit_code == 0:
             return wheel
         if ended.timed_out:
@@ -335,12 +342,8 @@ class Race:
             start: the byte of the log at which the output of the compilation begins.
             exit_code: of the compilation.
         """
-        with log.open("rb") as file:
-            file.seek(start)
-            text = file.read().decode(errors="replace")
-
         failure, _ = explain(
-            text,
+            read_log(log, start),
             exit_code,
             self.build.name,
             (self.abi.name,),
@@ -384,9 +387,10 @@ class Race:
             "tests": self._own_tests.make_request(test_wheels),
             "effort": self.effort.record(),
         }
+        wheels = list(required_wheels(self.abi.name, builds, self.pure))
         files = {
-            **wheel_files(required_wheels(self.abi.name, builds, self.pure), tools.store),
-            **test_wheels.files(),
+            **wheel_files(wheels, tools.store),
+            **test_wheels.files([name for name, _ in wheels]),
             compiled.path: compiled.content,
             sdist: tools.store.file(self.build.sdist_sha256),
         }
@@ -423,18 +427,27 @@ def read_plan(race: Evidence, store: Store) -> RacePlan:
         raise EvidenceError(race.job, f"{_PLAN_FILE}: {error}") from error
 
 
-def _find_wheel(output: Mapping[str, bytes]) -> _CompiledWheel | None:
-    """Return the wheel among the files that a container left, or None."""
+def _find_wheel(output: Mapping[str, bytes], build: Build) -> _CompiledWheel | None:
+    """Return the wheel of the package among the files that a container left, or None.
+
+    Args:
+        output: content by path. The package's build could write there what it liked.
+        build: says which package it is.
+    """
     for path, content in output.items():
-        if path.endswith(".whl"):
-            return _CompiledWheel(filename=Path(path).name, content=content)
+        try:
+            filename = parse_wheel_name(PurePosixPath(path).name)
+        except UntrustedNameError:
+            continue
+        if not explain_mismatch(build.name, build.version, filename):
+            return _CompiledWheel(filename=filename, content=content)
 
     return None
 
 
 def _store_files(files: Mapping[str, bytes], store: Store) -> dict[str, str]:
     """Put files, given as content by name, into the store, and return the sha256 of each by name."""
-    hashes = {}
+    hashes: dict[str, str] = {}
     with store.scratch_folder() as scratch:
         for name, content in files.items():
             path = scratch / name

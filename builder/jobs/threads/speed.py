@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from builder.sources import Pure
     from builder.store.evidence import Evidence
 
-_PROGRAM = Program(package="stress", module="speed", answer=SpeedAnswer, folder=STRESS_FOLDER)
+_PROGRAM = Program(
+    package="stress", module="speed", answer=SpeedAnswer, supervises=True, folder=STRESS_FOLDER
+)
 _CPUS = 4.0  # one for each thread, of which there are 4 at most
 _MEMORY_BYTES = 4 << 30
 

@@ -6,13 +6,13 @@ They are looked for in extras and dependency groups (PEP 735) of its pyproject.t
 from __future__ import annotations
 
 import re
-import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder.distributions.members import NotAnSdistError, iter_members
+from builder.untrusted.reading import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +34,7 @@ _DRIVERS = frozenset({
     "isort", "pre-commit", "sphinx", "build", "twine", "wheel", "setuptools", "cython", "pip-tools", "pytest-codspeed",
 })  # fmt: skip
 
+_MAX_LINE_CHARS = 2000  # of one requirement; parsing takes time and depth by its length
 _MAX_BYTES = 1 << 20  # far more than anybody writes by hand; a larger file states no requirements
 
 
@@ -93,8 +94,8 @@ def _pyproject_requirements(text: str) -> Iterator[Requirement]:
     a group that is no text, such as a reference to another group, is skipped.
     """
     try:
-        data: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        data = parse_toml(text, "pyproject.toml")
+    except ValueError:
         return
 
     project = data.get("project")
@@ -123,15 +124,24 @@ def _parse_lines(text: str) -> Iterator[Requirement]:
     for line in text.splitlines():
         content = line.split(" #")[0].strip()
         is_requirement = content and not content.startswith(("#", "-"))
-        if not is_requirement:
+        if not is_requirement or len(content) > _MAX_LINE_CHARS:
             continue
 
         try:
             requirement = Requirement(content)
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             continue  # such as a path, which pip takes but PEP 508 does not know
 
-        is_for_another_system = requirement.marker is not None and not requirement.marker.evaluate()
-        if requirement.url is None and not is_for_another_system:
+        if requirement.url is None and _is_for_this_system(requirement):
             requirement.marker = None
             yield requirement
+
+
+def _is_for_this_system(requirement: Requirement) -> bool:
+    """Return whether a requirement's marker holds; False for one that compares what cannot be compared."""
+    if requirement.marker is None:
+        return True
+    try:
+        return requirement.marker.evaluate()
+    except ValueError:  # UndefinedComparison and the like, and versions that are none
+        return False

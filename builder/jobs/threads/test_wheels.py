@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
 
 from builder.engine.client import Limits, Task
 from builder.evidence.race import Kit
 from builder.jobs.threads import test_requirements
 from builder.jobs.wheels import WHEELS_FOLDER
+from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from pydantic import JsonValue
 
@@ -56,9 +61,22 @@ class TestWheels:
         """Return the part of the facts that is about them. The wheels themselves are files of the evidence."""
         return Kit(wheels=tuple(sorted(self.wheels)), requirements=self.requirements)
 
-    def files(self) -> dict[str, bytes | Path]:
-        """Return the wheels as files for a container: content by absolute path."""
-        return {f"{WHEELS_FOLDER}/{name}": content for name, content in self.wheels.items()}
+    def files(self, beside: Iterable[str]) -> dict[str, bytes | Path]:
+        """Return the wheels as files for a container: content by absolute path.
+
+        Those of projects that the container has from the farm are left out: the index' wheel of the package itself,
+        which many tests require by an extra of it, would be tested in the place of the farm's.
+
+        Args:
+            beside: file names of the farm's wheels in the container.
+        """
+        farms_own = {parse_wheel_filename(name)[0] for name in beside}
+        files: dict[str, bytes | Path] = {}
+        for name, content in self.wheels.items():
+            if parse_wheel_filename(name)[0] not in farms_own:
+                files[f"{WHEELS_FOLDER}/{name}"] = content
+
+        return files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,10 +131,10 @@ class TestSuite:
         )
         ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
 
-        wheels = {}
+        wheels: dict[str, bytes] = {}
         for path, content in ended.output.items():
-            if path.endswith(".whl"):
-                wheels[Path(path).name] = content
+            with contextlib.suppress(UntrustedNameError):
+                wheels[parse_wheel_name(PurePosixPath(path).name)] = content
 
         has_pytest = any(name.startswith("pytest-") for name in wheels)
         return TestWheels(wheels=wheels if has_pytest else {}, requirements=requirements)

@@ -95,9 +95,11 @@ def _loose_files(subject: Subject) -> Iterator[tuple[str, str]]:
     a name is fine where it is all that the wheel has.
     """
     top_level = subject.facts.top_level
+    code = subject.facts.installs.pth if subject.facts.installs is not None else {}
     for name, kind in top_level.items():
         if name.endswith(".pth"):
-            yield name, f"{name} is run by every interpreter that starts in this environment"
+            what = f" ({code[name]})" if name in code else ""
+            yield name, f"{name}{what} is run by every interpreter that starts in this environment"
         elif kind in {"file", "folder"}:
             yield name, f"{name} is installed beside other packages, and is not Python"
         elif name in _COMMON_NAMES and len(top_level) > 1:

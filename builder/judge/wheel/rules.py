@@ -1,8 +1,9 @@
 """Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
 
 archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
-needs of the interpreter · health.py how its native code is made · sbom.py what is told of libraries it brings ·
-compare.py one package built on two bases · thread_signs.py what it shows of how it was made for threads.
+needs of the interpreter · health.py how its native code is made · installs.py what of others' it would replace ·
+sbom.py what is told of libraries it brings · compare.py one package built on two bases · thread_signs.py what it shows
+of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from builder.judge.findings import Finding
 from builder.judge.wheel.archive import judge_archive
 from builder.judge.wheel.floors import judge_floors
 from builder.judge.wheel.health import judge_health
+from builder.judge.wheel.installs import judge_installs
 from builder.judge.wheel.sbom import judge_sbom
 from builder.judge.wheel.subject import Subject
 from builder.judge.wheel.symbols import judge_symbols
@@ -65,6 +67,7 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
         *judge_floors(subject),
         *judge_symbols(subject),
         *judge_health(subject),
+        *judge_installs(subject),
         *judge_sbom(subject),
         *judge_thread_signs(subject),
     )

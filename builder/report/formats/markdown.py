@@ -17,6 +17,10 @@ _MAX_ROWS = 200
 """Rows of a table: CI systems cut off the page of a step at 1 MiB or less, and a reason may be long."""
 
 
+_LINK_MARKS = re.compile(r"(@|://|(?<=www)\.)", re.IGNORECASE)
+"""What makes a mention, or a link without brackets, of the text around it. A comment behind it, which is not shown,
+breaks both; no backslash does."""
+
 _CHANGES_HEAD = (
     "",
     "## Since the last run",
@@ -108,6 +112,11 @@ def _limit_rows(rows: Sequence[str]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Return text on one line, with HTML and the special characters of Markdown escaped."""
+    """Return text on one line, with HTML and the special characters of Markdown escaped.
+
+    Nobody is mentioned by an `@name` in it, and an address does not become a link.
+    """
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)
+    escaped = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)
+
+    return _LINK_MARKS.sub(r"\1<!-- -->", escaped)

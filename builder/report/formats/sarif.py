@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from builder.report.document import Document, FindingPart, LocationPart, PackagePart
     from builder.verdicts.codes import FindingCode
+
+_LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+"""The bracket that a link in a message begins with."""
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
@@ -66,7 +70,8 @@ def _render_result(
 
     The first location is where the problem is; all others are related locations, see `_render_locations`.
     """
-    message = f"{package.name} {package.version} on {abi}: {finding.detail or finding.title}"
+    detail = _escape_links(finding.detail or finding.title)
+    message = f"{package.name} {package.version} on {abi}: {detail}"
     bases: list[JsonValue] = list(finding.bases)
 
     return {
@@ -85,6 +90,11 @@ def _render_result(
             "replay": finding.replay,
         },
     }
+
+
+def _escape_links(text: str) -> str:
+    """Return a text for a message in which `[text](target)` is no link (SARIF 2.1.0, 3.11.6)."""
+    return _LINK.sub(r"\\[", text)
 
 
 def _render_locations(locations: list[LocationPart]) -> list[JsonValue]:

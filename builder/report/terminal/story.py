@@ -133,11 +133,16 @@ def render(story: Story, console: Console) -> None:
 
     loads = list(_iter_loads(story.jobs))
     if loads:
-        console.print("\n[bold]Imports[/bold]")
+        _print_heading("Imports", console)
         console.print(_load_table(loads))
     if story.jobs:
-        console.print("\n[bold]Jobs[/bold]")
+        _print_heading("Jobs", console)
         console.print(_job_table(story.jobs))
+
+
+def _print_heading(heading: str, console: Console) -> None:
+    console.print()
+    console.print(Text(heading, style="bold"))
 
 
 def _render_package(package: PackagePart, console: Console) -> None:
@@ -149,7 +154,7 @@ def _render_package(package: PackagePart, console: Console) -> None:
 
     if package.speed is None:
         return
-    console.print("\n[bold]Speed[/bold]")
+    _print_heading("Speed", console)
     for sentence in speeds.sentences(package.speed):
         console.print(Text(f"  {sentence}"), soft_wrap=True)
 

@@ -173,7 +173,8 @@ def _print_remedies(console: Console, remedies: Sequence[Remedy]) -> None:
     if not remedies:
         return
 
-    console.print("\n[bold]What to do[/bold]")
+    console.print()
+    console.print(Text("What to do", style="bold"))
     for remedy in remedies:
         console.print(Text(f"  {remedy.code} {remedy.subject}: {remedy.text}"))
         if remedy.log:
@@ -189,7 +190,8 @@ def _print_times(console: Console, times: Mapping[str, float]) -> None:
     packages = [f"{name} {format_duration(seconds)}" for name, seconds in longest_first]
     mean = format_duration(sum(times.values()) / len(times))
 
-    console.print("\n[bold]Time spent on thread-safety checks[/bold]")
+    console.print()
+    console.print(Text("Time spent on thread-safety checks", style="bold"))
     text = f"  {mean} a package on average: {join_names(packages, _MAX_TIMES)}"
     console.print(Text(text), soft_wrap=True)
 

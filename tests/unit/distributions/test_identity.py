@@ -54,8 +54,8 @@ def test_spelling_makes_no_other_package(
     [
         ("numpy-1.0-py3-none-any.whl", {}, "file name is of numpy 1.0"),
         ("foo-9.0-py3-none-any.whl", {}, "file name is of foo 9.0"),
-        ("foo.whl", {}, "no wheel's name"),
-        ("../foo-1.0-py3-none-any.whl", {}, "no wheel"),
+        ("foo.whl", {}, "expected the name of a wheel"),
+        ("../foo-1.0-py3-none-any.whl", {}, "without / and"),
         (WHEEL, {"numpy-1.0.dist-info/METADATA": metadata()}, "folder is of numpy 1.0"),
         (WHEEL, {"foo-2.dist-info/METADATA": metadata()}, "folder is of foo 2"),
         (WHEEL, {"foo-1.0.dist-info/METADATA": metadata("numpy")}, "METADATA says numpy 1.0"),

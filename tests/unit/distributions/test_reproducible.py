@@ -17,6 +17,7 @@ from builder.jobs.job import Inputs, Result, Tools
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
 from builder.store.store import Store
+from builder.untrusted import zips
 from tests.unit.execute.test_executor import ROOM, Step, Watcher
 
 NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
@@ -146,3 +147,28 @@ def test_builds_of_one_key_are_compared(tmp_path: Path):
     assert built(b"", again=True) == {NAME: []}
     assert built(b"else", again=True) == {NAME: ["foo/foo.so"]}
     store.close()
+
+
+def test_a_bomb_is_left_as_it_is_and_nothing_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(zips, "_BOMB_BYTES", 1 << 20)
+    bomb = tmp_path / NAME
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(2 << 20))
+    before = bomb.read_bytes()
+    monkeypatch.setattr(reproducible, "_rewrite", lambda *_: pytest.fail("it is unpacked"))
+    reproducible.normalize_wheel(bomb)
+    assert bomb.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_a_wheel_that_takes_too_long_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wheel = packed(tmp_path / NAME, MEMBERS)
+    before = wheel.read_bytes()
+    monkeypatch.setattr(reproducible, "_TIMEOUT_S", 0)
+    reproducible.normalize_wheel(wheel)
+    assert wheel.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]

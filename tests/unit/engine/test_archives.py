@@ -48,3 +48,12 @@ def test_links_and_devices_stay_behind():
 def test_an_answer_without_end_is_cut():
     with pytest.raises(InfrastructureError, match="/result is larger than 512 MiB"):
         archives.unpack((bytes(64 << 20) for _ in range(100)), "/result")
+
+
+def test_an_answer_has_a_lower_limit_of_its_own():
+    chunks = iter([bytes(1 << 20)] * 4)
+
+    with pytest.raises(InfrastructureError, match="/result is larger than 2 MiB"):
+        archives.unpack(chunks, "/result", 2 << 20)
+
+    assert len(list(chunks)) == 1, "nothing is read after the limit"

@@ -10,9 +10,9 @@ from builder.engine.compiler_cache import CompilerCache
 
 def test_nothing_but_the_same_sdist_on_the_same_base_in_the_same_wheelhouse_shares_a_cache():
     mounts = [
-        CompilerCache(base=base, sdist_sha256=sdist).arguments(farm)[0]
-        for base, sdist, farm in product(
-            ("debian-12", "ubuntu-24.04"), ("0" * 64, "1" * 64), ("one", "other")
+        CompilerCache(base=base, sdist_sha256=sdist, generation=generation).arguments(farm)[0]
+        for base, sdist, farm, generation in product(
+            ("debian-12", "ubuntu-24.04"), ("0" * 64, "1" * 64), ("one", "other"), ("", "next")
         )
     ]
 

@@ -138,7 +138,8 @@ def test_both_ways_to_create_a_container_allow_the_same(kind: containment.Kind):
     assert no_new_privileges == "no-new-privileges"
     assert json.loads(profile.removeprefix("seccomp=")) == PROFILE
     assert f"--security-opt=seccomp={containment.PROFILE}" in arguments
-    assert f"--ulimit=fsize={123 << 20}:{123 << 20}" in arguments
+    most = (123 << 20) + (4 << 30)
+    assert f"--ulimit=fsize={most}:{most}" in arguments
 
 
 def test_capabilities_are_few_and_each_has_its_reason():
@@ -151,3 +152,9 @@ def test_capabilities_are_few_and_each_has_its_reason():
     }
     for kind in containment.KINDS:
         assert all(kind.capabilities.values())
+
+
+def test_a_build_unpacks_archives_without_giving_files_to_others():
+    assert "--env=TAR_OPTIONS=--no-same-owner" in containment.create_arguments(
+        containment.BUILD, 1 << 30
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from builder.farm import doctor
@@ -50,3 +51,22 @@ def test_an_index_that_does_not_answer_is_no_traceback(monkeypatch):
     check = doctor._check_url("index", "http://127.0.0.1:9/simple/", "look", required=True)
     assert (check.ok, check.remedy) == (False, "look")
     assert check.found.startswith("does not answer (")
+
+
+@pytest.mark.parametrize(
+    ("version", "is_fixed"),
+    [
+        ((3, 11, 12), False),
+        ((3, 11, 13), True),
+        ((3, 12, 10), False),
+        ((3, 12, 11), True),
+        ((3, 13, 3), False),
+        ((3, 13, 4), True),
+        ((3, 14, 0), True),
+        ((3, 10, 99), False),
+    ],
+)
+def test_a_python_without_the_fixes_of_tarfile_is_told(
+    version: tuple[int, int, int], *, is_fixed: bool
+):
+    assert doctor._has_tarfile_fixes(version) is is_fixed

@@ -13,6 +13,7 @@ from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.job_ids import job_id
+from tests.unit.wheels import add_wheel
 
 DAY = 86_400.0
 NOW = 1_000 * DAY
@@ -91,7 +92,7 @@ def test_what_a_run_would_use_and_the_newest_of_each_job_stay(store: Store):
 
 def test_what_snapshots_serve_stays(store: Store):
     names = [f"foo-{version}-cp314-cp314-manylinux_2_17_x86_64.whl" for version in ("1.0", "1.1")]
-    wheels = [add(store, name) for name in names]
+    wheels = [add_wheel(store, name) for name in names]
     metadata = add(store, "METADATA")
     for name, sha256 in zip(names, wheels, strict=True):
         index.publish(
@@ -246,7 +247,9 @@ def test_what_a_killed_farm_was_about_to_rename_goes(store: Store):
 
 def test_listings_without_a_snapshot_are_forgotten(store: Store):
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
-    index.publish(index.make_manifest([index.Entry(filename=name, sha256=add(store, name))]), store)
+    index.publish(
+        index.make_manifest([index.Entry(filename=name, sha256=add_wheel(store, name))]), store
+    )
     store.database.execute("INSERT INTO listings VALUES ('old', '[]')")
     collect(store)
     assert [key for (key,) in store.database.fetch_all("SELECT digest FROM listings")] != ["old"]

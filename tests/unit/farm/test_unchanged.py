@@ -12,6 +12,7 @@ from builder.store.evidence import Evidence, JobOutcome
 from builder.store.store import Store
 from builder.verdicts import Verdict
 from tests.job_ids import job_id
+from tests.unit.wheels import add_wheel
 
 SOURCE = Source(name="foo", version="1.0", kind="index", filename="foo-1.0.tar.gz", sha256="0" * 64)
 SOURCES = Sources(found={"foo": SOURCE})
@@ -31,10 +32,7 @@ def store(tmp_path: Path):
 
 def sealed(store: Store, *, outcome: JobOutcome = JobOutcome.DONE) -> RunInputs:
     """Leave what a whole run leaves, seal it, and return what it went by."""
-    wheel = store.wheelhouse / "incoming"
-    wheel.write_text("wheel")
-    sha256 = store.add_file(wheel)
-    wheel.unlink()
+    sha256 = add_wheel(store, NAME)
     index.publish(index.make_manifest([index.Entry(filename=NAME, sha256=sha256)]), store)
     for name in ("verdicts.json", "report/index.html"):
         path = store.wheelhouse / name

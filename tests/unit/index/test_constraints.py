@@ -10,6 +10,7 @@ from builder.judge.package import JudgedPackage, Judgement
 from builder.sources import Source
 from builder.store.store import Store
 from builder.verdicts import Verdict
+from tests.unit.wheels import add_wheel
 
 PLATFORM = "manylinux_2_17_x86_64"
 GIL = f"foo_bar-1.0-cp314-cp314-{PLATFORM}.whl"
@@ -86,15 +87,16 @@ def test_remarks_are_of_verdicts_that_are_not_plainly_good():
 
 def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
     store = Store(tmp_path / "wheelhouse")
-    path = tmp_path / "incoming"
     for number, served in enumerate(([GIL, FREE], [GIL])):
-        path.write_text(str(number))
         content = index.make_manifest(
-            index.Entry(filename=name, sha256=store.add_file(path)) for name in served
+            index.Entry(filename=name, sha256=add_wheel(store, name, str(number)))
+            for name in served
         )
         refused = [
             index.Entry(
-                filename=FREE, sha256=store.add_file(path), yanked="racy on cp314t: it races"
+                filename=FREE,
+                sha256=add_wheel(store, FREE, str(number)),
+                yanked="racy on cp314t: it races",
             )
         ]
         quarantine = index.make_manifest(refused if FREE not in served else [])

@@ -6,6 +6,7 @@ import pytest
 
 from builder import index
 from builder.store.store import Store
+from tests.unit.wheels import add_wheel, read_note
 
 
 class Links(HTMLParser):
@@ -34,11 +35,8 @@ def store(tmp_path: Path):
 def entry(
     store: Store, filename: str, content: str = "x", requires_python: str = ""
 ) -> index.Entry:
-    path = store.wheelhouse / "incoming"
-    path.write_text(content)
-    return index.Entry(
-        filename=filename, sha256=store.add_file(path), requires_python=requires_python
-    )
+    sha256 = add_wheel(store, filename, content)
+    return index.Entry(filename=filename, sha256=sha256, requires_python=requires_python)
 
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
@@ -54,7 +52,7 @@ def test_pages_name_every_file_with_its_hash(store: Store):
     assert [link["href"].partition("#")[0] for link in found if link["href"]] == [GIL, FREE]
     assert found[0]["href"] == f"{GIL}#sha256={one.sha256}"
     assert found[0]["data-requires-python"] == ">=3.9"
-    assert (root / "foo-bar" / GIL).read_text() == "x"
+    assert read_note(root / "foo-bar" / GIL) == "x"
     answer = json.loads((root / "foo-bar" / "index.json").read_text())
     assert answer["meta"]["api-version"] == "1.0"
     assert answer["files"][0]["hashes"] == {"sha256": one.sha256}
@@ -63,7 +61,7 @@ def test_pages_name_every_file_with_its_hash(store: Store):
 def test_of_two_files_with_one_name_the_first_is_served(store: Store):
     first, second = entry(store, GIL, "first"), entry(store, GIL, "second")
     index.publish(index.make_manifest([first, second]), store)
-    assert (store.wheelhouse / "simple/foo-bar" / GIL).read_text() == "first"
+    assert read_note(store.wheelhouse / "simple/foo-bar" / GIL) == "first"
 
 
 def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
@@ -83,7 +81,7 @@ def test_what_is_withdrawn_goes_and_what_is_replaced_changes(store: Store):
     ]
     names = sorted(path.name for path in (root / "foo-bar").rglob("*") if path.is_file())
     assert names == [GIL, "index.html", "index.json"]
-    assert [path.read_text() for path in (root / "foo-bar").rglob(GIL)] == ["new"]
+    assert [read_note(path) for path in (root / "foo-bar").rglob(GIL)] == ["new"]
 
 
 def test_publishing_the_same_again_writes_nothing(store: Store):
@@ -108,7 +106,7 @@ def test_a_path_never_gets_another_content(store: Store):
         root = store.wheelhouse / "simple/foo-bar"
         (link,) = links(root / "index.html")
         path = str(link["href"]).partition("#")[0]
-        assert (root / path).read_text() == content
+        assert read_note(root / path) == content
         assert json.loads((root / "index.json").read_text())["files"][0]["url"] == path
         assert seen.setdefault(path, content) == content
         assert {str(found.relative_to(root)) for found in root.rglob("*.whl")} == {path}, (

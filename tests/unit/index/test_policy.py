@@ -55,6 +55,19 @@ def test_a_wheel_that_every_abi_takes_needs_the_leave_of_all():
     assert {file.filename for file in quarantined} == {ANY}
 
 
+def test_a_wheel_that_no_abi_takes_needs_the_leave_of_the_one_it_was_made_for():
+    odd = "foo-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
+    package = judged(cp314=judgement("cp314", Verdict.ABI_MISMATCH, odd))
+    served, quarantined = policy.assign_channels([package], DEFAULT)
+    assert not served
+    assert [file.yanked for file in quarantined] == ["abi-mismatch on cp314: why"]
+
+
+def test_a_wheel_of_another_package_is_in_no_channel():
+    package = judged(cp314=judgement("cp314", Verdict.COMPATIBLE, GIL.replace("foo", "numpy")))
+    assert policy.assign_channels([package], DEFAULT) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("codes", "loaded", "admitted"),
     [

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from builder import index
 from builder.index import serve
 from builder.store.store import Store
+from tests.unit.wheels import write_wheel
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 
@@ -17,7 +18,7 @@ GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 def client(tmp_path: Path):
     store = Store(tmp_path / "wheelhouse")
     incoming = tmp_path / "incoming"
-    incoming.write_text("0123456789")
+    write_wheel(incoming, GIL)
     index.publish(
         index.make_manifest([index.Entry(filename=GIL, sha256=store.add_file(incoming))]), store
     )
@@ -55,6 +56,17 @@ def test_a_page_is_given_in_the_form_that_is_asked_for(
         assert json.loads(answer.text)["meta"]["api-version"]
 
 
+@pytest.mark.parametrize("path", ["/simple/", "/report/index.html", "/nowhere", "/", "/report/out"])
+def test_a_browser_is_told_to_run_nothing(client: TestClient, path: str):
+    answer = client.get(path, follow_redirects=False)
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert policy.endswith("; frame-ancestors 'none'")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
 def test_constraints_are_text(client: TestClient):
     answer = client.get("/constraints/cp314.txt")
     assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == (
@@ -72,8 +84,8 @@ def test_ranges_and_etags(client: TestClient):
     whole = client.get(path)
     assert whole.headers["Content-Type"] == "application/zip"
     part = client.get(path, headers={"Range": "bytes=2-4"})
-    assert (part.status_code, part.text) == (206, "234")
-    assert client.get(path, headers={"Range": "bytes=99-"}).status_code == 416
+    assert (part.status_code, part.content) == (206, whole.content[2:5])
+    assert client.get(path, headers={"Range": "bytes=9999-"}).status_code == 416
     assert client.get(path, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
 
 
@@ -102,3 +114,15 @@ def test_the_root_leads_to_the_report(client: TestClient):
 @given(st.text())
 def test_any_header_is_understood_or_refused(accept: str):
     assert serve.negotiate_content_type(accept) in {None, "text/html", serve.HTML_V1, serve.JSON_V1}
+
+
+@pytest.mark.parametrize("inner", ["store/ledger.sqlite", "logs/build.log", "../secret", "store"])
+def test_no_link_is_followed(client: TestClient, tmp_path: Path, inner: str):
+    wheelhouse = tmp_path / "wheelhouse"
+    (wheelhouse / "logs").mkdir()
+    (wheelhouse / "logs/build.log").write_text("log")
+    (wheelhouse / "simple/foo-bar/link.whl").symlink_to(wheelhouse / inner)
+    (wheelhouse / "simple/link").symlink_to((wheelhouse / inner).parent)
+    assert client.get("/logs/build.log").status_code == 200
+    assert client.get("/simple/foo-bar/link.whl").status_code == 404
+    assert client.get(f"/simple/link/{Path(inner).name}").status_code == 404

@@ -9,6 +9,7 @@ from builder import index
 from builder.errors import UnknownSnapshotError
 from builder.index import ServedFile
 from builder.store.store import Store
+from tests.unit.wheels import add_wheel
 
 GIL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 
@@ -70,8 +71,10 @@ def test_quarantine_is_yanked_with_the_reason_escaped(store: Store):
 
 
 def test_metadata_of_absurd_size_is_not_served(store: Store):
-    index.publish(index.describe([wheel(store, note="x" * (9 << 20))], store), store)
-    assert "core-metadata" not in page(store)["files"][0]
+    content = index.describe([wheel(store, note="x" * (9 << 20))], store)
+    published = index.publish(content, store)
+    assert "more than 8 MiB" in published.refused[GIL]
+    assert not (store.wheelhouse / "simple/foo-bar").exists()
 
 
 def test_rolling_back_returns_to_what_was_published(store: Store):
@@ -110,6 +113,7 @@ def test_an_interrupted_publication_is_completed(store: Store):
 def test_only_what_changed_is_reported_and_written(store: Store):
     content = dict(index.describe([wheel(store)], store))
     index.publish(content, store)
-    other = index.Entry(filename="other-1-py3-none-any.whl", sha256=content["foo-bar"][0].sha256)
+    name = "other-1-py3-none-any.whl"
+    other = index.Entry(filename=name, sha256=add_wheel(store, name))
     published = index.publish({**content, **index.make_manifest([other])}, store)
     assert published.changed_projects["simple"] == ("other",)

@@ -8,6 +8,7 @@ from builder import index
 from builder.errors import Interrupted, TargetError
 from builder.index import upload
 from builder.store.store import Store
+from tests.unit.wheels import add_wheel
 
 WHEEL = "foo_bar-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 NOWHERE = "http://farm:secret@127.0.0.1:9/up/"  # the port that discards what it gets, where anything listens at all
@@ -59,12 +60,20 @@ def test_a_damaged_file_is_not_sent(store: Store):
 
 
 def test_what_twine_does_not_take_is_refused(store: Store):
-    published(store, "Metadata-Version: 2.1\nName: foo-bar\n")
+    published(store, "Metadata-Version: 99.9\nName: foo-bar\nVersion: 1.0\n")
     (done,) = upload.upload(store, upload.find_target(NOWHERE), print, threading.Event())
-    assert (done.outcome, "Version" in done.detail or "version" in done.detail) == (
-        upload.UploadOutcome.REFUSED,
-        True,
+    assert (done.outcome, "version" in done.detail) == (upload.UploadOutcome.REFUSED, True)
+
+
+def test_a_wheel_of_another_project_is_not_uploaded(store: Store):
+    sha256 = published(store)
+    foreign = add_wheel(store, "numpy-1.0-py3-none-any.whl")
+    store.database.execute(
+        "UPDATE listings SET content = replace(content, ?, ?)", (sha256, foreign)
     )
+    (done,) = upload.upload(store, upload.find_target(NOWHERE), print, threading.Event())
+    assert done.outcome is upload.UploadOutcome.REFUSED
+    assert "is of numpy 1.0" in done.detail
 
 
 def test_it_stops_when_asked_to(store: Store):

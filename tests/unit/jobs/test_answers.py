@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -84,6 +85,7 @@ def run(job: Job, store: Store, answer: Any) -> Result:
     return job.run(inputs, tools)
 
 
+RACE_WHEEL = "foo-1.0-cp314-cp314t-linux_x86_64.whl"
 AUDIT = Audit(name="foo", base="debian-12")
 LOAD = Load(name="foo", version="1.0", built_on="debian-12", base=BASE, abis=(ABI,))
 EXERCISE = Exercise(
@@ -115,7 +117,8 @@ class Index:
         self.locks: list[bool] = []
 
     def session(self, *_: object) -> Any:
-        return SimpleNamespace(network=None, collect_report=lambda: self.report)
+        session = SimpleNamespace(network=None, collect_report=lambda: self.report)
+        return contextlib.nullcontext(session)
 
     def record_lock(self, *_: object, better: bool) -> None:
         self.locks.append(better)
@@ -164,14 +167,14 @@ def run_race(store: Store, engine: Compiler, index: Index) -> Result:
 
 def test_what_a_search_for_races_answers_is_recorded_and_its_plan_kept(store: Store):
     index = Index()
-    result = run_race(store, Compiler({**RACE_ANSWER, "plan": [SCENARIO]}, "foo-1.0.whl"), index)
+    result = run_race(store, Compiler({**RACE_ANSWER, "plan": [SCENARIO]}, RACE_WHEEL), index)
 
     assert isinstance(result.facts, RaceFacts)
     known: dict[str, Any] = {"wheel": WHEEL, "failure": None, "kit": {"wheels": [], "requirements": []}, "signs": ["writable"]}  # fmt: skip
     assert result.facts.to_json() == {
-        **known, "fetched": [], "asked": [], **RACE_ANSWER, "race_wheel": "foo-1.0.whl",
+        **known, "fetched": [], "asked": [], **RACE_ANSWER, "race_wheel": RACE_WHEEL,
     }  # fmt: skip
-    assert list(result.files) == ["plan.json", "foo-1.0.whl"]
+    assert list(result.files) == ["plan.json", RACE_WHEEL]
     assert index.locks == [True]
     race = make_evidence(JobId.parse("race:foo@debian-12"), result.facts.to_json(), **result.files)
     plan = read_plan(race, store)
@@ -192,13 +195,15 @@ def test_what_does_not_compile_with_the_sanitizer_is_a_fact(store: Store):
 def test_without_the_index_a_failed_compilation_says_nothing_of_the_package(store: Store):
     with pytest.raises(InfrastructureError, match="did not give setuptools"):
         run_race(store, Compiler({}, None), Index(silent=True))
-    assert run_race(store, Compiler({**RACE_ANSWER, "plan": []}, "a.whl"), Index(silent=True)).files
+    assert run_race(
+        store, Compiler({**RACE_ANSWER, "plan": []}, RACE_WHEEL), Index(silent=True)
+    ).files
 
 
 @pytest.mark.parametrize("answer", [b"", {}, {**SAMPLES["race"][3]}, {"preflight": {}}])
 def test_a_spoilt_answer_about_races_is_undetermined(store: Store, answer: Any):
     with pytest.raises(InfrastructureError, match="looking for races: the answer is not"):
-        run_race(store, Compiler(answer, "foo-1.0.whl"), Index())
+        run_race(store, Compiler(answer, RACE_WHEEL), Index())
 
 
 def test_what_an_audit_answers_is_recorded(store: Store):

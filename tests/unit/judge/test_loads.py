@@ -225,3 +225,51 @@ def test_what_the_farms_interpreters_do_without_is_no_fault_of_a_package():
         "tk", error="ModuleNotFoundError: No module named '_tkinter'", missing="_tkinter"
     )
     assert codes(facts(alone)) == ["WF402"]
+
+
+# --- what the package may have said in the place of the probe ---------------------------------------------------------
+
+SAID_OFF = {"before": False, "after": False, "enabled_by": None, "warned": False}
+SINGLE_PHASE = {"init": "single-phase", "gil": None, "interpreters": "own-gil"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "setters", "found"),
+    [
+        (DECLARED, [], []),
+        (SINGLE_PHASE, ["foo._x"], ["WF504"]),
+        (SINGLE_PHASE, ["foo._y"], ["WF504", "WF508"]),
+        ({**DECLARED, "gil": None}, [], ["WF508"]),
+        ({**DECLARED, "gil": "used"}, [], ["WF508"]),
+        (
+            {**DECLARED, "gil": None, "init": None},
+            [],
+            [],
+        ),  # it is no module object: there is nothing to read
+        ({**DECLARED, "gil": None}, None, []),  # older evidence
+    ],
+)
+def test_a_module_that_must_have_turned_the_gil_on_is_not_believed_to_have_left_it_off(
+    declared: dict[str, Any], setters: list[str] | None, found: list[str]
+):
+    assert sorted(codes(facts(module(natives={"foo._x": declared}), sets_gil=setters))) == found
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [(None, []), ("off", []), ("on", ["WF501", "WF508"]), ("hidden", ["WF508"])],
+)
+def test_what_is_seen_of_the_gil_from_outside_counts(seen: str | None, found: list[str]):
+    told = facts(module(gil={**SAID_OFF, "seen": seen}), sets_gil=[])
+    assert sorted(codes(told)) == found
+
+
+def test_a_condition_that_the_package_ended_is_no_import():
+    ended = {
+        **QUIET,
+        "fault": "the interpreter ended with exit code 0",
+        "exit_code": 0,
+        "during": "foo",
+    }
+    (finding,) = findings(facts(threads=ended))
+    assert (finding.code, finding.where) == ("WF402", "foo")

@@ -100,19 +100,3 @@ def test_the_newest_files_that_fit_are_given(cache: IndexCache):
         os.utime(cache.file(one.sha256), (place, place))
     newest = [cache.file(sha256).read_bytes()[:1] for sha256 in cache.newest_files(115)]
     assert newest == [b"3", b"2"]
-
-
-def test_a_cache_takes_over_what_another_has_and_nothing_false(cache: IndexCache, tmp_path: Path):
-    other = IndexCache(tmp_path / "other")
-    good, false = fetched("tool-1.0.tar.gz", b"good"), fetched("tool-2.0.tar.gz", b"false")
-    for one, content in ((good, b"good"), (false, b"false")):
-        other.add(one, writing(content))
-    other.write_lock(job_id("build:foo@debian-12"), [good])
-    other.file(false.sha256).write_bytes(b"changed on the way")
-    cache.merge_from(other)
-    assert cache.file(good.sha256).read_bytes() == b"good"
-    assert not cache.file(false.sha256).exists()
-    assert [entry["filename"] for entry in cache.entries()["tool"]] == ["tool-1.0.tar.gz"]
-    assert cache.read_lock(job_id("build:foo@debian-12")) == other.read_lock(
-        job_id("build:foo@debian-12")
-    )

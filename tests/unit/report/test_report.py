@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from requests_cache.backends.sqlite import SQLiteCache
 
+from builder import ROOT
 from builder.judge.bases import BaseOutcome
 from builder.report import outputs
 from builder.report.document import AbiPart, LocationPart, RatioPart, SpeedPart
@@ -227,6 +231,54 @@ def test_hostile_text_is_escaped_everywhere(store: Store):
             assert "<script>alert" not in path.read_text(encoding="utf-8", errors="replace"), path
     assert not (store.wheelhouse.parent / "up.html").exists()
     ET.parse(folder / "junit.xml")
+
+
+def test_text_of_an_older_farm_ends_no_report(store: Store):
+    """A lone surrogate cannot be encoded: before it was cleaned, no report could be written any more."""
+    odd = "\udcff \x1b[2J \u202e"
+    run = store.publications.begin_run()
+    row = ("foo", "1.0", "cp314", "racy", odd.removeprefix("\udcff"))
+    store.publications.add_verdicts(run, [row])
+
+    folder = write(store, {"foo": {"cp314": abi("racy", odd, finding(where=odd, detail=odd))}})
+
+    shown = r"\udcff \x1b[2J \u202e"
+    assert shown in (folder / "packages/foo.html").read_text()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert all(line.isprintable() for line in path.read_text().split("\n")), path
+
+
+def test_every_page_says_that_no_script_may_run_but_its_own(store: Store):
+    folder = write(store, {"foo": {"cp314": abi()}})
+    pages = list(folder.rglob("*.html"))
+    script = (ROOT / "report/site/templates/report.js").read_text()
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+    assert len(pages) == 3
+    for page in pages:
+        head, _, _ = page.read_text().partition("</head>")
+        policy = html.unescape(
+            head.partition('"Content-Security-Policy" content="')[2].partition('"')[0]
+        )
+        assert policy.startswith("default-src 'none'; ")
+        assert f"script-src 'sha256-{script_hash}';" in policy
+        assert "unsafe" not in policy
+    assert f"<script>{script}</script>" in (folder / "index.html").read_text()
+    assert "</script" not in script
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("ask @somebody", "ask @<!-- -->somebody"),
+        ("https://bad.invalid", "https://<!-- -->bad.invalid"),
+        ("www.bad.invalid", "www.<!-- -->bad.invalid"),
+        ("fixes #1", r"fixes \#1"),
+    ],
+)
+def test_text_in_markdown_is_neither_a_link_nor_a_mention(text: str, escaped: str):
+    assert markdown.escape(text) == escaped
 
 
 def test_the_timeline_has_a_mark_for_every_run_the_oldest_first(store: Store):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder.sources import Pure, Source, build_requirements
+from builder.sources import Pure, Source, Sources, build_requirements
 from builder.store.store import Store
 
 PYTHON = Version("3.14.5")
@@ -20,7 +20,7 @@ def source(name: str, version: str = "1.0", **more) -> Source:
         version=version,
         kind="index",
         filename=f"{name}-{version}.tar.gz",
-        sha256="0",
+        sha256="0" * 64,
         **more,
     )
 
@@ -131,11 +131,12 @@ def test_an_sdist_is_read_once(tmp_path: Path):
             "plain", only_pure=Pure(name="plain", version="1.0", filename="plain.whl", sha256="1")
         ),
     }
-    again = build_requirements.add_build_requirements(found, store, PYTHON)
-    assert again["hammer"].builds_with == ("anvil",)
-    assert again["plain"] == found["plain"]
+    sources = Sources(found=found)
+    again = build_requirements.add_build_requirements(sources, store, PYTHON)
+    assert again.found["hammer"].builds_with == ("anvil",)
+    assert again.found["plain"] == found["plain"]
     store.file(sha256).unlink()
-    assert build_requirements.add_build_requirements(found, store, PYTHON) == again
+    assert build_requirements.add_build_requirements(sources, store, PYTHON) == again
     store.close()
 
 

@@ -3,12 +3,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import requests
 from pypi_simple import DistributionPackage
 
 from builder.host import IndexSettings
 from builder.sources import client as index
+from builder.sources import http
 from builder.sources.client import Index
+from builder.sources.http import Answer
+from builder.sources.index_page import parse_page
 from builder.sources.page_cache import Page, PageCache
 from builder.store.store import Store
 
@@ -49,33 +51,31 @@ class Server:
         self.etag = etag
         self.sent: list[int] = []
         self.read = 0
-        listed = index._parse_page
 
         def count(*arguments):
             self.read += 1
-            return listed(*arguments)
+            return parse_page(*arguments)
 
-        monkeypatch.setattr(index, "_parse_page", count)
-        monkeypatch.setattr(requests.Session, "get", self.get)
+        monkeypatch.setattr(index, "parse_page", count)
+        monkeypatch.setattr(http, "fetch", self.fetch)
 
-    def get(self, url: str, headers: dict[str, str], **_) -> requests.Response:
+    def fetch(self, _session, url: str, _what: str, *, headers: dict[str, str], **_) -> Answer:
         tag = f'"{len(self.versions)}"'
-        answer = requests.Response()
-        answer.url = url
-        answer.headers["content-type"] = "application/vnd.pypi.simple.v1+json"
-        answer.status_code = 304 if self.etag and headers.get("If-None-Match") == tag else 200
+        stated = {"content-type": "application/vnd.pypi.simple.v1+json"}
+        status = 304 if self.etag and headers.get("If-None-Match") == tag else 200
         if self.etag:
-            answer.headers["etag"] = tag
-        if answer.status_code == 200:
+            stated["etag"] = tag
+        content = b""
+        if status == 200:
             files = [
                 {"filename": f"foo-{one}.tar.gz", "url": f"foo-{one}.tar.gz", "hashes": {}}
                 for one in self.versions
             ]
-            answer._content = json.dumps(
+            content = json.dumps(
                 {"meta": {"api-version": "1.0"}, "name": "foo", "files": files}
             ).encode()
-        self.sent.append(answer.status_code)
-        return answer
+        self.sent.append(status)
+        return Answer(status=status, url=url, headers=stated, encoding=None, content=content)
 
 
 @pytest.mark.parametrize("etag", [True, False])

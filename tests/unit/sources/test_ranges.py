@@ -9,7 +9,8 @@ import requests
 
 from builder.distributions.metadata import NotADistributionError
 from builder.sources.client import Index
-from builder.sources.errors import FileMismatchError
+from builder.sources.errors import MalformedAnswerError
+from builder.sources.http import open_session
 from builder.sources.ranges import NoRangeSupportError, read_wheel_head
 from builder.store.store import Store
 from tests.unit.local_index import serving
@@ -62,7 +63,7 @@ def ranged():
 def test_metadata_is_read_without_the_rest(ranged: tuple[str, dict[str, bytes], list[int]]):
     address, files, sent = ranged
     files["/big.whl"] = make_wheel((2026, 5, 4, 3, 2, 1))
-    with requests.Session() as session:
+    with open_session() as session:
         head = read_wheel_head(f"{address}/big.whl", session)
     assert head.metadata["name"] == "big"
     assert head.metadata["classifiers"] == ["Programming Language :: Python :: 3"]
@@ -74,7 +75,7 @@ def test_a_date_that_every_wheel_of_a_backend_has_tells_nothing(
     ranged: tuple[str, dict[str, bytes], list[int]],
 ):
     address, files, _ = ranged
-    with requests.Session() as session:
+    with open_session() as session:
         for number, date in enumerate(
             ((1980, 1, 1, 0, 0, 0), (2020, 2, 2, 0, 0, 0), (2026, 13, 45, 0, 0, 0))
         ):
@@ -86,7 +87,7 @@ def test_what_is_no_wheel_is_said(ranged: tuple[str, dict[str, bytes], list[int]
     address, files, _ = ranged
     files["/text.whl"] = b"no archive" * 100
     files["/empty.whl"] = make_wheel((2026, 1, 1, 0, 0, 0), name="big/METADATA")
-    with requests.Session() as session:
+    with open_session() as session:
         for name in ("text", "empty"):
             with pytest.raises(NotADistributionError):
                 read_wheel_head(f"{address}/{name}.whl", session)
@@ -95,7 +96,7 @@ def test_what_is_no_wheel_is_said(ranged: tuple[str, dict[str, bytes], list[int]
 def test_whole_files_only_and_silence_are_told_apart(tmp_path: Path):
     store = Store(tmp_path / "wheelhouse")
     (tmp_path / "index").mkdir()
-    with serving(tmp_path / "index") as (index, settings), requests.Session() as session:
+    with serving(tmp_path / "index") as (index, settings), open_session() as session:
         index.add("big", "big-1-py3-none-any.whl", make_wheel((2026, 1, 1, 0, 0, 0)))
         index.add("bad", "bad-1-py3-none-any.whl", b"no archive")
         with pytest.raises(NoRangeSupportError):
@@ -108,8 +109,8 @@ def test_whole_files_only_and_silence_are_told_apart(tmp_path: Path):
         assert client.requirements("big", releases[0]) == ()
         bad = client.releases("bad")
         assert bad is not None
-        with pytest.raises(FileMismatchError):
+        with pytest.raises(MalformedAnswerError):
             client.requirements("bad", bad[0])
     store.close()
-    with requests.Session() as session, pytest.raises(requests.RequestException):
+    with open_session() as session, pytest.raises(requests.RequestException):
         read_wheel_head("http://127.0.0.1:9/big.whl", session)

@@ -17,22 +17,33 @@ from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.unit.execute.test_executor import ROOM, Step, Watcher
+from tests.unit.wheels import add_wheel
 
 STARTED = "Starting container image wheelfarm/builder-debian-12:0123...\n"
 LIMITS = "wheelfarm-limits: processes-refused=0 memory-kills=0 memory-peak-bytes=1\n"
 
 
+FULL = STARTED + "gcc: No space left on device\n" + LIMITS
+
+
 @pytest.mark.parametrize(
-    ("log", "why"),
+    ("log", "disk_was_full", "why"),
     [
-        (STARTED + "error: oh\n" + LIMITS, None),
-        ("cibuildwheel: Malformed environment option\n", None),
-        (STARTED + "gcc -c x.c\nError response from daemon\n", "was killed"),
-        (STARTED + "gcc: No space left on device\n" + LIMITS, "the disk is full"),
+        (STARTED + "error: oh\n" + LIMITS, False, None),
+        ("cibuildwheel: Malformed environment option\n", False, None),
+        (STARTED + "gcc -c x.c\nError response from daemon\n", False, "was killed"),
+        (STARTED + "error: oh\n" + LIMITS, True, "the disk is full"),
+        (FULL, True, "the disk is full"),
+        (FULL, False, None),  # anybody can print that
+        (FULL, None, "the disk is full"),  # an engine on another machine: nobody can see its disk
     ],
 )
-def test_what_is_no_fault_of_the_package_is_told(log: str, why: str | None):
-    found = find_infrastructure_problem(log)
+def test_what_is_no_fault_of_the_package_is_told(
+    log: str,
+    disk_was_full: bool | None,  # noqa: FBT001 - a column of the table above
+    why: str | None,
+):
+    found = find_infrastructure_problem(log, disk_was_full=disk_was_full)
     assert found is None if why is None else found is not None and why in found
 
 
@@ -98,10 +109,8 @@ def test_the_scratch_of_a_killed_farm_is_removed_by_the_next(tmp_path: Path):
 
 
 def test_what_a_killed_publication_left_goes_with_the_next(store: Store):
-    path = store.wheelhouse / "incoming"
-    path.write_text("x")
     name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
-    content = index.make_manifest([index.Entry(filename=name, sha256=store.add_file(path))])
+    content = index.make_manifest([index.Entry(filename=name, sha256=add_wheel(store, name))])
     index.publish(content, store)
     root = store.wheelhouse / "simple"
     before = {path.relative_to(root) for path in root.rglob("*")}

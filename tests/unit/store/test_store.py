@@ -10,7 +10,7 @@ from builder.errors import NewerLedgerError, WheelhouseLockedError
 from builder.store.database import SCHEMA_VERSION
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
-from builder.store.hashing import digest
+from builder.store.hashing import digest, digest_text
 from builder.store.store import Store
 from builder.untrusted.text import clean_text
 from tests.job_ids import job_id
@@ -62,6 +62,11 @@ def test_what_an_older_farm_recorded_is_cleaned_when_it_is_read(store: Store, te
     assert found is not None
     assert recorded.facts == {"a": [{cleaned: cleaned}]}
     assert dict(found.facts) == recorded.facts
+
+
+def test_a_key_can_be_made_of_any_text():
+    assert digest("\udcff") != digest("\udcfe")
+    assert digest_text("\udcff") != digest_text("?")
 
 
 def test_what_is_recorded_is_read_whatever_its_size(store: Store):

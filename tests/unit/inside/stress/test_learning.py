@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from builder import ROOT
-from builder.inside.stress import learn, values
+from builder.inside.stress import learn, runner, values
 from builder.inside.stress.evaluator import Evaluator
 from builder.inside.stress.journal import Journal
 from builder.inside.stress.subjects import Subjects
@@ -177,11 +175,9 @@ def learn_module(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "seconds": 30,
         **more,
     }
-    (tmp_path / "request.json").write_text(json.dumps(request))
-    names = [str(tmp_path / name) for name in ("request.json", "surface.json", "journal")]
-    command = [sys.executable, "-m", "builder.inside.stress.learn", *names]
-    subprocess.run(command, cwd=ROOT.parent, check=True, timeout=60)
-    answer: dict[str, Any] = json.loads((tmp_path / "surface.json").read_text())
+    interpreter = runner.Interpreter(sys.executable, str(tmp_path))
+    answer = runner.learn(interpreter, request)
+    assert answer is not None
     return answer
 
 
@@ -210,11 +206,3 @@ def test_an_extension_module_is_learnt(tmp_path: Path):
 def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
     answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
     assert answer["subjects"] == []
-
-
-def test_an_answer_is_written_whole(tmp_path: Path):
-    output = tmp_path / "surface.json"
-    learn.write_answer(str(output), {"complete": True})
-    learn.write_answer(str(output), {"complete": False})
-    assert json.loads(output.read_text()) == {"complete": False}
-    assert [path.name for path in tmp_path.iterdir()] == ["surface.json"]

@@ -28,7 +28,7 @@ BENCH = """
 import json, sys
 from inside.stress.runner import Interpreter
 from inside.stress.speed import BenchWorker
-worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), sys.argv[1], "/")
+worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), json.loads(sys.argv[1]))
 print(json.dumps(worker.ask({"check": 0, "slowest_s": 1.0})["why"]))
 worker.close()
 """
@@ -98,7 +98,6 @@ def test_a_distribution_may_call_its_modules_as_the_farm_does(
 
 
 def test_what_is_measured_may_be_called_as_the_farm_is(programs: Path, site: Path, tmp_path: Path):
-    prepared = tmp_path / "prepared.json"
     calls = [{"make": None, "text": "speed.own()"}]
-    prepared.write_text(json.dumps({"prelude": ["speed"], "calls": calls}))
-    assert run(programs, tmp_path, "-c", BENCH, str(prepared), str(site)) == "null\n"
+    prepared = json.dumps({"prelude": ["speed"], "calls": calls})
+    assert run(programs, tmp_path, "-c", BENCH, prepared, str(site)) == "null\n"

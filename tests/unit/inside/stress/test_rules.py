@@ -99,6 +99,11 @@ def codes(judgement: Judgement) -> list[str]:
     return [finding.code for finding in judgement.findings]
 
 
+def meddling(what: str) -> dict[str, Any]:
+    """Return a fact about a process that the package ended, or spoke for."""
+    return {"what": what, "calls": event()["calls"], "detail": "ended with exit code 3", "times": 1}
+
+
 HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
 
 
@@ -139,8 +144,16 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(races=[event()]), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602", "WF605"]),
         (race(races=[event()]), untold(job_id("exercise:foo@debian-12")), Verdict.RACY, ["WF605", "WF902"]),
         (race(races=[event(calls=None)]), exercise(), Verdict.RACY, ["WF605"]),  # seen in its own tests alone
-        (race(races=[event()], gil=True), exercise(), Verdict.COMPATIBLE, ["WF605"]),  # what the GIL is on for, load tells
-        (race(), exercise(harms=[event("hang")], gil=True), Verdict.COMPATIBLE, ["WF602"]),
+        # Loading it is said to have left the GIL off.
+        (race(races=[event()], gil=True), exercise(), Verdict.UNDETERMINED, ["WF508", "WF605"]),
+        (race(), exercise(harms=[event("hang")], gil=True), Verdict.UNDETERMINED, ["WF508", "WF602"]),
+        (race(unwatched={"foo/_a.so": "prebuilt"}), exercise(), Verdict.UNPROVEN, ["WF623"]),
+        (race(interference=[meddling("end")]), exercise(), Verdict.UNPROVEN, ["WF621"]),
+        (race(interference=[meddling("forged")]), exercise(), Verdict.UNDETERMINED, ["WF622"]),
+        (race(interference=[meddling("lost")]), exercise(), Verdict.UNDETERMINED, ["WF622"]),
+        (race(), exercise(interference=[meddling("end")]), Verdict.UNPROVEN, ["WF621"]),
+        (race(), exercise(interference=[meddling("forged")]), Verdict.UNDETERMINED, ["WF622"]),
+        (race(races=[event()], interference=[meddling("end")]), exercise(), Verdict.RACY, ["WF605", "WF621"]),
     ],
 )  # fmt: skip
 def test_what_threads_show_decides(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress import owntests, sdists
+from builder.inside.stress import sdists, unpacking
 from builder.inside.stress.sdists import SdistError
+from builder.inside.supervise.accounts import OWN
 
 
 def make_tar(path: Path, files: dict[str, str]) -> str:
@@ -66,16 +67,15 @@ def test_of_several_folders_the_first_is_the_root(tmp_path: Path):
 @pytest.mark.parametrize("name", MAKERS)
 def test_own_tests_are_taken_out_without_the_package(tmp_path: Path, name: str):
     sdist = MAKERS[name](tmp_path / name, FILES)
-    (tmp_path / "scratch").mkdir()
-    folder = owntests._place_tests(sdist, tmp_path / "scratch")
-    assert folder is not None
+    folder = tmp_path / "tests"
+    assert unpacking.unpack_apart(OWN, sdist, tmp_path / "unpacked", folder) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["setup.cfg", "tests"]
 
 
 def test_an_sdist_without_tests_has_none_to_run(tmp_path: Path):
     sdist = make_tar(tmp_path / "bare.tar.gz", {"bare-1.0/setup.py": ""})
-    (tmp_path / "scratch").mkdir()
-    assert owntests._place_tests(sdist, tmp_path / "scratch") is None
+    exit_code = unpacking.unpack_apart(OWN, sdist, tmp_path / "unpacked", tmp_path / "tests")
+    assert exit_code == unpacking.NO_TESTS
 
 
 # --- what honest archives have, and what attacks have -------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_a_call_that_fails_in_any_thread_is_told():
     ],
 )
 def test_what_cannot_be_measured_is_told_why(text: str, why: str | None):
-    one = bench_worker.Bench(["time"], [{"make": "None", "text": text}])
+    one = bench_worker.Bench(["time"], [{"make": "None", "text": text}], lambda: None)
     assert one.find_obstacle(0, 0.001) == why
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import zipfile
@@ -13,15 +14,19 @@ from typing import Any, cast
 
 import pytest
 
+from builder.engine.compiler_cache import CompilerCache
+from builder.engine.disk import FreeSpace
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
 from builder.jobs.build import cibuildwheel
 from builder.jobs.build.build import Build
+from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
+from builder.proxy.cache import FetchedFile
 from builder.proxy.proxy import SessionReport
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
@@ -39,21 +44,28 @@ class Index:
     def __init__(self) -> None:
         self.kept: list[bool] = []
 
-    def session(self, image: str, job: JobId, stop: threading.Event) -> object:
-        return SimpleNamespace(
+    def session(self, image: str, job: JobId, stop: threading.Event) -> Any:
+        session = SimpleNamespace(
             network=SimpleNamespace(dns_server="192.0.2.1"), collect_report=SessionReport
         )
+        return contextlib.nullcontext(session)
 
     def record_lock(self, job: JobId, report: SessionReport, *, better: bool) -> None:
         self.kept.append(better)
 
 
 class Engine:
-    """Gives containers no arguments, and counts their processes as it is told."""
+    """Gives containers no arguments, and counts their processes and what they write as it is told."""
 
     def __init__(self) -> None:
         self.processes: tuple[int, int] | None = None
+        self.disk_excess: str | None = None
         self.removed = 0
+        self.removed_caches: list[CompilerCache] = []
+        self.free_space: FreeSpace | None = FreeSpace(bytes=1 << 40, inodes=1 << 20)
+
+    def remove_compiler_cache(self, cache: CompilerCache) -> None:
+        self.removed_caches.append(cache)
 
     def create_arguments(self, *_: object) -> list[str]:
         return ["--network=none"]
@@ -63,6 +75,18 @@ class Engine:
 
     def count_processes(self, label: str) -> tuple[int, int] | None:
         return self.processes
+
+    def read_free_space(self) -> FreeSpace | None:
+        return self.free_space
+
+    def watch_disk(self, *_: object) -> None:
+        return None
+
+    def find_disk_excess(self, *_: object) -> str | None:
+        return self.disk_excess
+
+    def remove_full_compiler_cache(self, *_: object) -> bool:
+        return False
 
     def remove_labelled(self, label: str) -> None:
         self.removed += 1
@@ -109,8 +133,12 @@ def inputs_of(build: Build, **image: Any) -> Inputs:
     for role, need in build.needs.items():
         facts: dict[str, Any] = image or there
         if role.startswith("build requirement"):
-            facts = {"abis": {abi: {"wheel": f"tool-1.0-{abi}.whl"} for abi in build.abis}}
-        files = {f"tool-1.0-{abi}.whl": "0" * 64 for abi in build.abis}
+            facts = {
+                "abis": {
+                    abi: {"wheel": f"tool-1.0-cp314-{abi}-linux_x86_64.whl"} for abi in build.abis
+                }
+            }
+        files = {f"tool-1.0-cp314-{abi}-linux_x86_64.whl": "0" * 64 for abi in build.abis}
         inputs[role] = Evidence(key="k", job=need, facts=facts, files=files)
     return inputs
 
@@ -242,6 +270,65 @@ def test_a_failure_after_the_index_was_silent_tells_nothing(
     assert facts.wheel_of("cp314")  # what it was silent about was not needed
 
 
+def fetched(*names: str) -> SessionReport:
+    files = [
+        FetchedFile(project=name, entry={"filename": f"{name}.whl", "hashes": {"sha256": name}})
+        for name in names
+    ]
+    return SessionReport(fetched=tuple(files))
+
+
+def test_a_compiler_cache_is_for_builds_with_the_same_requirements(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    generations: list[str] = []
+    make_request = Build._make_request
+
+    def spy(self: Build, abis: tuple[str, ...], image: str, cache: CompilerCache) -> CallRequest:
+        generations.append(cache.generation)
+        return make_request(self, abis, image, cache)
+
+    monkeypatch.setattr(Build, "_make_request", spy)
+    engine = cast("Engine", tools.engine)
+
+    play(build, tools, monkeypatch, report=fetched("setuptools-1", "evil-1"))
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("evil-1", "setuptools-1"))
+    assert len(calls) == 1
+    assert generations == [generations[0]] * 2  # the same again: the cache is of use
+    assert engine.removed_caches == []
+
+    # What the bad requirement left in the cache must be in no wheel of a build without it.
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("setuptools-1"))
+    assert len(calls) == 2
+    assert generations[2] == generations[0]
+    assert generations[3] != generations[0]
+    assert [cache.generation for cache in engine.removed_caches] == [generations[0]]
+
+    _, _, calls = play(build, tools, monkeypatch, report=fetched("setuptools-1"))
+    assert len(calls) == 1
+    assert generations[4] == generations[3]
+
+
+def test_a_compiler_cache_of_a_build_that_was_cut_off_is_given_up(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    play(build, tools, monkeypatch)
+    first = BuildCache(build.base, build.sdist_sha256, tools.store)  # begun, and never confirmed
+    play(build, tools, monkeypatch)
+    removed = cast("Engine", tools.engine).removed_caches
+    assert removed == [first.cache]
+
+
+def test_the_farms_own_wheels_are_requirements_like_others(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = hash_requirements((), [["0" * 64]])
+    assert one == hash_requirements([], [["0" * 64]])
+    assert one != hash_requirements((), [["1" * 64]])
+
+
 def test_abis_that_are_skipped_are_not_built(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -366,8 +453,8 @@ def test_patches_and_own_wheels_are_put_into_the_project(
     build.run(inputs_of(build), tools)
     assert seen["wheelfarm/patches/000.patch"] == "--- a"
     assert seen["wheelfarm/patches/001.patch"] == "--- b"
-    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314.whl"] == "a wheel"
-    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314t.whl\n"
+    assert seen["wheelfarm/own-wheels/cp314/tool-1.0-cp314-cp314-linux_x86_64.whl"] == "a wheel"
+    constraint = "tool @ file:///opt/wheelfarm/inputs/own-wheels/cp314t/tool-1.0-cp314-cp314t-linux_x86_64.whl\n"
     assert seen["wheelfarm/own-wheels/cp314t.txt"] == constraint
     config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
     assert "/opt/wheelfarm/inputs/patches/*" in config["before-all"]
@@ -404,8 +491,8 @@ def call_program(
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
     folder = tmp_path / f"call-{len(list(tmp_path.iterdir()))}"
-    session = cast("Index", tools.index).session("image", request.job, tools.stop)
-    return CibuildwheelCall(request, project, folder, tools).run(cast("Any", session))
+    with tools.index.session("image", request.job, tools.stop) as session:
+        return CibuildwheelCall(request, project, folder, tools).run(session)
 
 
 def test_a_call_returns_the_wheels_and_what_was_used(
@@ -453,6 +540,24 @@ def test_a_failed_call_says_where_its_output_is(
     assert call.timeout_s is None
 
 
+NO_SPACE = f"""
+echo 'Starting container image'
+echo 'fatal error: No space left on device'
+echo '{LIMITS.format(kills=0)}'
+exit 1
+"""
+
+
+def test_a_full_disk_is_seen_and_not_believed(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A package may print that the disk is full; then it failed all the same, and that is on record."""
+    assert call_program(tools, tmp_path, monkeypatch, NO_SPACE).failed_call is not None
+    cast("Engine", tools.engine).free_space = FreeSpace(bytes=1 << 40, inodes=10)
+    with pytest.raises(InfrastructureError, match="the disk is full"):
+        call_program(tools, tmp_path, monkeypatch, NO_SPACE)
+
+
 def test_a_container_that_was_killed_tells_nothing(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -479,6 +584,17 @@ def test_a_container_that_stays_at_its_limit_on_processes_is_ended(
     call = call_program(tools, tmp_path, monkeypatch, script).failed_call
     assert call is not None
     assert (call.processes, call.timeout_s) == (512, None)
+
+
+def test_a_container_that_writes_too_much_is_ended_and_that_is_the_finding(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cast("Engine", tools.engine).disk_excess = "5000 MiB in its file system, of 4096 MiB"
+    script = "echo 'Starting container image'; echo 'No space left on device'; exec sleep 60"
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    failure, _ = call.explain(tools.log, "steady")
+    assert (failure.code, "5000 MiB" in failure.error) == ("WF217", True)
 
 
 def test_a_call_ends_when_the_farm_is_asked_to_stop(

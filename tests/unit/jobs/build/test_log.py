@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from builder.jobs.build.failure import Failure
@@ -6,8 +8,8 @@ from builder.jobs.build.log import explain
 START = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\n"
 
 
-def why(log: str, exit_code: int = 1, **limits: int) -> tuple[Failure, str]:
-    asked = {"timeout_s": None, "memory_bytes": None, "processes": None, **limits}
+def why(log: str, exit_code: int = 1, **limits: Any) -> tuple[Failure, str]:
+    asked: dict[str, Any] = {"timeout_s": None, "memory_bytes": None, "processes": None, **limits}
     return explain(log, exit_code, "foo", ("cp314", "cp314t"), **asked)
 
 
@@ -56,9 +58,10 @@ def test_the_abi_is_the_one_that_was_being_built():
         ({"memory_bytes": 256 << 20}, "WF204", "256 MiB"),
         ({"processes": 1024}, "WF205", "1024 processes"),
         ({"processes": 1024, "timeout_s": 60}, "WF205", "1024 processes"),
+        ({"disk": "5000 MiB in its file system, of 4096 MiB"}, "WF217", "5000 MiB"),
     ],
 )
-def test_a_limit_that_was_met_is_the_cause(limits: dict[str, int], code: str, word: str):
+def test_a_limit_that_was_met_is_the_cause(limits: dict[str, Any], code: str, word: str):
     failure, _ = why(START + "a.c:1:1: error: noise\n", **limits)
     assert failure.code == code
     assert word in failure.error

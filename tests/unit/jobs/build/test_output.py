@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -205,7 +206,8 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
         container.copy_out(PurePosixPath("/output"), tmp_path / "wheels")
 
     monkeypatch.setattr(sys, "argv", ["launcher", str(tmp_path / "request.json")])
-    monkeypatch.setattr(OCIContainer, "copy_out", OCIContainer.copy_out)  # put back afterwards
+    for name in ("copy_out", "call", "__enter__"):
+        monkeypatch.setattr(OCIContainer, name, getattr(OCIContainer, name))  # put back afterwards
     monkeypatch.setattr("cibuildwheel.__main__.main", main)
     with pytest.raises(FatalError, match="refused"):
         launcher.main()
@@ -213,6 +215,47 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
     assert refusal is not None
     assert "no regular file" in refusal.reason
     assert read_refusal(tmp_path / "none") is None
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[OCIContainer]:
+    """Give a container whose shell is one of this machine's, as cibuildwheel holds it after it was started."""
+    for name in ("call", "__enter__"):
+        monkeypatch.setattr(OCIContainer, name, getattr(OCIContainer, name))
+    with subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        container = OCIContainer(image="i", oci_platform=cast("Any", None))
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def enter(self: OCIContainer) -> OCIContainer:
+            self.bash_stdin, self.bash_stdout = process.stdin, process.stdout  # type: ignore[assignment]
+            return self
+
+        monkeypatch.setattr(OCIContainer, "__enter__", enter)
+        launcher.bound_containers()
+        yield container.__enter__()
+        process.kill()
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_400, 65_500, 65_536, 65_600, 131_000, 131_072, 200_000])
+def test_a_command_that_prints_one_long_line_ends_where_it_should(
+    shell: OCIContainer, size: int, capfd: pytest.CaptureFixture[str]
+):
+    """Wherever the line is cut, the mark of the command's end is found; a hang would be for ever."""
+    for extra in range(0, 60, 7):
+        text = f"head -c {size + extra} /dev/zero | tr '\\0' x"
+        assert len(shell.call(["sh", "-c", text], capture_output=True)) == size + extra
+    with pytest.raises(subprocess.CalledProcessError):
+        shell.call(["sh", "-c", f"{text}; exit 3"])
+    assert capfd.readouterr().out.count("x") >= size
+
+
+def test_an_endless_answer_is_cut_and_an_endless_line_is_passed_on_in_pieces(shell: OCIContainer):
+    with pytest.raises(FatalError, match="far more"):
+        shell.call(["sh", "-c", "tr '\\0' x < /dev/zero"], capture_output=True)
+    pipe = cast("launcher.BoundedPipe", shell.bash_stdout)
+    pipe.limit(None)
+    assert all(0 < len(pipe.readline()) <= 66_000 for _ in range(100))
 
 
 def test_cibuildwheel_takes_files_out_of_containers_in_one_way_only():

@@ -83,3 +83,9 @@ def test_the_document_has_the_same_locations():
         {"path": "src/fast.c", "line": 58, "function": "peek"},
     ]
     assert document.Document.model_validate_json(written.model_dump_json()) == written
+
+
+def test_what_looks_like_a_link_in_a_message_is_none():
+    told = sarif._escape_links("a[0] and [click](https://bad.invalid) in [x][y](1)")
+
+    assert told == r"a[0] and \[click](https://bad.invalid) in [x]\[y](1)"

@@ -1,0 +1,132 @@
+"""Where the members of a wheel end up when it is installed (PEP 427), and what of that is not the wheel's own affair.
+
+Facts, all of them paths as they are after the installation:
+
+`roots`       what it puts beside other packages: the outermost package (`__init__` in it), module, or folder without
+              `__init__` that a file is in -> `package`, `module` or `folder`. `google/protobuf/x.py` is in
+              `google/protobuf`: `google` without an `__init__` is shared by many (PEP 420)
+`metadata`    `.dist-info` and `.egg-info` other than its own: by them another distribution is found
+`pth`         `.pth` files that run code at the start of every interpreter -> the first such line
+`scripts`     programs beside the interpreter, those of entry points among them
+`data`        what goes to other places below the environment's folder
+"""
+
+from __future__ import annotations
+
+import configparser
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .wheelfile import Wheel
+
+# Far above what packages have. What is beyond is left out: the audit's answer stays small whatever a wheel has.
+_MOST = 1_000
+_MOST_CHARACTERS = 200
+_MOST_DEPTH = 32
+
+_INFO = (".dist-info", ".egg-info")
+_CODE = (".py", ".pyc", ".so", ".pyd")
+_SITE = {"purelib", "platlib"}
+
+
+def read_installs(wheel: Wheel) -> dict[str, Any]:
+    """Return the facts that are listed at the top of this module."""
+    site: list[tuple[str, str]] = []
+    scripts: set[str] = set()
+    data: set[str] = set()
+    for name in wheel.members:
+        folder, _, rest = name.partition("/")
+        scheme, _, inner = rest.partition("/")
+        if not folder.endswith(".data") or not rest:
+            site.append((name, name))
+        elif scheme in _SITE:
+            site.append((name, inner))
+        elif scheme == "scripts":
+            scripts.add(inner)
+        elif scheme != "headers":
+            data.add(inner if scheme == "data" else rest)
+
+    scripts.update(_read_entry_points(wheel))
+    paths = [path for _, path in site if path]
+    own_info = wheel.dist_info
+    infos: set[str] = set()
+    for path in paths:
+        top = path.partition("/")[0]
+        if top.lower().endswith(_INFO) and top != own_info:
+            infos.add(top)
+
+    return {
+        "roots": dict(_first(sorted(find_roots(paths).items()))),
+        "metadata": _first(sorted(infos)),
+        "pth": dict(_first(sorted(_read_pth(wheel, site).items()))),
+        "scripts": _first(sorted(scripts)),
+        "data": _first(sorted(data)),
+    }
+
+
+def find_roots(paths: list[str]) -> dict[str, str]:
+    """Return the outermost package, module or folder that each path is in, with what it is: see `roots` above.
+
+    `["a/__init__.py", "a/b/c.py", "d.py", "e/f/g.py", "h.pth"]` -> `{"a": "package", "d": "module", "e/f": "folder"}`
+    """
+    packages: set[str] = set()
+    for path in paths:
+        folder, _, file = path.rpartition("/")
+        if folder and file.partition(".")[0] == "__init__" and file.endswith(_CODE):
+            packages.add(folder)
+
+    roots: dict[str, str] = {}
+    for path in paths:
+        parts = path.split("/")
+        if parts[0].lower().endswith(_INFO):
+            continue
+
+        if len(parts) == 1:
+            if path.endswith(_CODE):
+                roots[path.partition(".")[0]] = "module"
+            continue
+
+        depth = min(len(parts), _MOST_DEPTH)
+        folders = ["/".join(parts[:length]) for length in range(1, depth)]
+        package = next((folder for folder in folders if folder in packages), None)
+        if package is not None:
+            roots[package] = "package"
+        else:
+            roots.setdefault(folders[-1], "folder")
+
+    return roots
+
+
+def _read_pth(wheel: Wheel, site: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the first line with code of each `.pth` file at the top, as `site` would run it."""
+    lines: dict[str, str] = {}
+    for name, path in site:
+        if "/" in path or not path.endswith(".pth"):
+            continue
+        for line in (wheel.text(name) or "").splitlines():
+            # `site` takes these two beginnings for code, and everything else for a folder.
+            if line.startswith(("import ", "import\t")):
+                lines[path] = line[:_MOST_CHARACTERS]
+                break
+
+    return lines
+
+
+def _read_entry_points(wheel: Wheel) -> list[str]:
+    """Return the names of the programs that installers make for entry points; none where the file is damaged."""
+    parser = configparser.RawConfigParser(strict=False, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    try:
+        parser.read_string(wheel.text(f"{wheel.dist_info}/entry_points.txt") or "")
+    except (configparser.Error, ValueError):
+        return []
+
+    names: list[str] = []
+    for section in ("console_scripts", "gui_scripts"):
+        if parser.has_section(section):
+            names += parser.options(section)
+    return names
+
+
+def _first(items: list[Any]) -> list[Any]:
+    return items[:_MOST]

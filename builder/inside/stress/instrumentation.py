@@ -1,0 +1,117 @@
+"""Which native code of a wheel the race detector cannot see: what was not compiled for it, or is missing."""
+
+import struct
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distributions
+from pathlib import Path, PurePath
+
+_ENTRY_POINTS = b"__tsan_"
+"""Beginning of the names of the sanitizer's functions: every object that is compiled with `-fsanitize=thread` imports
+`__tsan_init`, and those for the accesses to memory that it makes."""
+
+_WATCHED = (
+    b"__tsan_func_entry",
+    b"__tsan_read",
+    b"__tsan_write",
+    b"__tsan_unaligned",
+    b"__tsan_atomic",
+)
+"""Functions that tell the sanitizer what code does: code without any of them makes no access that could race."""
+
+_MOST_BYTES = 1 << 30  # of a file; the largest extension modules have a few hundred MB
+_ELF_MAGIC = b"\x7fELF\x02\x01"  # of 64 bits, the least significant byte first
+_HEADER = struct.Struct("<16xHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_DYNAMIC_SYMBOLS = 11  # SHT_DYNSYM
+_MOST_SHOWN = 20  # files: one that was not watched is enough for the verdict
+
+_NOT_CODE = (".dist-info", ".data")
+
+
+def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
+    """Return what of a distribution's native code the race detector does not see, each with the reason.
+
+    Args:
+        name: the distribution's name.
+        site: where the wheel that is judged is installed.
+        race_site: where it is installed as it was compiled for the race detector.
+    """
+    judged_modules = set(_find_modules(_get_distribution(name, site)))
+    race_distribution = _get_distribution(name, race_site)
+    race_modules = set(_find_modules(race_distribution))
+
+    unwatched: dict[str, str] = {}
+    for module in sorted(judged_modules - race_modules):
+        unwatched[module] = "compiled for the race detector, the package lacks this module"
+    for module in sorted(race_modules - judged_modules):
+        unwatched[module] = "only what was compiled for the race detector has this module"
+    for file in race_distribution.files or ():
+        reason = explain_unwatched(Path(str(file.locate()))) if _is_code(file) else None
+        if reason is not None:
+            unwatched[str(file)] = reason
+
+    return dict(list(unwatched.items())[:_MOST_SHOWN])
+
+
+def explain_unwatched(path: Path) -> str | None:
+    """Return why the race detector does not see what a file does; None where it does, or the file is no native code."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES)
+    if not content.startswith(b"\x7fELF"):
+        return None
+
+    try:
+        names = list(_iter_symbols(content))
+    except (struct.error, ValueError, IndexError) as error:
+        return f"its symbols cannot be read: {error}"
+    if not any(symbol.startswith(_ENTRY_POINTS) for symbol in names):
+        return "it was not compiled with -fsanitize=thread"
+    if not any(symbol.startswith(_WATCHED) for symbol in names):
+        return "it was compiled with -fsanitize=thread, but nothing in it is watched"
+
+    return None
+
+
+def _iter_symbols(content: bytes) -> Iterator[bytes]:
+    """Give the names of the dynamic symbols of an ELF file, those that it imports among them.
+
+    Raises:
+        ValueError: it is no ELF file of this kind of machine.
+        struct.error: it is cut.
+    """
+    if not content.startswith(_ELF_MAGIC):
+        raise ValueError("it is no file of 64 bits")
+
+    fields = _HEADER.unpack_from(content)
+    sections_offset, section_size, section_count = fields[5], fields[10], fields[11]
+    sections = []
+    for index in range(section_count):
+        sections.append(_SECTION.unpack_from(content, sections_offset + index * section_size))
+
+    for section in sections:
+        kind, offset, size, link = section[1], section[4], section[5], section[6]
+        if kind != _DYNAMIC_SYMBOLS:
+            continue
+
+        names_offset = sections[link][4]
+        for place in range(offset, min(offset + size, len(content)), _SYMBOL.size):
+            name_offset = names_offset + _SYMBOL.unpack_from(content, place)[0]
+            yield content[name_offset : content.index(b"\0", name_offset)]
+
+
+def _get_distribution(name: str, site: str) -> Distribution:
+    return next(iter(distributions(name=name, path=[site])))
+
+
+def _find_modules(distribution: Distribution) -> Iterator[str]:
+    """Give the extension modules of a distribution, by import name: `pkg/_fast.cpython-314t-….so` -> `pkg._fast`."""
+    for file in distribution.files or ():
+        is_module = ".cpython-" in file.name or file.name.endswith(".abi3.so")
+        if is_module and file.suffix == ".so" and _is_code(file):
+            yield ".".join([*file.parts[:-1], file.name.partition(".")[0]])
+
+
+def _is_code(file: PurePath) -> bool:
+    """Return whether a file of a distribution is installed where modules are, and not what describes it."""
+    return not file.parts[0].endswith(_NOT_CODE) and ".." not in file.parts

@@ -1,0 +1,145 @@
+"""Packages that try to end, or to speak for, the process in which threads call them: it shows."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.inside.stress import instrumentation, runner
+from builder.inside.stress.runner import Interpreter, Player, PlayResult
+from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
+from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
+from tests.unit.inside.stress.test_runner import scenario
+
+CODE = (
+    FIND_PIPE
+    + f"""
+import signal, sys, threading, time
+
+def forge():
+    say({FORGED!r})
+
+def later(function):
+    threading.Timer(0.1, function).start()
+    time.sleep(0.5)
+
+def leave_behind():
+    if not os.fork():
+        os.setsid()
+        time.sleep(0.3)
+        forge()
+        os._exit(0)
+
+def hide_errors():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+"""
+)
+
+
+def play(folder: Path, *texts: str, code: str = CODE, **more: Any) -> PlayResult:
+    """Return what is seen while one thread makes each of these calls once, of a module with this code."""
+    (folder / "hostile.py").write_text(code)
+    scenarios = []
+    for text in texts:
+        scenarios.append(scenario(text, text, threads=1, iterations=1))
+    interpreter = Interpreter(sys.executable, str(folder), patience_s=3.0, **more)
+    player = Player(interpreter, ["hostile"], {OURS}, rounds=1, seconds=60)
+    result = player.play(scenarios)
+    player.close()
+    return result
+
+
+def interference(result: PlayResult) -> list[str]:
+    return [event["what"] for event in result.events]
+
+
+def test_an_honest_module_does_not_interfere(tmp_path: Path):
+    result = play(tmp_path, "len(s)", "hostile.os.getpid()", code="import os")
+    assert result.ended == ["len(s)", "hostile.os.getpid()"]
+    assert result.events == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("hostile.os._exit(0)", "end"),
+        ("hostile.os._exit(3)", "end"),
+        ("hostile.os.kill(hostile.os.getpid(), 15)", "end"),
+        ("hostile.os.kill(hostile.os.getpid(), 9)", "end"),
+        ("hostile.later(lambda: hostile.os._exit(0))", "end"),
+        # The fork server.
+        ("hostile.os.kill(hostile.os.getppid(), 9)", "end"),
+        ("hostile.forge()", "forged"),
+        ("hostile.later(hostile.forge)", "forged"),
+        ("[hostile.forge(), hostile.os._exit(0)]", "forged"),
+        # The child of the child says nothing; that its parent is gone is seen.
+        ("hostile.os.fork() and hostile.os._exit(0)", "end"),
+    ],
+)
+def test_what_ends_the_process_or_speaks_for_it_is_an_event(tmp_path: Path, text: str, what: str):
+    result = play(tmp_path, "len(s)", text)
+    assert what in interference(result), result
+    assert (
+        text not in result.ended or "getppid" in text
+    )  # it came to its end, and its server did not
+
+
+def test_what_is_left_behind_cannot_speak_for_the_next(tmp_path: Path):
+    result = play(tmp_path, "hostile.leave_behind()", "hostile.time.sleep(1)")
+    assert interference(result) == ["forged"]
+
+
+@pytest.mark.parametrize("name", ["sitecustomize", "usercustomize", "json", "threading"])
+def test_no_module_of_the_distribution_runs_before_the_harness(tmp_path: Path, name: str):
+    (tmp_path / f"{name}.py").write_text("import os; os._exit(0)")
+    result = play(tmp_path, "s.append(1)", code="value = 1")
+    assert (result.ended, result.events) == (["s.append(1)"], [])
+
+
+def test_reports_that_are_turned_away_are_missed(tmp_path: Path):
+    text = race((BUMP,), (PEEK,))
+    call = f"[hostile.hide_errors(), hostile.os.write(2, {text!r}.encode())]"
+    result = play(tmp_path, "len(s)", call, race=True)
+    assert interference(result) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys; sys._is_gil_enabled = lambda: False",
+        "import json; json.dumps = json.loads = None",
+        "import os; os.write = os._exit = os.getpid = None",
+        "import time; time.perf_counter = lambda: float('inf'); time.monotonic = time.perf_counter",
+        "import builtins; builtins.range = lambda *_: ()",
+        "import sys\nfor name in list(sys.modules):\n if 'inside' in name: sys.modules[name].__dict__.clear()",
+    ],
+)
+def test_what_is_replaced_in_modules_does_not_matter(tmp_path: Path, code: str):
+    result = play(tmp_path, "s.append(1)", "s.missing", code=code)
+    assert result.ended == ["s.append(1)", "s.missing"]
+    assert list(result.errors.values()) == [1]
+    assert result.gil  # the interpreter that runs the tests has one
+    assert result.events == []
+
+
+@pytest.mark.parametrize("pid", [1, "os.getppid()", "0", "-1", "'x'"])
+def test_a_server_that_names_another_process_starts_nothing(tmp_path: Path, pid: object):
+    """Before it answers, its package does: a process that the supervisor would kill."""
+    code = f"{CODE}\nimport gc\nfor one in gc.get_objects():\n  pass\n"
+    (tmp_path / "hostile.py").write_text(code)
+    server = runner.ForkServer(Interpreter(sys.executable, str(tmp_path)), ["hostile"])
+    assert server._begin_dead(pid) is None
+    server.close()
+
+
+def test_what_was_not_compiled_for_the_detector_is_named(tmp_path: Path):
+    library = tmp_path / "plain.so"
+    library.write_bytes(Path("/proc/self/exe").read_bytes())
+    assert (
+        instrumentation.explain_unwatched(library) == "it was not compiled with -fsanitize=thread"
+    )
+    library.write_bytes(b"\x7fELF\x01\x01" + bytes(100))
+    assert "cannot be read" in (instrumentation.explain_unwatched(library) or "")
+    library.write_bytes(b"no code")
+    assert instrumentation.explain_unwatched(library) is None
