@@ -24,7 +24,7 @@ CORPUS = sorted(
 def defined() -> set[str]:
     files = [
         path
-        for folder in ("unit", "integration")
+        for folder in ("unit", "integration", "hostile")
         for path in (ROOT / "tests" / folder).rglob("test_*.py")
     ]
     return {
@@ -60,7 +60,7 @@ def test_every_row_of_a_wall_says_what_enforces_it_and_what_shows_it():
     rows = [
         line.split(" | ")
         for line in walls.splitlines()
-        if line.startswith("| ") and not line.startswith("| wall")
+        if line.startswith("| ") and not line.startswith("| asset")
     ]
     assert len(rows) > 20
-    assert all(len(row) == 3 and all(cell.strip(" |") for cell in row) for row in rows)
+    assert all(len(row) == 4 and all(cell.strip(" |") for cell in row) for row in rows)
