@@ -61,6 +61,8 @@ _HOST_VARIABLES = ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
 """The variables that cibuildwheel and the docker command get from the farm's own environment."""
 
 _LIMITS_PREFIX = "wheelfarm-limits: "
+_USAGE_NAMES = frozenset({"processes-refused", "memory-kills", "memory-peak-bytes"})
+_MAX_USAGE_DIGITS = 18  # as much as 64 bits hold: packages can print such a line as well
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -385,7 +387,8 @@ def _parse_usage(printed: str) -> dict[str, int]:
     usage: dict[str, int] = {}
     for item in lines[-1].removeprefix(_LIMITS_PREFIX).split():
         name, _, value = item.partition("=")
-        if value.isdigit():
+        is_number = value.isascii() and value.isdigit() and len(value) <= _MAX_USAGE_DIGITS
+        if is_number and name in _USAGE_NAMES:
             usage[name] = int(value)
 
     return usage
