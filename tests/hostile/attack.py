@@ -240,12 +240,12 @@ def describe_neighbours(world: World, names: tuple[str, ...]) -> dict[str, objec
 
 
 def _without_times(value: Any) -> Any:
-    """Return JSON data without what differs from run to run: how long things took, and where logs are."""
+    """Return JSON data without what differs from run to run: times, speeds, estimates, and where logs are."""
     if isinstance(value, Mapping):
         return {
             key: _without_times(item)
             for key, item in value.items()
-            if key not in {"seconds", "log", "size_bytes"}
+            if key not in {"seconds", "log", "size_bytes", "speed", "missed"}
         }
     if isinstance(value, list):
         return [_without_times(item) for item in value]

@@ -30,7 +30,7 @@ _OTHER_ABI = {"cp314": "cp314t", "cp314t": "cp314"}
 _GOOD = {("compatible",), ("unproven",)}
 
 _JOB_TIME = re.compile(
-    r"(?:ok|failed)\s+(?:build|race|exercise):(\S+?)@\S+\s+(?:(\d+):)?([\d.]+) ?s?"
+    r"(?:ok|failed|\?)\s+(?:build|race|exercise):(\S+?)@\S+\s+(?:(\d+):)?([\d.]+) ?s?"
 )
 
 

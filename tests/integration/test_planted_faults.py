@@ -16,19 +16,18 @@ import pytest
 from builder.check import read
 from builder.engine.client import Engine
 from builder.errors import ExitCode
+from builder.jobs.images.ids import role_image_id
 from builder.judge import codes
 from builder.report import check_document
 from tests import planted
-from tests.integration.conftest import Workshop
+from tests.integration.conftest import Workshop, image_of
 
 
 @pytest.fixture(scope="module")
 def objects(
     engine: Engine, images: Workshop, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, bytes]:
-    assert images
-    image = engine.newest_image("wheelfarm/builder-debian-12")
-    assert image is not None
+    image = image_of(images, role_image_id("builder", "debian-12"))
     return planted.compile_all(engine, image, tmp_path_factory.mktemp("compile") / "log")
 
 

@@ -219,7 +219,7 @@ atexit.register(os._exit, 0)
     _attack("replaces-the-programs", bringing({
         "inside/__init__.py": b"", "inside/load/__init__.py": b"", "inside/load/probe.py": _TAKE_OVER, "inside/load/walk.py": _TAKE_OVER,
     })),
-    _attack("replaces-the-library", bringing({"json.py": _TAKE_OVER, "sitecustomize.py": _TAKE_OVER, "zz.pth": b"import sitecustomize\n"})),
+    _attack("replaces-the-library", bringing({"json.py": _TAKE_OVER, "sitecustomize.py": _TAKE_OVER, "zz.pth": b"import sitecustomize\n"}), ("abi-mismatch", *CAUGHT), codes=("WF330",)),
     _attack("huge-answer", importing("""
 import os
 for folder in ("/result", "/tmp"):

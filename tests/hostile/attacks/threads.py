@@ -10,7 +10,7 @@ from tests.hostile.attacks.building import make_module, place, project_files, ru
 
 Make = Callable[[Site], str]
 
-CAUGHT = ("racy", "thread-unsafe", "unproven", "undetermined")
+CAUGHT = ("racy", "thread-unsafe", "unproven", "undetermined", "import-failure")
 """Everything but `compatible`: it races, and where it kept that from being seen nothing is proven."""
 
 _RACES = "static long count; count = count + 1; return PyLong_FromLong(count);"
