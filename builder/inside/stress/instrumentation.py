@@ -18,6 +18,19 @@ _WATCHED = (
 )
 """Functions that tell the sanitizer what code does: code without any of them makes no access that could race."""
 
+_SILENCERS = (
+    b"AnnotateIgnore",
+    b"AnnotateBenignRace",
+    b"AnnotateEnableRaceDetection",
+    b"__tsan_ignore",
+    b"__tsan_on_report",
+    b"__tsan_default_",
+    b"__sanitizer_set_report",
+    b"__sanitizer_set_death",
+)
+"""Beginnings of the sanitizer's functions by which code keeps races from being reported (its header
+`tsan_interface.h`)."""
+
 _MOST_BYTES = 1 << 30  # of a file; the largest extension modules have a few hundred MB
 _ELF_BEGINNING = b"\x7fELF"
 _ELF_MAGIC = b"\x7fELF\x02\x01"  # of 64 bits, the least significant byte first
@@ -56,6 +69,24 @@ def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
     return dict(list(unwatched.items())[:_MOST_SHOWN])
 
 
+def find_watched(name: str, race_site: str) -> set[str]:
+    """Return the file names of a distribution's native code that was compiled for the race detector.
+
+    It was compiled with the package, whatever it is called and in whichever folder it is: its frames are the package's.
+
+    Args:
+        name: as for `find_unwatched`.
+        race_site: as for `find_unwatched`.
+    """
+    watched: set[str] = set()
+    for file in _get_distribution(name, race_site).files or ():
+        path = Path(str(file.locate()))
+        if _is_installed(file) and _is_native(path) and explain_unwatched(path) is None:
+            watched.add(file.name)
+
+    return watched
+
+
 def explain_unwatched(path: Path) -> str | None:
     """Return why the race detector does not see what a file does; None where it does, or the file is no native code."""
     if not _is_native(path):
@@ -72,6 +103,13 @@ def explain_unwatched(path: Path) -> str | None:
         return "it was not compiled with -fsanitize=thread"
     if not any(symbol.startswith(_WATCHED) for symbol in names):
         return "it was compiled with -fsanitize=thread, but nothing in it is watched"
+    silencers = sorted(
+        {symbol.decode(errors="replace") for symbol in names if symbol.startswith(_SILENCERS)}
+    )
+    if silencers:
+        return (
+            f"it tells the race detector what not to report: {', '.join(silencers[:_MOST_SHOWN])}"
+        )
 
     return None
 

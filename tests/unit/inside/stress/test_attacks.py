@@ -189,3 +189,18 @@ def install(site: Path, members: dict[str, bytes]) -> None:
         path = site / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def test_code_that_silences_the_race_detector_is_not_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = [b"__tsan_init", b"__tsan_func_entry"]
+    monkeypatch.setattr(instrumentation, "_iter_symbols", lambda _: iter(names))
+    install(tmp_path, {"foo/data.bin": b"\x7fELF", "foo/plain.txt": b"text"})
+    library = tmp_path / "foo" / "data.bin"
+    assert instrumentation.explain_unwatched(library) is None
+    assert instrumentation.find_watched("foo", str(tmp_path)) == {"data.bin"}
+
+    names.append(b"AnnotateIgnoreReadsBegin")
+    reason = instrumentation.explain_unwatched(library)
+    assert reason == ("it tells the race detector what not to report: AnnotateIgnoreReadsBegin")
