@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import instrumentation, runner
+from builder.inside.stress import installing, instrumentation, runner
 from builder.inside.stress.runner import Interpreter, Player, PlayResult
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
 from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
@@ -204,3 +204,17 @@ def test_code_that_silences_the_race_detector_is_not_watched(
     names.append(b"AnnotateIgnoreReadsBegin")
     reason = instrumentation.explain_unwatched(library)
     assert reason == ("it tells the race detector what not to report: AnnotateIgnoreReadsBegin")
+
+
+def test_a_module_without_the_tag_of_an_interpreter_is_called_too(tmp_path: Path):
+    """Else all that races could be in one, and what is called of the others would be all that is looked at."""
+    members = {
+        "foo/__init__.py": b"",
+        "foo/_fast.so": b"\x7fELF..\0PyInit__fast\0..",
+        "foo/libfast.so": b"\x7fELF..\0PyInit__fast\0..",
+        "foo/_data.so": b"\x7fELF",
+    }
+    install(tmp_path, members)
+    names, native = installing.find_modules("foo", str(tmp_path))
+    assert names == ["foo", "foo._fast"]
+    assert native == {"_fast.so", "libfast.so", "_data.so"}
