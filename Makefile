@@ -79,7 +79,7 @@ bench-speed: $(VENV)/ready engine ## Measure how fast the farm is and how it gro
 
 benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools
-	@benchmarks/.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@benchmarks/.tools/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 house: $(VENV)/ready ## Print figures about how readable builder/ is; ARGS='--worst 20' lists the densest functions.

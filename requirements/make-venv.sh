@@ -24,6 +24,8 @@ fi
 echo "wheelfarm: making the virtual environment $venv"
 rm -rf "$venv"
 "$python" -m venv "$venv"
+# --no-deps: every requirement is pinned there; some versions of pip would look for a newer release of one that another
+# requires with an extra.
 # -qq: errors alone. A warning for each package about an index that lacks it would bury what is said next.
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$here/farm.txt"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "$here/farm.txt"
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable "$here/.."

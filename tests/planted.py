@@ -409,6 +409,7 @@ def _broken(content: bytes, whole: Members) -> Iterator[Planted]:
     yield one(
         "symbolic link", "WF306", _with(whole, "planted/link", b"/etc/passwd", stat.S_IFLNK | 0o777)
     )
+    yield one("module of an installer", "WF334", pack({**whole, "pip/__init__.py": b""}))
     yield one("zip bomb", "WF306", _with(whole, "planted/zeros", bytes(512 << 20)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from builder.untrusted.interpreter import ProcessLimits, TimeLimitError, run_confined
+from builder.untrusted.text import UnfitJsonError, clean_json, parse_json
 from builder.untrusted.zips import explain_bomb, open_zip
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LIMITS = ProcessLimits(memory_bytes=2 << 30, cpu_s=120, file_bytes=2 << 30, wall_s=120)
 """For one wheel. It takes far less time; this is for a machine that is busy building. The files are those of the
 wheel, unpacked one by one, and the report."""
+
+_REPORT_BYTES = 64 << 20
+"""Of its report: it lists every symbol of every module. Not measured."""
 
 _MAX_LISTED = 3
 """Symbols named in one finding: enough to recognise what is meant."""
@@ -59,8 +62,9 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
         link.symlink_to(path.resolve())
         try:
             ended = run_confined("abi3audit", ["--report", str(link)], Path(folder), _LIMITS)
-            report = json.loads(ended.output)
-        except (TimeLimitError, ValueError):
+            # It names symbols and modules as the wheel does.
+            report: Any = clean_json(parse_json(ended.output, _REPORT_BYTES))
+        except (TimeLimitError, UnfitJsonError):
             return no_report
 
     objections: list[tuple[FindingCode, str, str]] = []

@@ -6,27 +6,28 @@ that it is another project's would be installed in that project's place.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.metadata import parse_email
 from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from builder.distributions.metadata import NotADistributionError
+from builder.distributions.members import DAMAGE
+from builder.distributions.metadata import (
+    METADATA_LIMIT_BYTES,
+    NotADistributionError,
+    describe_damage,
+    parse_fields,
+)
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
-from builder.untrusted.zips import open_zip
+from builder.untrusted.reading import read_bounded
+from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from packaging.metadata import RawMetadata
-
-_METADATA_LIMIT_BYTES = 8 << 20
-"""Largest METADATA that is read; as in builder/distributions/metadata.py."""
 
 _MAX_SHOWN_CHARS = 80
 """Of a name or version that a wheel states: enough to recognise it in a sentence."""
@@ -112,23 +113,12 @@ def read_identity(path: Path) -> StatedIdentity:
             member = f"{dist_infos[0]}/METADATA"
             if names.count(member) != 1:
                 raise NotADistributionError(f"it has {names.count(member)} files METADATA")
-            with archive.open(member) as file:
-                content = file.read(_METADATA_LIMIT_BYTES + 1)
-    # RuntimeError: encrypted. ValueError, among them UnicodeDecodeError: names and numbers that are none.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        raise NotADistributionError(f"it cannot be read: {error}") from None
+            with open_member(archive, archive.getinfo(member)) as file:
+                content = read_bounded(file, METADATA_LIMIT_BYTES, "its METADATA")
+    except DAMAGE as error:
+        raise NotADistributionError(f"it cannot be read: {describe_damage(error)}") from None
 
-    if len(content) > _METADATA_LIMIT_BYTES:
-        raise NotADistributionError(f"its METADATA has more than {_METADATA_LIMIT_BYTES >> 20} MiB")
-    metadata, unparsed = parse_email(content)
+    metadata, unparsed = parse_fields(content, "its METADATA")
     return StatedIdentity(
         dist_info=dist_infos[0],
         names=_read_values(metadata, unparsed, "name"),

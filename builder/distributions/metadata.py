@@ -90,17 +90,29 @@ def parse_metadata(content: bytes, what: str) -> RawMetadata:
     Raises:
         NotADistributionError: it is nothing that can be parsed, or states more requirements than anybody has.
     """
-    if content.count(b"\n") > _MAX_HEADER_LINES:
-        raise NotADistributionError(f"{what} has more than {_MAX_HEADER_LINES} lines")
-    try:
-        metadata, _ = parse_email(content)
-    # The parser is `email`'s, which has an error of its own for each oddity: unknown encodings, missing parts, depth.
-    except Exception as error:
-        raise NotADistributionError(f"{what} cannot be read: {describe_damage(error)}") from None
-
+    metadata, _ = parse_fields(content, what)
     if len(metadata.get("requires_dist", [])) > _MAX_REQUIREMENTS:
         raise NotADistributionError(f"{what} has more than {_MAX_REQUIREMENTS} Requires-Dist")
     return metadata
+
+
+def parse_fields(content: bytes, what: str) -> tuple[RawMetadata, dict[str, list[str]]]:
+    """Return core metadata as `packaging.metadata.parse_email` does: fields, and those that it cannot make sense of.
+
+    Args:
+        content: as for `parse_metadata`.
+        what: as for `parse_metadata`.
+
+    Raises:
+        NotADistributionError: it is nothing that can be parsed, or has more lines than anybody writes.
+    """
+    if content.count(b"\n") > _MAX_HEADER_LINES:
+        raise NotADistributionError(f"{what} has more than {_MAX_HEADER_LINES} lines")
+    try:
+        return parse_email(content)
+    # The parser is `email`'s, which has an error of its own for each oddity: unknown encodings, missing parts, depth.
+    except Exception as error:
+        raise NotADistributionError(f"{what} cannot be read: {describe_damage(error)}") from None
 
 
 def describe_damage(error: BaseException) -> str:

@@ -34,7 +34,9 @@ SETTINGS = {
 """What ccache is told (ccache's manual, "Configuration options")."""
 LIMIT_BYTES = 3 << 30
 """What a volume may have in it. ccache itself keeps to `CCACHE_MAXSIZE`, but for what it is just writing."""
-_STATISTICS_LINE = re.compile(r"^wheelfarm-compiler-cache: hits=(\d+) misses=(\d+)$", re.MULTILINE)
+_STATISTICS_LINE = re.compile(
+    r"^wheelfarm-compiler-cache: hits=([0-9]{1,15}) misses=([0-9]{1,15})$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -159,6 +159,9 @@ def merge(
     observer.say(f"merging {len(wheelhouses)} shards")
     merged_shards = merging.merge_shards(wheelhouses, matrix, store)
 
+    # What is judged from here on ran on several machines.
+    store.delete_note(_CONTAINMENT_NOTE)
+
     with _record_run(store) as run_id:
         judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
         observer.say("publishing the index")
@@ -302,6 +305,43 @@ def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     return ExitCode.ADMISSIBLE
 
 
+class _ContainmentRecorder:
+    """Passes the events of a run on, and notes the engine's containment once the first job of a package starts.
+
+    Jobs that make images run no code of packages: a run of them alone says nothing of what held the packages.
+
+    Attributes:
+        engine: the engine of the run; None until a job has to run.
+    """
+
+    def __init__(self, observer: Observer, store: Store) -> None:
+        self._observer = observer
+        self._store = store
+        self._is_recorded = False
+        self.engine: Engine | None = None
+
+    def say(self, text: str) -> None:
+        self._observer.say(text)
+
+    def on_plan(self, jobs: int, known: int) -> None:
+        self._observer.on_plan(jobs, known)
+
+    def on_job_start(self, job: JobId) -> None:
+        runs_package_code = job.kind != JobKind.IMAGE
+        if runs_package_code and not self._is_recorded:
+            assert self.engine is not None, "a job starts after the engine was asked for"
+            self._store.set_note(_CONTAINMENT_NOTE, json.dumps(self.engine.record_containment()))
+            self._is_recorded = True
+
+        self._observer.on_job_start(job)
+
+    def on_job_message(self, job: JobId, text: str) -> None:
+        self._observer.on_job_message(job, text)
+
+    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
+        self._observer.on_job_end(evidence, known=known)
+
+
 def _execute(
     plan: Plan, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
 ) -> Mapping[JobId, Evidence]:
@@ -325,13 +365,14 @@ def _execute(
             if leftovers:
                 observer.say(f"removed {leftovers} containers that an earlier run left behind")
             guards.enter_context(clean_up_containers(engine))
-            store.set_note(_CONTAINMENT_NOTE, json.dumps(engine.record_containment()))
+            recorder.engine = engine
             return engine
 
+        recorder = _ContainmentRecorder(observer, store)
         executor = LocalExecutor(
             plan,
             store,
-            observer,
+            recorder,
             connect_engine,
             resources=request.resources,
             stop=stop,

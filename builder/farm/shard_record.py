@@ -237,7 +237,8 @@ def write_record(
     }
     with atomic_write(wheelhouse / RECORD_FILE) as aside:
         # What an index or a package said may be no text that a reader takes: it is cleaned when it is read.
-        aside.write_text(json.dumps(record, indent=1) + "\n")
+        # In one line: indented, a list of lists has twenty times as many bytes as the answer that a job read.
+        aside.write_text(json.dumps(record, separators=(",", ":")) + "\n")
 
 
 def _make_record(job: JobId, evidence: Evidence) -> dict[str, Any]:

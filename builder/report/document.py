@@ -255,7 +255,7 @@ class Document(Part):
     farm: FarmPart
 
     containment: ContainmentPart | None = None
-    """Null where it is not known: no container was started yet, or the verdicts are of several machines."""
+    """Null where it is not known: no code of a package was run yet, or the verdicts are of several machines."""
 
     packages: list[PackagePart]
 

@@ -30,7 +30,10 @@ _LIMITED_PROGRAM = """
 import json, resource, runpy, sys
 settings = json.loads(sys.argv.pop(1))
 for name, value in settings["limits"].items():
-    resource.setrlimit(getattr(resource, name), (value, value))
+    kind = getattr(resource, name)
+    _, most = resource.getrlimit(kind)
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(kind, (value, value))
 sys.path[:0] = settings["paths"]
 runpy.run_module(settings["module"], run_name="__main__", alter_sys=True)
 """
@@ -83,7 +86,7 @@ class TimeLimitError(Exception):
     """A confined process did not end in time."""
 
 
-def module_command(module: str, *arguments: str) -> list[str]:
+def module_command(module: str, *arguments: str, memory_bytes: int | None = None) -> list[str]:
     """Return a command that runs a module, of the farm or of what it needs, with this interpreter.
 
     The farm's own modules come from where this process has them.
@@ -91,8 +94,10 @@ def module_command(module: str, *arguments: str) -> list[str]:
     Args:
         module: full name of the module.
         arguments: of the program.
+        memory_bytes: limit on the address space of the process, and of each that it starts itself; None for none.
     """
-    settings = {"limits": {}, "paths": [str(ROOT.parent)], "module": module}
+    limits = {} if memory_bytes is None else {"RLIMIT_AS": memory_bytes}
+    settings = {"limits": limits, "paths": [str(ROOT.parent)], "module": module}
     return [sys.executable, "-P", "-c", _LIMITED_PROGRAM, json.dumps(settings), *arguments]
 
 

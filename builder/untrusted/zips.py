@@ -128,6 +128,9 @@ def explain_bomb(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], s
         return f"has {size} bytes and unpacks to {unpacked}"
     if packed > size:
         return "has members that share their bytes"
+    # Before the beginning, or so far after the end that no file can be read there.
+    if not all(0 <= member.header_offset < size for member in members):
+        return "has members outside of its file"
     if any(member.compress_type not in _USUAL_COMPRESSION for member in members):
         return "is compressed in a way that wheels are not"
 

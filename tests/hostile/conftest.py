@@ -110,6 +110,14 @@ def record(
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a run whose figures are asked for fail on any escape, those that are expected among them."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    wants_figures = session.config.getoption("--hostile-json", None) is not None
+    if wants_figures and reporter is not None and reporter.getreports("xfailed"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Print a row for every attack, and write the figures where they are asked for."""
     rows: list[dict[str, Any]] = []

@@ -19,6 +19,8 @@ import pytest
 from builder.engine import provision
 from builder.engine.client import Engine, connect
 from builder.errors import EngineMissingError
+from builder.evidence.image import read_image_tag
+from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.corpus import make_sdist
 
@@ -130,6 +132,21 @@ def images(
         )  # of two workers one makes the images, and the other finds them made
         aloud(shop.command())
     return shop
+
+
+def image_of(shop: Workshop, job: JobId) -> str:
+    """Return the tag of the image that an image job of a workshop's last run made or found.
+
+    The newest image of a repository may be another one: of a matrix with fewer ABIs, for example.
+    """
+    with Store(shop.wheelhouse) as store:
+        newest = "SELECT key FROM evidence WHERE job = ? ORDER BY rowid DESC LIMIT 1"
+        row = store.database.fetch_one(newest, (str(job),))
+        assert row is not None, f"the run in {shop.root} recorded no evidence of {job}"
+
+        evidence = store.get(row[0])
+        assert evidence is not None
+        return read_image_tag(evidence)
 
 
 def containers_of(engine: Engine, farm_id: str) -> list[str]:

@@ -13,8 +13,9 @@ from builder.engine import containment
 from builder.engine.client import Engine, Limits, Task
 from builder.engine.programs import program_files
 from builder.evidence.load import AbiLoad, LoadAnswers
+from builder.jobs.images.ids import role_image_id
 from builder.judge.loads import judge_load
-from tests.integration.conftest import Workshop
+from tests.integration.conftest import Workshop, image_of
 from tests.unit.evidence.test_program_answers import write_wheel
 
 PYTHON = "/opt/python/cp314-cp314t/bin/python"
@@ -77,11 +78,10 @@ def loaded(
     images: Workshop, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     """Return what loading the wheel showed."""
-    assert images
     folder = tmp_path_factory.mktemp("forged")
     compile_command = "mkdir -p /tmp/out && gcc -shared -fPIC -I/opt/python/cp314-cp314t/include/python3.14t -o /tmp/out/m.so /farm/m.c"
     library = run(engine, folder, Task(
-        image=engine.newest_image("wheelfarm/builder-debian-12") or "", command=["sh", "-c", compile_command],
+        image=image_of(images, role_image_id("builder", "debian-12")), command=["sh", "-c", compile_command],
         files={"/farm/m.c": TURNS_GIL_ON}, collect="/tmp/out", user="nobody", limits=Limits(timeout_s=100),
     ))  # fmt: skip
     wheel = write_wheel(
@@ -101,7 +101,7 @@ def loaded(
         **program_files("load"),
     }
     answer = run(engine, folder, Task(
-        image=engine.newest_image("wheelfarm/verify-debian-12") or "", files=files, collect="/farm/load.json", user="root",
+        image=image_of(images, role_image_id("verify", "debian-12")), files=files, collect="/farm/load.json", user="root",
         command=[PYTHON, "-m", "inside.load", "/farm/request.json", "/farm/load.json"],
         kind=containment.SUPERVISED, limits=Limits(timeout_s=200),
     ))  # fmt: skip

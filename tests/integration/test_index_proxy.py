@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import http.server
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -14,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from builder.engine.client import Engine, Task
+from builder.engine.client import Engine, Task, connect
 from builder.errors import ExitCode
+from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
 from builder.proxy.proxy import IndexProxy
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
-from tests.integration.conftest import Workshop, networks_of
+from tests.integration.conftest import Workshop, image_of, networks_of
 
 SECRET = "a-password-of-the-index"
 CUT_OFF = {
@@ -62,7 +64,7 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(engine: Engine) -> Iterator[tuple[str, list[str]]]:
+def elsewhere(engine: Engine, images: Workshop) -> Iterator[tuple[str, list[str]]]:
     """Serve on a network of the test's own, and see that a container on it is served: its URL, and who came."""
     network = engine._client.networks.create(
         "wheelfarm-tests-elsewhere", labels={"wheelfarm.farm": engine.farm_id}
@@ -76,8 +78,7 @@ def elsewhere(engine: Engine) -> Iterator[tuple[str, list[str]]]:
     thread.start()
     url = f"http://{gateway}:{server.server_port}/thing.tar.gz"
     try:
-        image = engine.newest_image("wheelfarm/verify-debian-12")
-        assert image is not None
+        image = image_of(images, role_image_id("verify", "debian-12"))
         code = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=20).read())"
         command = ["/opt/python/cp314-cp314/bin/python", "-c", code]
         labels = {"wheelfarm.farm": engine.farm_id}
@@ -221,14 +222,13 @@ json.dump(
 
 
 def test_two_builds_do_not_meet_and_a_token_is_of_no_use_to_the_other(
-    images: Workshop, engine: Engine, tmp_path: Path
+    images: Workshop, tmp_path: Path
 ):
-    verify = engine.newest_image("wheelfarm/verify-debian-12")
-    proxy_image = engine.newest_image("wheelfarm/index")
-    assert images
-    assert verify
-    assert proxy_image
+    verify = image_of(images, role_image_id("verify", "debian-12"))
+    proxy_image = image_of(images, INDEX_IMAGE)
 
+    # A farm of its own: the network of `elsewhere` is neither counted nor removed.
+    engine = connect(f"tests-two-builds-{os.getpid()}")
     stop = threading.Event()
     python = "/opt/python/cp314-cp314/bin/python"
     store = Store(tmp_path / "wheelhouse")

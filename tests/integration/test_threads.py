@@ -16,6 +16,7 @@ from builder.config.effort import EffortLevel
 from builder.engine.client import Engine, Limits, Task
 from builder.engine.programs import program_files
 from builder.farm import prepare
+from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Tools
 from builder.jobs.programs import STRESS_FOLDER
 from builder.judge import speed
@@ -24,7 +25,7 @@ from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.corpus import CORPUS
-from tests.integration.conftest import Workshop
+from tests.integration.conftest import Workshop, image_of
 from tests.job_ids import inputs_of, job_id
 
 HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
@@ -122,9 +123,7 @@ def test_taking_one_lock_away_turns_the_verdict(done: Workshop):
 
 
 def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Path):
-    assert done
-    image = engine.newest_image("wheelfarm/race-debian-12")
-    assert image
+    image = image_of(done, role_image_id("race", "debian-12"))
     task = Task(
         image=image,
         command=["/opt/python/cp314-cp314t/bin/python", "/farm/check.py"],

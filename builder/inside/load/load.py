@@ -405,7 +405,7 @@ def run_probe(
         facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
         facts["stack"] = read_stack(printed, site)
     elif exit_code < 0:
-        facts["signal"] = signal.Signals(-exit_code).name
+        facts["signal"] = _name_signal(-exit_code)
         facts["stack"] = read_stack(printed, site)
     elif exit_code != 0 or not records.is_closed:
         facts["fault"] = _describe_end(exit_code, is_closed=records.is_closed)
@@ -426,6 +426,13 @@ def _describe_end(exit_code: int, *, is_closed: bool) -> str:
     """Say how a process ended that should have ended with exit code 0 once its probe had said everything."""
     when = "after the import" if is_closed else "in the middle of the import"
     return f"the interpreter ended with exit code {exit_code} {when}, without an exception"
+
+
+def _name_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number only
+        return f"signal {number}"
 
 
 def _await_end(process: PackageProcess) -> bool:

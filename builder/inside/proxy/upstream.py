@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -30,6 +31,12 @@ _MAX_PAGES_BYTES = (
 )  # of all pages that are kept; as objects they take several times as much
 _MAX_METADATA_BYTES = 4 << 20
 _MAX_FILE_BYTES = 8 << 30  # the largest wheels have about 3 GiB
+
+# As in builder/untrusted/names.py.
+_PROJECT = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+_MAX_PROJECT_CHARS = 128
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
+_MAX_FILE_CHARS = 255
 
 _PAGE_FRESH_S = 600.0  # as long as an index lets clients keep a page
 _SILENT_FOR_S = (
@@ -365,8 +372,25 @@ def _copy_bounded(answer: http.client.HTTPResponse, file: IO[bytes]) -> str:
 
 
 def _page_path(project: str) -> str:
+    """Return the path of a project's page.
+
+    What is no name of a project is not asked for: it would be a part of an address, so that `?` or `..` leads to other
+    pages of the index. And an index that answers with an error counts as silent, for the builds beside this one too.
+
+    Raises:
+        MissingError: it is no name of a project.
+    """
+    if not _PROJECT.fullmatch(project) or len(project) > _MAX_PROJECT_CHARS:
+        raise MissingError
     return f"{quote(project, safe='')}/"
 
 
 def _file_path(project: str, filename: str) -> str:
-    return f"{quote(project, safe='')}/{quote(filename)}"
+    """Return the path of a file.
+
+    Raises:
+        MissingError: it is no name of a project, or no name of a file; for the same reasons.
+    """
+    if not _FILE.fullmatch(filename) or len(filename) > _MAX_FILE_CHARS:
+        raise MissingError
+    return f"{_page_path(project)}{quote(filename, safe='')}"

@@ -1,7 +1,7 @@
 """Install wheels from a folder, without a network, and say which modules they brought."""
 
 import os
-from importlib.metadata import distributions
+from importlib.metadata import PackagePath, distributions
 from pathlib import Path, PurePath
 
 from ..supervise.accounts import Account, take_account
@@ -23,6 +23,8 @@ _INSTALL_S = 600.0  # not measured: the container's own limit is more, and a slo
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
 """Ends of the names of folders in a wheel that hold no modules."""
+
+_MOST_BYTES = 1 << 30  # as in instrumentation.py
 
 _TESTS = ("test", "tests", "testing", "conftest", "_testcapi", "_testlib", "__main__", "setup")
 """Names of modules and packages that are not called: they test the package, or run it."""
@@ -143,7 +145,7 @@ def _is_code(file: PurePath) -> bool:
     return not is_elsewhere and not is_test
 
 
-def _name_module(file: PurePath) -> str | None:
+def _name_module(file: PackagePath) -> str | None:
     """Return the name that a file is imported by, or None where it is no module.
 
     `pkg/_speedups.cpython-314t-x86_64-linux-gnu.so` -> `pkg._speedups`; `pkg/__init__.py` -> `pkg`.
@@ -165,7 +167,22 @@ def _name_module(file: PurePath) -> str | None:
     return ".".join(parts)
 
 
-def _is_extension_module(file: PurePath) -> bool:
-    """Return whether a file is named as extension modules of CPython are."""
-    is_of_one_version = file.suffix == ".so" and ".cpython-" in file.name
-    return is_of_one_version or file.name.endswith(".abi3.so")
+def _is_extension_module(file: PackagePath) -> bool:
+    """Return whether a file is an extension module of CPython: by its name, or by the function that makes the module.
+
+    `_fast.so` is imported as well as `_fast.cpython-314t-….so`, and may be a library that one of these is linked with.
+    """
+    if file.suffix != ".so":
+        return False
+
+    is_of_one_version = ".cpython-" in file.name
+    if is_of_one_version or file.name.endswith(".abi3.so"):
+        return True
+
+    path = Path(str(file.locate()))
+    name = file.name.removesuffix(".so")
+    is_importable = all(part.isidentifier() for part in (*file.parts[:-1], name))
+    if not is_importable or not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return f"PyInit_{name}\0".encode() in content.read(_MOST_BYTES)

@@ -18,7 +18,21 @@ _WATCHED = (
 )
 """Functions that tell the sanitizer what code does: code without any of them makes no access that could race."""
 
+_SILENCERS = (
+    b"AnnotateIgnore",
+    b"AnnotateBenignRace",
+    b"AnnotateEnableRaceDetection",
+    b"__tsan_ignore",
+    b"__tsan_on_report",
+    b"__tsan_default_",
+    b"__sanitizer_set_report",
+    b"__sanitizer_set_death",
+)
+"""Beginnings of the sanitizer's functions by which code keeps races from being reported (its header
+`tsan_interface.h`)."""
+
 _MOST_BYTES = 1 << 30  # of a file; the largest extension modules have a few hundred MB
+_ELF_BEGINNING = b"\x7fELF"
 _ELF_MAGIC = b"\x7fELF\x02\x01"  # of 64 bits, the least significant byte first
 _HEADER = struct.Struct("<16xHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -26,7 +40,8 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _DYNAMIC_SYMBOLS = 11  # SHT_DYNSYM
 _MOST_SHOWN = 20  # files: one that was not watched is enough for the verdict
 
-_NOT_CODE = (".dist-info", ".data")
+_VENDORED = ".libs"
+"""End of the name of the folder for shared libraries of the system: auditwheel names these by their content."""
 
 
 def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
@@ -43,23 +58,42 @@ def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
 
     unwatched: dict[str, str] = {}
     for module in sorted(judged_modules - race_modules):
-        unwatched[module] = "compiled for the race detector, the package lacks this module"
+        unwatched[module] = "compiled for the race detector, the package lacks this native code"
     for module in sorted(race_modules - judged_modules):
-        unwatched[module] = "only what was compiled for the race detector has this module"
+        unwatched[module] = "only what was compiled for the race detector has this native code"
     for file in race_distribution.files or ():
-        reason = explain_unwatched(Path(str(file.locate()))) if _is_code(file) else None
+        reason = explain_unwatched(Path(str(file.locate()))) if _is_installed(file) else None
         if reason is not None:
             unwatched[str(file)] = reason
 
     return dict(list(unwatched.items())[:_MOST_SHOWN])
 
 
+def find_watched(name: str, race_site: str) -> set[str]:
+    """Return the file names of a distribution's native code that was compiled for the race detector.
+
+    It was compiled with the package, whatever it is called and in whichever folder it is: its frames are the package's.
+
+    Args:
+        name: as for `find_unwatched`.
+        race_site: as for `find_unwatched`.
+    """
+    watched: set[str] = set()
+    for file in _get_distribution(name, race_site).files or ():
+        path = Path(str(file.locate()))
+        if _is_installed(file) and _is_native(path) and explain_unwatched(path) is None:
+            watched.add(file.name)
+
+    return watched
+
+
 def explain_unwatched(path: Path) -> str | None:
     """Return why the race detector does not see what a file does; None where it does, or the file is no native code."""
+    if not _is_native(path):
+        return None
+
     with path.open("rb") as file:
         content = file.read(_MOST_BYTES)
-    if not content.startswith(b"\x7fELF"):
-        return None
 
     try:
         names = list(_iter_symbols(content))
@@ -69,6 +103,13 @@ def explain_unwatched(path: Path) -> str | None:
         return "it was not compiled with -fsanitize=thread"
     if not any(symbol.startswith(_WATCHED) for symbol in names):
         return "it was compiled with -fsanitize=thread, but nothing in it is watched"
+    silencers = sorted(
+        {symbol.decode(errors="replace") for symbol in names if symbol.startswith(_SILENCERS)}
+    )
+    if silencers:
+        return (
+            f"it tells the race detector what not to report: {', '.join(silencers[:_MOST_SHOWN])}"
+        )
 
     return None
 
@@ -105,13 +146,24 @@ def _get_distribution(name: str, site: str) -> Distribution:
 
 
 def _find_modules(distribution: Distribution) -> Iterator[str]:
-    """Give the extension modules of a distribution, by import name: `pkg/_fast.cpython-314t-….so` -> `pkg._fast`."""
+    """Give the native code of a distribution, as if it were imported: `pkg/_fast.cpython-314t-….so` -> `pkg._fast`.
+
+    What a file is called does not count: any file can be loaded as an extension module, from any folder.
+    """
     for file in distribution.files or ():
-        is_module = ".cpython-" in file.name or file.name.endswith(".abi3.so")
-        if is_module and file.suffix == ".so" and _is_code(file):
+        is_own = _is_installed(file) and not any(part.endswith(_VENDORED) for part in file.parts)
+        if is_own and _is_native(Path(str(file.locate()))):
             yield ".".join([*file.parts[:-1], file.name.partition(".")[0]])
 
 
-def _is_code(file: PurePath) -> bool:
-    """Return whether a file of a distribution is installed where modules are, and not what describes it."""
-    return not file.parts[0].endswith(_NOT_CODE) and ".." not in file.parts
+def _is_native(path: Path) -> bool:
+    """Return whether a file is native code, i.e. begins as ELF files do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_ELF_BEGINNING)) == _ELF_BEGINNING
+
+
+def _is_installed(file: PurePath) -> bool:
+    """Return whether a file of a distribution is in the folder for packages, and no script beside it."""
+    return ".." not in file.parts

@@ -335,7 +335,10 @@ def _describe_end(returncode: int) -> str:
     if returncode >= 0:
         return _BY_ITSELF
 
-    name = signal.Signals(-returncode).name
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal has a number only
+        name = f"signal {-returncode}"
     return _AT_MEMORY_LIMIT if name == "SIGKILL" else name  # the kernel kills what takes too much
 
 

@@ -168,6 +168,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
+    native |= instrumentation.find_watched(request["name"], race_site)
     plain = Interpreter(request["python"], site)
     race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
 

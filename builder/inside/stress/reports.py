@@ -18,8 +18,11 @@ _MEMORY_ACCESS = re.compile(
 )
 _LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
 _FRAME = re.compile(
-    r"^    #\d+ (?P<function>.+?) (?P<place>\S+|<null>) \((?P<module_path>.+?)\+0x[0-9a-f]+\)"
+    r"^    #\d+ (?P<function>.+) (?P<place>\S+) \((?P<module_path>.+?)\+0x[0-9a-f]+\)(?: \(BuildId: [0-9a-f]+\))?$"
 )
+"""Read from its end: functions and source files are called what the package likes, also as if they were modules."""
+
+_MOST_LINE_CHARS = 8000  # of a frame; the rest of a longer one, in its middle, is left out
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
@@ -157,7 +160,7 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
                 stacks.append(current)
             continue
 
-        frame_match = _FRAME.match(line)
+        frame_match = _FRAME.match(_cut_middle(line))
         if current is not None and frame_match is not None:
             frame = Frame(
                 function=frame_match["function"],
@@ -167,6 +170,12 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
             current["frames"].append(frame)
 
     return [stack for stack in stacks if stack["frames"]]
+
+
+def _cut_middle(line: str) -> str:
+    if len(line) <= _MOST_LINE_CHARS:
+        return line
+    return line[: _MOST_LINE_CHARS // 2] + line[-_MOST_LINE_CHARS // 2 :]
 
 
 def _is_access_title(title: str) -> bool:
@@ -235,7 +244,8 @@ def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
     """Return the frame that stands for an access, and the owner of that frame.
 
     It is the nearest frame of the package that somebody wrote (`package`), else its nearest frame (`generator`: only
-    generated code and headers), else the top one (`interpreter`).
+    generated code and headers), else the top one (`interpreter`). Headers alone are the package's: nobody but its own
+    code calls what they have, and any source file can say that it is one (`#line`).
 
     Args:
         stack: the access.
@@ -247,13 +257,15 @@ def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
             return frame, "package"
 
     if own_frames:
-        return own_frames[0], "generator"
+        has_generator = any(frame["function"].startswith(_GENERATED) for frame in own_frames)
+        return own_frames[0], "generator" if has_generator else "package"
     return stack["frames"][0], "interpreter"
 
 
 def _choose_owner(owners: set[str]) -> str:
     """Return the owner of a race whose accesses have these owners: the package before a generator before the rest."""
-    if "package" in owners:
+    # A report without any stack was made so: line breaks in the names of functions or files tear it.
+    if "package" in owners or not owners:
         return "package"
     if "generator" in owners:
         return "generator"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -39,6 +40,9 @@ _MAX_PROCESSES = 512
 """How many processes a container may have: enough for a parallel build, and few enough that one that forks without end
 leaves the machine usable. Not measured."""
 
+_LAUNCHER_BYTES = 4 << 30
+"""Address space of cibuildwheel, and of each command of the engine that it starts: that needs less than 800 MB."""
+
 _POLL_S = 0.1
 _PROCESS_CHECK_S = 2.0  # longer than the other poll, because asking the engine costs it some work
 
@@ -61,8 +65,8 @@ _HOST_VARIABLES = ("PATH", "LANG", "TMPDIR", "DOCKER_CONFIG")
 """The variables that cibuildwheel and the docker command get from the farm's own environment."""
 
 _LIMITS_PREFIX = "wheelfarm-limits: "
-_USAGE_NAMES = frozenset({"processes-refused", "memory-kills", "memory-peak-bytes"})
-_MAX_USAGE_DIGITS = 18  # as much as 64 bits hold: packages can print such a line as well
+_COUNT = re.compile(r"[0-9]{1,15}")
+"""What is counted in such a line. The build can print one, too: `²` is a digit as well, and numbers have no end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,7 +261,9 @@ class CibuildwheelCall:
         command = [
             # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.
             *("setpriv", "--pdeathsig", "INT"),
-            *module_command("builder.jobs.build.launcher", *arguments),
+            *module_command(
+                "builder.jobs.build.launcher", *arguments, memory_bytes=_LAUNCHER_BYTES
+            ),
         ]
         with self._tools.log.open("ab") as log:
             process = subprocess.Popen(
@@ -387,8 +393,7 @@ def _parse_usage(printed: str) -> dict[str, int]:
     usage: dict[str, int] = {}
     for item in lines[-1].removeprefix(_LIMITS_PREFIX).split():
         name, _, value = item.partition("=")
-        is_number = value.isascii() and value.isdigit() and len(value) <= _MAX_USAGE_DIGITS
-        if is_number and name in _USAGE_NAMES:
+        if _COUNT.fullmatch(value):
             usage[name] = int(value)
 
     return usage

@@ -11,9 +11,8 @@ import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from packaging.utils import parse_wheel_filename
-
 from builder.distributions.identity import explain_mismatch
+from builder.distributions.tags import accepts_wheel
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -124,12 +123,12 @@ def _take_members(
 
 
 def match_abi(filename: str, expected: Expectation) -> str:
-    """Return the ABI that a wheel was made for: the one that its file name has (`x-1-cp314-cp314t-linux_x86_64.whl`).
+    """Return the ABI that a wheel was made for: the first whose interpreter takes it (`x-1-cp314-cp314t-linux.whl`).
 
-    A wheel of the stable ABI (`abi3`) names none of them; it counts for the first.
+    One that several take, such as `py3-none-linux_x86_64`, counts for the first.
 
     Raises:
-        RefusedOutputError: the name is none that a wheel of this package may have.
+        RefusedOutputError: the name is none that a wheel of this package may have, or none of the ABIs takes it.
     """
     is_plain = len(filename) <= _MOST_NAME_CHARS and _FILE_NAME.fullmatch(filename)
     if not is_plain:
@@ -138,13 +137,12 @@ def match_abi(filename: str, expected: Expectation) -> str:
     if mismatch:
         raise RefusedOutputError(mismatch, code="WF215")
 
-    _, _, _, tags = parse_wheel_filename(filename)
-    named_abis = {tag.abi for tag in tags}
     for abi in expected.abis:
-        if abi in named_abis:
+        if accepts_wheel(filename, abi):
             return abi
 
-    return expected.abis[0]
+    abis = ", ".join(expected.abis)
+    raise RefusedOutputError(f"it left {_show(filename)}, which is no wheel for {abis}")
 
 
 def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> str:

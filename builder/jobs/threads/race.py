@@ -68,11 +68,26 @@ _COMPILER_SLOWDOWN = (
     2.0  # how much longer compiling may take with what the sanitizer adds; not measured
 )
 
-_COMPILE_SCRIPT = """
+_WATCH_HEADER = """\
+/* Attributes that keep the sanitizer away from a function become notes, so that nothing of a package is unwatched. */
+#define no_sanitize(...) annotate("no_sanitize")
+#define __no_sanitize__(...) annotate("no_sanitize")
+#define no_sanitize_thread annotate("no_sanitize_thread")
+#define __no_sanitize_thread__ annotate("no_sanitize_thread")
+#define disable_sanitizer_instrumentation annotate("disable_sanitizer_instrumentation")
+#define __disable_sanitizer_instrumentation__ annotate("disable_sanitizer_instrumentation")
+"""
+"""What is included before every C and C++ source. Clang's `annotate` may stand wherever these attributes may, and
+changes no code (Clang's documentation, "Attributes in Clang")."""
+
+_WATCH_HEADER_PATH = "/farm/watch.h"
+
+_COMPILE_SCRIPT = f"""
 set -eu
+watch="-include {_WATCH_HEADER_PATH} -fsanitize=thread -g -O1"
 export CC=wheelfarm-clang CXX=wheelfarm-clang++ UV_PYTHON_DOWNLOADS=never SOURCE_DATE_EPOCH=946684800
-export CFLAGS="-fsanitize=thread -g -O1 ${CFLAGS:-}" CXXFLAGS="-fsanitize=thread -g -O1 ${CXXFLAGS:-}"
-export LDFLAGS="-fsanitize=thread ${LDFLAGS:-}"
+export CFLAGS="$watch ${{CFLAGS:-}}" CXXFLAGS="$watch ${{CXXFLAGS:-}}"
+export LDFLAGS="-fsanitize=thread ${{LDFLAGS:-}}"
 mkdir -p /tmp/project /result/wheel
 cd /tmp/project
 "$1" -I -S /farm/sdists.py "$2" .
@@ -163,7 +178,12 @@ class Race:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
         return {
-            CONTAINER_CODE: (programs_digest("stress"), _COMPILE_SCRIPT, FETCH_SCRIPT),
+            CONTAINER_CODE: (
+                programs_digest("stress"),
+                _COMPILE_SCRIPT,
+                _WATCH_HEADER,
+                FETCH_SCRIPT,
+            ),
             "sdist": self.build.sdist_sha256,
             "patches": self.build.patches,
             "flags": (self.build.environment, self.build.config_settings),
@@ -301,6 +321,7 @@ class Race:
             "/farm/sdists.py": UNPACK_PROGRAM,
             **to_container_paths(own_wheels),
         }
+        files[_WATCH_HEADER_PATH] = _WATCH_HEADER.encode()
         for number, patch in enumerate(self.build.patches):
             files[f"/farm/patches/{number:03}.patch"] = patch.encode()
 

@@ -35,7 +35,10 @@ _DRIVERS = frozenset({
 })  # fmt: skip
 
 _MAX_LINE_CHARS = 2000  # of one requirement; parsing takes time and depth by its length
-_MAX_BYTES = 1 << 20  # far more than anybody writes by hand; a larger file states no requirements
+_MAX_LINES = 5000  # of one file, or one group; each is parsed
+_MAX_BYTES = (
+    1 << 20
+)  # of all files together, far more than anybody writes by hand; one that does not fit states no requirements
 
 
 def find_test_requirements(
@@ -77,12 +80,14 @@ def _read_requirement_files(sdist: Path, filename: str) -> dict[str, str] | None
     """
     has_tests = False
     texts: dict[str, str] = {}
+    left = _MAX_BYTES
     for member in iter_members(sdist, filename):
-        if member.size >= _MAX_BYTES:
+        if member.size >= left:
             continue
         has_tests = has_tests or _TEST_FILE.match(member.name) is not None
         if _PROJECT_FILE.match(member.name) or _REQUIREMENTS_FILE.match(member.name):
             texts[member.name] = member.read(_MAX_BYTES).decode(errors="replace")
+            left -= member.size
 
     return texts if has_tests else None
 
@@ -121,7 +126,7 @@ def _parse_lines(text: str) -> Iterator[Requirement]:
     Comments, options (`-r other.txt`), lines that are no requirement, requirements given by address and those for other
     systems are skipped. `'numpy>=2; python_version>"3.8"  # fast' -> 'numpy>=2'`
     """
-    for line in text.splitlines():
+    for line in text.splitlines()[:_MAX_LINES]:
         content = line.split(" #")[0].strip()
         is_requirement = content and not content.startswith(("#", "-"))
         if not is_requirement or len(content) > _MAX_LINE_CHARS:

@@ -100,3 +100,18 @@ def test_what_is_no_archive_is_no_wheel_of_a_package(tmp_path: Path):
 
 def test_a_version_that_is_none_is_no_release():
     assert explain_mismatch("foo", "no version", WHEEL) != ""
+
+
+def test_metadata_that_zipfile_would_unpack_without_a_bound_is_none(tmp_path: Path):
+    """zipfile undoes bzip2 in one piece: a kilobyte of it becomes gigabytes."""
+    wheel = tmp_path / "some.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("foo-1.0.dist-info/METADATA", metadata())
+    assert "compressed by method 12" in explain_file_mismatch("foo", "1.0", WHEEL, wheel)
+
+
+def test_metadata_of_countless_lines_is_none(tmp_path: Path):
+    wheel = make(
+        tmp_path, **{"foo-1.0.dist-info/METADATA": metadata().strip() + "\nA: b" * 300_000}
+    )
+    assert "more than 200000 lines" in explain_file_mismatch("foo", "1.0", WHEEL, wheel)

@@ -172,3 +172,27 @@ def test_a_wheel_that_takes_too_long_is_left_as_it_is(
     reproducible.normalize_wheel(wheel)
     assert wheel.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize("offset", [1 << 62, (1 << 64) - 1])
+def test_a_member_outside_of_its_file_leaves_a_wheel_as_it_is(tmp_path: Path, offset: int):
+    wheel = packed(tmp_path / "one.whl", {f"{INFO}/METADATA": b"Name: foo"})
+    content = wheel.read_bytes()
+    entry = content.rindex(b"PK\x01\x02")
+    end = content.rindex(b"PK\x05\x06")
+
+    # The directory's entry says where the member begins in a field of ZIP64 (APPNOTE.TXT, 4.5.3).
+    changed, ending = bytearray(content[entry:end]), bytearray(content[end:])
+    changed += (1).to_bytes(2, "little") + (8).to_bytes(2, "little") + offset.to_bytes(8, "little")
+    changed[30:32] = (12).to_bytes(2, "little")
+    changed[42:46] = b"\xff" * 4
+    ending[12:16] = len(changed).to_bytes(4, "little")
+    odd = content[:entry] + changed + ending
+    wheel.write_bytes(odd)
+
+    reproducible.normalize_wheel(wheel)
+    assert wheel.read_bytes() == odd
+    with zips.open_zip(wheel) as archive:
+        assert zips.explain_bomb(archive, archive.infolist(), len(odd)) == (
+            "has members outside of its file"
+        )

@@ -96,6 +96,16 @@ def test_evidence_is_of_the_job_it_was_used_for(tmp_path: Path, matrix: matrices
     assert found["job"] == "remedy:foo@debian-12"
 
 
+def test_a_record_is_no_larger_than_what_its_jobs_answered(tmp_path: Path, matrix: matrices.Matrix):
+    """One package's facts, each value in a line of its own, would take all bytes that a record may have."""
+    part = shards.Shard(number=1, total=1)
+    facts: dict[str, Any] = {"wheels": [[[[[]]]]] * 10_000}
+    odd = Evidence(key="same", job=job_id("remedy:foo@debian-12"), facts=facts)
+    merge.write_record(part, matrix, Sources(), {odd.job: odd}, tmp_path)
+    answered = len(json.dumps(facts))
+    assert (tmp_path / merge.RECORD_FILE).stat().st_size < answered + 2000
+
+
 def test_all_that_was_found_out_is_taken_in(
     pair: list[Path], matrix: matrices.Matrix, store: Store
 ):

@@ -284,6 +284,30 @@ def test_a_name_that_the_index_does_not_know_is_no_silence(proxy: Proxy):
     assert proxy.events("one") == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "%3F/",
+        "%23/",
+        "../",
+        "%2E%2E/",
+        "..%2Ftool/",
+        "too%20l/",
+        "x" * 200 + "/",
+        "tool/..%2F..",
+        "tool/%3F.metadata",
+    ],
+)
+def test_a_name_that_is_none_is_not_asked_for_and_silences_nobody(proxy: Proxy, path: str):
+    """As a part of an address it leads to other pages; an error of the index would count for every build."""
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"content")
+    proxy.cache.pages |= {"tool": [*proxy.cache.pages["tool"], entry("../..", b"")]}
+    proxy.open("one")
+    assert proxy.get(f"/one/simple/{path}")[0] == 404
+    assert all(asked.endswith("/tool/") for asked in proxy.cache.asked)
+    assert proxy.get("/one/simple/tool/tool-1.0.tar.gz") == (200, b"content")
+
+
 def test_bytes_that_were_not_promised_are_not_passed_on(proxy: Proxy):
     proxy.cache.add("tool", "tool-1.0.tar.gz", b"promised")
     proxy.cache.files["tool-1.0.tar.gz"] = b"something else"

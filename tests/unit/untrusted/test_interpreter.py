@@ -221,3 +221,10 @@ def test_nothing_else_starts_interpreters():
             for imported in names:
                 assert not imported.startswith(("multiprocessing", "runpy", "pty", "venv")), name
                 assert "ProcessPool" not in imported, name
+
+
+def test_a_module_may_have_so_much_memory_and_no_more():
+    program = "import resource; print(resource.getrlimit(resource.RLIMIT_AS)[0])"
+    command = module_command("timeit", "-n1", "-r1", program, memory_bytes=1 << 30)
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[0] == str(1 << 30)

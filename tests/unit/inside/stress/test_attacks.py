@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import instrumentation, runner
+from builder.inside.stress import installing, instrumentation, runner
 from builder.inside.stress.runner import Interpreter, Player, PlayResult
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
 from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
@@ -143,3 +143,78 @@ def test_what_was_not_compiled_for_the_detector_is_named(tmp_path: Path):
     assert "cannot be read" in (instrumentation.explain_unwatched(library) or "")
     library.write_bytes(b"no code")
     assert instrumentation.explain_unwatched(library) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "foo/_fast.cpython-314t-x86_64-linux-gnu.so",
+        "foo/_fast.so",
+        "foo/data.bin",
+        "foo-1.0.dist-info/fast.so",
+        "other.data/fast",
+    ],
+)
+def test_native_code_counts_whatever_its_file_is_called(tmp_path: Path, name: str):
+    """A build that knows the race detector's flags may leave out what races, or keep it from being watched."""
+    judged, raced = tmp_path / "judged", tmp_path / "raced"
+    native = Path("/proc/self/exe").read_bytes()
+    for site, members in ((judged, {name: native}), (raced, {"foo/other.py": b""})):
+        install(site, members)
+    missing = instrumentation.find_unwatched("foo", str(judged), str(raced))
+    assert [reason.partition(",")[0] for reason in missing.values()] == [
+        "compiled for the race detector"
+    ]
+
+    install(raced, {name: native})
+    unwatched = instrumentation.find_unwatched("foo", str(judged), str(raced))
+    assert unwatched == {name: "it was not compiled with -fsanitize=thread"}
+
+
+def test_vendored_libraries_may_have_another_name(tmp_path: Path):
+    for site, name in (("judged", "libm-1.so"), ("raced", "libm-2.so")):
+        install(tmp_path / site, {f"foo.libs/{name}": b"\x7fELF"})
+    unwatched = instrumentation.find_unwatched(
+        "foo", str(tmp_path / "judged"), str(tmp_path / "raced")
+    )
+    assert list(unwatched) == ["foo.libs/libm-2.so"]  # it is not watched, which is another thing
+
+
+def install(site: Path, members: dict[str, bytes]) -> None:
+    info = "foo-1.0.dist-info"
+    record = "".join(f"{name},,\n" for name in (*members, f"{info}/METADATA"))
+    files = {f"{info}/METADATA": b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n"}
+    files |= {f"{info}/RECORD": record.encode(), **members}
+    for name, content in files.items():
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def test_code_that_silences_the_race_detector_is_not_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = [b"__tsan_init", b"__tsan_func_entry"]
+    monkeypatch.setattr(instrumentation, "_iter_symbols", lambda _: iter(names))
+    install(tmp_path, {"foo/data.bin": b"\x7fELF", "foo/plain.txt": b"text"})
+    library = tmp_path / "foo" / "data.bin"
+    assert instrumentation.explain_unwatched(library) is None
+    assert instrumentation.find_watched("foo", str(tmp_path)) == {"data.bin"}
+
+    names.append(b"AnnotateIgnoreReadsBegin")
+    reason = instrumentation.explain_unwatched(library)
+    assert reason == ("it tells the race detector what not to report: AnnotateIgnoreReadsBegin")
+
+
+def test_a_module_without_the_tag_of_an_interpreter_is_called_too(tmp_path: Path):
+    """Else all that races could be in one, and what is called of the others would be all that is looked at."""
+    members = {
+        "foo/__init__.py": b"",
+        "foo/_fast.so": b"\x7fELF..\0PyInit__fast\0..",
+        "foo/libfast.so": b"\x7fELF..\0PyInit__fast\0..",
+        "foo/_data.so": b"\x7fELF",
+    }
+    install(tmp_path, members)
+    names, native = installing.find_modules("foo", str(tmp_path))
+    assert names == ["foo", "foo._fast"]
+    assert native == {"_fast.so", "libfast.so", "_data.so"}

@@ -251,3 +251,28 @@ def test_a_report_may_end_anywhere():
     for end in range(len(whole)):
         for report in reports.parse(whole[:end]):
             assert reports.attribute(report, MODULES)["owner"] in {"package", "interpreter"}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        f"bump x (libc.so.6+0x1):41:12 (/opt/site/{OURS}+0x1a2b)",
+        f"bump x (libc.so.6+0x1) (BuildId: 00):41:12 (/opt/site/{OURS}+0x1a2b) (BuildId: 00ff)",
+        f"bump (libc.so.6+0x1) y (/usr/lib/libc.so.6+0x1) /tmp/x.c:1:2 (/opt/site/{OURS}+0x1a2b)",
+        f"bump {'/x' * 9000}.c:41:12 (/opt/site/{OURS}+0x1a2b)",
+        f"bump /usr/include/stdio.h:41:12 (/opt/site/{OURS}+0x1a2b)",
+    ],
+)
+def test_names_of_functions_and_files_do_not_say_whose_a_race_is(frame: str):
+    """They are what the package likes: `#line 1 "x (libc.so.6+0x1)"`."""
+    assert only(race((frame, CALL, EVAL), (frame, CALL)))["owner"] == "package"
+
+
+def test_a_header_below_generated_code_is_the_generators():
+    assert only(race((STD, CYTHON, CALL), (STD, CYTHON)))["owner"] == "generator"
+
+
+def test_a_report_that_was_torn_is_the_packages():
+    """A line break in the name of a file ends the block before its first frame is whole."""
+    torn = f"bump /tmp/x\n==================\n.c:41:12 (/opt/site/{OURS}+0x1a2b)"
+    assert only(race((torn, CALL), (PEEK, CALL)))["owner"] == "package"

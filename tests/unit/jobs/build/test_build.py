@@ -608,4 +608,4 @@ def test_a_call_ends_when_the_farm_is_asked_to_stop(
 @pytest.mark.parametrize("value", ["²", "٣", "-1", "9" * 5000, ""])
 def test_forged_limits_are_no_numbers(value: str):
     printed = f"wheelfarm-limits: memory-kills={value} other=1 processes-refused=2"
-    assert _parse_usage(printed) == {"processes-refused": 2}
+    assert _parse_usage(printed) == {"other": 1, "processes-refused": 2}

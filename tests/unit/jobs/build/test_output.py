@@ -276,3 +276,23 @@ def test_cibuildwheel_takes_files_out_of_containers_in_one_way_only():
 def test_names_that_are_shown_are_short(monkeypatch: pytest.MonkeyPatch):
     assert len(output._show("\n" * 10_000)) < 1000
     assert os.linesep not in output._show("a\nb")
+
+
+@pytest.mark.parametrize(
+    ("abis", "tags"),
+    [
+        (("cp314", "cp314t"), "cp313-cp313"),
+        (("cp314t",), "cp314-cp314"),
+        (("cp314t",), "cp312-abi3"),
+        (("cp314",), "cp313-cp314"),
+    ],
+)
+def test_a_wheel_that_no_interpreter_takes_is_refused(
+    tmp_path: Path, abis: tuple[str, ...], tags: str
+):
+    """It would be loaded nowhere, and a merge of shards would be refused because of it."""
+    expected = Expectation(name="Steady.Pkg", version="1.0", abis=abis)
+    stream = io.BytesIO(pack(ROOT, file(f"steady_pkg-1.0-{tags}-manylinux_2_17_x86_64.whl")))
+    with pytest.raises(RefusedOutputError, match="no wheel for"):
+        take_wheels(stream, tmp_path, expected)
+    assert list(tmp_path.iterdir()) == []

@@ -59,3 +59,23 @@ def test_a_project_that_is_not_in_order_says_nothing(tmp_path: Path, text: str):
 def test_what_is_no_archive_has_no_tests(tmp_path: Path):
     (tmp_path / "x.tar.gz").write_bytes(b"nothing of the kind")
     assert find(tmp_path / "x.tar.gz") is None
+
+
+def test_countless_files_and_lines_are_read_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A few kilobytes of an archive unpack to gigabytes of requirements."""
+    monkeypatch.setattr(test_requirements, "_MAX_BYTES", 1000)
+    files = {f"tests/requirements-{number}.txt": f"x{number}\n" * 100 for number in range(9)}
+    path = sdist(tmp_path, {"tests/test_foo.py": "", **files})
+    assert find(path) == ("x0", "x1", "x2")
+
+    monkeypatch.undo()
+    path = sdist(
+        tmp_path,
+        {
+            "tests/test_foo.py": "",
+            "requirements.txt": "\n".join(f"x{number}" for number in range(20_000)),
+        },
+    )
+    assert len(find(path) or ()) == 5000
