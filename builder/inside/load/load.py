@@ -25,7 +25,8 @@ from typing import Any
 
 from ..supervise.accounts import Account, supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
-from ..supervise.process import Output, PackageProcess, choose_variables, run_to_end
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess, choose_variables, run_to_end
 
 PROGRAMS = Path(__file__).parents[2]
 """The folder that `inside` is in: probes are started there, and so find this package."""
@@ -412,8 +413,8 @@ def run_probe(
         facts["exit_code"] = exit_code
 
     # The first look was before anything of the package ran.
-    if len(process.gil_states) > 1:
-        facts["gil_seen"] = process.gil_states[-1]
+    if len(process.gil.states) > 1:
+        facts["gil_seen"] = process.gil.states[-1]
 
     ended_badly = len(facts) > 1 + ("gil_seen" in facts)
     if ended_badly and lines and "begin" in lines[-1]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..supervise.accounts import name_user, take_account
 from ..supervise.folders import make_folder, open_folder
-from ..supervise.process import Output, PackageProcess
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from . import memory, reports
 from .endings import name_fatal_signal
 from .interpreter import Interpreter
