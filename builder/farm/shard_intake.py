@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.distributions.identity import explain_file_mismatch
@@ -29,6 +30,16 @@ _LOG_LIMIT_BYTES = 256 << 20
 """Of a log: a build has several calls of cibuildwheel, each of which may write 64 MiB."""
 
 _LOG_NAME = re.compile(r"(?P<name>.+)\.(?P<key>[0-9a-f]{8})\.log")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wheel:
+    """A wheel, and the release that it has to be of."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
 
 
 class Intake:
@@ -152,21 +163,11 @@ class Intake:
         Raises:
             MergeError: one is of another package.
         """
-        wheels: list[tuple[str, str, str, str]] = []
-        for source in shard.sources.found.values():
-            for pure in iter_pure(source):
-                wheels.append((pure.name, pure.version, pure.filename, pure.sha256))
-        for job, recorded in shard.evidence.items():
-            if job.kind == JobKind.BUILD:
-                source = shard.sources.found[job.name]
-                for wheel, digest in recorded.files.items():
-                    wheels.append((source.name, source.version, wheel, digest))
-
-        for name, version, filename, sha256 in dict.fromkeys(wheels):
-            path = self._files.get(sha256) or self._store.file(sha256)
-            mismatch = explain_file_mismatch(name, version, filename, path)
+        for wheel in dict.fromkeys(_iter_wheels(shard)):
+            path = self._files.get(wheel.sha256) or self._store.file(wheel.sha256)
+            mismatch = explain_file_mismatch(wheel.name, wheel.version, wheel.filename, path)
             if mismatch:
-                raise shard.refuse(f"{filename}: {mismatch}")
+                raise shard.refuse(f"{wheel.filename}: {mismatch}")
 
     def _take_logs(self, shard: ShardResults) -> None:
         """Copy the logs that the shard's evidence names beside the store.
@@ -251,7 +252,7 @@ class Intake:
 def _check_log(
     shard: ShardResults, recorded: EvidenceRecord, job_names: set[tuple[str, str]]
 ) -> None:
-    """Check that a log is one of the shard's jobs; where a job has a key, that it is the log of that.
+    """Check that a log is one of the shard's jobs, and where its job has a result, that it is the log of its key.
 
     Args:
         shard: the shard.
@@ -261,20 +262,44 @@ def _check_log(
     Raises:
         MergeError: it is another.
     """
-    job, log = recorded.job, recorded.log
-    _, kind, filename = log.split("/")
+    where = f"{RECORD_FILE}: {recorded.job}: log: {recorded.log}"
+    _, kind, filename = recorded.log.split("/")
     match = _LOG_NAME.fullmatch(filename)
     if match is None or (kind, match["name"]) not in job_names:
-        raise shard.refuse(f"{RECORD_FILE}: {job}: log: {log} is no log of this shard's jobs")
+        raise shard.refuse(f"{where} is no log of this shard's jobs")
 
-    if recorded.key and recorded.outcome is not JobOutcome.UNDETERMINED:
-        is_own_key = kind == job.kind and recorded.key.startswith(match["key"])
-        if not is_own_key:
-            raise shard.refuse(f"{RECORD_FILE}: {job}: log: {log} is no log of its key")
+    has_result = recorded.outcome is not JobOutcome.UNDETERMINED
+    is_own_key = kind == recorded.job.kind and recorded.key.startswith(match["key"])
+    if recorded.key and has_result and not is_own_key:
+        raise shard.refuse(f"{where} is no log of its key")
 
 
 def _has_same_result(recorded: EvidenceRecord, other: EvidenceRecord) -> bool:
     return recorded.facts == other.facts and recorded.files == other.files
+
+
+def _iter_wheels(shard: ShardResults) -> Iterator[_Wheel]:
+    """Iterate over the pure wheels that a shard's packages need, and those that it built. One may come twice."""
+    for source in shard.sources.found.values():
+        for pure in iter_pure(source):
+            yield _Wheel(
+                name=pure.name,
+                version=pure.version,
+                filename=pure.filename,
+                sha256=pure.sha256,
+            )
+
+    for job, recorded in shard.evidence.items():
+        if job.kind != JobKind.BUILD:
+            continue
+        source = shard.sources.found[job.name]
+        for filename, sha256 in recorded.files.items():
+            yield _Wheel(
+                name=source.name,
+                version=source.version,
+                filename=filename,
+                sha256=sha256,
+            )
 
 
 def _iter_file_hashes(shard: ShardResults) -> Iterator[str]:

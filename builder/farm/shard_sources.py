@@ -134,13 +134,14 @@ def _check_pure_wheels(in_order: list[ShardResults], joined: Sources) -> None:
     for shard in in_order:
         for source in shard.sources.found.values():
             for pure in iter_pure(source):
-                where = f"{RECORD_FILE}: found.{source.name}: {pure.filename}"
-                mismatch = explain_mismatch(pure.name, pure.version, pure.filename)
-                if mismatch:
-                    raise shard.refuse(f"{where}: {mismatch}")
-                if known.setdefault(pure.filename, pure.sha256) != pure.sha256:
-                    raise shard.refuse(f"{where}: another shard has it with another sha256")
+                problem = explain_mismatch(pure.name, pure.version, pure.filename)
+                if not problem and known.setdefault(pure.filename, pure.sha256) != pure.sha256:
+                    problem = "another shard has it with another sha256"
 
                 owner = joined.found.get(pure.name)
-                if owner is not None and owner.only_pure != pure:
-                    raise shard.refuse(f"{where}: {pure.name} is a package of its own")
+                is_built = owner is not None and owner.only_pure != pure
+                if not problem and is_built:
+                    problem = f"{pure.name} is a package of its own"
+                if problem:
+                    where = f"{RECORD_FILE}: found.{source.name}: {pure.filename}"
+                    raise shard.refuse(f"{where}: {problem}")
