@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 from builder import host
 from builder.engine import containment
-from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment, NoAddressesError
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.untrusted.names import parse_file_name, parse_sha256
-from builder.untrusted.text import clean_json, parse_json
+from builder.untrusted.text import clean_json, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -361,7 +361,7 @@ def _parse_record(record: bytes) -> list[dict[str, Any]]:
     events = []
     try:
         for line in lines:
-            event: Any = clean_json(parse_json(line, _MAX_EVENT_BYTES))
+            event: Any = clean_json(parse_answer(line, _MAX_EVENT_BYTES))
             texts = [event[field] for field in _EVENT_TEXTS[event["kind"]]]
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError  # noqa: TRY301 - one answer for all that is no event
