@@ -31,7 +31,9 @@ SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
 FileArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="requirements.txt, pylock.toml, uv.lock or pyproject.toml."
+        metavar="FILE",
+        help="requirements.txt, pylock.toml, uv.lock, poetry.lock, Pipfile.lock or pyproject.toml; "
+        "of a folder, the best of these.",
     ),
 ]
 ExtraOption = Annotated[
@@ -89,7 +91,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.store.store import Store
 
     selection = _parse_selection(extra, group)
-    read = files.read(file, selection)
+    read = files.read(files.find_file(file), selection)
     # A matrix that is wrong is reported before anything is downloaded.
     edit.plan_edit(matrix, (), "", update=False)
 
@@ -104,7 +106,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     selected = select.SelectedPackages(
         entries=native.entries, left_out=(*read.left_out, *native.left_out)
     )
-    edited = edit.plan_edit(matrix, selected.entries, f"from {file.name}", update=update)
+    edited = edit.plan_edit(matrix, selected.entries, f"from {read.path.name}", update=update)
     if not dry_run:
         edit.write_edit(matrix, edited)
 
@@ -136,7 +138,7 @@ def survey(
     from builder.store.store import Store
 
     selection = _parse_selection(extra, group)
-    read = files.read(file, selection)
+    read = files.read(files.find_file(file), selection)
     with Store(wheelhouse) as store:
         index = Index(host.index_settings(), store)
         with error_console.status("reading") as status:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
-from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.closure import Candidate, NoSolutionError, Rules, resolve_closure
 from builder.sources.errors import NoIndexAnswerError
 from builder.sources.guard import describe_trouble
 from builder.sources.http import MAX_PARALLEL
@@ -97,6 +97,10 @@ class _DependencyResolver:
     pins: dict[str, Pin] = field(default_factory=dict)
     left_out: list[SkippedDependency] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    rules: Rules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rules = _make_rules(self.file)
 
     def resolve(self) -> Resolution:
         """Return the pins, i.e. dependencies with their releases, and what is left out.
@@ -150,7 +154,7 @@ class _DependencyResolver:
             self._leave_out(name, where, releases)
             return False
 
-        specifier = _constraints(self.file).get(name, SpecifierSet())
+        specifier = self.rules.limit(name)
         for dependency in dependencies:
             specifier &= SpecifierSet(dependency.specifier)
         is_exact = any(dependency.version for dependency in dependencies)
@@ -198,9 +202,7 @@ class _DependencyResolver:
             requires=tuple(requirements),
         )
         try:
-            closure = resolve_closure(
-                root, pinned, self.index, self.python, _constraints(self.file)
-            )
+            closure = resolve_closure(root, pinned, self.index, self.python, self.rules)
         except NoIndexAnswerError:
             raise
         except Exception as error:
@@ -232,10 +234,16 @@ def _make_candidate(pin: Pin) -> Candidate:
     return Candidate(name=pin.name, version=pin.version, extras=frozenset(), release=pin.release)
 
 
-def _constraints(file: DependencyFile) -> dict[str, SpecifierSet]:
-    """Return by name the specifier that a file's constraints together make."""
-    gathered: dict[str, SpecifierSet] = {}
+def _make_rules(file: DependencyFile) -> Rules:
+    """Return what a file says to whatever its dependencies require."""
+    constraints: dict[str, SpecifierSet] = {}
     for constraint in file.constraints:
-        specifier = gathered.get(constraint.name, SpecifierSet())
-        gathered[constraint.name] = specifier & SpecifierSet(constraint.specifier)
-    return gathered
+        specifier = constraints.get(constraint.name, SpecifierSet())
+        constraints[constraint.name] = specifier & SpecifierSet(constraint.specifier)
+
+    return Rules(
+        constraints=constraints,
+        overrides={one.name: SpecifierSet(one.specifier) for one in file.overrides},
+        excluded=file.excluded,
+        takes_prereleases=file.takes_prereleases,
+    )

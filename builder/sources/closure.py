@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,51 @@ class NoSolutionError(Exception):
     """No set of releases satisfies every requirement."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What holds for a search besides what packages require.
+
+    Attributes:
+        constraints: allowed versions by name. They do not bring in a package: they count only where one is required.
+        overrides: what replaces every requirement on a package, by name.
+        excluded: packages that nobody gets, whoever requires them.
+        takes_prereleases: whether pre-releases count like any other release; else only where one is asked for.
+    """
+
+    constraints: Mapping[str, SpecifierSet] = field(default_factory=dict)
+    overrides: Mapping[str, SpecifierSet] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+    takes_prereleases: bool = False
+
+    def adapt(self, requirement: Requirement) -> Requirement | None:
+        """Return a requirement as it counts here; None where it does not."""
+        name = canonicalize_name(requirement.name)
+        if name in self.excluded:
+            return None
+        if name not in self.overrides:
+            return requirement
+
+        adapted = copy(requirement)
+        adapted.specifier = self.overrides[name]
+        return adapted
+
+    def limit(self, name: str) -> SpecifierSet:
+        """Return what holds for a package, whoever requires it."""
+        specifier = self.constraints.get(name, SpecifierSet())
+        if self.takes_prereleases:
+            specifier &= SpecifierSet(prereleases=True)
+        return specifier
+
+
+_NO_RULES = Rules()
+
+
 def resolve_closure(
     root: Candidate,
     pinned: Mapping[str, Candidate],
     index: Index,
     python: Version,
-    constraints: Mapping[str, SpecifierSet] | None = None,
+    rules: Rules = _NO_RULES,
 ) -> list[Candidate]:
     """Return the releases that a package needs at run time, such that all requirements hold together.
 
@@ -62,7 +102,7 @@ def resolve_closure(
         pinned: releases to prefer over all others, by name; another one is taken only where that does not fit.
         index: the package index, for all other releases and for what a release requires.
         python: the interpreter's version, for markers and `requires-python`.
-        constraints: allowed versions by name. They do not bring in a package: they count only where one is required.
+        rules: what holds besides.
 
     Raises:
         NoSolutionError: no releases satisfy all requirements, or the search took too long.
@@ -70,7 +110,7 @@ def resolve_closure(
     """
     # The root counts as pinned, too, so that its own version is found without the index. A local one is not on it.
     preferred = {**pinned, root.name: root}
-    provider = _Provider(preferred, index, python, constraints or {})
+    provider = _Provider(preferred, index, python, rules)
     chosen = _search(Requirement(f"{root.name}=={root.version}"), provider)
 
     # resolvelib chooses `a` and `a[extra]` apart, but always at the same version: each name is returned once.
@@ -106,10 +146,10 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         pinned: Mapping[str, Candidate],
         index: Index,
         python: Version,
-        constraints: Mapping[str, SpecifierSet],
+        rules: Rules,
     ) -> None:
         self._pinned = pinned
-        self._constraints = constraints
+        self._rules = rules
         self._index = index
         self._python = python
 
@@ -160,7 +200,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         It yields the pinned release first, and asks the index only if resolvelib wants more.
         """
         name, extras = identifier
-        specifier = self._constraints.get(name, SpecifierSet())
+        specifier = self._rules.limit(name)
         for requirement in requirements[identifier]:
             specifier &= requirement.specifier
 
@@ -213,7 +253,9 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
             except UntrustedNameError:
                 continue  # pip refuses such metadata too, and says so when the wheel is installed
             if marker_applies(requirement.marker, self._python, candidate.extras):
-                yield requirement
+                adapted = self._rules.adapt(requirement)
+                if adapted is not None:
+                    yield adapted
 
     def _stated_requirements(self, candidate: Candidate) -> tuple[str, ...]:
         """Return a candidate's requirements as its metadata states them, asking the index where they are unknown."""

@@ -6,6 +6,6 @@ from builder.dependencies.files.model import (
     Selection,
     SkippedDependency,
 )
-from builder.dependencies.files.reading import read
+from builder.dependencies.files.reading import find_file, read
 
-__all__ = ["Dependency", "DependencyFile", "Selection", "SkippedDependency", "read"]
+__all__ = ["Dependency", "DependencyFile", "Selection", "SkippedDependency", "find_file", "read"]

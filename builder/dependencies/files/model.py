@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from builder.dependencies.files.text import shorten
 from builder.sources.markers import marker_applies
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from packaging.markers import Marker
 
-Format = Literal["requirements.txt", "pylock.toml", "uv.lock", "pyproject.toml"]
+Format = Literal[
+    "requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "Pipfile.lock", "pyproject.toml"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +108,10 @@ class DependencyFile:
     Attributes:
         dependencies: what it asks for; a name may come more than once.
         constraints: what holds for a package only where something asks for it.
+        overrides: what replaces every requirement on a package, whoever states it.
+        excluded: packages that are taken for nobody, by canonical name.
         is_complete: the file promises that `dependencies` is everything, each with its one release.
+        takes_prereleases: whether pre-releases count like any other release.
         left_out: what it names beside that.
         notes: what else a person should know.
     """
@@ -114,6 +120,22 @@ class DependencyFile:
     format: Format
     dependencies: tuple[Dependency, ...]
     constraints: tuple[Dependency, ...] = ()
+    overrides: tuple[Dependency, ...] = ()
+    excluded: frozenset[str] = frozenset()
     is_complete: bool = False
+    takes_prereleases: bool = False
     left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def dotted_path(start: str, location: Iterable[str | int]) -> str:
+    """Return the place of a mistake in a file, as a person writes it: `package[3].sdist.hash`.
+
+    Args:
+        start: the table that was checked; empty for the whole file.
+        location: the keys and positions from there on, as pydantic has them.
+    """
+    dotted = start
+    for part in location:
+        dotted += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}"
+    return dotted.removeprefix(".")

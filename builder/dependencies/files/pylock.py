@@ -32,6 +32,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         DependencyFileError: it cannot be read, is no valid lock file, or has two entries that apply for one package.
     """
     lock = _parse_lock(path)
+    _check_environments(path, lock, selection)
 
     taken: dict[str, Dependency] = {}
     skipped: list[SkippedDependency] = []
@@ -69,6 +70,21 @@ def _parse_lock(path: Path) -> Pylock:
     except PylockValidationError as error:
         where = shorten(error.context or "")
         raise DependencyFileError(path, [(where, shorten(error.message))]) from None
+
+
+def _check_environments(path: Path, lock: Pylock, selection: Selection) -> None:
+    """Check that the lock file was made for this Python on Linux, where it says what it was made for.
+
+    Raises:
+        DependencyFileError: it was made for other systems alone.
+    """
+    environments = lock.environments
+    if environments is None or any(map(selection.matches_marker, environments)):
+        return
+
+    listed = shorten("; ".join(map(str, environments)))
+    text = f"the lock file is for other systems alone ({listed}); lock again, for Linux on x86-64 as well"
+    raise DependencyFileError(path, [("environments", text)])
 
 
 def _explain_skip(package: Package, lock: Pylock, selection: Selection) -> str:

@@ -1,4 +1,4 @@
-"""pyproject.toml: `[project]` (PEP 621) and `[dependency-groups]` (PEP 735)."""
+"""pyproject.toml: `[project]` (PEP 621), `[dependency-groups]` (PEP 735), and what `[tool.uv]` says to them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.model import (
+    Dependency,
+    DependencyFile,
+    SkippedDependency,
+    dotted_path,
+)
 from builder.dependencies.files.text import parse_name, parse_requirement, read_toml, shorten
+from builder.dependencies.files.uv_settings import UvSettings
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -51,30 +57,49 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     data = read_toml(path)
     project = _parse_project(path, data)
     groups = _parse_groups(path, data)
+    uv = UvSettings(path, data, selection)
+    overridden = {override.name: override for override in uv.overrides}
+
     wanted: list[Dependency] = []
     left_out: list[SkippedDependency] = []
     for where, parsed in _iter_requirements(path, project, groups, selection):
         name = str(canonicalize_name(parsed.name))
-        if not selection.matches_marker(parsed.marker):
-            why = selection.explain_mismatch(parsed.marker)
+        why = _explain_absence(parsed, name, uv, selection)
+        if why:
             left_out.append(SkippedDependency(name=name, where=where, why=why))
-        elif parsed.url:
-            why = "comes from an address, not from the index"
-            left_out.append(SkippedDependency(name=name, where=where, why=why))
-        else:
-            extras = frozenset(str(canonicalize_name(extra)) for extra in parsed.extras)
-            dependency = Dependency(
-                name=name, specifier=str(parsed.specifier), extras=extras, where=where
-            )
-            wanted.append(dependency)
+            continue
+
+        specifier = overridden[name].specifier if name in overridden else str(parsed.specifier)
+        extras = frozenset(str(canonicalize_name(extra)) for extra in parsed.extras)
+        wanted.append(Dependency(name=name, specifier=specifier, extras=extras, where=where))
 
     return DependencyFile(
         path=path,
         format="pyproject.toml",
         dependencies=tuple(wanted),
+        constraints=uv.constraints,
+        overrides=uv.overrides,
+        excluded=uv.excluded,
+        takes_prereleases=uv.takes_prereleases,
         left_out=tuple(left_out),
-        notes=_notes(path, project, groups, selection),
+        notes=(*_notes(path, project, groups, selection), *_poetry_note(data), *uv.notes()),
     )
+
+
+def _explain_absence(parsed: Requirement, name: str, uv: UvSettings, selection: Selection) -> str:
+    """Return why a requirement is left out; empty where it is taken."""
+    if not selection.matches_marker(parsed.marker):
+        return selection.explain_mismatch(parsed.marker)
+    if parsed.url:
+        return f"comes from {shorten(parsed.url)}, not from the index"
+    return uv.explain_absence(name)
+
+
+def _poetry_note(data: dict[str, Any]) -> list[str]:
+    """Return a note where Poetry's own table stands beside `[project]`: it may name other sources."""
+    if data.get("project") and data.get("tool", {}).get("poetry", {}).get("dependencies"):
+        return ["tool.poetry.dependencies is not read; poetry.lock has what it leads to"]
+    return []
 
 
 def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
@@ -86,13 +111,15 @@ def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
     if table is None and "dependency-groups" not in data:
         text = "there is no such table (PEP 621)."
         if "poetry" in data.get("tool", {}):
-            text += " Poetry's own table is not read: poetry export -o requirements.txt"
+            text += " Poetry's own table is not read; give poetry.lock instead"
         raise DependencyFileError(path, [("project", text)])
 
     try:
         project = _Project.model_validate({} if table is None else table)
     except ValidationError as error:
-        mistakes = [(_dotted_path(item["loc"]), shorten(item["msg"])) for item in error.errors()]
+        mistakes = [
+            (dotted_path("project", item["loc"]), shorten(item["msg"])) for item in error.errors()
+        ]
         raise DependencyFileError(path, mistakes) from None
 
     if "dependencies" in project.dynamic:
@@ -110,13 +137,6 @@ def _parse_groups(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     for name in groups:
         parse_name(path, "dependency-groups", name)
     return groups
-
-
-def _dotted_path(location: tuple[str | int, ...]) -> str:
-    dotted = "project"
-    for part in location:
-        dotted += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}"
-    return dotted
 
 
 def _iter_requirements(

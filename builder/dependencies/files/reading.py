@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from packaging.pylock import is_valid_pylock_path
 
-from builder.dependencies.files import pylock, pyproject, requirements_txt, uv_lock
+from builder.dependencies.files import (
+    pipfile_lock,
+    poetry_lock,
+    pylock,
+    pyproject,
+    requirements_txt,
+    uv_lock,
+)
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -14,13 +21,43 @@ if TYPE_CHECKING:
 
     from builder.dependencies.files.model import DependencyFile, Selection
 
+_FREEZE = "pip freeze > requirements.txt, in the environment"
 _EXPORT_COMMANDS = {
-    "poetry.lock": "poetry export -o requirements.txt (plugin poetry-plugin-export)",
     "pdm.lock": "pdm export -o requirements.txt",
-    "pipfile.lock": "pipenv requirements --hash > requirements.txt",
-    "pipfile": "pipenv requirements > requirements.txt",
-    "environment.yml": "pip freeze > requirements.txt, in the environment",
+    "pipfile": "pipenv lock",
+    "environment.yml": _FREEZE,
+    "environment.yaml": _FREEZE,
+    "conda-lock.yml": _FREEZE,
 }
+
+_OF_A_PROJECT = (
+    "uv.lock",
+    "pylock.toml",
+    "poetry.lock",
+    "Pipfile.lock",
+    "requirements.txt",
+    "pyproject.toml",
+)
+"""What is looked for in a project's folder, in this order: lock files before what they are made of."""
+
+
+def find_file(path: Path) -> Path:
+    """Return the file of dependencies that a path means: itself, or the best one in a project's folder.
+
+    Args:
+        path: a file, or a folder.
+
+    Raises:
+        DependencyFileError: the folder has none.
+    """
+    if not path.is_dir():
+        return path
+
+    for name in _OF_A_PROJECT:
+        if (path / name).is_file():
+            return path / name
+    text = f"is a folder without a file of dependencies; looked for {', '.join(_OF_A_PROJECT)}"
+    raise DependencyFileError(path, [("", text)])
 
 
 def read(path: Path, selection: Selection) -> DependencyFile:
@@ -44,12 +81,16 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         return pylock.read(path, selection)
     if name.endswith("uv.lock"):
         return uv_lock.read(path, selection)
+    if name.endswith("poetry.lock"):
+        return poetry_lock.read(path, selection)
+    if name.endswith("pipfile.lock"):
+        return pipfile_lock.read(path, selection)
     if name.endswith("pyproject.toml"):
         return pyproject.read(path, selection)
     if name.endswith((".toml", ".lock", ".json", ".yml", ".yaml", ".py", ".cfg")):
         text = (
             "is no file of dependencies by its name; "
-            "expected requirements.txt, pylock.toml, uv.lock or pyproject.toml"
+            "expected requirements.txt, pylock.toml, uv.lock, poetry.lock, Pipfile.lock or pyproject.toml"
         )
         raise DependencyFileError(path, [("", text)])
     return requirements_txt.read(path, selection)

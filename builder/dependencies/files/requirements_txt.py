@@ -7,11 +7,13 @@ leaves line numbers out of its complaints.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
+from pip._internal.models.format_control import FormatControl
 from pip._internal.req.req_file import get_line_parser, ignore_comments, join_lines
 
 from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
@@ -26,6 +28,22 @@ if TYPE_CHECKING:
     from builder.dependencies.files.model import Selection
 
 _INDEX_OPTIONS = ("index_url", "extra_index_urls", "find_links", "no_index")
+_ARCHIVE_SUFFIXES = (
+    ".whl",
+    ".tar.gz",
+    ".tgz",
+    ".zip",
+    ".tar.bz2",
+    ".tbz",
+    ".tar.xz",
+    ".txz",
+    ".tar",
+)
+_EGG = re.compile(r"#(?:.*&)?egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
+_NAMED_TARGET = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*@\s")
+"""The two ways to name what an address has: in its fragment, and before it (PEP 508)."""
+_CONDA_LINE = re.compile(r"[A-Za-z0-9_.-]+=[^=\s]+=[^=\s]+")
+"""As `conda list --export` writes them: `numpy=2.1.0=py312h1103770_0`."""
 
 _MAX_DEPTH = 20
 """Files inside one another: a chain that grows (`a/a/a/…` by a link) is no circle and ends here; not measured."""
@@ -57,6 +75,7 @@ class _Requirements:
     constraints: list[Dependency] = field(default_factory=list)
     left_out: list[SkippedDependency] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
+    takes_prereleases: bool = False
 
     def leave_out(self, name: str, where: str, why: str) -> None:
         self.left_out.append(SkippedDependency(name=name, where=where, why=why))
@@ -89,6 +108,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         dependencies=wanted,
         constraints=tuple(gathered.constraints),
         is_complete=is_complete,
+        takes_prereleases=gathered.takes_prereleases,
         left_out=tuple(gathered.left_out),
         notes=tuple(gathered.notes),
     )
@@ -101,16 +121,23 @@ def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requireme
     """
     where = _line_location(line.path, line.number, top)
     if line.options.editables:
-        name = shorten(line.options.editables[0])
-        gathered.leave_out(name, where, "is a local folder, not a release on the index")
+        target = line.options.editables[0]
+        why = _explain_editable(target)
+        gathered.leave_out(_name_target(target), where, why)
         return
     if not line.text:
-        _note_index_options(line.options, where, gathered)
+        _take_file_options(line.options, where, gathered)
         return
     if _is_local_or_remote(line.text):
         why = "is a file or an address, not a release on the index"
-        gathered.leave_out(shorten(line.text), where, why)
+        gathered.leave_out(_name_target(line.text), where, why)
         return
+    if _CONDA_LINE.fullmatch(line.text):
+        text = (
+            f"{shorten(line.text)!r} is a line of `conda list --export`, with a name of conda's; "
+            "`pip freeze > requirements.txt` in the environment writes the names of the index"
+        )
+        raise DependencyFileError(line.path, [(f"line {line.number}", text)])
 
     parsed = parse_requirement(line.path, f"line {line.number}", line.text)
     name = str(canonicalize_name(parsed.name))
@@ -118,8 +145,7 @@ def _add_line(line: _Line, top: Path, selection: Selection, gathered: _Requireme
         gathered.leave_out(name, where, selection.explain_mismatch(parsed.marker))
         return
     if parsed.url:
-        origin = shorten(parsed.url.partition("@")[0])
-        gathered.leave_out(name, where, f"comes from {origin}, not from the index")
+        gathered.leave_out(name, where, f"comes from {shorten(parsed.url)}, not from the index")
         return
 
     dependency = _make_dependency(line, parsed, where)
@@ -144,11 +170,38 @@ def _make_dependency(line: _Line, parsed: Requirement, where: str) -> Dependency
     )
 
 
-def _note_index_options(options: Any, where: str, gathered: _Requirements) -> None:  # noqa: ANN401 - optparse's values
-    """Add a note where a line without a requirement sets an index of its own; its other options are ignored."""
+def _take_file_options(options: Any, where: str, gathered: _Requirements) -> None:  # noqa: ANN401 - optparse's values
+    """Take the options of a line without a requirement, which hold for the whole file, or note that they are not."""
+    if options.pre:
+        gathered.takes_prereleases = True
     if any(getattr(options, name, None) for name in _INDEX_OPTIONS):
         note = f"{where} names an index of its own; the farm asks the one that pip here is configured with"
         gathered.notes[note] = None
+    if options.prefer_binary or options.format_control != FormatControl():
+        note = f"{where} chooses between wheels and sdists; what the farm builds, it builds from sdists"
+        gathered.notes[note] = None
+
+
+def _explain_editable(target: str) -> str:
+    """Return why what `-e` names is left out."""
+    if "://" in target:
+        scheme = shorten(target.partition("://")[0].rpartition(" ")[2])
+        return f"comes from a repository ({scheme}), not from the index"
+    return "is a local folder, not a release on the index"
+
+
+def _name_target(target: str) -> str:
+    """Return what to call an address or a path: the name that it states, or what it is without its credentials.
+
+    `git+https://example.invalid/x#egg=thing` -> `thing`, `thing @ git+https://…` -> `thing`.
+    """
+    egg = _EGG.search(target)
+    if egg:
+        return shorten(egg[1])
+    named = _NAMED_TARGET.match(target)
+    if named:
+        return shorten(named[1])
+    return shorten(target)
 
 
 def _is_local_or_remote(text: str) -> bool:
@@ -161,7 +214,7 @@ def _is_local_or_remote(text: str) -> bool:
     before_marker = name_or_path.partition(";")[0]
 
     is_path = "/" in before_marker or name_or_path.startswith(".")
-    is_archive = text.endswith((".whl", ".tar.gz", ".zip"))
+    is_archive = before_marker.strip().endswith(_ARCHIVE_SUFFIXES)
     return "://" in name_or_path or is_path or is_archive
 
 
@@ -207,7 +260,7 @@ def _resolve_include(path: Path, number: int, name: str, chain: tuple[Path, ...]
     """
     where, shown_name = f"line {number}", shorten(name)
     if "://" in name:
-        text = f"includes {shown_name!r}; fetch it and include the file"
+        text = f"includes {shown_name!r}; nothing is fetched from there: download it and name the file in its place"
         raise DependencyFileError(path, [(where, text)])
 
     target = Path(os.path.normpath(path.parent / name))

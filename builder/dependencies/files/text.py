@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
+import tomli
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -25,14 +27,26 @@ LIMIT_DIGITS = 1000
 _MAX_SHOWN_CHARS = 120
 """Longest text from a file in a message: a line of it, so that a hostile file cannot fill the terminal."""
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+"""User and password of an address, of which either may be a secret: some services take a token as the user."""
+
 _TOO_LONG = re.compile(rf"[0-9]{{{LIMIT_DIGITS + 1}}}")
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+"""The encodings that a file can say it has; `>` in PowerShell 5 writes UTF-16."""
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file, decoded as UTF-8 and checked for size.
+    """Return the text of a file, decoded by its byte order mark or else as UTF-8, and checked for size.
 
     Raises:
-        DependencyFileError: it is not there, too large, not UTF-8, or has a number of absurd length.
+        DependencyFileError: it is not there, too large, not in its encoding, or has a number of absurd length.
     """
     try:
         with path.open("rb") as file:
@@ -46,12 +60,7 @@ def read_text(path: Path) -> str:
         text = f"is larger than {LIMIT_BYTES >> 20} MiB: no list of dependencies is"
         raise DependencyFileError(path, [("", text)])
 
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DependencyFileError(path, [(f"line {line}", "is not UTF-8")]) from None
-
+    text = _decode(path, content)
     if match := _TOO_LONG.search(text):
         line = text.count("\n", 0, match.start()) + 1
         why = f"has a number of more than {LIMIT_DIGITS} digits"
@@ -59,20 +68,59 @@ def read_text(path: Path) -> str:
     return text
 
 
+def _decode(path: Path, content: bytes) -> str:
+    """Return the text of a file's content.
+
+    Raises:
+        DependencyFileError: it is not in the encoding that its byte order mark says, or has none and is not UTF-8.
+    """
+    encoding = "utf-8"
+    for mark, marked_encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            encoding = marked_encoding
+            break
+
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        name = encoding.removesuffix("-sig").upper()
+        raise DependencyFileError(path, [(f"line {line}", f"is not {name}")]) from None
+
+
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the parsed content of a TOML file.
+    """Return the parsed content of a TOML file (TOML 1.1, whose inline tables may have several lines).
 
     Raises:
         DependencyFileError: it cannot be read or is not TOML.
     """
     text = read_text(path)
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise DependencyFileError(path, [("", f"is not TOML: {error}")]) from None
     except (RecursionError, ValueError, OverflowError) as error:
         why = f"is no TOML that can be read: {shorten(error)}"
         raise DependencyFileError(path, [("", why)]) from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the parsed content of a JSON file that has an object.
+
+    Raises:
+        DependencyFileError: it cannot be read, is not JSON, or is no object.
+    """
+    text = read_text(path)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}"
+        raise DependencyFileError(path, [(where, f"is not JSON: {error.msg}")]) from None
+    except RecursionError:
+        raise DependencyFileError(path, [("", "is nested too deeply")]) from None
+    if not isinstance(data, dict):
+        raise DependencyFileError(path, [("", "expected an object")])
+    return data
 
 
 def parse_requirement(path: Path, where: str, text: str) -> Requirement:
@@ -113,8 +161,11 @@ def escape_control_characters(text: object) -> str:
 
 
 def shorten(text: object) -> str:
-    """Return text from a file as a message may show it: at most `_MAX_SHOWN_CHARS` long, without control characters."""
-    clean = escape_control_characters(text)
+    """Return text from a file as a message may show it: at most `_MAX_SHOWN_CHARS` long, in one line.
+
+    Control characters are escaped, and the credentials of addresses are hidden.
+    """
+    clean = _CREDENTIALS.sub("****@", escape_control_characters(text))
     if len(clean) <= _MAX_SHOWN_CHARS:
         return clean
     return clean[: _MAX_SHOWN_CHARS - 1] + "…"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, canonicalize_name
-from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from builder.dependencies.files.model import Dependency, DependencyFile, SkippedDependency
+from builder.dependencies.files.model import (
+    Dependency,
+    DependencyFile,
+    SkippedDependency,
+    dotted_path,
+)
 from builder.dependencies.files.text import read_toml, shorten
+from builder.dependencies.files.values import MarkerText, NameText, SpecifierText, VersionText
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -24,43 +29,14 @@ if TYPE_CHECKING:
 _VERSION = 1
 """The version of the format; uv raises it when older readers would misunderstand a file."""
 
+_CONFLICT_CLAUSE = re.compile(r"""extra (==|!=) ["']((?:extra|group|project)-[0-9]+-[^"']+)["']""")
+"""How uv writes into a marker that an extra or a group of a package is selected: `extra == "extra-4-shop-cpu"`, with
+the length of the package's name. These are not the extras of PEP 508, of which one at a time is asked for."""
+_ALWAYS = 'python_version >= "0"'
+_NEVER = 'python_version < "0"'
+
 _LOCAL_SOURCES = ("virtual", "editable", "directory")
 """Keys of `source` in packages that are folders: the project itself and the members of its workspace."""
-
-
-def _check_name(value: str) -> str:
-    try:
-        return str(canonicalize_name(value, validate=True))
-    except (
-        InvalidName
-    ):  # pydantic adds the place to the message; packaging's own traceback adds nothing
-        raise ValueError(f"{shorten(value)!r} is no valid name for a package") from None
-
-
-def _check_version(value: str) -> str:
-    try:
-        return str(Version(value))
-    except InvalidVersion:
-        raise ValueError(f"{shorten(value)!r} is no version (PEP 440)") from None
-
-
-def _check_marker(value: str) -> str:
-    try:
-        return str(Marker(value)) if value else ""
-    except (InvalidMarker, RecursionError):
-        raise ValueError(f"{shorten(value)!r} is no marker (PEP 508)") from None
-
-
-def _check_specifier(value: str) -> str:
-    try:
-        return str(SpecifierSet(value))
-    except InvalidSpecifier:
-        raise ValueError(f"{shorten(value)!r} is no version specifier (PEP 440)") from None
-
-
-NameText = Annotated[str, AfterValidator(_check_name)]
-VersionText = Annotated[str, AfterValidator(_check_version)]
-MarkerText = Annotated[str, AfterValidator(_check_marker)]
 
 
 class _Part(BaseModel):
@@ -116,13 +92,23 @@ class _Package(_Part):
         return any(self.source.get(kind) == "." for kind in _LOCAL_SOURCES)
 
 
+class _Conflicting(_Part):
+    """One part of a project that excludes others: an extra or a group of a package, or the package itself."""
+
+    package: NameText
+    extra: NameText | None = None
+    group: NameText | None = None
+
+
 class _Lock(_Part):
     """The whole file."""
 
     version: int
-    requires_python: Annotated[str, AfterValidator(_check_specifier)] = Field(
-        default="", alias="requires-python"
-    )
+    requires_python: SpecifierText = Field(default="", alias="requires-python")
+    environments: tuple[MarkerText, ...] = Field(default=(), alias="supported-markers")
+    """The only systems that it was made for; empty for all."""
+    conflicts: tuple[tuple[_Conflicting, ...], ...] = ()
+    """Sets of extras and groups of which one at most can be selected."""
     packages: tuple[_Package, ...] = Field(default=(), alias="package")
 
 
@@ -137,6 +123,8 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         DependencyFileError: it cannot be read or is wrong.
     """
     lock = _parse_lock(path)
+    _check_environments(path, lock, selection)
+    _check_conflicts(path, lock, selection)
     walk = _Walk(path, lock, selection)
     walk.run()
 
@@ -146,8 +134,46 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         dependencies=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
         is_complete=True,
         left_out=tuple(_iter_left_out(lock, walk)),
-        notes=_notes(lock, selection),
+        notes=(*_notes(lock, selection), *_note_registries(lock, walk)),
     )
+
+
+def _check_environments(path: Path, lock: _Lock, selection: Selection) -> None:
+    """Check that the lock file was made for this Python on Linux, where it says what it was made for."""
+    markers = [Marker(text) for text in lock.environments if text]
+    if not markers or any(map(selection.matches_marker, markers)):
+        return
+
+    listed = shorten("; ".join(map(str, markers)))
+    text = f"the lock file is for other systems alone ({listed}); lock again, for Linux on x86-64 as well"
+    raise DependencyFileError(path, [("supported-markers", text)])
+
+
+def _check_conflicts(path: Path, lock: _Lock, selection: Selection) -> None:
+    """Check that no two of the selected extras and groups exclude each other."""
+    for number, conflict in enumerate(lock.conflicts):
+        selected = sorted(
+            f"{part.package}[{part.extra}]" if part.extra else f"{part.package}, group {part.group}"
+            for part in conflict
+            if part.extra in selection.extras or part.group in selection.groups
+        )
+        if len(selected) > 1:
+            text = f"{' and '.join(selected)} exclude each other; select one of them"
+            raise DependencyFileError(path, [(f"conflicts[{number}]", text)])
+
+
+def _note_registries(lock: _Lock, walk: _Walk) -> list[str]:
+    """Return a note where what is wanted comes from several indexes; none where it is one."""
+    registries = {str(lock.packages[number].source["registry"]) for number in walk.wanted}
+    if len(registries) <= 1:
+        return []
+
+    listed = ", ".join(shorten(registry) for registry in sorted(registries))
+    note = (
+        f"the lock file takes packages from several indexes ({listed}); the farm asks those that pip here is "
+        "configured with, and takes files with the lock's hashes alone"
+    )
+    return [note]
 
 
 def _parse_lock(path: Path) -> _Lock:
@@ -162,15 +188,8 @@ def _parse_lock(path: Path) -> _Lock:
         mistakes: list[tuple[str, str]] = []
         for item in error.errors():
             text = item["msg"].removeprefix("Value error, ")
-            mistakes.append((_dotted_path(item["loc"]), shorten(text)))
+            mistakes.append((dotted_path("", item["loc"]), shorten(text)))
         raise DependencyFileError(path, mistakes) from None
-
-
-def _dotted_path(location: tuple[str | int, ...]) -> str:
-    dotted = ""
-    for part in location:
-        dotted += f"[{part}]" if isinstance(part, int) else f".{shorten(part)}"
-    return dotted.removeprefix(".")
 
 
 class _Walk:
@@ -185,6 +204,7 @@ class _Walk:
         self._path = path
         self._packages = lock.packages
         self._selection = selection
+        self._active = frozenset(_iter_active(lock, selection))
         self.seen: set[tuple[int, str]] = set()
         self.wanted: dict[int, Dependency] = {}
 
@@ -210,8 +230,7 @@ class _Walk:
             self._add_package(number)
 
             for where, edge in self._iter_edges(number, extra):
-                marker = Marker(edge.marker) if edge.marker else None
-                if self._selection.matches_marker(marker):
+                if self._matches(edge.marker):
                     target = self._find_target(where, edge)
                     queue.extend((target, wanted_extra) for wanted_extra in ("", *edge.extra))
 
@@ -271,8 +290,18 @@ class _Walk:
         return numbers[0]
 
     def _matches_python(self, package: _Package) -> bool:
-        markers = [Marker(text) for text in package.markers if text]
-        return any(self._selection.matches_marker(marker) for marker in markers)
+        return any(self._matches(text) for text in package.markers if text)
+
+    def _matches(self, marker: str) -> bool:
+        """Return whether a marker holds for this Python and for what is selected of the project."""
+        if not marker:
+            return True
+
+        def decide(clause: re.Match[str]) -> str:
+            is_equality, is_active = clause[1] == "==", clause[2] in self._active
+            return _ALWAYS if is_equality == is_active else _NEVER
+
+        return self._selection.matches_marker(Marker(_CONFLICT_CLAUSE.sub(decide, marker)))
 
     def _add_package(self, number: int) -> None:
         """Record a package as wanted.
@@ -292,6 +321,17 @@ class _Walk:
             hashes=tuple(file.hash for file in files if file.hash),
             where=f"package[{number}]",
         )
+
+
+def _iter_active(lock: _Lock, selection: Selection) -> Iterator[str]:
+    """Yield the names that uv's markers have for the selected extras and groups of the project's own packages."""
+    for package in lock.packages:
+        if not package.is_local:
+            continue
+        prefix = f"{len(package.name)}-{package.name}"
+        yield f"project-{prefix}"
+        yield from (f"extra-{prefix}-{extra}" for extra in selection.extras & set(package.optional))
+        yield from (f"group-{prefix}-{group}" for group in selection.groups & set(package.groups))
 
 
 def _iter_left_out(lock: _Lock, walk: _Walk) -> Iterator[SkippedDependency]:

@@ -29,9 +29,13 @@ def served(tmp_path: Path):
 
 
 def ask(
-    tmp_path: Path, text: str, settings: host.IndexSettings, store: Store
+    tmp_path: Path,
+    text: str,
+    settings: host.IndexSettings,
+    store: Store,
+    name: str = "requirements.txt",
 ) -> resolve.Resolution:
-    path = tmp_path / "requirements.txt"
+    path = tmp_path / name
     path.write_text(text)
     read = files.read(path, Selection(python=PYTHON))
     return resolve.resolve(read, Index(settings, store), PYTHON, lambda _: None)
@@ -64,6 +68,34 @@ def test_the_whole_closure_within_constraints(
         "app": "1.0",
         "lib": "3.0rc1",
     }
+
+
+def test_prereleases_count_where_the_file_says_so(
+    served: tuple[LocalIndex, host.IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0", requires=("lib>=1",)))
+    for version in ("1.0", "2.0rc1"):
+        index.add("lib", f"lib-{version}.tar.gz", sdist("lib", version))
+    assert pins(ask(tmp_path, "app\nlib", settings, store))["lib"] == "1.0"
+    assert pins(ask(tmp_path, "--pre\napp\nlib", settings, store))["lib"] == "2.0rc1"
+    assert pins(ask(tmp_path, "--pre\napp", settings, store))["lib"] == "2.0rc1"
+
+
+def test_overrides_replace_what_anybody_requires(
+    served: tuple[LocalIndex, host.IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0", requires=("lib<2", "toy")))
+    index.add("toy", "toy-1.0.tar.gz", sdist("toy", "1.0"))
+    for version in ("1.0", "2.0"):
+        index.add("lib", f"lib-{version}.tar.gz", sdist("lib", version))
+    project = '[project]\nname = "shop"\ndependencies = ["app"]\n[tool.uv]\n'
+    settled = 'override-dependencies = ["lib>=2"]\nexclude-dependencies = ["toy"]\n'
+    plain = ask(tmp_path, project, settings, store, "pyproject.toml")
+    assert pins(plain) == {"app": "1.0", "lib": "1.0", "toy": "1.0"}
+    found = ask(tmp_path, project + settled, settings, store, "pyproject.toml")
+    assert pins(found) == {"app": "1.0", "lib": "2.0"}
 
 
 def test_what_has_no_release_is_left_out_and_the_rest_stands(

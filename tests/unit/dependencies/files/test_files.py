@@ -10,42 +10,15 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from builder.dependencies import files as lockfiles
-from builder.dependencies.files import DependencyFile, Selection
+from builder.dependencies.files import Selection
 from builder.dependencies.files.text import LIMIT_BYTES
-from builder.errors import DependencyFileError, ExitCode
-
-HERE = Selection(python=Version("3.14.5"))
-A, B = "a" * 64, "b" * 64
-
-
-def read(
-    tmp_path: Path, name: str, content: str | bytes, selection: Selection = HERE
-) -> DependencyFile:
-    path = tmp_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return lockfiles.read(path, selection)
-
-
-def refused(tmp_path: Path, name: str, content: str | bytes, selection: Selection = HERE) -> str:
-    with pytest.raises(DependencyFileError) as caught:
-        read(tmp_path, name, content, selection)
-    assert caught.value.exit_code == ExitCode.USAGE
-    return str(caught.value)
-
-
-def wanted(file: DependencyFile) -> dict[str, str]:
-    return {one.name: one.specifier for one in file.dependencies}
-
-
-def left_out(file: DependencyFile) -> dict[str, str]:
-    return {one.name: one.why for one in file.left_out}
-
+from builder.errors import DependencyFileError
+from tests.unit.dependencies.files.helpers import HERE, A, B, left_out, read, refused, wanted
 
 # --- requirements.txt ----------------------------------------------------------------------------------------------
 
 
-def own_tests_with_hashes_markers_includes_and_constraints(tmp_path: Path):
+def test_requirements_with_hashes_markers_includes_and_constraints(tmp_path: Path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "base.txt").write_text("Base_Package>=2  # why\n-c ../limits.txt\n")
     (tmp_path / "limits.txt").write_text("urllib3<2\n")
@@ -90,7 +63,7 @@ def test_hashes_everywhere_make_requirements_complete(tmp_path: Path):
         ("ok==1\n../../etc/passwd==\n-bad-option\n", "line 3", "cannot be read"),
         ("foo===not-a-version\n", "line 1", "no requirement"),
         ("foo==1 --hash=sha256\n", "line 1", "cannot be read"),
-        ("-r https://example.invalid/r.txt\n", "line 1", "fetch it"),
+        ("-r https://example.invalid/r.txt\n", "line 1", "download it"),
         ("\n-r nowhere.txt\n", "line 2", "no such file"),
         ("-r requirements.txt\n", "line 1", "includes this file"),
         ("foo ; python_version\n", "line 1", "no requirement"),
@@ -127,6 +100,48 @@ def test_a_huge_file_is_refused(tmp_path: Path):
             file.truncate(LIMIT_BYTES + 1)
         with pytest.raises(DependencyFileError, match="larger than 32 MiB"):
             lockfiles.read(path, HERE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_file_is_read_in_the_encoding_that_it_says(tmp_path: Path, encoding: str):
+    file = read(tmp_path, "requirements.txt", "six==1.17.0\r\nmarkupsafe\r\n".encode(encoding))
+    assert wanted(file) == {"six": "==1.17.0", "markupsafe": ""}
+
+    cut_off = "six==1.17.0\n".encode("utf-16")[:-1]
+    assert "is not UTF-16" in refused(tmp_path, "requirements.txt", cut_off)
+
+
+def test_options_of_a_file_are_taken_or_named(tmp_path: Path):
+    file = read(tmp_path, "requirements.txt", "--pre\n--no-binary :all:\nmarkupsafe\n")
+    assert file.takes_prereleases
+    assert any("chooses between wheels and sdists" in note for note in file.notes)
+
+    plain = read(tmp_path, "requirements.txt", "markupsafe\n")
+    assert not plain.takes_prereleases
+    assert not plain.notes
+
+
+def test_addresses_are_left_out_by_their_names_and_without_credentials(tmp_path: Path):
+    file = read(
+        tmp_path,
+        "requirements.txt",
+        "x @ git+https://user:s3cret@example.invalid/x.git@main\n"
+        "y @ https://s3cret@example.invalid/y-1.0.tar.gz\n"
+        "-e git+https://user:s3cret@example.invalid/z.git#subdirectory=a&egg=z\n"
+        "https://user:s3cret@example.invalid/w-1.0-py3-none-any.whl\n"
+        "--index-url https://user:s3cret@example.invalid/simple\n"
+        "v @ git+ssh://git@example.invalid/v.git\n"
+        'https://example.invalid/u-1.0-py3-none-win_amd64.whl; sys_platform == "win32"\n'
+        "t-1.0.tar.bz2\n",
+    )
+    assert not file.dependencies
+    assert {"x", "y", "z", "v", "t-1.0.tar.bz2"} < set(left_out(file))
+    assert left_out(file)["z"] == "comes from a repository (git+https), not from the index"
+    assert "git+https://****@example.invalid/x.git" in left_out(file)["x"]
+    assert "s3cret" not in f"{file.left_out}{file.notes}"
+    assert "s3cret" not in refused(
+        tmp_path, "requirements.txt", "-r https://user:s3cret@example.invalid/r.txt\n"
+    )
 
 
 # --- pylock.toml ---------------------------------------------------------------------------------------------------
@@ -201,6 +216,17 @@ def test_a_wrong_pylock_is_refused_with_its_dotted_path(
 def test_a_lock_for_another_python_says_so(tmp_path: Path):
     file = read(tmp_path, "pylock.toml", PYLOCK.replace(">=3.10", "<3.14"))
     assert any("lock again" in note for note in file.notes)
+
+
+def test_a_lock_file_for_other_systems_is_refused(tmp_path: Path):
+    elsewhere = PYLOCK.replace("extras =", "environments = [\"sys_platform == 'win32'\"]\nextras =")
+    assert "for other systems alone" in refused(tmp_path, "pylock.toml", elsewhere)
+
+    here = PYLOCK.replace(
+        "extras =",
+        "environments = [\"sys_platform == 'win32'\", \"sys_platform == 'linux'\"]\nextras =",
+    )
+    assert read(tmp_path, "pylock.toml", here).dependencies
 
 
 # --- uv.lock -------------------------------------------------------------------------------------------------------
@@ -384,7 +410,7 @@ def test_a_wrong_pyproject_is_refused_with_its_dotted_path(
 
 def test_a_pyproject_without_a_project_is_refused_with_a_way_out(tmp_path: Path):
     assert "there is no such table" in refused(tmp_path, "pyproject.toml", "[tool.ruff]\n")
-    assert "poetry export" in refused(tmp_path, "pyproject.toml", "[tool.poetry]\nname = 'x'\n")
+    assert "give poetry.lock" in refused(tmp_path, "pyproject.toml", "[tool.poetry]\nname = 'x'\n")
 
 
 def test_an_extra_or_group_that_is_not_there_is_refused(tmp_path: Path):
@@ -399,13 +425,24 @@ def test_an_extra_or_group_that_is_not_there_is_refused(tmp_path: Path):
 
 
 def test_other_formats_are_refused_with_a_way_out(tmp_path: Path):
-    assert "poetry export" in refused(tmp_path, "poetry.lock", "")
+    assert "pdm export" in refused(tmp_path, "pdm.lock", "")
+    assert "pip freeze" in refused(tmp_path, "environment.yml", "")
+    assert "pip freeze" in refused(tmp_path, "packages.txt", "numpy=2.1.0=py312h1103770_0\n")
     assert "by its name" in refused(tmp_path, "setup.cfg", "")
     with pytest.raises(DependencyFileError, match="no such file"):
         lockfiles.read(tmp_path / "none.txt", HERE)
     (tmp_path / "requirements").mkdir()
     with pytest.raises(DependencyFileError, match="cannot be read"):
         lockfiles.read(tmp_path / "requirements", HERE)
+
+
+def test_a_projects_folder_means_its_best_file(tmp_path: Path):
+    with pytest.raises(DependencyFileError, match="without a file of dependencies"):
+        lockfiles.find_file(tmp_path)
+    for name in ("pyproject.toml", "requirements.txt", "poetry.lock", "uv.lock"):
+        (tmp_path / name).touch()
+        assert lockfiles.find_file(tmp_path) == tmp_path / name
+    assert lockfiles.find_file(tmp_path / "other.txt") == tmp_path / "other.txt"
 
 
 def test_deeply_nested_toml_is_refused(tmp_path: Path):
