@@ -19,6 +19,7 @@ from builder.config import catalog
 from builder.engine import connection
 from builder.errors import EngineMissingError
 from builder.jobs.images import cpython
+from builder.report.terminal.consoles import print_table
 from builder.sources import http
 from builder.store.files import file_sha256
 
@@ -86,7 +87,7 @@ def render(checks: list[Check], console: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
         table.add_row(_mark(check), check.name, Text(check.found, overflow="fold"))
-    console.print(table)
+    print_table(console, table)
 
     failed = [check for check in checks if not check.ok]
     for check in failed:

@@ -6,6 +6,7 @@ import re
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.segment import Segment
 
 from builder.untrusted.text import clean_text
@@ -14,9 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import ConsoleOptions, RenderableType
+    from rich.table import Column, Table
 
 _MIN_WIDTH = 160
 """Columns where the output is no terminal: rich would take 80, and break lines that somebody may search."""
+
+_MIN_PROSE_WIDTH = 24
+"""Columns that a cell of words gets at least: narrower, it is read word by word."""
+
+_ANY_WIDTH = 100_000
 
 _CI_COMMAND = re.compile(r"^(?=[^\S\n]*::)|(?<=#)(?=#\w*\[)", re.MULTILINE)
 """Where a command to a CI system begins that a line of output can give: `::add-mask::` and `##[group]` of GitHub,
@@ -63,6 +70,40 @@ class GuardedStream:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of the stream
         return getattr(self._stream, name)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table whole: rich leaves columns out where they do not fit.
+
+    Where it is wider than the terminal its lines are as long as they have to be; the terminal breaks or scrolls them.
+
+    Args:
+        console: where to print; as wide as it has to be where it is no terminal.
+        table: its columns with `no_wrap` are never broken, cut or left out, the others are broken between words.
+    """
+    wide = make_wide_console(console)
+    for column in table.columns:
+        column.min_width = _least_width(wide, column)
+
+    options = wide.options.update(width=_ANY_WIDTH)
+    needed = Measurement.get(wide, options, table).minimum
+    if needed > wide.width:
+        wide = SafeConsole(
+            file=wide.file,
+            width=needed,
+            force_terminal=wide.is_terminal,
+            color_system=wide.color_system,
+            no_color=wide.no_color,
+        )
+    wide.print(table)
+
+
+def _least_width(console: Console, column: Column) -> int:
+    """Return the least width of a column in which its cells can be read."""
+    options = console.options.update(width=_ANY_WIDTH)
+    measured = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
+    most = max(measurement.maximum for measurement in measured)
+    return most if column.no_wrap else min(most, _MIN_PROSE_WIDTH)
 
 
 def make_wide_console(console: Console) -> Console:

@@ -11,6 +11,7 @@ from rich.text import Text
 from builder.config.edit import Action
 from builder.dependencies.files.text import escape_control_characters, shorten
 from builder.dependencies.survey import MOVES, PURE, MoveOutlook, Status, SurveyRow, summarize
+from builder.report.terminal.consoles import print_table
 from builder.sources.kind import Kind
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def print_survey(console: Console, survey: Survey, today: datetime.date) -> None
     for row in sorted(survey.rows, key=lambda row: (row.kind is Kind.PURE, row.name)):
         table.add_row(*_row_cells(row, today))
 
-    console.print(table)
+    print_table(console, table)
     _print_left_out(console, survey.left_out)
     _print_notes(console, survey.notes)
     console.print(Text(summarize(survey.rows), style="bold"), soft_wrap=True)

@@ -18,6 +18,7 @@ from builder.evidence.load import LoadFacts
 from builder.report import document
 from builder.report.site import speeds
 from builder.report.styles import SEVERITY_STYLES, verdict_style
+from builder.report.terminal.consoles import print_table
 from builder.report.terminal.progress import format_duration, outcome_label
 from builder.store.job_ids import JobKind
 
@@ -134,10 +135,10 @@ def render(story: Story, console: Console) -> None:
     loads = list(_iter_loads(story.jobs))
     if loads:
         _print_heading("Imports", console)
-        console.print(_load_table(loads))
+        print_table(console, _load_table(loads))
     if story.jobs:
         _print_heading("Jobs", console)
-        console.print(_job_table(story.jobs))
+        print_table(console, _job_table(story.jobs))
 
 
 def _print_heading(heading: str, console: Console) -> None:

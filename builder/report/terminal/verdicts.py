@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.report.styles import verdict_style
-from builder.report.terminal.consoles import make_wide_console
+from builder.report.terminal.consoles import make_wide_console, print_table
 from builder.report.terminal.progress import format_duration
 from builder.verdicts import Verdict
 from builder.verdicts.wording import join_names
@@ -78,7 +78,7 @@ def print_verdicts(
     """
     console.print()
     wide = make_wide_console(console)
-    wide.print(_make_table(document))
+    print_table(wide, _make_table(document))
     _print_remedies(wide, remedies)
     _print_times(wide, times)
     if not whole:
@@ -110,7 +110,7 @@ def print_unchanged(
         verdicts: how often each verdict occurs.
     """
     if document is not None:
-        make_wide_console(console).print(_make_table(document))
+        print_table(console, _make_table(document))
 
     counts = [f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts]
     text = f"nothing changed since run {run}: {jobs} jobs known; {', '.join(counts)}"

@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from builder.report.terminal.consoles import GuardedStream, SafeConsole
+from builder.report.terminal.consoles import GuardedStream, SafeConsole, print_table
 
 ATTACKS = {
     "a link": "\x1b]8;;https://bad.invalid\x1b\\click\x1b]8;;\x1b\\",
@@ -87,3 +87,24 @@ def test_a_console_writes_through_a_guarded_stream() -> None:
 
     lines = stream.getvalue().splitlines()
     assert lines[1:] == ["\\::error::wrapped to the beginning of a line", "\\::add-mask::x"]
+
+
+def make_table() -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("package", no_wrap=True)
+    table.add_column("what is to be done", overflow="fold")
+    for name in ("short", "a-package-with-a-very-long-name" * 2):
+        table.add_row(name, Text("compile it, and then wait for a while until that has ended"))
+    return table
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_no_column_of_a_table_is_cut_or_left_out(width: int, is_terminal: bool):  # noqa: FBT001 - a parameter
+    file = io.StringIO()
+    print_table(SafeConsole(file=file, width=width, force_terminal=is_terminal), make_table())
+    text = Text.from_ansi(file.getvalue()).plain
+    assert "a-package-with-a-very-long-name" * 2 in text
+    words = " ".join(text.split())
+    for word in ("what is to be done", "compile", "ended"):
+        assert word in words
