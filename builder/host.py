@@ -6,11 +6,12 @@ Each is read from the client that owns it, so that what works on the host works 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import certifi
 
@@ -35,6 +36,14 @@ MAX_FILE_VARIABLE = "WHEELFARM_MAX_FILE_MIB"
 _MAX_FILE_MIB = 2048
 """What it is where the variable is not set: the largest wheels on public indexes have about 1 GiB."""
 
+UNKNOWN_STATUSES_VARIABLE = "WHEELFARM_UNKNOWN_STATUSES"
+"""Environment variable with the statuses by which an index says, besides 404, that it does not have a project.
+
+`401,403`, for instance: some private indexes answer so for every name that they do not have. Without the variable the
+run ends there, because going on to the next index could take a public package in place of a private one.
+"""
+
+_KEYRING_TIMEOUT_S = 30  # it may ask a service of the desktop; not measured
 _APT_TIMEOUT_S = 30  # it reads lists that are there; not measured
 
 
@@ -43,14 +52,21 @@ class IndexSettings:
     """Where pip on this machine takes packages from.
 
     Attributes:
-        url: the index (PEP 503).
+        url: the index (PEP 503), with the user and password that pip would send there.
         extra_urls: further ones, asked in order.
+        trusted_hosts: `HOST` or `HOST:PORT`, whose certificates are not checked.
+        ca_bundle: file of CA certificates that pip is told to trust; empty for none.
+        client_certificate: file with a certificate and its key, by which the index knows this machine; empty for none.
+        http_proxy: the proxy that pip is told to use; empty for those of the environment.
         left_out: settings that mean this machine's file system, which no container sees.
     """
 
     url: str
     extra_urls: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
+    ca_bundle: str = ""
+    client_certificate: str = ""
+    http_proxy: str = ""
     left_out: tuple[str, ...] = ()
 
     @property
@@ -58,12 +74,17 @@ class IndexSettings:
         """All indexes, the first one first."""
         return (self.url, *self.extra_urls)
 
+    @property
+    def public_urls(self) -> tuple[str, ...]:
+        """The same without credentials: what may be shown and recorded."""
+        return tuple(map(without_credentials, self.urls))
+
     def environment(self) -> dict[str, str]:
         """Return the variables that give pip and uv these settings.
 
         User names and passwords in the URLs are left out: code under test sees these variables.
         """
-        first, *others = (_without_credentials(url) for url in self.urls)
+        first, *others = self.public_urls
         environment = {"PIP_INDEX_URL": first, "UV_DEFAULT_INDEX": first}
 
         if others:
@@ -75,7 +96,7 @@ class IndexSettings:
         return environment
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return a URL without user name and password: `https://me:secret@a.invalid/b` -> `https://a.invalid/b`."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -96,22 +117,95 @@ def index_settings() -> IndexSettings:
     reachable = [url for url in extra_urls if urlsplit(url).scheme in {"http", "https"}]
     left_out = [source for source in (*extra_urls, *options.find_links) if source not in reachable]
 
+    asks_keyring = options.keyring_provider != "disabled"
     return IndexSettings(
-        url=str(options.index_url).rstrip("/") + "/",
-        extra_urls=tuple(reachable),
+        url=_add_credentials(str(options.index_url).rstrip("/") + "/", asks_keyring=asks_keyring),
+        extra_urls=tuple(_add_credentials(url, asks_keyring=asks_keyring) for url in reachable),
         trusted_hosts=tuple(options.trusted_hosts),
+        ca_bundle=options.cert or "",
+        client_certificate=options.client_cert or "",
+        http_proxy=_complete_proxy(options.proxy or ""),
         left_out=tuple(left_out),
     )
+
+
+def _add_credentials(url: str, *, asks_keyring: bool) -> str:
+    """Return a URL with the user and password that pip would send there.
+
+    As with pip, those in the URL come first, then those in netrc, then, for a user without a password, the keyring's.
+    What is found here reaches containers' requests, too, which see neither of the two.
+
+    Args:
+        url: of an index.
+        asks_keyring: whether pip may ask the keyring.
+    """
+    from requests.utils import get_netrc_auth
+
+    parts = urlsplit(url)
+    if parts.password is not None:
+        return url
+
+    if parts.username is None:
+        found = get_netrc_auth(url)
+        return url if found is None else _put_credentials(url, *found)
+
+    user = unquote(parts.username)
+    password = _ask_keyring(without_credentials(url), user) if asks_keyring else ""
+    return _put_credentials(url, user, password) if password else url
+
+
+def _put_credentials(url: str, user: str, password: str) -> str:
+    parts = urlsplit(without_credentials(url))
+    return urlunsplit(
+        parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}")
+    )
+
+
+def _ask_keyring(url: str, user: str) -> str:
+    """Return the password that the command `keyring` has of a user of an index; empty where it has none."""
+    program = shutil.which("keyring")
+    if program is None:
+        return ""
+
+    for service in (url, urlsplit(url).netloc):
+        try:
+            completed = subprocess.run(
+                [program, "get", service, user],
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_KEYRING_TIMEOUT_S,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        password = completed.stdout.removesuffix("\n")
+        if completed.returncode == 0 and password:
+            return password
+    return ""
+
+
+def _complete_proxy(proxy: str) -> str:
+    """Return pip's proxy with a scheme: pip takes `host:port` as well."""
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def unknown_statuses() -> frozenset[int]:
+    """Return the statuses by which an index says that it does not have a project; 404 is always among them."""
+    words = os.environ.get(UNKNOWN_STATUSES_VARIABLE, "").replace(",", " ").split()
+    stated = {int(word) for word in words if word.isascii() and word.isdigit()}
+    return frozenset({404, *stated})
 
 
 @cache
 def ca_bundle() -> Path:
     """Return the file of CA certificates that clients on this machine use.
 
-    The first that exists of: the files that variables such as SSL_CERT_FILE name, the system's bundle, certifi's.
+    The first that exists of: the files that variables such as SSL_CERT_FILE name, the one that pip is configured with,
+    the system's bundle, certifi's.
     """
-    named_by_variables = [os.environ.get(variable) for variable in _CA_VARIABLES]
-    for candidate in (*named_by_variables, CA_IN_CONTAINER):
+    named = [os.environ.get(variable) for variable in _CA_VARIABLES]
+    for candidate in (*named, index_settings().ca_bundle, CA_IN_CONTAINER):
         if candidate and Path(candidate).is_file():
             return Path(candidate)
 
@@ -122,10 +216,13 @@ def proxy_variables() -> dict[str, str]:
     """Return the proxy variables that are set on this machine, each in lower and upper case: some tools read only one.
 
     `https_proxy=http://p.invalid` -> that, and `HTTPS_PROXY=http://p.invalid`. Empty where none is set.
+    A proxy that pip is configured with counts more than the environment's, as it does for pip.
     """
+    configured = index_settings().http_proxy
     variables: dict[str, str] = {}
     for name in _PROXY_VARIABLES:
-        value = os.environ.get(name) or os.environ.get(name.upper())
+        is_replaced = bool(configured) and name in {"http_proxy", "https_proxy"}
+        value = configured if is_replaced else os.environ.get(name) or os.environ.get(name.upper())
         if value:
             variables[name] = variables[name.upper()] = value
 

@@ -270,7 +270,7 @@ def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:
         required: whether nothing runs without it.
     """
     try:
-        with http.open_session(retries=False) as session:
+        with http.open_session(retries=False, settings=host.index_settings()) as session:
             answer = session.head(url, timeout=_TIMEOUT_S, allow_redirects=True)
     except requests.RequestException as error:
         found = f"does not answer ({type(error).__name__})"

@@ -53,6 +53,7 @@ _NAMES_PORT = 53
 _PRELOAD_BYTES = 128 << 20
 """As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
 _LIMITS = Limits(memory_bytes=1 << 30, processes=1024)  # a thread for each connection of each build
+_CLIENT_CERTIFICATE = f"{_HOME}/client.pem"
 _FETCH_TIMEOUT_S = "600"  # for the largest files over a slow line; not measured
 _MAX_RECORD_BYTES = 17 << 20  # of a session; the proxy keeps to a little less
 _MAX_EVENT_BYTES = 16 << 20
@@ -229,7 +230,11 @@ class IndexProxy:
         task = Task(
             image=image,
             command=[f"{CACHE_FOLDER}/bin/python", "-m", "inside.proxy", path],
-            files={**program_files("proxy"), path: json.dumps(configuration).encode()},
+            files={
+                **program_files("proxy"),
+                path: json.dumps(configuration).encode(),
+                **_client_certificate(host.index_settings()),
+            },
             limits=_LIMITS,
             kind=containment.SERVICE,
         )
@@ -457,6 +462,13 @@ def _cache_command() -> list[str]:
     return [f"{CACHE_FOLDER}/bin/gunicorn", *chain(*options.items()), "inside.proxy.cache:app"]
 
 
+def _client_certificate(index: host.IndexSettings) -> dict[str, bytes | Path]:
+    """Return the certificate by which this machine is known to its index, as a file for the proxy's container alone."""
+    if not index.client_certificate:
+        return {}
+    return {_CLIENT_CERTIFICATE: Path(index.client_certificate)}
+
+
 def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
     """Return the settings of proxpi, the index cache, as variables.
 
@@ -471,6 +483,8 @@ def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
         "PROXPI_INDEX_URL": index.url,
         "PROXPI_EXTRA_INDEX_URLS": ",".join(index.extra_urls),
         "WHEELFARM_TRUSTED_HOSTS": ",".join(index.trusted_hosts),
+        "WHEELFARM_CLIENT_CERTIFICATE": _CLIENT_CERTIFICATE if index.client_certificate else "",
+        "WHEELFARM_UNKNOWN_STATUSES": ",".join(map(str, sorted(host.unknown_statuses()))),
         "PROXPI_DISABLE_INDEX_SSL_VERIFICATION": "1" if skips_verification else "",
         "PROXPI_CACHE_DIR": "/tmp/cache",  # noqa: S108 - inside the proxy's container
         "PROXPI_DOWNLOAD_TIMEOUT": _FETCH_TIMEOUT_S,

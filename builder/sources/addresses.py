@@ -151,10 +151,15 @@ class AddressRule:
 
     def is_configured(self, host: str, port: int) -> bool:
         """Return whether a host is a configured index's, or one that pip is configured to trust."""
+        return (_normalize(host), port) in self._endpoints or self._trusts(host, port)
+
+    def is_trusted(self, url: str) -> bool:
+        """Return whether pip is configured to trust the host of a URL, whatever its certificate says."""
+        return self._trusts(urlsplit(url).hostname or "", _find_port(url))
+
+    def _trusts(self, host: str, port: int) -> bool:
         name = _normalize(host)
-        return (name, port) in self._endpoints or not self._hosts.isdisjoint(
-            {name, f"{name}:{port}"}
-        )
+        return not self._hosts.isdisjoint({name, f"{name}:{port}"})
 
 
 def _normalize(host: str) -> str:

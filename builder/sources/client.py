@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 from packaging.metadata import RawMetadata
 
+from builder import host
 from builder.distributions.metadata import (
     METADATA_LIMIT_BYTES,
     NotADistributionError,
@@ -29,6 +30,7 @@ from builder.sources.ranges import NoRangeSupportError, WheelHead, read_wheel_he
 from builder.sources.releases import group_releases
 from builder.store.hashing import digest
 from builder.untrusted.names import Sha256, UntrustedNameError, parse_project_name, parse_sha256
+from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +67,7 @@ class Index:
         self.store = store
         self._page_cache = PageCache(store.folder / "pages")
         self._local = threading.local()
+        self._unknown_statuses = host.unknown_statuses()
 
         # What was asked once holds for the life of this object. Two threads may ask at once; both hear the same.
         self._pages: dict[str, tuple[Release, ...] | None] = {}
@@ -95,9 +98,7 @@ class Index:
                 files = self._fetch_page(url, name)
             except (requests.RequestException, ValueError) as error:
                 # The original error's text may carry an address with credentials.
-                raise NoIndexAnswerError(
-                    f"the index did not answer for {name}: {http.describe_error(error)}"
-                ) from None
+                raise NoIndexAnswerError(_describe_silence(url, name, error)) from None
             if files is not None:
                 return group_releases(files)
         return None
@@ -119,7 +120,7 @@ class Index:
             headers["If-None-Match"] = cached.etag
 
         answer = http.fetch(self._session, url, what, limit_bytes=PAGE_LIMIT_BYTES, headers=headers)
-        if answer.status == requests.codes.not_found:
+        if answer.status in self._unknown_statuses:
             return None
         if cached is not None and answer.status == requests.codes.not_modified:
             return cached.files
@@ -321,10 +322,27 @@ class Index:
     def _session(self) -> http.Session:
         """The calling thread's own session, opened when it is first used: requests does not share sessions safely."""
         if not hasattr(self._local, "session"):
-            self._local.session = http.open_session(rule=self._rule)
+            self._local.session = http.open_session(settings=self.settings, rule=self._rule)
         session = self._local.session
         assert isinstance(session, http.Session)
         return session
+
+
+def _describe_silence(url: str, name: str, error: Exception) -> str:
+    """Say that an index did not answer for a name, and what to do where it refused to."""
+    shown = show(host.without_credentials(url))
+    response = getattr(error, "response", None)
+    status = response.status_code if response is not None else 0
+    if status == requests.codes.unauthorized:
+        remedy = "it wants a user and a password: put them into its URL in pip's configuration, into netrc or a keyring"
+    elif status == requests.codes.forbidden:
+        remedy = (
+            "it refuses; if that is how it says that it does not have a project, "
+            f"set {host.UNKNOWN_STATUSES_VARIABLE}=403"
+        )
+    else:
+        return f"the index {shown} did not answer for {name}: {http.describe_error(error)}"
+    return f"the index {shown} answered for {name} with status {status}: {remedy}"
 
 
 def _no_answer(error: Exception) -> NoIndexAnswerError:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import requests
+import urllib3
 from requests.utils import get_auth_from_url
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 from urllib3.util import Retry
 
 from builder import host
@@ -36,6 +37,11 @@ from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from builder.host import IndexSettings
+
+# Whoever configures pip to trust a host was told by pip.
+urllib3.disable_warnings(InsecureRequestWarning)
 
 TIMEOUT_S = (15, 120)
 """Longest wait for a connection, and for the next bytes of an answer."""
@@ -83,6 +89,12 @@ class _Patience(Retry):
     def parse_retry_after(self, retry_after: str) -> float:
         return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_S)
 
+    def increment(self, *arguments: Any, error: Exception | None = None, **options: Any) -> Retry:  # noqa: ANN401 - urllib3's
+        """Return the retries that are left after a failure; a certificate that is not trusted stays so."""
+        if isinstance(error, SSLError):
+            raise error
+        return super().increment(*arguments, error=error, **options)
+
 
 class Session(requests.Session):
     """A session whose requests go through `ask`.
@@ -92,6 +104,10 @@ class Session(requests.Session):
     """
 
     rule: AddressRule | None = None
+
+    def checks_certificate(self, url: str) -> bool:
+        """Return whether the certificate of a server counts: not that of a host that pip is configured to trust."""
+        return self.rule is None or not self.rule.is_trusted(url)
 
     def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:  # noqa: ANN401 - requests'
         """Follow no redirect: `ask` does, and requests would read its whole body first, even if it is not to follow."""
@@ -127,18 +143,25 @@ class Answer:
             raise requests.HTTPError(f"status {self.status}", response=response)
 
 
-def open_session(*, retries: bool = True, rule: AddressRule | None = None) -> Session:
+def open_session(
+    *, retries: bool = True, settings: IndexSettings | None = None, rule: AddressRule | None = None
+) -> Session:
     """Return a new session that trusts this machine's CA bundle.
 
     It is for one thread, because requests does not share sessions safely.
 
     Args:
         retries: whether what fails for a moment is asked again; not for who wants to know how a server answers now.
+        settings: how pip reaches its indexes; None for servers that are none.
         rule: where links and redirects may lead; None for anywhere.
     """
     session = Session()
     session.verify = str(host.ca_bundle())
     session.rule = rule
+    if settings is not None:
+        session.cert = settings.client_certificate or None
+    if settings is not None and settings.http_proxy:
+        session.proxies = {"http": settings.http_proxy, "https": settings.http_proxy}
 
     retry_policy: Retry | int = 0
     if retries:
@@ -210,6 +233,9 @@ def _follow(session: Session, url: str, headers: Mapping[str, str] | None) -> re
             auth=auth if has_auth else None,
             stream=True,
             allow_redirects=False,
+            proxies=session.proxies
+            or None,  # the environment's would count more than the session's
+            verify=None if session.checks_certificate(url) else False,
             timeout=TIMEOUT_S,
         )
         target = session.get_redirect_target(response)

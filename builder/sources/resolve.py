@@ -57,7 +57,7 @@ def resolve(
         A source or a fault for each; nothing is raised for a package's sake.
     """
     wanted = list(names)
-    key = resolution_key(matrix, wanted, index.settings.urls, python)
+    key = resolution_key(matrix, wanted, index.settings.public_urls, python)
     recorded = _read_recorded(store.get_resolution(key, fresh_s), matrix, store)
     if recorded is not None:
         return recorded

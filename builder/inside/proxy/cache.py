@@ -25,6 +25,11 @@ _RULE = AddressRule(
     ],
     trusted_hosts=filter(None, os.environ.get("WHEELFARM_TRUSTED_HOSTS", "").split(",")),
 )
+_CLIENT_CERTIFICATE = os.environ.get("WHEELFARM_CLIENT_CERTIFICATE") or None
+_UNKNOWN_STATUSES = frozenset(
+    int(status) for status in os.environ.get("WHEELFARM_UNKNOWN_STATUSES", "404").split(",")
+)
+"""By which an index says that it does not have a project."""
 _FIRST_ERROR_STATUS = 400
 
 
@@ -70,6 +75,7 @@ class _Session(_cache.Session):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        self.cert = _CLIENT_CERTIFICATE
         self.hooks["response"].append(_normalize_response)
         self.mount("http://", _Adapter())
         self.mount("https://", _Adapter())
@@ -120,6 +126,9 @@ def _normalize_response(response: requests.Response, *_: object, **__: object) -
     `application/json; charset=utf-8` -> `application/json`, because proxpi compares the whole header. "Not found" is an
     answer: the index lacks the project.
     """
+    if response.status_code in _UNKNOWN_STATUSES:
+        response.status_code = requests.codes.not_found
+
     is_error = response.status_code >= _FIRST_ERROR_STATUS
     if is_error and response.status_code != requests.codes.not_found:
         response.raise_for_status()
