@@ -87,9 +87,8 @@ class ForkServer:
         self.token = make_token()
         self._process.reader = RecordReader(self.token)
         self._process.output = self._process.errors = self._make_output()
-        self._process.gil.pid = (
-            None  # a quick one may ask to be looked at before the server names it
-        )
+        # A quick one may ask to be looked at before the server names it.
+        self._process.gil.pid = None
         self._process.send({**request, "token": self.token})
         answer = self._process.next_answer(_IMPORT_S)
         if answer is None:
