@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
 import requests
@@ -37,6 +37,10 @@ from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
+
+    from urllib3.connectionpool import ConnectionPool
+    from urllib3.response import BaseHTTPResponse
 
     from builder.host import IndexSettings
 
@@ -89,11 +93,19 @@ class _Patience(Retry):
     def parse_retry_after(self, retry_after: str) -> float:
         return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_S)
 
-    def increment(self, *arguments: Any, error: Exception | None = None, **options: Any) -> Retry:  # noqa: ANN401 - urllib3's
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
         """Return the retries that are left after a failure; a certificate that is not trusted stays so."""
         if isinstance(error, SSLError):
             raise error
-        return super().increment(*arguments, error=error, **options)
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
 class Session(requests.Session):

@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
@@ -40,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def ask(server: Hostile, store: Store, *more: str, **settings: tuple[str, ...]) -> Sources:
+def ask(server: Hostile, store: Store, *more: str, **settings: Any) -> Sources:
     """Resolve the packages `bad` and `good`, and check that the good one was not harmed."""
     text = "\n".join(["[packages.bad]", "[packages.good]", *more])
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
