@@ -42,7 +42,7 @@ _MAX_PROJECT_NAME = 128
 _MAX_VERSION = 128
 """Longest version, for the same reason. It also bounds how long it takes to parse one."""
 
-_MAX_REQUIREMENT = 4096
+MAX_REQUIREMENT = 4096
 """Longest requirement, in characters; not measured. It bounds how deep a marker can be, and how long parsing takes."""
 
 _SEPARATORS = frozenset("/\\")
@@ -197,9 +197,16 @@ def parse_version(text: object, where: str = "") -> Version:
             f"a version of at most {_MAX_VERSION} characters (PEP 440)", text, where
         )
     try:
-        return Version(text)
+        version = Version(text)
     except ValueError:
         raise UntrustedNameError("a version (PEP 440)", text, where) from None
+
+    # Normalized, `1-1` is `1.post1`: whoever reads that again has to take it.
+    if len(str(version)) > _MAX_VERSION:
+        raise UntrustedNameError(
+            f"a version of at most {_MAX_VERSION} characters (PEP 440)", text, where
+        )
+    return version
 
 
 def parse_requirement(text: object, where: str = "") -> Requirement:
@@ -212,9 +219,9 @@ def parse_requirement(text: object, where: str = "") -> Requirement:
     Raises:
         UntrustedNameError: it is none.
     """
-    if not isinstance(text, str) or len(text) > _MAX_REQUIREMENT:
+    if not isinstance(text, str) or len(text) > MAX_REQUIREMENT:
         raise UntrustedNameError(
-            f"a requirement of at most {_MAX_REQUIREMENT} characters (PEP 508)", text, where
+            f"a requirement of at most {MAX_REQUIREMENT} characters (PEP 508)", text, where
         )
     try:
         requirement = Requirement(text)

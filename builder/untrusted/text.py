@@ -165,7 +165,7 @@ def parse_json(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_LIM
     """
     if len(answer) > limit_bytes:
         raise UnfitJsonError(f"it has {len(answer):,} bytes, more than {limit_bytes:,}")
-    if sum(map(answer.count, _ITEM_MARKS)) > limits.items:
+    if count_item_marks(answer) > limits.items:
         raise UnfitJsonError(f"it has more than {limits.items:,} items")
 
     try:
@@ -173,6 +173,11 @@ def parse_json(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_LIM
     # ValueError also of bytes that are no text, and of numbers with too many digits.
     except (ValueError, RecursionError) as error:
         raise UnfitJsonError(f"it is not JSON: {error}") from None
+
+
+def count_item_marks(answer: bytes) -> int:
+    """Return how many values some JSON data has at most; marks inside its texts count as well."""
+    return sum(map(answer.count, _ITEM_MARKS))
 
 
 def parse_recorded_json(text: str) -> Any:  # noqa: ANN401 - JSON
