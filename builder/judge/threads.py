@@ -201,9 +201,13 @@ def _race_finding(race: ShownRace, log: str) -> Finding:
 
 
 def _advisory_finding(race: Race, log: str) -> Finding:
-    """Return the finding for a report of the detector that is for information only."""
+    """Return the finding for a report of the detector that shows no mistake of the package.
+
+    That code comes from a generator is only known by what its functions are called, which the package decides.
+    """
+    code: FindingCode = "WF624" if race.owner == "generator" else "WF606"
     return Finding(
-        code="WF607" if race.lock_free else "WF606",
+        code="WF607" if race.lock_free else code,
         detail=f"{race.kind}: {', '.join(race.lines)}",
         where=_join_places(race),
         locations=_locate(race),
@@ -352,10 +356,15 @@ def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> I
 def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     """Return the finding for a harm that a program showed again.
 
-    Where the program shows it in one thread as well, threads are not its cause (WF608).
+    Where the program shows it in one thread as well, threads are not its cause (WF608). But a program that ends before
+    threads meet says nothing about them (WF625); one that the sanitizer's build alone ends is not the package as it is.
     """
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
+    hides_threads = happens_alone and harm.what in {"crash", "hang"} and not race
+    code: FindingCode = _HARM_CODES[harm.what]
+    if happens_alone:
+        code = "WF625" if hides_threads else "WF608"
 
     detail = _describe_harm(harm)
     if not happens_alone:
@@ -364,7 +373,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
 
     return Finding(
-        code="WF608" if happens_alone else _HARM_CODES[harm.what],
+        code=code,
         detail=detail,
         where=_name_calls(harm),
         log=log,

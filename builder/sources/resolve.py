@@ -429,8 +429,7 @@ class _Resolver:
         try:
             root = self._make_candidate(source)
             closure = resolve_closure(root, self._pinned, self._index, self._python)
-            if len(closure) > MAX_NEEDED:
-                raise NoSolutionError(f"it needs {len(closure)} packages, more than {MAX_NEEDED}")
+            _check_count(closure)
             needs = self._classify_needs(source, closure)
             _check_size(needs.pure)
         except NoSolutionError as error:
@@ -476,6 +475,16 @@ class _Resolver:
             sha256=self._index.download(wheel),
             requires=self._index.requirements(name, release),
         )
+
+
+def _check_count(closure: list[Candidate]) -> None:
+    """Go on where a package does not need more others than the record of a shard takes.
+
+    Raises:
+        NoSolutionError: it does.
+    """
+    if len(closure) > MAX_NEEDED:
+        raise NoSolutionError(f"it needs {len(closure)} packages, more than {MAX_NEEDED}")
 
 
 def _check_size(wheels: Iterable[Pure]) -> None:

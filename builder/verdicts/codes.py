@@ -117,6 +117,8 @@ FindingCode: TypeAlias = Literal[
     "WF621",  # test process ended by the package
     "WF622",  # answers not from the test program
     "WF623",  # native code not watched by the race detector
+    "WF624",  # data race in generated code
+    "WF625",  # crash or hang in a single thread too
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..supervise.accounts import name_user
+from .reports import FRAME_FORMAT
 
 _PACKAGE = __name__.rpartition(".")[0]
 """What this package is imported as: `inside.stress` in containers."""
@@ -32,6 +33,7 @@ _TSAN_OPTIONS = (
     "second_deadlock_stack=1",  # both places of locks that are taken in two orders
     "history_size=4",  # further back than the default: a report needs the stack of the earlier access too
     "atexit_sleep_ms=0",  # processes are many, and each would wait a second for races at its end
+    f'stack_trace_format="{FRAME_FORMAT}"',
 )
 
 

@@ -18,11 +18,18 @@ _MEMORY_ACCESS = re.compile(
 )
 _LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
 _FRAME = re.compile(
-    r"^    #\d+ (?P<function>.+) (?P<place>\S+) \((?P<module_path>.+?)\+0x[0-9a-f]+\)(?: \(BuildId: [0-9a-f]+\))?$"
+    r"^    #\d+ \((?P<module_path>.+?)\+0x[0-9a-f]+\) (?P<function>.+) (?P<place>\S+)$"
 )
-"""Read from its end: functions and source files are called what the package likes, also as if they were modules."""
+"""As FRAME_FORMAT has it. The path of a module, of which a package decides no more than the end, comes before all else
+that a package can name: functions and source files are called what it likes, also as if they were modules."""
+
+FRAME_FORMAT = "    #%n (%m+%o) %f %S"
+"""Which frames the sanitizer is to print: number, path of the module and place in it, function, source file."""
+
+_FRAME_BEGINNING = re.compile(r"^    #\d+ ")
 
 _MOST_LINE_CHARS = 8000  # of a frame; the rest of a longer one, in its middle, is left out
+_NO_MODULE = "<null>"  # code that is in no file at all
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
@@ -40,17 +47,23 @@ _GENERATED = (
 """Beginnings of functions that are compiled into a package and that nobody wrote for it: see docs/decisions/0009."""
 
 _SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
+
+_INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/race-site/")
+"""Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
+to (supervise/folders.py). Code from elsewhere was brought by the package: from memory, from a file that is gone."""
+
 _MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
 _MOST_FILES = 200  # a file for each process of a test run
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
 class Frame(TypedDict):
-    """A line of a stack: a function, `path:line:column` (or `<null>`) and the file name of its module."""
+    """A line of a stack: a function, `path:line:column` (or `<null>`), the file name of its module, and its folder."""
 
     function: str
     place: str
     module: str
+    folder: str
 
 
 class Stack(TypedDict):
@@ -140,11 +153,11 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
     A report is a list of sections, each with a title (indented by two) and the frames of a stack (indented by four):
 
           Write of size 8 at 0x7204 by thread T2:
-            #0 bump /tmp/project/fast-1.0/src/fast.c:41:12 (/opt/site/_fast.so+0x1a2b)
+            #0 (/opt/site/_fast.so+0x1a2b) bump /tmp/project/fast-1.0/src/fast.c:41:12
           Previous read of size 8 at 0x7204 by main thread:
-            #0 peek /tmp/project/fast-1.0/src/fast.c:58:5 (/opt/site/_fast.so+0x1c3d)
+            #0 (/opt/site/_fast.so+0x1c3d) peek /tmp/project/fast-1.0/src/fast.c:58:5
           Thread T2 'worker' (tid=71, running) created by main thread at:
-            #0 pthread_create <null> (python3.14t+0xb1)
+            #0 (/opt/race/tree/bin/python3.14t+0xb1) pthread_create <null>
 
     Here the first two are returned. Sections that show where threads and memory come from, such as the third, are
     skipped, and so are those without frames.
@@ -160,16 +173,23 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
                 stacks.append(current)
             continue
 
-        frame_match = _FRAME.match(_cut_middle(line))
-        if current is not None and frame_match is not None:
-            frame = Frame(
-                function=frame_match["function"],
-                place=frame_match["place"],
-                module=posixpath.basename(frame_match["module_path"]),
-            )
-            current["frames"].append(frame)
+        if current is not None and _FRAME_BEGINNING.match(line):
+            current["frames"].append(_read_frame(line))
 
     return [stack for stack in stacks if stack["frames"]]
+
+
+def _read_frame(line: str) -> Frame:
+    """Return the frame on a line; of what nobody can read, as after a line break in a name, one of no module at all."""
+    match = _FRAME.match(_cut_middle(line))
+    if match is None:
+        return Frame(function="<null>", place="<null>", module=_NO_MODULE, folder="")
+
+    # The path is what the code was opened by: `/usr/../tmp/x.so` leads anywhere.
+    folder, module = posixpath.split(match["module_path"])
+    if ".." in folder.split("/"):
+        folder = ""
+    return Frame(function=match["function"], place=match["place"], module=module, folder=folder)
 
 
 def _cut_middle(line: str) -> str:
@@ -251,7 +271,7 @@ def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
         stack: the access.
         modules: file names of the package's extension modules.
     """
-    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
+    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if _is_own(frame, modules)]
     for frame in own_frames:
         if not _is_generated(frame):
             return frame, "package"
@@ -277,7 +297,7 @@ def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
     frames = []
     for stack in stacks:
         for frame in stack["frames"]:
-            if frame["module"] in modules:
+            if _is_own(frame, modules):
                 frames.append(frame)
 
     return frames
@@ -298,11 +318,24 @@ def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
     """
     frame = stack["frames"][0]
     is_atomic = "atomic" in stack["access"]
-    is_own = frame["module"] in modules
+    is_own = _is_own(frame, modules)
     # What CPython's headers define is compiled into the package.
     is_inlined = "/include/python" in frame["place"] or frame["function"].startswith(("Py", "_Py"))
 
     return is_atomic and is_own and not is_inlined
+
+
+def _is_own(frame: Frame, modules: set[str]) -> bool:
+    """Return whether a frame is the package's: of a file that it installed, or of code that it brought later.
+
+    Args:
+        frame: the frame.
+        modules: file names of the package's extension modules.
+    """
+    if frame["module"] in modules or frame["module"] == _NO_MODULE:
+        return True
+
+    return not f"{frame['folder']}/".startswith(_INSTALLED_FOLDERS)
 
 
 def _is_generated(frame: Frame) -> bool:

@@ -92,7 +92,7 @@ def test_what_stands_on_a_lost_answer_is_lost(run: tuple[Plan, dict[JobId, Evide
 @pytest.mark.parametrize(
     "more",
     [
-        {"deep": eval("[" * 39 + "]" * 39)},  # noqa: S307 - a literal
+        {"deep": eval("[" * 39 + "]" * 39)},
         {"longer": ["\x7f" * 16_000] * 1_000},  # each character is four when it is clean
         {"number": 1 << 70},
         {"number": float("inf")},
@@ -117,7 +117,7 @@ def test_the_others_are_merged(tmp_path: Path, matrix: matrices.Matrix):
         plan = graph.make_plan(
             matrix, found, {}, catalog.load(), Package(), EFFORTS.get(EffortLevel.QUICK)
         )
-        large = with_facts(evidence, BUILD, limits={"deep": eval("[" * 60 + "]" * 60)})  # noqa: S307 - a literal
+        large = with_facts(evidence, BUILD, limits={"deep": eval("[" * 60 + "]" * 60)})
         kept = record_budget.fit_evidence(large, plan)
         merge.write_record(
             shards.Shard(number=2, total=2), matrix, Sources(found=found), kept, shard.wheelhouse
