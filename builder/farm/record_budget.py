@@ -74,12 +74,12 @@ def fit_evidence(
         left -= size
 
     while left.is_exceeded:
-        job = _find_largest(sizes)
-        if job is None:
+        largest = _find_largest(sizes)
+        if largest is None:
             break  # images alone, which are the farm's own
-        size = sizes.pop(job)
+        size = sizes.pop(largest)
         left = RecordRoom(bytes=left.bytes + size.bytes, items=left.items + size.items)
-        lost[job] = (
+        lost[largest] = (
             f"its answer takes {size.bytes:,} bytes and {size.items:,} items, "
             "which leaves no room for other packages in the record of a shard"
         )

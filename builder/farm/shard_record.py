@@ -1,7 +1,7 @@
 """`shard.json`: what a shard of a run leaves in its wheelhouse for `wheelfarm merge`, and how it is read.
 
 It comes from another machine, which may have run hostile code: every field has a type that bounds it. Whether a record
-speaks of what its shard was asked is decided in builder/farm/merge.py.
+speaks of what its shard was asked is decided in shard_sources.py and shard_evidence.py.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from builder.untrusted.names import (
     parse_file_name,
     parse_version,
     parse_wheel_name,
-    show,
 )
 from builder.untrusted.text import (
     JsonLimits,
     UnfitJsonError,
     clean_json,
     clean_line,
-    parse_json,
+    parse_answer,
+    show,
 )
 from builder.verdicts.codes import FindingCode
 
@@ -269,7 +269,7 @@ def encode_evidence(job: JobId, evidence: Evidence) -> bytes:
     content = _encode(_make_record(job, evidence))
     try:
         # As `read_record` does, and builder/farm/merge.py with the facts: what is cleaned may have become longer.
-        value = clean_json(parse_json(content, _LIMIT_BYTES, _EVIDENCE_LIMITS), _EVIDENCE_LIMITS)
+        value = clean_json(parse_answer(content, _LIMIT_BYTES, _EVIDENCE_LIMITS), _EVIDENCE_LIMITS)
         recorded = EvidenceRecord.model_validate(value)
         clean_json(recorded.facts)
     except ValidationError as error:
@@ -305,7 +305,7 @@ def read_record(folder: UntrustedFolder) -> ShardRecord:
     """
     try:
         content = folder.read(RECORD_FILE, _LIMIT_BYTES)
-        value = clean_json(parse_json(content, _LIMIT_BYTES, _JSON_LIMITS), _JSON_LIMITS)
+        value = clean_json(parse_answer(content, _LIMIT_BYTES, _JSON_LIMITS), _JSON_LIMITS)
         return ShardRecord.model_validate(value)
     except MissingFileError:
         raise MergeError(

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections import Counter
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from .elf import MAGIC
@@ -228,9 +229,9 @@ class Wheel:
 
     # --- RECORD ------------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def dist_info(self) -> str:
-        """The name of its `.dist-info` folder; empty where there is none, or more than one."""
+        """The name of its `.dist-info` folder; empty where there is none, or several. Each member asks for it."""
         tops = {name.partition("/")[0] for name in self.members}
         folders = [top for top in tops if top.endswith(".dist-info")]
         return folders[0] if len(folders) == 1 else ""

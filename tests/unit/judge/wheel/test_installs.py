@@ -268,3 +268,13 @@ def test_the_program_of_another_package_is_an_intrusion(tmp_path: Path):
     assert "bin/cython is of cython" in found["WF334"]
     assert "bin/cygdb is what cython brings, too" in found["WF330"]
     assert [f.code for f in judge_overlap(subject("cython", cython), owners)] == ["WF330"]
+
+
+def test_nothing_hides_behind_many_other_things(tmp_path: Path):
+    many = [f"a{number}/x.py" for number in range(1_500)]
+    (finding,) = judge(tmp_path, "foo", *many, "sitecustomize.py")
+    assert "run by every interpreter" in finding[1]
+
+    most = [f"a{number}/x.py" for number in range(20_000)]
+    facts = read(tmp_path, "foo", *most, "sitecustomize.py")
+    assert ("unsafe", "", "it installs 20001 roots, of which 20000 were looked at") in facts.faults
