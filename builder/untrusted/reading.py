@@ -17,7 +17,7 @@ _CHUNK_BYTES = 1 << 16
 """What is asked of a stream at a time; small beside any limit, so that at most so much arrives above it."""
 
 _MAX_DOTS = 200
-"""Dots on a line of TOML. tomllib's time grows with the third power of the parts of a key: 64,000 take three minutes."""
+"""Dots on a line of TOML. The time of tomllib grows with the third power of the parts of a key: 64,000 take minutes."""
 
 _MAX_KEY_STEPS = 10_000_000
 """How many parts of keys tomllib may look at, with all keys of a document: some 15 million in a second (measured on
