@@ -43,6 +43,9 @@ leaves the machine usable. Not measured."""
 _LAUNCHER_BYTES = 4 << 30
 """Address space of cibuildwheel, and of each command of the engine that it starts: that needs less than 800 MB."""
 
+_MOST_FILE_BYTES = 5 << 30
+"""The largest file that these may write, the log among them: somewhat more than the wheels of a build may have."""
+
 _POLL_S = 0.1
 _PROCESS_CHECK_S = 2.0  # longer than the other poll, because asking the engine costs it some work
 
@@ -155,6 +158,9 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
+        # Between two looks at it, a log may have grown by far more than its limit.
+        if log.stat().st_size > 2 * _LOG_LIMIT_BYTES:
+            os.truncate(log, 2 * _LOG_LIMIT_BYTES)
         log_end = log.stat().st_size
         printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
@@ -252,7 +258,10 @@ class CibuildwheelCall:
             # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.
             *("setpriv", "--pdeathsig", "INT"),
             *module_command(
-                "builder.jobs.build.launcher", *arguments, memory_bytes=_LAUNCHER_BYTES
+                "builder.jobs.build.launcher",
+                *arguments,
+                memory_bytes=_LAUNCHER_BYTES,
+                file_bytes=_MOST_FILE_BYTES,
             ),
         ]
         with self._tools.log.open("ab") as log:

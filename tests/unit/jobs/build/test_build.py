@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import zipfile
@@ -612,3 +613,22 @@ def test_a_call_ends_when_the_farm_is_asked_to_stop(
 def test_forged_limits_are_no_numbers(value: str):
     printed = f"wheelfarm-limits: memory-kills={value} other=1 processes-refused=2"
     assert _parse_usage(printed) == {"other": 1, "processes-refused": 2}
+
+
+def test_a_log_that_grew_between_two_looks_is_cut(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A larger one is refused with all that a shard found out."""
+    call = object.__new__(CibuildwheelCall)
+    call._tools = tools
+    call._folder = tmp_path / "call"
+
+    def execute(_: Path) -> int:
+        tools.log.touch()
+        os.truncate(tools.log, 1 << 30)
+        return 0
+
+    monkeypatch.setattr(call, "_write_config", lambda _: tmp_path)
+    monkeypatch.setattr(call, "_execute", execute)
+    call.run(cast("Any", SimpleNamespace(collect_report=lambda: None)))
+    assert tools.log.stat().st_size == 128 << 20
