@@ -20,6 +20,7 @@ _BY_ITSELF = "by itself"
 _AT_MEMORY_LIMIT = "at the limit on memory"
 _AT_TIME_LIMIT = "at the limit on time"
 
+_TOOLS = "tools"  # the folder for what the tests need
 _MOST_NAMED = 30  # tests that are named in facts: a page or two
 _OUTPUT_BYTES = 4 << 20  # of what pytest prints, of the beginning and of the end
 _MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of tests
@@ -159,7 +160,7 @@ def race_tests(
 
         began = time.monotonic()
         parallel = runner.run_in_threads(iterations=1)
-        races = _read_races(scratch / "home", modules)
+        races = _read_races(scratch / "home", modules, scratch / _TOOLS)
         seconds = round(time.monotonic() - began, 1)
 
     return {
@@ -199,12 +200,13 @@ def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
     return broken
 
 
-def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
+def _read_races(folder: Path, modules: set[str], tools: Path) -> list[dict[str, Any]]:
     """Return the races in the reports that the detector wrote, one file for each process; empty where it wrote none.
 
     Args:
         folder: where the detector wrote `reports.PID`.
         modules: file names of the distribution's extension modules.
+        tools: where what the tests need is installed.
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reports.read(folder.glob("reports.*"))):
@@ -212,7 +214,7 @@ def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
             {
                 "what": "race",
                 "kind": report["kind"],
-                **reports.attribute(report, modules),
+                **reports.attribute(report, modules, (str(tools),)),
                 "report": report["text"][:_LONGEST_REPORT],
             }
         )
@@ -314,7 +316,7 @@ def _prepare_runner(
     if exit_code != 0:
         return None, "the sdist cannot be unpacked"
 
-    tools = scratch / "tools"
+    tools = scratch / _TOOLS
     requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
     if installing.install(interpreter.python, requirements, wheels, str(tools)):
         # One that cannot be installed must not keep out the others: each is installed by itself.

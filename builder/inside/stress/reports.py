@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
@@ -80,6 +80,9 @@ class Report(TypedDict):
     stacks: list[Stack]
     text: str
 
+
+IsOwn = Callable[[Frame], bool]
+"""Returns whether a frame is the package's."""
 
 Location = tuple[str, int, str]
 """Path in the sdist (else the last folder and file), line (0 where it is not known) and function of a frame."""
@@ -185,10 +188,7 @@ def _read_frame(line: str) -> Frame:
     if match is None:
         return Frame(function="<null>", place="<null>", module=_NO_MODULE, folder="")
 
-    # The path is what the code was opened by: `/usr/../tmp/x.so` leads anywhere.
     folder, module = posixpath.split(match["module_path"])
-    if ".." in folder.split("/"):
-        folder = ""
     return Frame(function=match["function"], place=match["place"], module=module, folder=folder)
 
 
@@ -216,7 +216,7 @@ def _describe_access(title: str) -> str:
     return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
 
 
-def attribute(report: Report, modules: set[str]) -> Attribution:
+def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) -> Attribution:
     """Say whose fault a report is, and which functions it is about.
 
     Each stack (an access to memory, with the calls that led to it) has one frame that stands for it: the innermost one
@@ -226,23 +226,29 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
     Args:
         report: what `parse` gave.
         modules: file names of the package's extension modules, by which its frames are known.
+        folders: where else code is, besides `_INSTALLED_FOLDERS`, that was installed before the package ran.
 
     Returns:
         `owner` (who is at fault: `package`, `generator` of code, or `interpreter`), `places` (functions and files),
         `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
+    known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
+
+    def is_own(frame: Frame) -> bool:
+        return _is_own(frame, modules, known_folders)
+
     accesses = report["stacks"][
         :2
     ]  # the two that collide; later stacks show where a lock was made or taken
     access_frames: list[Frame] = []
     owners: set[str] = set()
     for access in accesses:
-        frame, frame_owner = _find_culprit(access, modules)
+        frame, frame_owner = _find_culprit(access, is_own)
         access_frames.append(frame)
         owners.add(frame_owner)
 
     is_about_locks = "mutex" in report["kind"] or "lock" in report["kind"]
-    package_frames = _find_own_frames(report["stacks"], modules) if is_about_locks else []
+    package_frames = _find_own_frames(report["stacks"], is_own) if is_about_locks else []
     if package_frames:
         # Every function of the package on the way to a lock is part of the fault.
         frames_at_fault, owner = package_frames, "package"
@@ -256,11 +262,11 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
         "lines": sorted({_name_line(frame) for frame in access_frames}),
         "locations": list(dict.fromkeys(_locate(frame) for frame in frames_at_fault)),
         "freed": _frees_memory(report),
-        "lock_free": any(_is_own_atomic(access, modules) for access in accesses),
+        "lock_free": any(_is_own_atomic(access, is_own) for access in accesses),
     }
 
 
-def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
+def _find_culprit(stack: Stack, is_own: IsOwn) -> tuple[Frame, str]:
     """Return the frame that stands for an access, and the owner of that frame.
 
     It is the nearest frame of the package that somebody wrote (`package`), else its nearest frame (`generator`: only
@@ -269,9 +275,9 @@ def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
 
     Args:
         stack: the access.
-        modules: file names of the package's extension modules.
+        is_own: whether a frame is the package's.
     """
-    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if _is_own(frame, modules)]
+    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if is_own(frame)]
     for frame in own_frames:
         if not _is_generated(frame):
             return frame, "package"
@@ -292,12 +298,12 @@ def _choose_owner(owners: set[str]) -> str:
     return "interpreter"
 
 
-def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
+def _find_own_frames(stacks: list[Stack], is_own: IsOwn) -> list[Frame]:
     """Return the frames of the package in all stacks, in their order; empty where there is none."""
     frames = []
     for stack in stacks:
         for frame in stack["frames"]:
-            if _is_own(frame, modules):
+            if is_own(frame):
                 frames.append(frame)
 
     return frames
@@ -311,31 +317,54 @@ def _frees_memory(report: Report) -> bool:
     return any(function.partition("(")[0] in _FREEING for function in top_functions)
 
 
-def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
+def _is_own_atomic(stack: Stack, is_own: IsOwn) -> bool:
     """Return whether an access is an atomic operation that the package itself wrote, not a header of CPython.
 
     Lock-free code pairs such an access with a plain one that something else orders, which cannot be seen here.
     """
     frame = stack["frames"][0]
     is_atomic = "atomic" in stack["access"]
-    is_own = _is_own(frame, modules)
+    is_own_frame = is_own(frame)
     # What CPython's headers define is compiled into the package.
     is_inlined = "/include/python" in frame["place"] or frame["function"].startswith(("Py", "_Py"))
 
-    return is_atomic and is_own and not is_inlined
+    return is_atomic and is_own_frame and not is_inlined
 
 
-def _is_own(frame: Frame, modules: set[str]) -> bool:
+def _is_own(frame: Frame, modules: set[str], known_folders: tuple[str, ...]) -> bool:
     """Return whether a frame is the package's: of a file that it installed, or of code that it brought later.
 
     Args:
         frame: the frame.
         modules: file names of the package's extension modules.
+        known_folders: where code is that was installed before the package ran.
     """
     if frame["module"] in modules or frame["module"] == _NO_MODULE:
         return True
 
-    return not f"{frame['folder']}/".startswith(_INSTALLED_FOLDERS)
+    path = f"{frame['folder']}/"
+    for known in known_folders:
+        if path.startswith(known):
+            return _leads_out(path.removeprefix(known))
+
+    return True
+
+
+def _leads_out(path: str) -> bool:
+    """Return whether a path below a folder leads out of that on its way: `../tmp/link/../usr/`.
+
+    Paths are as code was opened: `numpy/_core/../../numpy.libs/` leads nowhere else.
+    """
+    depth = 0
+    for part in path.split("/"):
+        if part == "..":
+            depth -= 1
+        elif part not in {"", "."}:
+            depth += 1
+        if depth < 0:
+            return True
+
+    return False
 
 
 def _is_generated(frame: Frame) -> bool:

@@ -312,8 +312,16 @@ def test_code_that_came_while_the_package_ran_is_the_packages(module: str):
         "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
         "/lib/x86_64-linux-gnu/libc.so.6",
         "/tmp/race-site/numpy/_core.cpython-314t-x86_64-linux-gnu.so",
+        "/tmp/race-site/numpy/_core/../../numpy.libs/libscipy_openblas.so",
     ],
 )
 def test_code_that_was_there_before_is_not_the_packages(module: str):
     frame = f"({module}+0x11b0) update <null>"
     assert only(race((frame, CALL), (frame, CALL)))["owner"] == "interpreter"
+
+
+def test_what_tests_need_is_not_the_packages():
+    frame = "(/tmp/tmp1/tools/numpy/_core.so+0x11b0) update <null>"
+    (report,) = reports.parse(race((frame, CALL), (frame, CALL)))
+    assert reports.attribute(report, MODULES)["owner"] == "package"
+    assert reports.attribute(report, MODULES, ("/tmp/tmp1/tools",))["owner"] == "interpreter"
