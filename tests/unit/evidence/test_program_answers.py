@@ -28,11 +28,11 @@ REPORT = """\
 ==================
 WARNING: ThreadSanitizer: data race (pid=7)
   Write of size 8 at 0x1 by thread T1:
-    #0 {function} src/foo.c:7:3 ({module}+0x1)
-    #1 main src/main.c:2:3 (python+0x2)
+    #0 ({module}+0x1) {function} src/foo.c:7:3
+    #1 (/opt/race/bin/python+0x2) main src/main.c:2:3
 
   Previous read of size 8 at 0x1 by thread T2:
-    #0 Box_get src/foo.c:9:3 ({module}+0x3)
+    #0 ({module}+0x3) Box_get src/foo.c:9:3
 ==================
 """
 """What the fake package writes where ThreadSanitizer would."""
@@ -60,7 +60,7 @@ def race(function="Box_put"):
         found = re.search("log_path=([^ ]+)", os.environ["TSAN_OPTIONS"])
         with open(f"{{found[1]}}.{{os.getpid()}}" if found else os.dup(2), "a") as file:
             file.write({REPORT!r}.format(function=function, module={NATIVE!r}))
-            file.write({REPORT!r}.format(function="dict_insert", module="python"))
+            file.write({REPORT!r}.format(function="dict_insert", module="/opt/race/bin/python"))
 """
 
 
