@@ -46,6 +46,7 @@ class Attack:
         memory_bytes: most memory of the farm's own process.
         subject: the package that makes the attack, where it is not called as the attack is.
         quick: whether `make test` runs it too, if it needs an engine; those that need none are always run.
+        later: changes what is in place before a second run in the same wheelhouse; None where one run is all.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Attack:
     memory_bytes: int = MAX_MEMORY_BYTES
     subject: str = ""
     quick: bool = False
+    later: Callable[[Site], None] | None = None
 
     @property
     def package(self) -> str:
@@ -77,6 +79,7 @@ class Site:
         host: stands for the host's files; its `secret` may be read by nobody, and nothing may be added.
         index: the index that the farm asks.
         answers: what containers answer in the place of the honest answer, by package: see offline.py.
+        machine: what the farm without an engine is told of its machine: see offline.py.
         abi: the one that the package is built for; others of the matrix are skipped.
     """
 
@@ -85,6 +88,7 @@ class Site:
     host: Path
     index: HostileIndex
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
     abi: str = "cp314"
 
     def make_host(self) -> None:
@@ -101,6 +105,11 @@ class Site:
     def secret(self) -> Path:
         """A file of the host."""
         return self.host / "secret"
+
+    @property
+    def connections(self) -> Path:
+        """What the farm without an engine would have connected to beside the loopback interface: an address a line."""
+        return self.folder / "connections.txt"
 
     @property
     def stolen(self) -> Path:

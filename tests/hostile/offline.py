@@ -1,10 +1,10 @@
 """The farm without an engine: everything is its own, but the containers, which answer by a script.
 
-Usage: python -m tests.hostile.offline ANSWERS.json COMMAND OPTION…
+Usage: python -m tests.hostile.offline SCRIPT.json COMMAND OPTION…
 
-ANSWERS.json has, by package, paths of files with what containers answer: `load` and `audit` in the place of an honest
-answer, and `log`, what a build printed that fails. A package that is not named is built, loaded and judged as an honest
-one. COMMAND is one of wheelfarm's.
+SCRIPT.json has two tables. `answers` has, by package, paths of files with what containers answer: `load` and `audit` in
+the place of an honest answer, and `log`, what a build printed that fails. A package that is not named is built, loaded
+and judged as an honest one. `machine` says what the machine is like: see machine.py. COMMAND is one of wheelfarm's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from builder.untrusted.reading import Deadline
+from tests.hostile.machine import pretend
 from tests.hostile.sdists import PLATFORM, make_wheel, wheel_filename
 from tests.unit.facts import AUDITED, OBJECT
 
@@ -181,8 +182,9 @@ def main() -> None:
     from builder.cli import main as cli
 
     shorten_deadlines()
-    answers = json.loads(Path(sys.argv[1]).read_text())
-    farm._execute = lambda plan, store, *_: execute(answers, plan, store)
+    script = json.loads(Path(sys.argv[1]).read_text())
+    pretend(**script["machine"])
+    farm._execute = lambda plan, store, *_: execute(script["answers"], plan, store)
     sys.argv = ["wheelfarm", *sys.argv[2:]]
     cli.main()
 

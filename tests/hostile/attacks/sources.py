@@ -203,20 +203,75 @@ def make_page_redirect(site: Site) -> str:
     return ""
 
 
-def make_inner_link(site: Site) -> str:
-    """A link to a service of this machine, by an address that does not look like it."""
-    filename = wheel_filename(site.name)
-    port = site.index.service.url.rpartition(":")[2]
-    site.index.page(
-        site.name,
-        f'<a href="http://[::ffff:127.0.0.1]:{port}">{filename}</a>',
-        f'<a href="http://2130706433:{port}">{filename}</a>',
-    )
-    return ""
+def link_to(address: str) -> Make:
+    """Return a maker of a page whose link leads to an address; `{port}` is that of a service of this machine."""
+
+    def make(site: Site) -> str:
+        filename = wheel_filename(site.name)
+        site.index.page(site.name, f'<a href="{_fill_port(address, site)}">{filename}</a>')
+        return ""
+
+    return make
+
+
+def redirect_to(address: str, suffix: str = "") -> Make:
+    """Return a maker of an honest wheel that is redirected to an address.
+
+    Args:
+        address: where to; `{port}` is that of a service of this machine.
+        suffix: `.metadata` for the metadata beside the wheel (PEP 658), empty for the wheel itself.
+    """
+
+    def make(site: Site) -> str:
+        filename = wheel_filename(site.name)
+        link = site.index.file(filename, make_wheel(site.name))
+        site.index.redirect(f"/files/{filename}{suffix}", _fill_port(address, site))
+        site.index.page(site.name, link.replace("<a ", '<a data-core-metadata="true" '))
+        return ""
+
+    return make
+
+
+def with_names(make: Make, **names: list[str]) -> Make:
+    """Return a maker with hosts `NAME.invalid`, which have these addresses, each time the next one."""
+
+    def place(site: Site) -> str:
+        site.machine["names"] = {f"{name}.invalid": addresses for name, addresses in names.items()}
+        return make(site)
+
+    return place
+
+
+def _fill_port(address: str, site: Site) -> str:
+    return address.replace("{port}", site.index.service.url.rstrip("/").rpartition(":")[2])
+
+
+_PUBLIC = "192.88.99.1"
+"""An address that is public by its number and nobody's (RFC 7526). Nothing connects to it: see ../machine.py."""
+
+_HIDDEN_ADDRESSES = {
+    "link-to-this-machine": "http://127.0.0.1:{port}/",
+    "link-by-a-number": "http://2130706433:{port}/",
+    "link-by-octal-numbers": "http://0177.1:{port}/",
+    "link-to-nowhere": "http://0:{port}/",
+    "link-to-nowhere-by-ipv6": "http://[::]:{port}/",
+    "link-by-mapped-ipv6": "http://[::ffff:7f00:1]:{port}/",
+    "link-without-a-scheme": "//127.0.0.1:{port}/",
+    "link-by-a-local-name": "http://LOCALHOST.:{port}/",
+    "link-to-link-local": "http://169.254.169.254/x.whl",
+    "link-local-by-a-number": "http://2852039166/x.whl",
+    "link-local-by-nat64": "http://[64:ff9b::a9fe:a9fe]/x.whl",
+    "link-local-by-ipv6": "http://[fe80::1%25lo]/x.whl",
+    "link-local-by-a-name": "http://metadata.invalid/x.whl",
+}
+"""Links to this machine, and to link-local addresses, where clouds tell a machine its credentials, by attack."""
 
 
 def check_service_was_not_asked(world: World) -> None:
+    """Neither a service of this machine was asked nor one that its network has for this machine alone."""
     assert world.site.index.service.asked == [], "a service of this machine was asked"
+    connections = set(world.site.connections.read_text().split())
+    assert connections <= {_PUBLIC}, f"connections to {sorted(connections)}"
 
 
 def check_neighbour_is_its_own(world: World) -> None:
@@ -306,6 +361,7 @@ def wheel_zip(*members: RawZipMember) -> bytes:
 
 
 _HOST = "files of the host, of the wheelhouse, of the neighbours' pages"
+_SERVICES = "services of this machine and its network"
 _REPORT = "the run's end, its report, the neighbours' verdicts"
 _MEMORY = "memory and time of the farm's process"
 
@@ -405,15 +461,36 @@ ATTACKS = (
     ),
     Attack(
         name="redirect-of-a-file", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_redirect, check=check_service_was_not_asked,
+        checked=_SERVICES, make=make_redirect, check=check_service_was_not_asked,
     ),
     Attack(
         name="redirect-of-a-page", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_page_redirect, check=check_service_was_not_asked,
+        checked=_SERVICES, make=make_page_redirect, check=check_service_was_not_asked,
+    ),
+    *(
+        Attack(
+            name=name, point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",), checked=_SERVICES,
+            make=with_names(link_to(address), metadata=["169.254.169.254"]), check=check_service_was_not_asked,
+        )
+        for name, address in _HIDDEN_ADDRESSES.items()
     ),
     Attack(
-        name="link-to-this-machine", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_inner_link, check=check_service_was_not_asked,
+        name="redirect-to-link-local", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=redirect_to("http://169.254.169.254/latest/"), check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="redirect-of-metadata", point="medium", kind="index answer", verdicts=FAILS_OR_BUILDS,
+        checked=_SERVICES, make=redirect_to("http://127.1:{port}/", ".metadata"), check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="name-of-this-machine", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=with_names(redirect_to("http://files.invalid:{port}/"), files=["127.0.0.1"]),
+        check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="name-that-turns", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=with_names(redirect_to("http://files.invalid:{port}/"), files=[_PUBLIC, "127.0.0.1"]),
+        check=check_service_was_not_asked,
     ),
     # --- memory and time of the host
     Attack(
