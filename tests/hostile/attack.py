@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,6 +200,7 @@ def check_attack(attack: Attack, world: World, ended_well: frozenset[int] = ENDE
     assert world.seconds <= attack.seconds, f"it took {world.seconds:.0f} s"
     assert world.peak_bytes <= attack.memory_bytes, f"{world.peak_bytes >> 20} MiB of memory"
     check_host(world)
+    check_constraints(world)
 
     verdicts = world.verdicts_of(attack.package)
     assert verdicts, f"{attack.package} was not judged:\n{printed}"
@@ -226,6 +228,27 @@ def check_host(world: World) -> None:
         assert not path.is_symlink(), f"{path} is a link to {path.readlink()}"
         assert secret.encode() not in path.read_bytes(), f"{path} has what only the host has"
     assert secret.encode() not in world.output, "the host's file was printed"
+
+
+_PIN = re.compile(r"([a-z0-9.-]+)(?:==|>=)[^\s;@]+(?:\s+#.*)?")
+"""What a line of a constraints file is, unless it is a comment."""
+
+
+def check_constraints(world: World) -> None:
+    """Check that the constraints files have nothing but pins of projects that are served.
+
+    Raises:
+        AssertionError: a line of them is a requirement that the farm did not write.
+    """
+    for path in (world.wheelhouse / "constraints").glob("*.txt"):
+        # pip takes a line to end where splitlines() does, and joins lines at a backslash.
+        for line in path.read_bytes().decode().splitlines():
+            assert not line.endswith("\\"), f"{path.name} goes on after {line!r}"
+            if not line.strip() or line.startswith("#"):
+                continue
+            pin = _PIN.fullmatch(line)
+            assert pin, f"{path.name} has the line {line!r}"
+            assert world.served(pin[1]), f"{path.name} pins {pin[1]}, which is not served"
 
 
 def iter_files(folder: Path) -> Iterator[Path]:

@@ -362,6 +362,7 @@ def wheel_zip(*members: RawZipMember) -> bytes:
 
 _HOST = "files of the host, of the wheelhouse, of the neighbours' pages"
 _SERVICES = "services of this machine and its network"
+_PINS = "constraints files"
 _REPORT = "the run's end, its report, the neighbours' verdicts"
 _MEMORY = "memory and time of the farm's process"
 
@@ -491,6 +492,26 @@ ATTACKS = (
         name="name-that-turns", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
         checked=_SERVICES, make=with_names(redirect_to("http://files.invalid:{port}/"), files=[_PUBLIC, "127.0.0.1"]),
         check=check_service_was_not_asked,
+    ),
+    # --- nothing of a name is a constraint
+    Attack(
+        name="file-name-is-a-requirement", point="medium", kind="index answer", verdicts=NO_ANSWER, checked=_PINS,
+        make=serve_entry(filename="{name}-1.0+1\n{name} @ file:{secret} ; x-py3-none-any.whl"),
+    ),
+    Attack(
+        name="version-is-a-requirement", point="medium", kind="index answer", verdicts=NO_ANSWER, checked=_PINS,
+        make=serve_entry(filename="{name}-1.0;evil@file:x-py3-none-any.whl"),
+    ),
+    Attack(
+        name="version-over-two-lines", point="medium", kind="sdist", verdicts=FAILS, codes=("WF105",), checked=_PINS,
+        make=sdist(version="1.0\n evil @ file:///tmp/evil.whl"),
+    ),
+    Attack(
+        name="requirement-over-two-lines", point="medium", kind="sdist", verdicts=FAILS_OR_BUILDS, checked=_PINS,
+        make=sdist(
+            "Requires-Dist: neighbour\n evil @ file:///tmp/evil.whl", "Requires-Dist: neighbour\u2028evil==1",
+            pyproject=b'[build-system]\nrequires = ["neighbour\\nevil @ file:///tmp/evil.whl", "steady; \\u2028evil"]\n',
+        ),
     ),
     # --- memory and time of the host
     Attack(

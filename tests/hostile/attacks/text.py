@@ -20,6 +20,11 @@ _BIDI = "\u202eevil\u2066\u200b\u2069 \u2028 \ufeff"
 _COMMANDS = "first\n::add-mask::compatible\n::set-output name=verdict::compatible\r::stop-commands::x\n##[error]x"
 _MARKUP = "[bold]x[/bold] <script>alert(1)</script> | `|` [x](javascript:alert(1)) ![x](http://image.invalid/) </td>"
 
+_LINES = "first" + "".join(f"{end}evil{number} @ file:///tmp/{number} ; x" for number, end in enumerate(
+    ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\\\n")
+)) + "\\"  # fmt: skip
+"""Requirements after everything that somebody takes for the end of a line; the last line wants to go on in the next."""
+
 
 def answer(make: Callable[[str], bytes], kind: str = "load") -> Callable[[Site], str]:
     """Return a maker of a package whose container answers something of its own.
@@ -175,6 +180,14 @@ ATTACKS = (
     Attack(
         name="markup", point="medium", kind="text", verdicts=ANY_FAULT, checked=_TEXT,
         make=error(_MARKUP), check=check_no_markup,
+    ),
+    Attack(
+        name="requirements-in-an-error", point="medium", kind="text", verdicts=ANY_FAULT, checked="constraints files",
+        make=error(_LINES),
+    ),
+    Attack(
+        name="requirements-in-the-log", point="medium", kind="log", verdicts=("build-failure",),
+        checked="constraints files", make=log(lambda: b"x.c:1:1: error: " + _LINES.encode() + b"\n"),
     ),
     Attack(
         name="ten-megabytes-of-error", point="12", kind="text", verdicts=ANY_FAULT, checked="size of the documents",
