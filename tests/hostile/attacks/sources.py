@@ -9,6 +9,8 @@ import gzip
 import hashlib
 from collections.abc import Callable
 
+from builder.store.job_ids import JobKind
+from builder.store.store import Store
 from tests.hostile.attack import Attack, Site, World
 from tests.hostile.sdists import (
     Member,
@@ -356,6 +358,58 @@ def make_many_links(site: Site) -> str:
     return ""
 
 
+_TEN_YEARS_S = 10 * 365 * 86_400
+
+
+def make_released_in_the_future(site: Site) -> str:
+    """A release that the index has while the clock is ten years ahead."""
+    site.machine["clock_s"] = _TEN_YEARS_S
+    filename = wheel_filename(site.name)
+    site.index.page(site.name, site.index.file(filename, make_wheel(site.name)))
+    return ""
+
+
+def yank_in_the_past(site: Site) -> None:
+    """Set the clock right, and take the release back: what the index has instead cannot be read."""
+    site.machine["clock_s"] = 0.0
+    content = zip_of_countless_members(2_000_000)
+    filename = f"{site.name.replace('-', '_')}-1.1-py3-none-any.whl"
+    site.index.page(site.name, site.index.file(filename, content))
+
+
+def make_built_in_the_future(site: Site) -> str:
+    """An sdist that is built and judged while the clock is ten years ahead."""
+    site.machine["clock_s"] = _TEN_YEARS_S
+    return sdist()(site)
+
+
+def break_in_the_past(site: Site) -> None:
+    """Set the clock back, and bring another sdist, whose build fails."""
+    site.machine["clock_s"] = -_TEN_YEARS_S
+    sdist("Summary: another")(site)
+    log = site.folder / "log-answer"
+    log.write_bytes(b"x.c:1:1: error: it is broken now\n")
+    site.answers[site.name] = {"log": str(log)}
+
+
+def check_not_served(world: World) -> None:
+    assert not world.served(world.site.name), "what the index has no more is served"
+
+
+def check_newest_counts(world: World) -> None:
+    """What was written last is what the ledger has for newest: evidence, verdicts, the published index."""
+    name = world.site.name
+    assert not world.served(name), f"{name} is served still"
+    with Store(world.wheelhouse) as store:
+        builds = [item for item in store.newest_evidence_of(name) if item.job.kind == JobKind.BUILD]
+        published = store.publications.current_snapshot()
+        newest = store.publications.snapshot(published or "")
+        verdicts = [row for row in store.publications.verdicts() if row[1] == name]
+    assert [item.files for item in builds] == [{}], "the build of before counts"
+    assert verdicts[-1][4] == "build-failure", f"the last verdict is {verdicts[-1]}"
+    assert name not in newest["simple"], "the index of before counts"
+
+
 def wheel_zip(*members: RawZipMember) -> bytes:
     return make_raw_zip(members)
 
@@ -512,6 +566,16 @@ ATTACKS = (
             "Requires-Dist: neighbour\n evil @ file:///tmp/evil.whl", "Requires-Dist: neighbour\u2028evil==1",
             pyproject=b'[build-system]\nrequires = ["neighbour\\nevil @ file:///tmp/evil.whl", "steady; \\u2028evil"]\n',
         ),
+    ),
+    # --- a clock that goes back
+    Attack(
+        name="yanked-in-the-past", point="medium", kind="index answer", verdicts=NO_ANSWER, checked="ledger, what is served",
+        make=make_released_in_the_future, later=yank_in_the_past,
+        check=check_not_served,
+    ),
+    Attack(
+        name="broken-in-the-past", point="medium", kind="sdist", verdicts=FAILS, codes=("WF201",),
+        checked="ledger, what is served", make=make_built_in_the_future, later=break_in_the_past, check=check_newest_counts,
     ),
     # --- memory and time of the host
     Attack(
