@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.hostile.attack import Attack, Site, World, iter_files
 from tests.hostile.attacks.sources import sdist
+from tests.hostile.pages import check_page
 
 ANY_FAULT = ("import-failure", "undetermined", "build-failure")
 
@@ -24,6 +25,14 @@ _LINES = "first" + "".join(f"{end}evil{number} @ file:///tmp/{number} ; x" for n
     ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\\\n")
 )) + "\\"  # fmt: skip
 """Requirements after everything that somebody takes for the end of a line; the last line wants to go on in the next."""
+
+_SCRIPTS = (
+    "</script><script>alert(1)</script> </title><script>alert(2)</script> --><svg onload=alert(3)> ]]><script>alert(4)//"
+    "\"'><img src=x onerror=alert(5)> <a href='java&#10;script:alert(6)'>x</a> <base href=//evil.invalid> "
+    "<meta http-equiv=refresh content=0;url=//evil.invalid> <iframe srcdoc='<script>alert(7)</script>'></iframe> "
+    "<form action=//evil.invalid><link rel=stylesheet href=//evil.invalid> {{ 7 * 7 }} ${alert(8)} &lt;script&gt;"
+)
+"""Scripts and what loads or sends something, for all places of a page that text may be in."""
 
 
 def answer(make: Callable[[str], bytes], kind: str = "load") -> Callable[[Site], str]:
@@ -127,6 +136,13 @@ def check_no_markup(world: World) -> None:
             assert "![x](http" not in text, where
 
 
+def check_pages_run_nothing(world: World) -> None:
+    pages = [path for path in iter_files(world.wheelhouse) if path.suffix == ".html"]
+    assert any("alert(5)" in path.read_text() for path in pages), "no page shows the text"
+    for path in pages:
+        check_page(path)
+
+
 def check_documents_are_small(world: World) -> None:
     for path in (world.wheelhouse / "verdicts.json", *iter_files(world.wheelhouse / "report")):
         assert path.stat().st_size < 4 << 20, f"{path.name} has {path.stat().st_size >> 20} MiB"
@@ -180,6 +196,14 @@ ATTACKS = (
     Attack(
         name="markup", point="medium", kind="text", verdicts=ANY_FAULT, checked=_TEXT,
         make=error(_MARKUP), check=check_no_markup,
+    ),
+    Attack(
+        name="scripts-in-an-error", point="medium", kind="text", verdicts=ANY_FAULT, checked="report, index pages",
+        make=error(_SCRIPTS), check=check_pages_run_nothing,
+    ),
+    Attack(
+        name="scripts-in-the-log", point="medium", kind="log", verdicts=("build-failure",), checked="report, index pages",
+        make=log(lambda: b"x.c:1:1: error: " + _SCRIPTS.encode() + b"\n"), check=check_pages_run_nothing,
     ),
     Attack(
         name="requirements-in-an-error", point="medium", kind="text", verdicts=ANY_FAULT, checked="constraints files",
