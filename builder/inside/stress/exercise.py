@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing, owntests, runner, scenarios
+from . import installing, owntests, scenarios
+from .answer import write_answer
+from .events import Event, deduplicate, list_interference
+from .interpreter import Interpreter
+from .player import Player, PlayResult
 from .reproducer import Predicate, Prover
-from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
 
 _SITE = "/tmp/site"
@@ -73,7 +76,7 @@ def main() -> None:
     facts: dict[str, Any] = {"install": failure}
     if failure is None:
         facts |= look_for_harm(request, _SITE)
-    runner.write_answer(sys.argv[2], facts)
+    write_answer(sys.argv[2], facts)
 
 
 def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
         "late": played.late,
         "gil": played.gil,
         "errors": played.errors,
-        "interference": runner.list_interference(runner.deduplicate(played.events), by_id),
+        "interference": list_interference(deduplicate(played.events), by_id),
     }
 
 
@@ -178,7 +181,7 @@ def play_until_harm(
 
         # The facts `played`, `late`, `gil` and `errors` are about the first pass.
         first = first or played
-        seen = [event for event in runner.deduplicate(played.events) if event["what"] in _HARM]
+        seen = [event for event in deduplicate(played.events) if event["what"] in _HARM]
         if seen or not plan:
             return first, seen
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import Account, take_account
+from ..supervise.accounts import Account, name_user, take_account
 from ..supervise.folders import make_folder, open_folder, read_file
 from ..supervise.process import Output, PackageProcess
 from . import installing, reports, unpacking
-from .runner import Interpreter, name_user
+from .interpreter import Interpreter
 
 _BY_ITSELF = "by itself"
 _AT_MEMORY_LIMIT = "at the limit on memory"

@@ -31,9 +31,12 @@ from typing import Any
 
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import seal_folder
-from . import installing, instrumentation, owntests, runner, scenarios, speed, unpacking
+from . import installing, instrumentation, learning, owntests, scenarios, speed, unpacking
+from .answer import write_answer
+from .events import Event, deduplicate, list_interference
+from .interpreter import Interpreter
+from .player import Player, PlayResult, adapt_for_sanitizer
 from .reproducer import Predicate, Prover
-from .runner import Event, Interpreter, Player, PlayResult
 from .scenarios import Scenario
 
 _SITE = "/tmp/site"
@@ -75,7 +78,7 @@ def main() -> None:
     facts["install"] = install_both(request)
     if facts["install"] is None:
         facts |= hunt_races(request, _SITE, _RACE_SITE)
-    runner.write_answer(sys.argv[2], facts)
+    write_answer(sys.argv[2], facts)
 
 
 def install_both(request: dict[str, Any]) -> str | None:
@@ -162,7 +165,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
         `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
         often each exception was raised, by text), `unwatched` (native code that the detector does not see),
-        `interference` (what `runner.list_interference` returns), `own_tests` (what the distribution's tests came to, or
+        `interference` (what `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
         hangs).
     """
@@ -180,7 +183,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     plan = plan_scenarios(surface, request)
     played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
     by_id = {scenario["id"]: scenario for scenario in plan}
-    events = runner.deduplicate(played.events)
+    events = deduplicate(played.events)
     races = [event for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
@@ -205,7 +208,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         **describe_coverage(plan, played),
         "natives": sorted(native),
         "unwatched": unwatched,
-        "interference": runner.list_interference(events, by_id),
+        "interference": list_interference(events, by_id),
         **count_trials(plan, set(played.ended)),
         "errors": played.errors,
         "own_tests": tests,
@@ -231,7 +234,7 @@ def learn_surface(
         "recipes": request["recipes"],
         "seconds": request["effort"]["learn_s"],
     }
-    return runner.learn(plain, learn_request)
+    return learning.learn(plain, learn_request)
 
 
 def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Scenario]:
@@ -339,7 +342,7 @@ def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
         if scenario["kind"] == "pair":
             pairs += 1
         # The sanitizer is slow: scenarios make fewer calls under it than the plan says.
-        as_played = runner.adapt_for_sanitizer(scenario)
+        as_played = adapt_for_sanitizer(scenario)
         calls_per_thread.append(as_played["iterations"])
 
     calls_per_thread.sort()

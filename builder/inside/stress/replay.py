@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing, runner
+from . import installing
+from .answer import write_answer
+from .interpreter import Interpreter
+from .script_run import run_script
 
 _PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
 _KEPT_OUTPUT = 6000  # characters, the last ones
@@ -32,7 +35,7 @@ def main() -> None:
     if failure is None:
         facts["runs"] = run_all(request, site)
 
-    runner.write_answer(output_path, facts)
+    write_answer(output_path, facts)
 
 
 def install(request: dict[str, Any]) -> tuple[str, str | None]:
@@ -56,12 +59,10 @@ def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:
         site: the folder the distribution is installed in.
     """
     _, native = installing.find_modules(request["name"], site)
-    interpreter = runner.Interpreter(
-        request["python"], site, race=request["race"], patience_s=_PATIENCE_S
-    )
+    interpreter = Interpreter(request["python"], site, race=request["race"], patience_s=_PATIENCE_S)
     runs = []
     for number in range(request["times"]):
-        run = runner.run_script(interpreter, request["script"], native)
+        run = run_script(interpreter, request["script"], native)
         what = sorted(run.what)
         races = sorted(run.races)
         print(f"run {number + 1}: {', '.join(what) or 'nothing'}", flush=True)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import script
-from .runner import Interpreter, Run, Scenario, run_script
+from .interpreter import Interpreter
+from .scenarios import Scenario
+from .script_run import Run, run_script
 
 _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
 

@@ -33,8 +33,9 @@ from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import open_folder
 from ..supervise.process import Output, PackageProcess
 from . import installing
+from .answer import write_answer
 from .bench_worker import UNROLLED
-from .runner import Interpreter, write_answer
+from .interpreter import Interpreter
 
 THREADS = (1, 2, 4)
 PLAIN = {"make": "1", "text": "s := (s * 31 + 7) % 65521", "native": ""}

@@ -117,6 +117,15 @@ def take_account() -> Account:
     return Account(next(_unused_ids[0])) if _unused_ids else OWN
 
 
+def name_user(home: str) -> dict[str, str]:
+    """Return the variables that tell a process who it is: its user is in no table of users.
+
+    Args:
+        home: the folder in which it may write.
+    """
+    return {"HOME": home, "USER": "farm", "LOGNAME": "farm"}
+
+
 def find_processes(uid: int) -> set[int]:
     """Return the ids of a user's processes, without those that have ended and only wait to be noticed."""
     pids: set[int] = set()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, Self
 
-from .accounts import Account
+from .accounts import Account, name_user
 from .records import MOST_BYTES, Record, RecordReader, Records, make_token
 
 _READ_BYTES = 1 << 16  # at a time: what a pipe holds
@@ -430,5 +430,4 @@ def choose_variables(names: Iterable[str], folder: str) -> Environment:
         folder: its home.
     """
     chosen = {name: os.environ[name] for name in names if name in os.environ}
-    # The user is in no table of users: what asks for its name is told here.
-    return {**chosen, "HOME": folder, "USER": "farm", "LOGNAME": "farm"}
+    return {**chosen, **name_user(folder)}

@@ -22,7 +22,7 @@ from builder.evidence.exercise import ExerciseAnswer, OwnTests
 from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import exercise, installing, race, runner, speed
+from builder.inside.stress import exercise, installing, learning, race, speed
 
 REPORT = """\
 ==================
@@ -284,7 +284,7 @@ def test_race_answers_as_described(
     site: Path, tests: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     # What learns how to call a package needs a newer interpreter than the farm may run on.
-    monkeypatch.setattr(runner, "learn", lambda *_: SURFACE)
+    monkeypatch.setattr(learning, "learn", lambda *_: SURFACE)
     request: dict[str, Any] = {
         "python": sys.executable, "race_python": sys.executable, "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import installing, instrumentation, runner
-from builder.inside.stress.runner import Interpreter, Player, PlayResult
+from builder.inside.stress import installing, instrumentation
+from builder.inside.stress.forkserver_process import ForkServer
+from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.player import Player, PlayResult
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
+from tests.unit.inside.stress.test_player import scenario
 from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
-from tests.unit.inside.stress.test_runner import scenario
 
 CODE = (
     FIND_PIPE
@@ -128,7 +130,7 @@ def test_a_server_that_names_another_process_starts_nothing(tmp_path: Path, pid:
     """Before it answers, its package does: a process that the supervisor would kill."""
     code = f"{CODE}\nimport gc\nfor one in gc.get_objects():\n  pass\n"
     (tmp_path / "hostile.py").write_text(code)
-    server = runner.ForkServer(Interpreter(sys.executable, str(tmp_path)), ["hostile"])
+    server = ForkServer(Interpreter(sys.executable, str(tmp_path)), ["hostile"])
     assert server._begin_dead(pid) is None
     server.close()
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import learn, runner, values
+from builder.inside.stress import learn, learning, values
 from builder.inside.stress.evaluator import Evaluator
+from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.journal import Journal
 from builder.inside.stress.subjects import Subjects
 from builder.inside.stress.surface import Surface
@@ -175,8 +176,8 @@ def learn_module(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "seconds": 30,
         **more,
     }
-    interpreter = runner.Interpreter(sys.executable, str(tmp_path))
-    answer = runner.learn(interpreter, request)
+    interpreter = Interpreter(sys.executable, str(tmp_path))
+    answer = learning.learn(interpreter, request)
     assert answer is not None
     return answer
 

@@ -16,7 +16,8 @@ MODULES = sorted(Path(name).stem for name in FILES if "/stress/" in name)
 
 PLAY = """
 import json, sys
-from inside.stress.runner import Interpreter, Player
+from inside.stress.interpreter import Interpreter
+from inside.stress.player import Player
 scenario, site = json.loads(sys.argv[1]), sys.argv[2]
 player = Player(Interpreter(sys.executable, site), ["values", "race"], set(), rounds=1, seconds=20)
 played = player.play([scenario])
@@ -26,7 +27,7 @@ print(json.dumps([played.ended, played.errors, played.events]))
 
 BENCH = """
 import json, sys
-from inside.stress.runner import Interpreter
+from inside.stress.interpreter import Interpreter
 from inside.stress.speed import BenchWorker
 worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), json.loads(sys.argv[1]))
 print(json.dumps(worker.ask({"check": 0, "slowest_s": 1.0})["why"]))

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.reproducer import Prover
-from builder.inside.stress.runner import Interpreter, Run, Scenario
+from builder.inside.stress.scenarios import Scenario
+from builder.inside.stress.script_run import Run
 
 NOTHING = Run(frozenset(), {}, "")
 CRASH = Run(frozenset({"crash"}), {}, "", "SIGSEGV")

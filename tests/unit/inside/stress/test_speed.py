@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builder.inside.stress import bench_worker, forkserver, speed
-from builder.inside.stress.runner import Interpreter
+from builder.inside.stress.interpreter import Interpreter
 
 
 def operation(text: str, *native: str, **more: Any) -> dict[str, Any]:

@@ -1,19 +1,12 @@
 """Scenarios that are played for real, by the interpreter that runs the tests."""
 
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builder.inside.stress.runner import (
-    Interpreter,
-    Player,
-    PlayResult,
-    adapt_for_sanitizer,
-    deduplicate,
-)
+from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
 from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
@@ -129,45 +122,8 @@ def test_an_interpreter_that_does_not_begin_plays_nothing():
     assert (result.ended, result.events) == ([], [])
 
 
-def test_an_environment_is_what_native_code_needs_and_no_more(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    monkeypatch.setenv("SECRET", "token")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    environment = Interpreter("python", "/site").environment(PYTHONMALLOC="debug")
-    assert "SECRET" not in environment
-    assert environment["HOME"] == str(tmp_path)
-    assert environment["PYTHONPATH"] == "/site"
-    assert environment["PYTHONMALLOC"] == "debug"
-    assert "TSAN_OPTIONS" not in environment
-
-    sanitizer = Interpreter("python", "/site", race=True)
-    options = sanitizer.environment("/tmp/reports")["TSAN_OPTIONS"].split()
-    assert {"handle_segv=0", "exitcode=0", "log_path=/tmp/reports"} < set(options)
-    assert "log_path" not in sanitizer.environment()["TSAN_OPTIONS"]
-    own = sanitizer.program_environment("/home")
-    assert (own["HOME"], own["USER"]) == ("/home", "farm")
-    assert "/site" not in own["PYTHONPATH"].split(
-        os.pathsep
-    )  # it is added once the program has begun
-
-
 def test_scenarios_are_shorter_under_a_sanitizer_and_what_is_done_once_is_not():
     plain = scenario("one", "len(s)", iterations=300, observe=["len(s)"])
     assert adapt_for_sanitizer(plain) == {**plain, "iterations": 100, "observe": []}
     assert adapt_for_sanitizer({**plain, "iterations": 12})["iterations"] == 10
     assert adapt_for_sanitizer({**plain, "once": True})["iterations"] == 300
-
-
-def test_events_of_one_kind_and_place_are_one():
-    events: list[dict[str, Any]] = [
-        {"what": "race", "scenario": "a", "places": ["f (x.c)", "g (x.c)"]},
-        {"what": "race", "scenario": "b", "places": ["f (x.c)", "g (x.c)"]},
-        {"what": "crash", "scenario": "a"},
-        {"what": "crash", "scenario": "b"},
-    ]
-    assert deduplicate(events) == [
-        {**events[0], "times": 2},
-        {**events[2], "times": 1},
-        {**events[3], "times": 1},
-    ]

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from builder.inside.stress import script
-from builder.inside.stress.runner import Interpreter, run_script
+from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.script_run import run_script
 
 PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
 

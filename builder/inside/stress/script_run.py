@@ -1,0 +1,97 @@
+"""Run a replay script, and say what it showed."""
+
+import re
+import signal
+from dataclasses import dataclass
+
+from ..supervise.accounts import name_user, take_account
+from ..supervise.folders import make_folder, open_folder
+from ..supervise.process import Output, PackageProcess
+from . import memory, reports
+from .endings import name_fatal_signal
+from .interpreter import Interpreter
+
+_DUMP_S = 0.5  # to write down where all threads stand
+_KEPT_OUTPUT = 8000  # characters of what a script printed, and of what a sanitizer said of it
+_OUTPUT_BYTES = 1 << 20  # of what a process prints, the end
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How one run of a script ended.
+
+    Attributes:
+        what: what was seen: crash, hang, wrong, race; and `gil` where the GIL was on.
+        races: places of the races, as sorted texts, and their locations.
+        output: what it printed.
+        signal: the name of the signal it crashed by, or nothing.
+    """
+
+    what: frozenset[str]
+    races: dict[tuple[str, ...], list[reports.Location]]
+    output: str
+    signal: str = ""
+
+
+def run_script(interpreter: Interpreter, script: str, modules: set[str], **more: str) -> Run:
+    """Run a replay script once, and return what it showed. A script that takes too long counts as a hang.
+
+    Args:
+        interpreter: what runs it.
+        script: its text.
+        modules: file names of the package's extension modules.
+        more: further environment variables.
+    """
+    output, errors = Output(0, _OUTPUT_BYTES), Output(reports.MOST_BYTES, _OUTPUT_BYTES)
+    with open_folder(is_writable=False) as scratch:
+        script_file, home = scratch / "replay.py", scratch / "home"
+        script_file.write_text(script)
+        make_folder(home)
+        with PackageProcess(
+            [interpreter.python, str(script_file)],
+            account=take_account(),
+            environment=interpreter.environment(**name_user(str(home)), **more),
+            folder=str(home),
+            output=output,
+            errors=errors if interpreter.race else None,
+            prepare=None if interpreter.race else memory.limit_address_space,
+        ) as process:
+            timed_out = not process.wait(interpreter.patience_s)
+            if timed_out and not interpreter.race:
+                # The fault handler then shows where all threads stand.
+                process.send_signal(signal.SIGABRT)
+                process.wait(_DUMP_S)
+            exit_code = process.end()
+
+    reported, beside_reports = reports.separate(errors.read_text())
+    printed = (output.read_text() + beside_reports)[-_KEPT_OUTPUT:]
+    signal_name = "" if timed_out else name_fatal_signal(exit_code)
+    races = _find_own_races(reported, modules)
+
+    seen = set()
+    if timed_out:
+        seen.add("hang")
+    if signal_name:
+        seen.add("crash")
+    if re.search(r"^WRONG:", printed, re.MULTILINE):
+        seen.add("wrong")
+    if races:
+        seen.add("race")
+    if re.search(r"^GIL: on", printed, re.MULTILINE):
+        seen.add("gil")
+
+    return Run(frozenset(seen), races, printed + reported[:_KEPT_OUTPUT], signal_name)
+
+
+def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
+    """Return the races of the package in a sanitizer's reports: their locations by their places.
+
+    Races of other owners are skipped. Of several races between the same places, the first counts.
+    """
+    races: dict[tuple[str, ...], list[reports.Location]] = {}
+    for report in reports.parse(text):
+        attribution = reports.attribute(report, modules)
+        if attribution["owner"] == "package":
+            races.setdefault(tuple(attribution["places"]), attribution["locations"])
+
+    return races
