@@ -48,6 +48,7 @@ class Attack:
         subject: the package that makes the attack, where it is not called as the attack is.
         quick: whether `make test` runs it too, if it needs an engine; those that need none are always run.
         later: changes what is in place before a second run in the same wheelhouse; None where one run is all.
+        companions: further packages that the attack needs, each by a maker of its own. Only with an engine.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Attack:
     subject: str = ""
     quick: bool = False
     later: Callable[[Site], None] | None = None
+    companions: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
 
     @property
     def package(self) -> str:

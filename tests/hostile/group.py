@@ -112,6 +112,8 @@ def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict
     for attack in attacks:
         site = sites[attack.name]
         tables.append(f'[packages."{attack.package}"]\n{attack.make(site)}\n{skip}')
+        for name, make in attack.companions.items():
+            tables.append(f'[packages."{name}"]\n{make(replace(site, name=name))}\n{skip}')
     (folder / "matrix.toml").write_text("\n".join(tables) + "\n")
 
     wheelhouse = folder / "wheelhouse"
@@ -122,6 +124,14 @@ def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     environment.pop("WHEELFARM_EFFORT", None)
     ended = watch_process(command, environment, folder / "output.txt", _SECONDS)
+
+    is_changed = False
+    for attack in attacks:
+        if attack.later is not None:
+            attack.later(sites[attack.name])
+            is_changed = True
+    if is_changed:
+        ended = watch_process(command, environment, folder / "output-of-the-second-run.txt", _SECONDS)
 
     whole = make_world(sites[""], wheelhouse, ended)
     times = _read_times(ended.output.decode(errors="replace"))

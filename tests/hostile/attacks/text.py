@@ -13,8 +13,12 @@ from typing import Any
 from tests.hostile.attack import Attack, Site, World, iter_files
 from tests.hostile.attacks.sources import sdist
 from tests.hostile.pages import check_page
+from tests.hostile.sdists import PLATFORM, make_library, make_wheel, wheel_filename
 
 ANY_FAULT = ("import-failure", "undetermined", "build-failure")
+
+NO_REPORT = ("abi-mismatch", "undetermined", "build-failure")
+"""What abi3audit could not read is not taken for good."""
 
 _ESCAPES = "\x1b[2J\x1b]8;;http://link.invalid/\x07here\x1b]8;;\x07 \x9b31m \x08\x08\x7f"
 _BIDI = "\u202eevil\u2066\u200b\u2069 \u2028 \ufeff"
@@ -80,6 +84,20 @@ def raw_error(text: bytes) -> Callable[[Site], str]:
 def log(make: Callable[[], bytes]) -> Callable[[Site], str]:
     """Return a maker of a package whose build fails after printing a log."""
     return answer(lambda _: make(), kind="log")
+
+
+def abi3_wheel(symbols: int) -> Callable[[Site], str]:
+    """Return a maker of a package whose build makes a wheel of the stable ABI with a library of so many symbols."""
+
+    def place(site: Site) -> str:
+        tag = f"cp314-abi3-{PLATFORM}"
+        module = f"{site.name.replace('-', '_')}.abi3.so"
+        path = site.folder / wheel_filename(site.name, tag)
+        path.write_bytes(make_wheel(site.name, tag=tag, files={module: make_library(symbols)}))
+        site.answers[site.name] = {"wheel": str(path)}
+        return sdist()(site)
+
+    return place
 
 
 # --- what is looked for -----------------------------------------------------------------------------------------------
@@ -232,6 +250,11 @@ ATTACKS = (
     Attack(
         name="answer-about-another", point="10", kind="text", verdicts=("undetermined",), checked="verdicts",
         make=answer(lambda _: json.dumps(load_answer("neighbour", error=None, gil=None)).encode()),
+    ),
+    # --- wheels that abi3audit reads on this machine
+    Attack(
+        name="countless-symbols", point="medium", kind="wheel", verdicts=NO_REPORT, codes=("WF303",), checked=_TIME,
+        seconds=60, make=abi3_wheel(4_000_000),
     ),
     # --- logs that take long to read
     Attack(
