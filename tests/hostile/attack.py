@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SECRET = "a line that only the host has: 6f1c0f7e2a"
 """What is in the file of the host that every attack would like to have; it may turn up nowhere else."""
 
+PASSWORD = "password-of-the-host-e09a4d"
+"""What the host's settings have for a password of a proxy and of uploads, where the farm runs with an engine."""
+
 MAX_SECONDS = 90.0
 """Longest that a run without an engine may take; without an attack it takes two seconds of an idle machine."""
 
