@@ -25,8 +25,9 @@ from rich.table import Table
 
 from builder.check import read
 from builder.distributions.tags import glibc_floors
-from builder.engine import client
-from builder.engine.client import Engine, Limits, Task
+from builder.engine import connection
+from builder.engine.client import Engine
+from builder.engine.tasks import Limits, Task
 from builder.store.store import Store
 from tests import planted
 
@@ -72,8 +73,8 @@ class Case:
 def main() -> None:
     """Compile, download, ask every tool, print and write."""
     tools, output = Path(sys.argv[1]) / "bin", Path(sys.argv[2])
-    docker = client.connect("bench-audit")
-    image = docker.newest_image("wheelfarm/builder-debian-12")
+    docker = connection.connect("bench-audit")
+    image = docker.images.find_newest("wheelfarm/builder-debian-12")
     if image is None:
         sys.exit("there is no builder image: run `make wheels` once")
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as name:
@@ -122,7 +123,7 @@ def _key(cases: Sequence[Case], case: Case) -> str:
 def _import(docker: Engine, cases: Sequence[Case], folder: Path) -> dict[str, str]:
     found = {_key(cases, case): "" for case in cases}
     for base in BASES:
-        image = docker.newest_image(f"wheelfarm/verify-{base}")
+        image = docker.images.find_newest(f"wheelfarm/verify-{base}")
         if image is None:
             sys.exit(f"there is no image of {base}: run `make wheels` once")
         task = Task(

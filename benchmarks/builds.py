@@ -24,7 +24,8 @@ from pathlib import Path
 
 from builder import host
 from builder.config import catalog
-from builder.engine import client
+from builder.engine import connection
+from builder.engine.client import Engine
 from builder.jobs.images.ids import role_image_id
 from builder.sources.client import Index
 from builder.store.hashing import digest
@@ -103,7 +104,7 @@ def measure(folder: Path, say: Callable[[str], None], *, rounds: int = ROUNDS) -
     folder = folder.resolve()
     sdists = _sdists(folder / "sdists")
     ready = _ready(folder / "ready", sdists[SMALLEST], say)
-    docker = client.connect()
+    docker = connection.connect()
     image = _builder(ready)
     fromager = _fromager_image(docker, image, say)
     timed = Timed()
@@ -204,7 +205,7 @@ class Farm:
 
     def end(self) -> None:
         """Remove what its compilers kept."""
-        client.connect(self._farm_id).remove_compiler_caches(())
+        connection.connect(self._farm_id).remove_compiler_caches(())
 
 
 def _run(
@@ -284,12 +285,12 @@ def _cibuildwheel(sdists: Iterable[Path], image: str, target: Path) -> None:
         raise RuntimeError(f"cibuildwheel made {len(list(target.glob('*.whl')))} wheels")
 
 
-def _fromager_image(docker: client.Engine, builder: str, say: Callable[[str], None]) -> str:
+def _fromager_image(docker: Engine, builder: str, say: Callable[[str], None]) -> str:
     tag = f"wheelfarm/benchmark-fromager:{digest(builder, _DOCKERFILE, _FROMAGER.read_text())[:16]}"
-    if docker.image_labels(tag) is None:
+    if docker.images.read_labels(tag) is None:
         say("installing fromager")
         lines: list[str] = []
-        failure = docker.build_image(
+        failure = docker.images.build(
             tag,
             context={"Dockerfile": _DOCKERFILE.encode(), "fromager.txt": _FROMAGER},
             arguments={"BUILDER": builder, "HOST_ENVIRONMENT": host.container_assignments()},

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.engine.client import Limits, Task
+from builder.engine.tasks import Limits, Task
 
 if TYPE_CHECKING:
     from builder.engine.client import Engine

@@ -172,12 +172,12 @@ def _load_wheels(
         EngineMissingError: no container engine answers, and `insist` is set.
     """
     from builder.check import load as loading
-    from builder.engine import client
+    from builder.engine import connection
     from builder.plan import resources
     from builder.report.terminal import progress
 
     try:
-        engine = client.connect(store.farm_id)
+        engine = connection.connect(store.farm_id)
     except EngineMissingError as error:
         if insist:
             raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from builder.untrusted.interpreter import ProcessLimits, TimeLimitError, run_confined
-from builder.untrusted.text import UnfitJsonError, clean_json, parse_json
+from builder.untrusted.text import UnfitJsonError, clean_json, parse_answer
 from builder.untrusted.zips import explain_bomb, open_zip
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run_abi3audit(path: Path, filename: str) -> list[tuple[FindingCode, str, str
         try:
             ended = run_confined("abi3audit", ["--report", str(link)], Path(folder), _LIMITS)
             # It names symbols and modules as the wheel does.
-            report: Any = clean_json(parse_json(ended.output, _REPORT_BYTES))
+            report: Any = clean_json(parse_answer(ended.output, _REPORT_BYTES))
         except (TimeLimitError, UnfitJsonError):
             return no_report
 

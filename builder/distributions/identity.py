@@ -21,6 +21,7 @@ from builder.distributions.metadata import (
 )
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 from builder.untrusted.reading import read_bounded
+from builder.untrusted.text import show_unquoted
 from builder.untrusted.zips import open_member, open_zip
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.metadata import RawMetadata
-
-_MAX_SHOWN_CHARS = 80
-"""Of a name or version that a wheel states: enough to recognise it in a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +72,7 @@ def explain_mismatch(
         is_same_name = _is_same_name(claimed_name, name)
         if not is_same_name or not _is_same_version(claimed_version, version):
             claimed = f"{claimed_name} {claimed_version}".strip() or "nothing"
-            return f"it is no wheel of {name} {version}: {words} {_show(claimed)}"
+            return f"it is no wheel of {name} {version}: {words} {show_unquoted(claimed)}"
 
     return ""
 
@@ -91,7 +89,7 @@ def explain_file_mismatch(name: str, version: str, filename: str, path: Path) ->
     try:
         stated = read_identity(path)
     except NotADistributionError as error:
-        return f"it is no wheel of {name} {version}: {_show(str(error))}"
+        return f"it is no wheel of {name} {version}: {show_unquoted(str(error))}"
 
     return explain_mismatch(name, version, filename, stated)
 
@@ -140,12 +138,6 @@ def _read_values(
 def _join(values: tuple[str, ...]) -> str:
     """Return the only value, or all of several, which together are no name and no version."""
     return " and ".join(values)
-
-
-def _show(text: str) -> str:
-    """Return a text from a wheel so that it fits into a sentence: printable, on one line, cut."""
-    shown = ascii(text[:_MAX_SHOWN_CHARS])[1:-1]
-    return f"{shown}..." if len(text) > _MAX_SHOWN_CHARS else shown
 
 
 def _is_same_name(stated: str, name: str) -> bool:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import host
-from builder.engine import client
+from builder.engine import connection
 from builder.errors import EngineMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from builder.engine.client import Engine
 
 ENGINE_PACKAGES = ("docker.io", "ca-certificates", "iptables")
 BOOTSTRAP_PACKAGES = ("mmdebstrap", "distro-info-data", "debian-archive-keyring")
@@ -50,7 +52,7 @@ _apt_lock = threading.Lock()
 """Jobs run side by side, and apt works for one at a time."""
 
 
-def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client.Engine:
+def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> Engine:
     """Return an engine that answers; where there is none, install and start the distribution's own first.
 
     Only root on Debian and Ubuntu can have that. Others get the commands to run, in the error.
@@ -63,7 +65,7 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
         EngineMissingError: none answers and none could be started; the text has the commands to run.
     """
     try:
-        return client.connect(farm_id)
+        return connection.connect(farm_id)
     except EngineMissingError as error:
         if os.environ.get("DOCKER_HOST"):
             raise  # somebody chose an engine: another one is not what was asked for
@@ -76,7 +78,7 @@ def ensure_engine(say: Callable[[str], None], farm_id: str = "doctor") -> client
     if not host.is_root():
         raise EngineMissingError(failures, _commands_for_root())
 
-    is_installed = shutil.which("dockerd") and client.find_docker_command()
+    is_installed = shutil.which("dockerd") and connection.find_docker_command()
     if not is_installed:
         if _has_systemd():
             _write_settings()
@@ -266,7 +268,7 @@ def _wait_for_exit(pid: int) -> None:
         time.sleep(_EXIT_POLL_S)
 
 
-def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.Engine:
+def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> Engine:
     """Wait for the engine that was just started, and return it.
 
     Args:
@@ -279,7 +281,7 @@ def _wait_for_engine(tried: Sequence[tuple[str, str]], farm_id: str) -> client.E
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            return client.connect(farm_id)
+            return connection.connect(farm_id)
         except EngineMissingError as error:
             tried = error.tried
             time.sleep(_START_POLL_S)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, Strict, ValidationError
 
 from builder.errors import ExitCode, FarmError
-from builder.untrusted.text import UnfitJsonError, clean_json, clean_line, parse_json
+from builder.untrusted.text import UnfitJsonError, clean_json, clean_line, parse_answer
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def decode(answer: bytes, prepare: Callable[[object], None] | None = None) -> Js
         MalformedFactsError: it is not JSON, or larger or deeper than any honest answer.
     """
     try:
-        value = parse_json(answer, ANSWER_LIMIT_BYTES)
+        value = parse_answer(answer, ANSWER_LIMIT_BYTES)
         if prepare is not None:
             prepare(value)
         return clean_json(value)

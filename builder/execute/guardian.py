@@ -81,11 +81,11 @@ def main() -> None:
         return
 
     # Only a killed farm needs the client, and it takes longer to import than everything else here.
-    from builder.engine import client
+    from builder.engine import connection
 
     os.environ["DOCKER_HOST"] = address
     for _ in range(_ATTEMPTS):
-        client.connect().reap_run(run_id)
+        connection.connect().reap_run(run_id)
         time.sleep(_PAUSE_S)
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from builder import host
 from builder.config import catalog
-from builder.engine import client
+from builder.engine import connection
 from builder.errors import EngineMissingError
 from builder.jobs.images import cpython
 from builder.sources import http
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+
+    from builder.engine.client import Engine
 
 _MIN_DISK_BYTES = 10 << 30  # images of three bases with three interpreters, and the wheels
 _MIN_MEMORY_BYTES = 4 << 30  # what one build may use by default
@@ -108,7 +110,7 @@ def _check_engine() -> Iterator[Check]:
     Only the first check is returned if no engine answers.
     """
     try:
-        engine = client.connect()
+        engine = connection.connect()
     except EngineMissingError as error:
         yield Check(name="engine", ok=False, found=str(error), remedy="make engine")
         return
@@ -121,7 +123,7 @@ def _check_engine() -> Iterator[Check]:
     )
     yield Check(
         name="engine API",
-        ok=engine.api_version >= client.MINIMUM_API,
+        ok=engine.api_version >= connection.MINIMUM_API,
         found=".".join(map(str, engine.api_version)),
         remedy="upgrade to Docker Engine 20.10 or newer",
     )
@@ -139,7 +141,7 @@ def _check_engine() -> Iterator[Check]:
 
     yield from _check_containment(engine)
 
-    command = client.find_docker_command()
+    command = connection.find_docker_command()
     yield Check(
         name="docker command",
         ok=command is not None,
@@ -148,7 +150,7 @@ def _check_engine() -> Iterator[Check]:
     )
 
 
-def _check_containment(engine: client.Engine) -> Iterator[Check]:
+def _check_containment(engine: Engine) -> Iterator[Check]:
     """Check what holds the code of packages: each weakness is a failed check, a fatal one is required."""
     weaknesses = engine.find_weaknesses()
     for weakness in weaknesses:
@@ -321,7 +323,7 @@ def _reaches_registry() -> bool:
     """Return whether the engine can pull the first base's image; False if there is no engine."""
     first_base = next(iter(catalog.load().bases.values()))
     try:
-        return client.connect().is_registry_reachable(first_base.registry)
+        return connection.connect().images.is_obtainable(first_base.registry)
     except EngineMissingError:
         return False
 

@@ -41,7 +41,7 @@ from builder.sources import Fault, Source, Sources
 from builder.store.evidence import JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.folder import MissingFileError, UnfitFileError, UntrustedFolder
-from builder.untrusted.text import UnfitJsonError, clean_json, parse_json
+from builder.untrusted.text import UnfitJsonError, clean_json, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -408,7 +408,7 @@ def _check_asked(shard: _Shard, recorded: EvidenceRecord) -> None:
         return
 
     try:
-        asked = parse_json(recorded.asked.encode(), _ASKED_LIMIT)
+        asked = parse_answer(recorded.asked.encode(), _ASKED_LIMIT)
         is_fit = isinstance(asked, dict) and all(isinstance(text, str) for text in asked.values())
     except UnfitJsonError:
         is_fit = False

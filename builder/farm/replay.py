@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
-from builder.engine.client import Limits
+from builder.engine.tasks import Limits
 from builder.errors import ReplayError
 from builder.evidence.image import ImageFacts
 from builder.evidence.race import RaceFacts

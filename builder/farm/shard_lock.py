@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from builder.proxy.cache import FetchedFile
 from builder.untrusted.names import ProjectNameField, Sha256Field, parse_distribution_name
-from builder.untrusted.text import clean_json, parse_json
+from builder.untrusted.text import clean_json, parse_answer
 
 LOCK_LIMIT_BYTES = 16 << 20
 """Of a lock: a build fetches tens of files, each described in less than 1 KiB."""
@@ -57,7 +57,7 @@ def parse_lock(job: str, content: bytes) -> list[FetchedFile]:
         UnfitLockError: it is no lock, or one of another job.
         builder.untrusted.text.UnfitJsonError: it is no JSON, or too large.
     """
-    value = clean_json(parse_json(content, LOCK_LIMIT_BYTES))
+    value = clean_json(parse_answer(content, LOCK_LIMIT_BYTES))
     try:
         lock = _Lock.model_validate(value)
     except ValidationError as error:

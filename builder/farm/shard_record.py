@@ -38,9 +38,8 @@ from builder.untrusted.names import (
     parse_file_name,
     parse_version,
     parse_wheel_name,
-    show,
 )
-from builder.untrusted.text import JsonLimits, UnfitJsonError, clean_json, parse_json
+from builder.untrusted.text import JsonLimits, UnfitJsonError, clean_json, parse_answer, show
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ def read_record(folder: UntrustedFolder) -> ShardRecord:
     """
     try:
         content = folder.read(RECORD_FILE, _LIMIT_BYTES)
-        value = clean_json(parse_json(content, _LIMIT_BYTES, _JSON_LIMITS), _JSON_LIMITS)
+        value = clean_json(parse_answer(content, _LIMIT_BYTES, _JSON_LIMITS), _JSON_LIMITS)
         return ShardRecord.model_validate(value)
     except MissingFileError:
         raise MergeError(

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from builder.config.effort import EffortLevel
-from builder.engine import client as engines
+from builder.engine import connection
 from builder.errors import EngineMissingError
 from builder.farm.garbage import MatrixUsage
 from builder.farm.prepare import RunRequest, prepare
@@ -66,13 +66,13 @@ def sweep_engine(
         The number removed of each kind, without kinds of which there was nothing to remove; None if no engine answers.
     """
     try:
-        engine = engines.connect(store.farm_id)
+        engine = connection.connect(store.farm_id)
     except EngineMissingError:
         return None
 
     counts = {
         "containers": engine.reap(),
-        "images": engine.remove_images(images),
+        "images": engine.images.remove(images),
         "compiler caches": engine.remove_compiler_caches(used.sdists, limit_bytes),
     }
     return {kind: count for kind, count in counts.items() if count}

@@ -49,8 +49,8 @@ def _write(path: Path, rows: Iterable[str]) -> None:
 
 def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     """Run the program that lists exported names and libraries in an image, and return its answer."""
-    from builder.engine.client import Task
     from builder.engine.programs import program_files
+    from builder.engine.tasks import Task
 
     task = Task(
         image=tag,
@@ -115,7 +115,7 @@ def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
     """Return the tag of the newest image of each base; a base without an image is left out, and a message says so."""
     images: dict[str, str] = {}
     for base in bases:
-        tag = engine.newest_image(f"wheelfarm/verify-{base}")
+        tag = engine.images.find_newest(f"wheelfarm/verify-{base}")
         if tag is None:
             print(
                 f"{base}: there is no image of it, so its table stays; `make wheels` with it in [farm] bases makes one"
@@ -131,9 +131,9 @@ def main() -> None:
 
     Interpreters and the C library are looked at in the oldest base, whose image must exist.
     """
-    from builder.engine import client as engines
+    from builder.engine import connection
 
-    engine = engines.connect("interfaces")
+    engine = connection.connect("interfaces")
     catalog_tables = catalog.load()
     folder = catalog.images_dir() / "interfaces"
 

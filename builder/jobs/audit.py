@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from builder.config.catalog import interpreter_path
 from builder.distributions import abi3audit
-from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.evidence.audit import AuditAnswer, AuditFacts
 from builder.evidence.base import COLLECTED_ANSWER_BYTES

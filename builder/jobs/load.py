@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder import index
 from builder.distributions.tags import runs_on
-from builder.engine.client import Limits
+from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError
 from builder.evidence.image import read_image_content, read_image_tag
 from builder.evidence.load import AbiLoad, LoadAnswers, LoadFacts

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from builder import ROOT
 from builder.engine import containment
-from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.evidence.base import COLLECTED_ANSWER_BYTES, Facts, MalformedFactsError
 from builder.store.hashing import digest

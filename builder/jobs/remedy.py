@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from urllib3.exceptions import HTTPError
 
-from builder.engine.client import Limits, Task
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.image import read_image_tag
 from builder.evidence.remedy import Provision, RemedyFacts

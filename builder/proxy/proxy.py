@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from builder import host
 from builder.engine import containment
-from builder.engine.client import Limits, Task
 from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment, NoAddressesError
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.untrusted.text import parse_recorded_json

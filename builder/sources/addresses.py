@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from builder.sources.errors import RefusedAddressError
-from builder.untrusted.names import show
+from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,6 @@ from builder import host
 from builder.sources.addresses import AddressRule
 from builder.sources.connections import CheckedAdapter, Exchange
 from builder.sources.errors import MalformedAnswerError, RefusedAddressError
-from builder.untrusted.names import show
 from builder.untrusted.reading import (
     Deadline,
     Readable,
@@ -33,6 +32,7 @@ from builder.untrusted.reading import (
     iter_bounded,
     read_bounded,
 )
+from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from pathlib import Path

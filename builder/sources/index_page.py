@@ -14,8 +14,9 @@ from urllib.parse import urljoin
 from packaging.utils import canonicalize_name
 
 from builder.sources.errors import MalformedAnswerError
-from builder.untrusted.names import UntrustedNameError, parse_distribution_name, show
+from builder.untrusted.names import UntrustedNameError, parse_distribution_name
 from builder.untrusted.reading import parse_json
+from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

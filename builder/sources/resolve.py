@@ -18,13 +18,8 @@ from builder.sources.http import MAX_PARALLEL
 from builder.sources.model import Fault, Pure, Source, Sources
 from builder.sources.releases import choose_release, names_one_version
 from builder.store.hashing import digest
-from builder.untrusted.names import (
-    UntrustedNameError,
-    parse_distribution_name,
-    parse_version,
-    show,
-)
-from builder.untrusted.text import clean_line
+from builder.untrusted.names import UntrustedNameError, parse_distribution_name, parse_version
+from builder.untrusted.text import clean_line, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from pydantic import AfterValidator
 
+from builder.untrusted.text import show
+
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
 
@@ -48,9 +50,6 @@ _MAX_REQUIREMENT = 4096
 _SEPARATORS = frozenset("/\\")
 """What parts a path on any system: a wheel is unpacked on others than this one."""
 
-_MOST_SHOWN = 60
-"""Characters of a wrong value that an error shows: enough to recognise it, and an error stays one line."""
-
 
 class UntrustedNameError(ValueError):
     """A text from outside is not the name or hash that was expected. The text says what was observed, and where."""
@@ -60,19 +59,11 @@ class UntrustedNameError(ValueError):
 
         Args:
             expected: what would be right.
-            observed: what was there; it is shown cut, with everything but printable ASCII escaped.
+            observed: what was there.
             where: the page, file or field that it was in; empty where the caller says so.
         """
         place = f"{where}: " if where else ""
         super().__init__(f"{place}expected {expected}, not {show(observed)}")
-
-
-def show(value: object) -> str:
-    """Return a value from outside for an error's text: on one line, cut, printable ASCII alone."""
-    text = value if isinstance(value, str) else type(value).__name__
-    if len(text) <= _MOST_SHOWN:
-        return ascii(text)
-    return f"{text[:_MOST_SHOWN]!a}… ({len(text)} characters)"
 
 
 def parse_sha256(text: object, where: str = "") -> Sha256:
@@ -192,12 +183,9 @@ def parse_version(text: object, where: str = "") -> Version:
     Raises:
         UntrustedNameError: it is none.
     """
-    if not isinstance(text, str) or len(text) > _MAX_VERSION:
-        raise UntrustedNameError(
-            f"a version of at most {_MAX_VERSION} characters (PEP 440)", text, where
-        )
+    checked = _check_length(text, _MAX_VERSION, "a version", "PEP 440", where)
     try:
-        return Version(text)
+        return Version(checked)
     except ValueError:
         raise UntrustedNameError("a version (PEP 440)", text, where) from None
 
@@ -212,18 +200,34 @@ def parse_requirement(text: object, where: str = "") -> Requirement:
     Raises:
         UntrustedNameError: it is none.
     """
-    if not isinstance(text, str) or len(text) > _MAX_REQUIREMENT:
-        raise UntrustedNameError(
-            f"a requirement of at most {_MAX_REQUIREMENT} characters (PEP 508)", text, where
-        )
+    checked = _check_length(text, _MAX_REQUIREMENT, "a requirement", "PEP 508", where)
     try:
-        requirement = Requirement(text)
+        requirement = Requirement(checked)
         requirement.specifier.contains("0")  # its versions are parsed when they are needed
     except (ValueError, RecursionError):  # RecursionError: brackets inside one another
         raise UntrustedNameError("a requirement (PEP 508)", text, where) from None
 
     parse_project_name(requirement.name, where)
     return requirement
+
+
+def _check_length(text: object, most: int, expected: str, standard: str, where: str) -> str:
+    """Return a text that is no longer than what is expected can be.
+
+    Args:
+        text: what came from outside.
+        most: the longest that is taken, in characters.
+        expected: what would be right.
+        standard: where that is defined.
+        where: as for `parse_sha256`.
+
+    Raises:
+        UntrustedNameError: it is longer, or no text.
+    """
+    if not isinstance(text, str) or len(text) > most:
+        expected_text = f"{expected} of at most {most} characters ({standard})"
+        raise UntrustedNameError(expected_text, text, where)
+    return text
 
 
 Sha256Field = Annotated[Sha256, AfterValidator(parse_sha256)]

@@ -26,6 +26,9 @@ LINE_LIMIT = 1000
 """Characters of a text that is shown in one line, such as an error or a name. The longest line that the farm cut itself
 has 838."""
 
+SHOWN_LIMIT = 120
+"""Characters of a wrong value that an error shows: enough for the name of a wheel, and an error stays one line."""
+
 CUT_MARK = " [… cut]"
 """The end of a text that was longer than its limit."""
 
@@ -135,6 +138,23 @@ def clean_line(text: str, limit: int = LINE_LIMIT) -> str:
     return _cut(cleaned, limit) if len(cleaned) > limit else cleaned
 
 
+def show(value: object) -> str:
+    r"""Return a value from outside for an error: in quotes, on one line, cut, printable ASCII alone.
+
+    A letter that looks like another one (Cyrillic ones like Latin ones) becomes its escape. Of anything but a text, the
+    type is shown.
+
+    `'name\n::error::' -> "'name\\n::error::'"`
+    """
+    text = value if isinstance(value, str) else type(value).__name__
+    return ascii(text[:SHOWN_LIMIT]) + _describe_cut(text)
+
+
+def show_unquoted(text: str) -> str:
+    """Return a text from outside as `show` does, without the quotes: as a part of a sentence."""
+    return ascii(text[:SHOWN_LIMIT])[1:-1] + _describe_cut(text)
+
+
 def clean_json(value: object, limits: JsonLimits = DEFAULT_LIMITS) -> Json:
     """Return JSON data with every text and key cleaned, and check that it is no larger than an honest answer.
 
@@ -151,8 +171,8 @@ def clean_json(value: object, limits: JsonLimits = DEFAULT_LIMITS) -> Json:
     return _Cleaning(limits).clean(value, 0)
 
 
-def parse_json(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_LIMITS) -> object:
-    """Return the JSON data in some bytes from outside, as `json.loads` does: nothing in it is cleaned yet.
+def parse_answer(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_LIMITS) -> object:
+    """Return the JSON data that a program answered, in bytes, as `json.loads` does: nothing in it is cleaned yet.
 
     Args:
         answer: the bytes.
@@ -270,6 +290,11 @@ def _check_float(number: float) -> float:
         raise UnfitJsonError(f"it has the number {number}, which JSON has not")
 
     return number
+
+
+def _describe_cut(text: str) -> str:
+    """Return what stands behind a text of which `SHOWN_LIMIT` characters are shown; nothing where that is all of it."""
+    return f"… ({len(text)} characters)" if len(text) > SHOWN_LIMIT else ""
 
 
 def _cut(text: str, limit: int) -> str:

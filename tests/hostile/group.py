@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import connect
+from builder.engine.connection import connect
 from builder.errors import EngineMissingError
 from builder.store.store import Store
 from tests.hostile.attack import PASSWORD, Attack, Site, World, describe_neighbours

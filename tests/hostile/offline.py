@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.distributions import abi3audit
-from builder.engine.client import Task, TaskResult
+from builder.engine.tasks import Task, TaskResult
 from builder.evidence.build import BuildFacts
 from builder.execute.worker import Worker
 from builder.farm import run as farm

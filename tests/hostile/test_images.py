@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
-from builder.engine.client import Engine, connect
+from builder.engine.client import Engine
+from builder.engine.connection import connect
 from builder.errors import InfrastructureError
 from tests.hostile.attack import PASSWORD
 from tests.hostile.registry import Registry, serving
@@ -45,7 +46,7 @@ def test_a_tag_that_moves_is_taken_for_what_it_was_first(registry: Registry, eng
     first, second = registry.add_image("the first"), registry.add_image("another")
     registry.tagged = [first, second]
     reference = f"{registry.host}/base:1"
-    taken = engine.pull(reference, f"{TAG}:taken")
+    taken = engine.images.pull(reference, f"{TAG}:taken")
     assert taken == f"{registry.host}/base@{first}"
     digests = engine._client.images.get(f"{TAG}:taken").attrs["RepoDigests"]
     assert f"{registry.host}/base@{first}" in digests
@@ -57,7 +58,7 @@ def test_content_that_is_not_the_digests_is_not_taken(registry: Registry, engine
     registry.tagged = [first]
     registry.lies = {first: registry._content[second][0]}
     with pytest.raises(InfrastructureError, match="did not give"):
-        engine.pull(f"{registry.host}/base:1", f"{TAG}:taken")
+        engine.images.pull(f"{registry.host}/base:1", f"{TAG}:taken")
 
 
 def test_a_password_of_a_proxy_is_in_no_history(
@@ -68,12 +69,12 @@ def test_a_password_of_a_proxy_is_in_no_history(
             monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("all_proxy", f"http://farm:{PASSWORD}@proxy.invalid:3128")
     monkeypatch.setenv("ftp_proxy", f"http://farm:{PASSWORD}@proxy.invalid:3128")
-    engine.import_root(_pack_shell(tmp_path), f"{TAG}:shell")
+    engine.images.import_root(_pack_shell(tmp_path), f"{TAG}:shell")
 
     # The step sees the password, or nothing was tested; it does not keep it.
     dockerfile = f'FROM {TAG}:shell\nRUN test -n "$https_proxy" && test -n "$ftp_proxy"\n'
     printed: list[str] = []
-    failure = engine.build_image(
+    failure = engine.images.build(
         f"{TAG}:built",
         context={"Dockerfile": dockerfile.encode()},
         arguments={},

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from builder.engine import provision
-from builder.engine.client import Engine, connect
+from builder.engine.client import Engine
+from builder.engine.connection import connect
 from builder.errors import EngineMissingError
 from builder.evidence.image import read_image_tag
 from builder.store.job_ids import JobId

@@ -21,7 +21,8 @@ import pytest
 from builder import index
 from builder.config import catalog
 from builder.engine import archives
-from builder.engine.client import LABEL, Engine
+from builder.engine.client import Engine
+from builder.engine.labels import LABEL
 from builder.index import constraints
 from builder.store.store import Store
 from tests.integration.conftest import Workshop

@@ -13,9 +13,10 @@ import pytest
 
 from builder import host
 from builder.engine import containment
-from builder.engine.client import Engine, Limits, Task, TaskResult
+from builder.engine.client import Engine
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.services import NetworkAttachment
+from builder.engine.tasks import Limits, Task, TaskResult
 from tests.integration.conftest import Workshop, containers_of
 
 LOOK = """
@@ -195,9 +196,8 @@ def test_no_way_to_the_kernel_but_those_that_programs_need(
 def test_a_container_that_a_tool_starts_is_held_to_the_same(
     engine: Engine, tmp_path: Path, image: str
 ):
-    arguments = engine.create_arguments(
-        Limits(),
-        "a-test-of-arguments",
+    container = engine.tool_container("a-test-of-arguments", Limits())
+    arguments = container.create_arguments(
         NetworkAttachment(network="none", dns_server="127.0.0.1", environment={}),
         CompilerCache(base="debian-12", sdist_sha256="0" * 64, generation="tests"),
     )
@@ -214,7 +214,7 @@ def test_a_container_that_a_tool_starts_is_held_to_the_same(
             env={**os.environ, **engine.command_environment()},
         )
     finally:
-        engine.remove_labelled("a-test-of-arguments")
+        container.remove()
         engine.remove_compiler_caches(())
     assert done.returncode == 0, done.stderr
     check_calls(json.loads(done.stdout), 0)
@@ -307,7 +307,7 @@ RUN test -n "$https_proxy" && eval env "${{HOST_ENVIRONMENT}}" printenv PIP_CERT
 """
     tag = f"wheelfarm/tests-history:{os.getpid()}"
     try:
-        error = engine.build_image(
+        error = engine.images.build(
             tag,
             context={"Dockerfile": recipe.encode()},
             arguments={"HOST_ENVIRONMENT": host.container_assignments()},
@@ -320,4 +320,4 @@ RUN test -n "$https_proxy" && eval env "${{HOST_ENVIRONMENT}}" printenv PIP_CERT
         assert secret not in json.dumps([built.history(), built.attrs])
         assert "PIP_CERT" in json.dumps(built.history())
     finally:
-        engine.remove_images([tag])
+        engine.images.remove([tag])

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from builder.engine import containment
-from builder.engine.client import Engine, Limits, Task
+from builder.engine.client import Engine
 from builder.engine.programs import program_files
+from builder.engine.tasks import Limits, Task
 from builder.evidence.load import AbiLoad, LoadAnswers
 from builder.jobs.images.ids import role_image_id
 from builder.judge.loads import judge_load

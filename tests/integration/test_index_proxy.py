@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from builder.engine.client import Engine, Task, connect
+from builder.engine.client import Engine
+from builder.engine.connection import connect
+from builder.engine.tasks import Task
 from builder.errors import ExitCode
 from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
 from builder.proxy.proxy import IndexProxy

@@ -13,8 +13,9 @@ import pytest
 
 from builder.config import matrix
 from builder.config.effort import EffortLevel
-from builder.engine.client import Engine, Limits, Task
+from builder.engine.client import Engine
 from builder.engine.programs import program_files
+from builder.engine.tasks import Limits, Task
 from builder.farm import prepare
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Tools

@@ -16,8 +16,8 @@ import tomli_w
 
 from builder import host
 from builder.engine import compiler_cache
-from builder.engine.client import Limits
 from builder.engine.compiler_cache import CompilerCache
+from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError, Interrupted
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
@@ -132,7 +132,7 @@ class CibuildwheelCall:
         self._project = project
         self._folder = folder
         self._tools = tools
-        self._label = f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
+        self._container = tools.engine.tool_container(_name_call(request), _make_limits(request))
         self._crowded_checks = 0
         self._timed_out = False
         self._disk_excess: str | None = None
@@ -175,21 +175,11 @@ class CibuildwheelCall:
 
     def _write_config(self, session: Session) -> Path:
         """Write cibuildwheel's configuration to a file, and return its path."""
-        arguments = self._tools.engine.create_arguments(
-            self._limits(), self._label, session.network, self._request.cache
-        )
+        arguments = self._container.create_arguments(session.network, self._request.cache)
         config = self._folder / "cibuildwheel.toml"
         config.write_text(tomli_w.dumps(self._request.configure(arguments)))
 
         return config
-
-    def _limits(self) -> Limits:
-        """Return what the container may use."""
-        return Limits(
-            memory_bytes=self._request.memory_bytes,
-            processes=_MAX_PROCESSES,
-            timeout_s=float(self._request.timeout_s),
-        )
 
     @property
     def _answer(self) -> Path:
@@ -306,8 +296,6 @@ class CibuildwheelCall:
             InfrastructureError: the engine's disk is nearly full.
             Interrupted: the farm was asked to stop.
         """
-        engine = self._tools.engine
-        disk_watch = engine.watch_disk(self._limits())
         self._look_at_free_space()
         began = time.monotonic()
         next_check = began + _PROCESS_CHECK_S
@@ -324,7 +312,7 @@ class CibuildwheelCall:
                 next_check = now + _PROCESS_CHECK_S
             if self._crowded_checks >= _MAX_CROWDED_CHECKS:
                 return
-            self._disk_excess = engine.find_disk_excess(self._label, disk_watch)
+            self._disk_excess = self._container.find_disk_excess()
             if self._disk_excess is not None:
                 return
             if now - began > self._request.timeout_s:
@@ -350,7 +338,7 @@ class CibuildwheelCall:
 
         This cannot be found out afterwards: a container that is killed no longer tells how many processes it had.
         """
-        counts = self._tools.engine.count_processes(self._label)
+        counts = self._container.count_processes()
         if counts is None:  # there is no container, not yet or no longer
             self._crowded_checks = 0
             return
@@ -367,7 +355,7 @@ class CibuildwheelCall:
         """
         self._was_running = process.poll() is None
         if self._was_running:
-            self._tools.engine.remove_labelled(self._label)
+            self._container.remove()
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(_INTERRUPT_GRACE_S)
@@ -375,9 +363,23 @@ class CibuildwheelCall:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-        self._tools.engine.remove_labelled(self._label)
+        self._container.remove()
         if self._tools.engine.remove_full_compiler_cache(self._request.cache):
             self._tools.say("its compiler cache was larger than it may be, and was removed")
+
+
+def _name_call(request: CallRequest) -> str:
+    """Return a name that no other call of cibuildwheel has."""
+    return f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
+
+
+def _make_limits(request: CallRequest) -> Limits:
+    """Return what the container of a call may use."""
+    return Limits(
+        memory_bytes=request.memory_bytes,
+        processes=_MAX_PROCESSES,
+        timeout_s=float(request.timeout_s),
+    )
 
 
 def _parse_usage(printed: str) -> dict[str, int]:

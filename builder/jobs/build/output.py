@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from builder.distributions.identity import explain_mismatch
 from builder.distributions.tags import accepts_wheel
+from builder.untrusted.text import show
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _MOST_WHEEL_BYTES = 4 << 30
 """A wheel's size: an installer refuses what does not fit a zip without extensions, long before. Not measured."""
 
 _MOST_NAME_CHARS = 255  # what file systems take for one name
-_MOST_SHOWN_CHARS = 120  # of a name in an error
 _CHUNK_BYTES = 1 << 20
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
@@ -91,7 +91,7 @@ def take_wheels(stream: IO[bytes], folder: Path, expected: Expectation) -> dict[
         raise
     except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
         _remove(wheels)
-        raise RefusedOutputError(f"what it left cannot be read: {_show(str(error))}") from None
+        raise RefusedOutputError(f"what it left cannot be read: {show(str(error))}") from None
 
     return wheels
 
@@ -116,7 +116,7 @@ def _take_members(
         name = member.name.removeprefix(f"{root.name.rstrip('/')}/")
         abi = _check_member(member, name, expected)
         if abi in wheels:
-            raise RefusedOutputError(f"it left {_show(name)}, a second wheel for {abi}")
+            raise RefusedOutputError(f"it left {show(name)}, a second wheel for {abi}")
 
         wheels[abi] = folder / name
         _write_member(archive, member, wheels[abi])
@@ -132,7 +132,7 @@ def match_abi(filename: str, expected: Expectation) -> str:
     """
     is_plain = len(filename) <= _MOST_NAME_CHARS and _FILE_NAME.fullmatch(filename)
     if not is_plain:
-        raise RefusedOutputError(f"it left {_show(filename)}, which is no name of a wheel")
+        raise RefusedOutputError(f"it left {show(filename)}, which is no name of a wheel")
     mismatch = explain_mismatch(expected.name, expected.version, filename)
     if mismatch:
         raise RefusedOutputError(mismatch, code="WF215")
@@ -142,7 +142,7 @@ def match_abi(filename: str, expected: Expectation) -> str:
             return abi
 
     abis = ", ".join(expected.abis)
-    raise RefusedOutputError(f"it left {_show(filename)}, which is no wheel for {abis}")
+    raise RefusedOutputError(f"it left {show(filename)}, which is no wheel for {abis}")
 
 
 def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> str:
@@ -153,10 +153,10 @@ def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> 
     """
     is_plain_file = member.type == tarfile.REGTYPE and not member.issparse()
     if not is_plain_file:
-        raise RefusedOutputError(f"it left {_show(name)}, which is no regular file")
+        raise RefusedOutputError(f"it left {show(name)}, which is no regular file")
     if not 0 <= member.size <= _MOST_WHEEL_BYTES:
         raise RefusedOutputError(
-            f"it left {_show(name)}, which has more than {_MOST_WHEEL_BYTES >> 30} GiB"
+            f"it left {show(name)}, which has more than {_MOST_WHEEL_BYTES >> 30} GiB"
         )
 
     return match_abi(name, expected)
@@ -180,8 +180,3 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Pat
 def _remove(wheels: dict[str, Path]) -> None:
     for path in wheels.values():
         path.unlink(missing_ok=True)
-
-
-def _show(text: str) -> str:
-    """Return text of a package for an error: in one line, printable, and short."""
-    return ascii(text[:_MOST_SHOWN_CHARS])

@@ -54,7 +54,7 @@ class BaseImage(Image):
         tag = image_tag(self.base.name, self.key(inputs))
 
         taken = ""
-        if not self.is_usable(tools.engine.image_labels(tag)):
+        if not self.is_usable(tools.engine.images.read_labels(tag)):
             taken = self._pull_or_bootstrap(tag, tools)
 
         # The hash is of the packages alone, so that it does not matter whether they came from a registry or an archive.
@@ -73,7 +73,7 @@ class BaseImage(Image):
         tools.say(f"asking the container registry for {self.base.registry}")
 
         try:
-            return tools.engine.pull(self.base.registry, tag)
+            return tools.engine.images.pull(self.base.registry, tag)
         except InfrastructureError as no_registry:
             tools.say(f"no registry: bootstrapping {self.base.suite} from its signed archive")
             try:
@@ -97,4 +97,4 @@ class BaseImage(Image):
                 stop=tools.stop,
                 say=tools.say,
             )
-            tools.engine.import_root(root_tar, tag)
+            tools.engine.images.import_root(root_tar, tag)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from builder import host
 from builder.config import catalog
-from builder.engine.client import LABEL, Limits, Task
+from builder.engine.labels import LABEL
+from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.evidence.image import ImageFacts, read_image_content
 from builder.jobs.job import Result
@@ -62,7 +63,7 @@ class Image(ABC):
                 True  # the evidence says that it could not be made, so that no image can be missing
             )
 
-        return self.is_usable(engine.image_labels(tag))
+        return self.is_usable(engine.images.read_labels(tag))
 
     def is_usable(self, labels: Mapping[str, str] | None) -> bool:
         """Return whether an image need not be made again, by its labels; None stands for no image."""
@@ -128,7 +129,7 @@ class BuiltImage(Image):
         key = self.key(inputs)
         tag = image_tag(self.repository, key)
 
-        if not self.is_usable(tools.engine.image_labels(tag)):
+        if not self.is_usable(tools.engine.images.read_labels(tag)):
             error = build_image(
                 tag,
                 f"{self.recipe}.Dockerfile",
@@ -230,7 +231,7 @@ def build_image(
         if step:
             tools.say(f"step {step[1]}: {step[2][:_SHOWN_CHARS]}")
 
-    return tools.engine.build_image(
+    return tools.engine.images.build(
         tag,
         context=context,
         arguments=arguments,
@@ -249,5 +250,5 @@ def image_facts(tag: str, content: str, tools: Tools, *, taken: str = "") -> Res
         tools: of the job.
         taken: what a registry gave, by its digest; empty where it was made here or earlier.
     """
-    size = tools.engine.image_bytes(tag)
+    size = tools.engine.images.read_size(tag)
     return Result(facts=ImageFacts(tag=tag, content=content, bytes=size, taken=taken))

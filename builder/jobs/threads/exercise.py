@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from builder.engine.client import Limits
+from builder.engine.tasks import Limits
 from builder.evidence.exercise import ExerciseAnswer, ExerciseFacts
 from builder.evidence.image import read_image_content, read_image_tag
 from builder.evidence.race import RaceFacts

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from builder.distributions.identity import explain_mismatch
-from builder.engine.client import Limits, Task
+from builder.engine.tasks import Limits, Task
 from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag

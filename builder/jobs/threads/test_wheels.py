@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from builder.engine.client import Limits, Task
+from builder.engine.tasks import Limits, Task
 from builder.evidence.race import Kit
 from builder.jobs.threads import test_requirements
 from builder.jobs.wheels import WHEELS_FOLDER

@@ -283,7 +283,7 @@ while time.monotonic() < deadline and not met:
         client = socket.socket()
         client.settimeout(0.05)
         try:
-            client.connect((address, port))
+            connection.connect((address, port))
             met.append(address)
         except OSError:
             pass

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from builder.engine import client, provision
+from builder.engine import connection, provision
 from builder.errors import EngineMissingError
 
 
@@ -73,8 +73,8 @@ def test_without_user_namespaces_it_starts_all_the_same_and_says_so(
         raise EngineMissingError([("unix:///none", "no such socket")], "start it")
 
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(client, "connect", connect)
-    monkeypatch.setattr(client, "find_docker_command", lambda: "/usr/bin/docker")
+    monkeypatch.setattr(connection, "connect", connect)
+    monkeypatch.setattr(connection, "find_docker_command", lambda: "/usr/bin/docker")
     monkeypatch.setattr("builder.host.host_distribution", lambda: "debian")
     monkeypatch.setattr("builder.host.is_root", lambda: True)
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/dockerd")

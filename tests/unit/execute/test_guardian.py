@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builder.engine import client
+from builder.engine import connection
 from builder.execute import guardian
 
 
@@ -27,7 +27,7 @@ class Engine:
 def end_farm(said: bytes, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Run the guardian's program as if the farm had said this before its pipe was closed."""
     engine = Engine()
-    monkeypatch.setattr(client, "connect", lambda: engine)
+    monkeypatch.setattr(connection, "connect", lambda: engine)
     monkeypatch.setattr(guardian, "_PAUSE_S", 0.0)
     monkeypatch.setattr(sys, "argv", ["guardian", "unix:///none.sock", "run-1"])
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(said)))

@@ -15,7 +15,7 @@ import pytest
 from builder.config import catalog
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import OwnTests
-from builder.engine.client import Task, TaskResult
+from builder.engine.tasks import Task, TaskResult
 from builder.errors import InfrastructureError
 from builder.evidence.audit import AuditFacts
 from builder.evidence.exercise import ExerciseFacts

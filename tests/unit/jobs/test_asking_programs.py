@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from builder.engine.client import Limits, Task, TaskResult
+from builder.engine.tasks import Limits, Task, TaskResult
 from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.jobs.job import Tools

@@ -15,6 +15,8 @@ from builder.untrusted.text import (
     clean_line,
     clean_text,
     is_clean,
+    show,
+    show_unquoted,
 )
 
 
@@ -82,6 +84,26 @@ def test_a_limit_without_room_for_the_mark_holds_all_the_same() -> None:
 
 def test_a_line_is_one_line() -> None:
     assert clean_line("name\r\n\t::error::x") == r"name\r\n\t::error::x"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("numpy", "'numpy'"),
+        ("num\u0440y", r"'num\u0440y'"),
+        ("a\nb\x1b[2J", r"'a\nb\x1b[2J'"),
+        (None, "'NoneType'"),
+        ("x" * 120, f"'{'x' * 120}'"),
+        ("\n" * 10_000, "'" + r"\n" * 120 + "'… (10000 characters)"),
+    ],
+)
+def test_a_wrong_value_is_shown_in_one_line_of_ascii(value: object, shown: str) -> None:
+    assert show(value) == shown
+
+
+def test_a_wrong_value_can_be_a_part_of_a_sentence() -> None:
+    assert show_unquoted("num\u0440y 1.0") == r"num\u0440y 1.0"
+    assert show_unquoted("x" * 121) == "x" * 120 + "… (121 characters)"
 
 
 def test_all_texts_and_keys_of_an_answer_are_cleaned() -> None:

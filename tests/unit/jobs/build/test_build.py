@@ -55,7 +55,10 @@ class Index:
 
 
 class Engine:
-    """Gives containers no arguments, and counts their processes and what they write as it is told."""
+    """Gives containers no arguments, and counts their processes and what they write as it is told.
+
+    It is the container that cibuildwheel starts, too.
+    """
 
     def __init__(self) -> None:
         self.processes: tuple[int, int] | None = None
@@ -67,28 +70,28 @@ class Engine:
     def remove_compiler_cache(self, cache: CompilerCache) -> None:
         self.removed_caches.append(cache)
 
+    def tool_container(self, *_: object) -> Engine:
+        return self
+
     def create_arguments(self, *_: object) -> list[str]:
         return ["--network=none"]
 
     def command_environment(self) -> dict[str, str]:
         return {"DOCKER_HOST": "unix:///none.sock"}
 
-    def count_processes(self, label: str) -> tuple[int, int] | None:
+    def count_processes(self) -> tuple[int, int] | None:
         return self.processes
 
     def read_free_space(self) -> FreeSpace | None:
         return self.free_space
 
-    def watch_disk(self, *_: object) -> None:
-        return None
-
-    def find_disk_excess(self, *_: object) -> str | None:
+    def find_disk_excess(self) -> str | None:
         return self.disk_excess
 
     def remove_full_compiler_cache(self, *_: object) -> bool:
         return False
 
-    def remove_labelled(self, label: str) -> None:
+    def remove(self) -> None:
         self.removed += 1
 
 
