@@ -473,6 +473,16 @@ import os, signal
 os.kill(-1, signal.SIGKILL)
 """
 
+_KILL_AFTER_HUNGER = """
+import os, signal
+if os.fork() == 0:
+    open("/proc/self/oom_score_adj", "w").write("1000")
+    held = [bytes(range(256)) * (1 << 16) for _ in range(1 << 10)]
+os.wait()
+os.kill(-1, signal.SIGKILL)
+"""
+"""Has the kernel end a process for its memory, then ends all others: it may look like a machine that has none left."""
+
 _FILL = """
 import os, sys
 block = os.urandom(1 << 20)
@@ -580,6 +590,7 @@ QUICK = frozenset(
         "system-calls",
         "wheel-of-another",
         "forged-full-disk",
+        "kills-its-container",
         "looks-for-passwords",
     }
 )
@@ -659,7 +670,8 @@ ATTACKS = (
     _attack("log-without-lines", "12", building(_ENDLESS_LINE), EITHER, _DISK, check=check_log_is_bounded),
     _attack("forged-limits", "medium", building(_FORGED_LIMITS), REFUSED, "the finding", check=check_true_reason),
     _attack("forged-full-disk", "medium", building(_FORGED_DISK), REFUSED, "the finding", check=check_true_reason),
-    _attack("kills-its-container", "10", building(_KILL_ALL), NOT_SERVED, "the neighbours' verdicts"),
+    _attack("kills-its-container", "10", building(_KILL_ALL), REFUSED, "the neighbours' verdicts", codes=("WF218",)),
+    _attack("starves-its-container", "10", building(_KILL_AFTER_HUNGER), REFUSED, "the finding", codes=("WF204", "WF218")),
     _attack("fills-the-disk", "11", building(_FILL.replace("@FOLDER@", '"/tmp"')), NOT_SERVED, _DISK, check=check_disk_was_limited),
     _attack("fills-the-root", "11", building(_FILL.replace("@FOLDER@", '"/var/tmp"')), NOT_SERVED, _DISK, check=check_disk_was_limited),
     _attack("fills-the-compiler-cache", "11", building(_FILL.replace("@FOLDER@", 'os.environ["CCACHE_DIR"]')), NOT_SERVED, _DISK, check=check_disk_was_limited),
