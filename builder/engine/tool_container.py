@@ -152,8 +152,8 @@ class ToolContainer:
 
         try:
             notes = self._client.events(
-                since=f"{self._asked_at:.3f}",
-                until=f"{time.time():.3f}",
+                since=int(self._asked_at),
+                until=int(time.time()) + 1,  # it ends then: in a second at most
                 filters={"type": "container", "label": self._job_filter},
                 decode=True,
             )
