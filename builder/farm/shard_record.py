@@ -1,7 +1,7 @@
 """`shard.json`: what a shard of a run leaves in its wheelhouse for `wheelfarm merge`, and how it is read.
 
 It comes from another machine, which may have run hostile code: every field has a type that bounds it. Whether a record
-speaks of what its shard was asked is decided in builder/farm/merge.py.
+speaks of what its shard was asked is decided in shard_sources.py and shard_evidence.py.
 """
 
 from __future__ import annotations

@@ -109,14 +109,18 @@ class PackageFacts:
             if own is not None:
                 own_wheels.update(outcome.wheel for outcome in own.abis.values() if outcome.wheel)
 
+        # What tried a wheel of another package says nothing of this one.
+        if race is not None and not _is_about(race.wheel, own_wheels):
+            race = None
+        if exercise is not None and not _is_about(exercise.wheel, own_wheels):
+            exercise = None
+
         return cls(
             builds=own_builds,
             audits=audits,
             loads={bases: _select_loads(load, own_wheels) for bases, load in loads.items()},
-            race=race if race is not None and race.wheel in {None, *own_wheels} else None,
-            exercise=(
-                exercise if exercise is not None and exercise.wheel in {None, *own_wheels} else None
-            ),
+            race=race,
+            exercise=exercise,
         )
 
     def wheel_of(self, base: str, abi: str) -> str | None:
@@ -173,6 +177,11 @@ def _stated_identity(filename: str, audit: AuditFacts | None) -> StatedIdentity 
 def _fail_foreign(mismatch: str) -> AbiBuild:
     failure = Failure(code="WF215", stage="build", error=mismatch, remedy="")
     return AbiBuild(failure=failure)
+
+
+def _is_about(wheel: str | None, own_wheels: Collection[str]) -> bool:
+    """Return whether a job tried a wheel of the package's own, or none at all."""
+    return wheel is None or wheel in own_wheels
 
 
 def _select_loads(load: LoadFacts | None, own_wheels: Collection[str]) -> LoadFacts | None:
@@ -390,8 +399,11 @@ def says_gil_stays_off(facts: PackageFacts, abi: str) -> bool:
     states: set[bool | None] = set()
     for load in facts.loads.values():
         abi_load = None if load is None else load.loads.get(abi)
-        probes = () if abi_load is None else abi_load.modules
-        states.update(probe.gil.after for probe in probes if probe.gil is not None)
+        if abi_load is None:
+            continue
+        for probe in abi_load.modules:
+            if probe.gil is not None:
+                states.add(probe.gil.after)
 
     return states == {False}
 

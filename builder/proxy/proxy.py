@@ -24,7 +24,8 @@ from builder.engine.services import NetworkAttachment, NoAddressesError
 from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
-from builder.untrusted.text import parse_recorded_json
+from builder.untrusted.names import parse_file_name, parse_sha256
+from builder.untrusted.text import clean_json, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +54,16 @@ _PRELOAD_BYTES = 128 << 20
 """As much of what is known is handed to the proxy when it starts; what a job fetched last time it gets in any case."""
 _LIMITS = Limits(memory_bytes=1 << 30, processes=1024)  # a thread for each connection of each build
 _FETCH_TIMEOUT_S = "600"  # for the largest files over a slow line; not measured
+_MAX_RECORD_BYTES = 17 << 20  # of a session; the proxy keeps to a little less
+_MAX_EVENT_BYTES = 16 << 20
+_MAX_EVENTS = 40_000
+_EVENT_TEXTS = {
+    "file": ("project",),
+    "asked": ("host",),
+    "silent": ("what",),
+    "unlocked": ("project",),
+}
+"""The kinds of events, and the fields of each that are text."""
 _CLIENT_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 
 
@@ -314,9 +325,7 @@ class Session:
         """
         self.end()
 
-        text = self._service.get(f"{_RECORDS}/{self._token}.jsonl") or b""
-        # Builds chose the names that are in it.
-        events = [parse_recorded_json(line) for line in text.decode().splitlines()]
+        events = _parse_record(self._service.get(f"{_RECORDS}/{self._token}.jsonl") or b"")
 
         fetched = []
         for event in events:
@@ -337,6 +346,34 @@ class Session:
         if not self._cache.file(file.sha256).exists():
             path = f"{_FETCHED_FILES}/{file.sha256}"
             self._cache.add(file, partial(self._service.copy, path))
+
+
+def _parse_record(record: bytes) -> list[dict[str, Any]]:
+    """Return the events of a session's record, with every text cleaned: builds and the index chose the names in it.
+
+    Raises:
+        InfrastructureError: the proxy wrote more than it may, or what is no event.
+    """
+    lines = record.splitlines()
+    if len(record) > _MAX_RECORD_BYTES or len(lines) > _MAX_EVENTS:
+        raise InfrastructureError("the index proxy's record of a session is longer than it may be")
+
+    events = []
+    try:
+        for line in lines:
+            event: Any = clean_json(parse_answer(line, _MAX_EVENT_BYTES))
+            texts = [event[field] for field in _EVENT_TEXTS[event["kind"]]]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError  # noqa: TRY301 - one answer for all that is no event
+            if event["kind"] == "file":
+                parse_file_name(event["entry"]["filename"])
+                parse_sha256(event["entry"]["hashes"]["sha256"])
+            events.append(event)
+    except (ValueError, TypeError, KeyError):
+        raise InfrastructureError(
+            "the index proxy's record of a session has a line that is no event"
+        ) from None
+    return events
 
 
 def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
@@ -433,6 +470,7 @@ def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
     return {
         "PROXPI_INDEX_URL": index.url,
         "PROXPI_EXTRA_INDEX_URLS": ",".join(index.extra_urls),
+        "WHEELFARM_TRUSTED_HOSTS": ",".join(index.trusted_hosts),
         "PROXPI_DISABLE_INDEX_SSL_VERIFICATION": "1" if skips_verification else "",
         "PROXPI_CACHE_DIR": "/tmp/cache",  # noqa: S108 - inside the proxy's container
         "PROXPI_DOWNLOAD_TIMEOUT": _FETCH_TIMEOUT_S,

@@ -14,9 +14,12 @@ Facts, all of them paths as they are after the installation:
 from __future__ import annotations
 
 import configparser
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .wheelfile import Wheel
 
 # Far above what packages have. What is beyond is left out: the audit's answer stays small whatever a wheel has.
@@ -31,37 +34,66 @@ _SITE = {"purelib", "platlib"}
 
 def read_installs(wheel: Wheel) -> dict[str, Any]:
     """Return the facts that are listed at the top of this module."""
-    site: list[tuple[str, str]] = []
-    scripts: set[str] = set()
-    data: set[str] = set()
-    for name in wheel.members:
+    destinations = _sort_members(wheel.members)
+    scripts = destinations.scripts | set(_read_entry_points(wheel))
+    paths = [path for _, path in destinations.site if path]
+    roots = find_roots(paths)
+    first_lines = _read_pth(wheel, destinations.site)
+
+    return {
+        "roots": dict(_first(sorted(roots.items()))),
+        "metadata": _first(sorted(_find_other_infos(paths, wheel.dist_info))),
+        "pth": dict(_first(sorted(first_lines.items()))),
+        "scripts": _first(sorted(scripts)),
+        "data": _first(sorted(destinations.data)),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Destinations:
+    """Where an installer puts the members of a wheel.
+
+    Attributes:
+        site: (name of the member, path below site-packages).
+        scripts: paths below the folder for programs.
+        data: paths below the environment itself, and those of schemes that are not known.
+    """
+
+    site: list[tuple[str, str]] = field(default_factory=list)
+    scripts: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)
+
+
+def _sort_members(members: Iterable[str]) -> _Destinations:
+    """Sort the members of a wheel by where they are installed (the binary distribution format, "The .data directory").
+
+    Headers are left out.
+    """
+    destinations = _Destinations()
+    for name in members:
         folder, _, rest = name.partition("/")
         scheme, _, inner = rest.partition("/")
         if not folder.endswith(".data") or not rest:
-            site.append((name, name))
+            destinations.site.append((name, name))
         elif scheme in _SITE:
-            site.append((name, inner))
+            destinations.site.append((name, inner))
         elif scheme == "scripts":
-            scripts.add(inner)
+            destinations.scripts.add(inner)
         elif scheme != "headers":
-            data.add(inner if scheme == "data" else rest)
+            destinations.data.add(inner if scheme == "data" else rest)
 
-    scripts.update(_read_entry_points(wheel))
-    paths = [path for _, path in site if path]
-    own_info = wheel.dist_info
+    return destinations
+
+
+def _find_other_infos(paths: list[str], own_info: str) -> set[str]:
+    """Return the folders at the top that describe a distribution and are not the wheel's own."""
     infos: set[str] = set()
     for path in paths:
         top = path.partition("/")[0]
         if top.lower().endswith(_INFO) and top != own_info:
             infos.add(top)
 
-    return {
-        "roots": dict(_first(sorted(find_roots(paths).items()))),
-        "metadata": _first(sorted(infos)),
-        "pth": dict(_first(sorted(_read_pth(wheel, site).items()))),
-        "scripts": _first(sorted(scripts)),
-        "data": _first(sorted(data)),
-    }
+    return infos
 
 
 def find_roots(paths: list[str]) -> dict[str, str]:

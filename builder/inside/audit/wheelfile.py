@@ -77,7 +77,7 @@ class Wheel:
         """
         try:
             self._archive = self._open.enter_context(zipfile.ZipFile(self.path))
-            listed = [info for info in self._archive.infolist() if not info.is_dir()]
+            listed = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
         except _READ_ERRORS as error:
             self._add_fault("unreadable", "", f"{self.path.name} is no zip archive: {error}")
         else:

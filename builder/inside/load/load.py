@@ -25,7 +25,9 @@ from typing import Any
 
 from ..supervise.accounts import Account, supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
-from ..supervise.process import Output, PackageProcess, choose_variables, run_to_end
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess, choose_variables, run_to_end
+from ..supervise.records import Records
 
 PROGRAMS = Path(__file__).parents[2]
 """The folder that `inside` is in: probes are started there, and so find this package."""
@@ -396,30 +398,42 @@ def run_probe(
     print(printed[-_LOG_CHARACTERS:], flush=True)
     records = process.records
     lines = [_cut_site(record, site) for record in records.items if "gil_at" not in record]
-
     facts: dict[str, Any] = {"lines": [line for line in lines if "begin" not in line]}
-    if records.forgery:
-        facts["fault"] = f"code of the package spoke in the place of the probe: {records.forgery}"
-        facts["exit_code"] = exit_code
-    elif not has_ended:
-        facts["hang"] = f"no end within {IMPORT_TIMEOUT_S} s"
-        facts["stack"] = read_stack(printed, site)
-    elif exit_code < 0:
-        facts["signal"] = _name_signal(-exit_code)
-        facts["stack"] = read_stack(printed, site)
-    elif exit_code != 0 or not records.is_closed:
-        facts["fault"] = _describe_end(exit_code, is_closed=records.is_closed)
-        facts["exit_code"] = exit_code
+
+    ending = _describe_bad_ending(records, exit_code if has_ended else None)
+    if "fault" in ending:
+        ending["exit_code"] = exit_code
+    elif ending:
+        ending["stack"] = read_stack(printed, site)
+    facts |= ending
 
     # The first look was before anything of the package ran.
-    if len(process.gil_states) > 1:
-        facts["gil_seen"] = process.gil_states[-1]
-
-    ended_badly = len(facts) > 1 + ("gil_seen" in facts)
-    if ended_badly and lines and "begin" in lines[-1]:
+    if len(process.gil.states) > 1:
+        facts["gil_seen"] = process.gil.states[-1]
+    if ending and lines and "begin" in lines[-1]:
         facts["during"] = lines[-1]["begin"]
 
     return facts
+
+
+def _describe_bad_ending(records: Records, exit_code: int | None) -> dict[str, Any]:
+    """Return how a probe ended that did not end as it should, as one of `fault`, `hang` or `signal`; else nothing.
+
+    Args:
+        records: what the probe said.
+        exit_code: of the probe; None where its time was up.
+    """
+    if records.forgery:
+        forgery = records.forgery
+        return {"fault": f"code of the package spoke in the place of the probe: {forgery}"}
+    if exit_code is None:
+        return {"hang": f"no end within {IMPORT_TIMEOUT_S} s"}
+    if exit_code < 0:
+        return {"signal": _name_signal(-exit_code)}
+    if exit_code != 0 or not records.is_closed:
+        return {"fault": _describe_end(exit_code, is_closed=records.is_closed)}
+
+    return {}
 
 
 def _describe_end(exit_code: int, *, is_closed: bool) -> str:

@@ -7,11 +7,24 @@ if it were under way; takes JSON only under its bare name; and asks for pages by
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 import requests
 from proxpi import _cache
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from .addresses import AddressRule, RefusedError
+
+_RULE = AddressRule(
+    [
+        os.environ["PROXPI_INDEX_URL"],
+        *filter(None, os.environ.get("PROXPI_EXTRA_INDEX_URLS", "").split(",")),
+    ],
+    trusted_hosts=filter(None, os.environ.get("WHEELFARM_TRUSTED_HOSTS", "").split(",")),
+)
 _FIRST_ERROR_STATUS = 400
 
 
@@ -22,12 +35,60 @@ class _Index(_cache._IndexCache):  # type: ignore[misc]  # noqa: SLF001 - where 
         return ()
 
 
+class _Connection(HTTPConnection):
+    """Connects to where the rule lets it."""
+
+    def _new_conn(self) -> Any:  # noqa: ANN401 - as the library has it
+        _RULE.check_host(self.host, self.port)
+        connection = super()._new_conn()
+        _RULE.check_connection(self.host, self.port, connection)
+        return connection
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS, which begins after the check."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that are checked. Those to a proxy of the network, which was configured, are not."""
+
+    def init_poolmanager(self, *values: Any, **options: Any) -> None:  # noqa: ANN401 - as the library has it
+        super().init_poolmanager(*values, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
 class _Session(_cache.Session):  # type: ignore[misc]
     """Asks for pages with the slash at the end, and takes any answer but `not found` for a failure."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks["response"].append(_normalize_response)
+        self.mount("http://", _Adapter())
+        self.mount("https://", _Adapter())
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - as above
+        """Send a request to where the rule lets it; redirects come by here, too.
+
+        Raises:
+            requests.ConnectionError: the rule refuses its URL.
+        """
+        _check_url(str(request.url))
+        return cast("requests.Response", super().send(request, **options))
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Check a redirect before it is followed, and take credentials along to the same host alone."""
+        _check_url(str(prepared_request.url), str(response.url))
+        super().rebuild_auth(prepared_request, response)
 
     def get(self, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as the library has it
         """Ask for a page or a file of the index.
@@ -39,6 +100,18 @@ class _Session(_cache.Session):  # type: ignore[misc]
             url += "/"
 
         return cast("requests.Response", super().get(url, **options))
+
+
+def _check_url(url: str, origin: str = "") -> None:
+    """Go on if the rule lets a URL be asked for.
+
+    Raises:
+        requests.ConnectionError: it does not.
+    """
+    try:
+        _RULE.check_url(url, origin)
+    except RefusedError as error:
+        raise requests.ConnectionError(str(error)) from None
 
 
 def _normalize_response(response: requests.Response, *_: object, **__: object) -> None:

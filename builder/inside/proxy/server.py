@@ -28,6 +28,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,6 +36,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from . import names
+from .addresses import AddressRule
 from .sessions import Session, Sessions
 from .upstream import Entry, MissingError, SilentError, Upstream
 
@@ -241,7 +243,10 @@ class Handler(BaseHTTPRequestHandler):
         entry, path = self.upstream.file(project, entry)
         # Recorded before it is sent: whoever has read the whole file is in the record.
         if self.command == "GET":
-            session.record("file", project=project, entry=entry)
+            if not session.record("file", project=project, entry=entry):
+                self.close_connection = True
+                self._answer(429, _EXHAUSTED)
+                return
             session.add_file(path.stat().st_size)
 
         self.send_response(200)
@@ -336,6 +341,26 @@ def _find_entry(entries: list[Entry], filename: str) -> Entry:
     raise MissingError
 
 
+def _make_rule(cache_url: str, environment: dict[str, str]) -> AddressRule:
+    """Return where the process itself may connect to: besides what the cache may, to the cache.
+
+    Args:
+        cache_url: of the cache.
+        environment: the cache's settings.
+    """
+    indexes = [environment["PROXPI_INDEX_URL"], *environment["PROXPI_EXTRA_INDEX_URLS"].split(",")]
+    http_proxies = []
+    for scheme, url in urllib.request.getproxies().items():
+        if scheme in {"http", "https"}:
+            http_proxies.append(url if "://" in url else f"http://{url}")
+
+    return AddressRule(
+        [url for url in indexes if url],
+        trusted_hosts=environment["WHEELFARM_TRUSTED_HOSTS"].split(","),
+        services=[cache_url, *http_proxies],
+    )
+
+
 def main() -> None:
     """Start the index cache, the name server and this layer, then write `/result/ready`, which the farm waits for."""
     path = Path(sys.argv[1])
@@ -349,7 +374,11 @@ def main() -> None:
     # For what this process itself asks for: a redirect of the cache is followed with the host's proxies and CA.
     os.environ.update(config["environment"])
     Handler.upstream = Upstream(
-        cache["url"], given=path.parent / "files", fetched=result / "files", held=config["held"]
+        cache["url"],
+        given=path.parent / "files",
+        fetched=result / "files",
+        held=config["held"],
+        rule=_make_rule(cache["url"], cache["environment"]),
     )
     Handler.sessions = Sessions(path.parent / "sessions", result / "records")
 

@@ -21,6 +21,7 @@ _MAX_FILE_BYTES = (
 )  # of all files together; the largest known set of requirements takes about 5 GiB
 _MAX_EVENTS = {"asked": 500}  # hosts; who asks for more of them does not mean to reach them
 _MAX_EVENTS_OF_OTHER_KINDS = 10_000
+_MAX_RECORD_BYTES = 16 << 20  # of a session; a line of a file has less than 1 KiB
 _MAX_TOKEN_CHARS = 64  # it is a part of file names
 _SHOWN_CHARS = 300  # of a name: the longest a name server knows has 253
 
@@ -44,6 +45,7 @@ class Session:
         self._counts: Counter[str] = Counter()
         self._requests = 0
         self._file_bytes = 0
+        self._record_bytes = 0
         self._mutex = threading.Lock()
 
     def locked_files(self, project: str) -> list[dict[str, Any]]:
@@ -72,23 +74,29 @@ class Session:
         printable = host[:_SHOWN_CHARS].encode("unicode_escape").decode()
         self.record("asked", host=printable)
 
-    def record(self, kind: str, **fields: object) -> None:
-        """Write an event into the session's record.
+    def record(self, kind: str, **fields: object) -> bool:
+        """Write an event into the session's record, and return whether it is there.
 
-        One that is there already is not written again, nor one of a kind of which there are too many already.
+        One that is there already is not written again, nor one of a kind of which there are too many already, nor one
+        that makes the record too long.
 
         `record("asked", host="a.invalid")` -> `{"host": "a.invalid", "kind": "asked"}`, as one line
         """
         line = json.dumps({"kind": kind, **fields}, sort_keys=True)
         most = _MAX_EVENTS.get(kind, _MAX_EVENTS_OF_OTHER_KINDS)
         with self._mutex:
-            if line in self._recorded or self._counts[kind] >= most:
-                return
+            if line in self._recorded:
+                return True
+            is_too_long = self._record_bytes + len(line) >= _MAX_RECORD_BYTES  # ASCII
+            if is_too_long or self._counts[kind] >= most:
+                return False
 
+            self._record_bytes += len(line) + 1
             self._recorded.add(line)
             self._counts[kind] += 1
             with self._record.open("a") as file:
                 file.write(line + "\n")
+        return True
 
 
 class Sessions:

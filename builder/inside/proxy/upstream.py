@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import re
+import socket
 import threading
 import time
 import urllib.error
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import quote
+
+from .addresses import AddressRule, RefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,13 +77,84 @@ class _Page:
     size: int
 
 
+class _Connection(http.client.HTTPConnection):
+    """Connects to where the rule lets it."""
+
+    rule: AddressRule
+
+    def connect(self) -> None:
+        """Connect, with the check before and after: a name may mean another address the second time."""
+        host, port = self.host, self.port
+        self.rule.check_host(host, port)
+        connect = socket.create_connection
+
+        def connect_checked(*values: Any, **options: Any) -> socket.socket:  # noqa: ANN401 - as the library has it
+            connection = connect(*values, **options)
+            self.rule.check_connection(host, port, connection)
+            return connection
+
+        # The library's own seam: TLS and the words to an HTTP proxy come after it.
+        self._create_connection = connect_checked
+        super().connect()
+
+
+class _TlsConnection(_Connection, http.client.HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections that are checked."""
+
+    def __init__(self, rule: AddressRule) -> None:
+        urllib.request.HTTPHandler.__init__(self)
+        urllib.request.HTTPSHandler.__init__(self)
+        self._plain: Any = type("_Checked", (_Connection,), {"rule": rule})
+        self._tls: Any = type("_CheckedTls", (_TlsConnection,), {"rule": rule})
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._plain, req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._tls, req)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects of the cache, which lead to the index's files, where the rule lets them lead."""
+
+    def __init__(self, rule: AddressRule) -> None:
+        self._rule = rule
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the next request; `urllib` has taken none of the credentials, since no request here has any."""
+        try:
+            self._rule.check_url(newurl, req.full_url)
+        except RefusedError as error:
+            raise urllib.error.URLError(error) from None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 class Upstream:
     """Pages and files of the index.
 
     Files lie in two folders by their sha256: those the farm put there, and those that were fetched since.
     """
 
-    def __init__(self, url: str, given: Path, fetched: Path, held: dict[str, list[Entry]]) -> None:
+    def __init__(
+        self,
+        url: str,
+        given: Path,
+        fetched: Path,
+        held: dict[str, list[Entry]],
+        rule: AddressRule,
+    ) -> None:
         """Prepare; nothing is asked before a client asks.
 
         Args:
@@ -88,8 +162,10 @@ class Upstream:
             given: folder of the files that the farm put there.
             fetched: folder for those that are fetched.
             held: what the index said of the files that the farm holds, by project.
+            rule: decides where redirects of the cache may lead; the cache itself is one of its services.
         """
         self._url = url
+        self._opener = urllib.request.build_opener(_Handler(rule), _Redirects(rule))
         self._given = given
         self._fetched = fetched
         self._fetched.mkdir(exist_ok=True)
@@ -242,7 +318,7 @@ class Upstream:
 
             try:
                 request = urllib.request.Request(self._url + path, headers=_ACCEPT)
-                answer = urllib.request.urlopen(request, timeout=timeout_s)
+                answer = self._opener.open(request, timeout=timeout_s)
                 return cast("http.client.HTTPResponse", answer)
             except urllib.error.HTTPError as error:
                 if error.code == HTTPStatus.NOT_FOUND:

@@ -40,7 +40,7 @@ def describe_end(ending: Ending, scenario: str, output: str) -> Event:
     """Return the event that a scenario showed in which a process ended or was killed.
 
     Args:
-        ending: how it ending.
+        ending: how it ended.
         scenario: the scenario's id.
         output: what the process printed; after a crash or a hang, the stacks are at its end.
 

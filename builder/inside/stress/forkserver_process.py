@@ -12,7 +12,9 @@ from typing import Any
 
 from ..supervise.accounts import take_account
 from ..supervise.folders import open_folder
-from ..supervise.process import GilState, Output, PackageProcess, read_gil
+from ..supervise.gil import GilState
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from ..supervise.records import RecordReader, Records, make_token
 from . import reports
 from .endings import Ending, read_cpu_seconds
@@ -71,9 +73,8 @@ class ForkServer:
         answer = self._process.next_answer(_IMPORT_S)
         address = None if answer is None else answer.get("gil_at")
         if isinstance(address, int):
-            self._process.gil_address = address
-            self._process.gil_states.append(read_gil(self._account, self._process.pid, address))
-        self._process.release()
+            self._process.gil.look_before_imports(address)
+        self._process.gil.release()
 
     def begin(self, request: dict[str, Any]) -> int | None:
         """Start a process that runs a list of scenarios; return its id, or None where the server has ended.
@@ -86,7 +87,7 @@ class ForkServer:
         self.token = make_token()
         self._process.reader = RecordReader(self.token)
         self._process.output = self._process.errors = self._make_output()
-        self._process.watched_pid = (
+        self._process.gil.pid = (
             None  # a quick one may ask to be looked at before the server names it
         )
         self._process.send({**request, "token": self.token})
@@ -96,7 +97,7 @@ class ForkServer:
 
         pid = answer.get("pid")
         if isinstance(pid, int):
-            self._process.watched_pid = pid
+            self._process.gil.pid = pid
         # It will be sent signals: no other process may stand in its place.
         is_own = isinstance(pid, int) and self._account.owns(pid)
         has_ended = self._process.exit_code is not None
@@ -141,7 +142,7 @@ class ForkServer:
     @property
     def gil_state(self) -> GilState | None:
         """What was seen of the GIL when it was looked at last; None where that is not possible."""
-        states = self._process.gil_states
+        states = self._process.gil.states
         return states[-1] if states else None
 
     @property

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..supervise.accounts import take_account
 from ..supervise.folders import open_folder
-from ..supervise.process import Output, PackageProcess
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from ..supervise.records import Records
 from . import journal
 from .interpreter import Interpreter

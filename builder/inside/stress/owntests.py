@@ -11,7 +11,8 @@ from typing import Any
 
 from ..supervise.accounts import Account, name_user, take_account
 from ..supervise.folders import make_folder, open_folder, read_file
-from ..supervise.process import Output, PackageProcess
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from ..supervise.records import Records, make_token
 from . import installing, reports, unpacking
 from .interpreter import Interpreter

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..supervise.process import GilState
+from ..supervise.gil import GilState
 from ..supervise.records import Records
 from . import reports
 from .endings import Ending, count_memory_kills, describe_end

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 from ..supervise.accounts import name_user, take_account
 from ..supervise.folders import make_folder, open_folder
-from ..supervise.process import Output, PackageProcess
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from . import memory, reports
 from .endings import name_fatal_signal
 from .interpreter import Interpreter
 
 _DUMP_S = 0.5  # to write down where all threads stand
 _KEPT_OUTPUT = 8000  # characters of what a script printed, and of what a sanitizer said of it
+_WRONG_LINE = re.compile(r"^WRONG:", re.MULTILINE)
+_GIL_LINE = re.compile(r"^GIL: on", re.MULTILINE)
+"""What a script prints about what it saw (script.py)."""
+
 _OUTPUT_BYTES = 1 << 20  # of what a process prints, the end
 
 
@@ -42,7 +47,8 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
         modules: file names of the package's extension modules.
         more: further environment variables.
     """
-    output, errors = Output(0, _OUTPUT_BYTES), Output(reports.MOST_BYTES, _OUTPUT_BYTES)
+    output = Output(0, _OUTPUT_BYTES)
+    errors = Output(reports.MOST_BYTES, _OUTPUT_BYTES)
     with open_folder(is_writable=False) as scratch:
         script_file, home = scratch / "replay.py", scratch / "home"
         script_file.write_text(script)
@@ -68,19 +74,16 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
     signal_name = "" if timed_out else name_fatal_signal(exit_code)
     races = _find_own_races(reported, modules)
 
-    seen = set()
-    if timed_out:
-        seen.add("hang")
-    if signal_name:
-        seen.add("crash")
-    if re.search(r"^WRONG:", printed, re.MULTILINE):
-        seen.add("wrong")
-    if races:
-        seen.add("race")
-    if re.search(r"^GIL: on", printed, re.MULTILINE):
-        seen.add("gil")
+    observations = {
+        "hang": timed_out,
+        "crash": bool(signal_name),
+        "wrong": _WRONG_LINE.search(printed) is not None,
+        "race": bool(races),
+        "gil": _GIL_LINE.search(printed) is not None,
+    }
+    seen = frozenset(what for what, was_seen in observations.items() if was_seen)
 
-    return Run(frozenset(seen), races, printed + reported[:_KEPT_OUTPUT], signal_name)
+    return Run(seen, races, printed + reported[:_KEPT_OUTPUT], signal_name)
 
 
 def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:

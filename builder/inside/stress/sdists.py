@@ -10,6 +10,7 @@ one.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import posixpath
@@ -89,7 +90,7 @@ def unpack(sdist: str, folder: Path) -> Path:
         else:
             _unpack_tar(sdist, target)
     except _DAMAGE as error:
-        is_system_error = isinstance(error, OSError) and error.errno is not None
+        is_system_error = isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}
         if is_system_error:
             raise  # says nothing about the sdist
         raise SdistError(f"{type(error).__name__}: {error}") from error

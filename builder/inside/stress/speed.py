@@ -31,7 +31,8 @@ from typing import Any, Self
 
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import open_folder
-from ..supervise.process import Output, PackageProcess
+from ..supervise.output import Output
+from ..supervise.process import PackageProcess
 from . import installing
 from .answer import write_answer
 from .bench_worker import UNROLLED

@@ -8,68 +8,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import IO, Any, Self
 
 from .accounts import Account, name_user
+from .gil import GilWatch
+from .output import Output
+from .pipes import Pipes
 from .records import MOST_BYTES, Record, RecordReader, Records, make_token
 
 _READ_BYTES = 1 << 16  # at a time: what a pipe holds
 _POLL_S = 0.05  # how often it is looked whether a process has ended that left its pipes open
-_CUT = b"\n[%d bytes are left out here]\n"
-_STATE_BYTES = 4  # of the number that says whether the GIL is on: a C int
 _END_S = 20.0  # for the kernel to end a process that was killed
 
 Environment = dict[str, str]
-
-
-@dataclass(slots=True)
-class Output:
-    """What a process printed: its beginning and its end, however much it prints.
-
-    Attributes:
-        head_bytes: how much of the beginning is kept.
-        tail_bytes: how much of the end is kept.
-        size: how much was printed, in bytes.
-    """
-
-    head_bytes: int
-    tail_bytes: int
-    size: int = 0
-    _head: bytearray = field(default_factory=bytearray)
-    _tail: bytearray = field(default_factory=bytearray)
-
-    def feed(self, printed: bytes) -> None:
-        """Take what was printed next."""
-        self.size += len(printed)
-        missing = self.head_bytes - len(self._head)
-        self._head += printed[:missing]
-        self._tail += printed[missing:]
-        # Cut seldom: each cut copies the tail.
-        if len(self._tail) > 2 * self.tail_bytes + _READ_BYTES:
-            del self._tail[: len(self._tail) - self.tail_bytes]
-
-    def read(self) -> bytes:
-        """Return what is kept; a line in between says how much is left out."""
-        tail = bytes(self._tail[-self.tail_bytes :]) if self.tail_bytes else b""
-        omitted = self.size - len(self._head) - len(tail)
-        cut = _CUT % omitted if omitted else b""
-
-        return bytes(self._head) + cut + tail
-
-    def read_text(self) -> str:
-        """Return what is kept as text."""
-        return self.read().decode(errors="replace")
-
-
-class GilState(StrEnum):
-    """What the supervisor saw of a process's GIL by looking at its memory."""
-
-    OFF = "off"
-    ON = "on"
-    HIDDEN = "hidden"
-    """It could be seen before a package was imported, and cannot be any more."""
 
 
 class PackageProcess:
@@ -81,10 +32,7 @@ class PackageProcess:
         errors: what it prints as errors; the same as `output` where both are one.
         reader: takes its records; another one may be put in its place.
         answers: takes what it answers in a dialogue; None where it has none.
-        gil_address: where it has the state of its GIL, as it said before it imported anything; None to look nowhere.
-        watched_pid: the process that is looked at: this one, or one that it forked; None while it is not known, and
-            whoever asks to be looked at waits.
-        gil_states: what was seen each time that it asked to be looked at; None where nothing can be seen here.
+        gil: looks at the state of its GIL each time that it asks to be looked at.
     """
 
     def __init__(  # noqa: PLR0913 - what a process is started with
@@ -115,61 +63,57 @@ class PackageProcess:
             prepare: called in the new process before the command; None for nothing.
             most_bytes: how much all its records may have.
         """
-        self.output, self.errors = output, errors or output
+        self.output = output
+        self.errors = errors or output
         token = make_token()
         self.reader = RecordReader(token, most_bytes)
         self.answers = RecordReader(token) if has_dialogue else None
         self._account = account
-        self.gil_address: int | None = None
-        self.gil_states: list[GilState | None] = []
         self._selector = selectors.DefaultSelector()
         self._unsent = b""
 
-        # Made by root, these pipes can be opened by nobody else, not even through /proc.
-        pipes = {"output": os.pipe(), "records": os.pipe()}
+        names = ["output", "records"]
         if errors is not None:
-            pipes["errors"] = os.pipe()
+            names.append("errors")
         if has_dialogue:
-            pipes["answers"] = os.pipe()
-        looked_end, self._looked = os.pipe()
-        kept = [pipes[name][1] for name in ("records", "answers") if name in pipes]
-        kept.append(looked_end)
+            names.append("answers")
+        pipes = Pipes(names)
         try:
             self._process = subprocess.Popen(
                 command,
                 env=environment,
                 cwd=folder,
                 stdin=subprocess.DEVNULL if request is None else subprocess.PIPE,
-                stdout=pipes["output"][1],
-                stderr=pipes["errors" if errors is not None else "output"][1],
+                stdout=pipes.theirs["output"],
+                stderr=pipes.theirs["output" if errors is None else "errors"],
                 start_new_session=True,
-                pass_fds=kept,
+                pass_fds=pipes.passed_on(),
                 preexec_fn=prepare,  # noqa: PLW1509 - it sets a limit, and takes no lock
                 **account.popen_options(),
             )
         except BaseException:
-            for reading_end, _ in pipes.values():
-                os.close(reading_end)
+            pipes.close_ours()
             raise
         finally:
-            os.close(looked_end)
-            for _, writing_end in pipes.values():
-                os.close(writing_end)
+            pipes.close_theirs()
 
         self.pid = self._process.pid
-        self.watched_pid: int | None = self.pid
-        takers = {"output": self._feed_output, "errors": self._feed_errors}
-        takers |= {"records": self._feed_records, "answers": self._feed_answers}
-        for name, (reading_end, _) in pipes.items():
-            os.set_blocking(reading_end, False)
-            self._selector.register(reading_end, selectors.EVENT_READ, takers[name])
-
+        self.gil = GilWatch(account, self.pid, pipes.looked)
+        self._register(pipes)
         if request is not None:
-            asked = {"token": token, "descriptor": pipes["records"][1], "request": request}
-            asked["looked"] = looked_end
-            if has_dialogue:
-                asked["answers"] = pipes["answers"][1]
-            self.send(asked, is_last=not has_dialogue)
+            self.send(pipes.make_request(token, request), is_last=not has_dialogue)
+
+    def _register(self, pipes: Pipes) -> None:
+        """Have what comes through pipes taken by whoever takes it at that time."""
+        takers = {
+            "output": self._feed_output,
+            "errors": self._feed_errors,
+            "records": self._feed_records,
+            "answers": self._feed_answers,
+        }
+        for name, descriptor in pipes.ours.items():
+            os.set_blocking(descriptor, False)
+            self._selector.register(descriptor, selectors.EVENT_READ, takers[name])
 
     def __enter__(self) -> Self:
         return self
@@ -213,36 +157,17 @@ class PackageProcess:
                 self._read_pipe(key.fd, key.data)
 
         records = self.reader.records
-        is_watched = self.watched_pid is not None
+        is_watched = self.gil.pid is not None
         if records.looks and is_watched and not records.forgery:
             records.looks -= 1
-            self._look()
+            self._take_gil_address()
+            self.gil.look()
 
-    def _look(self) -> None:
-        """Look at the state of the GIL, and let the process go on.
-
-        All processes of the user are stopped meanwhile: none can do anything about it.
-        """
-        stopped_pids = self._account.stop_processes()
-        state: GilState | None = None
-        # What it says of itself in its first record is taken from there.
+    def _take_gil_address(self) -> None:
+        """Take from the first record where the process has the state of its GIL, if that is what it says."""
         items = self.reader.records.items
-        if self.gil_address is None and items and isinstance(items[0].get("gil_at"), int):
-            self.gil_address = items.pop(0)["gil_at"]
-        if self.gil_address is not None and self.watched_pid is not None:
-            state = read_gil(self._account, self.watched_pid, self.gil_address)
-            could_be_seen = bool(self.gil_states) and self.gil_states[0] is not None
-            if state is None and could_be_seen:
-                state = GilState.HIDDEN
-        self.gil_states.append(state)
-
-        self._account.resume_processes(stopped_pids)
-        self.release()
-
-    def release(self) -> None:
-        """Let the process go on, which waits until it was looked at."""
-        with contextlib.suppress(OSError):  # it has ended
-            os.write(self._looked, b"\n")
+        if self.gil.address is None and items and isinstance(items[0].get("gil_at"), int):
+            self.gil.address = items.pop(0)["gil_at"]
 
     def wait(self, seconds: float) -> bool:
         """Take what comes until the process has ended; return False where it has not after so many seconds.
@@ -303,9 +228,7 @@ class PackageProcess:
             self._selector.unregister(key.fileobj)
             if key.events & selectors.EVENT_READ:
                 os.close(key.fd)
-        if self._looked >= 0:
-            os.close(self._looked)
-            self._looked = -1
+        self.gil.close()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):  # a line that nobody took
                 self._process.stdin.close()
@@ -363,41 +286,6 @@ class PackageProcess:
     def _feed_answers(self, received: bytes) -> None:
         if self.answers is not None:
             self.answers.feed(received)
-
-
-def read_gil(account: Account, pid: int, address: int) -> GilState | None:
-    """Return the state of a process's GIL by reading its memory; None where that is not possible.
-
-    Only the same user may do that, by a program that is started for it.
-
-    Args:
-        account: who runs the process.
-        pid: the process.
-        address: where it has the number that is 0 while the GIL is off.
-    """
-    command = [
-        "dd",
-        f"if=/proc/{pid}/mem",
-        "bs=4",
-        f"skip={address // 4}",
-        "count=1",
-        "status=none",
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            timeout=_END_S,
-            stdin=subprocess.DEVNULL,
-            **account.popen_options(),
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if len(done.stdout) != _STATE_BYTES:
-        return None
-
-    return GilState.ON if any(done.stdout) else GilState.OFF
 
 
 def run_to_end(

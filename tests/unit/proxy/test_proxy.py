@@ -27,11 +27,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.errors import InfrastructureError
 from builder.inside.proxy import names
+from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.server import Handler, Server
 from builder.inside.proxy.sessions import Sessions
-from builder.inside.proxy.upstream import Upstream
-from builder.proxy.proxy import SessionReport, client_environment
+from builder.inside.proxy.upstream import SilentError, Upstream
+from builder.proxy.proxy import SessionReport, _parse_record, client_environment
 
 
 def wheel(project: str, version: str, marker: str = "") -> bytes:
@@ -184,6 +186,10 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
                 tmp_path / "given",
                 tmp_path / "fetched",
                 held,
+                AddressRule(
+                    ["https://index.invalid/simple/"],
+                    services=[f"http://127.0.0.1:{behind.server_port}/"],
+                ),
             ),
             "sessions": Sessions(tmp_path / "sessions", tmp_path / "records"),
         },
@@ -583,3 +589,69 @@ def test_a_failure_after_a_silent_index_or_a_lock_that_lacks_something_tells_not
         "WF903",
         True,
     )
+
+
+def test_a_record_has_so_many_bytes_and_unrecorded_files_are_not_sent(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+):
+    proxy.cache.add("tool", "tool-1.0.tar.gz", b"an sdist")
+    proxy.open("one")
+    monkeypatch.setattr("builder.inside.proxy.sessions._MAX_RECORD_BYTES", 20)
+    assert proxy.get("/one/simple/tool/tool-1.0.tar.gz")[0] == 429
+    assert not (proxy.root / "records/one.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"{",
+        b'{"kind": "new"}',
+        b'{"kind": "asked", "host": 1}',
+        b'{"kind": "file", "project": "a", "entry": {"filename": "../a", "hashes": {"sha256": "/etc"}}}',
+        b'{"kind": "asked", "host": "' + b"x" * (17 << 20) + b'"}',
+        b'{"kind": "asked", "host": "a"}\n' * 50_000,
+    ],
+    ids=range(7),
+)
+def test_what_is_no_event_is_no_report(line: bytes):
+    with pytest.raises(InfrastructureError, match="record of a session"):
+        _parse_record(line)
+
+
+def test_hosts_of_a_record_are_printable():
+    (event,) = _parse_record(json.dumps({"kind": "asked", "host": "\x1b]0;owned\x07"}).encode())
+    assert event["host"].isprintable()
+
+
+def test_no_redirect_of_the_cache_leads_to_this_machine(tmp_path: Path):
+    reached = []
+
+    class Inside(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            reached.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    class Redirecting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{inside.server_port}/secret")
+            self.end_headers()
+
+    inside = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Inside)
+    cache = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    threads = [listening(one) for one in (inside, cache)]
+    url = f"http://127.0.0.1:{cache.server_port}/index/"
+    rule = AddressRule(["http://index.invalid/simple/"], services=[url])
+    try:
+        upstream = Upstream(url, tmp_path, tmp_path / "fetched", {}, rule)
+        with pytest.raises(SilentError):
+            upstream.page("tool")
+    finally:
+        for server in (inside, cache):
+            server.shutdown()
+            server.server_close()
+        for thread in threads:
+            thread.join()
+    assert reached == []

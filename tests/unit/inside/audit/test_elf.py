@@ -107,3 +107,12 @@ def test_a_real_library_is_read():
     assert any(symbol.library == "libc.so.6" for symbol in elf.symbols)
     assert not elf.executable
     assert elf.relro
+
+
+def test_a_member_without_a_name_is_no_exception(tmp_path: Path):
+    path = tmp_path / "x-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"a")
+    path.write_bytes(path.read_bytes().replace(b"x", b"\0"))  # the name ends at a zero byte
+    with Wheel(path) as wheel:
+        list(wheel.objects())

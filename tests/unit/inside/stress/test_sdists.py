@@ -1,5 +1,6 @@
 """Sdists as tar and as zip archives: in the shapes that projects publish them in, and in those of attacks."""
 
+import errno
 import gzip
 import io
 import os
@@ -309,3 +310,15 @@ def test_headers_that_state_any_size_end_at_the_limit_on_memory(tmp_path: Path):
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 65
     assert "MemoryError" in ended.stdout
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EINVAL, SdistError), (errno.ENOSPC, OSError)])
+def test_what_a_damaged_zip_makes_the_system_refuse_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+):
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    with pytest.raises(kind):
+        sdists.unpack("a-1.0.zip", tmp_path / "a")

@@ -23,7 +23,7 @@ from builder.jobs.build import build as builds
 from builder.jobs.build import cibuildwheel
 from builder.jobs.build.build import Build
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
-from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
+from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall, _parse_usage
 from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
@@ -628,3 +628,9 @@ def test_a_call_ends_when_the_farm_is_asked_to_stop(
     tools.stop.set()
     with pytest.raises(Interrupted):
         call_program(tools, tmp_path, monkeypatch, "exec sleep 60")
+
+
+@pytest.mark.parametrize("value", ["²", "٣", "-1", "9" * 5000, ""])
+def test_forged_limits_are_no_numbers(value: str):
+    printed = f"wheelfarm-limits: memory-kills={value} other=1 processes-refused=2"
+    assert _parse_usage(printed) == {"other": 1, "processes-refused": 2}
