@@ -127,7 +127,7 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
         under threads).
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
+        runner, obstacle = _prepare_runner(interpreter, interpreter.python, wheels, asked, scratch)
         if runner is None:
             return {"ran": False, "why": obstacle}
 
@@ -162,12 +162,17 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
 
 
 def race_tests(
-    interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]
+    interpreter: Interpreter,
+    installer: str,
+    wheels: str,
+    modules: set[str],
+    asked: dict[str, Any],
 ) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
     Args:
         interpreter: one that was compiled with the detector.
+        installer: an interpreter that has pip, which the other one does not have, and takes the same wheels.
         wheels: as for `run_tests`.
         modules: file names of the distribution's extension modules.
         asked: as for `run_tests`.
@@ -178,7 +183,7 @@ def race_tests(
         `reports.attribute` describes it, with the text of its `report`.
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
+        runner, obstacle = _prepare_runner(interpreter, installer, wheels, asked, scratch)
         if runner is None:  # there are no tests, or pytest is missing
             return {"ran": False, "why": obstacle, "races": []}
 
@@ -414,12 +419,13 @@ class _TestRunner:
 
 
 def _prepare_runner(
-    interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
+    interpreter: Interpreter, installer: str, wheels: str, asked: dict[str, Any], scratch: Path
 ) -> tuple[_TestRunner | None, str]:
     """Put tests and what they need in place; return a runner, or None and the reason why they cannot be run.
 
     Args:
         interpreter: what runs the tests.
+        installer: an interpreter that installs what they need.
         wheels: a folder with pytest, pytest-run-parallel and what the tests need.
         asked: what `run_tests` was given.
         scratch: an empty folder, for the tests and their tools.
@@ -436,9 +442,9 @@ def _prepare_runner(
 
     tools = scratch / "tools"
     requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
-    if installing.install(interpreter.python, requirements, wheels, str(tools)):
+    if installing.install(installer, requirements, wheels, str(tools)):
         # One that cannot be installed must not keep out the others: each is installed by itself.
-        installing.install_each(interpreter.python, requirements, wheels, str(tools))
+        installing.install_each(installer, requirements, wheels, str(tools))
     if not (tools / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
 

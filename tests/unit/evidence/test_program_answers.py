@@ -289,8 +289,12 @@ def test_race_answers_as_described(
 ):
     # What learns how to call a package needs a newer interpreter than the farm may run on.
     monkeypatch.setattr(learning, "learn", lambda *_: SURFACE)
+    # As in images, where that interpreter has no pip.
+    race_python = tmp_path / "race-python"
+    race_python.write_text(f'#!/bin/sh\n[ "$2" != pip ] || exit 1\nexec {sys.executable} "$@"\n')
+    race_python.chmod(0o755)
     request: dict[str, Any] = {
-        "python": sys.executable, "race_python": sys.executable, "name": "foo", "sdist": None, "recipes": [], "seed": 1,
+        "python": sys.executable, "race_python": str(race_python), "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
     hunted = race.hunt_races(request, str(site), str(site))

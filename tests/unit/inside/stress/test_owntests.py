@@ -70,7 +70,7 @@ def watch(folder: Path, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
     """
 
     def prepare(
-        interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
+        interpreter: Interpreter, _: str, wheels: str, asked: dict[str, Any], scratch: Path
     ) -> tuple[owntests._TestRunner, str]:
         home = scratch / "home"
         (home / "tests").mkdir(parents=True)
@@ -81,7 +81,7 @@ def watch(folder: Path, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
     monkeypatch.setattr(owntests, "_prepare_runner", prepare)
     asked = {"threads": 2, "iterations": 1, "seconds": 60, "deselect": [], "command": []}
     interpreter = Interpreter(sys.executable, str(folder), race=True)
-    return owntests.race_tests(interpreter, str(folder), {OURS}, asked)
+    return owntests.race_tests(interpreter, sys.executable, str(folder), {OURS}, asked)
 
 
 def test_a_report_of_own_tests_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
