@@ -69,10 +69,13 @@ def explain_mismatch(
         claims.append(("METADATA says", _join(stated.names), _join(stated.versions)))
 
     for words, claimed_name, claimed_version in claims:
-        is_same_name = _is_same_name(claimed_name, name)
-        if not is_same_name or not _is_same_version(claimed_version, version):
-            claimed = f"{claimed_name} {claimed_version}".strip() or "nothing"
-            return f"it is no wheel of {name} {version}: {words} {show_unquoted(claimed)}"
+        has_name = _is_same_name(claimed_name, name)
+        has_version = _is_same_version(claimed_version, version)
+        if has_name and has_version:
+            continue
+
+        claimed = f"{claimed_name} {claimed_version}".strip() or "nothing"
+        return f"it is no wheel of {name} {version}: {words} {show_unquoted(claimed)}"
 
     return ""
 

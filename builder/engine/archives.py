@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 512 << 20
 """How much is read into memory: wheels and their like. Answers of programs have lower limits of their own."""
 
-_IN_MEMORY_BYTES = (
-    64 << 20
-)  # of what is sent: builds run side by side, each with its sdist and wheels
+_IN_MEMORY_BYTES = 64 << 20
+"""Of what is sent: builds run side by side, each with its sdist and wheels."""
 
 
 def pack(files: Mapping[str, bytes | Path]) -> IO[bytes]:

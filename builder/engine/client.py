@@ -83,11 +83,14 @@ class Engine:
         `1.1.5+ds1-1+deb12u1`. The commit is where Debian and Ubuntu have it; others have the number as the version.
         """
         for component in self._client.version().get("Components") or ():
-            if component.get("Name") == "runc":
-                commit = str((component.get("Details") or {}).get("GitCommit") or "")
-                version = str(component.get("Version") or "")
-                is_revision = commit.startswith(version) and commit != version
-                return commit if is_revision else version
+            if component.get("Name") != "runc":
+                continue
+
+            details = component.get("Details") or {}
+            version = str(component.get("Version") or "")
+            commit = str(details.get("GitCommit") or "")
+            is_revision = commit.startswith(version) and commit != version
+            return commit if is_revision else version
 
         return ""
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 PROFILE = Path(__file__).with_name("seccomp.json")
 """The list of system calls, as the engines read it. What is not on it fails with EPERM."""
 
-_SHARED_MEMORY_BYTES = (
-    64 << 20
-)  # /dev/shm, the engines' default; said so that no daemon's setting changes results
+_SHARED_MEMORY_BYTES = 64 << 20
+"""Of /dev/shm: the engines' default, said so that no daemon's setting changes results."""
 _FILE_SLACK_BYTES = 4 << 30  # more than a disk takes until the watch looks again
 _IPV6 = Path("/proc/sys/net/ipv6")
 _WITHOUT_IPV6 = {

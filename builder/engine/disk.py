@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 RESERVE_BYTES = 2 << 30
 """Free space of the engine's storage that no job may take: the farm, the engine and the host need it to go on."""
 
-_CHECK_S = (
-    0.5  # as often as the free space is looked at: a fast disk takes some 500 MiB in that time
-)
+_CHECK_S = 0.5
+"""As often as the free space is looked at: a fast disk takes some 500 MiB in that time."""
 _FREE_STEP_BYTES = 64 << 20  # measured again when so much of the free space is gone
 _FREE_STEP_INODES = 20_000
 _MEASURE_S = 20.0  # measured again after this time in any case, for an engine whose storage cannot be seen from here

@@ -42,13 +42,12 @@ if TYPE_CHECKING:
 _ARCHITECTURES = (
     "amd64",
     "all",
-)  # packages without native code are listed under `all`, most of the time
-_FRESH_S = (
-    7 * 86_400.0
-)  # the packages of a release hardly ever get or lose a file, and the index is 30 MB or more
-_LIMIT_BYTES = (
-    512 << 20
-)  # ten times the largest contents index there is: a larger file is something else
+)
+"""Packages without native code are listed under `all`, most of the time."""
+_FRESH_S = 7 * 86_400.0
+"""The packages of a release hardly ever get or lose a file, and the index is 30 MB or more."""
+_LIMIT_BYTES = 512 << 20
+"""Ten times the largest contents index there is: a larger file is something else."""
 _CHUNK_BYTES = 1 << 20
 _MAX_PACKAGES = 3  # the reader needs the likeliest package and a few alternatives
 

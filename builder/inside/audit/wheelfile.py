@@ -32,9 +32,8 @@ BOMB_RATIO = 100
 """A wheel that unpacks to more than `BOMB_BYTES` and `BOMB_RATIO` times its size is a bomb; code packs to a third."""
 
 _CHUNK_BYTES = 1 << 20
-_IN_MEMORY_BYTES = (
-    64 << 20
-)  # larger members are read from a file: `check` limits the memory of the reading process
+_IN_MEMORY_BYTES = 64 << 20
+"""Larger members are read from a file: `check` limits the memory of the reading process."""
 _TEXT_LIMIT_BYTES = 16 << 20
 _HASHES = {"sha256", "sha384", "sha512"}  # "sha256 or better" (PEP 427)
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")

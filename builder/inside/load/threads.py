@@ -10,9 +10,8 @@ from importlib import import_module
 
 from . import loaders
 
-_THREADS = (
-    8  # more than the processors of a small machine, so that some are interrupted in the middle
-)
+_THREADS = 8
+"""More than the processors of a small machine, so that some are interrupted in the middle."""
 
 
 def main() -> None:

@@ -53,9 +53,8 @@ _MAX_ALL_CONNECTIONS = 768  # each has a thread, and the container's limit is 10
 _MAX_HEAD_BYTES = 64 << 10  # request line and headers; those of pip and uv have less than 2 KiB
 _HEAD_TIMEOUT_S = 120.0  # from the end of the answer before; uv keeps an idle connection for 90 s
 _ANSWER_TIMEOUT_S = 1800.0  # for the largest files over a slow line; not measured
-_ADDRESS = (
-    "0.0.0.0"  # the container's address on the private network is not known yet when this starts
-)
+_ADDRESS = "0.0.0.0"
+"""The container's address on the private network is not known yet when this starts."""
 
 
 class _TooLongError(OSError):

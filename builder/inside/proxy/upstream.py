@@ -26,9 +26,8 @@ _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 _PAGE_KEYS = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
 _CHUNK_BYTES = 1 << 20
 _MAX_PAGE_BYTES = 32 << 20  # the largest pages of a public index have some 10 MiB
-_MAX_PAGES_BYTES = (
-    96 << 20
-)  # of all pages that are kept; as objects they take several times as much
+_MAX_PAGES_BYTES = 96 << 20
+"""Of all pages that are kept; as objects they take several times as much."""
 _MAX_METADATA_BYTES = 4 << 20
 _MAX_FILE_BYTES = 8 << 30  # the largest wheels have about 3 GiB
 
@@ -39,9 +38,8 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
 _MAX_FILE_CHARS = 255
 
 _PAGE_FRESH_S = 600.0  # as long as an index lets clients keep a page
-_SILENT_FOR_S = (
-    5.0  # a build asks for many files: not each of them waits for an index that just failed
-)
+_SILENT_FOR_S = 5.0
+"""A build asks for many files: not each of them waits for an index that just failed."""
 _CACHE_START_S = 60.0
 _CACHE_START_PAUSE_S = 0.1
 # At least as long as the cache's own limits (builder/proxy/proxy.py), so that it is the cache that gives up.

@@ -18,9 +18,8 @@ _MOST_VARIANTS = 6  # argument lists that are alternatives to those found
 _MOST_FOUND = 3  # argument lists that are used as they were found
 _MOST_VARIED = 2  # argument lists that alternatives, or shared arguments, are made of
 _MOST_OPTIONAL = 2  # parameters with a default that are given all the same
-_EXTRA_WANTED = (
-    2  # argument lists more where tests have some: these are what the package is used with
-)
+_EXTRA_WANTED = 2
+"""Argument lists more where tests have some: these are what the package is used with."""
 _LONGEST_DOCSTRING = 4000  # characters
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -33,9 +33,8 @@ _MOST_FILLERS = 8  # values a whole argument list is made of at first
 _MOST_WORDS = 6  # of a docstring
 _MOST_OTHERS = 12  # values that are tried for each argument of a call that worked
 _MOST_ALIKE = 2  # argument lists of one length: those of other lengths show more
-_MANY = (
-    4  # who wants more argument lists than this wants them for the objects that a constructor makes
-)
+_MANY = 4
+"""Who wants more argument lists than this wants them for the objects that a constructor makes."""
 _LONGEST_MESSAGE = 300  # characters; an error may quote a whole argument
 
 ArgumentVector = tuple[str, ...]

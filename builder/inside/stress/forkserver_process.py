@@ -87,26 +87,19 @@ class ForkServer:
         self.token = make_token()
         self._process.reader = RecordReader(self.token)
         self._process.output = self._process.errors = self._make_output()
-        self._process.gil.pid = (
-            None  # a quick one may ask to be looked at before the server names it
-        )
+        # A quick one may ask to be looked at before the server names it.
+        self._process.gil.pid = None
         self._process.send({**request, "token": self.token})
         answer = self._process.next_answer(_IMPORT_S)
-        if answer is None:
+        pid = None if answer is None else answer.get("pid")
+        if not isinstance(pid, int):
             return None
 
-        pid = answer.get("pid")
-        if isinstance(pid, int):
-            self._process.gil.pid = pid
-        # It will be sent signals: no other process may stand in its place.
-        is_own = isinstance(pid, int) and self._account.owns(pid)
-        has_ended = self._process.exit_code is not None
-        return pid if is_own and not has_ended else self._begin_dead(pid)
-
-    def _begin_dead(self, pid: object) -> int | None:
-        """Return the id of a process that has ended already, or None where it never was one."""
-        is_gone = isinstance(pid, int) and pid > 1 and not Path(f"/proc/{pid}").exists()
-        return pid if is_gone and isinstance(pid, int) else None
+        self._process.gil.pid = pid
+        # It will be sent signals: no other process may stand in its place. One that has ended already may be named.
+        is_running = self._account.owns(pid) and not self.has_ended
+        is_gone = pid > 1 and not Path(f"/proc/{pid}").exists()
+        return pid if is_running or is_gone else None
 
     def wait(self, seconds: float) -> int | None:
         """Wait for the process in progress; return its exit status (negative for a signal), None if it goes on.

@@ -15,9 +15,8 @@ from .values import Parameter
 _MOST_FILES = 400
 _MOST_BYTES = 600_000  # of one file
 
-_LONGEST_LIST = (
-    200  # characters of an argument list: longer ones are mostly data of a test, and slow to try
-)
+_LONGEST_LIST = 200
+"""Characters of an argument list: longer ones are mostly data of a test, and slow to try."""
 _MOST_PER_NAME = 12  # argument lists of one name, such as `get`, which many classes may have
 
 _EXAMPLE = re.compile(r"^\s*>>> (.+)$", re.MULTILINE)

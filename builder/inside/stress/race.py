@@ -57,9 +57,8 @@ _PROVED_ROUNDS = 12  # a program of few calls has time for more
 _VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
-_LONGEST_OUTPUT = (
-    3000  # characters of a program's output that are kept: its end, which has the stack
-)
+_LONGEST_OUTPUT = 3000
+"""Characters of a program's output that are kept: its end, which has the stack."""
 
 Effort = dict[str, Any]
 """`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`: config/effort.py."""

@@ -29,14 +29,12 @@ MOST_MEMBERS = 50_000
 """Members of an sdist: more than twice what the largest projects have; not measured over all of an index."""
 MOST_BYTES = 4 << 30
 """All members together, unpacked: against archive bombs. Far above any real sdist; not measured."""
-_MOST_NAME_BYTES = (
-    1000  # a quarter of what Linux takes for a path: the project's folder comes before it
-)
+_MOST_NAME_BYTES = 1000
+"""A quarter of what Linux takes for a path: the project's folder comes before it."""
 _MOST_PART_BYTES = 255  # what file systems take for one name
 _MOST_DEPTH = 64  # folders inside folders; not measured
-_PROGRAM_MEMORY_BYTES = (
-    1 << 30
-)  # of the program: headers of an archive can state any size; not measured
+_PROGRAM_MEMORY_BYTES = 1 << 30
+"""Of the program: headers of an archive can state any size; not measured."""
 _REFUSED_EXIT_CODE = 65  # sysexits.h: EX_DATAERR
 _MOST_REASON_CHARS = 300  # a reason is one line of a report, and names can be long
 
@@ -46,9 +44,8 @@ _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID
 """Only of files: folders often have the second one, which is not taken over."""
 _SETS_USER = "sets the user or the group that runs it"
 _LATEST_TIME = 1 << 32  # the year 2106: file systems disagree about what is later
-_UNIX_MODE_SHIFT = (
-    16  # a zip has the mode in the upper half of the external attributes (APPNOTE.TXT, 4.4.15)
-)
+_UNIX_MODE_SHIFT = 16
+"""A zip has the mode in the upper half of the external attributes (APPNOTE.TXT, 4.4.15)."""
 _ENCRYPTED = 1  # the bit of a zip member's flags
 
 _DAMAGE = (

@@ -13,9 +13,8 @@ from typing import Any
 _FIRST_ID = 20_000
 """Above all users that images know, and below the 65,536 that a user namespace usually has."""
 
-_PATIENCE_S = (
-    20.0  # for the kernel to end processes; one that swaps memory or writes a core may take seconds
-)
+_PATIENCE_S = 20.0
+"""For the kernel to end processes; one that swaps memory or writes a core may take seconds."""
 _POLL_S = 0.01
 
 _unused_ids: list[Iterator[int]] = []

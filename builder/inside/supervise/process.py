@@ -69,7 +69,6 @@ class PackageProcess:
         self.reader = RecordReader(token, most_bytes)
         self.answers = RecordReader(token) if has_dialogue else None
         self._account = account
-        self._selector = selectors.DefaultSelector()
         self._unsent = b""
 
         names = ["output", "records"]
@@ -99,6 +98,7 @@ class PackageProcess:
 
         self.pid = self._process.pid
         self.gil = GilWatch(account, self.pid, pipes.looked)
+        self._selector = selectors.DefaultSelector()
         self._register(pipes)
         if request is not None:
             self.send(pipes.make_request(token, request), is_last=not has_dialogue)
@@ -120,6 +120,7 @@ class PackageProcess:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        self._selector.close()
 
     @property
     def records(self) -> Records:

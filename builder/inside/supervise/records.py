@@ -10,9 +10,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_BYTES = (
-    64 << 20
-)  # of all records of a process: what is learnt of the largest packages takes a few MB
+MOST_BYTES = 64 << 20
+"""Of all records of a process: what is learnt of the largest packages takes a few MB."""
+
 _MOST_LINES = 200_000
 _SHOWN = 120  # characters of a line that somebody else wrote
 

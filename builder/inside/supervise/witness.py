@@ -26,9 +26,8 @@ _LAYOUTS = frozenset({(3, 14)})
 
 _COOKIE = b"xdebugpy"
 _GIL_POINTER = 120  # in _Py_DebugOffsets: where an interpreter's state points to its GIL
-_GIL_ENABLED = (
-    136  # in _Py_DebugOffsets: where in a GIL it says how often it was enabled; 0 where it is off
-)
+_GIL_ENABLED = 136
+"""In _Py_DebugOffsets: where in a GIL it says how often it was enabled; 0 where it is off."""
 
 
 class RequestError(ValueError):

@@ -32,12 +32,10 @@ if TYPE_CHECKING:
 
 _REST_BYTES = 1 << 20  # more than any archive is padded with
 _LINE_BYTES = 64 << 10  # of a line that is held: more of it is passed on in pieces
-_HELD_BYTES = (
-    64  # more than cibuildwheel's mark of a command's end: four digits, a UUID and a line break
-)
-_ANSWER_BYTES = (
-    1 << 20
-)  # of what a container answers: its variables, names of wheels, 2 kB; as JSON it takes fifty times as much
+_HELD_BYTES = 64
+"""More than cibuildwheel's mark of a command's end: four digits, a UUID and a line break."""
+_ANSWER_BYTES = 1 << 20
+"""Of what a container answers: its variables, names of wheels, 2 kB; as JSON it takes fifty times as much."""
 _REQUEST_TIMEOUT_S = 60  # of asking the engine about a container; not measured
 
 

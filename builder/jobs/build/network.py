@@ -61,9 +61,12 @@ def find_unreachable_hosts(log: str, proxy_address: str) -> tuple[str, ...]:
     """
     hosts: dict[str, None] = {}
     for error in islice(_NETWORK_ERROR.finditer(log), _MAX_ERRORS):
-        before = log[max(0, error.start() - _CHARS_BEFORE) : error.start()]
+        first_char = max(0, error.start() - _CHARS_BEFORE)
+        before = log[first_char : error.start()]
         after = log[error.start() : error.end() + _CHARS_AFTER]
-        hosts[_nearest_host(before, after, proxy_address)] = None
+
+        host = _nearest_host(before, after, proxy_address)
+        hosts[host] = None
 
     return tuple(hosts)
 

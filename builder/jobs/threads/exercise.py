@@ -43,9 +43,8 @@ _PROGRAM = Program(
     supervises=True,
     folder=STRESS_FOLDER,
 )
-_MEMORY_BYTES = (
-    4 << 30
-)  # a process that grows without end meets a lower limit before (builder/inside/stress/memory.py)
+_MEMORY_BYTES = 4 << 30
+"""A process that grows without end meets a lower limit before (builder/inside/stress/memory.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

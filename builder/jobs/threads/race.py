@@ -64,9 +64,8 @@ _WHEEL_FOLDER = "/result/wheel"
 # Much, because ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
 _COMPILER_MEMORY_BYTES = 4 << 30
-_COMPILER_SLOWDOWN = (
-    2.0  # how much longer compiling may take with what the sanitizer adds; not measured
-)
+_COMPILER_SLOWDOWN = 2.0
+"""How much longer compiling may take with what the sanitizer adds; not measured."""
 
 _WATCH_HEADER = """\
 /* Attributes that keep the sanitizer away from a function become notes, so that nothing of a package is unwatched. */

@@ -36,9 +36,8 @@ _DRIVERS = frozenset({
 
 _MAX_LINE_CHARS = 2000  # of one requirement; parsing takes time and depth by its length
 _MAX_LINES = 5000  # of one file, or one group; each is parsed
-_MAX_BYTES = (
-    1 << 20
-)  # of all files together, far more than anybody writes by hand; one that does not fit states no requirements
+_MAX_BYTES = 1 << 20
+"""Of all files together, far more than anybody writes by hand; one that does not fit states no requirements."""
 
 
 def find_test_requirements(

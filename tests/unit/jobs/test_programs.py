@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from builder import ROOT
 from builder.engine.programs import program_files
 from builder.generate import program_versions
-from builder.inside.load import load
+from builder.inside.load.probe_process import run_probe
 from builder.jobs import programs
 from builder.jobs.programs import ProgramVersion, programs_digest, text_digest
 
@@ -129,7 +129,7 @@ def seen(tmp_path: Path) -> dict[str, list[str]]:
     """What a package sees of the probe that imports it."""
     (tmp_path / "spy.py").write_text(SPY)
     wanted = {"site": str(tmp_path), "tops": ["spy"], "natives": [], "module": "spy"}
-    answer = load.run_probe(sys.executable, "probe", wanted, ())
+    answer = run_probe(sys.executable, "probe", wanted, ())
 
     assert "error" not in answer["lines"][0]
     whole: dict[str, list[str]] = json.loads((tmp_path / "seen.json").read_text())

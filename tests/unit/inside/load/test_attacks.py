@@ -8,6 +8,7 @@ import pytest
 
 from builder.evidence.load import Probe
 from builder.inside.load import load
+from builder.inside.load.probe_process import run_probe
 
 FIND_PIPE = """
 import os
@@ -122,6 +123,6 @@ def test_a_condition_that_the_package_ends_says_so(tmp_path: Path):
     code = "import sys, os\nif 'pickle' in sys.modules or len(sys.argv): os._exit(0)"
     (tmp_path / "hostile.py").write_text(code)
     request = {"site": str(tmp_path), "tops": ["hostile"], "natives": []}
-    facts = load.run_probe(sys.executable, "walk", request, ())
+    facts = run_probe(sys.executable, "walk", request, ())
     assert "exit code 0 in the middle of the import" in facts["fault"]
     assert facts["during"] == "hostile"
