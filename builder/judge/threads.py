@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from builder.evidence.race import (
         Harm,
         Interference,
+        OwnTestsRace,
         Preflight,
         Race,
         RaceFacts,
@@ -142,6 +143,8 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         yield from _judge_events(facts, log)
         yield from _judge_unwatched(facts, log)
         yield from _judge_interference(facts.interference, log)
+        if facts.own_tests is not None:
+            yield from _judge_silence(facts.own_tests, log)
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
@@ -295,6 +298,19 @@ def _judge_interference(interference: Iterable[Interference], log: str) -> Itera
         else:
             detail = f"{event.detail}, when threads make {calls}"
             yield Finding(code="WF622", detail=detail, where=where, log=log)
+
+
+def _judge_silence(tests: OwnTestsRace, log: str) -> Iterator[Finding]:
+    """Yield a finding where the package's own tests kept the race detector from being heard (WF622)."""
+    if tests.forged:
+        detail = f"{tests.forged}, when its own tests ran under the race detector"
+    elif tests.lost:
+        count = f"{tests.lost} of its own tests" if tests.lost > 1 else "one of its own tests"
+        detail = f"reports of the race detector did not arrive in {count}"
+    else:
+        return
+
+    yield Finding(code="WF622", detail=detail, where="tests", log=log)
 
 
 def judge_gil_state(

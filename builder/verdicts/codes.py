@@ -35,6 +35,7 @@ FindingCode: TypeAlias = Literal[
     "WF215",  # wheel of another package
     "WF216",  # refused build output
     "WF217",  # disk limit exceeded during the build
+    "WF218",  # build ended its own container
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

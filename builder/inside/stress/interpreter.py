@@ -79,11 +79,12 @@ class Interpreter:
         """
         return self.environment(PYTHONPATH=str(_PROGRAMS), **name_user(home))
 
-    def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
+    def environment(self, **more: str) -> dict[str, str]:
         """Return the environment variables of a process that this interpreter runs.
 
+        A sanitizer writes its reports to standard error, where they cannot be taken back.
+
         Args:
-            prefix: where a sanitizer writes its reports; empty for standard error, where they cannot be taken back.
             more: further variables.
         """
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -96,9 +97,6 @@ class Interpreter:
             **more,
         }
         if self.race:
-            options = list(_TSAN_OPTIONS)
-            if prefix:
-                options.append(f"log_path={prefix}")
-            environment["TSAN_OPTIONS"] = " ".join(options)
+            environment["TSAN_OPTIONS"] = " ".join(_TSAN_OPTIONS)
 
         return environment

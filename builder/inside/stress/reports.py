@@ -2,11 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TypedDict
-
-from ..supervise.folders import read_file
 
 _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
@@ -53,7 +50,6 @@ _INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/
 to (supervise/folders.py). Code from elsewhere was brought by the package: from memory, from a file that is gone."""
 
 _MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
-_MOST_FILES = 200  # a file for each process of a test run
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
@@ -106,19 +102,6 @@ class Attribution(TypedDict):
     locations: list[Location]
     freed: bool
     lock_free: bool
-
-
-def read(paths: Iterable[Path]) -> str:
-    """Return the text of report files, joined; of each file at most its first megabytes.
-
-    Code of the package wrote them, or something else in their place.
-    """
-    texts: list[str] = []
-    for path in sorted(paths)[:_MOST_FILES]:
-        content = read_file(path, MOST_BYTES) or b""
-        texts.append(content.decode(errors="replace"))
-
-    return "".join(texts)
 
 
 def separate(text: str) -> tuple[str, str]:

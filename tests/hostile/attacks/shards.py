@@ -180,6 +180,27 @@ def bring_a_neighbours_wheel(_: Site, folder: Path, record: Record) -> None:
     load["facts"]["loads"]["cp314"]["wheel"] = filename
 
 
+def name_a_wheel_as_a_requirement(_: Site, __: Path, record: Record) -> None:
+    """Say that the own build made a wheel whose name is, from its second line on, a requirement."""
+    filename = f"{SUBJECT}-1.0-cp314-cp314-{PLATFORM}\nsteady @ file:///tmp/evil.whl"
+    build = evidence_of(record, "build")
+    (sha256,) = build["files"].values()
+    build["files"] = {filename: sha256}
+    build["facts"]["abis"]["cp314"]["wheel"] = filename
+    audit, load = evidence_of(record, "audit"), evidence_of(record, "load")
+    (facts,) = audit["facts"]["wheels"].values()
+    audit["facts"]["wheels"] = {filename: facts}
+    load["facts"]["loads"]["cp314"]["wheel"] = filename
+
+
+def check_recorded_names(world: World) -> None:
+    """No wheel on record has a name of two lines: builds with the farm's own wheels make constraints of these."""
+    with Store(world.wheelhouse) as store:
+        for evidence in store.newest_evidence_of(SUBJECT):
+            for filename in evidence.files:
+                assert len(filename.splitlines()) == 1, f"{evidence.job} has {filename!r}"
+
+
 def be_a_neighbour(_: Site, __: Path, record: Record) -> None:
     """Name the own source as another package's."""
     record["found"][SUBJECT]["name"] = "steady"
@@ -309,6 +330,7 @@ ATTACKS = (
     _attack("path-in-the-index-cache", change(name_a_path_in_the_index_cache), _HOST),
     _attack("links-the-index-cache", change(link_the_index_cache), _HOST),
     _attack("sends-escapes", change(send_escapes), "terminal, report", point="8", check=check_no_controls),
+    _attack("wheel-name-is-a-requirement", change(name_a_wheel_as_a_requirement), "constraints files", point="medium", check=check_recorded_names),
     _attack("deep-record", replace_file(nest_deeply), "memory and time"),
     _attack("huge-record", replace_file(write_three_gigabytes), "memory and time", point="12"),
     _attack("endless-record", replace_file(os.mkfifo), "memory and time", point="12"),

@@ -198,6 +198,18 @@ def test_what_its_own_tests_show(told: dict[str, Any], verdict: Verdict, found: 
     assert codes(judgement) == found
 
 
+@pytest.mark.parametrize(
+    "silenced", [{"lost": 2}, {"forged": "a record without the harness's token"}]
+)
+def test_own_tests_that_silence_the_race_detector_show(silenced: dict[str, Any]):
+    told = {"ran": True, "passed": 3, "ended": "by itself", "seconds": 1.0}
+    assert judged(race(own_tests=told), exercise()).verdict is Verdict.COMPATIBLE
+
+    judgement = judged(race(own_tests={**told, **silenced}), exercise())
+    assert judgement.verdict is Verdict.UNDETERMINED
+    assert codes(judgement) == ["WF622"]
+
+
 def test_threads_say_nothing_of_the_interpreter_with_the_gil():
     judgement = judged(race(races=[event()]), exercise(harms=[event("crash")]), abi="cp314")
     assert judgement.verdict is Verdict.COMPATIBLE

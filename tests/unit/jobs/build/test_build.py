@@ -17,6 +17,7 @@ import pytest
 
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.disk import FreeSpace
+from builder.engine.tool_container import OwnEnd
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
@@ -64,6 +65,7 @@ class Engine:
     def __init__(self) -> None:
         self.processes: tuple[int, int] | None = None
         self.disk_excess: str | None = None
+        self.own_end: OwnEnd | None = None
         self.removed = 0
         self.removed_caches: list[CompilerCache] = []
         self.free_space: FreeSpace | None = FreeSpace(bytes=1 << 40, inodes=1 << 20)
@@ -88,6 +90,9 @@ class Engine:
 
     def find_disk_excess(self) -> str | None:
         return self.disk_excess
+
+    def find_own_end(self) -> OwnEnd | None:
+        return self.own_end
 
     def remove_full_compiler_cache(self, *_: object) -> bool:
         return False
@@ -567,6 +572,23 @@ def test_a_container_that_was_killed_tells_nothing(
 ):
     with pytest.raises(InfrastructureError, match="was killed"):
         call_program(tools, tmp_path, monkeypatch, "echo 'Starting container image'; exit 1")
+
+
+def test_a_build_that_ends_its_container_is_at_fault(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = "echo 'Starting container image'; exit 1"
+    engine = cast("Engine", tools.engine)
+    engine.own_end = OwnEnd(exit_code=137, met_memory_limit=False)
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    failure, _ = call.explain(tools.log, "steady")
+    assert (failure.code, "exit code 137" in failure.error) == ("WF218", True)
+
+    engine.own_end = OwnEnd(exit_code=137, met_memory_limit=True)
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    assert call.explain(tools.log, "steady")[0].code == "WF204"
 
 
 def test_a_call_that_takes_too_long_is_ended(
