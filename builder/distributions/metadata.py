@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.metadata import RawMetadata, parse_email
 
 from builder.distributions.members import DAMAGE, NotAnSdistError, iter_members
+from builder.untrusted.names import MAX_REQUIREMENT
 from builder.untrusted.reading import TooLargeError, read_bounded
 from builder.untrusted.text import clean_line
 from builder.untrusted.zips import open_member, open_zip
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 METADATA_LIMIT_BYTES = 8 << 20
 """Largest METADATA or PKG-INFO that is read. A README inside makes it long, but not that long; not measured."""
 
-_MAX_REQUIREMENTS = 10_000
+MAX_REQUIREMENTS = 10_000
 """Most `Requires-Dist` of a release; the largest known have about a thousand. Each is parsed, which takes its time."""
+
+_MAX_REQUIREMENTS_CHARS = 1 << 20
+"""Of all of them together: ten thousand usual ones. They are kept, and handed on in the record of a shard."""
 
 _MAX_HEADER_LINES = 200_000
 """Most lines of METADATA: the parser keeps each of them in several objects, a hundred times its own size."""
@@ -91,8 +95,17 @@ def parse_metadata(content: bytes, what: str) -> RawMetadata:
         NotADistributionError: it is nothing that can be parsed, or states more requirements than anybody has.
     """
     metadata, _ = parse_fields(content, what)
-    if len(metadata.get("requires_dist", [])) > _MAX_REQUIREMENTS:
-        raise NotADistributionError(f"{what} has more than {_MAX_REQUIREMENTS} Requires-Dist")
+    stated = metadata.get("requires_dist", [])
+    if len(stated) > MAX_REQUIREMENTS:
+        raise NotADistributionError(f"{what} has more than {MAX_REQUIREMENTS} Requires-Dist")
+    if sum(map(len, stated)) > _MAX_REQUIREMENTS_CHARS:
+        raise NotADistributionError(
+            f"{what} has more than {_MAX_REQUIREMENTS_CHARS >> 10} Ki characters of Requires-Dist"
+        )
+
+    # What is cut, or has something to hide, is no requirement either way.
+    if stated:
+        metadata["requires_dist"] = [clean_line(text, MAX_REQUIREMENT) for text in stated]
     return metadata
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from builder.engine import cleanup, containment, disk
 from builder.engine.labels import JOB_LABEL, LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -16,6 +19,30 @@ if TYPE_CHECKING:
     from builder.engine.compiler_cache import CompilerCache
     from builder.engine.services import NetworkAttachment
     from builder.engine.tasks import Limits
+
+_ENDS = frozenset({"die", "died"})
+"""What the engine calls the end of a container: Docker, and Podman."""
+
+_ORDERS = frozenset({"kill", "stop"})
+"""What the engine notes before that where somebody asked it to end the container."""
+
+_OUT_OF_MEMORY = "oom"
+"""What it notes where the kernel ended a process at the container's limit on memory."""
+
+_KERNEL_COUNTERS = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnEnd:
+    """How a container ended by what ran in it.
+
+    Attributes:
+        exit_code: of its first process: 137 where that was killed.
+        met_memory_limit: whether the kernel ended a process of it for its memory.
+    """
+
+    exit_code: int
+    met_memory_limit: bool
 
 
 class ToolContainer:
@@ -42,6 +69,8 @@ class ToolContainer:
         self._limits = limits
         self._job_filter = f"{JOB_LABEL}={labels[JOB_LABEL]}"
         self._disk_watch = disk.DiskWatch(client, storage, limits.disk)
+        self._asked_at = time.time()
+        self._kernel_kills = _count_kernel_kills()
 
     def create_arguments(self, network: NetworkAttachment, cache: CompilerCache) -> list[str]:
         """Return options of `docker create` that hold a container to the farm's rules although a tool starts it.
@@ -108,6 +137,47 @@ class ToolContainer:
 
         return None
 
+    def find_own_end(self) -> OwnEnd | None:
+        """Return how the container ended by what ran in it, before the tool had done with it.
+
+        The engine's own notes say so: a container that it ends for somebody has an order before its end. None where
+        there is such an order, where the notes have no end, or where something else may have killed it: a kernel that
+        is out of memory, or whatever happens on another machine.
+        """
+        from docker.errors import DockerException
+
+        is_elsewhere = self._storage.read_free_space() is None
+        if is_elsewhere:
+            return None
+
+        try:
+            notes = self._client.events(
+                since=int(self._asked_at),
+                until=int(time.time()) + 1,  # it ends then: in a second at most
+                filters={"type": "container", "label": self._job_filter},
+                decode=True,
+            )
+            return self._read_own_end(notes)
+        except (DockerException, OSError, ValueError, KeyError):
+            return None  # an engine that was stopped has no notes any more
+
+    def _read_own_end(self, notes: Iterable[Mapping[str, Any]]) -> OwnEnd | None:
+        """Return what the engine's notes on the container say of its end; see `find_own_end`."""
+        met_memory_limit = False
+        for note in notes:
+            action = note.get("Action")
+            if action in _ORDERS:
+                return None
+            if action == _OUT_OF_MEMORY:
+                met_memory_limit = True
+            if action in _ENDS:
+                if not met_memory_limit and _count_kernel_kills() != self._kernel_kills:
+                    return None
+                exit_code = int(note["Actor"]["Attributes"]["exitCode"])
+                return OwnEnd(exit_code=exit_code, met_memory_limit=met_memory_limit)
+
+        return None
+
     def remove(self) -> None:
         """Remove the container, if it is there."""
         cleanup.remove_labelled(self._client, self._job_filter)
@@ -115,3 +185,17 @@ class ToolContainer:
     def _list(self) -> list[Container]:
         """Return the container, if it is there. One that vanishes while it is listed is no error."""
         return self._client.containers.list(sparse=True, filters={"label": self._job_filter})
+
+
+def _count_kernel_kills() -> int:
+    """Return how many processes of this machine the kernel has ended for their memory, in containers or not."""
+    try:
+        lines = _KERNEL_COUNTERS.read_text().splitlines()
+    except OSError:
+        return 0
+
+    for line in lines:
+        name, _, value = line.partition(" ")
+        if name == "oom_kill":
+            return int(value)
+    return 0

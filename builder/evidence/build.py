@@ -53,6 +53,9 @@ class FailedCall(Model):
     disk: str | None = None
     """What it wrote too much of where it was ended for that."""
 
+    ended: int | None = None
+    """Exit code of its container where something of the build ended that."""
+
     asked: Many[str] = ()
     """Hosts that it asked the index proxy for and that no build reaches."""
 

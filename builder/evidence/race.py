@@ -257,6 +257,12 @@ class OwnTestsRace(Model):
     ended: str | None = None
     """How they ended: `by itself`, at which limit, or by which signal."""
 
+    lost: int = 0
+    """In how many tests what the race detector writes did not arrive."""
+
+    forged: str = ""
+    """What came that the program which runs the tests did not write; empty where there is nothing."""
+
 
 class Kit(Model):
     """What the package's own tests need."""

@@ -47,6 +47,7 @@ _ACCEPTED_SYMPTOMS: Mapping[FindingCode, frozenset[Seen]] = {
     "WF602": frozenset({"hang"}),
     "WF603": frozenset({"wrong"}),
     "WF608": frozenset({"crash", "hang", "wrong"}),
+    "WF625": frozenset({"crash", "hang"}),
 }
 """By finding code, the symptoms of which a run has to show one to reproduce the finding.
 

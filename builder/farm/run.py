@@ -15,8 +15,8 @@ from builder.errors import ExitCode
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
+from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
-from builder.farm import unchanged
 from builder.farm.judging import judge_packages
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
 from builder.index import constraints, policy
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix
     from builder.engine.client import Engine
     from builder.execute import Observer
-    from builder.farm.prepare import ResolvedRun
     from builder.farm.replay import Replay, ReplayResult
     from builder.farm.unchanged import CompletedRun
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.plan.shards import Shard
+    from builder.sources import Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
@@ -101,7 +101,7 @@ def run(
         judged = judge_packages(matrix, resolved.sources, evidence)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
-            _write_shard(matrix, store, request, request.shard, resolved, evidence)
+            _write_shard(matrix, store, request, request.shard, resolved.sources, plan, evidence)
         if request.is_whole_matrix:
             observer.say("publishing the index")
             publish(judged, matrix, store, observer)
@@ -122,7 +122,8 @@ def _write_shard(
     store: Store,
     request: RunRequest,
     shard: Shard,
-    resolved: ResolvedRun,
+    sources: Sources,
+    plan: Plan,
     evidence: Mapping[JobId, Evidence],
 ) -> None:
     """Write the record of a shard, `shard.json`, which `wheelfarm merge` reads.
@@ -136,9 +137,8 @@ def _write_shard(
         asked = in_ledger.asked if in_ledger is not None else recorded.asked
         complete[job] = replace(recorded, asked=asked)
 
-    merging.write_record(
-        shard, matrix, resolved.sources, complete, store.wheelhouse, request.effort
-    )
+    fitting = record_budget.fit_evidence(complete, plan)
+    merging.write_record(shard, matrix, sources, fitting, store.wheelhouse, request.effort)
 
 
 def merge(

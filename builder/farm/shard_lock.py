@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -47,11 +47,13 @@ class _Item(_Model):
 
 class _Lock(_Model):
     job: str
-    files: Annotated[tuple[_Item, ...], Field(max_length=_MAX_FILES)]
+    files: Annotated[tuple[Any, ...], Field(max_length=_MAX_FILES)]
 
 
 def parse_lock(job: str, content: bytes) -> list[FetchedFile]:
     """Return the files that the lock of a job lists.
+
+    A build can fetch whatever the index lists, also what no installer takes: that is left out.
 
     Raises:
         UnfitLockError: it is no lock, or one of another job.
@@ -69,7 +71,11 @@ def parse_lock(job: str, content: bytes) -> list[FetchedFile]:
         raise UnfitLockError(f"it is no lock of {job}")
 
     fetched: list[FetchedFile] = []
-    for item in lock.files:
+    for described in lock.files:
+        try:
+            item = _Item.model_validate(described)
+        except ValidationError:
+            continue
         entry = item.entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
         fetched.append(FetchedFile(project=item.project, entry=entry))
 

@@ -7,6 +7,7 @@ speaks of what its shard was asked is decided in shard_sources.py and shard_evid
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -21,15 +22,18 @@ from pydantic import (
 )
 
 from builder.config.effort import EffortLevel
+from builder.distributions.metadata import MAX_REQUIREMENTS
 from builder.errors import MergeError
 from builder.plan.shards import MAX_SHARDS
 from builder.sources import Fault, Source, Sources
+from builder.sources.model import MAX_NEEDED
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId
 from builder.untrusted.folder import MissingFileError, UnfitFileError, UntrustedFolder
 from builder.untrusted.names import (
+    MAX_REQUIREMENT,
     FileNameField,
     ProjectNameField,
     Sha256Field,
@@ -39,7 +43,14 @@ from builder.untrusted.names import (
     parse_version,
     parse_wheel_name,
 )
-from builder.untrusted.text import JsonLimits, UnfitJsonError, clean_json, parse_answer, show
+from builder.untrusted.text import (
+    JsonLimits,
+    UnfitJsonError,
+    clean_json,
+    clean_line,
+    parse_answer,
+    show,
+)
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -58,14 +69,19 @@ _LIMIT_BYTES = 256 << 20
 _JSON_LIMITS = JsonLimits(items=20_000_000, characters=_LIMIT_BYTES)
 """Of a whole record, which has the facts of thousands of jobs; so many items take 2 GB of memory."""
 
+_ABOVE_EVIDENCE = 2  # levels of a record that one job's evidence is inside of
+
+_EVIDENCE_LIMITS = replace(_JSON_LIMITS, depth=_JSON_LIMITS.depth - _ABOVE_EVIDENCE)
+"""Of one job's evidence: it takes as many levels as the record leaves it."""
+
 _MAX_SECONDS = 30 * 86_400.0
 """Longest time that a job can have taken: a month. Estimates are made of it."""
 
 _MAX_VERSION = 1_000
 """Of a model of facts; today's are below ten."""
 
-_MAX_ITEMS = 1_000
-"""Requirements, needs or files of one package; far above any, not measured."""
+_MAX_ITEMS = MAX_NEEDED
+"""Needs or files of one package."""
 
 
 def _check_log_path(value: str) -> str:
@@ -105,7 +121,7 @@ def _check_version(value: str) -> str:
     return value
 
 
-_Text = Annotated[str, StringConstraints(max_length=4_096)]
+_Text = Annotated[str, StringConstraints(max_length=MAX_REQUIREMENT)]
 """A requirement, or a sentence: cleaned with the whole record."""
 
 _Key = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
@@ -113,8 +129,12 @@ _Key = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 
 _Version = Annotated[str, AfterValidator(_check_version)]
 _JobId = Annotated[JobId, PlainValidator(_parse_job_id), PlainSerializer(str)]
-_Many = Annotated[tuple[_Text, ...], Field(max_length=_MAX_ITEMS)]
+_Many = Annotated[tuple[_Text, ...], Field(max_length=MAX_REQUIREMENTS)]
 _Names = Annotated[tuple[ProjectNameField, ...], Field(max_length=_MAX_ITEMS)]
+
+
+class UnfitEvidenceError(ValueError):
+    """A reader would refuse a record for the sake of one job's evidence. The text says why."""
 
 
 class _Strict(BaseModel):
@@ -222,7 +242,8 @@ def write_record(
     """
     faults = {}
     for name, fault in sources.faults.items():
-        faults[name] = (fault.code, fault.detail, fault.version)
+        # Cleaned, it may be longer than a reader takes.
+        faults[name] = (fault.code, clean_line(fault.detail, MAX_REQUIREMENT), fault.version)
 
     record = {
         "schema_version": 1,
@@ -236,8 +257,32 @@ def write_record(
     }
     with atomic_write(wheelhouse / RECORD_FILE) as aside:
         # What an index or a package said may be no text that a reader takes: it is cleaned when it is read.
-        # In one line: indented, a list of lists has twenty times as many bytes as the answer that a job read.
-        aside.write_text(json.dumps(record, separators=(",", ":")) + "\n")
+        aside.write_bytes(_encode(record) + b"\n")
+
+
+def encode_evidence(job: JobId, evidence: Evidence) -> bytes:
+    """Return a job's evidence as the record has it, if a reader takes it.
+
+    Raises:
+        UnfitEvidenceError: a reader would refuse it.
+    """
+    content = _encode(_make_record(job, evidence))
+    try:
+        # As `read_record` does, and builder/farm/merge.py with the facts: what is cleaned may have become longer.
+        value = clean_json(parse_answer(content, _LIMIT_BYTES, _EVIDENCE_LIMITS), _EVIDENCE_LIMITS)
+        recorded = EvidenceRecord.model_validate(value)
+        clean_json(recorded.facts)
+    except ValidationError as error:
+        raise UnfitEvidenceError(_describe_first(error)) from None  # the message has the cause
+    except UnfitJsonError as error:
+        raise UnfitEvidenceError(str(error)) from None  # the message has the cause
+
+    return content
+
+
+def _encode(record: Mapping[str, Any]) -> bytes:
+    """Return JSON data in one line: indented, a list of lists has twenty times as many bytes as a job's answer."""
+    return json.dumps(record, separators=(",", ":")).encode()
 
 
 def _make_record(job: JobId, evidence: Evidence) -> dict[str, Any]:
@@ -267,13 +312,17 @@ def read_record(folder: UntrustedFolder) -> ShardRecord:
             folder.path, f"has no {RECORD_FILE}; `wheelfarm run --shard K/N` leaves one"
         ) from None  # the message has the cause
     except ValidationError as error:
-        first_error = error.errors(include_context=False, include_url=False)[0]
-        field_path = ".".join(show_part(part) for part in first_error["loc"]) or "it"
-        reason = f"{RECORD_FILE}: {field_path}: {first_error['msg']}; run the shard again"
+        reason = f"{RECORD_FILE}: {_describe_first(error)}; run the shard again"
         raise MergeError(folder.path, reason) from None  # the message has the cause
     except (UnfitFileError, UnfitJsonError, OSError) as error:
         reason = f"{RECORD_FILE} cannot be read: {error}; run the shard again"
         raise MergeError(folder.path, reason) from None  # the message has the cause
+
+
+def _describe_first(error: ValidationError) -> str:
+    first_error = error.errors(include_context=False, include_url=False)[0]
+    field_path = ".".join(show_part(part) for part in first_error["loc"]) or "it"
+    return f"{field_path}: {first_error['msg']}"
 
 
 def show_part(part: object) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from builder.evidence.race import (
         Harm,
         Interference,
+        OwnTestsRace,
         Preflight,
         Race,
         RaceFacts,
@@ -142,6 +143,8 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         yield from _judge_events(facts, log)
         yield from _judge_unwatched(facts, log)
         yield from _judge_interference(facts.interference, log)
+        if facts.own_tests is not None:
+            yield from _judge_silence(facts.own_tests, log)
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
@@ -201,9 +204,13 @@ def _race_finding(race: ShownRace, log: str) -> Finding:
 
 
 def _advisory_finding(race: Race, log: str) -> Finding:
-    """Return the finding for a report of the detector that is for information only."""
+    """Return the finding for a report of the detector that shows no mistake of the package.
+
+    That code comes from a generator is only known by what its functions are called, which the package decides.
+    """
+    code: FindingCode = "WF624" if race.owner == "generator" else "WF606"
     return Finding(
-        code="WF607" if race.lock_free else "WF606",
+        code="WF607" if race.lock_free else code,
         detail=f"{race.kind}: {', '.join(race.lines)}",
         where=_join_places(race),
         locations=_locate(race),
@@ -293,6 +300,19 @@ def _judge_interference(interference: Iterable[Interference], log: str) -> Itera
             yield Finding(code="WF622", detail=detail, where=where, log=log)
 
 
+def _judge_silence(tests: OwnTestsRace, log: str) -> Iterator[Finding]:
+    """Yield a finding where the package's own tests kept the race detector from being heard (WF622)."""
+    if tests.forged:
+        detail = f"{tests.forged}, when its own tests ran under the race detector"
+    elif tests.lost:
+        count = f"{tests.lost} of its own tests" if tests.lost > 1 else "one of its own tests"
+        detail = f"reports of the race detector did not arrive in {count}"
+    else:
+        return
+
+    yield Finding(code="WF622", detail=detail, where="tests", log=log)
+
+
 def judge_gil_state(
     load_says_off: bool,  # noqa: FBT001 - one of three answers to one question
     race: RaceFacts | None,
@@ -352,10 +372,15 @@ def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> I
 def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     """Return the finding for a harm that a program showed again.
 
-    Where the program shows it in one thread as well, threads are not its cause (WF608).
+    Where the program shows it in one thread as well, threads are not its cause (WF608). But a program that ends before
+    threads meet says nothing about them (WF625); one that the sanitizer's build alone ends is not the package as it is.
     """
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
+    hides_threads = happens_alone and harm.what in {"crash", "hang"} and not race
+    code: FindingCode = _HARM_CODES[harm.what]
+    if happens_alone:
+        code = "WF625" if hides_threads else "WF608"
 
     detail = _describe_harm(harm)
     if not happens_alone:
@@ -364,7 +389,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
 
     return Finding(
-        code="WF608" if happens_alone else _HARM_CODES[harm.what],
+        code=code,
         detail=detail,
         where=_name_calls(harm),
         log=log,

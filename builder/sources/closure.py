@@ -27,6 +27,10 @@ _MAX_ROUNDS = 2000
 one set that somebody waits for; here it would hold up a whole matrix. Not measured."""
 
 
+_MAX_ASKED = 5_000
+"""Projects that the index is asked for in one search, each with a request or more; far above any set. Not measured."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A release of a package, with the extras that are asked of it.
@@ -152,6 +156,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         self._rules = rules
         self._index = index
         self._python = python
+        self._asked: set[str] = set()
 
     def identify(
         self, requirement_or_candidate: Requirement | Candidate
@@ -266,7 +271,15 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         return self._index.requirements(candidate.name, candidate.release)
 
     def _releases(self, name: str) -> list[Release]:
-        """Return a package's releases that are not yanked and allow this Python; empty where the index has none."""
+        """Return a package's releases that are not yanked and allow this Python; empty where the index has none.
+
+        Raises:
+            NoSolutionError: the index was asked for very many packages already.
+        """
+        self._asked.add(name)
+        if len(self._asked) > _MAX_ASKED:
+            raise NoSolutionError(f"more than {_MAX_ASKED} packages were looked at to find a set")
+
         return [
             release
             for release in self._index.releases(name) or ()

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MAX_NEEDED = 1_000
+"""Packages that one package may need, directly or not; far above any, not measured."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pure:
     """A pure-Python wheel from the index, served as it is: nothing in it depends on the ABI.

@@ -15,7 +15,7 @@ from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
-from builder.sources.model import Fault, Pure, Source, Sources
+from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources
 from builder.sources.releases import choose_release, names_one_version
 from builder.store.hashing import digest
 from builder.untrusted.names import UntrustedNameError, parse_distribution_name, parse_version
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.sources.releases import Release
     from builder.store.store import Store
+
+
+_MAX_NEEDED_CHARS = 4 << 20
+"""Of the requirements of all wheels that one package needs: far above any; not measured."""
 
 
 def resolve(
@@ -420,7 +424,9 @@ class _Resolver:
         try:
             root = self._make_candidate(source)
             closure = resolve_closure(root, self._pinned, self._index, self._python)
+            _check_count(closure)
             needs = self._classify_needs(source, closure)
+            _check_size(needs.pure)
         except NoSolutionError as error:
             return replace(source, trouble=clean_line(str(error))), []
         except Exception as error:
@@ -464,6 +470,30 @@ class _Resolver:
             sha256=self._index.download(wheel),
             requires=self._index.requirements(name, release),
         )
+
+
+def _check_count(closure: list[Candidate]) -> None:
+    """Go on where a package does not need more others than the record of a shard takes.
+
+    Raises:
+        NoSolutionError: it does.
+    """
+    if len(closure) > MAX_NEEDED:
+        raise NoSolutionError(f"it needs {len(closure)} packages, more than {MAX_NEEDED}")
+
+
+def _check_size(wheels: Iterable[Pure]) -> None:
+    """Go on where pure wheels, whose requirements are kept with the package that needs them, state no more than that.
+
+    Raises:
+        NoSolutionError: they do.
+    """
+    characters = 0
+    for wheel in wheels:
+        characters += sum(map(len, wheel.requires))
+    if characters > _MAX_NEEDED_CHARS:
+        limit = f"{_MAX_NEEDED_CHARS >> 20} Mi characters"
+        raise NoSolutionError(f"what it needs states requirements of more than {limit}")
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:

@@ -86,7 +86,12 @@ class TimeLimitError(Exception):
     """A confined process did not end in time."""
 
 
-def module_command(module: str, *arguments: str, memory_bytes: int | None = None) -> list[str]:
+def module_command(
+    module: str,
+    *arguments: str,
+    memory_bytes: int | None = None,
+    file_bytes: int | None = None,
+) -> list[str]:
     """Return a command that runs a module, of the farm or of what it needs, with this interpreter.
 
     The farm's own modules come from where this process has them.
@@ -95,8 +100,13 @@ def module_command(module: str, *arguments: str, memory_bytes: int | None = None
         module: full name of the module.
         arguments: of the program.
         memory_bytes: limit on the address space of the process, and of each that it starts itself; None for none.
+        file_bytes: the largest file that it, and each that it starts itself, may write; None for any.
     """
-    limits = {} if memory_bytes is None else {"RLIMIT_AS": memory_bytes}
+    limits: dict[str, int] = {}
+    if memory_bytes is not None:
+        limits["RLIMIT_AS"] = memory_bytes
+    if file_bytes is not None:
+        limits["RLIMIT_FSIZE"] = file_bytes
     settings = {"limits": limits, "paths": [str(ROOT.parent)], "module": module}
     return [sys.executable, "-P", "-c", _LIMITED_PROGRAM, json.dumps(settings), *arguments]
 

@@ -44,7 +44,7 @@ _MAX_PROJECT_NAME = 128
 _MAX_VERSION = 128
 """Longest version, for the same reason. It also bounds how long it takes to parse one."""
 
-_MAX_REQUIREMENT = 4096
+MAX_REQUIREMENT = 4096
 """Longest requirement, in characters; not measured. It bounds how deep a marker can be, and how long parsing takes."""
 
 _SEPARATORS = frozenset("/\\")
@@ -185,9 +185,16 @@ def parse_version(text: object, where: str = "") -> Version:
     """
     checked = _check_length(text, _MAX_VERSION, "a version", "PEP 440", where)
     try:
-        return Version(checked)
+        version = Version(checked)
     except ValueError:
         raise UntrustedNameError("a version (PEP 440)", text, where) from None
+
+    # Normalized, `1-1` is `1.post1`: whoever reads that again has to take it.
+    if len(str(version)) > _MAX_VERSION:
+        raise UntrustedNameError(
+            f"a version of at most {_MAX_VERSION} characters (PEP 440)", text, where
+        )
+    return version
 
 
 def parse_requirement(text: object, where: str = "") -> Requirement:
@@ -200,7 +207,7 @@ def parse_requirement(text: object, where: str = "") -> Requirement:
     Raises:
         UntrustedNameError: it is none.
     """
-    checked = _check_length(text, _MAX_REQUIREMENT, "a requirement", "PEP 508", where)
+    checked = _check_length(text, MAX_REQUIREMENT, "a requirement", "PEP 508", where)
     try:
         requirement = Requirement(checked)
         requirement.specifier.contains("0")  # its versions are parsed when they are needed

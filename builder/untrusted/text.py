@@ -13,6 +13,7 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,11 +43,8 @@ _INVISIBLE = re.compile(
 """Characters that `str.isprintable` takes for letters, marks or symbols and that nobody sees: joiners, fillers, blanks
 and variation selectors (Unicode's Default_Ignorable_Code_Point, and the blank pattern of Braille)."""
 
-_MARKS = (
-    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
-    "\ufe20-\ufe2f]"
-)
-_STACKED_MARKS = re.compile(f"({_MARKS}{{{_MOST_MARKS}}})({_MARKS}+)")
+_MARK_CATEGORIES = frozenset({"Mn", "Me"})
+"""Unicode's categories of marks that are drawn over, below or around the letter before them, in all scripts."""
 
 
 class UnfitJsonError(ValueError):
@@ -185,7 +183,7 @@ def parse_answer(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_L
     """
     if len(answer) > limit_bytes:
         raise UnfitJsonError(f"it has {len(answer):,} bytes, more than {limit_bytes:,}")
-    if sum(map(answer.count, _ITEM_MARKS)) > limits.items:
+    if count_item_marks(answer) > limits.items:
         raise UnfitJsonError(f"it has more than {limits.items:,} items")
 
     try:
@@ -193,6 +191,11 @@ def parse_answer(answer: bytes, limit_bytes: int, limits: JsonLimits = DEFAULT_L
     # ValueError also of bytes that are no text, and of numbers with too many digits.
     except (ValueError, RecursionError) as error:
         raise UnfitJsonError(f"it is not JSON: {error}") from None
+
+
+def count_item_marks(answer: bytes) -> int:
+    """Return how many values some JSON data has at most; marks inside its texts count as well."""
+    return sum(map(answer.count, _ITEM_MARKS))
 
 
 def parse_recorded_json(text: str) -> Any:  # noqa: ANN401 - JSON
@@ -320,13 +323,18 @@ def _show_hidden(line: str, kept: str) -> str:
         return line
 
     line = _INVISIBLE.sub(lambda match: _escape(match[0]), line)
-    return _STACKED_MARKS.sub(_escape_more_marks, line)
+    return _limit_marks(line)
 
 
-def _escape_more_marks(match: re.Match[str]) -> str:
-    """Return a stack of combining marks with those beyond the first few as escapes."""
-    few, more = match.groups()
-    return few + "".join(map(_escape, more))
+def _limit_marks(line: str) -> str:
+    """Return a line in which marks after the first few of a letter are escapes."""
+    shown: list[str] = []
+    marks = 0
+    for char in line:
+        marks = marks + 1 if unicodedata.category(char) in _MARK_CATEGORIES else 0
+        shown.append(_escape(char) if marks > _MOST_MARKS else char)
+
+    return "".join(shown)
 
 
 def _escape(char: str) -> str:

@@ -35,6 +35,7 @@ FindingCode: TypeAlias = Literal[
     "WF215",  # wheel of another package
     "WF216",  # refused build output
     "WF217",  # disk limit exceeded during the build
+    "WF218",  # build ended its own container
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool
@@ -117,6 +118,8 @@ FindingCode: TypeAlias = Literal[
     "WF621",  # test process ended by the package
     "WF622",  # answers not from the test program
     "WF623",  # native code not watched by the race detector
+    "WF624",  # data race in generated code
+    "WF625",  # crash or hang in a single thread too
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 SECRET = "a line that only the host has: 6f1c0f7e2a"
 """What is in the file of the host that every attack would like to have; it may turn up nowhere else."""
+
+PASSWORD = "password-of-the-host-e09a4d"
+"""What the host's settings have for a password of a proxy and of uploads, where the farm runs with an engine."""
 
 MAX_SECONDS = 90.0
 """Longest that a run without an engine may take; without an attack it takes two seconds of an idle machine."""
@@ -46,6 +50,8 @@ class Attack:
         memory_bytes: most memory of the farm's own process.
         subject: the package that makes the attack, where it is not called as the attack is.
         quick: whether `make test` runs it too, if it needs an engine; those that need none are always run.
+        later: changes what is in place before a second run in the same wheelhouse; None where one run is all.
+        companions: further packages that the attack needs, each by a maker of its own. Only with an engine.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Attack:
     memory_bytes: int = MAX_MEMORY_BYTES
     subject: str = ""
     quick: bool = False
+    later: Callable[[Site], None] | None = None
+    companions: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -77,6 +85,7 @@ class Site:
         host: stands for the host's files; its `secret` may be read by nobody, and nothing may be added.
         index: the index that the farm asks.
         answers: what containers answer in the place of the honest answer, by package: see offline.py.
+        machine: what the farm without an engine is told of its machine: see offline.py.
         abi: the one that the package is built for; others of the matrix are skipped.
     """
 
@@ -85,6 +94,7 @@ class Site:
     host: Path
     index: HostileIndex
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
     abi: str = "cp314"
 
     def make_host(self) -> None:
@@ -101,6 +111,11 @@ class Site:
     def secret(self) -> Path:
         """A file of the host."""
         return self.host / "secret"
+
+    @property
+    def connections(self) -> Path:
+        """What the farm without an engine would have connected to beside the loopback interface: an address a line."""
+        return self.folder / "connections.txt"
 
     @property
     def stolen(self) -> Path:
@@ -190,6 +205,7 @@ def check_attack(attack: Attack, world: World, ended_well: frozenset[int] = ENDE
     assert world.seconds <= attack.seconds, f"it took {world.seconds:.0f} s"
     assert world.peak_bytes <= attack.memory_bytes, f"{world.peak_bytes >> 20} MiB of memory"
     check_host(world)
+    check_constraints(world)
 
     verdicts = world.verdicts_of(attack.package)
     assert verdicts, f"{attack.package} was not judged:\n{printed}"
@@ -217,6 +233,27 @@ def check_host(world: World) -> None:
         assert not path.is_symlink(), f"{path} is a link to {path.readlink()}"
         assert secret.encode() not in path.read_bytes(), f"{path} has what only the host has"
     assert secret.encode() not in world.output, "the host's file was printed"
+
+
+_PIN = re.compile(r"([a-z0-9.-]+)(?:==|>=)[^\s;@]+(?:\s+#.*)?")
+"""What a line of a constraints file is, unless it is a comment."""
+
+
+def check_constraints(world: World) -> None:
+    """Check that the constraints files have nothing but pins of projects that are served.
+
+    Raises:
+        AssertionError: a line of them is a requirement that the farm did not write.
+    """
+    for path in (world.wheelhouse / "constraints").glob("*.txt"):
+        # pip takes a line to end where splitlines() does, and joins lines at a backslash.
+        for line in path.read_bytes().decode().splitlines():
+            assert not line.endswith("\\"), f"{path.name} goes on after {line!r}"
+            if not line.strip() or line.startswith("#"):
+                continue
+            pin = _PIN.fullmatch(line)
+            assert pin, f"{path.name} has the line {line!r}"
+            assert world.served(pin[1]), f"{path.name} pins {pin[1]}, which is not served"
 
 
 def iter_files(folder: Path) -> Iterator[Path]:

@@ -64,6 +64,10 @@ def alone(
         site = make_site(attack.name, folder, index)
         matrix = write_matrix(site, {attack.package: attack.make(site)})
         world = run_offline(site, matrix, attack.seconds)
+        if attack.later is not None:
+            assert world.exit_code in ENDED_WELL, world.output.decode(errors="replace")
+            attack.later(site)
+            world = run_offline(site, matrix, attack.seconds)
         check_with_neighbours(request, attack, world, undisturbed)
 
     return run

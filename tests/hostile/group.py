@@ -15,7 +15,7 @@ import pytest
 from builder.engine.connection import connect
 from builder.errors import EngineMissingError
 from builder.store.store import Store
-from tests.hostile.attack import Attack, Site, World, describe_neighbours
+from tests.hostile.attack import PASSWORD, Attack, Site, World, describe_neighbours
 from tests.hostile.attacks.building import place, project_files
 from tests.hostile.server import HostileIndex
 from tests.hostile.world import ROOT, make_world, watch_process
@@ -26,6 +26,14 @@ _SECONDS = 3600.0
 """Longest that a group may take. Image builds are not part of it: they are made by the run without attacks."""
 
 _OTHER_ABI = {"cp314": "cp314t", "cp314t": "cp314"}
+
+_CREDENTIALS = {
+    # A proxy for a scheme that nothing here uses: it changes what is passed on, and not what is reached.
+    "ftp_proxy": f"http://farm:{PASSWORD}@proxy.invalid:3128",
+    "TWINE_USERNAME": "farm",
+    "TWINE_PASSWORD": PASSWORD,
+}
+"""Settings of the host that have a password."""
 
 _GOOD = {("compatible",), ("unproven",)}
 
@@ -112,6 +120,8 @@ def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict
     for attack in attacks:
         site = sites[attack.name]
         tables.append(f'[packages."{attack.package}"]\n{attack.make(site)}\n{skip}')
+        for name, make in attack.companions.items():
+            tables.append(f'[packages."{name}"]\n{make(replace(site, name=name))}\n{skip}')
     (folder / "matrix.toml").write_text("\n".join(tables) + "\n")
 
     wheelhouse = folder / "wheelhouse"
@@ -119,9 +129,19 @@ def _run(folder: Path, attacks: Sequence[Attack], abi: str, effort: str) -> dict
         sys.executable, "-P", "-m", "builder", "run", "--matrix", str(folder / "matrix.toml"),
         "--wheelhouse", str(wheelhouse), "--effort", effort,
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environment = {**os.environ, **_CREDENTIALS, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     environment.pop("WHEELFARM_EFFORT", None)
     ended = watch_process(command, environment, folder / "output.txt", _SECONDS)
+
+    is_changed = False
+    for attack in attacks:
+        if attack.later is not None:
+            attack.later(sites[attack.name])
+            is_changed = True
+    if is_changed:
+        ended = watch_process(
+            command, environment, folder / "output-of-the-second-run.txt", _SECONDS
+        )
 
     whole = make_world(sites[""], wheelhouse, ended)
     times = _read_times(ended.output.decode(errors="replace"))

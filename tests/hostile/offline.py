@@ -1,10 +1,10 @@
 """The farm without an engine: everything is its own, but the containers, which answer by a script.
 
-Usage: python -m tests.hostile.offline ANSWERS.json COMMAND OPTION…
+Usage: python -m tests.hostile.offline SCRIPT.json COMMAND OPTION…
 
-ANSWERS.json has, by package, paths of files with what containers answer: `load` and `audit` in the place of an honest
-answer, and `log`, what a build printed that fails. A package that is not named is built, loaded and judged as an honest
-one. COMMAND is one of wheelfarm's.
+SCRIPT.json has two tables. `answers` has, by package, paths of files with what containers answer: `load` and `audit` in
+the place of an honest answer, `log`, what a build printed that fails, and `wheel`, what it made otherwise. A package that is not named is built, loaded
+and judged as an honest one. `machine` says what the machine is like: see machine.py. COMMAND is one of wheelfarm's.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from builder.distributions import abi3audit
 from builder.engine.tasks import Task, TaskResult
 from builder.evidence.build import BuildFacts
 from builder.execute.worker import Worker
@@ -30,6 +31,7 @@ from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from builder.untrusted.reading import Deadline
+from tests.hostile.machine import pretend
 from tests.hostile.sdists import PLATFORM, make_wheel, wheel_filename
 from tests.unit.facts import AUDITED, OBJECT
 
@@ -98,8 +100,9 @@ def describe_load(item: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _make_build(job: Build, key: str, store: Store, log_text: str) -> Evidence:
+def _make_build(job: Build, key: str, store: Store, scripted: Mapping[str, str]) -> Evidence:
     """Return what a build recorded: a wheel, or where a log is scripted, the failure that is read from it."""
+    log_text = scripted.get("log", "")
     log = store.log_path(job.id, key)
     abis: dict[str, Any] = {}
     files: dict[str, str] = {}
@@ -120,8 +123,12 @@ def _make_build(job: Build, key: str, store: Store, log_text: str) -> Evidence:
         log.write_text("it was built\n")
         tag = f"{abi}-{abi}-{PLATFORM}"
         filename = wheel_filename(job.name, tag)
+        content = make_wheel(job.name, tag=tag)
+        if "wheel" in scripted:
+            filename = Path(scripted["wheel"]).name
+            content = Path(scripted["wheel"]).read_bytes()
         with store.scratch_folder() as scratch:
-            (scratch / filename).write_bytes(make_wheel(job.name, tag=tag))
+            (scratch / filename).write_bytes(content)
             files[filename] = store.add_file(scratch / filename)
         abis[abi] = {"wheel": filename, "requires_python": ""}
 
@@ -155,7 +162,7 @@ def execute(answers: Answers, plan: Plan, store: Store) -> Mapping[JobId, Eviden
                 key="", job=job.id, outcome=JobOutcome.UNDETERMINED, reason="an input is", facts={"code": "WF902"}
             )  # fmt: skip
         elif isinstance(job, Build):
-            evidence[job.id] = _make_build(job, job.key(inputs), store, scripted.get("log", ""))
+            evidence[job.id] = _make_build(job, job.key(inputs), store, scripted)
             store.put(evidence[job.id])
         else:
             wheels = list(inputs["build"].files)
@@ -168,7 +175,9 @@ def execute(answers: Answers, plan: Plan, store: Store) -> Mapping[JobId, Eviden
 
 
 def shorten_deadlines() -> None:
-    """Let no answer of an index take longer than `LONGEST_S`: what is tested is that there is a deadline at all."""
+    """Let no answer of an index take longer than `LONGEST_S`, nor abi3audit: what is tested is that there is a limit."""
+    limits = replace(abi3audit._LIMITS, cpu_s=int(LONGEST_S), wall_s=int(LONGEST_S))
+    abi3audit._LIMITS = limits
     start = Deadline.__init__
 
     def start_shortened(deadline: Deadline, seconds: float) -> None:
@@ -181,8 +190,9 @@ def main() -> None:
     from builder.cli import main as cli
 
     shorten_deadlines()
-    answers = json.loads(Path(sys.argv[1]).read_text())
-    farm._execute = lambda plan, store, *_: execute(answers, plan, store)
+    script = json.loads(Path(sys.argv[1]).read_text())
+    pretend(**script["machine"])
+    farm._execute = lambda plan, store, *_: execute(script["answers"], plan, store)
     sys.argv = ["wheelfarm", *sys.argv[2:]]
     cli.main()
 

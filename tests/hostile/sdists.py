@@ -100,6 +100,31 @@ def wheel_filename(name: str, tag: str = "py3-none-any") -> str:
     return f"{name.replace('-', '_')}-1.0-{tag}.whl"
 
 
+def make_library(symbols: int) -> bytes:
+    """Return a shared library (ELF, gABI 4.1) of nothing but symbols, all with one name: 24 bytes for each."""
+    names = b"\0PyUnicode_New\0"
+    sections = b"\0.dynsym\0.dynstr\0.shstrtab\0"
+    symbol = struct.pack("<IBBHQQ", 1, 0x12, 0, 0, 0, 0)
+    table = symbol * symbols
+    start = 64
+    headers = start + len(table) + len(names) + len(sections)
+    header = b"\x7fELF\2\1\1" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, headers, 0, 64, 56, 0, 64, 4, 3)
+
+    def section(name: int, kind: int, offset: int, size: int, link: int, entry: int) -> bytes:
+        return struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, offset, size, link, 0, 8, entry)
+
+    names_at = start + len(table)
+    sections_at = names_at + len(names)
+    described = [
+        section(0, 0, 0, 0, 0, 0),
+        section(1, 11, start, len(table), 2, 24),
+        section(9, 3, names_at, len(names), 0, 0),
+        section(17, 3, sections_at, len(sections), 0, 0),
+    ]
+    return header + table + names + sections + b"".join(described)
+
+
 # --- archives that no library writes ----------------------------------------------------------------------------------
 
 ZEROS_BYTES = 512 << 20

@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import MergeError
 from tests.hostile.attack import ENDED_WELL, Attack, Site, World, describe_neighbours
-from tests.hostile.attacks.shards import ATTACKS, SUBJECT
+from tests.hostile.attacks.shards import ATTACKS, PACKAGE_ATTACKS, SUBJECT, shard_folder
 from tests.hostile.attacks.sources import sdist
 from tests.hostile.conftest import check_with_neighbours, marked
 from tests.hostile.server import serving
@@ -61,3 +61,24 @@ def test_it_is_contained(
 
     undisturbed = describe_neighbours(honest_world, NEIGHBOURS)
     check_with_neighbours(request, attack, world, undisturbed, ENDED_WELL_OR_REFUSED)
+
+
+@pytest.mark.parametrize("attack", marked(PACKAGE_ATTACKS))
+def test_a_package_keeps_no_other_from_being_merged(
+    attack: Attack, honest: tuple[Site, World], folder: Path, request: pytest.FixtureRequest
+):
+    honest_site, honest_world = honest
+    shutil.copytree(honest_site.folder, folder, symlinks=True)
+    site = Site(name=SUBJECT, folder=folder, host=folder / "host", index=honest_site.index)
+    attack.make(site)
+    own_shard = shard_folder(site)
+    number = own_shard.name.removeprefix("shard-")
+    shutil.rmtree(own_shard)
+
+    shard = run_offline(site, folder / "matrix.toml", 60, "--shard", f"{number}/{SHARDS}")
+    assert shard.exit_code in ENDED_WELL, shard.output.decode()
+    shard.wheelhouse.rename(own_shard)
+    world = merge(site, attack.seconds)
+
+    undisturbed = describe_neighbours(honest_world, NEIGHBOURS)
+    check_with_neighbours(request, attack, world, undisturbed)

@@ -142,11 +142,12 @@ def _read_peak(process: int) -> int:
 
 def run_offline(site: Site, matrix: Path, seconds: float, *options: str) -> World:
     """Run the farm without an engine, and return what is there afterwards."""
-    answers = site.folder / "answers.json"
-    answers.write_text(json.dumps(site.answers))
+    script = site.folder / "script.json"
+    machine = {"connections": str(site.connections), **site.machine}
+    script.write_text(json.dumps({"answers": site.answers, "machine": machine}))
     wheelhouse = site.folder / "wheelhouse"
     command = [
-        sys.executable, "-P", "-m", "tests.hostile.offline", str(answers), "run", "--matrix", str(matrix),
+        sys.executable, "-P", "-m", "tests.hostile.offline", str(script), "run", "--matrix", str(matrix),
         "--wheelhouse", str(wheelhouse), "--effort", "none", *options,
     ]  # fmt: skip
     ended = watch(command, site, seconds)

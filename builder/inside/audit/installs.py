@@ -13,7 +13,6 @@ Facts, all of them paths as they are after the installation:
 
 from __future__ import annotations
 
-import configparser
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,14 @@ if TYPE_CHECKING:
 
     from .wheelfile import Wheel
 
-# Far above what packages have. What is beyond is left out: the audit's answer stays small whatever a wheel has.
-_MOST = 1_000
+# Far above what packages have. What is beyond is left out, and a fault: the audit's answer stays small whatever a wheel
+# has, and no wheel hides what it installs behind many other things.
+_MOST = 20_000
 _MOST_CHARACTERS = 200
 _MOST_DEPTH = 32
 
+_LONGEST_PTH = 16 << 20  # what of a text is read (wheelfile.py); none has a thousandth of it
+_PROGRAM_SECTIONS = frozenset({"console_scripts", "gui_scripts"})
 _INFO = (".dist-info", ".egg-info")
 _CODE = (".py", ".pyc", ".so", ".pyd")
 _SITE = {"purelib", "platlib"}
@@ -40,13 +42,20 @@ def read_installs(wheel: Wheel) -> dict[str, Any]:
     roots = find_roots(paths)
     first_lines = _read_pth(wheel, destinations.site)
 
-    return {
-        "roots": dict(_first(sorted(roots.items()))),
-        "metadata": _first(sorted(_find_other_infos(paths, wheel.dist_info))),
-        "pth": dict(_first(sorted(first_lines.items()))),
-        "scripts": _first(sorted(scripts)),
-        "data": _first(sorted(destinations.data)),
+    installs: dict[str, list[Any]] = {
+        "roots": sorted(roots.items()),
+        "metadata": sorted(_find_other_infos(paths, wheel.dist_info)),
+        "pth": sorted(first_lines.items()),
+        "scripts": sorted(scripts),
+        "data": sorted(destinations.data),
     }
+    for what, items in installs.items():
+        if len(items) > _MOST:
+            detail = f"it installs {len(items)} {what}, of which {_MOST} were looked at"
+            wheel.faults.append(("unsafe", "", detail))
+            del items[_MOST:]
+
+    return {**installs, "roots": dict(installs["roots"]), "pth": dict(installs["pth"])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,7 @@ def find_roots(paths: list[str]) -> dict[str, str]:
     `["a/__init__.py", "a/b/c.py", "d.py", "e/f/g.py", "h.pth"]` -> `{"a": "package", "d": "module", "e/f": "folder"}`
     """
     packages: set[str] = set()
+    paths = [_find_source(path) for path in paths]
     for path in paths:
         folder, _, file = path.rpartition("/")
         if folder and file.partition(".")[0] == "__init__" and file.endswith(_CODE):
@@ -129,36 +139,53 @@ def find_roots(paths: list[str]) -> dict[str, str]:
     return roots
 
 
+def _find_source(path: str) -> str:
+    """Return the module that bytecode may be run in the place of: `a/__pycache__/b.cpython-314.pyc` -> `a/b.pyc`."""
+    folder, _, file = path.rpartition("/")
+    outer, _, cache = folder.rpartition("/")
+    if cache != "__pycache__" or not file.endswith(".pyc"):
+        return path
+
+    module = f"{file.partition('.')[0]}.pyc"
+    return f"{outer}/{module}" if outer else module
+
+
 def _read_pth(wheel: Wheel, site: list[tuple[str, str]]) -> dict[str, str]:
     """Return the first line with code of each `.pth` file at the top, as `site` would run it."""
     lines: dict[str, str] = {}
     for name, path in site:
         if "/" in path or not path.endswith(".pth"):
             continue
-        for line in (wheel.text(name) or "").splitlines():
+        # As `site` reads it, which takes a byte order mark away.
+        for line in (wheel.text(name) or "").removeprefix("\ufeff").splitlines():
             # `site` takes these two beginnings for code, and everything else for a folder.
             if line.startswith(("import ", "import\t")):
                 lines[path] = line[:_MOST_CHARACTERS]
                 break
+        else:
+            if wheel.members[name].file_size > _LONGEST_PTH:
+                lines[path] = (
+                    f"# it has more than {_LONGEST_PTH >> 20} MiB, which were not read to the end"
+                )
 
     return lines
 
 
 def _read_entry_points(wheel: Wheel) -> list[str]:
-    """Return the names of the programs that installers make for entry points; none where the file is damaged."""
-    parser = configparser.RawConfigParser(strict=False, delimiters=("=",))
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
-    try:
-        parser.read_string(wheel.text(f"{wheel.dist_info}/entry_points.txt") or "")
-    except (configparser.Error, ValueError):
-        return []
+    """Return the names of the programs that installers make for entry points.
 
+    They are read as installers do (`importlib.metadata`): a line is an entry however far it is indented, and a section
+    is what is left of a line without its brackets.
+    """
+    text = wheel.text(f"{wheel.dist_info}/entry_points.txt") or ""
     names: list[str] = []
-    for section in ("console_scripts", "gui_scripts"):
-        if parser.has_section(section):
-            names += parser.options(section)
+    section = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            section = line.strip("[]").strip()
+        elif section in _PROGRAM_SECTIONS and not line.startswith("#"):
+            name, equals, _ = line.partition("=")
+            if equals:
+                names.append(name.strip())
+
     return names
-
-
-def _first(items: list[Any]) -> list[Any]:
-    return items[:_MOST]

@@ -10,12 +10,14 @@ import base64
 import csv
 import hashlib
 import mmap
+import re
 import stat
 import tempfile
 import zipfile
 import zlib
 from collections import Counter
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from .elf import MAGIC
@@ -36,6 +38,7 @@ _IN_MEMORY_BYTES = 64 << 20
 """Larger members are read from a file: `check` limits the memory of the reading process."""
 _TEXT_LIMIT_BYTES = 16 << 20
 _HASHES = {"sha256", "sha384", "sha512"}  # "sha256 or better" (PEP 427)
+_SIZE = re.compile(r"[0-9]{1,20}")
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _ENCRYPTED = 1  # the bit of a member's flags
 
@@ -105,6 +108,7 @@ class Wheel:
                 detail = f"{name} is in the archive {count} times, so what is installed depends on the installer"
                 self._add_fault("duplicate", name, detail)
 
+        self._find_doubles(listed)
         for info in listed:
             if problem := _describe_danger(info):
                 self._add_fault("unsafe", info.filename, f"{info.filename!r} {problem}")
@@ -112,6 +116,20 @@ class Wheel:
                 self._add_fault("encrypted", info.filename, f"{info.filename} is encrypted")
             else:
                 self.members[info.filename] = info
+
+    def _find_doubles(self, listed: list[zipfile.ZipInfo]) -> None:
+        """Add a fault for members of several names that are installed as one file: which, the installer decides."""
+        first: dict[str, str] = {}
+        for info in listed:
+            target = find_target(info.filename)
+            other = first.setdefault(target, info.filename)
+            if other != info.filename and info.filename not in self._duplicates:
+                self._duplicates.add(info.filename)
+                self._add_fault(
+                    "duplicate",
+                    info.filename,
+                    f"{other} and {info.filename} are both installed as {target}",
+                )
 
     def _is_bomb(self, listed: list[zipfile.ZipInfo]) -> bool:
         """Return whether the wheel is a bomb: its members are far larger or more than those of real packages.
@@ -210,9 +228,9 @@ class Wheel:
 
     # --- RECORD ------------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def dist_info(self) -> str:
-        """The name of its `.dist-info` folder; empty where there is none, or more than one."""
+        """The name of its `.dist-info` folder; empty where there is none, or several. Each member asks for it."""
         tops = {name.partition("/")[0] for name in self.members}
         folders = [top for top in tops if top.endswith(".dist-info")]
         return folders[0] if len(folders) == 1 else ""
@@ -247,7 +265,7 @@ class Wheel:
         self._record[name] = (promised_hash, promised_size)
 
         is_comparable = name in self.members and name not in self._duplicates
-        if not is_comparable or not promised_size.isdigit():
+        if not is_comparable or not _SIZE.fullmatch(promised_size):
             return
 
         size = self.members[name].file_size
@@ -296,6 +314,10 @@ def _describe_danger(info: zipfile.ZipInfo) -> str:
     if name.startswith("/") or ".." in name.split("/"):
         return "would be written outside the folder it is installed to"
 
+    # `a/./b` and `a//b` are written where `a/b` is: two members would be one file, under names that no rule knows.
+    if any(part in {"", "."} for part in name.split("/")):
+        return "has several names for one folder in its path"
+
     has_backslash = "\\" in name
     has_drive = ":" in name.partition("/")[0]
     if has_backslash or has_drive or not name.isprintable():
@@ -306,6 +328,17 @@ def _describe_danger(info: zipfile.ZipInfo) -> str:
         return "is no regular file"
 
     return ""
+
+
+def find_target(name: str) -> str:
+    """Return where a member is installed in the folder of packages: `x-1.data/purelib/a.py` -> `a.py` (PEP 427).
+
+    What goes to other folders keeps the name that it has in the wheel.
+    """
+    folder, _, rest = name.partition("/")
+    scheme, _, inner = rest.partition("/")
+    is_moved = folder.endswith(".data") and scheme in {"purelib", "platlib"}
+    return inner if is_moved and inner else name
 
 
 def headers(text: str) -> dict[str, list[str]]:

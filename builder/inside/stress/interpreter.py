@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..supervise.accounts import name_user
+from .reports import FRAME_FORMAT
 
 _PACKAGE = __name__.rpartition(".")[0]
 """What this package is imported as: `inside.stress` in containers."""
@@ -32,6 +33,7 @@ _TSAN_OPTIONS = (
     "second_deadlock_stack=1",  # both places of locks that are taken in two orders
     "history_size=4",  # further back than the default: a report needs the stack of the earlier access too
     "atexit_sleep_ms=0",  # processes are many, and each would wait a second for races at its end
+    f'stack_trace_format="{FRAME_FORMAT}"',
 )
 
 
@@ -77,11 +79,12 @@ class Interpreter:
         """
         return self.environment(PYTHONPATH=str(_PROGRAMS), **name_user(home))
 
-    def environment(self, prefix: str = "", **more: str) -> dict[str, str]:
+    def environment(self, **more: str) -> dict[str, str]:
         """Return the environment variables of a process that this interpreter runs.
 
+        A sanitizer writes its reports to standard error, where they cannot be taken back.
+
         Args:
-            prefix: where a sanitizer writes its reports; empty for standard error, where they cannot be taken back.
             more: further variables.
         """
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -94,9 +97,6 @@ class Interpreter:
             **more,
         }
         if self.race:
-            options = list(_TSAN_OPTIONS)
-            if prefix:
-                options.append(f"log_path={prefix}")
-            environment["TSAN_OPTIONS"] = " ".join(options)
+            environment["TSAN_OPTIONS"] = " ".join(_TSAN_OPTIONS)
 
         return environment

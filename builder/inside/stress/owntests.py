@@ -13,13 +13,16 @@ from ..supervise.accounts import Account, name_user, take_account
 from ..supervise.folders import make_folder, open_folder, read_file
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
+from ..supervise.records import Records, make_token
 from . import installing, reports, unpacking
 from .interpreter import Interpreter
+from .marked_tests import MOST_MARKED
 
 _BY_ITSELF = "by itself"
 _AT_MEMORY_LIMIT = "at the limit on memory"
 _AT_TIME_LIMIT = "at the limit on time"
 
+_TOOLS = "tools"  # the folder for what the tests need
 _MOST_NAMED = 30  # tests that are named in facts: a page or two
 _OUTPUT_BYTES = 4 << 20  # of what pytest prints, of the beginning and of the end
 _MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of tests
@@ -33,6 +36,9 @@ _LONGEST_MESSAGE = 400
 
 _RUN_IN_ONE_THREAD = re.compile(r"^(\S+::.+?) was not run in parallel: (.*)$", re.MULTILINE)
 """How pytest-run-parallel, when verbose, names a test that it runs in one thread."""
+
+_MARK = r"^%s (\d+)$"
+"""A line in standard error where marked_tests.py came to the end of a test, with its mark."""
 
 _UNCOLLECTED = re.compile(r"^ERROR (\S+?)(?: -|$)", re.MULTILINE)
 """How the summary of pytest names a file that it could not collect."""
@@ -87,6 +93,25 @@ class _TestRun:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _DetectorRun:
+    """What came of running the tests once under a race detector.
+
+    Attributes:
+        run: of the tests.
+        reported: what the detector wrote, among all else that came through standard error.
+        is_cut: whether more came than is kept.
+        lost: how many tests ended without a sign of that on standard error.
+        forged: what came that marked_tests.py did not write, in words; empty where there is nothing.
+    """
+
+    run: _TestRun
+    reported: str
+    is_cut: bool
+    lost: int
+    forged: str
+
+
 def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Run the tests of an sdist, each in one thread and then each in several threads at once.
 
@@ -103,7 +128,7 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
         under threads).
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
+        runner, obstacle = _prepare_runner(interpreter, interpreter.python, wheels, asked, scratch)
         if runner is None:
             return {"ran": False, "why": obstacle}
 
@@ -138,35 +163,50 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
 
 
 def race_tests(
-    interpreter: Interpreter, wheels: str, modules: set[str], asked: dict[str, Any]
+    interpreter: Interpreter,
+    installer: str,
+    wheels: str,
+    modules: set[str],
+    asked: dict[str, Any],
 ) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
     Args:
         interpreter: one that was compiled with the detector.
+        installer: an interpreter that has pip, which the other one does not have, and takes the same wheels.
         wheels: as for `run_tests`.
         modules: file names of the distribution's extension modules.
         asked: as for `run_tests`.
 
     Returns:
-        `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `races`, each as `reports.attribute` describes
-        it, with the text of its `report`.
+        `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `lost` (tests whose reports did not arrive)
+        and `forged` (what came that the program which runs the tests did not write); `races`, each as
+        `reports.attribute` describes it, with the text of its `report`.
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, wheels, asked, scratch)
+        runner, obstacle = _prepare_runner(interpreter, installer, wheels, asked, scratch)
         if runner is None:  # there are no tests, or pytest is missing
             return {"ran": False, "why": obstacle, "races": []}
 
         began = time.monotonic()
-        parallel = runner.run_in_threads(iterations=1)
-        races = _read_races(scratch / "home", modules)
+        watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
+
+    races = _list_races(watched.reported, modules, scratch / _TOOLS)
+    passed = len(watched.run.outcomes.passed)
+    lost = watched.lost
+    shows_own_race = any(race["owner"] == "package" for race in races)
+    # Who prints without end may want to have a report left out.
+    if watched.is_cut and not shows_own_race:
+        lost = max(1, passed)
 
     return {
         "ran": True,
         "seconds": seconds,
-        "passed": len(parallel.outcomes.passed),
-        "ended": parallel.ended,
+        "passed": passed,
+        "ended": watched.run.ended,
+        "lost": lost,
+        "forged": watched.forged,
         "races": races,
     }
 
@@ -199,20 +239,21 @@ def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
     return broken
 
 
-def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
-    """Return the races in the reports that the detector wrote, one file for each process; empty where it wrote none.
+def _list_races(reported: str, modules: set[str], tools: Path) -> list[dict[str, Any]]:
+    """Return the races in what the detector wrote; empty where it wrote nothing.
 
     Args:
-        folder: where the detector wrote `reports.PID`.
+        reported: its reports, and what else was printed as errors.
         modules: file names of the distribution's extension modules.
+        tools: where what the tests need is installed.
     """
     races: list[dict[str, Any]] = []
-    for report in reports.parse(reports.read(folder.glob("reports.*"))):
+    for report in reports.parse(reported):
         races.append(
             {
                 "what": "race",
                 "kind": report["kind"],
-                **reports.attribute(report, modules),
+                **reports.attribute(report, modules, (str(tools),)),
                 "report": report["text"][:_LONGEST_REPORT],
             }
         )
@@ -220,22 +261,42 @@ def _read_races(folder: Path, modules: set[str]) -> list[dict[str, Any]]:
     return races
 
 
+def count_lost(records: Records, printed: str, mark: str, passed: int) -> int:
+    """Return in how many tests what the race detector writes did not arrive.
+
+    It writes to standard error, and so does the program that runs the tests, at the end of each. Where the second did
+    not arrive, the first cannot have either.
+
+    Args:
+        records: what that program said: the number of each test that ended.
+        printed: what came through standard error.
+        mark: what it wrote there, before that number.
+        passed: how many tests passed, as pytest's own report has it.
+    """
+    ended = {record.get("ended") for record in records.items}
+    marked = {int(number) for number in re.findall(_MARK % mark, printed, re.MULTILINE)}
+    # What unregisters the program's plugin ends tests that it does not hear of.
+    unheard = max(0, min(passed, MOST_MARKED) - len(ended))
+    return len(ended - marked) + unheard
+
+
 class _TestRunner:
     """Runs pytest in a folder of tests."""
 
     def __init__(
         self,
-        python: str,
+        interpreter: Interpreter,
         account: Account,
-        environment: dict[str, str],
-        folder: Path,
+        home: Path,
+        tools: Path,
         asked: dict[str, Any],
     ) -> None:
-        self._python = python
+        self._interpreter = interpreter
         self._account = account
-        self._folder = folder
+        self._home = home
+        self._folder = home / "tests"
+        self._paths = [interpreter.site, str(tools)]
         self._asked = asked
-        self._environment = environment
 
     def run_alone(self) -> _TestRun:
         """Run each test in one thread."""
@@ -243,9 +304,44 @@ class _TestRunner:
 
     def run_in_threads(self, iterations: int) -> _TestRun:
         """Run each test in several threads at once, so many times in each thread."""
-        threads = self._asked["threads"]
-        options = [f"--parallel-threads={threads}", f"--iterations={iterations}"]
-        return self._run("parallel", options)
+        return self._run("parallel", self._in_threads(iterations))
+
+    def run_under_detector(self) -> _DetectorRun:
+        """Run each test in several threads at once, and take what the race detector writes meanwhile.
+
+        That comes through standard error, a pipe: what is in it nobody can take back, as they could a file's.
+        """
+        report = self._folder / "watched.xml"
+        mark = make_token()
+        request = {
+            # Of what is printed only what Python code prints is captured: the detector's reports go their way.
+            "arguments": [*self._arguments(report, self._in_threads(1)), "--capture=sys"],
+            "paths": self._paths,
+            "mark": mark,
+        }
+        errors = Output(reports.MOST_BYTES, _OUTPUT_BYTES)
+        ended, text, records = self._run_process(
+            self._interpreter.program("marked_tests"),
+            self._interpreter.program_environment(str(self._home)),
+            errors=errors,
+            request=request,
+        )
+
+        outcomes = _read_outcomes(report)
+        reported = errors.read_text()
+        is_cut = errors.size > errors.head_bytes + errors.tail_bytes
+        lost = 0 if is_cut else count_lost(records, reported, mark, len(outcomes.passed))
+        return _DetectorRun(
+            run=_TestRun(ended=ended, text=text, outcomes=outcomes),
+            reported=reported,
+            is_cut=is_cut,
+            lost=lost,
+            forged=records.forgery,
+        )
+
+    def _in_threads(self, iterations: int) -> list[str]:
+        """Return the options by which each test runs in several threads, so many times in each."""
+        return [f"--parallel-threads={self._asked['threads']}", f"--iterations={iterations}"]
 
     def _run(self, name: str, options: Sequence[str]) -> _TestRun:
         """Run pytest once, and return what came of it; test files that cannot be read are skipped.
@@ -255,12 +351,30 @@ class _TestRunner:
             options: further options of pytest.
         """
         report = self._folder / f"{name}.xml"
+        command = [self._interpreter.python, "-m", "pytest", *self._arguments(report, options)]
+        environment = self._interpreter.environment(
+            PYTHONPATH=":".join(self._paths),
+            PYTEST_RUN_PARALLEL_VERBOSE="1",
+            **name_user(str(self._home)),
+        )
+        ended, text, _ = self._run_process(command, environment)
+
+        return _TestRun(ended=ended, text=text, outcomes=_read_outcomes(report))
+
+    def _arguments(self, report: Path, options: Sequence[str]) -> list[str]:
+        """Return the arguments of pytest.
+
+        Args:
+            report: the file that pytest is to write its own report to.
+            options: further options.
+        """
         deselected = [f"--deselect={test}" for test in self._asked["deselect"]]
-        pytest = [self._python, "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
         # Options of the project's own configuration may belong to plugins that are not here.
         overrides = ["-o", "addopts=", "-o", "filterwarnings="]
-        command = [
-            *pytest,
+        return [
+            "-ra",
+            "-p",
+            "no:cacheprovider",
             *overrides,
             "--continue-on-collection-errors",
             f"--junit-xml={report}",
@@ -268,19 +382,32 @@ class _TestRunner:
             *deselected,
             *options,
         ]
-        ended, text = self._run_process(command)
 
-        return _TestRun(ended=ended, text=text, outcomes=_read_outcomes(report))
+    def _run_process(
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        *,
+        errors: Output | None = None,
+        request: dict[str, Any] | None = None,
+    ) -> tuple[str, str, Records]:
+        """Run a command until it ends or its time is up; return how it ended, what it printed, and what it said.
 
-    def _run_process(self, command: Sequence[str]) -> tuple[str, str]:
-        """Run a command until it ends or its time is up; return how it ended, and what it printed."""
+        Args:
+            command: the command.
+            environment: its whole environment.
+            errors: takes what it prints as errors; None where that is no different from all else.
+            request: what it is asked; None for nothing.
+        """
         output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
         with PackageProcess(
             list(command),
             account=self._account,
-            environment=self._environment,
+            environment=environment,
             folder=str(self._folder),
             output=output,
+            errors=errors,
+            request=request,
         ) as process:
             has_ended = process.wait(self._asked["seconds"])
             if not has_ended:
@@ -290,16 +417,17 @@ class _TestRunner:
         ended = _describe_end(exit_code) if has_ended else _AT_TIME_LIMIT
         text = output.read_text()
         print(text[-_LONGEST_PRINTED:], flush=True)
-        return ended, text
+        return ended, text, process.records
 
 
 def _prepare_runner(
-    interpreter: Interpreter, wheels: str, asked: dict[str, Any], scratch: Path
+    interpreter: Interpreter, installer: str, wheels: str, asked: dict[str, Any], scratch: Path
 ) -> tuple[_TestRunner | None, str]:
     """Put tests and what they need in place; return a runner, or None and the reason why they cannot be run.
 
     Args:
         interpreter: what runs the tests.
+        installer: an interpreter that installs what they need.
         wheels: a folder with pytest, pytest-run-parallel and what the tests need.
         asked: what `run_tests` was given.
         scratch: an empty folder, for the tests and their tools.
@@ -314,21 +442,15 @@ def _prepare_runner(
     if exit_code != 0:
         return None, "the sdist cannot be unpacked"
 
-    tools = scratch / "tools"
+    tools = scratch / _TOOLS
     requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
-    if installing.install(interpreter.python, requirements, wheels, str(tools)):
+    if installing.install(installer, requirements, wheels, str(tools)):
         # One that cannot be installed must not keep out the others: each is installed by itself.
-        installing.install_each(interpreter.python, requirements, wheels, str(tools))
+        installing.install_each(installer, requirements, wheels, str(tools))
     if not (tools / "pytest").is_dir():
         return None, "pytest could not be had for this interpreter"
 
-    environment = interpreter.environment(
-        f"{home}/reports",
-        PYTHONPATH=f"{interpreter.site}:{tools}",
-        PYTEST_RUN_PARALLEL_VERBOSE="1",
-        **name_user(str(home)),
-    )
-    return _TestRunner(interpreter.python, account, environment, home / "tests", asked), ""
+    return _TestRunner(interpreter, account, home, tools, asked), ""
 
 
 def _describe_end(returncode: int) -> str:

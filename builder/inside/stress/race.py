@@ -369,7 +369,9 @@ def race_own_tests(
     if request["tests"] is None:
         return None, []
 
-    tested = owntests.race_tests(race, request["wheels"], native, request["tests"])
+    tested = owntests.race_tests(
+        race, request["python"], request["wheels"], native, request["tests"]
+    )
     new_races: dict[tuple[str, ...], Event] = {}
     for event in tested.pop("races"):
         places = tuple(event["places"])

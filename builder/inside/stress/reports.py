@@ -2,11 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TypedDict
-
-from ..supervise.folders import read_file
 
 _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
@@ -18,11 +15,18 @@ _MEMORY_ACCESS = re.compile(
 )
 _LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
 _FRAME = re.compile(
-    r"^    #\d+ (?P<function>.+) (?P<place>\S+) \((?P<module_path>.+?)\+0x[0-9a-f]+\)(?: \(BuildId: [0-9a-f]+\))?$"
+    r"^    #\d+ \((?P<module_path>.+?)\+0x[0-9a-f]+\) (?P<function>.+) (?P<place>\S+)$"
 )
-"""Read from its end: functions and source files are called what the package likes, also as if they were modules."""
+"""As FRAME_FORMAT has it. The path of a module, of which a package decides no more than the end, comes before all else
+that a package can name: functions and source files are called what it likes, also as if they were modules."""
+
+FRAME_FORMAT = "    #%n (%m+%o) %f %S"
+"""Which frames the sanitizer is to print: number, path of the module and place in it, function, source file."""
+
+_FRAME_BEGINNING = re.compile(r"^    #\d+ ")
 
 _MOST_LINE_CHARS = 8000  # of a frame; the rest of a longer one, in its middle, is left out
+_NO_MODULE = "<null>"  # code that is in no file at all
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
@@ -40,17 +44,22 @@ _GENERATED = (
 """Beginnings of functions that are compiled into a package and that nobody wrote for it: see docs/decisions/0009."""
 
 _SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
+
+_INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/race-site/")
+"""Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
+to (supervise/folders.py). Code from elsewhere was brought by the package: from memory, from a file that is gone."""
+
 _MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
-_MOST_FILES = 200  # a file for each process of a test run
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
 class Frame(TypedDict):
-    """A line of a stack: a function, `path:line:column` (or `<null>`) and the file name of its module."""
+    """A line of a stack: a function, `path:line:column` (or `<null>`), the file name of its module, and its folder."""
 
     function: str
     place: str
     module: str
+    folder: str
 
 
 class Stack(TypedDict):
@@ -67,6 +76,9 @@ class Report(TypedDict):
     stacks: list[Stack]
     text: str
 
+
+IsOwn = Callable[[Frame], bool]
+"""Returns whether a frame is the package's."""
 
 Location = tuple[str, int, str]
 """Path in the sdist (else the last folder and file), line (0 where it is not known) and function of a frame."""
@@ -90,19 +102,6 @@ class Attribution(TypedDict):
     locations: list[Location]
     freed: bool
     lock_free: bool
-
-
-def read(paths: Iterable[Path]) -> str:
-    """Return the text of report files, joined; of each file at most its first megabytes.
-
-    Code of the package wrote them, or something else in their place.
-    """
-    texts: list[str] = []
-    for path in sorted(paths)[:_MOST_FILES]:
-        content = read_file(path, MOST_BYTES) or b""
-        texts.append(content.decode(errors="replace"))
-
-    return "".join(texts)
 
 
 def separate(text: str) -> tuple[str, str]:
@@ -140,11 +139,11 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
     A report is a list of sections, each with a title (indented by two) and the frames of a stack (indented by four):
 
           Write of size 8 at 0x7204 by thread T2:
-            #0 bump /tmp/project/fast-1.0/src/fast.c:41:12 (/opt/site/_fast.so+0x1a2b)
+            #0 (/opt/site/_fast.so+0x1a2b) bump /tmp/project/fast-1.0/src/fast.c:41:12
           Previous read of size 8 at 0x7204 by main thread:
-            #0 peek /tmp/project/fast-1.0/src/fast.c:58:5 (/opt/site/_fast.so+0x1c3d)
+            #0 (/opt/site/_fast.so+0x1c3d) peek /tmp/project/fast-1.0/src/fast.c:58:5
           Thread T2 'worker' (tid=71, running) created by main thread at:
-            #0 pthread_create <null> (python3.14t+0xb1)
+            #0 (/opt/race/tree/bin/python3.14t+0xb1) pthread_create <null>
 
     Here the first two are returned. Sections that show where threads and memory come from, such as the third, are
     skipped, and so are those without frames.
@@ -160,16 +159,20 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
                 stacks.append(current)
             continue
 
-        frame_match = _FRAME.match(_cut_middle(line))
-        if current is not None and frame_match is not None:
-            frame = Frame(
-                function=frame_match["function"],
-                place=frame_match["place"],
-                module=posixpath.basename(frame_match["module_path"]),
-            )
-            current["frames"].append(frame)
+        if current is not None and _FRAME_BEGINNING.match(line):
+            current["frames"].append(_read_frame(line))
 
     return [stack for stack in stacks if stack["frames"]]
+
+
+def _read_frame(line: str) -> Frame:
+    """Return the frame on a line; of what nobody can read, as after a line break in a name, one of no module at all."""
+    match = _FRAME.match(_cut_middle(line))
+    if match is None:
+        return Frame(function="<null>", place="<null>", module=_NO_MODULE, folder="")
+
+    folder, module = posixpath.split(match["module_path"])
+    return Frame(function=match["function"], place=match["place"], module=module, folder=folder)
 
 
 def _cut_middle(line: str) -> str:
@@ -196,7 +199,7 @@ def _describe_access(title: str) -> str:
     return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
 
 
-def attribute(report: Report, modules: set[str]) -> Attribution:
+def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) -> Attribution:
     """Say whose fault a report is, and which functions it is about.
 
     Each stack (an access to memory, with the calls that led to it) has one frame that stands for it: the innermost one
@@ -206,23 +209,29 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
     Args:
         report: what `parse` gave.
         modules: file names of the package's extension modules, by which its frames are known.
+        folders: where else code is, besides `_INSTALLED_FOLDERS`, that was installed before the package ran.
 
     Returns:
         `owner` (who is at fault: `package`, `generator` of code, or `interpreter`), `places` (functions and files),
         `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
+    known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
+
+    def is_own(frame: Frame) -> bool:
+        return _is_own(frame, modules, known_folders)
+
     accesses = report["stacks"][
         :2
     ]  # the two that collide; later stacks show where a lock was made or taken
     access_frames: list[Frame] = []
     owners: set[str] = set()
     for access in accesses:
-        frame, frame_owner = _find_culprit(access, modules)
+        frame, frame_owner = _find_culprit(access, is_own)
         access_frames.append(frame)
         owners.add(frame_owner)
 
     is_about_locks = "mutex" in report["kind"] or "lock" in report["kind"]
-    package_frames = _find_own_frames(report["stacks"], modules) if is_about_locks else []
+    package_frames = _find_own_frames(report["stacks"], is_own) if is_about_locks else []
     if package_frames:
         # Every function of the package on the way to a lock is part of the fault.
         frames_at_fault, owner = package_frames, "package"
@@ -236,11 +245,11 @@ def attribute(report: Report, modules: set[str]) -> Attribution:
         "lines": sorted({_name_line(frame) for frame in access_frames}),
         "locations": list(dict.fromkeys(_locate(frame) for frame in frames_at_fault)),
         "freed": _frees_memory(report),
-        "lock_free": any(_is_own_atomic(access, modules) for access in accesses),
+        "lock_free": any(_is_own_atomic(access, is_own) for access in accesses),
     }
 
 
-def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
+def _find_culprit(stack: Stack, is_own: IsOwn) -> tuple[Frame, str]:
     """Return the frame that stands for an access, and the owner of that frame.
 
     It is the nearest frame of the package that somebody wrote (`package`), else its nearest frame (`generator`: only
@@ -249,9 +258,9 @@ def _find_culprit(stack: Stack, modules: set[str]) -> tuple[Frame, str]:
 
     Args:
         stack: the access.
-        modules: file names of the package's extension modules.
+        is_own: whether a frame is the package's.
     """
-    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if frame["module"] in modules]
+    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if is_own(frame)]
     for frame in own_frames:
         if not _is_generated(frame):
             return frame, "package"
@@ -272,12 +281,12 @@ def _choose_owner(owners: set[str]) -> str:
     return "interpreter"
 
 
-def _find_own_frames(stacks: list[Stack], modules: set[str]) -> list[Frame]:
+def _find_own_frames(stacks: list[Stack], is_own: IsOwn) -> list[Frame]:
     """Return the frames of the package in all stacks, in their order; empty where there is none."""
     frames = []
     for stack in stacks:
         for frame in stack["frames"]:
-            if frame["module"] in modules:
+            if is_own(frame):
                 frames.append(frame)
 
     return frames
@@ -291,18 +300,54 @@ def _frees_memory(report: Report) -> bool:
     return any(function.partition("(")[0] in _FREEING for function in top_functions)
 
 
-def _is_own_atomic(stack: Stack, modules: set[str]) -> bool:
+def _is_own_atomic(stack: Stack, is_own: IsOwn) -> bool:
     """Return whether an access is an atomic operation that the package itself wrote, not a header of CPython.
 
     Lock-free code pairs such an access with a plain one that something else orders, which cannot be seen here.
     """
     frame = stack["frames"][0]
     is_atomic = "atomic" in stack["access"]
-    is_own = frame["module"] in modules
+    is_own_frame = is_own(frame)
     # What CPython's headers define is compiled into the package.
     is_inlined = "/include/python" in frame["place"] or frame["function"].startswith(("Py", "_Py"))
 
-    return is_atomic and is_own and not is_inlined
+    return is_atomic and is_own_frame and not is_inlined
+
+
+def _is_own(frame: Frame, modules: set[str], known_folders: tuple[str, ...]) -> bool:
+    """Return whether a frame is the package's: of a file that it installed, or of code that it brought later.
+
+    Args:
+        frame: the frame.
+        modules: file names of the package's extension modules.
+        known_folders: where code is that was installed before the package ran.
+    """
+    if frame["module"] in modules or frame["module"] == _NO_MODULE:
+        return True
+
+    path = f"{frame['folder']}/"
+    for known in known_folders:
+        if path.startswith(known):
+            return _leads_out(path.removeprefix(known))
+
+    return True
+
+
+def _leads_out(path: str) -> bool:
+    """Return whether a path below a folder leads out of that on its way: `../tmp/link/../usr/`.
+
+    Paths are as code was opened: `numpy/_core/../../numpy.libs/` leads nowhere else.
+    """
+    depth = 0
+    for part in path.split("/"):
+        if part == "..":
+            depth -= 1
+        elif part not in {"", "."}:
+            depth += 1
+        if depth < 0:
+            return True
+
+    return False
 
 
 def _is_generated(frame: Frame) -> bool:

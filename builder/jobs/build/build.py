@@ -5,6 +5,7 @@ builder/evidence/build.py has the model of its facts. Its files are the wheels.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +19,7 @@ from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
 from builder.engine import compiler_cache
+from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.jobs.build import network
@@ -39,7 +41,7 @@ from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from builder.engine.compiler_cache import CompilerCache
     from builder.jobs.job import Inputs, Needs, Tools
@@ -58,6 +60,9 @@ UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
 _SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
 _PLACEHOLDER = "pyproject.toml"
 """cibuildwheel starts nothing in a folder without such a file. This one is empty, and removed in the container."""
+
+_RESERVE_BYTES = 512 << 20
+"""Room that stays free when wheels are put into the store: other jobs write logs and the ledger meanwhile."""
 
 
 @cache
@@ -367,7 +372,11 @@ class Build:
         """Return the facts of a build, and put its wheels into the store.
 
         The wheels are normalized before, so that building again makes the very same files.
+
+        Raises:
+            InfrastructureError: there is no room for the wheels.
         """
+        _check_room(outcomes.wheels.values(), tools.store.wheelhouse)
         abis: dict[str, Any] = {}
         for abi, failure in outcomes.failures.items():
             abis[abi] = {"failure": asdict(failure)}
@@ -505,3 +514,18 @@ def _constrain(abi: str) -> dict[str, Any]:
         "inherit": {"environment": "append"},
         "environment": {"UV_BUILD_CONSTRAINT": constraints_path(abi)},
     }
+
+
+def _check_room(wheels: Iterable[Path], folder: Path) -> None:
+    """Check that a folder's file system has room for copies of some wheels, two of each: a full one ends the whole run.
+
+    Raises:
+        InfrastructureError: it has not.
+    """
+    wheel_bytes = sum(wheel.stat().st_size for wheel in wheels)
+    status = os.statvfs(folder)
+    free_bytes = status.f_bavail * status.f_frsize
+    if free_bytes < 2 * wheel_bytes + _RESERVE_BYTES:
+        raise InfrastructureError(
+            f"{free_bytes >> 20} MiB are free at {folder}, too little for wheels of {wheel_bytes >> 20} MiB: free some"
+        )

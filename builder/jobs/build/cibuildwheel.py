@@ -29,6 +29,7 @@ from builder.untrusted.interpreter import SAFE_PATH, module_command
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from builder.engine.tool_container import OwnEnd
     from builder.jobs.job import Tools
     from builder.proxy.proxy import Session
     from builder.store.job_ids import JobId
@@ -42,6 +43,9 @@ leaves the machine usable. Not measured."""
 
 _LAUNCHER_BYTES = 4 << 30
 """Address space of cibuildwheel, and of each command of the engine that it starts: that needs less than 800 MB."""
+
+_MOST_FILE_BYTES = 5 << 30
+"""The largest file that these may write, the log among them: somewhat more than the wheels of a build may have."""
 
 _POLL_S = 0.1
 _PROCESS_CHECK_S = 2.0  # longer than the other poll, because asking the engine costs it some work
@@ -155,6 +159,9 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
+        # Between two looks at it, a log may have grown by far more than its limit.
+        if log.stat().st_size > 2 * _LOG_LIMIT_BYTES:
+            os.truncate(log, 2 * _LOG_LIMIT_BYTES)
         log_end = log.stat().st_size
         printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
@@ -169,8 +176,13 @@ class CibuildwheelCall:
         if exit_code == 0:
             return outcome
 
-        self._check_infrastructure(printed, outcome.usage)
-        failed_call = self._describe_failure(exit_code, (log_start, log_end), outcome, session)
+        own_end = None
+        if not self._was_ended_by_farm and not outcome.usage:
+            own_end = self._container.find_own_end()
+        self._check_infrastructure(printed, outcome.usage, own_end)
+        failed_call = self._describe_failure(
+            exit_code, (log_start, log_end), outcome, session, own_end
+        )
         return replace(outcome, failed_call=failed_call)
 
     def _write_config(self, session: Session) -> Path:
@@ -191,7 +203,14 @@ class CibuildwheelCall:
 
         return {match_abi(path.name, self._request.expected): path for path in paths}
 
-    def _check_infrastructure(self, printed: str, usage: Mapping[str, int]) -> None:
+    @property
+    def _was_ended_by_farm(self) -> bool:
+        """Whether the farm ended the call, for a limit that was exceeded."""
+        return self._was_running or self._crowded_checks > 0
+
+    def _check_infrastructure(
+        self, printed: str, usage: Mapping[str, int], own_end: OwnEnd | None
+    ) -> None:
         """Check that a failed call did not fail for a reason that is no fault of the package.
 
         Nothing is checked where the farm ended the call, or where it met a limit: then the reason is known.
@@ -199,21 +218,28 @@ class CibuildwheelCall:
         Args:
             printed: what the call printed.
             usage: what it used of its limits.
+            own_end: how the container ended by what ran in it; None where that is not known.
 
         Raises:
             InfrastructureError: the disk was full, or the container was killed from outside.
         """
-        was_ended_by_farm = self._was_running or self._crowded_checks > 0
         met_a_limit = usage.get("memory-kills") or usage.get("processes-refused")
-        if was_ended_by_farm or met_a_limit:
+        if self._was_ended_by_farm or met_a_limit:
             return
 
-        problem = find_infrastructure_problem(printed, disk_was_full=self._disk_was_full)
+        problem = find_infrastructure_problem(
+            printed, disk_was_full=self._disk_was_full, has_ended_itself=own_end is not None
+        )
         if problem is not None:
             raise InfrastructureError(f"{problem} (log: {self._tools.log})")
 
     def _describe_failure(
-        self, exit_code: int, log: tuple[int, int], outcome: CallOutcome, session: Session
+        self,
+        exit_code: int,
+        log: tuple[int, int],
+        outcome: CallOutcome,
+        session: Session,
+        own_end: OwnEnd | None,
     ) -> FailedCall:
         """Return what is needed to explain a failed call, now or after the rules that read its log have changed.
 
@@ -222,10 +248,13 @@ class CibuildwheelCall:
             log: the part of the job's log that is about the call: its first byte, and the one after its last.
             outcome: what the call made and used.
             session: the container's way to the package index.
+            own_end: how the container ended by what ran in it; None where that is not known.
         """
         is_crowded = self._crowded_checks >= _MAX_CROWDED_CHECKS
         hit_processes = is_crowded or bool(outcome.usage.get("processes-refused"))
         hit_memory = bool(outcome.usage.get("memory-kills"))
+        if own_end is not None:
+            hit_memory = own_end.met_memory_limit
 
         return FailedCall(
             abis=self._request.abis,
@@ -235,6 +264,7 @@ class CibuildwheelCall:
             memory_bytes=self._request.memory_bytes if hit_memory else None,
             processes=_MAX_PROCESSES if hit_processes else None,
             disk=self._disk_excess,
+            ended=None if own_end is None else own_end.exit_code,
             asked=outcome.report.refused_hosts,
             index=session.network.dns_server,
         )
@@ -252,7 +282,10 @@ class CibuildwheelCall:
             # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.
             *("setpriv", "--pdeathsig", "INT"),
             *module_command(
-                "builder.jobs.build.launcher", *arguments, memory_bytes=_LAUNCHER_BYTES
+                "builder.jobs.build.launcher",
+                *arguments,
+                memory_bytes=_LAUNCHER_BYTES,
+                file_bytes=_MOST_FILE_BYTES,
             ),
         ]
         with self._tools.log.open("ab") as log:

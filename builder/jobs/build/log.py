@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
 from builder.jobs.build import network
@@ -16,6 +16,9 @@ from builder.jobs.build.failure import Failure
 from builder.jobs.build.log_excerpt import BUILD_START, STAGE_START, read_log
 from builder.store.hashing import digest
 from builder.untrusted.text import clean_line
+
+if TYPE_CHECKING:
+    from builder.verdicts.codes import FindingCode
 
 _MAX_ERROR_CHARS = 300
 """How long an error may be: it is one line of a report, and some compilers print whole types."""
@@ -40,6 +43,9 @@ _DISK_FULL = "No space left on device"
 _CONTAINER_STARTED = "Starting container image"
 _LIMITS_PREFIX = "wheelfarm-limits: "
 
+_LIMIT_CODES: frozenset[FindingCode] = frozenset({"WF203", "WF204", "WF205", "WF217"})
+"""Failures for a limit that was met: they say why a container ended, too."""
+
 _RULES = ("log.py", "log_excerpt.py", "error_patterns.py", "network.py")
 
 
@@ -57,6 +63,7 @@ class FailedCall:
         memory_bytes: the limit on memory, if the kernel killed a process for it; else None.
         processes: the limit on processes, if the kernel refused one for it; else None.
         disk: what it wrote too much of, if it was ended for that; else None.
+        ended: exit code of the container, if something of the build ended it before the build was done; else None.
         asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
     """
@@ -70,6 +77,7 @@ class FailedCall:
     asked: tuple[str, ...] = ()
     index: str = ""
     disk: str | None = None
+    ended: int | None = None
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Return why the call made no wheel, and the ABI that it was building when it failed.
@@ -89,6 +97,8 @@ class FailedCall:
             processes=self.processes,
             disk=self.disk,
         )
+        if self.ended is not None and failure.code not in _LIMIT_CODES:
+            failure = _explain_own_end(self.ended, failure.stage)
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
 
@@ -180,13 +190,16 @@ def explain(
     return _first_error(text, package, stage), abi
 
 
-def find_infrastructure_problem(log: str, *, disk_was_full: bool | None) -> str | None:
+def find_infrastructure_problem(
+    log: str, *, disk_was_full: bool | None, has_ended_itself: bool = False
+) -> str | None:
     """Return the reason of a failure that is no fault of the package, such as a full disk; None where there is none.
 
     Args:
         log: what a call of cibuildwheel printed that failed without reaching a limit, as `read_log` returns it.
         disk_was_full: whether the disk was seen to be full meanwhile. None where nobody can see it, as for an engine
             on another machine: only then the log is believed, in which a package may write what it likes.
+        has_ended_itself: whether the container is known to have ended by what ran in it.
     """
     says_full = _DISK_FULL in log
     is_full = says_full if disk_was_full is None else disk_was_full
@@ -194,8 +207,8 @@ def find_infrastructure_problem(log: str, *, disk_was_full: bool | None) -> str 
         return "the disk is full"
 
     # At its end, the image's entry point prints what was used of the limits, whether the build succeeds or not.
-    has_ended_by_itself = _LIMITS_PREFIX in log
-    if _CONTAINER_STARTED in log and not has_ended_by_itself:
+    came_to_its_end = _LIMITS_PREFIX in log
+    if _CONTAINER_STARTED in log and not came_to_its_end and not has_ended_itself:
         return "the build's container ended before the build did: it, or its engine, was killed"
 
     return None
@@ -253,6 +266,16 @@ def _explain_disk(disk: str, stage: str) -> Failure:
         stage=stage,
         error=f"the build wrote more than it may: {disk}",
         remedy="a build that writes without end is at fault; the log names what it ran",
+    )
+
+
+def _explain_own_end(exit_code: int, stage: str) -> Failure:
+    """Return the failure of a build that ended the container in which it was made."""
+    return Failure(
+        code="WF218",
+        stage=stage,
+        error=f"the build ended its own container before it was done: that ended with exit code {exit_code}",
+        remedy="a build that kills the processes around it is at fault; the log's end says what it was doing",
     )
 
 

@@ -24,7 +24,7 @@ UNKNOWN_HOST = "an address that the log does not name"
 
 _MAX_HOSTS = 5  # how many are named in an error; the log has all
 _CERTAIN_CODES: frozenset[FindingCode] = frozenset(
-    {"WF203", "WF204", "WF205", "WF208", "WF210", "WF217"}
+    {"WF203", "WF204", "WF205", "WF208", "WF210", "WF217", "WF218"}
 )
 """Failures whose cause is certain, whatever hosts the build asked for: limits, patches, and repairing the wheel."""
 _HOST_LIMIT = 300

@@ -6,6 +6,7 @@ what was asked for is taken, and the first thing that is not ends the reading.
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_WHEEL_BYTES = 4 << 30
-"""A wheel's size: an installer refuses what does not fit a zip without extensions, long before. Not measured."""
+"""All wheels of a build together: an installer refuses what does not fit a zip without extensions, long before. Not
+measured."""
 
 _MOST_NAME_CHARS = 255  # what file systems take for one name
 _CHUNK_BYTES = 1 << 20
+_ZEROS = bytes(_CHUNK_BYTES)
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 """The characters that names, versions, tags and build tags of wheels are made of."""
@@ -112,9 +115,11 @@ def _take_members(
     if root is None or not root.isdir():
         raise RefusedOutputError("the folder of its wheels is no folder any more")
 
+    left_bytes = _MOST_WHEEL_BYTES
     for member in members:
         name = member.name.removeprefix(f"{root.name.rstrip('/')}/")
-        abi = _check_member(member, name, expected)
+        abi = _check_member(member, name, expected, left_bytes)
+        left_bytes -= member.size
         if abi in wheels:
             raise RefusedOutputError(f"it left {show(name)}, a second wheel for {abi}")
 
@@ -145,8 +150,16 @@ def match_abi(filename: str, expected: Expectation) -> str:
     raise RefusedOutputError(f"it left {show(filename)}, which is no wheel for {abis}")
 
 
-def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> str:
+def _check_member(
+    member: tarfile.TarInfo, name: str, expected: Expectation, most_bytes: int
+) -> str:
     """Check one member before any of its content is read, and return the ABI that it is a wheel for.
+
+    Args:
+        member: the member.
+        name: its path below the folder.
+        expected: what was asked for.
+        most_bytes: what the members before it leave of the limit.
 
     Raises:
         RefusedOutputError: it is not one of the wheels that were asked for.
@@ -154,16 +167,20 @@ def _check_member(member: tarfile.TarInfo, name: str, expected: Expectation) -> 
     is_plain_file = member.type == tarfile.REGTYPE and not member.issparse()
     if not is_plain_file:
         raise RefusedOutputError(f"it left {show(name)}, which is no regular file")
-    if not 0 <= member.size <= _MOST_WHEEL_BYTES:
+    if not 0 <= member.size <= most_bytes:
+        limit = f"{_MOST_WHEEL_BYTES >> 30} GiB"
         raise RefusedOutputError(
-            f"it left {show(name)}, which has more than {_MOST_WHEEL_BYTES >> 30} GiB"
+            f"it left {show(name)}; with it, its wheels have more than {limit}"
         )
 
     return match_abi(name, expected)
 
 
 def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """Write the content of a member to a new file."""
+    """Write the content of a member to a new file.
+
+    Zeros are left out: what took no space in the container, a sparse file of gigabytes, takes none on this machine.
+    """
     content = archive.extractfile(member)
     assert content is not None, "it is a regular file"
 
@@ -173,8 +190,12 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Pat
             chunk = content.read(min(left, _CHUNK_BYTES))
             if not chunk:
                 raise EOFError("it is cut off")
-            file.write(chunk)
+            if chunk == _ZEROS[: len(chunk)]:
+                file.seek(len(chunk), os.SEEK_CUR)
+            else:
+                file.write(chunk)
             left -= len(chunk)
+        file.truncate(member.size)
 
 
 def _remove(wheels: dict[str, Path]) -> None:

@@ -119,9 +119,11 @@ class Owners:
 
     Attributes:
         packages: the names of packages by root, as `Installs.roots` has them; folders are left out.
+        files: the names of packages by path of a file below the environment's folder, programs among them: `bin/f2py`.
     """
 
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def collect(cls, wheels: Iterable[tuple[str, WheelFacts]]) -> Owners:
@@ -131,15 +133,30 @@ class Owners:
             wheels: (package, facts) of each audited wheel of the run.
         """
         packages: dict[str, list[str]] = {}
+        files: dict[str, list[str]] = {}
         for name, wheel in wheels:
             if wheel.installs is None:
                 continue
+            for path in _list_files(wheel.installs):
+                names = files.setdefault(path, [])
+                if name not in names:
+                    names.append(name)
             for root, kind in wheel.installs.roots.items():
                 names = packages.setdefault(root, [])
                 if kind != "folder" and name not in names:
                     names.append(name)
 
-        return cls({root: tuple(names) for root, names in packages.items() if names})
+        return cls(
+            packages={root: tuple(names) for root, names in packages.items() if names},
+            files={path: tuple(names) for path, names in files.items()},
+        )
+
+
+def _list_files(installs: Installs) -> Iterator[str]:
+    """Yield the paths of what is installed outside of the folder of packages: programs, and data."""
+    for name in installs.scripts:
+        yield f"bin/{name}"
+    yield from installs.data
 
 
 def judge_overlap(subject: Subject, owners: Owners) -> Iterator[Finding]:
@@ -152,13 +169,29 @@ def judge_overlap(subject: Subject, owners: Owners) -> Iterator[Finding]:
     if installs is None:
         return
 
+    intrusions, overlaps = _find_shared_roots(subject.name, installs, owners)
+    for path, claims in _find_shared_files(subject.name, installs, owners):
+        for other, is_theirs in claims:
+            if is_theirs:
+                intrusions.append((path, f"{path} is of {other}, which brings it, too"))
+            else:
+                overlaps.append((path, f"{path} is what {other} brings, too"))
+
+    yield from group_finding("WF334", intrusions)
+    yield from group_finding("WF330", overlaps)
+
+
+def _find_shared_roots(
+    name: str, installs: Installs, owners: Owners
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return (root, sentence) for what is in another's package, and for what several bring of whom nobody owns it."""
     intrusions: list[tuple[str, str]] = []
     overlaps: list[tuple[str, str]] = []
     for root, kind in installs.roots.items():
         for owned, others in _find_owned(root, owners):
-            own_claim = _rate_claim(owned, subject.name)
+            own_claim = _rate_claim(owned, name)
             for other in others:
-                if other == subject.name or owned.partition("/")[0] in _SHARED_NAMES:
+                if other == name or owned.partition("/")[0] in _SHARED_NAMES:
                     continue
 
                 claim = _rate_claim(owned, other)
@@ -167,8 +200,25 @@ def judge_overlap(subject: Subject, owners: Owners) -> Iterator[Finding]:
                 elif claim == own_claim and kind != "folder":
                     overlaps.append((root, f"{root} is what {other} brings, too"))
 
-    yield from group_finding("WF334", intrusions)
-    yield from group_finding("WF330", overlaps)
+    return intrusions, overlaps
+
+
+def _find_shared_files(
+    name: str, installs: Installs, owners: Owners
+) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+    """Yield (path, claims) for each program and file of data; a claim is who else brings it, and whether it is theirs.
+
+    Whoever has the better name for it is left alone.
+    """
+    for path in dict.fromkeys(_list_files(installs)):
+        stem = path.rpartition("/")[2].partition(".")[0]
+        own_claim = _rate_claim(stem, name)
+        claims: list[tuple[str, bool]] = []
+        for other in owners.files.get(path, ()):
+            claim = _rate_claim(stem, other)
+            if other != name and claim >= own_claim:
+                claims.append((other, claim > own_claim))
+        yield path, claims
 
 
 def _find_owned(root: str, owners: Owners) -> Iterator[tuple[str, tuple[str, ...]]]:

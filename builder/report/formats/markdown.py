@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from builder.report.history import count_verdicts
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 _MAX_ROWS = 200
 """Rows of a table: CI systems cut off the page of a step at 1 MiB or less, and a reason may be long."""
 
+
+_MAX_CELL = 2500
+"""Characters of a cell: a page whose tables are full stays below 1 MiB, above which a CI system shows none of it."""
+
+_CUT_CELL = 250  # characters of what is longer: an escape may be ten times as long as its character
 
 _LINK_MARKS = re.compile(r"(@|://|(?<=www)\.)", re.IGNORECASE)
 """What makes a mention, or a link without brackets, of the text around it. A comment behind it, which is not shown,
@@ -116,7 +122,14 @@ def escape(text: str) -> str:
 
     Nobody is mentioned by an `@name` in it, and an address does not become a link.
     """
+    escaped = _escape_line(text)
+    if len(escaped) > _MAX_CELL:
+        return _escape_line(clean_line(text, _CUT_CELL))
+    return escaped
+
+
+def _escape_line(text: str) -> str:
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    escaped = re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)
+    escaped = re.sub(r"([\\`*_{}\[\]()#!|~$])", r"\\\1", plain)
 
     return _LINK_MARKS.sub(r"\1<!-- -->", escaped)

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable
 from typing import Any
 
-from tests.hostile.attack import Attack, Site, World, iter_files
+from tests.hostile.attack import PASSWORD, Attack, Site, World, iter_files
 from tests.hostile.attacks.building import module_name, place, project_files
 from tests.hostile.sdists import Member, make_zip
 
@@ -392,6 +392,44 @@ for target in ("http://127.0.0.1:5000/", "http://localhost/", "file:///etc/passw
 """
 )
 
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+_PASSWORDS = """
+import os, sys
+wanted = b"@PASSWORD@"[::-1]
+def places():
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            yield from (f"/proc/{name}/environ", f"/proc/{name}/cmdline")
+    yield from ("/proc/cmdline", "/proc/mounts", "/proc/self/mountinfo")
+    for top in ("/etc", "/root", "/home", "/opt/wheelfarm", "/farm", "/run", "/usr/local/etc", "/var/lib", os.path.expanduser("~")):
+        for folder, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if not os.path.islink(os.path.join(folder, name))]
+            yield from (os.path.join(folder, name) for name in names)
+    yield from (os.path.join("/", name) for name in os.listdir("/"))
+for path in places():
+    try:
+        if path.startswith("/proc/") or (os.path.isfile(path) and os.path.getsize(path) < 1 << 20):
+            content = open(path, "rb").read()
+            if wanted in content:
+                sys.exit(f"a password of the host is in {path}")
+    except OSError:
+        continue
+"""
+"""Looks in the container for what only the host's settings have. The password is written from its end, so that it does
+not find itself."""
+
+
+def make_password_search(site: Site) -> str:
+    return building(_PASSWORDS.replace("@PASSWORD@", PASSWORD[::-1]))(site)
+
+
+def check_no_password(world: World) -> None:
+    assert PASSWORD.encode() not in world.output, "a password was printed"
+    for path in iter_files(world.wheelhouse):
+        assert PASSWORD.encode() not in path.read_bytes(), f"a password is in {path}"
+
+
 # --- 9, 10, 11, 12: logs, limits, disk ---------------------------------------------------------------------------------
 
 _FLOOD = """
@@ -434,6 +472,16 @@ _KILL_ALL = """
 import os, signal
 os.kill(-1, signal.SIGKILL)
 """
+
+_KILL_AFTER_HUNGER = """
+import os, signal
+if os.fork() == 0:
+    open("/proc/self/oom_score_adj", "w").write("1000")
+    held = [bytes(range(256)) * (1 << 16) for _ in range(1 << 10)]
+os.wait()
+os.kill(-1, signal.SIGKILL)
+"""
+"""Has the kernel end a process for its memory, then ends all others: it may look like a machine that has none left."""
 
 _FILL = """
 import os, sys
@@ -542,6 +590,8 @@ QUICK = frozenset(
         "system-calls",
         "wheel-of-another",
         "forged-full-disk",
+        "kills-its-container",
+        "looks-for-passwords",
     }
 )
 """Attacks that `make test` runs too: one or two for each kind of wall."""
@@ -609,6 +659,7 @@ ATTACKS = (
     _attack("name-server", "5", building(_NAMES), BUILDS, _NET),
     _attack("proxy-crowd", "medium", building(_CROWD), EITHER, _NET),
     _attack("proxy-as-a-door", "medium", building(_PROXY), BUILDS, _NET),
+    _attack("looks-for-passwords", "medium", make_password_search, BUILDS, "passwords of proxies, indexes and uploads", check=check_no_password),
     # 6, 13
     _attack("wheel-of-another", "6", building(_OTHER_NAME), NOT_SERVED + BUILDS, _OUT, check=check_one_wheel),
     _attack("metadata-of-another", "6", make_other_metadata, NOT_SERVED, _OUT, check=check_one_wheel),
@@ -619,7 +670,8 @@ ATTACKS = (
     _attack("log-without-lines", "12", building(_ENDLESS_LINE), EITHER, _DISK, check=check_log_is_bounded),
     _attack("forged-limits", "medium", building(_FORGED_LIMITS), REFUSED, "the finding", check=check_true_reason),
     _attack("forged-full-disk", "medium", building(_FORGED_DISK), REFUSED, "the finding", check=check_true_reason),
-    _attack("kills-its-container", "10", building(_KILL_ALL), NOT_SERVED, "the neighbours' verdicts"),
+    _attack("kills-its-container", "10", building(_KILL_ALL), REFUSED, "the neighbours' verdicts", codes=("WF218",)),
+    _attack("starves-its-container", "10", building(_KILL_AFTER_HUNGER), REFUSED, "the finding", codes=("WF204", "WF218")),
     _attack("fills-the-disk", "11", building(_FILL.replace("@FOLDER@", '"/tmp"')), NOT_SERVED, _DISK, check=check_disk_was_limited),
     _attack("fills-the-root", "11", building(_FILL.replace("@FOLDER@", '"/var/tmp"')), NOT_SERVED, _DISK, check=check_disk_was_limited),
     _attack("fills-the-compiler-cache", "11", building(_FILL.replace("@FOLDER@", 'os.environ["CCACHE_DIR"]')), NOT_SERVED, _DISK, check=check_disk_was_limited),

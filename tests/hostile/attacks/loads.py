@@ -260,5 +260,7 @@ if os.fork() == 0:
 """), (*CAUGHT, "unproven"), "processes and containers that are left"),
     _attack("reaches-out", importing(_REACH, "{Py_mod_gil, Py_MOD_GIL_NOT_USED},"), ("unproven",), "network, privileges, memory of others", point="5"),
     _attack("set-user-id", importing(_SET_USER_ID, "{Py_mod_gil, Py_MOD_GIL_NOT_USED},"), ("unproven",), "privileges", point="5"),
+    _attack("bytecode-at-every-start", bringing({"__pycache__/sitecustomize.cpython-314.pyc": b"no bytecode"}), ("abi-mismatch", *CAUGHT), "what is installed", codes=("WF334",), point="medium"),
+    _attack("program-of-the-environment", bringing({"@NAME@-1.0.dist-info/entry_points.txt": b"[[console_scripts]]\n  python3 = os:abort\n"}), ("abi-mismatch", *CAUGHT), "what is installed", codes=("WF334",), point="medium"),
     _attack("files-of-another", bringing({"honest.py": b"VALUE = 'replaced'\n", "pip/__init__.py": b"raise SystemExit\n"}), ("abi-mismatch", "build-failure", *CAUGHT), "the neighbour's wheel", point="medium", check=check_honest_wheel),
 )  # fmt: skip

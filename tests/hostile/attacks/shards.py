@@ -15,6 +15,8 @@ from typing import Any
 from builder.errors import MergeError
 from builder.store.store import Store
 from tests.hostile.attack import Attack, Site, World, hash_file
+from tests.hostile.attacks.sources import sdist
+from tests.hostile.attacks.text import answer, load_answer
 from tests.hostile.offline import describe_audit, image_key
 from tests.hostile.sdists import PLATFORM, make_wheel, wheel_filename
 
@@ -178,6 +180,27 @@ def bring_a_neighbours_wheel(_: Site, folder: Path, record: Record) -> None:
     load["facts"]["loads"]["cp314"]["wheel"] = filename
 
 
+def name_a_wheel_as_a_requirement(_: Site, __: Path, record: Record) -> None:
+    """Say that the own build made a wheel whose name is, from its second line on, a requirement."""
+    filename = f"{SUBJECT}-1.0-cp314-cp314-{PLATFORM}\nsteady @ file:///tmp/evil.whl"
+    build = evidence_of(record, "build")
+    (sha256,) = build["files"].values()
+    build["files"] = {filename: sha256}
+    build["facts"]["abis"]["cp314"]["wheel"] = filename
+    audit, load = evidence_of(record, "audit"), evidence_of(record, "load")
+    (facts,) = audit["facts"]["wheels"].values()
+    audit["facts"]["wheels"] = {filename: facts}
+    load["facts"]["loads"]["cp314"]["wheel"] = filename
+
+
+def check_recorded_names(world: World) -> None:
+    """No wheel on record has a name of two lines: builds with the farm's own wheels make constraints of these."""
+    with Store(world.wheelhouse) as store:
+        for evidence in store.newest_evidence_of(SUBJECT):
+            for filename in evidence.files:
+                assert len(filename.splitlines()) == 1, f"{evidence.job} has {filename!r}"
+
+
 def be_a_neighbour(_: Site, __: Path, record: Record) -> None:
     """Name the own source as another package's."""
     record["found"][SUBJECT]["name"] = "steady"
@@ -307,7 +330,41 @@ ATTACKS = (
     _attack("path-in-the-index-cache", change(name_a_path_in_the_index_cache), _HOST),
     _attack("links-the-index-cache", change(link_the_index_cache), _HOST),
     _attack("sends-escapes", change(send_escapes), "terminal, report", point="8", check=check_no_controls),
+    _attack("wheel-name-is-a-requirement", change(name_a_wheel_as_a_requirement), "constraints files", point="medium", check=check_recorded_names),
     _attack("deep-record", replace_file(nest_deeply), "memory and time"),
     _attack("huge-record", replace_file(write_three_gigabytes), "memory and time", point="12"),
     _attack("endless-record", replace_file(os.mkfifo), "memory and time", point="12"),
 )  # fmt: skip
+
+# --- what a package does to the record of an honest machine -----------------------------------------------------------
+
+_GROWING = "\x7f" * 16_000  # each character is four once it is clean
+
+
+def grow_when_cleaned(name: str) -> bytes:
+    """Answer within all limits, with texts that pass them once they are clean."""
+    (load,) = load_answer(name)
+    (module,) = load["modules"]
+    load["modules"] = [
+        {**module, "module": f"{name}.m{number}", "error": _GROWING} for number in range(800)
+    ]
+    return json.dumps([load], ensure_ascii=False).encode()
+
+
+def _package_attack(name: str, make: Callable[[Site], str], verdicts: tuple[str, ...]) -> Attack:
+    return Attack(
+        name=name, kind="sdist", subject=SUBJECT, make=make, checked="merge, evidence of the others",
+        point="14", verdicts=verdicts, seconds=60.0,
+    )  # fmt: skip
+
+
+_LONG_MARKER = " or ".join(["python_version > '3'"] * 300)
+
+PACKAGE_ATTACKS = (
+    _package_attack("requirement-without-end", sdist(f"Requires-Dist: a; {_LONG_MARKER}"), _ANY),
+    _package_attack("requirements-in-thousands", sdist(*["Requires-Dist: a; extra == 'x'"] * 5_000), _ANY),
+    _package_attack("requirement-that-grows", sdist(f"Requires-Dist: {_GROWING[:4000]}"), _ANY),
+    _package_attack("version-that-grows", sdist(version=f"1.{'1' * 123}-1"), _ANY),
+    _package_attack("answer-that-grows", answer(grow_when_cleaned), ("undetermined",)),
+)  # fmt: skip
+"""Packages that an honest machine runs in its shard: what they answer is recorded, and has to be taken by a merge."""

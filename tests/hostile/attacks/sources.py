@@ -9,6 +9,8 @@ import gzip
 import hashlib
 from collections.abc import Callable
 
+from builder.store.job_ids import JobKind
+from builder.store.store import Store
 from tests.hostile.attack import Attack, Site, World
 from tests.hostile.sdists import (
     Member,
@@ -203,20 +205,75 @@ def make_page_redirect(site: Site) -> str:
     return ""
 
 
-def make_inner_link(site: Site) -> str:
-    """A link to a service of this machine, by an address that does not look like it."""
-    filename = wheel_filename(site.name)
-    port = site.index.service.url.rpartition(":")[2]
-    site.index.page(
-        site.name,
-        f'<a href="http://[::ffff:127.0.0.1]:{port}">{filename}</a>',
-        f'<a href="http://2130706433:{port}">{filename}</a>',
-    )
-    return ""
+def link_to(address: str) -> Make:
+    """Return a maker of a page whose link leads to an address; `{port}` is that of a service of this machine."""
+
+    def make(site: Site) -> str:
+        filename = wheel_filename(site.name)
+        site.index.page(site.name, f'<a href="{_fill_port(address, site)}">{filename}</a>')
+        return ""
+
+    return make
+
+
+def redirect_to(address: str, suffix: str = "") -> Make:
+    """Return a maker of an honest wheel that is redirected to an address.
+
+    Args:
+        address: where to; `{port}` is that of a service of this machine.
+        suffix: `.metadata` for the metadata beside the wheel (PEP 658), empty for the wheel itself.
+    """
+
+    def make(site: Site) -> str:
+        filename = wheel_filename(site.name)
+        link = site.index.file(filename, make_wheel(site.name))
+        site.index.redirect(f"/files/{filename}{suffix}", _fill_port(address, site))
+        site.index.page(site.name, link.replace("<a ", '<a data-core-metadata="true" '))
+        return ""
+
+    return make
+
+
+def with_names(make: Make, **names: list[str]) -> Make:
+    """Return a maker with hosts `NAME.invalid`, which have these addresses, each time the next one."""
+
+    def place(site: Site) -> str:
+        site.machine["names"] = {f"{name}.invalid": addresses for name, addresses in names.items()}
+        return make(site)
+
+    return place
+
+
+def _fill_port(address: str, site: Site) -> str:
+    return address.replace("{port}", site.index.service.url.rstrip("/").rpartition(":")[2])
+
+
+_PUBLIC = "192.88.99.1"
+"""An address that is public by its number and nobody's (RFC 7526). Nothing connects to it: see ../machine.py."""
+
+_HIDDEN_ADDRESSES = {
+    "link-to-this-machine": "http://127.0.0.1:{port}/",
+    "link-by-a-number": "http://2130706433:{port}/",
+    "link-by-octal-numbers": "http://0177.1:{port}/",
+    "link-to-nowhere": "http://0:{port}/",
+    "link-to-nowhere-by-ipv6": "http://[::]:{port}/",
+    "link-by-mapped-ipv6": "http://[::ffff:7f00:1]:{port}/",
+    "link-without-a-scheme": "//127.0.0.1:{port}/",
+    "link-by-a-local-name": "http://LOCALHOST.:{port}/",
+    "link-to-link-local": "http://169.254.169.254/x.whl",
+    "link-local-by-a-number": "http://2852039166/x.whl",
+    "link-local-by-nat64": "http://[64:ff9b::a9fe:a9fe]/x.whl",
+    "link-local-by-ipv6": "http://[fe80::1%25lo]/x.whl",
+    "link-local-by-a-name": "http://metadata.invalid/x.whl",
+}
+"""Links to this machine, and to link-local addresses, where clouds tell a machine its credentials, by attack."""
 
 
 def check_service_was_not_asked(world: World) -> None:
+    """Neither a service of this machine was asked nor one that its network has for this machine alone."""
     assert world.site.index.service.asked == [], "a service of this machine was asked"
+    connections = set(world.site.connections.read_text().split())
+    assert connections <= {_PUBLIC}, f"connections to {sorted(connections)}"
 
 
 def check_neighbour_is_its_own(world: World) -> None:
@@ -301,11 +358,65 @@ def make_many_links(site: Site) -> str:
     return ""
 
 
+_TEN_YEARS_S = 10 * 365 * 86_400
+
+
+def make_released_in_the_future(site: Site) -> str:
+    """A release that the index has while the clock is ten years ahead."""
+    site.machine["clock_s"] = _TEN_YEARS_S
+    filename = wheel_filename(site.name)
+    site.index.page(site.name, site.index.file(filename, make_wheel(site.name)))
+    return ""
+
+
+def yank_in_the_past(site: Site) -> None:
+    """Set the clock right, and take the release back: what the index has instead cannot be read."""
+    site.machine["clock_s"] = 0.0
+    content = zip_of_countless_members(2_000_000)
+    filename = f"{site.name.replace('-', '_')}-1.1-py3-none-any.whl"
+    site.index.page(site.name, site.index.file(filename, content))
+
+
+def make_built_in_the_future(site: Site) -> str:
+    """An sdist that is built and judged while the clock is ten years ahead."""
+    site.machine["clock_s"] = _TEN_YEARS_S
+    return sdist()(site)
+
+
+def break_in_the_past(site: Site) -> None:
+    """Set the clock back, and bring another sdist, whose build fails."""
+    site.machine["clock_s"] = -_TEN_YEARS_S
+    sdist("Summary: another")(site)
+    log = site.folder / "log-answer"
+    log.write_bytes(b"x.c:1:1: error: it is broken now\n")
+    site.answers[site.name] = {"log": str(log)}
+
+
+def check_not_served(world: World) -> None:
+    assert not world.served(world.site.name), "what the index has no more is served"
+
+
+def check_newest_counts(world: World) -> None:
+    """What was written last is what the ledger has for newest: evidence, verdicts, the published index."""
+    name = world.site.name
+    assert not world.served(name), f"{name} is served still"
+    with Store(world.wheelhouse) as store:
+        builds = [item for item in store.newest_evidence_of(name) if item.job.kind == JobKind.BUILD]
+        published = store.publications.current_snapshot()
+        newest = store.publications.snapshot(published or "")
+        verdicts = [row for row in store.publications.verdicts() if row[1] == name]
+    assert [item.files for item in builds] == [{}], "the build of before counts"
+    assert verdicts[-1][4] == "build-failure", f"the last verdict is {verdicts[-1]}"
+    assert name not in newest["simple"], "the index of before counts"
+
+
 def wheel_zip(*members: RawZipMember) -> bytes:
     return make_raw_zip(members)
 
 
 _HOST = "files of the host, of the wheelhouse, of the neighbours' pages"
+_SERVICES = "services of this machine and its network"
+_PINS = "constraints files"
 _REPORT = "the run's end, its report, the neighbours' verdicts"
 _MEMORY = "memory and time of the farm's process"
 
@@ -405,15 +516,66 @@ ATTACKS = (
     ),
     Attack(
         name="redirect-of-a-file", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_redirect, check=check_service_was_not_asked,
+        checked=_SERVICES, make=make_redirect, check=check_service_was_not_asked,
     ),
     Attack(
         name="redirect-of-a-page", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_page_redirect, check=check_service_was_not_asked,
+        checked=_SERVICES, make=make_page_redirect, check=check_service_was_not_asked,
+    ),
+    *(
+        Attack(
+            name=name, point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",), checked=_SERVICES,
+            make=with_names(link_to(address), metadata=["169.254.169.254"]), check=check_service_was_not_asked,
+        )
+        for name, address in _HIDDEN_ADDRESSES.items()
     ),
     Attack(
-        name="link-to-this-machine", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
-        checked="services of this machine", make=make_inner_link, check=check_service_was_not_asked,
+        name="redirect-to-link-local", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=redirect_to("http://169.254.169.254/latest/"), check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="redirect-of-metadata", point="medium", kind="index answer", verdicts=FAILS_OR_BUILDS,
+        checked=_SERVICES, make=redirect_to("http://127.1:{port}/", ".metadata"), check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="name-of-this-machine", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=with_names(redirect_to("http://files.invalid:{port}/"), files=["127.0.0.1"]),
+        check=check_service_was_not_asked,
+    ),
+    Attack(
+        name="name-that-turns", point="medium", kind="index answer", verdicts=NO_ANSWER, codes=("WF111",),
+        checked=_SERVICES, make=with_names(redirect_to("http://files.invalid:{port}/"), files=[_PUBLIC, "127.0.0.1"]),
+        check=check_service_was_not_asked,
+    ),
+    # --- nothing of a name is a constraint
+    Attack(
+        name="file-name-is-a-requirement", point="medium", kind="index answer", verdicts=NO_ANSWER, checked=_PINS,
+        make=serve_entry(filename="{name}-1.0+1\n{name} @ file:{secret} ; x-py3-none-any.whl"),
+    ),
+    Attack(
+        name="version-is-a-requirement", point="medium", kind="index answer", verdicts=NO_ANSWER, checked=_PINS,
+        make=serve_entry(filename="{name}-1.0;evil@file:x-py3-none-any.whl"),
+    ),
+    Attack(
+        name="version-over-two-lines", point="medium", kind="sdist", verdicts=FAILS, codes=("WF105",), checked=_PINS,
+        make=sdist(version="1.0\n evil @ file:///tmp/evil.whl"),
+    ),
+    Attack(
+        name="requirement-over-two-lines", point="medium", kind="sdist", verdicts=FAILS_OR_BUILDS, checked=_PINS,
+        make=sdist(
+            "Requires-Dist: neighbour\n evil @ file:///tmp/evil.whl", "Requires-Dist: neighbour\u2028evil==1",
+            pyproject=b'[build-system]\nrequires = ["neighbour\\nevil @ file:///tmp/evil.whl", "steady; \\u2028evil"]\n',
+        ),
+    ),
+    # --- a clock that goes back
+    Attack(
+        name="yanked-in-the-past", point="medium", kind="index answer", verdicts=NO_ANSWER, checked="ledger, what is served",
+        make=make_released_in_the_future, later=yank_in_the_past,
+        check=check_not_served,
+    ),
+    Attack(
+        name="broken-in-the-past", point="medium", kind="sdist", verdicts=FAILS, codes=("WF201",),
+        checked="ledger, what is served", make=make_built_in_the_future, later=break_in_the_past, check=check_newest_counts,
     ),
     # --- memory and time of the host
     Attack(

@@ -12,13 +12,31 @@ from typing import Any
 
 from tests.hostile.attack import Attack, Site, World, iter_files
 from tests.hostile.attacks.sources import sdist
+from tests.hostile.pages import check_page
+from tests.hostile.sdists import PLATFORM, make_library, make_wheel, wheel_filename
 
 ANY_FAULT = ("import-failure", "undetermined", "build-failure")
+
+NO_REPORT = ("abi-mismatch", "undetermined", "build-failure")
+"""What abi3audit could not read is not taken for good."""
 
 _ESCAPES = "\x1b[2J\x1b]8;;http://link.invalid/\x07here\x1b]8;;\x07 \x9b31m \x08\x08\x7f"
 _BIDI = "\u202eevil\u2066\u200b\u2069 \u2028 \ufeff"
 _COMMANDS = "first\n::add-mask::compatible\n::set-output name=verdict::compatible\r::stop-commands::x\n##[error]x"
 _MARKUP = "[bold]x[/bold] <script>alert(1)</script> | `|` [x](javascript:alert(1)) ![x](http://image.invalid/) </td>"
+
+_LINES = "first" + "".join(f"{end}evil{number} @ file:///tmp/{number} ; x" for number, end in enumerate(
+    ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\\\n")
+)) + "\\"  # fmt: skip
+"""Requirements after everything that somebody takes for the end of a line; the last line wants to go on in the next."""
+
+_SCRIPTS = (
+    "</script><script>alert(1)</script> </title><script>alert(2)</script> --><svg onload=alert(3)> ]]><script>alert(4)//"
+    "\"'><img src=x onerror=alert(5)> <a href='java&#10;script:alert(6)'>x</a> <base href=//evil.invalid> "
+    "<meta http-equiv=refresh content=0;url=//evil.invalid> <iframe srcdoc='<script>alert(7)</script>'></iframe> "
+    "<form action=//evil.invalid><link rel=stylesheet href=//evil.invalid> {{ 7 * 7 }} ${alert(8)} &lt;script&gt;"
+)
+"""Scripts and what loads or sends something, for all places of a page that text may be in."""
 
 
 def answer(make: Callable[[str], bytes], kind: str = "load") -> Callable[[Site], str]:
@@ -66,6 +84,20 @@ def raw_error(text: bytes) -> Callable[[Site], str]:
 def log(make: Callable[[], bytes]) -> Callable[[Site], str]:
     """Return a maker of a package whose build fails after printing a log."""
     return answer(lambda _: make(), kind="log")
+
+
+def abi3_wheel(symbols: int) -> Callable[[Site], str]:
+    """Return a maker of a package whose build makes a wheel of the stable ABI with a library of so many symbols."""
+
+    def place(site: Site) -> str:
+        tag = f"cp314-abi3-{PLATFORM}"
+        module = f"{site.name.replace('-', '_')}.abi3.so"
+        path = site.folder / wheel_filename(site.name, tag)
+        path.write_bytes(make_wheel(site.name, tag=tag, files={module: make_library(symbols)}))
+        site.answers[site.name] = {"wheel": str(path)}
+        return sdist()(site)
+
+    return place
 
 
 # --- what is looked for -----------------------------------------------------------------------------------------------
@@ -120,6 +152,13 @@ def check_no_markup(world: World) -> None:
         if where.endswith(".md"):
             assert "](javascript:" not in text, where
             assert "![x](http" not in text, where
+
+
+def check_pages_run_nothing(world: World) -> None:
+    pages = [path for path in iter_files(world.wheelhouse) if path.suffix == ".html"]
+    assert any("alert(5)" in path.read_text() for path in pages), "no page shows the text"
+    for path in pages:
+        check_page(path)
 
 
 def check_documents_are_small(world: World) -> None:
@@ -177,6 +216,22 @@ ATTACKS = (
         make=error(_MARKUP), check=check_no_markup,
     ),
     Attack(
+        name="scripts-in-an-error", point="medium", kind="text", verdicts=ANY_FAULT, checked="report, index pages",
+        make=error(_SCRIPTS), check=check_pages_run_nothing,
+    ),
+    Attack(
+        name="scripts-in-the-log", point="medium", kind="log", verdicts=("build-failure",), checked="report, index pages",
+        make=log(lambda: b"x.c:1:1: error: " + _SCRIPTS.encode() + b"\n"), check=check_pages_run_nothing,
+    ),
+    Attack(
+        name="requirements-in-an-error", point="medium", kind="text", verdicts=ANY_FAULT, checked="constraints files",
+        make=error(_LINES),
+    ),
+    Attack(
+        name="requirements-in-the-log", point="medium", kind="log", verdicts=("build-failure",),
+        checked="constraints files", make=log(lambda: b"x.c:1:1: error: " + _LINES.encode() + b"\n"),
+    ),
+    Attack(
         name="ten-megabytes-of-error", point="12", kind="text", verdicts=ANY_FAULT, checked="size of the documents",
         make=error("x" * (10 << 20)), check=check_documents_are_small,
     ),
@@ -195,6 +250,11 @@ ATTACKS = (
     Attack(
         name="answer-about-another", point="10", kind="text", verdicts=("undetermined",), checked="verdicts",
         make=answer(lambda _: json.dumps(load_answer("neighbour", error=None, gil=None)).encode()),
+    ),
+    # --- wheels that abi3audit reads on this machine
+    Attack(
+        name="countless-symbols", point="medium", kind="wheel", verdicts=NO_REPORT, codes=("WF303",), checked=_TIME,
+        seconds=60, make=abi3_wheel(4_000_000),
     ),
     # --- logs that take long to read
     Attack(

@@ -28,11 +28,11 @@ REPORT = """\
 ==================
 WARNING: ThreadSanitizer: data race (pid=7)
   Write of size 8 at 0x1 by thread T1:
-    #0 {function} src/foo.c:7:3 ({module}+0x1)
-    #1 main src/main.c:2:3 (python+0x2)
+    #0 ({module}+0x1) {function} src/foo.c:7:3
+    #1 (/opt/race/bin/python+0x2) main src/main.c:2:3
 
   Previous read of size 8 at 0x1 by thread T2:
-    #0 Box_get src/foo.c:9:3 ({module}+0x3)
+    #0 ({module}+0x3) Box_get src/foo.c:9:3
 ==================
 """
 """What the fake package writes where ThreadSanitizer would."""
@@ -40,7 +40,7 @@ WARNING: ThreadSanitizer: data race (pid=7)
 NATIVE = "_foo.cpython-314t.so"
 
 CODE = f"""
-import ctypes, os, re
+import ctypes, os
 
 COUNT = 0
 
@@ -57,10 +57,9 @@ def wrong():
 
 def race(function="Box_put"):
     if "TSAN_OPTIONS" in os.environ:
-        found = re.search("log_path=([^ ]+)", os.environ["TSAN_OPTIONS"])
-        with open(f"{{found[1]}}.{{os.getpid()}}" if found else os.dup(2), "a") as file:
+        with open(os.dup(2), "a") as file:
             file.write({REPORT!r}.format(function=function, module={NATIVE!r}))
-            file.write({REPORT!r}.format(function="dict_insert", module="python"))
+            file.write({REPORT!r}.format(function="dict_insert", module="/opt/race/bin/python"))
 """
 
 
@@ -210,12 +209,15 @@ EFFORT = {
 
 PYTEST = f"""
 import os, sys
-os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-sys.path += {sys.path!r}
-del sys.modules["pytest"]
-sys.path.remove(next(path for path in sys.path if path.endswith("/tools")))
-import pytest
-sys.exit(pytest.main([text for text in sys.argv[1:] if not text.startswith(("--parallel-threads", "--iterations"))]))
+
+def main(arguments, plugins=()):
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.path += {sys.path!r}
+    sys.path.remove(next(path for path in sys.path if path.endswith("/tools")))
+    del sys.modules["pytest"]
+    import pytest
+    own = ("--parallel-threads", "--iterations")
+    return pytest.main([text for text in arguments if not text.startswith(own)], plugins=list(plugins))
 """
 """In the place of pytest: the one that runs this test, without what only pytest-run-parallel understands."""
 
@@ -233,7 +235,9 @@ def site(tmp_path: Path) -> Path:
 @pytest.fixture
 def tests(tmp_path: Path) -> dict[str, Any]:
     """What a distribution's own tests are asked with."""
-    write_wheel(tmp_path / "wheels", "pytest", {"pytest/__init__.py": b"", "pytest/__main__.py": PYTEST.encode()})  # fmt: skip
+    start = b"import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    members = {"pytest/__init__.py": PYTEST.encode(), "pytest/__main__.py": start}
+    write_wheel(tmp_path / "wheels", "pytest", members)
     write_wheel(tmp_path / "wheels", "pytest-run-parallel", {"run_parallel.py": b""})
     code = tmp_path / "foo-1.0" / "tests" / "test_foo.py"
     code.parent.mkdir(parents=True)
@@ -285,8 +289,12 @@ def test_race_answers_as_described(
 ):
     # What learns how to call a package needs a newer interpreter than the farm may run on.
     monkeypatch.setattr(learning, "learn", lambda *_: SURFACE)
+    # As in images, where that interpreter has no pip.
+    race_python = tmp_path / "race-python"
+    race_python.write_text(f'#!/bin/sh\n[ "$2" != pip ] || exit 1\nexec {sys.executable} "$@"\n')
+    race_python.chmod(0o755)
     request: dict[str, Any] = {
-        "python": sys.executable, "race_python": sys.executable, "name": "foo", "sdist": None, "recipes": [], "seed": 1,
+        "python": sys.executable, "race_python": str(race_python), "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
     hunted = race.hunt_races(request, str(site), str(site))

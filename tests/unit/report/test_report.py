@@ -339,6 +339,14 @@ def test_sarif_has_findings_with_a_file_and_a_line_and_fits_its_schema():
     assert not checker(schema).is_valid(log)
 
 
+def test_a_cell_of_a_table_in_markdown_is_short_however_long_its_text_is():
+    """A page of more than 1 MiB is not shown at all, to the detriment of all other packages."""
+    for character in "x@<\\":
+        assert len(markdown.escape(character * 60_000)) <= 2500
+    assert markdown.escape("x" * 2400) == "x" * 2400
+    assert markdown.escape("$$x$$") == r"\$\$x\$\$"
+
+
 def test_markdown_names_what_needs_a_look():
     text = markdown.render(
         document({"a": {"cp314": abi()}, "b": {"cp314": abi("racy", "x | y")}}), ()

@@ -105,3 +105,25 @@ def test_odd_toml_is_a_value_error(content: bytes):
 def test_json_and_toml():
     assert reading.parse_json(b'{"a": 1}', "it") == {"a": 1}
     assert reading.parse_toml(b"a = 1", "it") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "a." * 190 + "x]\n" + "".join("b." * 190 + f"c{n}=1\n" for n in range(2500)),
+        "[" + "a." * 190 + "x]\n" + "".join("b." * 10 + f"c{n}=1\n" for n in range(30_000)),
+        "".join(f"a{n}." + "b." * 190 + "c=1\n" for n in range(2500)),
+    ],
+    ids=["long names and keys", "a long name", "long keys"],
+)
+def test_keys_of_many_parts_take_no_time(text: str) -> None:
+    """tomllib takes 4 to 12 seconds for these."""
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="too many parts"):
+        reading.parse_toml(text, "it")
+    assert time.monotonic() - began < 2
+
+
+def test_many_usual_lines_are_read() -> None:
+    lines = "".join(f'"setuptools>=70.1.{n}",\n' for n in range(30_000))
+    assert len(reading.parse_toml(f"[build-system]\nrequires = [\n{lines}]\n", "it")) == 1

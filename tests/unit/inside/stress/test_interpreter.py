@@ -21,9 +21,9 @@ def test_an_environment_is_what_native_code_needs_and_no_more(
     assert "TSAN_OPTIONS" not in environment
 
     sanitizer = Interpreter("python", "/site", race=True)
-    options = sanitizer.environment("/tmp/reports")["TSAN_OPTIONS"].split()
-    assert {"handle_segv=0", "exitcode=0", "log_path=/tmp/reports"} < set(options)
-    assert "log_path" not in sanitizer.environment()["TSAN_OPTIONS"]
+    options = sanitizer.environment()["TSAN_OPTIONS"]
+    assert {"handle_segv=0", "exitcode=0"} < set(options.split())
+    assert "log_path" not in options  # a file could be taken back
     own = sanitizer.program_environment("/home")
     assert (own["HOME"], own["USER"]) == ("/home", "farm")
     assert "/site" not in own["PYTHONPATH"].split(

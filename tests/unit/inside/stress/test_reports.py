@@ -5,17 +5,17 @@ from builder.inside.stress import reports
 OURS = "_fast.cpython-314t-x86_64-linux-gnu.so"
 MODULES = {OURS}
 
-BUMP = f"bump /tmp/project/fast-1.0/src/fast.c:41:12 (/opt/site/{OURS}+0x1a2b) (BuildId: 00ff)"
-PEEK = f"peek /tmp/project/fast-1.0/src/fast.c:58:5 (/opt/site/{OURS}+0x1c3d) (BuildId: 00ff)"
-CALL = "_PyObject_VectorcallTstate /usr/src/Python/../Include/internal/pycore_call.h:169:11 (python3.14t+0x22d1e0)"
-EVAL = "_PyEval_EvalFrameDefault /usr/src/Python/generated_cases.c.h:1621:35 (python3.14t+0x33aa10)"
-FREE = "free <null> (python3.14t+0xb0c1f2)"
-CYTHON = f"__Pyx_PyUnicode_AsKind /tmp/project/fast-1.0/fast.c:8812:9 (/opt/site/{OURS}+0x9e01)"
+BUMP = f"(/opt/site/{OURS}+0x1a2b) bump /tmp/project/fast-1.0/src/fast.c:41:12"
+PEEK = f"(/opt/site/{OURS}+0x1c3d) peek /tmp/project/fast-1.0/src/fast.c:58:5"
+CALL = "(/opt/race/tree/bin/python3.14t+0x22d1e0) _PyObject_VectorcallTstate /usr/src/Python/../Include/internal/pycore_call.h:169:11"
+EVAL = "(/opt/race/tree/bin/python3.14t+0x33aa10) _PyEval_EvalFrameDefault /usr/src/Python/generated_cases.c.h:1621:35"
+FREE = "(/opt/race/tree/bin/python3.14t+0xb0c1f2) free <null>"
+CYTHON = f"(/opt/site/{OURS}+0x9e01) __Pyx_PyUnicode_AsKind /tmp/project/fast-1.0/fast.c:8812:9"
 INLINED = (
-    "_Py_atomic_load_ptr_relaxed /opt/python/cp314-cp314t/include/python3.14t/cpython/pyatomic_gcc.h:386:10 "
-    f"(/opt/site/{OURS}+0x1111)"
+    f"(/opt/site/{OURS}+0x1111) "
+    "_Py_atomic_load_ptr_relaxed /opt/python/cp314-cp314t/include/python3.14t/cpython/pyatomic_gcc.h:386:10"
 )
-STD = f"std::__atomic_base<int>::load(std::memory_order) const /usr/include/c++/12/bits/atomic_base.h:488:9 (/opt/site/{OURS}+0x2222)"
+STD = f"(/opt/site/{OURS}+0x2222) std::__atomic_base<int>::load(std::memory_order) const /usr/include/c++/12/bits/atomic_base.h:488:9"
 
 
 def section(title: str, *frames: str) -> str:
@@ -28,12 +28,12 @@ def text(*sections: str, kind: str = "data race", summary: str = "fast.c:41:12 i
     """Lay sections out as the sanitizer does, with what it says of memory and threads after the accesses."""
     memory = section(
         "Location is heap block of size 48 at 0x7204000 allocated by main thread",
-        "malloc <null> (python3.14t+0xb0)",
+        "(/opt/race/tree/bin/python3.14t+0xb0) malloc <null>",
         PEEK,
     )
     thread = section(
         "Thread T2 'worker' (tid=71, running) created by main thread at",
-        "pthread_create <null> (python3.14t+0xb1)",
+        "(/opt/race/tree/bin/python3.14t+0xb1) pthread_create <null>",
         BUMP,
     )
     rule = "=================="
@@ -87,13 +87,13 @@ def test_a_race_between_two_functions_of_the_package():
     ("frame", "location"),
     [
         (BUMP, ("src/fast.c", 41, "bump")),
-        (f"f(int) /tmp/project/fast-1.0/a/b/c.cc:7 (/opt/site/{OURS}+0x1)", ("a/b/c.cc", 7, "f")),
+        (f"(/opt/site/{OURS}+0x1) f(int) /tmp/project/fast-1.0/a/b/c.cc:7", ("a/b/c.cc", 7, "f")),
         (
-            f"f /tmp/project/fast-1.0/build/../src/c.c:7:1 (/opt/site/{OURS}+0x1)",
+            f"(/opt/site/{OURS}+0x1) f /tmp/project/fast-1.0/build/../src/c.c:7:1",
             ("src/c.c", 7, "f"),
         ),
-        (f"f /usr/include/c++/12/bits/c.h:7:1 (/opt/site/{OURS}+0x1)", ("bits/c.h", 7, "f")),
-        (f"f <null> (/opt/site/{OURS}+0x1)", (OURS, 0, "f")),
+        (f"(/opt/site/{OURS}+0x1) f /usr/include/c++/12/bits/c.h:7:1", ("bits/c.h", 7, "f")),
+        (f"(/opt/site/{OURS}+0x1) f <null>", (OURS, 0, "f")),
     ],
 )
 def test_where_an_access_is(frame: str, location: tuple[str, int, str]):
@@ -104,7 +104,7 @@ def test_where_an_access_is(frame: str, location: tuple[str, int, str]):
 def test_each_line_keeps_its_function():
     """Places and lines are sorted apart: `a` is in line 9, `b` in line 2."""
     frames = [
-        f"{name} /tmp/project/fast-1.0/fast.c:{line}:1 (/opt/site/{OURS}+0x1)"
+        f"(/opt/site/{OURS}+0x1) {name} /tmp/project/fast-1.0/fast.c:{line}:1"
         for name, line in (("b", 2), ("a", 9))
     ]
     attribution = only(race((frames[0],), (frames[1],)))
@@ -142,10 +142,18 @@ def test_a_frame_far_down_is_no_cause():
     ("top", "kind", "freed"),
     [
         (FREE, "data race", True),
-        ("operator delete(void*, unsigned long) <null> (python3.14t+0xb0c1f2)", "data race", True),
-        ("operator delete[](void*) <null> (python3.14t+0xb0c1f2)", "data race", True),
         (
-            "mi_free /usr/src/Objects/mimalloc/alloc.c:600:3 (python3.14t+0xb0c1f2)",
+            "(/opt/race/tree/bin/python3.14t+0xb0c1f2) operator delete(void*, unsigned long) <null>",
+            "data race",
+            True,
+        ),
+        (
+            "(/opt/race/tree/bin/python3.14t+0xb0c1f2) operator delete[](void*) <null>",
+            "data race",
+            True,
+        ),
+        (
+            "(/opt/race/tree/bin/python3.14t+0xb0c1f2) mi_free /usr/src/Objects/mimalloc/alloc.c:600:3",
             "data race",
             True,
         ),
@@ -161,9 +169,9 @@ def test_memory_that_is_given_back(top: str, kind: str, *, freed: bool):
 
 
 def test_locks_taken_in_two_orders():
-    take = f"take /tmp/project/fast-1.0/src/locks.c:9:5 (/opt/site/{OURS}+0x31)"
-    give = f"give /tmp/project/fast-1.0/src/locks.c:19:5 (/opt/site/{OURS}+0x61)"
-    lock = "pthread_mutex_lock <null> (python3.14t+0xb0d0aa)"
+    take = f"(/opt/site/{OURS}+0x31) take /tmp/project/fast-1.0/src/locks.c:9:5"
+    give = f"(/opt/site/{OURS}+0x61) give /tmp/project/fast-1.0/src/locks.c:19:5"
+    lock = "(/opt/race/tree/bin/python3.14t+0xb0d0aa) pthread_mutex_lock <null>"
     report = text(
         "  Cycle in lock order graph: M0 (0x720c00000010) => M1 (0x720c00000040) => M0\n",
         section("Mutex M1 acquired here while holding mutex M0 in thread T1", lock, take, CALL),
@@ -212,9 +220,7 @@ def test_an_atomic_access_that_the_package_wrote(
     ],
 )
 def test_names_of_cpp(function: str, place: str):
-    frame = (
-        f"{function} /tmp/project/pool-2/src/pool.cpp:7:3 (/opt/site/{OURS}+0x77) (BuildId: 00ff)"
-    )
+    frame = f"(/opt/site/{OURS}+0x77) {function} /tmp/project/pool-2/src/pool.cpp:7:3"
     assert place in only(race((frame, CALL), (PEEK,)))["places"]
 
 
@@ -240,7 +246,7 @@ def test_a_stack_that_could_not_be_restored():
 
 
 def test_without_debug_information_the_module_names_the_place():
-    assert only(race((f"bump <null> (/opt/site/{OURS}+0x77)",), (PEEK,)))["places"] == [
+    assert only(race((f"(/opt/site/{OURS}+0x77) bump <null>",), (PEEK,)))["places"] == [
         f"bump ({OURS})",
         "peek (fast.c)",
     ]
@@ -256,11 +262,10 @@ def test_a_report_may_end_anywhere():
 @pytest.mark.parametrize(
     "frame",
     [
-        f"bump x (libc.so.6+0x1):41:12 (/opt/site/{OURS}+0x1a2b)",
-        f"bump x (libc.so.6+0x1) (BuildId: 00):41:12 (/opt/site/{OURS}+0x1a2b) (BuildId: 00ff)",
-        f"bump (libc.so.6+0x1) y (/usr/lib/libc.so.6+0x1) /tmp/x.c:1:2 (/opt/site/{OURS}+0x1a2b)",
-        f"bump {'/x' * 9000}.c:41:12 (/opt/site/{OURS}+0x1a2b)",
-        f"bump /usr/include/stdio.h:41:12 (/opt/site/{OURS}+0x1a2b)",
+        f"(/opt/site/{OURS}+0x1a2b) bump x (libc.so.6+0x1):41:12",
+        f"(/opt/site/{OURS}+0x1a2b) bump (libc.so.6+0x1) y (/usr/lib/libc.so.6+0x1) /tmp/x.c:1:2",
+        f"(/opt/site/{OURS}+0x1a2b) bump {'/x' * 9000}.c:41:12",
+        f"(/opt/site/{OURS}+0x1a2b) bump /usr/include/stdio.h:41:12",
     ],
 )
 def test_names_of_functions_and_files_do_not_say_whose_a_race_is(frame: str):
@@ -274,5 +279,49 @@ def test_a_header_below_generated_code_is_the_generators():
 
 def test_a_report_that_was_torn_is_the_packages():
     """A line break in the name of a file ends the block before its first frame is whole."""
-    torn = f"bump /tmp/x\n==================\n.c:41:12 (/opt/site/{OURS}+0x1a2b)"
+    torn = f"(/opt/site/{OURS}+0x1a2b) bump /tmp/x\n==================\n.c:41:12"
     assert only(race((torn, CALL), (PEEK, CALL)))["owner"] == "package"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "/proc/self/fd/3+0x11b0",  # of a memfd
+        "/memfd:libc.so.6 (deleted)+0x11b0",
+        "/tmp/home/libc.so.6+0x11b0",
+        "/tmp/gone.so+0x11b0",
+        "/dev/shm/python3.14t+0x11b0",
+        "<null>+0x0",  # memory that no file is mapped to
+        "/usr/lib/../../tmp/x.so+0x1",
+        "/tmp/link/../../usr/lib/libc.so.6+0x1",  # it leads wherever the link does
+        "./libc.so.6+0x1",
+        "/tmp/a (/usr/lib/libc.so.6+0x1) b+0x1",
+        "/tmp/a\nb.so+0x1",
+    ],
+)
+def test_code_that_came_while_the_package_ran_is_the_packages(module: str):
+    """By the file's name alone it is the interpreter's or nobody's: 3, libc.so.6, python3.14t."""
+    brought = f"({module}) <null> <null>"
+    assert only(race((brought, CALL), (brought, CALL)))["owner"] == "package"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "/opt/race/tree/bin/python3.14t",
+        "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+        "/lib/x86_64-linux-gnu/libc.so.6",
+        "/tmp/race-site/numpy/_core.cpython-314t-x86_64-linux-gnu.so",
+        "/tmp/race-site/numpy/_core/../../numpy.libs/libscipy_openblas.so",
+    ],
+)
+def test_code_that_was_there_before_is_not_the_packages(module: str):
+    frame = f"({module}+0x11b0) update <null>"
+    assert only(race((frame, CALL), (frame, CALL)))["owner"] == "interpreter"
+
+
+def test_what_tests_need_is_not_the_packages():
+    frame = "(/tmp/tmp1/tools/numpy/_core.so+0x11b0) update <null>"
+    (report,) = reports.parse(race((frame, CALL), (frame, CALL)))
+    assert reports.attribute(report, MODULES)["owner"] == "package"
+    assert reports.attribute(report, MODULES, ("/tmp/tmp1/tools",))["owner"] == "interpreter"

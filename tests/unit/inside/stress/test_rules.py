@@ -129,11 +129,14 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(under=1, races=[event()]), exercise(), Verdict.RACY, ["WF605", "WF611"]),
         (race(advisory=[advisory()]), exercise(), Verdict.COMPATIBLE, ["WF606"]),
         (race(advisory=[advisory(lock_free=True)]), exercise(), Verdict.COMPATIBLE, ["WF607"]),
+        (race(advisory=[advisory(owner="generator")]), exercise(), Verdict.UNPROVEN, ["WF624"]),
         (race(harms=[event("crash", signal="SIGSEGV")]), exercise(), Verdict.THREAD_UNSAFE, ["WF601"]),
         (race(), exercise(harms=[event("crash", signal="SIGSEGV")]), Verdict.THREAD_UNSAFE, ["WF601"]),
         (race(), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602"]),
         (race(), exercise(harms=[event("wrong")]), Verdict.THREAD_UNSAFE, ["WF603"]),
-        (race(), exercise(harms=[event("crash", **HARM_ALONE)]), Verdict.COMPATIBLE, ["WF608"]),
+        (race(), exercise(harms=[event("crash", **HARM_ALONE)]), Verdict.UNPROVEN, ["WF625"]),
+        (race(), exercise(harms=[event("hang", **HARM_ALONE)]), Verdict.UNPROVEN, ["WF625"]),
+        (race(harms=[event("crash", **HARM_ALONE)]), exercise(), Verdict.COMPATIBLE, ["WF608"]),
         (race(), exercise(harms=[event("wrong", **HARM_ALONE)]), Verdict.COMPATIBLE, ["WF608"]),
         (race(), exercise(harms=[event("crash", shown=0)]), Verdict.UNPROVEN, ["WF615"]),
         (race(), exercise(harms=[event("hang", shown=0)]), Verdict.UNPROVEN, ["WF615"]),
@@ -193,6 +196,18 @@ def test_what_its_own_tests_show(told: dict[str, Any], verdict: Verdict, found: 
     judgement = judged(race(), exercise(own_tests=told))
     assert judgement.verdict is verdict
     assert codes(judgement) == found
+
+
+@pytest.mark.parametrize(
+    "silenced", [{"lost": 2}, {"forged": "a record without the harness's token"}]
+)
+def test_own_tests_that_silence_the_race_detector_show(silenced: dict[str, Any]):
+    told = {"ran": True, "passed": 3, "ended": "by itself", "seconds": 1.0}
+    assert judged(race(own_tests=told), exercise()).verdict is Verdict.COMPATIBLE
+
+    judgement = judged(race(own_tests={**told, **silenced}), exercise())
+    assert judgement.verdict is Verdict.UNDETERMINED
+    assert codes(judgement) == ["WF622"]
 
 
 def test_threads_say_nothing_of_the_interpreter_with_the_gil():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.disk import FreeSpace
+from builder.engine.tool_container import OwnEnd
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
@@ -63,6 +65,7 @@ class Engine:
     def __init__(self) -> None:
         self.processes: tuple[int, int] | None = None
         self.disk_excess: str | None = None
+        self.own_end: OwnEnd | None = None
         self.removed = 0
         self.removed_caches: list[CompilerCache] = []
         self.free_space: FreeSpace | None = FreeSpace(bytes=1 << 40, inodes=1 << 20)
@@ -87,6 +90,9 @@ class Engine:
 
     def find_disk_excess(self) -> str | None:
         return self.disk_excess
+
+    def find_own_end(self) -> OwnEnd | None:
+        return self.own_end
 
     def remove_full_compiler_cache(self, *_: object) -> bool:
         return False
@@ -568,6 +574,23 @@ def test_a_container_that_was_killed_tells_nothing(
         call_program(tools, tmp_path, monkeypatch, "echo 'Starting container image'; exit 1")
 
 
+def test_a_build_that_ends_its_container_is_at_fault(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = "echo 'Starting container image'; exit 1"
+    engine = cast("Engine", tools.engine)
+    engine.own_end = OwnEnd(exit_code=137, met_memory_limit=False)
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    failure, _ = call.explain(tools.log, "steady")
+    assert (failure.code, "exit code 137" in failure.error) == ("WF218", True)
+
+    engine.own_end = OwnEnd(exit_code=137, met_memory_limit=True)
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    assert call.explain(tools.log, "steady")[0].code == "WF204"
+
+
 def test_a_call_that_takes_too_long_is_ended(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -612,3 +635,22 @@ def test_a_call_ends_when_the_farm_is_asked_to_stop(
 def test_forged_limits_are_no_numbers(value: str):
     printed = f"wheelfarm-limits: memory-kills={value} other=1 processes-refused=2"
     assert _parse_usage(printed) == {"other": 1, "processes-refused": 2}
+
+
+def test_a_log_that_grew_between_two_looks_is_cut(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A larger one is refused with all that a shard found out."""
+    call = object.__new__(CibuildwheelCall)
+    call._tools = tools
+    call._folder = tmp_path / "call"
+
+    def execute(_: Path) -> int:
+        tools.log.touch()
+        os.truncate(tools.log, 1 << 30)
+        return 0
+
+    monkeypatch.setattr(call, "_write_config", lambda _: tmp_path)
+    monkeypatch.setattr(call, "_execute", execute)
+    call.run(cast("Any", SimpleNamespace(collect_report=lambda: None)))
+    assert tools.log.stat().st_size == 128 << 20

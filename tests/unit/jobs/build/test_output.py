@@ -19,7 +19,7 @@ from cibuildwheel.errors import FatalError
 from cibuildwheel.oci_container import OCIContainer
 from cibuildwheel.platforms import linux
 
-from builder.jobs.build import launcher
+from builder.jobs.build import launcher, output
 from builder.jobs.build.output import Expectation, RefusedOutputError, take_wheels
 from builder.jobs.build.refusal import read_refusal, write_request
 
@@ -49,6 +49,22 @@ def pack(*entries: Entry) -> bytes:
             info.type, info.size, info.linkname, info.mode = kind, len(content), target, 0o6777
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def test_zeros_take_no_space_on_this_machine(tmp_path: Path):
+    """A sparse file of gigabytes takes none in its container, and none of the limit on disk."""
+    content = b"one" + bytes(64 << 20) + b"two" + bytes(3 << 20)
+    wheels = take_wheels(io.BytesIO(pack(ROOT, file(GIL, content))), tmp_path, EXPECTED)
+    assert wheels["cp314"].read_bytes() == content
+    assert wheels["cp314"].stat().st_blocks * 512 < 8 << 20
+
+
+def test_the_limit_is_for_all_wheels_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(output, "_MOST_WHEEL_BYTES", 5_000_000)
+    archive = pack(ROOT, file(GIL, b"x" * 3_000_000), file(FREE, b"x" * 3_000_000))
+    with pytest.raises(RefusedOutputError, match="with it, its wheels have more than"):
+        take_wheels(io.BytesIO(archive), tmp_path, EXPECTED)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_wheels_that_were_asked_for_are_taken(tmp_path: Path):

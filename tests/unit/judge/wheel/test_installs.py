@@ -177,3 +177,104 @@ def test_namespaces_and_tests_are_shared(
 def test_where_nobody_can_tell_whose_it_is_no_verdict_depends_on_it(tmp_path: Path):
     first, second = ("beautifulsoup4", "bs4/__init__.py"), ("evil", "bs4/__init__.py")
     assert overlap(tmp_path, first, second) == (["WF330"], ["WF330"])
+
+
+# --- names that say something else than what is installed -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "./sitecustomize.py",
+        ".//sitecustomize.py",
+        "foo//bar.py",
+        "foo/./bar.py",
+        "foo-1.0.data/purelib//sitecustomize.py",
+        "foo-1.0.data/./purelib/sitecustomize.py",
+        "foo-1.0.data/data/./bin/python3",
+    ],
+)
+def test_a_path_has_one_name(tmp_path: Path, member: str):
+    """An installer writes it where the shorter name leads, and no rule about names knows it."""
+    facts = read(tmp_path, "foo", member)
+    assert ("unsafe", member) in [(kind, where) for kind, where, _ in facts.faults]
+    assert member not in [*facts.top_level, *(facts.installs.roots if facts.installs else ())]
+
+
+def test_two_members_are_not_installed_as_one_file(tmp_path: Path):
+    facts = read(tmp_path, "foo", "foo/a.py", "foo-1.0.data/platlib/foo/a.py")
+    (fault,) = [fault for fault in facts.faults if fault[0] == "duplicate"]
+    assert fault[2] == "foo/a.py and foo-1.0.data/platlib/foo/a.py are both installed as foo/a.py"
+
+
+@pytest.mark.parametrize("size", ["²", "9" * 5000])
+def test_a_size_that_is_no_number_ends_no_audit(tmp_path: Path, size: str):
+    facts = read(tmp_path, "foo", "foo-1.0.dist-info/RECORD", content=f"foo/a.py,,{size}\n")
+    assert facts.members
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("__pycache__/sitecustomize.cpython-314.pyc", "run by every interpreter"),
+        ("pip/__pycache__/__init__.cpython-314.pyc", "pip is of pip"),
+        ("foo-1.0.data/purelib/__pycache__/usercustomize.cpython-314.pyc", "run by every"),
+    ],
+)
+def test_bytecode_is_the_module_that_it_is_run_for(tmp_path: Path, member: str, words: str):
+    (finding,) = judge(tmp_path, "foo", member)
+    assert finding[0] == "WF334"
+    assert words in finding[1]
+
+
+def test_bytecode_of_another_packages_module_is_an_intrusion(tmp_path: Path):
+    owners = Owners.collect([("six", read(tmp_path, "six", "six.py"))])
+    one = subject("foo", read(tmp_path, "foo", "__pycache__/six.cpython-314.pyc"))
+    (finding,) = judge_overlap(one, owners)
+    assert finding.code == "WF334"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[console_scripts]\nfoo = a:b\n  python3 = evil:main\n",
+        "[[console_scripts]]\npython3 = evil:main\n",
+        "[ console_scripts ]\npython3=evil:main\n",
+        "no entry\n[console_scripts]\npython3 = evil:main\n",
+        "  [gui_scripts]\n\tpython3\t= evil:main\n",
+    ],
+)
+def test_entry_points_are_read_as_installers_do(tmp_path: Path, text: str):
+    (finding,) = judge(tmp_path, "foo", entry_points=text)
+    assert finding[0] == "WF334"
+    assert "the program python3 replaces" in finding[1]
+
+
+def test_a_byte_order_mark_hides_no_code(tmp_path: Path):
+    facts = read(tmp_path, "foo", "foo.pth", content="\ufeffimport evil\n")
+    assert facts.installs is not None
+    assert facts.installs.pth == {"foo.pth": "import evil"}
+
+
+def test_the_program_of_another_package_is_an_intrusion(tmp_path: Path):
+    cython = read(tmp_path, "cython", entry_points="[console_scripts]\ncython = a:b\ncygdb = a:b\n")
+    evil = read(
+        tmp_path, "evil", "evil-1.0.data/scripts/cython", "evil-1.0.data/data/bin/cygdb",
+    )  # fmt: skip
+    owners = Owners.collect([("cython", cython), ("evil", evil)])
+    found = {
+        finding.code: finding.detail for finding in judge_overlap(subject("evil", evil), owners)
+    }
+    assert "bin/cython is of cython" in found["WF334"]
+    assert "bin/cygdb is what cython brings, too" in found["WF330"]
+    assert [f.code for f in judge_overlap(subject("cython", cython), owners)] == ["WF330"]
+
+
+def test_nothing_hides_behind_many_other_things(tmp_path: Path):
+    many = [f"a{number}/x.py" for number in range(1_500)]
+    (finding,) = judge(tmp_path, "foo", *many, "sitecustomize.py")
+    assert "run by every interpreter" in finding[1]
+
+    most = [f"a{number}/x.py" for number in range(20_000)]
+    facts = read(tmp_path, "foo", *most, "sitecustomize.py")
+    assert ("unsafe", "", "it installs 20001 roots, of which 20000 were looked at") in facts.faults
