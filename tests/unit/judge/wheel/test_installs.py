@@ -209,7 +209,8 @@ def test_two_members_are_not_installed_as_one_file(tmp_path: Path):
 
 @pytest.mark.parametrize("size", ["²", "9" * 5000])
 def test_a_size_that_is_no_number_ends_no_audit(tmp_path: Path, size: str):
-    facts = read(tmp_path, "foo", "foo-1.0.dist-info/RECORD", content=f"foo/a.py,,{size}\n")
+    record = f"foo/a.py,,{size}\n"
+    facts = read(tmp_path, "foo", "foo/a.py", "foo-1.0.dist-info/RECORD", content=record)
     assert facts.members
 
 
