@@ -24,7 +24,7 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 
 test: lint unit engine ## Run every check and test; installs what they need.
 	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" tests/hostile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/hostile $(ARGS)
 
 test-hostile: $(VENV)/ready engine ## Attack the farm with packages, index answers and shards of our own; every attack must be contained.
 	@$(BIN)/pytest -v --tb=short --hostile-json benchmarks/out/hostile.json tests/hostile $(ARGS)

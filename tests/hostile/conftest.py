@@ -163,22 +163,19 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         target.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def marked(attacks: tuple[Attack, ...], *, group: str = "") -> list[Any]:
+def marked(attacks: tuple[Attack, ...], *, is_group: bool = False) -> list[Any]:
     """Return attacks as parameters of a test; those whose wall is missing are expected to get through.
 
     Args:
         attacks: the attacks.
-        group: name of the group where one run has all of them: one worker of pytest-xdist then runs them all, and those
-            that are not quick are marked as slow.
+        is_group: whether one run has all of them: those that are not quick are marked as slow.
     """
     parameters = []
     for attack in attacks:
         marks: list[pytest.MarkDecorator] = []
         if attack.name in MISSING:
             marks.append(pytest.mark.xfail(reason=MISSING[attack.name], strict=True))
-        if group:
-            marks.append(pytest.mark.xdist_group(group))
-        if group and not attack.quick:
+        if is_group and not attack.quick:
             marks.append(pytest.mark.slow)
         parameters.append(pytest.param(attack, id=attack.name, marks=marks))
     return parameters

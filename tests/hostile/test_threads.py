@@ -18,12 +18,11 @@ def group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return run_group(request, folder, "cp314t", "quick")
 
 
-@pytest.mark.parametrize("attack", marked(ATTACKS, group="threads"))
+@pytest.mark.parametrize("attack", marked(ATTACKS, is_group=True))
 def test_it_is_contained(attack: Attack, group: GroupRun, request: pytest.FixtureRequest):
     check_with_neighbours(request, attack, group.worlds[attack.name], group.undisturbed)
 
 
-@pytest.mark.xdist_group("threads")
 @pytest.mark.slow
 def test_nothing_is_left(group: GroupRun):
     assert group.left == []
