@@ -283,7 +283,7 @@ while time.monotonic() < deadline and not met:
         client = socket.socket()
         client.settimeout(0.05)
         try:
-            connection.connect((address, port))
+            client.connect((address, port))
             met.append(address)
         except OSError:
             pass
@@ -623,7 +623,7 @@ ATTACKS = (
     _attack("tools-import-as-a-file", "1", beside("bashlex.py", "docker.py", "tomli_w.py"), EITHER, _HOST),
     _attack("packaging-as-a-folder", "1", beside("packaging/__init__.py", "packaging/version.py"), EITHER, _HOST),
     _attack("typing-as-a-file", "1", beside("typing.py", "platform.py"), EITHER, _HOST),
-    _attack("sitecustomize", "1", beside("sitecustomize.py", "usercustomize.py"), EITHER, _HOST),
+    _attack("sitecustomize", "1", beside("sitecustomize.py", "usercustomize.py"), ("abi-mismatch",), _HOST, codes=("WF334",)),
     _attack("path-file", "1", beside("x.pth", text="import os; open('{stolen}', 'a')"), EITHER, _HOST),
     _attack("tool-options", "1", make_tool_options, EITHER, _HOST),
     # 2
@@ -664,7 +664,7 @@ ATTACKS = (
     _attack("wheel-of-another", "6", building(_OTHER_NAME), NOT_SERVED + BUILDS, _OUT, check=check_one_wheel),
     _attack("metadata-of-another", "6", make_other_metadata, NOT_SERVED, _OUT, check=check_one_wheel),
     _attack("wheel-of-three-gigabytes", "13", bomb("archive.open('zeros', 'w', force_zip64=True).writelines(bytes(1 << 20) for _ in range(3 << 10))"), NOT_SERVED, _DISK, check=check_small_index),
-    _attack("wheel-of-countless-members", "13", bomb("[archive.writestr(f'x/{n}', b'') for n in range(70_000)]"), NOT_SERVED, _DISK, check=check_small_index),
+    _attack("wheel-of-countless-members", "13", bomb("[archive.writestr(f'x/{n}', b'') for n in range(110_000)]"), NOT_SERVED, _DISK, check=check_small_index),
     # 9 to 12
     _attack("log-flood", "12", building(_FLOOD), REFUSED, _DISK, check=check_log_is_bounded),
     _attack("log-without-lines", "12", building(_ENDLESS_LINE), EITHER, _DISK, check=check_log_is_bounded),
