@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from builder.dependencies.files.model import (
     Dependency,
     DependencyFile,
     SkippedDependency,
-    dotted_path,
 )
 from builder.dependencies.files.text import parse_name, read_json, shorten
+from builder.dependencies.files.values import check_table
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -100,13 +100,7 @@ def _iter_entries(path: Path, category: str, table: object) -> Iterator[tuple[st
     for written, value in table.items():
         where = f"{shorten(category)}.{shorten(written)}"
         name = parse_name(path, where, written)
-        try:
-            yield name, where, _Entry.model_validate(value)
-        except ValidationError as error:
-            mistakes = [
-                (dotted_path(where, item["loc"]), shorten(item["msg"])) for item in error.errors()
-            ]
-            raise DependencyFileError(path, mistakes) from None
+        yield name, where, check_table(path, _Entry, value, where)
 
 
 def _explain_absence(path: Path, where: str, entry: _Entry, selection: Selection) -> str:

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from builder.dependencies.files.model import (
     Dependency,
     DependencyFile,
     SkippedDependency,
-    dotted_path,
 )
 from builder.dependencies.files.text import read_toml, shorten
-from builder.dependencies.files.values import MarkerText, NameText, VersionText, select_hashes
+from builder.dependencies.files.values import (
+    MarkerText,
+    NameText,
+    VersionText,
+    check_table,
+    select_hashes,
+)
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -138,14 +143,7 @@ def _parse_lock(path: Path) -> _Lock:
         text = f"expected one of {', '.join(_VERSIONS)}, not {shorten(version)!r}; lock again with a newer Poetry"
         raise DependencyFileError(path, [("metadata.lock-version", text)])
 
-    try:
-        return _Lock.model_validate(data)
-    except ValidationError as error:
-        mistakes = [
-            (dotted_path("", item["loc"]), shorten(item["msg"].removeprefix("Value error, ")))
-            for item in error.errors()
-        ]
-        raise DependencyFileError(path, mistakes) from None
+    return check_table(path, _Lock, data)
 
 
 def _reach_optional(lock: _Lock, selection: Selection) -> frozenset[str]:

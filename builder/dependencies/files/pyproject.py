@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from packaging.dependency_groups import DependencyGroupResolver
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from builder.dependencies.files.model import (
     Dependency,
     DependencyFile,
     SkippedDependency,
-    dotted_path,
 )
 from builder.dependencies.files.text import parse_name, parse_requirement, read_toml, shorten
 from builder.dependencies.files.uv_settings import UvSettings
+from builder.dependencies.files.values import check_table, find_tool_table
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         excluded=uv.excluded,
         takes_prereleases=uv.takes_prereleases,
         left_out=tuple(left_out),
-        notes=(*_notes(path, project, groups, selection), *_poetry_note(data), *uv.notes()),
+        notes=(*_notes(path, project, groups, selection), *_poetry_note(path, data), *uv.notes()),
     )
 
 
@@ -95,9 +95,9 @@ def _explain_absence(parsed: Requirement, name: str, uv: UvSettings, selection: 
     return uv.explain_absence(name)
 
 
-def _poetry_note(data: dict[str, Any]) -> list[str]:
+def _poetry_note(path: Path, data: dict[str, Any]) -> list[str]:
     """Return a note where Poetry's own table stands beside `[project]`: it may name other sources."""
-    if data.get("project") and data.get("tool", {}).get("poetry", {}).get("dependencies"):
+    if data.get("project") and find_tool_table(path, data, "poetry").get("dependencies"):
         return ["tool.poetry.dependencies is not read; poetry.lock has what it leads to"]
     return []
 
@@ -110,18 +110,11 @@ def _parse_project(path: Path, data: dict[str, Any]) -> _Project:
     table = data.get("project")
     if table is None and "dependency-groups" not in data:
         text = "there is no such table (PEP 621)."
-        if "poetry" in data.get("tool", {}):
+        if find_tool_table(path, data, "poetry"):
             text += " Poetry's own table is not read; give poetry.lock instead"
         raise DependencyFileError(path, [("project", text)])
 
-    try:
-        project = _Project.model_validate({} if table is None else table)
-    except ValidationError as error:
-        mistakes = [
-            (dotted_path("project", item["loc"]), shorten(item["msg"])) for item in error.errors()
-        ]
-        raise DependencyFileError(path, mistakes) from None
-
+    project = check_table(path, _Project, {} if table is None else table, "project")
     if "dependencies" in project.dynamic:
         text = "dependencies are computed by the build backend, which the farm does not run; give a lock file instead"
         raise DependencyFileError(path, [("project.dynamic", text)])

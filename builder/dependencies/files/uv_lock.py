@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from builder.dependencies.files.model import (
     Dependency,
     DependencyFile,
     SkippedDependency,
-    dotted_path,
 )
 from builder.dependencies.files.text import read_toml, shorten
-from builder.dependencies.files.values import MarkerText, NameText, SpecifierText, VersionText
+from builder.dependencies.files.values import (
+    MarkerText,
+    NameText,
+    SpecifierText,
+    VersionText,
+    check_table,
+)
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -182,14 +187,7 @@ def _parse_lock(path: Path) -> _Lock:
     if data.get("version") != _VERSION:
         text = f"expected {_VERSION}, the version of the format the farm reads, not {shorten(data.get('version'))!r}"
         raise DependencyFileError(path, [("version", text)])
-    try:
-        return _Lock.model_validate(data)
-    except ValidationError as error:
-        mistakes: list[tuple[str, str]] = []
-        for item in error.errors():
-            text = item["msg"].removeprefix("Value error, ")
-            mistakes.append((dotted_path("", item["loc"]), shorten(text)))
-        raise DependencyFileError(path, mistakes) from None
+    return check_table(path, _Lock, data)
 
 
 class _Walk:

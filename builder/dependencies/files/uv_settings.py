@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from builder.dependencies.files.model import Dependency, dotted_path
+from builder.dependencies.files.model import Dependency
 from builder.dependencies.files.text import parse_requirement, shorten
+from builder.dependencies.files.values import check_table, find_tool_table
 from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
@@ -92,15 +93,8 @@ class UvSettings:
         Raises:
             DependencyFileError: the table is wrong.
         """
-        table = data.get("tool", {}).get("uv", {})
-        try:
-            settings = _Settings.model_validate(table)
-        except ValidationError as error:
-            mistakes = [
-                (dotted_path("tool.uv", item["loc"]), shorten(item["msg"]))
-                for item in error.errors()
-            ]
-            raise DependencyFileError(path, mistakes) from None
+        table = find_tool_table(path, data, "uv")
+        settings = check_table(path, _Settings, table, "tool.uv")
 
         self._path = path
         self._selection = selection

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ValidationError
 
+from builder.dependencies.files.model import dotted_path
 from builder.dependencies.files.text import shorten
+from builder.errors import DependencyFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+_Table = TypeVar("_Table", bound=BaseModel)
 
 _SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
@@ -58,6 +63,44 @@ MarkerText = Annotated[str, AfterValidator(_check_marker)]
 
 SpecifierText = Annotated[str, AfterValidator(_check_specifier)]
 """A version specifier (PEP 440)."""
+
+
+def check_table(path: Path, model: type[_Table], table: object, place: str = "") -> _Table:
+    """Return a table of a file as its model.
+
+    Args:
+        path: the file.
+        model: what the table has to be.
+        table: as it was parsed.
+        place: its dotted path; empty for the whole file.
+
+    Raises:
+        DependencyFileError: it is not; every mistake has its dotted path.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        mistakes: list[tuple[str, str]] = []
+        for item in error.errors():
+            text = item["msg"].removeprefix("Value error, ")
+            mistakes.append((dotted_path(place, item["loc"]), shorten(text)))
+        raise DependencyFileError(path, mistakes) from None
+
+
+def find_tool_table(path: Path, data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a tool's table of pyproject.toml, `[tool.NAME]`; empty where there is none.
+
+    Raises:
+        DependencyFileError: something else than a table stands there.
+    """
+    table: Any = data
+    place = ""
+    for key in ("tool", name):
+        table = table.get(key, {})
+        place = f"{place}.{key}".removeprefix(".")
+        if not isinstance(table, dict):
+            raise DependencyFileError(path, [(place, "expected a table")])
+    return table
 
 
 def select_hashes(files: Iterable[tuple[str, str]]) -> tuple[str, ...]:

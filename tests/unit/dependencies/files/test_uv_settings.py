@@ -82,3 +82,12 @@ def test_wrong_settings_are_refused_with_their_place(
 ):
     assert old in PROJECT
     assert place in refused(tmp_path, "pyproject.toml", PROJECT.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("tool = 1\n", "tool"), ("tool.uv = 1\n", "tool.uv"), ("tool.poetry = []\n", "tool.poetry")],
+)
+def test_a_table_that_is_none_is_refused_with_its_place(tmp_path: Path, text: str, place: str):
+    message = refused(tmp_path, "pyproject.toml", f'{text}[project]\nname = "shop"\n')
+    assert f": {place}: expected a table" in message
