@@ -93,7 +93,7 @@ def find_tool_table(path: Path, data: dict[str, Any], name: str) -> dict[str, An
     Raises:
         DependencyFileError: something else than a table stands there.
     """
-    table: Any = data
+    table = data
     place = ""
     for key in ("tool", name):
         table = table.get(key, {})
