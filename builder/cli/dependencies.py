@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ADD_EXAMPLES = (
     "Examples: [bold]wheelfarm add uv.lock[/bold] · "
-    "[bold]wheelfarm add pyproject.toml --extra postgres --dry-run[/bold]"
+    "[bold]wheelfarm add --all pyproject.toml --extra postgres --dry-run[/bold]"
 )
 SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
 
@@ -62,6 +62,13 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     wheelhouse: WheelhouseOption = WHEELHOUSE,
     extra: ExtraOption = None,
     group: GroupOption = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Add pure packages as well: the index then installs the whole file by itself.",
+        ),
+    ] = False,
     speedups: Annotated[
         bool,
         typer.Option(
@@ -79,7 +86,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the native dependencies of a project to the matrix, pinned, with the hashes that the file states.
+    """Add the native dependencies of a project, or with --all every one, to the matrix: pinned, by the file's hashes.
 
     What the file leaves open is resolved for CPython 3.14 from metadata alone; no code of a package is run.
     """
@@ -90,6 +97,9 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.sources.client import Index
     from builder.store.store import Store
 
+    scope = select.Scope.SPEEDUPS if speedups else select.Scope.NATIVE
+    if everything:
+        scope = select.Scope.ALL
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     # A matrix that is wrong is reported before anything is downloaded.
@@ -99,12 +109,10 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
         index = Index(host.index_settings(), store)
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
-            native = select.select_packages(
-                resolved, index, store, status.update, speedups=speedups
-            )
+            chosen = select.select_packages(resolved, index, store, status.update, scope=scope)
 
     selected = select.SelectedPackages(
-        entries=native.entries, left_out=(*read.left_out, *native.left_out)
+        entries=chosen.entries, left_out=(*read.left_out, *chosen.left_out)
     )
     edited = edit.plan_edit(matrix, selected.entries, f"from {read.path.name}", update=update)
     if not dry_run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -38,12 +39,14 @@ class Entry:
     Attributes:
         name: canonical (PEP 503).
         version: a specifier (PEP 440).
-        sha256: what the sdist must hash to; empty where nothing says.
+        sha256: what its file must hash to; empty where nothing says.
+        group: what it stands under among the new packages; empty where there are no groups.
     """
 
     name: str
     version: str
     sha256: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +78,8 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
 
     Args:
         path: the matrix; it may be missing.
-        entries: the packages.
-        heading: a comment above the new ones.
+        entries: the packages; those of a group side by side.
+        heading: a comment above the new ones, and the beginning of that above each group where there are several.
         update: whether packages that are there take the new version and hash.
 
     Raises:
@@ -206,13 +209,17 @@ def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
         return text
 
     lines = []
-    if text:
-        lines.append("")  # a blank line before the heading
     if text and not text.endswith("\n"):
-        lines.append("")  # and one to end the last line
-    lines += tomlkit.comment(heading).as_string().splitlines()
-    for entry in entries:
-        lines += _render_table(entry)
+        lines.append("")  # to end the last line
+
+    has_groups = len({entry.group for entry in entries}) > 1
+    for group, members in groupby(entries, key=lambda entry: entry.group):
+        if text or lines:
+            lines.append("")  # a blank line before the heading
+        group_heading = f"{heading}: {group}" if has_groups else heading
+        lines += tomlkit.comment(group_heading).as_string().splitlines()
+        for entry in members:
+            lines += _render_table(entry)
 
     ending = "\r\n" if "\r\n" in text else "\n"
     return text + ending.join(lines) + ending

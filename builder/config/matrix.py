@@ -223,7 +223,7 @@ class Package(_Strict):
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
     sha256: Sha256 | None = None
-    """What the sdist must hash to."""
+    """What the file that is taken for it must hash to: the sdist, or the wheel of a pure package."""
     apt: AptPackages = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)

@@ -34,7 +34,9 @@ class Pin:
 
     Attributes:
         name: canonical (PEP 503).
-        hashes: what one of its files must hash to, as `sha256:…`; empty where the file has none.
+        hashes: what one of its files must hash to, as `sha256:…`; empty where the file has none. Of the sdist alone
+            where the file tells them apart.
+        wheel_hashes: the same of its wheels, where the file tells them apart.
         where: the line or dotted path that names it; empty where another dependency brings it.
         refusal: the `requires-python` that leaves the interpreter out; empty where it does not.
     """
@@ -42,6 +44,7 @@ class Pin:
     name: str
     release: Release
     hashes: tuple[str, ...] = ()
+    wheel_hashes: tuple[str, ...] = ()
     where: str = ""
     refusal: str = ""
 
@@ -49,6 +52,11 @@ class Pin:
     def version(self) -> Version:
         """The release's version."""
         return self.release.version
+
+    @property
+    def every_hash(self) -> tuple[str, ...]:
+        """What one of its files must hash to, whichever file it is."""
+        return (*self.hashes, *self.wheel_hashes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,12 +176,15 @@ class _DependencyResolver:
             return False
 
         hashes: dict[str, None] = {}
+        wheel_hashes: dict[str, None] = {}
         for dependency in dependencies:
             hashes |= dict.fromkeys(dependency.hashes)
+            wheel_hashes |= dict.fromkeys(dependency.wheel_hashes)
         self.pins[name] = Pin(
             name=name,
             release=choice.release,
             hashes=tuple(hashes),
+            wheel_hashes=tuple(wheel_hashes),
             where=where,
             refusal=choice.refusal,
         )
@@ -226,6 +237,7 @@ class _DependencyResolver:
             name=candidate.name,
             release=candidate.release,
             hashes=chosen.hashes if chosen else (),
+            wheel_hashes=chosen.wheel_hashes if chosen else (),
             where=chosen.where if chosen else "",
         )
 

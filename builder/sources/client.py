@@ -168,6 +168,16 @@ class Index:
             )
         return sha256
 
+    def find_sha256(self, file: DistributionPackage) -> Sha256:
+        """Return a file's sha256: as the index promises it, or that of the file itself where it promises none.
+
+        Raises:
+            MalformedAnswerError: as for `download`, and where the index promises something that is no sha256.
+            NoIndexAnswerError: as for `download`.
+            RefusedAddressError: as for `download`.
+        """
+        return _promised_sha256(file) or self.download(file)
+
     def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
         """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.
 

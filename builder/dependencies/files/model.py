@@ -62,6 +62,7 @@ class Dependency:
         specifier: which releases (PEP 440); empty where any will do.
         extras: what is asked of it beyond itself, canonical.
         hashes: what one of its files must hash to, as `sha256:…`; of the sdist alone where the file tells them apart.
+        wheel_hashes: the same of its wheels, where the file tells them apart.
         where: the line or dotted path that names it.
     """
 
@@ -70,6 +71,7 @@ class Dependency:
     where: str
     extras: frozenset[str] = frozenset()
     hashes: tuple[str, ...] = ()
+    wheel_hashes: tuple[str, ...] = ()
 
     @property
     def version(self) -> Version | None:

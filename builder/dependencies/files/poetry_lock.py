@@ -194,10 +194,13 @@ def _explain_absence(
 
 def _make_dependency(package: _Package, lock: _Lock, where: str) -> Dependency:
     files = package.files or lock.metadata.files.get(package.name, ())
+    wheels = [file for file in files if file.file.endswith(".whl")]
+
     return Dependency(
         name=package.name,
         specifier=f"=={package.version}",
         hashes=select_hashes([(file.file, file.hash) for file in files]),
+        wheel_hashes=tuple(file.hash for file in wheels),
         where=where,
     )
 

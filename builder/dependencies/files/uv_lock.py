@@ -311,12 +311,17 @@ class _Walk:
         if not is_on_index or package.version is None:
             return  # `_iter_left_out` says why, unless it is a folder of the project
 
-        # The sdist is what the farm builds from, so where there is one its hash alone counts.
-        files = [package.sdist] if package.sdist is not None else list(package.wheels)
+        # The sdist is what the farm builds from, so where there is one its hash alone counts for that.
+        wheel_hashes = tuple(file.hash for file in package.wheels if file.hash)
+        hashes = wheel_hashes
+        if package.sdist is not None:
+            hashes = (package.sdist.hash,) if package.sdist.hash else ()
+
         self.wanted[number] = Dependency(
             name=package.name,
             specifier=f"=={package.version}",
-            hashes=tuple(file.hash for file in files if file.hash),
+            hashes=hashes,
+            wheel_hashes=wheel_hashes,
             where=f"package[{number}]",
         )
 
