@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from builder.distributions.identity import StatedIdentity, explain_mismatch
-from builder.distributions.tags import floor_name, glibc_floors
+from builder.distributions.tags import floor_name, glibc_floors, is_pure
 from builder.evidence.audit import AuditFacts
 from builder.evidence.base import Facts, UndeterminedFacts
 from builder.evidence.build import AbiBuild, BuildFacts, Failure
@@ -330,8 +330,11 @@ def _judge_audited(
 def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
     """Yield a finding where auditwheel failed, or where it says that a wheel needs a newer glibc than its tags claim.
 
-    Nothing is yielded where auditwheel was not asked, or either side names no glibc.
+    Nothing is yielded where auditwheel was not asked, or either side names no glibc. Of a pure wheel it can but say that
+    this is none for it; what is wrong with one that holds native code is said elsewhere (WF312).
     """
+    if is_pure(filename):
+        return
     if wheel.auditwheel_error is not None:
         yield Finding(code="WF303", detail=wheel.auditwheel_error, where=filename)
         return
