@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from builder.config.matrix import Matrix
+
 
 class Action(StrEnum):
     """What happens to a package's table."""
@@ -98,6 +100,17 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
     if after != before:
         _check_result(after, path)
     return MatrixEdit(before=before, after=after, changes=tuple(changes))
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Return a matrix as far as it has been written: it may be missing, or have no packages yet.
+
+    Raises:
+        MatrixError: it is wrong.
+    """
+    text = _read(path)
+    data = _parse(text, path) if text.strip() else {}
+    return matrices.parse(data, path, needs_packages=False)
 
 
 def write_edit(path: Path, edited: MatrixEdit) -> None:

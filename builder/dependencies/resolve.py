@@ -12,6 +12,7 @@ from packaging.version import Version
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
 from builder.sources.closure import Candidate, NoSolutionError, Rules, resolve_closure
+from builder.sources.cool_down import find_held
 from builder.sources.errors import NoIndexAnswerError
 from builder.sources.guard import describe_trouble
 from builder.sources.http import MAX_PARALLEL
@@ -168,11 +169,7 @@ class _DependencyResolver:
         is_exact = any(dependency.version for dependency in dependencies)
         choice = choose_release(specifier, releases, self.python, exact=is_exact)
         if choice is None:
-            newest = f"; the newest is {releases[0].version}" if releases else ""
-            wanted = str(specifier) or "any stable version"
-            self._leave_out(
-                name, where, f"the index has no release that matches {wanted!r}{newest}"
-            )
+            self._leave_out(name, where, self._explain_lack(name, specifier, releases))
             return False
 
         hashes: dict[str, None] = {}
@@ -189,6 +186,18 @@ class _DependencyResolver:
             refusal=choice.refusal,
         )
         return not choice.refusal
+
+    def _explain_lack(
+        self, name: str, specifier: SpecifierSet, releases: tuple[Release, ...]
+    ) -> str:
+        """Say why no release of a project can be had: it is held back, or the index has none."""
+        held = find_held(self.index.held_releases(name), specifier)
+        if held is not None:
+            return held.describe()
+
+        newest = f"; the newest is {releases[0].version}" if releases else ""
+        wanted = str(specifier) or "any stable version"
+        return f"the index has no release that matches {wanted!r}{newest}"
 
     def _leave_out(self, name: str, where: str, why: str) -> None:
         self.left_out.append(SkippedDependency(name=name, where=where, why=why))

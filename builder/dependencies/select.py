@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 _REJECTION_REASONS = {
     Kind.PURE: "is pure Python: one wheel for every Python; --all takes it on",
     Kind.SPEEDUPS: "has a pure wheel beside its native ones; --speedups takes it on",
-    Kind.PROGRAM: "its wheels serve every Python alike: a program, or a library that Python does not import; --all takes "
-    "it on",
+    Kind.PROGRAM: (
+        "its wheels serve every Python alike: a program, or a library that Python does not import; "
+        "--all takes it on"
+    ),
     Kind.EMPTY: "the index has neither a wheel nor an sdist of this release",
 }
 
@@ -131,7 +133,9 @@ def _make_pure_entry(pin: Pin, index: Index, store: Store) -> Entry | SkippedDep
     if pin.release.sdist is not None:
         return _make_sdist_entry(pin, index, store, _PURE_GROUP)
     names = ", ".join(wheel.filename for wheel in pin.release.pure_wheels)
-    why = f"none of the file's {len(pin.every_hash)} hashes is that of {names}: it must not be served"
+    why = (
+        f"none of the file's {len(pin.every_hash)} hashes is that of {names}: it must not be served"
+    )
     return _skip(pin, why)
 
 

@@ -167,6 +167,7 @@ class _Source(_Strict):
     trouble: _Text = ""
     builds_with: _Names = ()
     circle: _Names = ()
+    held: _Text = ""
     is_pure: bool = False
 
 

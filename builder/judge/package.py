@@ -13,6 +13,7 @@ from builder.judge.stages import (
     PackageFacts,
     judge_audits,
     judge_builds,
+    judge_held,
     judge_lack_of_loads,
     judge_loads,
     judge_threads,
@@ -152,7 +153,13 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         reason = (
             "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
         )
-        return Judgement(abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason)
+        held = [
+            finding.assign_to(source.name, source.version, abi.name)
+            for finding in judge_held(source)
+        ]
+        return Judgement(
+            abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason, findings=tuple(held)
+        )
 
     wheels = tuple(_built_wheels(evidence, facts, abi.name))
     has_only_pure = bool(wheels) and all(is_pure(wheel.filename) for wheel in wheels)
@@ -210,8 +217,8 @@ def _collect_findings(
 ) -> tuple[Finding, ...]:
     """Return the findings of every stage (build, audit, load, threads), the worst verdict first.
 
-    Threads count only on a free-threaded ABI. What is not native is neither loaded nor put under threads. A failed build is advisory, i.e. forces no verdict, where another base
-    built the ABI's wheel (`has_wheel`).
+    Threads count only on a free-threaded ABI; what is not native is neither loaded nor put under threads. A failed
+    build is advisory, i.e. forces no verdict, where another base built the ABI's wheel (`has_wheel`).
     """
     findings: list[Finding] = []
     for finding in judge_builds(evidence, facts, abi.name):

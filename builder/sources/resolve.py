@@ -13,6 +13,7 @@ from packaging.version import Version
 from builder.distributions.metadata import NotADistributionError, sdist_metadata
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.cool_down import find_held
 from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
 from builder.sources.kind import Kind, classify_release, holds_native_sources
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from builder.sources.client import Index
     from builder.sources.releases import Release
     from builder.store.store import Store
+    from builder.verdicts.codes import FindingCode
 
+
+_LACKS: frozenset[FindingCode] = frozenset({"WF102", "WF104", "WF107"})
+"""Faults that say that the index does not have what is asked for; it may be there, and be too young."""
 
 _MAX_NEEDED_CHARS = 4 << 20
 """Of the requirements of all wheels that one package needs: far above any; not measured."""
@@ -115,8 +120,8 @@ def resolution_key(
 
     It depends on everything that a resolution depends on, except the time and the content of the index.
     """
-    packages = matrix.model_dump(mode="json", include={"packages"})
-    return digest("sources 3", packages, list(names), list(urls), str(python))
+    asked = matrix.model_dump(mode="json", include={"packages": True, "farm": {"cool_down"}})
+    return digest("sources 3", asked, list(names), list(urls), str(python))
 
 
 def _make_record(sources: Sources) -> dict[str, Any]:
@@ -347,8 +352,26 @@ class _Resolver:
 
         release = self._choose_release(name, package.version, releases)
         if isinstance(release, Fault):
-            return release
-        return self._make_source(name, release, releases, package.sha256)
+            return self._add_held(release, SpecifierSet(package.version))
+
+        source = self._make_source(name, release, releases, package.sha256)
+        return self._add_held(source, SpecifierSet(package.version))
+
+    def _add_held(self, answer: Source | Fault, specifier: SpecifierSet) -> Source | Fault:
+        """Return a source or a fault with what the cool-down holds back of releases that are asked for.
+
+        Where that is why there is no source, the fault is the cool-down's (WF114).
+        """
+        releases = self._index.held_releases(answer.name)
+        if isinstance(answer, Source):
+            newer = find_held(releases, specifier, Version(answer.version))
+            return answer if newer is None else replace(answer, held=newer.describe())
+
+        held = find_held(releases, specifier)
+        if held is None or answer.code not in _LACKS:
+            return answer
+        detail = f"{answer.name} {held.describe()}"
+        return Fault(name=answer.name, code="WF114", detail=detail, version=str(held.version))
 
     def _choose_release(
         self, name: str, version: str, releases: tuple[Release, ...]
@@ -423,7 +446,7 @@ class _Resolver:
     def _choose_file(
         self, release: Release, sha256: str | None
     ) -> DistributionPackage | str | None:
-        """Return the file of a release that a package is made from: a pure wheel or the sdist; None where it has neither.
+        """Return the file of a release that a package is made from; None where it has neither a pure wheel nor an sdist.
 
         Pure wheels come first where there is nothing native to the release, otherwise they are taken only where
         `sha256` is that of one. Where it is that of no file, a sentence says so.

@@ -114,6 +114,7 @@ class DependencyFile:
         excluded: packages that are taken for nobody, by canonical name.
         is_complete: the file promises that `dependencies` is everything, each with its one release.
         takes_prereleases: whether pre-releases count like any other release.
+        parts: the extras and groups that it has, by canonical name; None where it does not say.
         left_out: what it names beside that.
         notes: what else a person should know.
     """
@@ -126,6 +127,7 @@ class DependencyFile:
     excluded: frozenset[str] = frozenset()
     is_complete: bool = False
     takes_prereleases: bool = False
+    parts: frozenset[str] | None = frozenset()
     left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -57,6 +57,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         format="pylock.toml",
         dependencies=tuple(taken.values()),
         is_complete=True,  # a lock file also lists what its dependencies need in turn
+        parts=_list_parts(lock),
         left_out=tuple(skipped),
         notes=_notes(lock, selection),
     )
@@ -153,6 +154,9 @@ def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
             f"the lock file is made for Python {required}: lock again for {selection.python}"
         )
 
-    parts = (*(lock.extras or ()), *(lock.dependency_groups or ()))
-    notes += selection.note_other_parts(parts)
+    notes += selection.note_other_parts(_list_parts(lock))
     return tuple(notes)
+
+
+def _list_parts(lock: Pylock) -> frozenset[str]:
+    return frozenset(map(str, (*(lock.extras or ()), *(lock.dependency_groups or ()))))

@@ -200,12 +200,11 @@ class CibuildwheelCall:
 
     def _find_wheels(self) -> dict[str, Path]:
         """Return the wheels that were made, by ABI: one that several interpreters take is the wheel of each."""
-        expected = self._request.expected
         paths = sorted((self._folder / "wheels").glob("*.whl"))
 
-        wheels = {match_abi(path.name, expected): path for path in paths}
+        wheels = {match_abi(path.name, self._request.expected): path for path in paths}
         for path in paths:
-            for abi in serving_abis(path.name, expected):
+            for abi in serving_abis(path.name, self._request.expected):
                 wheels.setdefault(abi, path)
         return wheels
 

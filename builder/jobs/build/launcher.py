@@ -159,7 +159,7 @@ def take_pure_wheels(request: Request) -> None:
         is_pure = bool(found) and found[0].name.endswith(_PURE_SUFFIX)
         if path == _BUILT_WHEELS and is_pure:
             self.copy_out(path, request.output)
-            print(f"{found[0].name}: it has no native code and is for every Python", flush=True)  # noqa: T201
+            print(f"{found[0].name}: it has no native code and is for every Python", flush=True)
             raise SystemExit(0)
         return found
 

@@ -64,7 +64,9 @@ def serve_every_kind(index: LocalIndex) -> dict[str, str]:
         f"fast-1.0-{NATIVE}.whl": wheel("fast", "1.0"),
         "fast-1.0-py3-none-any.whl": wheel("fast", "1.0", requires=()),
         "plain-1.0.tar.gz": sdist("plain", "1.0"),
-        "plain-1.0-py2.py3-none-any.whl": wheel("plain", "1.0", requires=("nothing; extra == 'x'",)),
+        "plain-1.0-py2.py3-none-any.whl": wheel(
+            "plain", "1.0", requires=("nothing; extra == 'x'",)
+        ),
         "plain-1.0-py3-none-any.whl": wheel("plain", "1.0"),
         "tool-1.0.tar.gz": sdist("tool", "1.0"),
         "tool-1.0-py3-none-manylinux_2_17_x86_64.whl": wheel("tool", "1.0"),
@@ -128,7 +130,9 @@ def test_a_pure_wheel_that_the_file_does_not_name_is_not_taken(
         listing(tmp_path, pinned("bare", "1.0", "0" * 64)), store, settings, select.Scope.ALL
     )
     assert chosen.entries == ()
-    assert "none of the file's 1 hashes is that of bare-1.0-py3-none-any.whl" in chosen.left_out[0].why
+    assert (
+        "none of the file's 1 hashes is that of bare-1.0-py3-none-any.whl" in chosen.left_out[0].why
+    )
 
 
 def test_formats_that_tell_files_apart_keep_the_hashes_of_wheels(tmp_path: Path):

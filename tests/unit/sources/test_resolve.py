@@ -253,12 +253,11 @@ def test_downloads_are_what_was_promised(served: tuple[LocalIndex, IndexSettings
     assert found.sha256 == hashlib.sha256(content).hexdigest()
 
 
-
 def test_the_pure_wheel_that_the_matrix_names_by_hash_is_served_and_given_to_others(
     served: tuple[LocalIndex, IndexSettings], store: Store
 ):
     index, settings = served
-    index.add("plain", "plain-1.0-py2.py3-none-any.whl", wheel("plain", "1.0", requires=("x",)))
+    index.add("plain", "plain-1.0-py2.py3-none-any.whl", wheel("plain", "1.0", requires=("x; extra == 'y'",)))
     second = index.add("plain", "plain-1.0-py3-none-any.whl", wheel("plain", "1.0"))
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("plain",)))
     text = f"[packages.app]\n[packages.plain]\nsha256 = '{second}'"
@@ -293,7 +292,6 @@ def test_a_pure_wheel_with_another_hash_than_the_matrix_wants_is_not_served(
     fault = ask(f"[packages.plain]\nsha256 = '{wrong}'", store, settings).faults["plain"]
     assert (fault.code, fault.version) == ("WF103", "1.0")
     assert f"the matrix wants {wrong}" in fault.detail
-
 
 
 def test_an_sdist_without_native_sources_is_built_as_a_pure_package(

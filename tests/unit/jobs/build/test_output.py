@@ -240,7 +240,10 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
     [(PURE, True), (PURE, False), (GIL, True)],
 )
 def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: str, takes_pure: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    built: str,
+    takes_pure: bool,  # noqa: FBT001 - a parameter of the test
 ):
     """cibuildwheel would end with an error there; any other wheel goes on to be repaired."""
     folder = tmp_path / "wheels"
