@@ -446,7 +446,7 @@ class _Resolver:
     def _choose_file(
         self, release: Release, sha256: str | None
     ) -> DistributionPackage | str | None:
-        """Return the file of a release that a package is made from; None where it has neither a pure wheel nor an sdist.
+        """Return the file of a release that a package is made from; None where it has neither pure wheel nor sdist.
 
         Pure wheels come first where there is nothing native to the release, otherwise they are taken only where
         `sha256` is that of one. Where it is that of no file, a sentence says so.

@@ -257,7 +257,11 @@ def test_the_pure_wheel_that_the_matrix_names_by_hash_is_served_and_given_to_oth
     served: tuple[LocalIndex, IndexSettings], store: Store
 ):
     index, settings = served
-    index.add("plain", "plain-1.0-py2.py3-none-any.whl", wheel("plain", "1.0", requires=("x; extra == 'y'",)))
+    index.add(
+        "plain",
+        "plain-1.0-py2.py3-none-any.whl",
+        wheel("plain", "1.0", requires=("x; extra == 'y'",)),
+    )
     second = index.add("plain", "plain-1.0-py3-none-any.whl", wheel("plain", "1.0"))
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("plain",)))
     text = f"[packages.app]\n[packages.plain]\nsha256 = '{second}'"
