@@ -111,6 +111,8 @@ class Build:
         patches: content of each patch, in the order in which they are applied.
         skip: the ABIs that the matrix leaves out, each with its reason.
         requires: names of packages of the farm that it is built with; their wheels are those for the same base.
+        is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
+            that is a build that lost its native part without a word.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Build:
     timeout_s: int
     memory_bytes: int
     requires: tuple[str, ...] = ()
+    is_pure: bool = False
 
     @cached_property
     def id(self) -> JobId:
@@ -144,7 +147,7 @@ class Build:
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
             "patches": self.patches,
             "flags": (self.environment, self.config_settings),
@@ -155,6 +158,10 @@ class Build:
             "compiler cache": compiler_cache.SETTINGS,
             "time of every file": SOURCE_DATE_EPOCH,
         }
+        # Only where it is so: the keys of all other builds were made before there was such a thing.
+        if self.is_pure:
+            settings["pure"] = True
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id: the image, and wheels for its ABIs."""
@@ -272,7 +279,9 @@ class Build:
 
         return CallRequest(
             job=self.id,
-            expected=Expectation(name=self.name, version=self.version, abis=abis),
+            expected=Expectation(
+                name=self.name, version=self.version, abis=abis, takes_pure=self.is_pure
+            ),
             cache=cache,
             memory_bytes=self.memory_bytes,
             timeout_s=self.timeout_s,
@@ -393,8 +402,9 @@ class Build:
 
             requires_python = wheel_metadata(path).get("requires_python", "")
             abis[abi] = {"wheel": path.name, "requires_python": requires_python}
-            normalize_wheel(path)
-            files[path.name] = tools.store.add_file(path)
+            if path.name not in files:  # a pure wheel is that of several ABIs
+                normalize_wheel(path)
+                files[path.name] = tools.store.add_file(path)
 
         facts = BuildFacts.check(
             {
