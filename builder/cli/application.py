@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
-from builder.cli.output import console, print_json
+from builder.cli.output import console, print_document
 from builder.errors import ExitCode, FarmError
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ def app(
     Reads the verdicts of the last whole run; starts no job. Exits with 1 if one is blocked.
     """
     from builder.farm.run import exit_code
+    from builder.report.command_documents import SCHEMA_VERSION, AppDocument
     from builder.report.terminal import applications as report
 
     selected = _select(name, wheelhouse)
     if as_json:
-        print_json([part.model_dump(mode="json") for part in selected])
+        print_document(AppDocument(schema_version=SCHEMA_VERSION, applications=selected))
     else:
         report.print_applications(console, selected)
         report.print_details(console, selected)

@@ -124,7 +124,20 @@ def record(diff: RunDiff) -> dict[str, Any]:
         "first": diff.is_first,
         "releases": releases,
         "changes": [_record_change(change) for change in diff.changes],
+        "applications": [_record_application(before, part) for before, part in diff.applications],
         "findings": findings,
+    }
+
+
+def _record_application(before: ApplicationVerdict | None, part: ApplicationPart) -> dict[str, Any]:
+    return {
+        "application": part.name,
+        "abi": part.abi,
+        "base": part.base,
+        "before": before,
+        "after": part.verdict,
+        "reason": part.reason,
+        "way_out": part.way_out,
     }
 
 
