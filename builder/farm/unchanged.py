@@ -167,7 +167,7 @@ def record_run(
         left=stamps,
         jobs=len(evidence),
         verdicts=_count_verdicts(judged),
-        applications=Counter(application.verdict.value for application in applications),
+        applications=dict(Counter(item.verdict.value for item in applications)),
     )
     files: set[str] = set()
     for recorded in evidence.values():
