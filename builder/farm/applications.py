@@ -186,9 +186,15 @@ class _Farm:
         )
 
     def _look_out(self, situation: Situation) -> Situation:
-        """Return a situation with what the package index has of the packages that block."""
+        """Return a situation with what the package index has of the packages that block.
+
+        It is not asked about a package with a local sdist: there, the name may be somebody else's.
+        """
         outlooks: dict[str, Outlook] = {}
         for blocker in find_blocked(situation):
+            settings = self.matrix.packages.get(blocker.package)
+            if settings is not None and settings.sdist:
+                continue
             outlooks[blocker.package] = find_outlook(
                 self.index, blocker.package, blocker.version, situation.abi, situation.base
             )

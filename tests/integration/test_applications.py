@@ -82,6 +82,8 @@ def test_a_package_that_cannot_be_imported_blocks(
         assert blocker["package"] == "quarry"
         assert "import-failure" in blocker["what"]
         assert blocker["ways_out"]
+        # The public index may have a package of this name: it is not the one with the local sdist.
+        assert not any("which is newer" in way for way in blocker["ways_out"])
 
 
 def test_a_command_that_fails_blocks_with_what_it_printed(
