@@ -14,6 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,8 @@ def _installs(
         environment={"HOME": "/tmp"},
         limits=Limits(timeout_s=900.0),
     )
-    ended = engine.run(task, log=wheelhouse / "logs" / f"offline-{installer}.log")
+    log = wheelhouse / "logs" / f"offline-{installer}.log"
+    ended = engine.run(task, log=log, stop=threading.Event())
     print(f"  {installer} in {image}: exit code {ended.exit_code}", flush=True)
     return ended.exit_code == 0
 
@@ -185,7 +187,8 @@ def print_table(packages: list[dict[str, Any]]) -> None:
 
 def time_survey(folder: Path) -> dict[str, float]:
     """Return how long a survey of 130 packages takes: with nothing known (the best of several), and again."""
-    cold, warm = [], []
+    cold: list[float] = []
+    warm: list[float] = []
     for number in range(_SURVEYS):
         wheelhouse = folder / f"survey-{number}"
         shutil.rmtree(wheelhouse, ignore_errors=True)
