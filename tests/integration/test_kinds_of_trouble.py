@@ -195,7 +195,8 @@ def test_what_setuptools_lost_has_a_remedy_that_works(done: Workshop):
 
 
 def test_the_log_of_a_build_that_prints_more_than_fits_is_cut(done: Workshop):
-    (log,) = (done.wheelhouse / "logs").rglob("*talkative*debian-12*.log")
+    logs = (done.wheelhouse / "logs").rglob("*talkative*.log")
+    log = max(logs, key=lambda path: path.stat().st_size)
     text = log.read_text(errors="replace")
     assert "bytes of the log are left out here: it is too long" in text
     assert "wheelfarm-limits" in text[-5000:]
