@@ -167,6 +167,8 @@ class _Source(_Strict):
     trouble: _Text = ""
     builds_with: _Names = ()
     circle: _Names = ()
+    held: _Text = ""
+    is_pure: bool = False
 
 
 class EvidenceRecord(_Strict):

@@ -308,6 +308,7 @@ class _Planner:
             timeout_s=package.timeout_s,
             memory_bytes=package.memory,
             requires=self._own(source.builds_with),
+            is_pure=source.is_pure,
         )
 
     def _race_job(self, build: Build, abi: Abi, effort: Effort) -> Race:

@@ -45,6 +45,8 @@ class Source:
         trouble: why what it needs could not be found out, if so.
         builds_with: native packages of the farm that are installed when it is built.
         circle: packages each of which needs the next to be built, itself first and last, if so.
+        held: what newer release the cool-down holds back, and until when; empty where it holds none.
+        is_pure: its sdist has no sources of native code, so that its build is to make a wheel for every Python.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Source:
     trouble: str = ""
     builds_with: tuple[str, ...] = ()
     circle: tuple[str, ...] = ()
+    held: str = ""
+    is_pure: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON data."""
