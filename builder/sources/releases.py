@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
+from builder.sources.python_caps import allows_python
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -83,10 +85,7 @@ class Release:
 
     def allows_python(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
-        try:
-            return SpecifierSet(self.requires_python).contains(python, prereleases=True)
-        except ValueError:
-            return True  # pip ignores what it cannot read, too
+        return allows_python(self.requires_python, python)
 
 
 def _likeness(wheel: DistributionPackage) -> list[bool]:
