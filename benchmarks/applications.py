@@ -104,6 +104,9 @@ def install_offline(installer: str, name: str, bases: tuple[str, ...], wheelhous
     """Return whether an installer installs the lock of an application for cp314 on every base, from the index alone."""
     abi = catalog.load().abis["cp314"]
     lock = wheelhouse / "constraints" / "applications" / f"{name}-{abi.name}.txt"
+    if "# not served" in lock.read_text():
+        return False
+
     files: dict[str, bytes | Path] = {"/index/lock.txt": lock}
     for path in (wheelhouse / "simple").rglob("*"):
         if path.is_file():
