@@ -21,7 +21,7 @@ from builder.cli.output import console, error_console, print_document, print_lin
 
 if TYPE_CHECKING:
     from builder.dependencies.files import Selection
-    from builder.sources.cool_down import CoolDown
+    from builder.config.cool_down import CoolDown
 
 ADD_EXAMPLES = (
     "Examples: [bold]wheelfarm add uv.lock[/bold] · "
@@ -97,7 +97,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.report.command_documents import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
-    from builder.sources.cool_down import CoolDown
+    from builder.config.cool_down import CoolDown
     from builder.store.store import Store
 
     scope = select.Scope.SPEEDUPS if speedups else select.Scope.NATIVE
@@ -204,7 +204,7 @@ def _parse_cool_down(text: str) -> CoolDown | None:
         typer.BadParameter: it is no duration.
     """
     from builder.config.durations import parse_duration
-    from builder.sources.cool_down import CoolDown
+    from builder.config.cool_down import CoolDown
 
     if not text:
         return None

@@ -16,7 +16,7 @@ from builder.sources.kind import Kind, classify_release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypi_simple import DistributionPackage
+    from builder.sources.index_file import IndexFile
 
     from builder.dependencies.resolve import Pin, Resolution
     from builder.sources.client import Index
@@ -161,7 +161,7 @@ def _skip(pin: Pin, why: str) -> SkippedDependency:
 
 
 def _verify_file(
-    file: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store
+    file: IndexFile, hashes: tuple[str, ...], index: Index, store: Store
 ) -> str | None:
     """Return a distribution's sha256 if one of the hashes that were stated is its own, or None if none is.
 

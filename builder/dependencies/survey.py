@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from builder.distributions.tags import accepts_tag, glibc_floors
@@ -36,6 +37,7 @@ _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), (
 
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
+_TAG_PARTS = 3  # interpreter, ABI, platform (PEP 425)
 
 
 class Status(StrEnum):
@@ -273,15 +275,29 @@ def wheel_floors(release: Release) -> dict[str, str]:
     """
     lowest: dict[str, tuple[int, int]] = {}
     for wheel in release.wheels:
-        tags = wheel_tags(wheel.filename)
-        floor = _find_floor(wheel.filename, tags)
-        if floor is None:
-            continue  # it is for another system, or another C library
-        for tag in tags:
-            for abi in _abis_for_tag(tag):
-                lowest[abi] = min(floor, lowest.get(abi, floor))
+        tags_text = "-".join(wheel.filename.rsplit("-", _TAG_PARTS)[-_TAG_PARTS:])
+        for abi, floor in _floors_of_tags(tags_text):
+            lowest[abi] = min(floor, lowest.get(abi, floor))
 
     return {abi: _describe_floor(lowest[abi]) for abi in (*ABIS, PURE) if abi in lowest}
+
+
+@lru_cache(maxsize=65536)
+def _floors_of_tags(tags_text: str) -> tuple[tuple[str, tuple[int, int]], ...]:
+    """Return (ABI, oldest glibc) of what a wheel with some tags serves, the tags as the end of its file name has them.
+
+    Hundreds of releases have wheels with the same tags; they are looked at once.
+    """
+    filename = f"x-1-{tags_text}"
+    tags = wheel_tags(filename)
+    floor = _find_floor(filename, tags)
+    if floor is None:
+        return ()  # it is for another system, or another C library
+
+    abis: set[str] = set()
+    for tag in tags:
+        abis.update(_abis_for_tag(tag))
+    return tuple((abi, floor) for abi in sorted(abis))
 
 
 def _find_floor(filename: str, tags: frozenset[Tag]) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ from builder.plan import forecast, graph, resources, shards
 from builder.plan.graph import Plan
 from builder.plan.resources import Resources
 from builder.sources.client import Index
-from builder.sources.cool_down import CoolDown
+from builder.config.cool_down import CoolDown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

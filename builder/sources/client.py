@@ -23,6 +23,7 @@ from builder.distributions.metadata import (
 )
 from builder.sources import http
 from builder.sources.addresses import AddressRule
+from builder.sources.cool_down import describe_held, hold_back
 from builder.sources.errors import FileMismatchError, MalformedAnswerError, NoIndexAnswerError
 from builder.sources.index_page import PAGE_LIMIT_BYTES, parse_page
 from builder.sources.page_cache import Page, PageCache
@@ -35,10 +36,11 @@ from builder.untrusted.text import show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypi_simple import DistributionPackage
+    from builder.sources.index_file import IndexFile
 
+    from builder.config.cool_down import CoolDown
     from builder.host import IndexSettings
-    from builder.sources.cool_down import CoolDown, HeldRelease
+    from builder.sources.cool_down import HeldRelease
     from builder.sources.releases import Release
     from builder.store.store import Store
 
@@ -115,13 +117,13 @@ class Index:
                 return self._hold_back(name, files)
         return None
 
-    def _hold_back(self, name: str, files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
+    def _hold_back(self, name: str, files: Sequence[IndexFile]) -> tuple[Release, ...]:
         """Return the releases that a project's files make up, without those that are too young."""
         if self._cool_down is None:
             return group_releases(files)
 
-        taken, held = self._cool_down.apply(name, files)
-        self._held[name] = self._cool_down.describe_held(name, group_releases(held))
+        taken, held = hold_back(self._cool_down, name, files)
+        self._held[name] = describe_held(self._cool_down, name, group_releases(held))
         return group_releases(taken)
 
     def held_releases(self, name: str) -> tuple[HeldRelease, ...]:
@@ -131,7 +133,7 @@ class Index:
         """
         return self._held.get(name, ())
 
-    def _fetch_page(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
+    def _fetch_page(self, endpoint: str, name: str) -> Sequence[IndexFile] | None:
         """Return the files that a project's page lists, or None where this index does not know the name.
 
         A page that has not changed since the last run comes parsed from the page cache.
@@ -167,7 +169,7 @@ class Index:
 
     # --- files -----------------------------------------------------------------------------------------------------
 
-    def download(self, file: DistributionPackage) -> Sha256:
+    def download(self, file: IndexFile) -> Sha256:
         """Bring a file into the store and return its sha256.
 
         Nothing is downloaded where the store has the file with the promised hash already.
@@ -196,7 +198,7 @@ class Index:
             )
         return sha256
 
-    def find_sha256(self, file: DistributionPackage) -> Sha256:
+    def find_sha256(self, file: IndexFile) -> Sha256:
         """Return a file's sha256: as the index promises it, or that of the file itself where it promises none.
 
         Raises:
@@ -206,10 +208,11 @@ class Index:
         """
         return _promised_sha256(file) or self.download(file)
 
-    def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def wheel_head(self, wheel: IndexFile) -> WheelHead | None:
         """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.
 
-        The answer is kept for the life of this object.
+        The answer is kept for the life of this object, and in the store's record where the index promises what the wheel
+        hashes to.
 
         Raises:
             NoIndexAnswerError: the index does not answer.
@@ -217,10 +220,23 @@ class Index:
             RefusedAddressError: the index leads to where it is not to be asked.
         """
         if wheel.url not in self._heads:
-            self._heads[wheel.url] = self._fetch_head(wheel)
+            self._heads[wheel.url] = self._cached_head(wheel)
         return self._heads[wheel.url]
 
-    def _fetch_head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def _cached_head(self, wheel: IndexFile) -> WheelHead | None:
+        """Return a wheel's metadata from the store's record where the same wheel was read before."""
+        promised = _promised_sha256(wheel)
+        query = f"wheel head 1:{promised}"
+        recorded = self.store.get_resolution(query, None) if promised else None
+        if recorded is not None:
+            return WheelHead.from_record(recorded)
+
+        head = self._fetch_head(wheel)
+        if head is not None and promised:
+            self.store.record_resolution(query, head.record())
+        return head
+
+    def _fetch_head(self, wheel: IndexFile) -> WheelHead | None:
         """Read a wheel's metadata by range requests; None where the server does not support them."""
         try:
             return read_wheel_head(wheel.url, self._session)
@@ -387,7 +403,7 @@ def _no_answer(error: Exception) -> NoIndexAnswerError:
     return NoIndexAnswerError(f"the index did not answer: {http.describe_error(error)}")
 
 
-def _promised_sha256(file: DistributionPackage) -> Sha256 | None:
+def _promised_sha256(file: IndexFile) -> Sha256 | None:
     """Return the sha256 that the index promises of a file, or None where it promises none.
 
     Raises:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from builder.sources.index_file import IndexFile
 from builder.store.files import atomic_write, translate_disk_full
 from builder.store.hashing import digest
 
@@ -15,17 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pypi_simple import DistributionPackage
-
-_FORMAT = 2
-"""Part of every file's name, so that another format is another file; raise it when `_FIELDS` change."""
+_FORMAT = 3
+"""Part of every file's name, so that another format is another file; raise it when those of `IndexFile` change."""
 
 _LEVEL = 1  # pages are mostly hashes, which no level makes smaller
-
-_FIELDS = (
-    "filename", "url", "project", "version", "package_type", "digests", "requires_python", "is_yanked", "has_metadata",
-    "metadata_digests",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +33,7 @@ class Page:
 
     content: str
     etag: str
-    files: Sequence[DistributionPackage]
+    files: Sequence[IndexFile]
 
 
 class PageCache:
@@ -54,7 +47,7 @@ class PageCache:
         try:
             content = zlib.decompress(self._path(url).read_bytes())
             record = json.loads(content)
-            files = [_make_file(row) for row in record["files"]]
+            files = list(map(IndexFile._make, record["files"]))
             return Page(content=record["content"], etag=record["etag"], files=files)
         except (OSError, zlib.error, ValueError, KeyError, TypeError):
             return None  # it was never read, or its file is damaged: the page is fetched again
@@ -68,26 +61,10 @@ class PageCache:
         record = {
             "content": page.content,
             "etag": page.etag,
-            "files": [_make_row(file) for file in page.files],
+            "files": page.files,
         }
         with translate_disk_full(self._folder), atomic_write(self._path(url)) as aside:
             aside.write_bytes(zlib.compress(json.dumps(record).encode(), _LEVEL))
 
     def _path(self, url: str) -> Path:
         return self._folder / digest(_FORMAT, url)
-
-
-def _make_row(file: DistributionPackage) -> list[object]:
-    row = [getattr(file, name) for name in _FIELDS]
-    row.append(file.upload_time.isoformat() if file.upload_time else None)
-    return row
-
-
-def _make_file(row: Sequence[object]) -> DistributionPackage:
-    """Return the file that `_make_row` made a row of: the values of `_FIELDS`, then the upload time."""
-    from pypi_simple import DistributionPackage
-
-    *values, upload_text = row
-    fields = dict(zip(_FIELDS, values, strict=True))
-    upload_time = datetime.fromisoformat(str(upload_text)) if upload_text is not None else None
-    return DistributionPackage(**fields, has_sig=None, upload_time=upload_time)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import Specifier, SpecifierSet
@@ -11,7 +12,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pypi_simple import DistributionPackage
+    from builder.sources.index_file import IndexFile
 
 _LIKELY_MARKS = ("cp314-", "x86_64", "manylinux")
 """Parts of a wheel's name that bring it nearer to what is installed here, the weightiest first."""
@@ -26,7 +27,7 @@ class Release:
     """
 
     version: Version
-    files: tuple[DistributionPackage, ...]
+    files: tuple[IndexFile, ...]
 
     @property
     def yanked(self) -> bool:
@@ -34,7 +35,7 @@ class Release:
         return all(file.is_yanked for file in self.files)
 
     @property
-    def sdist(self) -> DistributionPackage | None:
+    def sdist(self) -> IndexFile | None:
         """Its sdist, of several the one that is a `.tar.gz` (PEP 625); None where it has none."""
         sdists = [file for file in self.files if file.package_type == "sdist"]
         for file in sdists:
@@ -43,14 +44,14 @@ class Release:
         return sdists[0] if sdists else None
 
     @property
-    def wheels(self) -> tuple[DistributionPackage, ...]:
+    def wheels(self) -> tuple[IndexFile, ...]:
         """Its wheels."""
         return tuple(file for file in self.files if file.package_type == "wheel")
 
     @property
-    def pure_wheels(self) -> tuple[DistributionPackage, ...]:
+    def pure_wheels(self) -> tuple[IndexFile, ...]:
         """Its wheels for any platform that Python 3 takes (`py3-none-any`); some releases have several."""
-        pure: list[DistributionPackage] = []
+        pure: list[IndexFile] = []
         for file in self.wheels:
             is_pure = file.filename.endswith("-none-any.whl")
             if is_pure and "py3" in file.filename.split("-")[-3]:
@@ -58,12 +59,12 @@ class Release:
         return tuple(pure)
 
     @property
-    def pure_wheel(self) -> DistributionPackage | None:
+    def pure_wheel(self) -> IndexFile | None:
         """The first of its pure wheels, or None."""
         return next(iter(self.pure_wheels), None)
 
     @property
-    def likely_wheel(self) -> DistributionPackage | None:
+    def likely_wheel(self) -> IndexFile | None:
         """The wheel that CPython 3.14 on x86-64 Linux takes, or the nearest to it."""
         return max(self.wheels, key=_likeness, default=None)
 
@@ -83,13 +84,19 @@ class Release:
 
     def allows_python(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
-        try:
-            return SpecifierSet(self.requires_python).contains(python, prereleases=True)
-        except ValueError:
-            return True  # pip ignores what it cannot read, too
+        return _allows(self.requires_python, python)
 
 
-def _likeness(wheel: DistributionPackage) -> list[bool]:
+@lru_cache(maxsize=4096)
+def _allows(requires_python: str, python: Version) -> bool:
+    """Return whether `requires-python` lets a Python have a release; most releases of a project state the same."""
+    try:
+        return SpecifierSet(requires_python).contains(python, prereleases=True)
+    except ValueError:
+        return True  # pip ignores what it cannot read, too
+
+
+def _likeness(wheel: IndexFile) -> list[bool]:
     return [mark in wheel.filename for mark in _LIKELY_MARKS]
 
 
@@ -105,16 +112,20 @@ class Choice:
     refusal: str = ""
 
 
-def group_releases(files: Iterable[DistributionPackage]) -> tuple[Release, ...]:
+def group_releases(files: Iterable[IndexFile]) -> tuple[Release, ...]:
     """Return the releases that files belong to, the newest first; files without a valid version are skipped."""
-    grouped: dict[Version, list[DistributionPackage]] = {}
+    by_text: dict[str, list[IndexFile]] = {}
     for file in files:
+        by_text.setdefault(file.version or "", []).append(file)
+
+    grouped: dict[Version, list[IndexFile]] = {}
+    for text, members in by_text.items():
         try:
-            version = Version(file.version or "")
+            version = Version(text)
         except ValueError:
             # No version (PEP 440), or one with thousands of digits, which is no number to Python.
             continue
-        grouped.setdefault(version, []).append(file)
+        grouped.setdefault(version, []).extend(members)
 
     return tuple(
         Release(version=version, files=tuple(grouped[version]))

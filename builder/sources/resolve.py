@@ -26,7 +26,7 @@ from builder.untrusted.text import clean_line, show
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pypi_simple import DistributionPackage
+    from builder.sources.index_file import IndexFile
 
     from builder.config.matrix import Matrix, Package
     from builder.sources.client import Index
@@ -445,7 +445,7 @@ class _Resolver:
 
     def _choose_file(
         self, release: Release, sha256: str | None
-    ) -> DistributionPackage | str | None:
+    ) -> IndexFile | str | None:
         """Return the file of a release that a package is made from; None where it has neither a pure wheel nor an sdist.
 
         Pure wheels come first where there is nothing native to the release, otherwise they are taken only where
@@ -517,7 +517,7 @@ class _Resolver:
 
         return needs
 
-    def _make_pure(self, name: str, release: Release, wheel: DistributionPackage) -> Pure:
+    def _make_pure(self, name: str, release: Release, wheel: IndexFile) -> Pure:
         """Return a pure wheel of a release, downloaded into the store."""
         return Pure(
             name=name,

@@ -14,7 +14,7 @@ from builder.host import IndexSettings
 from builder.judge.package import judge_fault
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
-from builder.sources.cool_down import CoolDown
+from builder.config.cool_down import CoolDown
 from builder.store.store import Store
 from builder.verdicts import Verdict
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel

@@ -1,15 +1,14 @@
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pypi_simple import DistributionPackage
 
 from builder.host import IndexSettings
 from builder.sources import client as index
 from builder.sources import http
 from builder.sources.client import Index
 from builder.sources.http import Answer
+from builder.sources.index_file import IndexFile
 from builder.sources.index_page import parse_page
 from builder.sources.page_cache import Page, PageCache
 from builder.store.store import Store
@@ -17,11 +16,11 @@ from builder.store.store import Store
 URL = "http://index/simple/foo/"
 
 
-def file(version: str) -> DistributionPackage:
-    return DistributionPackage(
+def file(version: str) -> IndexFile:
+    return IndexFile(
         filename=f"foo-{version}.tar.gz", url=f"http://files/foo-{version}.tar.gz", project="foo", version=version,
-        package_type="sdist", digests={"sha256": "ab" * 32}, requires_python=">=3.9", has_sig=None, is_yanked=True,
-        has_metadata=True, upload_time=datetime(2026, 11, 1, tzinfo=UTC),
+        package_type="sdist", digests={"sha256": "ab" * 32}, requires_python=">=3.9", is_yanked=True,
+        has_metadata=True, uploaded="2026-11-01T00:00:00Z",
     )  # fmt: skip
 
 
