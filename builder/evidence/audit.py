@@ -273,8 +273,13 @@ class WheelFacts(Facts):
 class AuditFacts(Facts):
     """What an audit job found out."""
 
+    schema_version = 2  # `upstream`
+
     wheels: dict[str, WheelFacts]
     """By file name."""
+
+    upstream: dict[str, WheelFacts] = Field(default_factory=dict)
+    """Upstream's wheels that those the farm built are compared with, by file name: the two may have one name."""
 
 
 class AuditAnswer(AuditFacts):
