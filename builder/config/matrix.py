@@ -267,7 +267,7 @@ class Package(_Strict):
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
     build_tag: BuildTag | None = Field(default=None, alias="build-tag")
-    """Build tag of the wheels that are built (PEP 427): raise it to publish a rebuild of a version that is published."""
+    """Build tag of the wheels that are built (PEP 427): raise it to publish a version that is published once more."""
     recipes: tuple[str, ...] = ()
     """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
     tests: OwnTests = OwnTests()
@@ -409,11 +409,20 @@ def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str
         return
 
     if package.sdist:
-        yield where, f"{package.take_from!r} takes files of the index, and `sdist` is a local one; leave out one"
+        yield (
+            where,
+            f"{package.take_from!r} takes files of the index, and `sdist` is a local one; leave out one",
+        )
     if package.patches:
-        yield where, f"{package.take_from!r} takes a wheel without `patches`; leave out one of the two"
+        yield (
+            where,
+            f"{package.take_from!r} takes a wheel without `patches`; leave out one of the two",
+        )
     if package.build_tag and package.take_from == "wheel":
-        yield where, "upstream's wheel keeps its name, so that it gets no `build-tag`; leave out one of the two"
+        yield (
+            where,
+            "upstream's wheel keeps its name, so that it gets no `build-tag`; leave out one of the two",
+        )
 
 
 def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:

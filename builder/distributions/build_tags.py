@@ -1,6 +1,6 @@
 """Build tags of wheels (PEP 427): the number after the version, by which installers prefer a rebuild of one version.
 
-It stands in three places: in the file's name, in the field `Build` of WHEEL, and so in the hash that RECORD has of that.
+It stands in three places: in the file's name, in the field `Build` of WHEEL, and in the hash that RECORD has of that.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_build_tag(wheel: Path, build_tag: str) -> Path:
 
 
 def _write_tag(wheel: Path, build_tag: str) -> dict[str, bytes]:
-    """Return the content that WHEEL and RECORD have with a build tag, by member; empty where they are not there once."""
+    """Return the content that WHEEL and RECORD have with a build tag, by member; empty without one WHEEL."""
     with open_zip(wheel) as archive:
         names = archive.namelist()
         stated = [name for name in names if name.endswith(".dist-info/WHEEL")]
@@ -87,9 +87,8 @@ def _set_record(text: str, member: str, content: bytes) -> str:
 
     rows: list[list[str]] = []
     for row in csv.reader(io.StringIO(text)):
-        if row and row[0] == member:
-            row = [member, f"sha256={sha256}", str(len(content))]
-        rows.append(row)
+        is_changed = bool(row) and row[0] == member
+        rows.append([member, f"sha256={sha256}", str(len(content))] if is_changed else row)
 
     record = io.StringIO()
     csv.writer(record, lineterminator="\n").writerows(rows)

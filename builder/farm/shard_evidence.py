@@ -22,6 +22,7 @@ from builder.plan import graph
 from builder.plan.graph import Plan
 from builder.store.evidence import JobOutcome
 from builder.store.job_ids import JobKind
+from builder.untrusted.names import FileName
 from builder.untrusted.text import UnfitJsonError, clean_json, parse_answer
 
 if TYPE_CHECKING:
@@ -214,7 +215,8 @@ def _check_build(shard: ShardResults, build: EvidenceRecord) -> None:
     released = {(wheel.abi, wheel.filename, wheel.sha256) for wheel in source.wheels}
     for abi, filename in made.items():
         is_upstream = build.facts["abis"][abi].get("origin") == "upstream"
-        if is_upstream and (abi, filename, build.files[filename]) not in released:
+        sha256 = build.files[FileName(filename)]
+        if is_upstream and (abi, filename, sha256) not in released:
             raise shard.refuse(
                 f"{RECORD_FILE}: {build.job}: {filename} is none of upstream's wheels for {abi}"
             )

@@ -183,7 +183,7 @@ class _Source(_Strict):
 
     @model_validator(mode="after")
     def _has_something_to_take(self) -> Self:
-        """Check that there is an sdist, with its hash, or that upstream's wheels are taken, at most one for each ABI."""
+        """Check that there is an sdist, with its hash, or that upstream's wheels are taken, one for an ABI at most."""
         has_sdist = bool(self.filename)
         if has_sdist != bool(self.sha256):
             raise ValueError("expected the file name and the hash of an sdist, or neither")

@@ -220,8 +220,8 @@ class _Planner:
     def iter_build_jobs(self) -> Iterator[Job]:
         """Iterate over the builds, each after the images with system packages and the builds that it needs.
 
-        There is one for each package and base, or a job in its place that takes upstream's wheels. Packages are in the order of what they are built with: one whose
-        wheels another package needs to build comes first.
+        There is one for each package and base, or a job in its place that takes upstream's wheels. Packages are in the
+        order of what they are built with: one whose wheels another package needs to build comes first.
         """
         requirements = {
             name: self._own(source.builds_with) for name, source in self.sources.items()
@@ -279,17 +279,21 @@ class _Planner:
             if not isinstance(job, Build | Upstream) or job.base != base.name:
                 continue
 
-            # What upstream built is compiled once more as the farm would have built it.
-            build = job
-            if isinstance(job, Upstream):
-                package = self.matrix.packages.get(job.name, self.default)
-                build = self._build_job(package, self.sources[job.name], base.name)
+            build = self._sanitized_build(job)
             if build.packages:
                 yield PackagesImage(base=base.name, packages=build.packages, role="race")
             yield self._race_job(build, abi, effort)
             yield self._exercise_job(build, abi, effort)
             if effort.speed_s:
                 yield self._speed_job(build, abi, effort.speed_s)
+
+    def _sanitized_build(self, job: Build | Upstream) -> Build:
+        """Return how the race detector's wheel is made: as the farm builds it, or would build what upstream built."""
+        if isinstance(job, Build):
+            return job
+
+        package = self.matrix.packages.get(job.name, self.default)
+        return self._build_job(package, self.sources[job.name], job.base)
 
     def _build_job(self, package: Package, source: Source, base: str) -> Build:
         """Return the build of one package on one base.

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.config import catalog
-from builder.distributions.metadata import NotADistributionError, sdist_metadata
+from builder.distributions.metadata import NotADistributionError, sdist_metadata, wheel_metadata
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.guard import describe_trouble, make_fault
@@ -402,7 +402,7 @@ class _Resolver:
         hashes: tuple[str, ...] = (),
         needed_by: str = "",
     ) -> Source | Fault:
-        """Return a source for a release: its pure wheel where it has nothing native, else its sdist or wheels; or a fault.
+        """Return a source for a release, or a fault: its pure wheel if it has nothing native, else its sdist or wheels.
 
         `hashes` are those that the matrix has for it, one of which each file must have; `needed_by` names the package
         that needs the release.
@@ -440,12 +440,28 @@ class _Resolver:
             kind="index",
             filename=files.sdist,
             sha256=files.sdist_sha256,
-            requires=self._index.requirements(name, release),
+            requires=self._read_requires(name, release, files.wheels),
             needed_by=needed_by,
             take_from=take_from,
             wheels=files.wheels,
             lacking=files.lacking,
         )
+
+    def _read_requires(
+        self, name: str, release: Release, wheels: tuple[UpstreamWheel, ...]
+    ) -> tuple[str, ...]:
+        """Return what a release requires at run time: as its own wheels say, where some are taken, or the index does.
+
+        Then an sdist that nobody can read spoils nothing.
+        """
+        for wheel in wheels:
+            try:
+                metadata = wheel_metadata(self._store.file(wheel.sha256))
+            except NotADistributionError:
+                continue  # the job that takes it says what is wrong with it
+            return tuple(metadata.get("requires_dist", ()))
+
+        return self._index.requirements(name, release)
 
     def _take_files(self, release: Release, take_from: From, hashes: tuple[str, ...]) -> _Files:
         """Bring what a package's wheels are made of into the store: the sdist, and upstream's wheels if asked for.
@@ -605,7 +621,7 @@ def _suggest_wheels(name: str, release: Release) -> str:
     """Return a clause on how to take upstream's wheels of a release; empty where it has none."""
     if not release.wheels:
         return ""
-    return f"; `from = \"wheel\"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are"
+    return f'; `from = "wheel"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are'
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:

@@ -386,7 +386,7 @@ class Build:
     def _stand_in(
         self, abis: dict[str, Any], built: Mapping[str, str], store: Store
     ) -> dict[str, str]:
-        """Put upstream's wheel in the place of each failure that it can stand for, and return the files of these wheels.
+        """Put upstream's wheel in the place of each failure that it can stand for, and return these wheels' files.
 
         A wheel of upstream's that is named as one that was built, for another ABI, stands for nothing: an index has
         one file of a name.

@@ -123,8 +123,8 @@ class Exercise:
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Call the package by threads and run its own tests; return what went wrong.
 
-        Nothing is run without a free-threaded wheel, or where it has no native code. The wheels that the package's own tests need are those that the
-        race job fetched; they are fetched here only where that job could not run.
+        Nothing is run without a free-threaded wheel, or where it has no native code. The wheels that the package's own
+        tests need are those that the race job fetched; they are fetched here only where that job could not run.
         """
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
         if wheel is None or is_pure_wheel(wheel):

@@ -116,8 +116,8 @@ class TestSuite:
     ) -> TestWheels:
         """Fetch the wheels that the tests need, in a container that reaches the package index.
 
-        Nothing is fetched where there is no sdist, it has no tests, or the effort has no time for them. Without pytest the tests
-        cannot run; so if it could not be fetched, no wheels come back at all.
+        Nothing is fetched where there is no sdist, it has no tests, or the effort has no time for them. Without pytest
+        the tests cannot run; so if it could not be fetched, no wheels come back at all.
 
         Args:
             image: full name of the image to run.

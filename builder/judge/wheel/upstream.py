@@ -45,7 +45,7 @@ def compare_with_upstream(ours: Subject, theirs: Subject) -> Iterator[Finding]:
 
 
 def _collect_modules(subject: Subject) -> set[str]:
-    """Return the extension modules of a wheel by their import names: `a/_b.cpython-314-x86_64-linux-gnu.so` -> `a._b`."""
+    """Return the extension modules of a wheel by their import names: `a/_b.cpython-314-….so` -> `a._b`."""
     modules: set[str] = set()
     for path in subject.facts.extensions:
         folder, filename = posixpath.split(path)
