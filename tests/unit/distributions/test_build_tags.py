@@ -16,7 +16,7 @@ NAME = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp314-cp314-linux_x86_64\n"
 
 
-def make_wheel(folder: Path, name: str = NAME, **more: bytes) -> Path:
+def make_wheel(folder: Path, **more: bytes) -> Path:
     members = {
         "foo/__init__.py": b"X = 1\n",
         "foo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n",
@@ -25,7 +25,7 @@ def make_wheel(folder: Path, name: str = NAME, **more: bytes) -> Path:
         b"foo-1.0.dist-info/WHEEL,sha256=old,1\nfoo-1.0.dist-info/RECORD,,\n",
         **more,
     }
-    path = folder / name
+    path = folder / NAME
     with zipfile.ZipFile(path, "w") as archive:
         for member, content in members.items():
             archive.writestr(member, content)

@@ -324,8 +324,8 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     scenario = make_scenario("fine", "foo.fine()")
     monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
     monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
-    monkeypatch.setattr(race.speed, "choose_calls", lambda _: [])
-    monkeypatch.setattr(race.installing, "install", lambda *_: None)
+    monkeypatch.setattr(speed, "choose_calls", lambda _: [])
+    monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(race, "_SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
     request = {"python": sys.executable, "name": "foo", "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2}}  # fmt: skip

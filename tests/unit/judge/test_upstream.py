@@ -15,6 +15,7 @@ from builder.store.evidence import Evidence
 from builder.verdicts import Verdict
 from tests.job_ids import job_id
 from tests.unit.facts import AUDITED, MODULE, OBJECT
+from tests.unit.inside.stress.test_rules import exercise, race
 from tests.unit.judge.test_package import (
     ABIS,
     BASES,
@@ -26,7 +27,6 @@ from tests.unit.judge.test_package import (
     module,
     wheel,
 )
-from tests.unit.judge.test_threads import exercise, race
 
 LIBRARY = {**OBJECT, "kind": "library", "needed": [], "init": None}
 
@@ -187,7 +187,7 @@ def test_a_newer_floor_and_a_much_smaller_file_are_told():
 
 def test_nothing_is_compared_where_the_wheel_is_upstreams_or_malformed():
     more = {**AUDITED["extensions"], "foo/_fast.so": ""}
-    malformed = compare({}, {"extensions": more, "faults": [["WF334", "RECORD", "it is missing"]]})
+    malformed = compare({}, {"extensions": more, "faults": [["record", "RECORD", "it is missing"]]})
     assert details(malformed, "WF222") == []
 
     facts = {
