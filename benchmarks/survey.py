@@ -1,7 +1,7 @@
 """How long a survey of an application's lock file takes. Usage: python -m benchmarks.survey FOLDER OUTPUT.json
 
-The lock file is made from survey.txt: the pins of an ordinary web and data stack. Cold is a wheelhouse that has nothing,
-warm is a second survey into it. The index is the one that pip is configured for.
+The lock file is made from survey.txt: the pins of an ordinary web and data stack. Cold is a wheelhouse that has
+nothing, warm is a second survey into it. The index is the one that pip is configured for.
 """
 
 from __future__ import annotations

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from packaging.version import Version
-    from builder.sources.index_file import IndexFile
 
     from builder.config.catalog import Base
     from builder.evidence.audit import WheelFacts
     from builder.evidence.load import AbiLoad
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
     from builder.store.store import Store
 
 _LIMITS = ProcessLimits(memory_bytes=2 << 30, cpu_s=120, file_bytes=8 << 30, wall_s=120)

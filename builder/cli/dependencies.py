@@ -20,8 +20,8 @@ from builder.cli.options import (
 from builder.cli.output import console, error_console, print_document, print_line
 
 if TYPE_CHECKING:
-    from builder.dependencies.files import Selection
     from builder.config.cool_down import CoolDown
+    from builder.dependencies.files import Selection
 
 ADD_EXAMPLES = (
     "Examples: [bold]wheelfarm add uv.lock[/bold] · "
@@ -93,11 +93,11 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from builder import host
     from builder.config import edit
+    from builder.config.cool_down import CoolDown
     from builder.dependencies import files, resolve, select
     from builder.report.command_documents import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
-    from builder.config.cool_down import CoolDown
     from builder.store.store import Store
 
     scope = select.Scope.SPEEDUPS if speedups else select.Scope.NATIVE
@@ -203,8 +203,8 @@ def _parse_cool_down(text: str) -> CoolDown | None:
     Raises:
         typer.BadParameter: it is no duration.
     """
-    from builder.config.durations import parse_duration
     from builder.config.cool_down import CoolDown
+    from builder.config.durations import parse_duration
 
     if not text:
         return None

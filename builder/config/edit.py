@@ -176,11 +176,12 @@ def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) ->
         return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
     version, sha256 = table.get("version", ""), table.get("sha256", "")
-    has_same_hash = not entry.sha256 or sha256 == entry.sha256
+    stated_hashes = [sha256] if isinstance(sha256, str) else list(sha256)
+    has_same_hash = not entry.sha256 or entry.sha256 in stated_hashes
     if version == entry.version and has_same_hash:
         return Change(name=entry.name, action=Action.SAME, detail=pin)
 
-    stated = _describe_difference(entry, version, sha256)
+    stated = _describe_difference(entry, version, " or ".join(stated_hashes))
     if update:
         return Change(name=entry.name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
     detail = f"stays: it has {stated}, the file has {pin}; --update takes the file's"

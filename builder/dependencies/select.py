@@ -16,10 +16,9 @@ from builder.sources.kind import Kind, classify_release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from builder.sources.index_file import IndexFile
-
     from builder.dependencies.resolve import Pin, Resolution
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
     from builder.store.store import Store
 
 _REJECTION_REASONS = {

@@ -96,9 +96,7 @@ class LocalExecutor:
         worker = Worker(
             store=self._store,
             engine=engine,
-            index=IndexProxy(
-                engine, self._store, locked=self._locked, cool_down=self._cool_down
-            ),
+            index=IndexProxy(engine, self._store, locked=self._locked, cool_down=self._cool_down),
             stop=self._stop,
         )
         run = _Run(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from builder import index
+from builder.config.cool_down import CoolDown
 from builder.config.effort import EffortLevel
 from builder.config.matrix import Package
-from builder.config.cool_down import CoolDown
 from builder.engine import provision
 from builder.errors import ExitCode
 from builder.execute import LocalExecutor

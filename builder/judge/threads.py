@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.evidence.race import Variants
+from builder.evidence.race import NO_SDIST, Variants
 from builder.judge.findings import Finding
 from builder.judge.location import pair_locations, read_locations
 from builder.verdicts.wording import join_names
@@ -127,8 +127,10 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         return
 
     if facts.failure is not None:
-        detail = f"it does not compile with ThreadSanitizer: {facts.failure}"
-        yield Finding(code="WF610", detail=detail, log=log)
+        cause = f"it does not compile with ThreadSanitizer: {facts.failure}"
+        if facts.failure == NO_SDIST:
+            cause = facts.failure
+        yield Finding(code="WF610", detail=f"the race detector has no voice: {cause}", log=log)
     elif not _is_proven(facts.preflight):
         detail = f"the detector {_describe_preflight(facts.preflight)}"
         yield Finding(code="WF609", detail=detail, where="canary", log=log)

@@ -36,11 +36,10 @@ from builder.untrusted.text import show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.sources.index_file import IndexFile
-
     from builder.config.cool_down import CoolDown
     from builder.host import IndexSettings
     from builder.sources.cool_down import HeldRelease
+    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
     from builder.store.store import Store
 
@@ -211,8 +210,8 @@ class Index:
     def wheel_head(self, wheel: IndexFile) -> WheelHead | None:
         """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.
 
-        The answer is kept for the life of this object, and in the store's record where the index promises what the wheel
-        hashes to.
+        The answer is kept for the life of this object, and in the store's record where the index promises what the
+        wheel hashes to.
 
         Raises:
             NoIndexAnswerError: the index does not answer.

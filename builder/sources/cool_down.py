@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
-    from builder.sources.index_file import IndexFile
 
     from builder.config.cool_down import CoolDown
+    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
 
 

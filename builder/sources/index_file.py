@@ -124,17 +124,15 @@ def from_link(package: DistributionPackage) -> IndexFile:
 
 def _read_text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected text")
+        raise ValueError("expected text")  # noqa: TRY004 - as of any other fault of a page
     return value
 
 
 def _read_digests(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
+    pairs = value.items() if isinstance(value, dict) else [(None, None)]
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
         raise ValueError("expected hashes by algorithm")
-    for algorithm, digest in value.items():
-        if not isinstance(algorithm, str) or not isinstance(digest, str):
-            raise ValueError("expected hashes by algorithm")
-    return value
+    return dict(pairs)
 
 
 def split_filename(filename: str, name: str) -> tuple[str | None, str | None, str | None]:

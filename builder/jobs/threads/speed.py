@@ -16,13 +16,7 @@ from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
-from builder.jobs.wheels import (
-    WHEELS_FOLDER,
-    native_wheel_for_abi,
-    required_wheels,
-    wheel_files,
-    wheel_for_abi,
-)
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -119,7 +113,7 @@ class Speed:
         found no calls. The facts then say so.
         """
         free_threaded_abi = self.abis[0]  # an ABI with the GIL, if any, comes after it
-        wheel = native_wheel_for_abi(inputs["build"], free_threaded_abi.name)
+        wheel = wheel_for_abi(inputs["build"], free_threaded_abi.name)
         if wheel is None:
             return Result(facts=SpeedFacts(wheel=None))
 

@@ -16,8 +16,8 @@ from builder.errors import NoSpaceError
 from builder.host import IndexSettings
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
-from builder.sources.cool_down import HeldRelease
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.cool_down import HeldRelease
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel
 

@@ -257,7 +257,11 @@ def test_the_pure_wheel_that_the_matrix_names_by_hash_is_served_and_given_to_oth
     served: tuple[LocalIndex, IndexSettings], store: Store
 ):
     index, settings = served
-    index.add("plain", "plain-1.0-py2.py3-none-any.whl", wheel("plain", "1.0", requires=("x; extra == 'y'",)))
+    index.add(
+        "plain",
+        "plain-1.0-py2.py3-none-any.whl",
+        wheel("plain", "1.0", requires=("x; extra == 'y'",)),
+    )
     second = index.add("plain", "plain-1.0-py3-none-any.whl", wheel("plain", "1.0"))
     index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("plain",)))
     text = f"[packages.app]\n[packages.plain]\nsha256 = '{second}'"
@@ -274,7 +278,8 @@ def test_a_hash_decides_whether_a_package_is_served_or_built(
     index, settings = served
     of_sdist = index.add("fast", "fast-1.0.tar.gz", sdist("fast", "1.0"))
     index.add("fast", f"fast-1.0-cp314-cp314-{NATIVE}.whl", wheel("fast", "1.0"))
-    of_pure = index.add("fast", "fast-1.0-py3-none-any.whl", wheel("fast", "1.0"))
+    pure_wheel = wheel("fast", "1.0", requires=("x; extra == 'x'",))
+    of_pure = index.add("fast", "fast-1.0-py3-none-any.whl", pure_wheel)
 
     built = ask(f"[packages.fast]\nsha256 = '{of_sdist}'", store, settings).found["fast"]
     assert (built.only_pure, built.sha256) == (None, of_sdist)

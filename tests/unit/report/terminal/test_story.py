@@ -88,7 +88,7 @@ def test_verdicts_findings_and_remedies_are_told(store: Store):
         "build-failure",
         "WF102",
         "the index has no sdist",
-        "Choose a release",
+        "choose a release",
     ):
         assert part in text
     record = json.loads(json.dumps(told.record()))
