@@ -106,13 +106,16 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     # A matrix that is wrong is reported before anything is downloaded.
-    cool_down = CoolDown.for_matrix(edit.read_matrix(matrix))
+    settings = edit.read_matrix(matrix)
+    target = select.Target.for_matrix(settings, selection.python)
 
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store, cool_down)
+        index = Index(host.index_settings(), store, CoolDown.for_matrix(settings))
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
-            chosen = select.select_packages(resolved, index, store, status.update, scope=scope)
+            chosen = select.select_packages(
+                resolved, index, store, status.update, scope=scope, target=target
+            )
 
     selected = select.SelectedPackages(
         entries=chosen.entries, left_out=(*read.left_out, *chosen.left_out)

@@ -99,7 +99,7 @@ class LocalIndex:
             "<html><body>" + "".join(self.links[project]) + "</body></html>"
         )
         if uploaded is not None:
-            entry = {
+            entry: dict[str, object] = {
                 "filename": filename,
                 "url": filename,
                 "hashes": {"sha256": promised},

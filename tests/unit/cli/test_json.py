@@ -126,7 +126,7 @@ def test_plan(wheelfarm: Callable[..., Ended], served: LocalIndex, tmp_path: Pat
 
 def test_show(wheelfarm: Callable[..., Ended], tmp_path: Path):
     with Store(tmp_path) as store:
-        facts = {"abis": {}, "limits": {}}
+        facts: dict[str, Any] = {"abis": {}, "limits": {}}
         store.put(Evidence(key="k", job=job_id("build:foo@debian-12"), facts=facts))
     answer = check("show", wheelfarm("show", "foo", "--wheelhouse", str(tmp_path), "--json"))
     assert [job["id"] for job in answer["jobs"]] == ["build:foo@debian-12"]
