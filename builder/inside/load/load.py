@@ -12,6 +12,7 @@ counts only if it came to its end.
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import subprocess
@@ -24,7 +25,7 @@ from typing import Any
 from ..supervise.accounts import Account, supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
-from .probe_process import run_probe
+from .probe_process import PROGRAMS, run_probe
 
 # Not measured: so long that a package that is merely slow on a busy machine is not taken for one that hangs.
 INSTALL_TIMEOUT_S = 120
@@ -100,8 +101,8 @@ def install(item: dict[str, str], site: str, account: Account, *options: str) ->
     """
     command = [
         item["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
-        "--no-compile", "--disable-pip-version-check", "--only-binary", ":all:", "--target", site,
-        "--index-url", item["index"], *options, item["requirement"],
+        "--disable-pip-version-check", "--only-binary", ":all:", "--target", site, "--index-url", item["index"],
+        *options, item["requirement"],
     ]  # fmt: skip
     print("$", *command, flush=True)
 
@@ -345,6 +346,8 @@ def probe_module(
 def main() -> None:
     """Answer the request as the supervisor of all that imports the wheels."""
     supervise()
+    # A probe may not write here: each of them would compile them anew.
+    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
     answer_request(*sys.argv[1:])
 
 

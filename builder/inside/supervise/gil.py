@@ -48,11 +48,15 @@ class GilWatch:
     def look(self) -> None:
         """Look at the state of the GIL, and let the process go on.
 
-        All processes of the user are stopped meanwhile: none can do anything about it.
+        All processes of the user are stopped meanwhile: none can do anything about it. Where there is nothing to see,
+        none is stopped.
         """
-        stopped_pids = self._account.stop_processes()
-        self.states.append(self._find_state())
-        self._account.resume_processes(stopped_pids)
+        if self.address is None:
+            self.states.append(None)
+        else:
+            stopped_pids = self._account.stop_processes()
+            self.states.append(self._find_state())
+            self._account.resume_processes(stopped_pids)
         self.release()
 
     def look_before_imports(self, address: int) -> None:

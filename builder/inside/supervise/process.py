@@ -183,7 +183,9 @@ class PackageProcess:
             if self._selector.get_map():
                 self.pump(min(_POLL_S, remaining_s))
             else:
-                time.sleep(min(_POLL_S, remaining_s))
+                # Its pipes are closed: it ends in a moment, for which `subprocess` waits in steps that begin tiny.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(remaining_s)
 
         return True
 

@@ -177,6 +177,23 @@ def test_load_answers_as_described(tmp_path: Path):
     assert whole.strict.errors.keys() >= {"foo"}
 
 
+def test_what_is_imported_was_compiled_once_when_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # A probe may not write what it compiled: each would compile the whole package anew.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = b"import os; assert os.path.exists(__spec__.cached), __spec__.cached"
+    wheel = write_wheel(tmp_path, "foo", {"foo/__init__.py": code})
+    asked = {"abi": "cp314", "python": sys.executable, "requirement": "foo==1.0"}
+    asked["index"] = make_index(tmp_path, wheel)
+    (tmp_path / "request.json").write_text(json.dumps([asked]))
+    run_program(tmp_path, "load", "request.json", "answer.json")
+
+    (answer,) = LoadAnswers.parse((tmp_path / "answer.json").read_bytes()).answers
+    assert answer.install is None
+    assert [probe.error for probe in answer.modules] == [None]
+
+
 # --- threads ----------------------------------------------------------------------------------------------------------
 
 
