@@ -29,6 +29,9 @@ ADD_EXAMPLES = (
 )
 SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
 
+_PAGE_FRESH_S = 600.0
+"""How long a survey believes a page of the index: as long as public indexes let installers keep one."""
+
 FileArgument = Annotated[
     Path,
     typer.Argument(
@@ -166,7 +169,12 @@ def survey(
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store, _parse_cool_down(cool_down))
+        index = Index(
+            host.index_settings(),
+            store,
+            _parse_cool_down(cool_down),
+            page_fresh_s=_PAGE_FRESH_S,
+        )
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
             gathered = gather.survey_dependencies(

@@ -35,6 +35,9 @@ PURE = "pure"
 _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
 """What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
 
+_ABI_MARKS = ("-cp314", "-cp315", "abi3", ".cp314", ".cp315")
+"""What the name of a wheel for one of these ABIs has in it. The tags of `abi3` name older interpreters."""
+
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
 _TAG_PARTS = 3  # interpreter, ABI, platform (PEP 425)
@@ -167,7 +170,7 @@ class _Candidates:
 
     Attributes:
         asked: the one that is asked for.
-        stable: those a person would upgrade to, the newest first.
+        stable: those a person would upgrade to, none older than what is asked for, the newest first.
         floors: of each by version, for which ABIs it has wheels.
         admitted: versions whose `requires-python` lets the interpreter have them.
     """
@@ -176,11 +179,6 @@ class _Candidates:
     stable: list[Release]
     floors: Mapping[Version, Mapping[str, str]]
     admitted: set[Version]
-
-    def newest_with(self, abi: str) -> Version | None:
-        """Return the newest version that has a wheel for an ABI."""
-        versions = [version for version, floors in self.floors.items() if abi in floors]
-        return max(versions, default=None)
 
     def serving(self, move: str) -> set[Version]:
         """Return the versions that install without a build after a move.
@@ -223,7 +221,10 @@ def survey_release(
         described: what metadata says about the release.
         newest_described: what metadata says about the newest.
     """
-    stable = [other for other in releases if _is_stable(other)]
+    stable: list[Release] = []
+    for other in releases:
+        if other.version >= release.version and _is_stable(other):
+            stable.append(other)
     compared = [*stable, release]
     candidates = _Candidates(
         asked=release,
@@ -233,12 +234,6 @@ def survey_release(
     )
 
     newest = newest_release(release, releases)
-    newest_with: dict[str, str] = {}
-    for abi in ABIS:
-        version = candidates.newest_with(abi)
-        if version is not None:
-            newest_with[abi] = str(version)
-
     return SurveyRow(
         name=name,
         version=str(release.version),
@@ -249,11 +244,33 @@ def survey_release(
         wheels=candidates.floors[release.version],
         newest=str(newest.version),
         newest_wheels=candidates.floors[newest.version],
-        newest_with=newest_with,
+        newest_with=_find_newest_with(release, releases),
         metadata=described,
         newest_metadata=newest_described,
         outlooks={move: _judge_move(move, candidates, kind) for move in MOVES},
     )
+
+
+def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, str]:
+    """Return by ABI the newest stable version that has a wheel for it, what is asked for counting as stable.
+
+    A project may have thousands of releases; only those whose files may be for one of the ABIs are looked into.
+    """
+    versions: dict[str, str] = {}
+    missing = set(ABIS)
+    for release in releases:
+        if not missing:
+            break
+        if not release.may_name(_ABI_MARKS):
+            continue
+        if release.version != asked.version and not _is_stable(release):
+            continue
+
+        for abi in missing & wheel_floors(release).keys():
+            versions[abi] = str(release.version)
+        missing -= versions.keys()
+
+    return {abi: versions[abi] for abi in ABIS if abi in versions}
 
 
 def _is_stable(release: Release) -> bool:

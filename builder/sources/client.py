@@ -34,8 +34,6 @@ from builder.untrusted.names import Sha256, UntrustedNameError, parse_project_na
 from builder.untrusted.text import show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from builder.config.cool_down import CoolDown
     from builder.host import IndexSettings
     from builder.sources.cool_down import HeldRelease
@@ -64,7 +62,12 @@ class Index:
     """
 
     def __init__(
-        self, settings: IndexSettings, store: Store, cool_down: CoolDown | None = None
+        self,
+        settings: IndexSettings,
+        store: Store,
+        cool_down: CoolDown | None = None,
+        *,
+        page_fresh_s: float = 0.0,
     ) -> None:
         """Make a client.
 
@@ -72,7 +75,9 @@ class Index:
             settings: what pip is configured for.
             store: where files are kept and answers are recorded.
             cool_down: which files are too young to be taken; None for none.
+            page_fresh_s: how long a page is believed without asking the index again, in seconds.
         """
+        self._page_fresh_s = page_fresh_s
         self.settings = settings
         self._cool_down = cool_down
         self._held: dict[str, tuple[HeldRelease, ...]] = {}
@@ -108,19 +113,20 @@ class Index:
         """Return the releases on the first index that knows a name, or None where none does."""
         for url in self.settings.urls:
             try:
-                files = self._fetch_page(url, name)
+                releases = self._fetch_page(url, name)
             except (requests.RequestException, ValueError) as error:
                 # The original error's text may carry an address with credentials.
                 raise NoIndexAnswerError(_describe_silence(url, name, error)) from None
-            if files is not None:
-                return self._hold_back(name, files)
+            if releases is not None:
+                return self._hold_back(name, releases)
         return None
 
-    def _hold_back(self, name: str, files: Sequence[IndexFile]) -> tuple[Release, ...]:
-        """Return the releases that a project's files make up, without those that are too young."""
-        if self._cool_down is None:
-            return group_releases(files)
+    def _hold_back(self, name: str, releases: tuple[Release, ...]) -> tuple[Release, ...]:
+        """Return a project's releases without the files that are too young."""
+        if self._cool_down is None or self._cool_down.cutoff(name) is None:
+            return releases
 
+        files = [file for release in releases for file in release.files]
         taken, held = hold_back(self._cool_down, name, files)
         self._held[name] = describe_held(self._cool_down, name, group_releases(held))
         return group_releases(taken)
@@ -132,10 +138,11 @@ class Index:
         """
         return self._held.get(name, ())
 
-    def _fetch_page(self, endpoint: str, name: str) -> Sequence[IndexFile] | None:
-        """Return the files that a project's page lists, or None where this index does not know the name.
+    def _fetch_page(self, endpoint: str, name: str) -> tuple[Release, ...] | None:
+        """Return the releases that a project's page lists, or None where this index does not know the name.
 
-        A page that has not changed since the last run comes parsed from the page cache.
+        A page that has not changed since the last run comes parsed from the page cache, and one that is fresh comes
+        from there without asking.
         """
         try:
             url = f"{endpoint.rstrip('/')}/{parse_project_name(name)}/"
@@ -144,6 +151,8 @@ class Index:
         what = f"the page of {name}"
 
         cached = self._page_cache.get(url)
+        if cached is not None and cached.age_s < self._page_fresh_s:
+            return tuple(cached.releases)
         headers = {"Accept": _ACCEPTED}
         if cached is not None and cached.etag:
             headers["If-None-Match"] = cached.etag
@@ -152,19 +161,21 @@ class Index:
         if answer.status in self._unknown_statuses:
             return None
         if cached is not None and answer.status == requests.codes.not_modified:
-            return cached.files
+            self._page_cache.confirm(url)
+            return tuple(cached.releases)
         answer.raise_for_status()
 
         # An index without ETags sends the whole page; it is still parsed only where it changed.
         content_type = answer.headers.get("content-type", "")
         content = digest(answer.url, content_type, hashlib.sha256(answer.content).hexdigest())
         if cached is not None and cached.content == content:
-            return cached.files
+            self._page_cache.confirm(url)
+            return tuple(cached.releases)
 
-        files = parse_page(answer, name, content_type)
+        releases = group_releases(parse_page(answer, name, content_type))
         etag = answer.headers.get("etag", "")
-        self._page_cache.put(url, Page(content=content, etag=etag, files=files))
-        return files
+        self._page_cache.put(url, Page(content=content, etag=etag, releases=releases))
+        return releases
 
     # --- files -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,25 +10,59 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from builder.sources.index_file import IndexFile
 
-    from builder.sources.index_file import IndexFile
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 _LIKELY_MARKS = ("cp314-", "x86_64", "manylinux")
 """Parts of a wheel's name that bring it nearer to what is installed here, the weightiest first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
     """One release of a project.
 
     Attributes:
-        files: its sdists and wheels.
+        version: its version.
     """
 
-    version: Version
-    files: tuple[IndexFile, ...]
+    __slots__ = ("_files", "_text", "version")
+
+    def __init__(
+        self, *, version: Version, files: Sequence[IndexFile] = (), text: str = ""
+    ) -> None:
+        """Make a release.
+
+        Args:
+            version: its version.
+            files: its sdists and wheels.
+            text: these as JSON, a list of the values of each, in their place: they are read when they are asked for.
+        """
+        self.version = version
+        self._files = tuple(files)
+        self._text = text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Release):
+            return NotImplemented
+        return self.version == other.version and self.files == other.files
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    @property
+    def files(self) -> tuple[IndexFile, ...]:
+        """Its sdists and wheels."""
+        text = self._text  # another thread may be reading it as well
+        if text:
+            self._files = tuple(map(IndexFile._make, json.loads(text)))
+            self._text = ""
+        return self._files
+
+    def may_name(self, marks: Iterable[str]) -> bool:
+        """Return whether a file's name may have one of some texts in it; True where only reading the files tells."""
+        text = self._text
+        return not text or any(mark in text for mark in marks)
 
     @property
     def yanked(self) -> bool:
@@ -112,8 +147,19 @@ class Choice:
     refusal: str = ""
 
 
-def group_releases(files: Iterable[IndexFile]) -> tuple[Release, ...]:
-    """Return the releases that files belong to, the newest first; files without a valid version are skipped."""
+def group_releases(
+    files: Iterable[IndexFile] = (), *, texts: Mapping[str, str] | None = None
+) -> tuple[Release, ...]:
+    """Return the releases that files belong to, the newest first; files without a valid version are skipped.
+
+    Args:
+        files: of one project.
+        texts: in their place, by version, the files of each release as JSON (`Release`).
+    """
+    if texts is not None:
+        read = [Release(version=Version(version), text=text) for version, text in texts.items()]
+        return tuple(sorted(read, key=lambda release: release.version, reverse=True))
+
     by_text: dict[str, list[IndexFile]] = {}
     for file in files:
         by_text.setdefault(file.version or "", []).append(file)
