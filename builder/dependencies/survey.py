@@ -35,7 +35,7 @@ PURE = "pure"
 _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
 """What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
 
-_ABI_MARKS = ("-cp314", "-cp315", "abi3", ".cp314", ".cp315")
+_ABI_MARKS = ("cp314", "cp315", "abi3")
 """What the name of a wheel for one of these ABIs has in it. The tags of `abi3` name older interpreters."""
 
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
@@ -223,7 +223,9 @@ def survey_release(
     """
     stable: list[Release] = []
     for other in releases:
-        if other.version >= release.version and _is_stable(other):
+        if other.version < release.version:
+            break  # the newest come first
+        if _is_stable(other):
             stable.append(other)
     compared = [*stable, release]
     candidates = _Candidates(
@@ -263,7 +265,7 @@ def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, 
             break
         if not release.may_name(_ABI_MARKS):
             continue
-        if release.version != asked.version and not _is_stable(release):
+        if release is not asked and not _is_stable(release):
             continue
 
         for abi in missing & wheel_floors(release).keys():

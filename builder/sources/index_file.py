@@ -78,10 +78,14 @@ def from_json(item: Mapping[str, object], name: str, page_url: str) -> IndexFile
         ValueError: a field has another type than the standard gives it.
     """
     filename, url = _read_text(item["filename"]), _read_text(item.get("url"))
-    is_absolute = url.startswith(("https://", "http://"))
+    # What is plainly an address needs no parser, which takes longer than all the rest.
+    is_plain = url.isascii() and "[" not in url and "]" not in url
+    is_absolute = is_plain and url.startswith(("https://", "http://"))
     project, version, package_type = split_filename(filename, name)
     metadata = item.get("core-metadata", item.get("dist-info-metadata"))
-    metadata_digests = None if metadata is None or metadata is False else {}
+    metadata_digests: dict[str, str] | None = None
+    if metadata is True:
+        metadata_digests = {}
     if isinstance(metadata, dict):
         metadata_digests = _read_digests(metadata)
     requires_python, uploaded = item.get("requires-python"), item.get("upload-time")

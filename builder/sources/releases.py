@@ -20,27 +20,41 @@ _LIKELY_MARKS = ("cp314-", "x86_64", "manylinux")
 
 
 class Release:
-    """One release of a project.
+    """One release of a project."""
 
-    Attributes:
-        version: its version.
-    """
-
-    __slots__ = ("_files", "_text", "version")
+    __slots__ = ("_files", "_text", "_version", "_version_text")
 
     def __init__(
-        self, *, version: Version, files: Sequence[IndexFile] = (), text: str = ""
+        self,
+        *,
+        version: Version | None = None,
+        files: Sequence[IndexFile] = (),
+        recorded: tuple[str, str] | None = None,
     ) -> None:
         """Make a release.
 
         Args:
             version: its version.
             files: its sdists and wheels.
-            text: these as JSON, a list of the values of each, in their place: they are read when they are asked for.
+            recorded: in place of both, the version as text and the files as JSON, a list of the values of each: they
+                are read when they are asked for.
         """
-        self.version = version
+        assert (version is None) == (recorded is not None), "one of the two ways to make it"
+        self._version = version
         self._files = tuple(files)
-        self._text = text
+        self._version_text, self._text = recorded or (str(version), "")
+
+    @property
+    def version(self) -> Version:
+        """Its version."""
+        if self._version is None:
+            self._version = Version(self._version_text)
+        return self._version
+
+    @property
+    def version_text(self) -> str:
+        """Its version as text, normalized; a project may have thousands, and text is compared sooner."""
+        return self._version_text
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Release):
@@ -154,11 +168,10 @@ def group_releases(
 
     Args:
         files: of one project.
-        texts: in their place, by version, the files of each release as JSON (`Release`).
+        texts: in their place, by version, the files of each release as JSON (`Release`), the newest first.
     """
     if texts is not None:
-        read = [Release(version=Version(version), text=text) for version, text in texts.items()]
-        return tuple(sorted(read, key=lambda release: release.version, reverse=True))
+        return tuple(Release(recorded=recorded) for recorded in texts.items())
 
     by_text: dict[str, list[IndexFile]] = {}
     for file in files:
@@ -201,9 +214,31 @@ def matching_releases(
         releases: all of the project, the newest first.
         exact: whether one is asked for by its version.
     """
+    start = _find_start(specifier) if exact else ""
+    if start:
+        releases = [release for release in releases if release.version_text.startswith(start)]
+
     usable = [release for release in releases if exact or not release.yanked]
     allowed = set(specifier.filter([release.version for release in usable]))
     return [release for release in usable if release.version in allowed]
+
+
+def _find_start(specifier: SpecifierSet) -> str:
+    """Return how all versions begin that a specifier names by its number: `==1.2.0` -> `1.2`; empty for any.
+
+    A project may have thousands of releases, and few of them begin so. `1.2` is equal to `1.2.0` (PEP 440).
+    """
+    for clause in specifier:
+        if clause.operator != "==" or not _is_equality(clause):
+            continue
+        version = Version(clause.version)
+        parts = list(version.release)
+        while len(parts) > 1 and not parts[-1]:
+            parts.pop()
+        epoch = f"{version.epoch}!" if version.epoch else ""
+        return epoch + ".".join(map(str, parts))
+
+    return ""
 
 
 def choose_release(

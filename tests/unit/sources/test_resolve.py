@@ -326,6 +326,22 @@ def test_an_sdist_without_native_sources_is_built_as_a_pure_package(
     assert found["local"].needs == ("plain",)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "version"),
+    [("==1.2", "1.2.0"), ("==1.2.0.0", "1.2.0"), ("==1.2.1", "1.2.1"), ("==1!2", "1!2.0"), ("===1.20", "1.20"),
+     ("==2.0rc1", "2.0rc1"), ("==3.0", "3.0+local"), ("==1.2.*", "1.2.1"), ("==1.2,!=1.3", "1.2.0")],
+)  # fmt: skip
+def test_a_version_is_found_however_it_is_written(
+    served: tuple[LocalIndex, IndexSettings], store: Store, wanted: str, version: str
+):
+    index, settings = served
+    for one in ("1.2.0", "1.2.1", "1.20", "12.0", "1!2.0", "2.0rc1", "3.0+local"):
+        index.add("foo", f"foo-{one}.tar.gz", sdist("foo", one))
+    assert (
+        ask(f"[packages.foo]\nversion='{wanted}'", store, settings).found["foo"].version == version
+    )
+
+
 HOSTILE_NAMES = ("../../evil/foo-9.0.tar.gz", "/etc/foo-9.0.tar.gz", "..%2f..%2ffoo-9.0.tar.gz", "foo-../../9.0.tar.gz", "foo-9.0%00.tar.gz",
                  'foo-9.0"&gt;&lt;script&gt;.tar.gz', "foo-9.0/../../x.tar.gz", "foo-9.0 .tar.gz", "..-9.0.tar.gz", "foo-" + "9" * 5000 + ".tar.gz")  # fmt: skip
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from packaging.version import Version
-from pypi_simple import DistributionPackage
 
 from builder.config import catalog, matrix
 from builder.host import IndexSettings
 from builder.sources import Source, Sources, resolve
 from builder.sources.client import Index
+from builder.sources.index_file import IndexFile
 from builder.sources.releases import Release
 from builder.sources.upstream import choose_wheel, explain_lack
 from builder.store.store import Store
@@ -25,7 +25,7 @@ BASES = tuple(catalog.load().bases[name] for name in ("debian-12", "debian-13"))
 OLD, NEW, NEWEST = "manylinux_2_17_x86_64", "manylinux_2_34_x86_64", "manylinux_2_39_x86_64"
 
 
-def make_file(filename: str, **more: object) -> DistributionPackage:
+def make_file(filename: str, **more: object) -> IndexFile:
     content = hashlib.sha256(filename.encode()).hexdigest()
     fields: dict[str, object] = {
         "filename": filename,
@@ -36,10 +36,9 @@ def make_file(filename: str, **more: object) -> DistributionPackage:
         "digests": {"sha256": content},
         "is_yanked": False,
         "requires_python": None,
-        "has_sig": None,
         **more,
     }
-    return DistributionPackage(**fields)  # type: ignore[arg-type] # each field has its type above
+    return IndexFile(**fields)  # type: ignore[arg-type] # each field has its type above
 
 
 def make_release(*tags: str, **more: object) -> Release:

@@ -267,6 +267,15 @@ def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
     monkeypatch.setattr(sys, "argv", ["launcher", str(tmp_path / "request.json")])
     for name in ("copy_out", "call", "__enter__"):
         monkeypatch.setattr(OCIContainer, name, getattr(OCIContainer, name))  # put back afterwards
+    calls: list[list[str]] = []
+
+    def call(container: OCIContainer, args: list[object], *_: object) -> str:
+        assert container.name == "c"
+        calls.append([str(argument) for argument in args])
+        return ""
+
+    monkeypatch.setattr(launcher, "bound_containers", lambda: None)
+    monkeypatch.setattr(OCIContainer, "call", call)
     monkeypatch.setattr(OCIContainer, "glob", lambda *_: [PurePosixPath(built)])
     monkeypatch.setattr("cibuildwheel.__main__.main", main)
 
@@ -275,6 +284,8 @@ def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
             launcher.main()
         assert ended.value.code == 0
         assert [path.name for path in folder.iterdir()] == [PURE]
+        # uv leaves a `.gitignore` beside it, which is no wheel.
+        assert calls == [["mkdir", "-p", "/output"], ["mv", PURE, "/output"]]
     else:
         launcher.main()
         assert not folder.exists()
