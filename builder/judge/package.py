@@ -357,6 +357,8 @@ def _describe_coverage(coverage: ThreadCoverage) -> str:
 
     For example `threads called 12 of its 20 native callables with the race detector`.
     """
+    if not coverage.under_threads and coverage.unwatched:
+        return f"threads called it in {coverage.unwatched} scenarios, none of them under the race detector"
     if not coverage.under_threads:
         return "none of its native code was exercised under threads"
 

@@ -296,6 +296,8 @@ def _judge_rebuild(
     wheel = None if facts is None else facts.wheel_of(abi)
     if facts is None or wheel is None:
         return  # there is no wheel
+    if facts.abis[abi].origin != "built":
+        return  # it failed this time, and perhaps not before: upstream's wheel is another one
     if not facts.rebuilt.get(wheel):
         return  # it was not built again, or came out the same
 

@@ -103,6 +103,14 @@ def test_without_the_race_detector_nothing_is_proven_and_nothing_is_spoilt(
     assert judgement.verdict is Verdict.UNPROVEN
     assert codes(judgement) == ["WF610"]
     assert words in judgement.findings[0].detail
+    assert "threads called it in 9 scenarios, none of them under the race" in judgement.reason
+
+
+def test_a_wheel_that_stands_for_a_failed_build_is_no_rebuild_that_differs():
+    stands = taken("cp314", stands_for=FAILURE["failure"])
+    built = build(cp314=stands)
+    built.facts["rebuilt"] = {wheel("cp314"): ["foo/_x.so"]}
+    assert codes(judge(built, abi="cp314")) == ["WF221"]
 
 
 def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():

@@ -33,6 +33,7 @@ SITUATIONS = {
     "local-sdist": {"sdist"},
     "patch": {"sdist", "patches"},
     "threads": {"recipes"},
+    "upstream": {"take_from", "build_tag"},
 }
 """By example, the keys of a package that it is there to show."""
 
