@@ -109,8 +109,8 @@ def test_without_the_race_detector_nothing_is_proven_and_nothing_is_spoilt(
 def test_a_wheel_that_stands_for_a_failed_build_is_no_rebuild_that_differs():
     stands = taken("cp314", stands_for=FAILURE["failure"])
     built = build(cp314=stands)
-    built.facts["rebuilt"] = {wheel("cp314"): ["foo/_x.so"]}
-    assert codes(judge(built, abi="cp314")) == ["WF221"]
+    rebuilt = {**built.facts, "rebuilt": {wheel("cp314"): ["foo/_x.so"]}}
+    assert codes(judge(replace(built, facts=rebuilt), abi="cp314")) == ["WF221"]
 
 
 def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():
@@ -118,11 +118,12 @@ def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():
     built = build(cp314t={"wheel": name, "requires_python": "", "origin": "upstream"})
     loaded = load(module("foo", native=False))
     loaded.facts["loads"]["cp314t"]["wheel"] = name
-    audited = audit()
     pure: dict[str, Any] = {
         "objects": {}, "extensions": {}, "wheel": {"wheel-version": ["1.0"], "tag": ["py3-none-any"]},
     }  # fmt: skip
-    audited.facts["wheels"][name] = {**audited.facts["wheels"][wheel("cp314t")], **pure}
+    audited = audit()
+    wheels: dict[str, Any] = audited.facts["wheels"]
+    wheels[name] = {**wheels[wheel("cp314t")], **pure}
     judgement = judge(built, audited=audited, loaded=loaded, race=race(wheel=None))
     assert judgement.verdict is Verdict.COMPATIBLE
     assert codes(judgement) == ["WF224"]
