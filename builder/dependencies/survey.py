@@ -35,9 +35,6 @@ PURE = "pure"
 _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
 """What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
 
-_ABI_MARKS = ("cp314", "cp315", "abi3")
-"""What the name of a wheel for one of these ABIs has in it. The tags of `abi3` name older interpreters."""
-
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
 _TAG_PARTS = 3  # interpreter, ABI, platform (PEP 425)
@@ -263,7 +260,7 @@ def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, 
     for release in releases:
         if not missing:
             break
-        if not release.may_name(_ABI_MARKS):
+        if not release.may_name(missing):  # the name of a wheel has that of its ABI in it
             continue
         if release is not asked and not _is_stable(release):
             continue

@@ -45,7 +45,8 @@ CleanLine = Annotated[str, AfterValidator(clean_line)]
 class Part(BaseModel):
     """A part of a document: unknown keys are an error."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    # A command builds the models of its own document alone: there are dozens, and each takes milliseconds.
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 class LocationPart(Part):

@@ -167,7 +167,7 @@ class Build:
         }
         # Only where it is so: the keys of all other builds were made before there was such a thing.
         if self.is_pure:
-            settings["pure"] = True
+            settings["pure"] = "the wheel alone"
         # Only where they are asked for: builds that are on record were made without.
         if self.upstream:
             settings["upstream's wheels"] = [asdict(wheel) for wheel in self.upstream]
