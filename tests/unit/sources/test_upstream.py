@@ -84,8 +84,8 @@ def test_what_an_installer_may_not_have_is_not_chosen():
     assert choose(make_release(*tags, requires_python="garbage")) == tags[0]
 
     # One file may be withdrawn; where the whole release is, somebody asked for it by its number.
-    bad, good = (make_file(f"foo-1.0-{tag}.whl") for tag in (f"cp314-cp314-{OLD}", "py3-none-any"))
-    bad.is_yanked = True
+    bad = make_file(f"foo-1.0-cp314-cp314-{OLD}.whl", is_yanked=True)
+    good = make_file("foo-1.0-py3-none-any.whl")
     release = Release(version=Version("1.0"), files=(bad, good))
     assert choose(release) == "py3-none-any"
     assert choose(Release(version=Version("1.0"), files=(bad,))) == f"cp314-cp314-{OLD}"
