@@ -131,7 +131,7 @@ def parse_distribution_name(text: object, where: str = "") -> FileName:
             "the name of an sdist or wheel (letters, digits and . _ + ! -)", name, where
         )
     if name.endswith(".whl"):
-        return parse_wheel_name(name, where)
+        _check_wheel_name(name, where)
     return name
 
 
@@ -148,11 +148,20 @@ def parse_wheel_name(text: object, where: str = "") -> FileName:
     name = parse_file_name(text, where)
     if not _DISTRIBUTION_NAME.fullmatch(name):
         raise UntrustedNameError("the name of a wheel (letters, digits and . _ + ! -)", name, where)
+    _check_wheel_name(name, where)
+    return name
+
+
+def _check_wheel_name(name: str, where: str) -> None:
+    """Go on if a file name without odd characters is a wheel's.
+
+    Raises:
+        UntrustedNameError: it is not.
+    """
     if not _is_wheel_name(name):
         raise UntrustedNameError(
             "the name of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)", name, where
         )
-    return name
 
 
 def _is_wheel_name(name: str) -> bool:
@@ -167,11 +176,10 @@ def _is_wheel_name(name: str) -> bool:
         return False
 
     project, version, *build, python, abi, platform = parts
-    return (
-        _takes_wheel(f"{project}-1-py3-none-any.whl")
-        and _takes_wheel(f"x-{version}-py3-none-any.whl")
-        and all(_takes_wheel(f"x-1-{tag}-py3-none-any.whl") for tag in build)
-        and _takes_wheel(f"x-1-{python}-{abi}-{platform}.whl")
+    if build and not _takes_wheel(f"x-1-{build[0]}-py3-none-any.whl"):
+        return False
+    return _takes_wheel(f"{project}-{version}-py3-none-any.whl") and _takes_wheel(
+        f"x-1-{python}-{abi}-{platform}.whl"
     )
 
 
