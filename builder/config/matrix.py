@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
@@ -202,6 +203,30 @@ Setting = Annotated[str, BeforeValidator(_as_text)]
 Reason = Annotated[str, Field(min_length=1)]
 
 
+SharedLibrary = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+*-]*$",
+        description="the name that a shared library is loaded by, such as 'libodbc.so.2'",
+    ),
+]
+
+
+def _check_constraint(value: str) -> str:
+    """Return a constraint (PEP 508 without an address) unchanged, or raise an error that says how to write it."""
+    hint = f"expected a requirement such as 'setuptools<82', not {value!r}"
+    try:
+        requirement = Requirement(value)
+    except InvalidRequirement:
+        raise ValueError(hint) from None
+
+    is_constraint = bool(requirement.specifier) and not requirement.url and not requirement.extras
+    if not is_constraint or "\n" in value:
+        raise ValueError(hint)
+    return value
+
+
+Constraint = Annotated[str, AfterValidator(_check_constraint)]
 Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
 Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_hashes)]
@@ -292,10 +317,16 @@ class Package(_Strict):
     """The same as in [farm], for this package; `0 days` takes its files at once."""
     apt: AptPackages = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
+    apt_run: AptPackages = Field(default_factory=dict, alias="apt-run")
+    """System packages that the wheels need where they are used, such as those of libraries in `exclude`."""
     env: dict[EnvName, Setting] = Field(default_factory=dict)
     """Environment of the build."""
     config_settings: dict[str, SettingList] = Field(default_factory=dict, alias="config-settings")
     """Settings for the build backend (PEP 517)."""
+    build_constraints: tuple[Constraint, ...] = Field(default=(), alias="build-constraints")
+    """Which releases of build requirements may be taken, such as `setuptools<82` (PEP 508)."""
+    exclude: tuple[SharedLibrary, ...] = ()
+    """Shared libraries that the wheel takes from the system it is used on, in place of a copy: `libodbc.so.2`."""
     patches: tuple[str, ...] = ()
     """Patches applied with `patch -p1` before the build, relative to matrix.toml."""
     timeout_s: Annotated[int, Field(ge=10, le=86_400)] = 1800
@@ -312,11 +343,12 @@ class Package(_Strict):
     """How the package's own tests are run."""
 
     def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
-        """Return the system packages to install on a base, sorted.
-
-        They are those for every base, those for its distribution, and those for itself.
-        """
+        """Return the system packages to install for the build on a base, sorted."""
         return select_apt_packages(self.apt, base)
+
+    def run_packages(self, base: catalog.Base) -> tuple[str, ...]:
+        """Return the system packages that its wheels need on a base where they are used, sorted."""
+        return select_apt_packages(self.apt_run, base)
 
 
 class Application(_Strict):
@@ -550,7 +582,7 @@ def _describe_expected(details: dict[str, Any]) -> str:
 
 def _describe_pattern(pattern: str) -> str:
     """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
-    for kind in (DebianPackage, EnvName, Sha256, BuildTag, ApplicationName):
+    for kind in (DebianPackage, EnvName, Sha256, BuildTag, SharedLibrary, ApplicationName):
         field = kind.__metadata__[-1]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
             return str(field.description)

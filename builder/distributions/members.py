@@ -76,6 +76,13 @@ class Member:
         """The path below the top-level folder; empty where the file is in none."""
         return self.name.partition("/")[2]
 
+    def is_top_file(self, name: str) -> bool:
+        """Return whether it is a file of this name at the top of the project, which is in a folder, or in none.
+
+        Older projects published archives without the folder that an sdist has (PEP 625).
+        """
+        return name in {self.name, self.inner_path}
+
     def read(self, limit_bytes: int) -> bytes:
         """Return the whole content, which may have at most `limit_bytes`.
 

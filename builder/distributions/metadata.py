@@ -39,6 +39,10 @@ class NotADistributionError(Exception):
     """A file is no wheel, or no sdist."""
 
 
+class NoPkgInfoError(NotADistributionError):
+    """An archive has no PKG-INFO: it is one of a repository, or an sdist from before there was any."""
+
+
 def is_static(metadata: RawMetadata) -> bool:
     """Return whether an sdist's metadata promises that its wheels will require the same (PEP 643).
 
@@ -146,7 +150,8 @@ def sdist_metadata(path: Path, filename: str) -> RawMetadata:
         filename: what it is called, which tells its format.
 
     Raises:
-        NotADistributionError: it is no sdist.
+        NoPkgInfoError: it has none.
+        NotADistributionError: it is no archive, or its PKG-INFO cannot be read.
     """
     try:
         content = _read_pkg_info(path, filename)
@@ -154,12 +159,15 @@ def sdist_metadata(path: Path, filename: str) -> RawMetadata:
         raise NotADistributionError(f"{filename} is no sdist: {error}") from None
 
     if content is None:
-        raise NotADistributionError(f"{filename} is no sdist: it has no PKG-INFO")
+        raise NoPkgInfoError(
+            f"{filename} is no sdist: it has no PKG-INFO, as archives of a repository have none"
+        )
     return parse_metadata(content, f"the PKG-INFO of {filename}")
 
 
 def _read_pkg_info(path: Path, filename: str) -> bytes | None:
     for member in iter_members(path, filename):
-        if member.inner_path == "PKG-INFO":
+        is_copy = member.name.endswith(".egg-info/PKG-INFO")  # beside that of the project
+        if member.is_top_file("PKG-INFO") and not is_copy:
             return member.read(METADATA_LIMIT_BYTES)
     return None

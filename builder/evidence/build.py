@@ -150,6 +150,9 @@ class BuildFacts(Facts):
     compiler_cache: CompilerCacheUse = CompilerCacheUse()
     """How often the compiler cache was of use."""
 
+    cpu_options: Many[str] = ()
+    """How compilers were told to make code for the processor of the machine that built: `-march=native for src/a.c`."""
+
     fetched: Many[FetchedFile] = ()
     """Files it took from the package index, in the order it asked for them."""
 

@@ -30,10 +30,14 @@ class ImageFacts(Facts):
     missing: Many[str] = ()
     """System packages that the matrix asks for and the base does not have: then there is no image."""
 
+    conflict: str = ""
+    """What apt says of system packages that cannot be installed together: then there is no image."""
+
     @model_validator(mode="after")
     def _is_there_or_not(self) -> Self:
         """Check that there is either an image or a reason why there is none."""
-        if (self.tag is None) == (not self.missing):
+        has_reason = bool(self.missing or self.conflict)
+        if (self.tag is None) != has_reason:
             raise ValueError("expected either a tag or missing packages")
         return self
 

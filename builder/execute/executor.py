@@ -300,17 +300,18 @@ class _Run:
 
     def _start_job(self, job: Job) -> None:
         self._observer.on_job_start(job.id)
-        work = self._pool.submit(self._run_in_worker, job, self._inputs_of(job))
+        cpus = self._queue.share_of_running(job.id).cpus
+        work = self._pool.submit(self._run_in_worker, job, self._inputs_of(job), cpus)
         work.add_done_callback(self._forward_error)
 
-    def _run_in_worker(self, job: Job, inputs: Inputs) -> None:
+    def _run_in_worker(self, job: Job, inputs: Inputs, cpus: float) -> None:
         """Run a job in this thread, and report its messages and its evidence to the deciding thread."""
         key = job.key(inputs)
 
         def say(text: str) -> None:
             self._events.put(partial(self._observer.on_job_message, job.id, text))
 
-        evidence = self._worker.run_job(job, key, inputs, say)
+        evidence = self._worker.run_job(job, key, inputs, cpus, say)
         self._events.put(partial(self._finish_job, evidence, job.id, key))
 
     def _forward_error(self, work: Future[None]) -> None:

@@ -42,7 +42,7 @@ class Worker:
     stop: threading.Event
 
     def run_job(
-        self, job: Job, key: str, inputs: Inputs, say: Callable[[str], None]
+        self, job: Job, key: str, inputs: Inputs, cpus: float, say: Callable[[str], None]
     ) -> Evidence | None:
         """Run a job, record what it found out, and return that as evidence.
 
@@ -53,6 +53,7 @@ class Worker:
             job: the job.
             key: its key.
             inputs: evidence of the jobs that it needs, by role.
+            cpus: how many CPUs the scheduler gives it.
             say: shows one line of progress to the person watching.
 
         Raises:
@@ -67,6 +68,7 @@ class Worker:
             log=log,
             stop=self.stop,
             say=say,
+            cpus=cpus,
         )
 
         code: FindingCode = "WF902"

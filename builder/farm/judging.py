@@ -150,4 +150,5 @@ def _collect_evidence(
         speed=on_thread_base(jobs.speeds),
         remedies={base: evidence[jobs.remedies[base]] for base in built_on},
         system=apt_packages,
+        excluded=() if settings is None else settings.exclude,
     )

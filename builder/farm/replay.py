@@ -13,6 +13,7 @@ from builder.evidence.image import ImageFacts
 from builder.evidence.race import RaceFacts
 from builder.evidence.replay import ReplayAnswer
 from builder.jobs.images.ids import role_image_id
+from builder.jobs.images.packages import PackagesImage
 from builder.jobs.programs import STRESS_FOLDER, Program, ask
 from builder.jobs.threads.race import RACE_PYTHON, RACE_WHEEL_FOLDER
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
@@ -211,13 +212,22 @@ def replay_image(replay: Replay, graph: Plan, evidence: Mapping[JobId, Evidence]
         race_job = graph.jobs[_race_id(replay)]
         image_job_id = race_job.needs["image"]
     else:
-        image_job_id = role_image_id("verify", replay.base)
+        image_job_id = _find_verify_image(replay.base, graph)
 
     tag = _find_image_tag(evidence.get(image_job_id))
     if tag is None:
         raise ReplayError(replay.id, f"the image to run it in on {replay.base} could not be had")
 
     return tag
+
+
+def _find_verify_image(base: str, graph: Plan) -> JobId:
+    """Return the job whose image programs on a base run in: the one with the system packages that wheels need."""
+    for job_id, job in graph.jobs.items():
+        if isinstance(job, PackagesImage) and (job.role, job.base) == ("verify", base):
+            return job_id
+
+    return role_image_id("verify", base)
 
 
 def _find_image_tag(image_evidence: Evidence | None) -> str | None:

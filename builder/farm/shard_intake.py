@@ -27,7 +27,7 @@ _FILE_LIMIT_BYTES = 4 << 30
 """Of a wheel, an sdist or a file of the index: what an sdist may unpack to. The largest wheels have 1 GiB."""
 
 _LOG_LIMIT_BYTES = 256 << 20
-"""Of a log: a build has several calls of cibuildwheel, each of which may write 64 MiB."""
+"""Of a log: a build has several calls of cibuildwheel, each of which writes some 32 MiB at most (log_file.py)."""
 
 _LOG_NAME = re.compile(r"(?P<name>.+)\.(?P<key>[0-9a-f]{8})\.log")
 

@@ -54,6 +54,7 @@ class Tools:
         log: the job's log file, which the job appends to.
         stop: set when the farm is asked to stop.
         say: shows one line of progress to the person watching.
+        cpus: how many CPUs the scheduler gives it. No result may depend on them: they count in no key.
     """
 
     engine: Engine
@@ -62,6 +63,7 @@ class Tools:
     log: Path
     stop: threading.Event
     say: Callable[[str], None]
+    cpus: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,9 @@ from builder import index
 from builder.distributions.tags import runs_on
 from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError
-from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.image import ImageFacts, read_image_content
 from builder.evidence.load import AbiLoad, LoadAnswers, LoadFacts
-from builder.jobs.images.ids import role_image_id
+from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
 from builder.jobs.wheels import required_wheels, wheel_for_abi
@@ -49,6 +49,7 @@ class Load:
         abis: the ABIs whose wheels are loaded, each with its interpreter.
         requires: packages of the farm that must be installed with it; their wheels were built on the same base.
         pure: pure-Python wheels that must be installed with it.
+        packages: system packages that they need.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Load:
     abis: tuple[Abi, ...]
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -67,7 +69,7 @@ class Load:
     def needs(self) -> Needs:
         """The image to load in, and the builds of the package and of what must be installed with it."""
         needs = {
-            "image": role_image_id("verify", self.base.name),
+            "image": packages_image_id(self.base.name, self.packages, "verify"),
             "build": JobId(JobKind.BUILD, self.name, self.built_on),
         }
         for name in self.requires:
@@ -107,11 +109,18 @@ class Load:
         if not abis:
             return Result(facts=LoadFacts(loads=loads))
 
+        image = ImageFacts.read(inputs["image"])
+        if image.tag is None:
+            reason = _explain_packages(image, self.base.name)
+            for abi in abis:
+                loads[abi.name] = loads[abi.name].model_copy(update={"install": reason})
+            return Result(facts=LoadFacts(loads=loads))
+
         files: dict[str, bytes | Path] = {}
         for abi in abis:
             files |= self._index_files(abi, inputs, tools.store)
 
-        for answer in self._ask(abis, files, read_image_tag(inputs["image"]), tools):
+        for answer in self._ask(abis, files, image.tag, tools):
             loads[answer.abi] = loads[answer.abi].with_answer(answer)
         return Result(facts=LoadFacts(loads=loads))
 
@@ -199,3 +208,10 @@ class Load:
             "requirement": f"{self.name}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
+
+
+def _explain_packages(image: ImageFacts, base: str) -> str:
+    """Return why there is no image with the system packages that wheels need where they are used."""
+    if image.conflict:
+        return f"the system packages of `apt-run` exclude one another on {base}: {image.conflict}"
+    return f"{base} has no system package {', '.join(image.missing)}, which `apt-run` names"

@@ -208,7 +208,8 @@ def _sort_key(entry: _Entry) -> tuple[object, ...]:
     """Return a sort key that puts the package to build against first.
 
     Before others come files near the top of their folder, then sections ending in `libdevel`, then packages ending in
-    `-dev`, then short package names.
+    `-dev`, then those built with OpenSSL (libcurl comes with three TLS libraries, each in a package of its own that
+    excludes the others, and this is what upstream's wheels have), then short package names.
     """
     # The folder of an architecture is no level of its own: usr/lib/ARCH/x.so is as near the top as usr/lib/x.so.
     parts = [part for part in PurePosixPath(entry.path).parts if part != _MULTIARCH]
@@ -217,6 +218,7 @@ def _sort_key(entry: _Entry) -> tuple[object, ...]:
         len(parts),
         not entry.section.endswith("libdevel"),
         not entry.package.endswith("-dev"),
+        "openssl" not in entry.package,
         len(entry.package),
         entry.package,
         entry.path,

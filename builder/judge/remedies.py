@@ -20,6 +20,8 @@ def suggest_remedy(
     base: str,
     system: Mapping[str, tuple[str, ...]],
     looked_up: Mapping[str, Evidence],
+    *,
+    has_alternative: bool = False,
 ) -> str:
     """Return what to do about a build that missed a header, library or program of the system.
 
@@ -29,6 +31,7 @@ def suggest_remedy(
         base: where the build failed.
         system: system packages the matrix has for it now, by base it is built on.
         looked_up: evidence of the remedy jobs, by base.
+        has_alternative: whether the hint is another way out, which may lead there as well as a package of the system.
 
     Returns:
         The line to add to matrix.toml and why, or the hint.
@@ -44,6 +47,8 @@ def suggest_remedy(
     if facts.found:
         line = render_apt_line(_wanted_packages(base, system, looked_up))
         parts.append(f"set {line} in [packages.{package}] ({_describe_found(facts)})")
+    if has_alternative:
+        return "; or ".join((*parts, hint))
     if facts.unknown:
         names = [describe(MissingDependency(kind=kind, name=name)) for kind, name in facts.unknown]
         parts.append(

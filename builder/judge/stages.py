@@ -53,6 +53,7 @@ class PackageEvidence:
         remedies: what was found out about what a build missed, by base.
         system: system packages the matrix has for it, by base it is built on.
         owners: who in the run brings which packages and modules.
+        excluded: shared libraries that the matrix leaves to the system.
     """
 
     source: Source
@@ -68,6 +69,7 @@ class PackageEvidence:
     remedies: Mapping[str, Evidence] = field(default_factory=dict)
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owners: Owners = field(default_factory=Owners)
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,7 +242,7 @@ def judge_held(source: Source) -> Iterator[Finding]:
 def _judge_build(
     evidence: PackageEvidence, build: Evidence, facts: BuildFacts | None, base: str, abi: str
 ) -> Iterator[Finding]:
-    """Yield a finding where one base's build is undetermined, failed for the ABI, or asked for unreachable hosts.
+    """Yield what one base's build showed: that it is undetermined or failed, and what it did that it should not.
 
     A failure for which upstream's wheel stands is one of its own kind (WF221), which forces no verdict.
     """
@@ -259,7 +261,8 @@ def _judge_build(
             remedy=_find_remedy(evidence, failure, base),
             log=build.log,
         )
-    elif outcome is not None and outcome.stands_for is not None:
+        return
+    if outcome is not None and outcome.stands_for is not None:
         failure = outcome.stands_for
         kind = codes.load()[failure.code]
         yield Finding(
@@ -270,7 +273,12 @@ def _judge_build(
             remedy=_find_remedy(evidence, failure, base) or kind.remedy,
             log=build.log,
         )
-    elif facts.asked:
+        return
+
+    if facts.cpu_options:
+        detail = f"compiled with {'; '.join(facts.cpu_options)}"
+        yield Finding(code="WF219", detail=detail, where="build", bases=(base,), log=build.log)
+    if facts.asked:
         hosts = ", ".join(facts.asked)
         detail = f"it asked for {hosts}, which no build reaches, and was built without"
         yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
@@ -281,8 +289,15 @@ def _find_remedy(evidence: PackageEvidence, failure: Failure, base: str) -> str:
     if not failure.missing:
         return failure.remedy
 
+    # What a build fetches may be on the system as well, or not: then the other ways out are left.
+    is_fetched = failure.code == "WF213"
     return remedies.suggest_remedy(
-        evidence.source.name, failure.remedy, base, evidence.system, evidence.remedies
+        evidence.source.name,
+        failure.remedy,
+        base,
+        evidence.system,
+        evidence.remedies,
+        has_alternative=is_fetched,
     )
 
 
@@ -371,7 +386,7 @@ def _compare_upstream(
 def _judge_audited(
     filename: str, wheel: WheelFacts, evidence: PackageEvidence
 ) -> Iterator[Finding]:
-    yield from judge_wheel(filename, wheel, evidence.bases, evidence.interfaces)
+    yield from judge_wheel(filename, wheel, evidence.bases, evidence.interfaces, evidence.excluded)
     yield from _judge_by_auditwheel(filename, wheel)
 
 

@@ -251,6 +251,9 @@ class _Planner:
                 yield Audit(name=name, base=built_on, upstream=compared)
                 yield Remedy(name=name, base=self.catalog.bases[built_on])
                 for base in self.matrix.bases:
+                    packages = self._run_packages(source, base)
+                    if packages:
+                        yield PackagesImage(base=base, packages=packages, role="verify")
                     yield Load(
                         name=name,
                         version=source.version,
@@ -259,6 +262,7 @@ class _Planner:
                         abis=self.abis,
                         requires=requires,
                         pure=source.pure,
+                        packages=packages,
                     )
 
     def iter_thread_jobs(
@@ -278,11 +282,11 @@ class _Planner:
         for job in planned:
             if not isinstance(job, Build | Upstream) or job.base != base.name:
                 continue
-
             build = self._sanitized_build(job)
-            if build.packages:
-                yield PackagesImage(base=base.name, packages=build.packages, role="race")
-            yield self._race_job(build, abi, effort)
+            race = self._race_job(build, abi, effort)
+            if race.image_packages:
+                yield PackagesImage(base=base.name, packages=race.image_packages, role="race")
+            yield race
             yield self._exercise_job(build, abi, effort)
             if effort.speed_s:
                 yield self._speed_job(build, abi, effort.speed_s)
@@ -313,6 +317,8 @@ class _Planner:
             packages=package.apt_packages(self.catalog.bases[base]) if source.sha256 else (),
             environment=package.env,
             config_settings=package.config_settings,
+            constraints=package.build_constraints,
+            exclude=package.exclude,
             patches=self.patches.get(source.name, ()),
             skip=package.skip,
             timeout_s=package.timeout_s,
@@ -339,6 +345,7 @@ class _Planner:
             recipes=package.recipes if package else (),
             requires=self._own(source.needs),
             pure=source.pure,
+            packages=self._run_packages(source, build.base),
         )
 
     def _exercise_job(self, build: Build, abi: Abi, effort: Effort) -> Exercise:
@@ -357,6 +364,7 @@ class _Planner:
             sdist_sha256=build.sdist_sha256,
             requires=self._own(source.needs),
             pure=source.pure,
+            packages=self._run_packages(source, build.base),
         )
 
     def _speed_job(self, build: Build, abi: Abi, seconds: float) -> Speed:
@@ -377,6 +385,7 @@ class _Planner:
             seconds=seconds,
             requires=self._own(source.needs),
             pure=source.pure,
+            packages=self._run_packages(source, build.base),
         )
 
     def _speed_abis(self, free_threaded: Abi) -> tuple[Abi, ...]:
@@ -386,6 +395,15 @@ class _Planner:
                 return (free_threaded, abi)
 
         return (free_threaded,)
+
+    def _run_packages(self, source: Source, base: str) -> tuple[str, ...]:
+        """Return the system packages that a package and what it needs have to find where they are used, sorted."""
+        names: set[str] = set()
+        for name in (source.name, *self._own(source.needs)):
+            package = self.matrix.packages.get(name, self.default)
+            names.update(package.run_packages(self.catalog.bases[base]))
+
+        return tuple(sorted(names))
 
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of some packages that the farm builds itself; the others come from the index."""

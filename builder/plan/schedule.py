@@ -70,6 +70,12 @@ COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
 }
 """Expected costs of the images that take much longer than other images, because they compile interpreters."""
 
+GROWING_KINDS = frozenset({JobKind.BUILD})
+"""Kinds of jobs that use as many CPUs as they get: compilers run beside one another."""
+
+MOST_CPUS = 16.0
+"""How many CPUs such a job gets at most: linking, configuring and the largest source take as long with more."""
+
 LAST_KINDS = frozenset({JobKind.SPEED})
 """Kinds of jobs that start only when there is nothing else to run."""
 
@@ -174,6 +180,7 @@ class Queue:
         self._free_memory_bytes = resources.memory_bytes
         self._ready: list[tuple[float, JobId]] = []
         self._overtaken: Counter[JobId] = Counter()
+        self._running: dict[JobId, Resources] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -213,15 +220,31 @@ class Queue:
 
         # Record that the job starts: whom it overtakes, and what it occupies.
         self._overtaken.update(job for _, job in too_large)
-        share = self._share_of(started)
+        share = self._grow(started, self._share_of(started))
+        self._running[started] = share
         self._free_cpus -= share.cpus
         self._free_memory_bytes -= share.memory_bytes
 
         return started
 
+    def share_of_running(self, job: JobId) -> Resources:
+        """Return the CPUs and memory that a job has which was started and has not ended."""
+        return self._running[job]
+
+    def _grow(self, job: JobId, share: Resources) -> Resources:
+        """Return the share of a job that starts, with the CPUs that nobody waits for if it can use them.
+
+        Every job that is ready to start keeps one, and one stays free for what becomes ready meanwhile.
+        """
+        idle_cpus = self._free_cpus - share.cpus - len(self._ready) - 1
+        if job.kind not in GROWING_KINDS or idle_cpus <= 0:
+            return share
+
+        return replace(share, cpus=max(share.cpus, min(share.cpus + idle_cpus, MOST_CPUS)))
+
     def end(self, job: JobId) -> None:
         """Free the share of a job that has ended."""
-        share = self._share_of(job)
+        share = self._running.pop(job)
         self._free_cpus += share.cpus
         self._free_memory_bytes += share.memory_bytes
 

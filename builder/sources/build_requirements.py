@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -31,7 +32,12 @@ _MAX_REQUIREMENTS = 1000
 """Build requirements that are looked at, of one sdist: a handful is usual."""
 
 
-def add_build_requirements(sources: Sources, store: Store, python: Version) -> Sources:
+def add_build_requirements(
+    sources: Sources,
+    store: Store,
+    python: Version,
+    constraints: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> Sources:
     """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
 
     A package that is only a pure wheel is not built, and stays as it is; nor is one whose wheels are upstream's, which
@@ -42,6 +48,7 @@ def add_build_requirements(sources: Sources, store: Store, python: Version) -> S
         sources: the matrix, resolved.
         store: has the sdists, and remembers what they say.
         python: the interpreters' version, for markers.
+        constraints: by name of a package, which releases of its build requirements may be taken (PEP 508).
     """
     found = dict(sources.found)
     faults = dict(sources.faults)
@@ -66,7 +73,7 @@ def add_build_requirements(sources: Sources, store: Store, python: Version) -> S
             stated[name] = requirements if source.is_built else ()
 
     native = {name: found[name] for name in stated}
-    found |= link_build_requirements(native, stated, python)
+    found |= link_build_requirements(native, stated, python, constraints)
     return Sources(found=found, faults=faults)
 
 
@@ -74,6 +81,7 @@ def link_build_requirements(
     native: Mapping[str, Source],
     stated: Mapping[str, Iterable[str]],
     python: Version,
+    constraints: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> dict[str, Source]:
     """Return the native sources with `builds_with` and `circle` filled in. Pure.
 
@@ -85,11 +93,13 @@ def link_build_requirements(
         native: sources that are built, by name.
         stated: each one's build requirements (PEP 508).
         python: the interpreters' version, for markers.
+        constraints: as for `add_build_requirements`.
     """
-    needs = {
-        name: _find_farm_built(requirements, native, python)
-        for name, requirements in stated.items()
-    }
+    needs: dict[str, tuple[str, ...]] = {}
+    for name, requirements in stated.items():
+        farm_built = _find_farm_built(requirements, native, python)
+        refused = _find_refused(constraints.get(name, ()), native, python)
+        needs[name] = tuple(need for need in farm_built if need not in refused)
 
     # A package may be in several circles; the first that is found explains it.
     circles: dict[str, tuple[str, ...]] = {}
@@ -102,6 +112,22 @@ def link_build_requirements(
         name: replace(source, builds_with=needs[name], circle=circles.get(name, ()))
         for name, source in native.items()
     }
+
+
+def _find_refused(
+    constraints: Iterable[str], native: Mapping[str, Source], python: Version
+) -> set[str]:
+    """Return the names of the farm's packages that constraints do not admit: the index has another release."""
+    refused: set[str] = set()
+    for text in constraints:
+        requirement = parse_requirement(text)
+        source = native.get(canonicalize_name(requirement.name))
+        if source is None or not marker_applies(requirement.marker, python):
+            continue
+        if not requirement.specifier.contains(source.version, prereleases=True):
+            refused.add(source.name)
+
+    return refused
 
 
 def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
@@ -181,9 +207,22 @@ def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
         filename: what it is called, which tells its format.
     """
     try:
-        project = parse_toml(_read_pyproject(sdist, filename), "pyproject.toml")
+        pyproject = _read_pyproject(sdist, filename)
     except ValueError:
-        return ()  # it is no sdist, or the file is not UTF-8, not TOML, or TOML that takes hours to read
+        return ()  # it is no sdist
+
+    return parse_build_requirements(pyproject)
+
+
+def parse_build_requirements(pyproject: bytes) -> tuple[str, ...]:
+    """Return `build-system.requires` of a pyproject.toml; empty where it has none or cannot be read.
+
+    Entries that are no text are skipped.
+    """
+    try:
+        project = parse_toml(pyproject, "pyproject.toml")
+    except ValueError:
+        return ()  # it is not UTF-8, not TOML, or TOML that takes hours to read
 
     build_system = project.get("build-system")
     requires = build_system.get("requires") if isinstance(build_system, dict) else None
@@ -196,6 +235,6 @@ def read_build_requirements(sdist: Path, filename: str) -> tuple[str, ...]:
 def _read_pyproject(sdist: Path, filename: str) -> bytes:
     """Return the pyproject.toml of the top-level folder; empty where there is none."""
     for member in iter_members(sdist, filename):
-        if member.inner_path == "pyproject.toml" and member.size < _MAX_BYTES:
+        if member.is_top_file("pyproject.toml") and member.size < _MAX_BYTES:
             return member.read(_MAX_BYTES)
     return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -15,6 +16,7 @@ from packaging.metadata import RawMetadata
 from builder import host
 from builder.distributions.metadata import (
     METADATA_LIMIT_BYTES,
+    NoPkgInfoError,
     NotADistributionError,
     is_static,
     parse_metadata,
@@ -372,7 +374,9 @@ class Index:
         from_sdist: RawMetadata = {}
         if release.sdist is not None:
             sdist = self.store.file(self.download(release.sdist))
-            from_sdist = sdist_metadata(sdist, release.sdist.filename)
+            # Built it can be all the same, as pip does: name and version are in the file's name.
+            with contextlib.suppress(NoPkgInfoError):
+                from_sdist = sdist_metadata(sdist, release.sdist.filename)
             if is_static(from_sdist) or not release.wheels:
                 return from_sdist
 

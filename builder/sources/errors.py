@@ -9,6 +9,10 @@ class FileMismatchError(Exception):
     """A file is not what the index promises."""
 
 
+class UnusableFileError(FileMismatchError):
+    """A file has the hash that the index promises, and is nothing that can be read."""
+
+
 class RefusedAddressError(Exception):
     """The index leads to an address that the farm does not connect to.
 

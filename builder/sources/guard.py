@@ -14,6 +14,7 @@ from builder.sources.errors import (
     MalformedAnswerError,
     NoIndexAnswerError,
     RefusedAddressError,
+    UnusableFileError,
 )
 from builder.sources.model import Fault
 from builder.store.database import LedgerFault
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _CODES: tuple[tuple[type[Exception], FindingCode], ...] = (
     (NoIndexAnswerError, "WF106"),
+    (UnusableFileError, "WF105"),
     (FileMismatchError, "WF103"),
     (RefusedAddressError, "WF111"),
     (MalformedAnswerError, "WF112"),

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from builder.distributions.members import NotAnSdistError, iter_members
-from builder.sources.errors import FileMismatchError
+from builder.sources.build_requirements import parse_build_requirements
+from builder.sources.errors import UnusableFileError
+from builder.untrusted.names import UntrustedNameError, parse_requirement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from packaging.tags import Tag
 
+    from builder.distributions.members import Member
     from builder.sources.client import Index
     from builder.sources.releases import Release
     from builder.store.store import Store
 
-_NATIVE_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90", ".cu", ".zig", ".go")
+_NATIVE_SOURCES = (
+    ".c", ".cc", ".cpp", ".cxx", ".c++", ".pyx", ".rs", ".f", ".for", ".ftn", ".f77", ".f90", ".f95", ".f03", ".f08",
+    ".s", ".asm", ".cu", ".zig", ".go", ".pyf",
+)  # fmt: skip
+"""Endings of files with native code, in lower case: `.F90` and `.S` are those that a preprocessor reads first."""
+
+_TEMPLATES = (".in", ".src", ".tmpl", ".j2", ".jinja", ".jinja2", ".mako", ".tp")
+"""What sources that are made from a template end with beside that: `.pyx.in`, `.c.src`."""
+
 _NATIVE_BUILDS = frozenset({"Cargo.toml", "CMakeLists.txt", "meson.build", "binding.gyp"})
+
+_EXTENSION_CALLS = re.compile(
+    rb"\b(?:ext_modules|cffi_modules|rust_extensions|cythonize|mypycify|build_ext|[A-Za-z0-9]*Extension[ \t]*\()"
+)
+"""What a setup.py that makes extension modules calls or names: of Cython and mypyc, the sources are Python files."""
+
+_EXTENSION_TOOLS = frozenset(
+    {
+        "cython", "cffi", "mypy", "hatch-mypyc", "hatch-cython", "pybind11", "nanobind", "setuptools-rust", "maturin",
+        "meson-python", "scikit-build", "scikit-build-core", "py-build-cmake", "ziglang", "swig", "numpy",
+    }
+)  # fmt: skip
+"""Build requirements that nothing but native code needs, by canonical name."""
+
+_EXTENSION_SETTINGS = re.compile(
+    rb"^\s*(?:ext-modules\b|\[+tool\.(?:hatch\.build\.(?:targets\.wheel\.)?hooks\.(?:mypyc|cython)|setuptools\.ext-modules)\b)",
+    re.MULTILINE,
+)
+"""What pyproject.toml has where extension modules are described there."""
+
+_TEXT_BYTES = 1 << 20
+"""Most that is read of setup.py and pyproject.toml: they are written by hand, so far above any; not measured."""
 
 # Pure packages carry C files as test data and in their documentation.
 _IGNORED_FOLDERS = frozenset(
@@ -60,7 +94,8 @@ def classify_release(release: Release, index: Index, store: Store) -> Kind:
 
     Raises:
         NoIndexAnswerError: the index does not answer.
-        FileMismatchError: the sdist is not what the index promised, or is no archive.
+        FileMismatchError: the sdist is not what the index promised.
+        UnusableFileError: the sdist is no archive.
     """
     tags: set[Tag] = set()
     for wheel in release.wheels:
@@ -94,24 +129,58 @@ def _classify_wheels(tags: set[Tag], *, has_pure: bool) -> Kind:
 
 
 def holds_native_sources(path: Path, filename: str) -> bool:
-    """Return whether an sdist holds sources of native code outside its tests and documentation.
+    """Return whether an sdist makes native code: by its sources outside tests and documentation, or by how it is built.
 
     Args:
         path: where the sdist is.
         filename: what it is called, which tells its format.
 
     Raises:
-        FileMismatchError: it is no archive.
+        UnusableFileError: it is no archive.
     """
     try:
-        return any(_is_native(member.name) for member in iter_members(path, filename))
+        return any(_is_native(member) for member in iter_members(path, filename))
     except NotAnSdistError as error:
-        raise FileMismatchError(f"{filename} is no sdist: {error}") from None
+        raise UnusableFileError(f"{filename} is no sdist: {error}") from None
 
 
-def _is_native(name: str) -> bool:
-    """Return whether a file of an sdist is native source or a native build file, outside tests and documentation."""
-    *folders, file_name = name.split("/")
-    if _IGNORED_FOLDERS.intersection(folders):
+def _is_native(member: Member) -> bool:
+    """Return whether a file of an sdist shows that native code is built."""
+    *folders, file_name = member.name.split("/")
+    if _IGNORED_FOLDERS.intersection(map(str.lower, folders)):
         return False
-    return file_name.endswith(_NATIVE_SOURCES) or file_name in _NATIVE_BUILDS
+    if file_name in _NATIVE_BUILDS or _is_native_source(file_name):
+        return True
+
+    is_at_top = len(folders) <= 1  # the folder that all of an sdist is in, if it has one
+    if not is_at_top or member.size > _TEXT_BYTES:
+        return False
+    if file_name == "setup.py":
+        return _EXTENSION_CALLS.search(member.read(_TEXT_BYTES)) is not None
+    if file_name == "pyproject.toml":
+        return _describes_extensions(member.read(_TEXT_BYTES))
+    return False
+
+
+def _is_native_source(file_name: str) -> bool:
+    name = file_name.lower()
+    for suffix in _TEMPLATES:
+        name = name.removesuffix(suffix)
+
+    return name.endswith(_NATIVE_SOURCES)
+
+
+def _describes_extensions(pyproject: bytes) -> bool:
+    """Return whether pyproject.toml describes extension modules, or asks for a tool that makes them."""
+    if _EXTENSION_SETTINGS.search(pyproject):
+        return True
+
+    for text in parse_build_requirements(pyproject):
+        try:
+            name = canonicalize_name(parse_requirement(text).name)
+        except UntrustedNameError:
+            continue  # the frontend refuses it too, and says so
+        if name in _EXTENSION_TOOLS:
+            return True
+
+    return False

@@ -11,6 +11,7 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
 from builder.sources.index_file import IndexFile
+from builder.sources.python_caps import allows_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,10 +140,7 @@ class Release:
 @lru_cache(maxsize=4096)
 def _allows(requires_python: str, python: Version) -> bool:
     """Return whether `requires-python` lets a Python have a release; most releases of a project state the same."""
-    try:
-        return SpecifierSet(requires_python).contains(python, prereleases=True)
-    except ValueError:
-        return True  # pip ignores what it cannot read, too
+    return allows_python(requires_python, python)
 
 
 def _likeness(wheel: IndexFile) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.config import catalog
-from builder.distributions.metadata import NotADistributionError, sdist_metadata, wheel_metadata
+from builder.distributions.metadata import (
+    NoPkgInfoError,
+    NotADistributionError,
+    sdist_metadata,
+    wheel_metadata,
+)
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.cool_down import find_held
@@ -19,6 +25,7 @@ from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
 from builder.sources.kind import Kind, classify_release, holds_native_sources
 from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources, UpstreamWheel
+from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
 from builder.sources.releases import choose_release, names_one_version
 from builder.sources.upstream import choose_wheel, explain_lack
 from builder.store.hashing import digest
@@ -81,7 +88,8 @@ def resolve(
         return recorded
 
     resolver = _Resolver(matrix, store, index, python, say)
-    sources = add_build_requirements(resolver.resolve(wanted), store, python)
+    constraints = {name: package.build_constraints for name, package in matrix.packages.items()}
+    sources = add_build_requirements(resolver.resolve(wanted), store, python, constraints)
 
     silent = {name for name, fault in sources.faults.items() if fault.code == "WF106"}
     if not silent:
@@ -99,7 +107,7 @@ def resolve(
 
     # One name that gets no answer must not hold all others at what they were.
     sources = _add_recorded(sources, recorded, silent)
-    return add_build_requirements(sources, store, python)
+    return add_build_requirements(sources, store, python, constraints)
 
 
 def _add_recorded(sources: Sources, recorded: Sources, silent: Iterable[str]) -> Sources:
@@ -129,7 +137,22 @@ def resolution_key(
     asked = matrix.model_dump(mode="json", include={"packages": True, "farm": {"cool_down"}})
     # Which of upstream's wheels are taken depends on where they are to run.
     wheels = (matrix.farm.take_from, matrix.abis, matrix.bases)
-    return digest("sources 3", asked, wheels, list(names), list(urls), str(python))
+    patches = {
+        name: _read_patch_texts(matrix, package)
+        for name, package in matrix.packages.items()
+        if package.patches
+    }
+    return digest("sources 5", asked, wheels, patches, list(names), list(urls), str(python))
+
+
+def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
+    """Return the texts of a package's patches; those that cannot be read are left out, and are a fault later."""
+    texts: list[str] = []
+    for path in package.patches:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            texts.append((matrix.root / path).read_text())
+
+    return tuple(texts)
 
 
 def _make_record(sources: Sources) -> dict[str, Any]:
@@ -343,6 +366,9 @@ class _Resolver:
 
         try:
             metadata = sdist_metadata(path, path.name)
+        except NoPkgInfoError as error:
+            detail = f"{error}: make an sdist of it with `python -m build --sdist`"
+            return Fault(name=name, code="WF105", detail=detail)
         except NotADistributionError as error:
             return Fault(name=name, code="WF105", detail=str(error))
 
@@ -356,6 +382,10 @@ class _Resolver:
             filename = parse_distribution_name(path.name, "the file that the matrix names")
         except UntrustedNameError as error:
             return Fault(name=name, code="WF105", detail=str(error))
+
+        exclusion = self._explain_exclusion(package, metadata.get("requires_python", ""))
+        if exclusion:
+            return Fault(name=name, code="WF107", detail=exclusion, version=str(version))
 
         return Source(
             name=name,
@@ -373,7 +403,7 @@ class _Resolver:
         if releases is None:
             return Fault(name=name, code="WF101", detail="the index knows no such name")
 
-        release = self._choose_release(name, package.version, releases)
+        release = self._choose_release(name, package, releases)
         if isinstance(release, Fault):
             return self._add_held(release, SpecifierSet(package.version))
 
@@ -397,12 +427,14 @@ class _Resolver:
         return Fault(name=answer.name, code="WF114", detail=detail, version=str(held.version))
 
     def _choose_release(
-        self, name: str, version: str, releases: tuple[Release, ...]
+        self, name: str, package: Package, releases: tuple[Release, ...]
     ) -> Release | Fault:
         """Return the release that the matrix's version specifier leads to, or a fault.
 
-        The fault says that no release matches (WF104), or that `requires-python` leaves this Python out (WF107).
+        The fault says that no release matches (WF104), or that `requires-python` leaves this Python out (WF107), which
+        a patch can change.
         """
+        version = package.version
         specifier = SpecifierSet(version)
         is_exact = names_one_version(specifier)
         choice = choose_release(specifier, releases, self._python, exact=is_exact)
@@ -413,12 +445,25 @@ class _Resolver:
             return Fault(name=name, code="WF104", detail=detail)
 
         release = choice.release
-        if choice.refusal:
-            detail = (
-                f"requires-python is {choice.refusal!r}, which leaves Python {self._python} out"
-            )
-            return Fault(name=name, code="WF107", detail=detail, version=str(release.version))
+        exclusion = self._explain_exclusion(package, choice.refusal)
+        if exclusion:
+            return Fault(name=name, code="WF107", detail=exclusion, version=str(release.version))
         return release
+
+    def _explain_exclusion(self, package: Package, requires_python: str) -> str:
+        """Return that `requires-python` leaves this Python out of a release; empty where it does not.
+
+        Args:
+            package: its table in the matrix, whose patches may change it.
+            requires_python: as the release states it.
+        """
+        if allows_python(requires_python, self._python):
+            return ""
+
+        patches = _read_patch_texts(self._matrix, package)
+        if lifts_cap(patches, self._python):
+            return ""
+        return describe_exclusion(requires_python, self._python, is_patched=bool(patches))
 
     def _make_source(
         self,

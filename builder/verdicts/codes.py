@@ -38,6 +38,7 @@ FindingCode: TypeAlias = Literal[
     "WF216",  # refused build output
     "WF217",  # disk limit exceeded during the build
     "WF218",  # build ended its own container
+    "WF219",  # code for the processor of the build machine
     "WF220",  # no upstream wheel
     "WF221",  # upstream wheel in place of a failed build
     "WF222",  # build that lacks what upstream's wheel has
@@ -77,6 +78,8 @@ FindingCode: TypeAlias = Literal[
     "WF332",  # missing PyInit function
     "WF333",  # differences between bases
     "WF334",  # files of another package
+    "WF335",  # copy of a library that belongs to the system
+    "WF336",  # library left to the system
     "WF401",  # installation failure
     "WF402",  # error on import
     "WF403",  # crash on import

@@ -168,7 +168,7 @@ def execute(answers: Answers, plan: Plan, store: Store) -> Mapping[JobId, Eviden
             wheels = list(inputs["build"].files)
             engine = ScriptedEngine(job.id, scripted, wheels)
             worker = Worker(store=store, engine=engine, index=None, stop=threading.Event())  # type: ignore[arg-type]
-            recorded = worker.run_job(job, job.key(inputs), inputs, print)
+            recorded = worker.run_job(job, job.key(inputs), inputs, 1.0, print)
             assert recorded is not None, "nobody interrupts it"
             evidence[job.id] = recorded
     return evidence

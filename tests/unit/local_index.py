@@ -38,15 +38,23 @@ def sdist(
     requires: tuple[str, ...] = (),
     static: bool = True,
     kind: str = "tar.gz",
+    requires_python: str = "",
+    root: str | None = None,
 ) -> bytes:
-    """Make an sdist that holds nothing but its metadata."""
+    """Make an sdist that holds nothing but its metadata.
+
+    `root` is what the folder is called that all is in, with a slash at its end; empty for an archive without one.
+    """
     lines = [
         f"Metadata-Version: {'2.2' if static else '2.1'}",
         f"Name: {name}",
         f"Version: {version}",
     ]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
-    return archive(kind, {f"{name}-{version}/PKG-INFO": ("\n".join(lines) + "\n").encode()})
+    if requires_python:
+        lines.append(f"Requires-Python: {requires_python}")
+    folder = f"{name}-{version}/" if root is None else root
+    return archive(kind, {f"{folder}PKG-INFO": ("\n".join(lines) + "\n").encode()})
 
 
 def wheel(name: str, version: str, *, requires: tuple[str, ...] = ()) -> bytes:

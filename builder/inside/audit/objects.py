@@ -60,7 +60,10 @@ _SLOT_BYTES = 16
 _SLOTS = {3: "multiple_interpreters", 4: "gil"}
 _MOST_SLOTS = 32  # far more than there are kinds of slots
 
+_INIT_PREFIXES = ("PyInit_", "PyInitU_", "PyModExport_")
 _SINGLE_PHASE = {"PyModule_Create2", "PyModule_FromDefAndSpec2"}
+
+_MODULE_MAKERS = {"PyModuleDef_Init", *_SINGLE_PHASE}
 
 _BUILD_PATH = re.compile(
     rb"/(?:home|root|Users|tmp|var/tmp|builds?|project|io|github|workspace)/[\w.+@~-]+/[\w./+@~-]{2,200}"
@@ -85,6 +88,16 @@ class _Object:
     @property
     def folder(self) -> str:
         return posixpath.dirname(self.path)
+
+    @property
+    def has_init(self) -> bool:
+        """Whether it has a function that the interpreter calls to make a module (PEP 489, PEP 793)."""
+        return any(name.startswith(_INIT_PREFIXES) for name in self.defined)
+
+    @property
+    def makes_module(self) -> bool:
+        """Whether it calls a function that makes a module, as every extension module does."""
+        return any(symbol.name in _MODULE_MAKERS for symbol in self.undefined)
 
 
 @dataclass
@@ -154,18 +167,19 @@ class Objects:
     def _is_extension(self, path: str) -> bool:
         """Return whether a file is an extension module, that is, something that `import` loads.
 
-        Its suffix says so (`.cpython-314-x86_64-linux-gnu.so`, `.abi3.so`). A plain `.so` is one if it exports
-        `PyInit_…`.
+        Its suffix says so (`.cpython-314-x86_64-linux-gnu.so`, `.abi3.so`), unless nothing else in it does: then it is
+        a library that ctypes loads. A plain `.so` is one if it exports `PyInit_…`.
         """
         if not path.endswith(".so") or path.partition("/")[0].endswith((".libs", ".dist-info")):
             return False
-        if re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path):
-            return True
 
         native_file = self._readable.get(path)
-        return native_file is not None and any(
-            name.startswith("PyInit_") for name in native_file.defined
-        )
+        has_suffix = re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path) is not None
+        if native_file is None:
+            return has_suffix
+        if native_file.has_init:
+            return True
+        return has_suffix and native_file.makes_module
 
     def _facts(self, native_file: _Object) -> dict[str, Any]:
         """Return the facts of one file: those of the file alone, and those that also count what loading it loads."""
@@ -435,6 +449,7 @@ def _describe_init(
     module = posixpath.basename(path).partition(".")[0]
     if module == "__init__":
         module = posixpath.basename(posixpath.dirname(path))
+    module = module.replace("-", "_")  # as the import system does
 
     # A name that is not ASCII is encoded in the function's name (PEP 489), which is not looked for.
     functions = {f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}"}

@@ -15,11 +15,12 @@ from __future__ import annotations
 import compileall
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import Distribution, distributions
-from pathlib import Path, PurePath
+from importlib.metadata import Distribution, PackagePath, distributions
+from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import Account, supervise, take_account
@@ -31,6 +32,20 @@ from .probe_process import PROGRAMS, run_probe
 INSTALL_TIMEOUT_S = 120
 
 _NOT_CODE = (".dist-info", ".libs", ".data")
+_ELF = b"\x7fELF"
+_MODULE_MARKS = (
+    b"PyInit_",
+    b"PyInitU_",
+    b"PyModExport_",
+    b"PyModuleDef_Init",
+    b"PyModule_Create2",
+    b"PyModule_FromDefAndSpec2",
+)
+"""What every extension module defines or calls (PEP 489, PEP 793): one that forgot the first calls another."""
+
+_MODULE_NAME = re.compile(r"[A-Za-z0-9_-]+|\w+")
+"""What a module may be called that is imported by its name alone; `-` stands for `_` in the name of its function."""
+
 _GIL_SETTER = b"PyUnstable_Module_SetGIL"
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 
@@ -182,22 +197,22 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
     native_modules: set[str] = set()
 
     for file in distribution.files or ():
-        if not _is_code(file.parts[0]):
-            continue
-
         native_module = _name_native_module(file)
         if native_module is not None:
             native_modules.add(native_module)
+            if len(file.parts) == 1:
+                top_modules[native_module] = True
+
+        if not _is_code(file.parts[0]):
+            continue
 
         stem, _, suffix = file.name.partition(".")
-        is_native = suffix.endswith("so")
-        is_importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
-        is_module = len(file.parts) == 1 and suffix.endswith(("py", "so"))
+        is_module = len(file.parts) == 1 and suffix.endswith("py")
         is_package = file.parts[1:] == (file.name,) and stem == "__init__"
-        if is_module and is_importable:
-            top_modules[stem] = is_native
+        if is_module:
+            top_modules.setdefault(stem, False)
         elif is_package:
-            top_modules[file.parts[0]] = is_native
+            top_modules[file.parts[0]] = native_module is not None
 
     # Native modules of a namespace package have no module of the distribution above them.
     for name in native_modules:
@@ -206,19 +221,38 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
     return dict(sorted(top_modules.items())), sorted(native_modules)
 
 
-def _name_native_module(file: PurePath) -> str | None:
-    """Return the name by which a file of a distribution is imported as an extension module; None where it is none."""
-    if not _is_code(file.parts[0]):
+def _name_native_module(file: PackagePath) -> str | None:
+    """Return the name by which a file of a distribution is imported as an extension module; None where it is none.
+
+    The name of the module itself need be no identifier, as those are not that mypyc makes of a hash.
+    """
+    *folders, filename = file.parts
+    stem, _, suffix = filename.partition(".")
+    if not suffix.endswith("so") or not _MODULE_NAME.fullmatch(stem):
         return None
 
-    stem, _, suffix = file.name.partition(".")
-    is_importable = all(part.isidentifier() for part in (*file.parts[:-1], stem))
+    if folders and not _is_code(folders[0]):
+        return None
+    if not all(folder.isidentifier() for folder in folders):
+        return None
+
     is_plain_library = stem.startswith("lib") and suffix == "so"
-    if not is_importable or not suffix.endswith("so") or is_plain_library:
+    if is_plain_library or _is_foreign_library(Path(str(file.locate()))):
         return None
 
-    package = file.parts[:-1]
-    return ".".join(package if stem == "__init__" else (*package, stem))
+    return ".".join(folders if stem == "__init__" else (*folders, stem))
+
+
+def _is_foreign_library(path: Path) -> bool:
+    """Return whether a native file has nothing of an extension module but its suffix: ctypes loads it, or cffi.
+
+    setuptools gives libraries that are made as an `Extension` the suffix of one.
+    """
+    if not path.is_file():
+        return False
+
+    content = path.read_bytes()
+    return content.startswith(_ELF) and not any(mark in content for mark in _MODULE_MARKS)
 
 
 def _is_code(name: str) -> bool:

@@ -93,18 +93,23 @@ def unpack(sdist: str, folder: Path) -> Path:
         raise SdistError(f"{type(error).__name__}: {error}") from error
 
     # A well-formed sdist has one folder at its top; without any, what was unpacked is the root itself.
+    if _is_project(folder):
+        return folder
     return min(target.top_folders(), default=folder)
 
 
 def unpack_project(sdist: str, folder: Path) -> None:
-    """Put the content of an sdist's one top-level folder into a folder; files beside that folder are left out.
+    """Put the project of an sdist into a folder: its one top-level folder; files beside that folder are left out.
+
+    Of several folders it is the one with PKG-INFO. An archive without such a folder, as there are older ones, is all
+    of it the project.
 
     Args:
         sdist: the file; its name says what kind of archive it is.
         folder: an empty folder.
 
     Raises:
-        SdistError: the sdist is refused, or has no single top-level folder.
+        SdistError: the sdist is refused, or no single top-level folder is the project.
         OSError: as of `unpack`.
     """
     staging = Path(
@@ -112,13 +117,40 @@ def unpack_project(sdist: str, folder: Path) -> None:
     )  # a name that no sdist can have
     unpack(sdist, staging)
 
-    roots = [path for path in staging.iterdir() if path.is_dir() and not path.is_symlink()]
-    if len(roots) != 1:
-        raise SdistError(f"it has {len(roots)} top-level folders, not one")
-
-    for path in roots[0].iterdir():
+    for path in _find_project(staging).iterdir():
         path.rename(folder / path.name)
     shutil.rmtree(staging)
+
+
+def _find_project(unpacked: Path) -> Path:
+    """Return the folder of the project in an unpacked sdist.
+
+    Raises:
+        SdistError: it cannot be told.
+    """
+    if _is_project(unpacked):
+        return unpacked
+
+    folders = [path for path in unpacked.iterdir() if path.is_dir() and not path.is_symlink()]
+    if len(folders) == 1:
+        return folders[0]
+
+    projects = [path for path in folders if _has_file(path, "PKG-INFO")]
+    if len(projects) != 1:
+        raise SdistError(
+            f"it has {len(folders)} top-level folders, not one, and {len(projects)} have PKG-INFO"
+        )
+    return projects[0]
+
+
+def _is_project(folder: Path) -> bool:
+    """Return whether a folder is that of a project, by the files that a build begins with."""
+    return any(_has_file(folder, name) for name in ("PKG-INFO", "pyproject.toml", "setup.py"))
+
+
+def _has_file(folder: Path, name: str) -> bool:
+    path = folder / name
+    return path.is_file() and not path.is_symlink()
 
 
 class _Target:

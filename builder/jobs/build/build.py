@@ -6,6 +6,7 @@ builder/evidence/build.py has the model of its facts. Its files are the wheels.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -20,10 +21,11 @@ from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
 from builder.engine import compiler_cache
+from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
-from builder.jobs.build import network
+from builder.jobs.build import cpu_options, network
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
@@ -39,6 +41,7 @@ from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
 from builder.jobs.upstream import take_wheel
 from builder.proxy.proxy import SessionReport
+from builder.sources.switches import find_switches
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -61,8 +64,32 @@ _PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel i
 UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
 """The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
 _SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
+_REPAIR = (
+    cpu_options.SHOW_COMMAND
+    + """
+log=/opt/wheelfarm/repair.log
+if auditwheel repair{options} -w {dest_dir} {wheel} > $log 2>&1
+then cat $log
+elif grep -q "couldn't detect libc" $log
+then auditwheel repair --plat manylinux_2_5_x86_64{options} -w {dest_dir} {wheel}
+else cat $log >&2; exit 1
+fi
+"""
+)
+"""An extension module that needs nothing of the C library need not name it, and then auditwheel cannot tell which it
+is, unless it is asked for a tag. Any is right: without a symbol of the C library there is none that is too new."""
+
 _PLACEHOLDER = "pyproject.toml"
 """cibuildwheel starts nothing in a folder without such a file. This one is empty, and removed in the container."""
+
+_PARALLELISM_VARIABLES = (
+    "MAX_JOBS",  # setup.py files of PyTorch and what follows its example
+    "CMAKE_BUILD_PARALLEL_LEVEL",  # `cmake --build` (CMake's documentation, environment variables)
+    "CARGO_BUILD_JOBS",  # cargo (The Cargo Book, environment variables)
+    "NPY_NUM_BUILD_JOBS",  # numpy's own build, before it was one of Meson
+)
+_COMPILER_MEMORY_BYTES = 1 << 30
+"""What a C++ compiler may need of a large source; not measured."""
 
 _RESERVE_BYTES = 512 << 20
 """Room that stays free when wheels are put into the store: other jobs write logs and the ledger meanwhile."""
@@ -85,6 +112,7 @@ class _Outcomes:
         usage: the most that any call used of what is limited, such as memory.
         cache_statistics: hits and misses of the compiler cache, over all calls.
         report: what the calls asked of the network.
+        cpu_options: how compilers were told to make code for this machine's processor.
     """
 
     wheels: dict[str, Path] = field(default_factory=dict)
@@ -93,6 +121,7 @@ class _Outcomes:
     usage: dict[str, int] = field(default_factory=dict)
     cache_statistics: Counter[str] = field(default_factory=Counter)
     report: SessionReport = field(default_factory=SessionReport)
+    cpu_options: dict[str, None] = field(default_factory=dict)
 
     def add(self, outcome: CallOutcome) -> None:
         """Add the wheels, the usage and the network report of one call; its failure is explained elsewhere."""
@@ -102,6 +131,7 @@ class _Outcomes:
         }
         self.cache_statistics.update(outcome.cache_statistics)
         self.report = self.report.merge(outcome.report)
+        self.cpu_options.update(dict.fromkeys(outcome.cpu_options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +142,8 @@ class Build:
         sdist_sha256: hash of the sdist; the store has the file.
         packages: system packages to install for the build.
         patches: content of each patch, in the order in which they are applied.
+        constraints: which releases of build requirements may be taken (PEP 508).
+        exclude: shared libraries that are not grafted into the wheels.
         skip: the ABIs that the matrix leaves out, each with its reason.
         requires: names of packages of the farm that it is built with; their wheels are those for the same base.
         is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
@@ -129,6 +161,8 @@ class Build:
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str]
     config_settings: Mapping[str, tuple[str, ...]]
+    constraints: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     patches: tuple[str, ...] = ()
     skip: Mapping[str, str]
     timeout_s: int
@@ -166,6 +200,10 @@ class Build:
             "time of every file": SOURCE_DATE_EPOCH,
         }
         # Only where it is so: the keys of all other builds were made before there was such a thing.
+        if self.constraints:
+            settings["build constraints"] = self.constraints
+        if self.exclude:
+            settings["libraries left out"] = self.exclude
         if self.is_pure:
             settings["pure"] = "the wheel alone"
         # Only where they are asked for: builds that are on record were made without.
@@ -204,7 +242,7 @@ class Build:
         """
         image = ImageFacts.read(inputs["image"])
         if image.tag is None:
-            return self._fail_all(self._unknown_packages(image.missing), tools.store)
+            return self._fail_all(self._explain_packages(image), tools.store)
 
         with tools.store.scratch_folder() as scratch:
             project = scratch / "project"
@@ -267,7 +305,7 @@ class Build:
         pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
         while pending:
             abis = pending.pop(0)
-            request = self._make_request(abis, image, cache.cache)
+            request = self._make_request(abis, image, cache.cache, tools.cpus)
             call = CibuildwheelCall(request, project, folder / "-".join(abis), tools)
             with tools.index.session(proxy, self.id, tools.stop) as session:
                 outcome = call.run(session)
@@ -276,7 +314,9 @@ class Build:
 
         return outcomes
 
-    def _make_request(self, abis: tuple[str, ...], image: str, cache: CompilerCache) -> CallRequest:
+    def _make_request(
+        self, abis: tuple[str, ...], image: str, cache: CompilerCache, cpus: float = 1.0
+    ) -> CallRequest:
         """Return the request for one call of cibuildwheel, which builds this package's wheels for some of its ABIs.
 
         The call itself supplies what is not known before it starts: the arguments of `docker create`, i.e. the limits
@@ -286,8 +326,9 @@ class Build:
             abis: the ABIs to build for, such as `("cp313", "cp314t")`.
             image: full name of the image to build in.
             cache: the compiler cache to build with.
+            cpus: how many CPUs the scheduler gives the build.
         """
-        configure = partial(self.make_config, abis, image)  # `create_arguments` are still missing
+        configure = partial(self.make_config, abis, image, cpus=cpus)  # the container is missing
 
         return CallRequest(
             job=self.id,
@@ -345,12 +386,30 @@ class Build:
         if infrastructure_error is not None and not network.is_certain(failure):
             raise infrastructure_error
 
+        failure = self._add_switches(failure, tools.store)
         failed_abis = missing if failure.code == "WF105" else [failed_abi]
         for abi in failed_abis:
             outcomes.failures[abi] = failure
             outcomes.failed_calls[abi] = outcome.failed_call
 
         return [(abi,) for abi in missing if abi not in failed_abis]
+
+    def _add_switches(self, failure: Failure, store: Store) -> Failure:
+        """Return a failure with the variables by which the package makes native code on request, if that is missing."""
+        if failure.code != "WF206":
+            return failure
+        sdist = store.file(self.sdist_sha256)
+        if not sdist.exists():
+            return failure
+
+        switches = find_switches(sdist, self.sdist_filename)
+        unset = [name for name in switches if name not in self.environment]
+        if not unset:
+            return failure
+
+        assignments = ", ".join(f'{name} = "1"' for name in unset)
+        remedy = f"its build makes native code on request: set env = {{ {assignments} }} in [packages.{self.name}]"
+        return replace(failure, remedy=f"{remedy}; or else {failure.remedy}")
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence:
         """Return the evidence of a build with its failures as today's rules read the log. Nothing is built for that.
@@ -363,8 +422,13 @@ class Build:
         log = store.wheelhouse / evidence.log
         abis: dict[str, Any] = {}
         for abi, outcome in evidence.facts["abis"].items():
-            is_failure = "failure" in outcome or "stands_for" in outcome
-            abis[abi] = reread_failure(outcome, log, self.name) if is_failure else outcome
+            field_name = next((name for name in ("failure", "stands_for") if name in outcome), None)
+            if field_name is None:
+                abis[abi] = outcome
+                continue
+            reread = reread_failure(outcome, log, self.name)
+            failure = Failure(**reread[field_name])
+            abis[abi] = {**reread, field_name: asdict(self._add_switches(failure, store))}
 
         return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules_digest()})
 
@@ -374,12 +438,19 @@ class Build:
         """Return, by wheel, the files in it whose content is not the same as in the wheel that was built before."""
         return {"rebuilt": compare_files(before.files, result.files, store)}
 
-    def _unknown_packages(self, missing: Sequence[str]) -> Failure:
-        """Return the failure of a build that asks for system packages which its base does not have."""
+    def _explain_packages(self, image: ImageFacts) -> Failure:
+        """Return the failure of a build whose system packages its base does not have, or not together."""
+        if image.conflict:
+            return Failure(
+                code="WF207",
+                stage="system packages",
+                error=f"the system packages cannot be installed together on {self.base}: {image.conflict}",
+                remedy=f"leave one of them out of `apt` in [packages.{self.name}]",
+            )
         return Failure(
             code="WF207",
             stage="system packages",
-            error=f"{self.base} has no system package {', '.join(missing)}",
+            error=f"{self.base} has no system package {', '.join(image.missing)}",
             remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
         )
 
@@ -458,6 +529,7 @@ class Build:
                 "rules": rules_digest(),
                 "limits": outcomes.usage,
                 "compiler_cache": outcomes.cache_statistics,
+                "cpu_options": tuple(outcomes.cpu_options),
                 **outcomes.report.record(),
             }
         )
@@ -489,7 +561,7 @@ class Build:
             files[f"patches/{number:03}.patch"] = patch.encode()
 
         builds = [inputs[role] for role in self._roles]
-        own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store)
+        own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store, self.constraints)
         for path, content in to_container_paths(own_wheels).items():
             files[path.removeprefix(f"{_INPUTS_IN_CONTAINER}/")] = content
 
@@ -526,8 +598,23 @@ class Build:
 
         return "; ".join(commands)
 
+    def _parallelism(self, cpus: float) -> dict[str, str]:
+        """Return variables that tell a build how many compilers to run beside one another.
+
+        Left alone, tools count the CPUs of the machine, of which the container has a part. No result depends on it, so
+        it counts in no key.
+        """
+        by_memory = self.memory_bytes // _COMPILER_MEMORY_BYTES
+        compilers = max(1, min(int(max(cpus, Limits().cpus)), by_memory))
+        return dict.fromkeys(_PARALLELISM_VARIABLES, str(compilers))
+
+    def _repair_command(self) -> str:
+        """Return the command that makes a manylinux wheel of what the build backend made."""
+        options = "".join(f" --exclude {shlex.quote(library)}" for library in self.exclude)
+        return _REPAIR.replace("{options}", options)
+
     def make_config(
-        self, abis: Sequence[str], image: str, create_arguments: Sequence[str]
+        self, abis: Sequence[str], image: str, create_arguments: Sequence[str], *, cpus: float = 1.0
     ) -> dict[str, Any]:
         """Return cibuildwheel's whole configuration, as the data of a TOML file. The project's own is not read.
 
@@ -535,6 +622,7 @@ class Build:
             abis: the ABIs to build.
             image: full name of the image to build in.
             create_arguments: arguments of `docker create` for the build's container: its limits and its network.
+            cpus: how many CPUs the scheduler gives the build.
         """
         config: dict[str, Any] = {
             "build": [f"{abi}-manylinux_x86_64" for abi in abis],
@@ -549,10 +637,12 @@ class Build:
             "environment": {
                 "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
+                "CCACHE_LOGFILE": cpu_options.LOG_IN_CONTAINER,
                 "PATH": compiler_cache.PATH,
+                **self._parallelism(cpus),
                 **self.environment,
             },
-            "repair-wheel-command": "auditwheel repair -w {dest_dir} {wheel}",
+            "repair-wheel-command": self._repair_command(),
             "before-all": self._preparation(),
             "audit-command": "",
             "test-command": "",
@@ -564,14 +654,14 @@ class Build:
                 settings[name] = list(values) if len(values) > 1 else values[0]
             config["config-settings"] = settings
 
-        if self.requires:
+        if self.requires or self.constraints:
             config["overrides"] = [_constrain(abi) for abi in abis]
 
         return {"tool": {"cibuildwheel": config}}
 
 
 def _constrain(abi: str) -> dict[str, Any]:
-    """Return an override of cibuildwheel's configuration: the build of an ABI installs the farm's own wheels for it."""
+    """Return an override of cibuildwheel's configuration: constraints of an ABI's build, with the farm's own wheels."""
     return {
         "select": f"{abi}-*",
         "inherit": {"environment": "append"},

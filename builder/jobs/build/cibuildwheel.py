@@ -19,8 +19,10 @@ from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError, Interrupted
+from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
+from builder.jobs.build.log_file import BoundedLog
 from builder.jobs.build.output import Expectation, Refusal, match_abi, share_wheels
 from builder.jobs.build.refusal import Request, read_refusal, write_request
 from builder.proxy.proxy import SessionReport
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from builder.jobs.job import Tools
     from builder.proxy.proxy import Session
     from builder.store.job_ids import JobId
-
-_LOG_LIMIT_BYTES = 64 << 20
-"""How large a job's log may grow: a build that prints without end must not fill the disk. Not measured."""
 
 _MAX_PROCESSES = 512
 """How many processes a container may have: enough for a parallel build, and few enough that one that forks without end
@@ -82,6 +81,7 @@ class CallOutcome:
         usage: what the container used of its limits, as images/limits.sh printed it.
         cache_statistics: hits and misses of the compiler cache.
         report: what the container asked of the network.
+        cpu_options: how compilers were told to make code for this machine's processor.
         failed_call: what is needed to explain its failure; None where cibuildwheel succeeded.
         refusal: what was wrong with what the build left, so that none of its wheels was taken; None where nothing was.
     """
@@ -90,6 +90,7 @@ class CallOutcome:
     usage: Mapping[str, int]
     cache_statistics: Counter[str]
     report: SessionReport
+    cpu_options: tuple[str, ...] = ()
     failed_call: FailedCall | None = None
     refusal: Refusal | None = None
 
@@ -136,7 +137,8 @@ class CibuildwheelCall:
         self._project = project
         self._folder = folder
         self._tools = tools
-        self._container = tools.engine.tool_container(_name_call(request), _make_limits(request))
+        limits = _make_limits(request, tools.cpus)
+        self._container = tools.engine.tool_container(_name_call(request), limits)
         self._crowded_checks = 0
         self._timed_out = False
         self._disk_excess: str | None = None
@@ -159,9 +161,6 @@ class CibuildwheelCall:
 
         exit_code = self._execute(self._write_config(session))
 
-        # Between two looks at it, a log may have grown by far more than its limit.
-        if log.stat().st_size > 2 * _LOG_LIMIT_BYTES:
-            os.truncate(log, 2 * _LOG_LIMIT_BYTES)
         log_end = log.stat().st_size
         printed = read_log(log, log_start, log_end)
         outcome = CallOutcome(
@@ -169,6 +168,7 @@ class CibuildwheelCall:
             usage=_parse_usage(printed),
             cache_statistics=compiler_cache.read_statistics(printed),
             report=session.collect_report(),
+            cpu_options=find_cpu_options(printed),
         )
         refusal = read_refusal(self._answer)
         if refusal is not None:
@@ -296,20 +296,25 @@ class CibuildwheelCall:
                 file_bytes=_MOST_FILE_BYTES,
             ),
         ]
-        with self._tools.log.open("ab") as log:
+        log = BoundedLog(self._tools.log)
+        try:
             process = subprocess.Popen(
                 command,
                 cwd=self._project,
                 env=self._host_environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=log.writer,
+                stderr=log.writer,
                 start_new_session=True,
             )
-            try:
-                self._wait_for_end(process)
-            finally:
-                self._stop_call(process)
+        finally:
+            log.close_writer()
+            log.start()
+        try:
+            self._wait_for_end(process)
+        finally:
+            self._stop_call(process)
+            log.close()
 
         return process.returncode
 
@@ -331,7 +336,7 @@ class CibuildwheelCall:
     def _wait_for_end(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until cibuildwheel has ended, or has exceeded a limit: then it still runs when this returns.
 
-        The limits are those on the log's size, on processes, on disk and on time.
+        The limits are those on processes, on disk and on time.
 
         Raises:
             InfrastructureError: the engine's disk is nearly full.
@@ -344,9 +349,6 @@ class CibuildwheelCall:
             self._look_at_free_space()
             if self._tools.stop.wait(_POLL_S):
                 raise Interrupted
-            if self._tools.log.stat().st_size > _LOG_LIMIT_BYTES:
-                return
-
             now = time.monotonic()
             if now > next_check:
                 self._check_processes()
@@ -414,9 +416,10 @@ def _name_call(request: CallRequest) -> str:
     return f"{request.job}-{'-'.join(request.abis)}-{os.getpid()}-{time.monotonic_ns()}"
 
 
-def _make_limits(request: CallRequest) -> Limits:
-    """Return what the container of a call may use."""
+def _make_limits(request: CallRequest, cpus: float) -> Limits:
+    """Return what the container of a call may use; `cpus` is what the scheduler gives it."""
     return Limits(
+        cpus=max(cpus, Limits().cpus),
         memory_bytes=request.memory_bytes,
         processes=_MAX_PROCESSES,
         timeout_s=float(request.timeout_s),

@@ -6,7 +6,7 @@ Excerpts of real logs, one per kind, are under tests/unit/buildlogs/.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Pattern:
         missing: where the groups name something that the system lacks: its kind, as judge/apt_contents.py has it, such
             as `header`; else empty.
         name: the name of what the system lacks, where no group has it.
+        also: what else the system lacks then, as (kind, name).
         certainty: ERROR, SOFT or CONSEQUENCE.
     """
 
@@ -55,6 +56,7 @@ class Pattern:
     missing: str
     name: str
     certainty: int
+    also: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,13 +151,44 @@ def _missing_pattern(
     return _pattern("WF202", hint, regex, error, remedy, missing=missing, certainty=certainty)
 
 
-_UNDECLARED = "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
+UNDECLARED = "the build uses the Python package {0} but does not name it in `build-system.requires`: add it there with a patch"
 
 _CMAKE = "CMake Error at "
+
+_ASK_FOR_MODULE = (
+    "an extension module needs no libpython, and these interpreters have none, as those of manylinux: have the project ask "
+    "CMake for `Development.Module` in place of `Development` (or of PythonLibs) with a patch"
+)
+
+_NO_STABLE_ABI = (
+    "there is no stable ABI without the GIL before 3.15: take a release that asks for it on other builds alone, have it leave "
+    "`py_limited_api` out where `sysconfig.get_config_var('Py_GIL_DISABLED')` is 1 with a patch, or leave the ABI out: "
+    '`skip = {{ cp314t = "needs the stable ABI" }}` in [packages.{package}]'
+)
+
+_CONSTRAIN = 'set build-constraints = ["{0}"] in [packages.{{package}}]: {1}'
+
+_GONE_FROM_C = (
+    "CPython 3.14 has no {1}: take a newer release; where there is none, replace it with a patch"
+)
+
+_GONE_FROM_PYTHON = (
+    "asynchat|asyncore|imp|smtpd|aifc|audioop|cgi|cgitb|chunk|crypt|imghdr|mailcap|msilib|nis|nntplib|ossaudiodev|pipes"
+    "|sndhdr|spwd|sunau|telnetlib|uu|xdrlib|lib2to3"
+)
+"""Modules that CPython 3.12 and 3.13 removed (their "What's New")."""
 
 PATTERNS = (
     _pattern("WF208", "wheelfarm: patch ", r"^wheelfarm: patch \S*?(?<!\d)(\d++)\.patch does not apply", "patch number {0} does not apply",
              "make it anew against this release's sdist, or remove it from `patches` in [packages.{package}]"),
+    # --- errors whose cause is known more closely than the tool tells it
+    _pattern("WF201", "Py_LIMITED_API is not", r"^(\S+:\d+:\d+: error: #error \"Py_LIMITED_API is not .*)$", "{0}", _NO_STABLE_ABI),
+    _pattern("WF201", " function '", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: error: implicit declaration of function '(_?Py\w+)'.*)$", "{0}", _GONE_FROM_C),
+    _pattern("WF201", "' undeclared", r"^(?!/tmp/|conftest)(\S+:\d+(?::\d+)?: error: '(_?Py\w+)' undeclared.*)$", "{0}", _GONE_FROM_C),
+    _pattern("WF201", "unrecognized command-line option '-std=", r"^\S+: error: (unrecognized command-line option '-std=\S+')", "{0}",
+             "the base's compiler is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+    _pattern("WF201", ": 'long' is not a type identifier", r"^(\S+\.(?:pyx|pxd|pxi):\d+:\d+: 'long' is not a type identifier)$", "Cython: {0}",
+             _CONSTRAIN.format("cython<3.1", "later releases know no Python 2")),
     # --- compilers and linkers; what is under /tmp or called conftest is a question that a configure step asks
     _missing_pattern(": fatal error: ", r"^(?!/tmp/|conftest)\S+:\d+:\d+: fatal error: ([\w./+-]+): No such file or directory", "header",
             "a header is missing: {0}"),
@@ -176,7 +209,16 @@ PATTERNS = (
     _missing_pattern(" header '", r"ERROR: \S+ header '([^']+)' not found", "header", "a header is missing: {0}"),
     _missing_pattern("ERROR: Unknown compiler", r"ERROR: Unknown compiler\(s\): \[\['([\w.+-]+)'", "program", "a compiler is missing: {0}", "bin/{0}"),
     _pattern("WF201", "meson.build:", r"^(\S*meson\.build:\d+:\d+: ERROR: .+)$", "Meson: {0}"),
+    # --- the interpreter's libraries and stable ABI, whichever tool asks
+    _pattern("WF201", _CMAKE, r"^CMake Error at .+\n\s+(Could NOT find Python(?:3|Libs|3Libs)?) \(missing:\s+((?:\S+\s+){0,3}?(?:\S*_LIBRAR(?:Y|IES)|Development(?:\.Embed)?)(?=\s|\)))",
+             "CMake: {0} (missing: {1} …)", _ASK_FOR_MODULE),
+    _pattern("WF201", "py_limited_api", r"^.*?(`py_limited_api='\w+'` not supported\. .*)$", "{0}", _NO_STABLE_ABI),
+    _pattern("WF201", "PyO3's maximum supported version", r"^\s*(error: the configured Python interpreter version \([\d.]+\) is newer than PyO3's maximum.*)$", "{0}",
+             "take a newer release; until there is one, `env = {{ PYO3_USE_ABI3_FORWARD_COMPATIBILITY = \"1\" }}` in [packages.{package}] builds it for "
+             "the stable ABI where the package has that, which serves cp314 alone"),
     # --- CMake
+    _pattern("WF201", _CMAKE, r"^CMake Error at .+\n\s+(Compatibility with CMake < 3\.5 has been removed from CMake\.)", "CMake: {0}",
+             "set env = {{ CMAKE_POLICY_VERSION_MINIMUM = \"3.5\" }} in [packages.{package}]"),
     _missing_pattern(_CMAKE, r"^CMake Error at .+\n\s+Could NOT find (\w+)", "cmake", "a library is missing: {0}", "{0}Config.cmake"),
     _missing_pattern(_CMAKE, r"^CMake Error at .+\n(?:.*\n){0,4}?\n*+\s.*?(?<=\s)package\s++configuration\s++file\s++provided\s++by\s++\"([\w.+-]+)\"",
             "cmake", "a library is missing: {0}", "{0}Config.cmake"),
@@ -187,7 +229,7 @@ PATTERNS = (
     _pattern("WF201", _CMAKE, r"^CMake Error at (\S+ \([^)\n]*\)):[^\S\n]*\n\s+(.+(?:\n  \S.*)?)", "CMake: {1} ({0})"),
     _pattern("WF201", "CMake Error", r"^(CMake Error(?: at \S+ \([^)]*\))?: ?.*)$", "{0}"),
     # --- Cython
-    _pattern("WF201", ".pxd' not found", r"^(\S+\.(?:pyx|pxd):\d+:\d+: '([\w.]+)\.pxd' not found)$", "Cython: {0}", _UNDECLARED.replace("{0}", "{1}")),
+    _pattern("WF201", ".pxd' not found", r"^(\S+\.(?:pyx|pxd):\d+:\d+: '([\w.]+)\.pxd' not found)$", "Cython: {0}", UNDECLARED.replace("{0}", "{1}")),
     _pattern("WF201", (".pyx:", ".pxd:", ".pxi:", ".py:"), r"^(\S+\.(?:pyx|pxd|pxi|py):\d+:\d+: .+)$", "Cython: {0}"),
     # --- Rust
     _pattern("WF202", "can't find Rust compiler", r"can't find Rust compiler", "a compiler is missing: Rust's",
@@ -208,7 +250,16 @@ PATTERNS = (
     _missing_pattern("No package '", r"No package '([\w.+-]+)' found", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
     _missing_pattern("development packages", r"Error: Please make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed",
             "development", "development packages are missing: {0} {1}", "{0}", SOFT),
+    _missing_pattern(" executable not found", r"^(?:Error: |\w+Error: )?([\w+-]*(?:_|-)config) executable not found", "program", "a program is missing: {0}", "bin/{0}"),
+    replace(_pattern("WF202", "proj executable not found", r"^(?:\w*(?:Error|Exit): )?proj executable not found", "a library is missing: PROJ",
+             "add the package with proj.h and the one with the program proj to `apt` in [packages.{package}]", missing="program", name="proj"),
+            also=(("header", "proj.h"),)),
+    _missing_pattern(" executable not found", r"^(?:Error: |\w+Error: )?([\w+-]+) executable not found", "program", "a program is missing: {0}", "bin/{0}", SOFT),
+    _missing_pattern("Could not run ", r"Could not run ([\w.+-]+-config): \[Errno 2\]", "program", "a program is missing: {0}", "bin/{0}"),
+    _missing_pattern("pkg-config --exists ", r"'pkg-config --exists ([\w.+-]+)' returned non-zero", "pkg-config", "a library is missing: {0}", "{0}.pc", SOFT),
     # --- auditwheel
+    _pattern("WF210", "couldn't detect libc", r"^\S*InvalidLibcError: couldn't detect libc for python extension \S*?([^\s/]+)$",
+             "auditwheel: {0} names no C library", "build it again: `wheelfarm run --again {package}`; the farm says which C library it is since"),
     _pattern("WF210", "Cannot repair wheel", r"^ValueError: (Cannot repair wheel, because required library \"([^\"]+)\" could not be located)",
              "auditwheel: {0}",
              "the build links to {1}, which the loader does not find in the image: link it statically, or leave it in a system folder"),
@@ -216,9 +267,26 @@ PATTERNS = (
              r"^(?:auditwheel: error:|ValueError:|RuntimeError:) (.*(?:ABI|glibc|policy|manylinux|platform tag).*)$", "auditwheel: {0}",
              "the wheel links to something the tag does not allow; see the log"),
     _pattern("WF210", "auditwheel", r"^(?>.*?auditwheel).*[Ee]rror: (.+)$", "auditwheel: {0}"),
+    # --- modules that are gone, from setuptools or from Python
+    _pattern("WF201", "No module named 'pkg_resources'", r"^\s*ModuleNotFoundError: No module named '(pkg_resources)[\w.]*'",
+             "ModuleNotFoundError: No module named '{0}'", _CONSTRAIN.format("setuptools<82", "later releases have no pkg_resources"), certainty=CONSEQUENCE),
+    _pattern("WF201", "No module named 'setuptools.command.test'", r"^\s*ModuleNotFoundError: No module named '(setuptools\.command\.test)'",
+             "ModuleNotFoundError: No module named '{0}'", _CONSTRAIN.format("setuptools<72", "later releases have no `test` command"), certainty=CONSEQUENCE),
+    _pattern("WF201", "No module named 'distutils", r"^\s*ModuleNotFoundError: No module named '(distutils[\w.]*)'", "ModuleNotFoundError: No module named '{0}'",
+             "Python 3.12 removed distutils; setuptools brings it: add setuptools to `build-system.requires` with a patch, or take a newer release",
+             certainty=CONSEQUENCE),
+    _pattern("WF201", "No module named 'numpy.distutils", r"^\s*ModuleNotFoundError: No module named '(numpy\.distutils[\w.]*)'",
+             "ModuleNotFoundError: No module named '{0}'", "numpy has no distutils from Python 3.12 on: take a release that builds without", certainty=CONSEQUENCE),
+    _pattern("WF201", "No module named '", rf"^\s*ModuleNotFoundError: No module named '({_GONE_FROM_PYTHON})'", "ModuleNotFoundError: No module named '{0}'",
+             "Python 3.12 or 3.13 removed {0}: take a newer release, or replace it with a patch", certainty=CONSEQUENCE),
+    _pattern("WF201", "unable to detect version for", r"LookupError: (setuptools-scm was unable to detect version for \S+?)\.?$", "{0}",
+             "an archive of a repository states no version: set env = {{ SETUPTOOLS_SCM_PRETEND_VERSION = \"the version\" }} in [packages.{package}], or take the "
+             "sdist of the release", certainty=CONSEQUENCE),
+    _pattern("WF201", "incompatible with the project's Python requirement", r"resolved to (Python \S+, which is incompatible with the project's Python requirement: .*)$",
+             "{0}", "if the code works there, lift the cap on `requires-python` in pyproject.toml with a patch (`patches` in [packages.{package}])", certainty=CONSEQUENCE),
     # --- whatever else
     _pattern("WF201", "ModuleNotFoundError: ", r"^\s*ModuleNotFoundError: No module named '([\w.]+)'", "ModuleNotFoundError: No module named '{0}'",
-             _UNDECLARED, certainty=CONSEQUENCE),
+             UNDECLARED, certainty=CONSEQUENCE),
     _pattern("WF201", ("Error: ", "Exception: ", "Exit: "), r"^\s*((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Exit): .+)$", "{0}", certainty=CONSEQUENCE),
     _pattern("WF201", "error: ", r"^error: (?!Failed to build)(.+)$", "{0}", certainty=CONSEQUENCE),
     _pattern("WF201", "cause: ", r"^\s+cause: (?!The build backend returned|Call to )(.+)$", "{0}", certainty=CONSEQUENCE),

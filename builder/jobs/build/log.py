@@ -9,9 +9,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from builder import ROOT
 from builder.jobs.build import network
-from builder.jobs.build.error_patterns import PATTERNS, FoundError, Pattern, find_first
+from builder.jobs.build.error_patterns import (
+    PATTERNS,
+    UNDECLARED,
+    FoundError,
+    Pattern,
+    find_first,
+)
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log_excerpt import BUILD_START, STAGE_START, read_log
 from builder.store.hashing import digest
@@ -102,7 +110,7 @@ class FailedCall:
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
 
-        return network.add_blocked_hosts(failure, hosts, package), abi
+        return network.add_blocked_hosts(failure, hosts, package, text), abi
 
 
 @cache
@@ -413,14 +421,25 @@ def _make_failure(pattern: Pattern, found: FoundError, text: str, package: str) 
     if pattern.missing:
         names = [pattern.name] if pattern.name else groups
         missing = [(pattern.missing, name) for name in names if name]
+        missing += pattern.also
+
+    remedy = pattern.remedy.format(*groups, package=package)
+    if pattern.remedy == UNDECLARED and _is_own_module(groups[0], package):
+        remedy = "it is a module of the package itself: take the sdist of the release, or another release"
 
     return Failure(
         code=pattern.code,
         stage="",
         error=error[:_MAX_ERROR_CHARS],
-        remedy=pattern.remedy.format(*groups, package=package),
+        remedy=remedy,
         missing=tuple(missing),
     )
+
+
+def _is_own_module(module: str, package: str) -> bool:
+    """Return whether a module is the package's own, as far as their names tell."""
+    top, _, _ = module.partition(".")
+    return canonicalize_name(top) == canonicalize_name(package)
 
 
 def _find_caller(pattern: Pattern, found: FoundError, text: str) -> str:

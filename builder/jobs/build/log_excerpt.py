@@ -44,12 +44,12 @@ BUILD_START = re.compile(r"^Building (\w+)-manylinux", re.MULTILINE)
 STAGE_START = re.compile(rf"^({'|'.join(_STAGES)})\.\.\.", re.MULTILINE)
 """Where cibuildwheel begins a step of a build, in its own words."""
 
-_MARKERS = re.compile(
+MARKERS = re.compile(
     rb"\n(?:(?P<build>Building \w{1,80}-manylinux)|(?:%s)\.\.\.)" % "|".join(_STAGES).encode()
 )
 """What has to be known of a log, wherever it is in it: the beginnings of builds and of their steps."""
 
-_MARKER_BYTES = 200  # more than any of them has
+MARKER_BYTES = 200  # more than any of them has
 _CHUNK_BYTES = 1 << 20
 
 _LONG_LINE = re.compile(rf"^([^\n]{{{LINE_LIMIT}}})[^\n]+", re.MULTILINE)
@@ -105,7 +105,7 @@ def _choose_ranges(file: IO[bytes], start: int, end: int) -> list[tuple[int, int
         (
             (start, start + FIRST_BYTES),
             (build_start, build_start + HEAD_BYTES),
-            (stage_start, stage_start + _MARKER_BYTES),
+            (stage_start, stage_start + MARKER_BYTES),
             (end - TAIL_BYTES, end),
         )
     )
@@ -116,7 +116,7 @@ def _find_last_markers(file: IO[bytes], start: int, end: int) -> tuple[int, int]
     """Return at which bytes of a log the last build began, and its last step; the start of the call where none did."""
     build_start = stage_start = start
     for offset, chunk in _iter_chunks(file, start, end):
-        for marker in _MARKERS.finditer(chunk):
+        for marker in MARKERS.finditer(chunk):
             # Of the line, not of the line break before it.
             position = offset + marker.start() + 1
             stage_start = position
@@ -132,7 +132,7 @@ def _iter_chunks(file: IO[bytes], start: int, end: int) -> Iterator[tuple[int, b
     while position < end:
         file.seek(position)
         yield position, file.read(min(_CHUNK_BYTES, end - position))
-        position += _CHUNK_BYTES - _MARKER_BYTES
+        position += _CHUNK_BYTES - MARKER_BYTES
 
 
 def _join_ranges(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

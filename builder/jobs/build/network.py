@@ -48,6 +48,51 @@ _MAX_ERRORS = 1000
 """How many network errors of a log are looked at, the first ones: some thousand characters are searched for each.
 Builds that try an address again and again print some hundred."""
 
+_FETCH_HINT = re.compile(r" found|not found, will |://|Cloning into ")
+_FETCHED = re.compile(
+    r"""No\ package\ '(?P<pkg_config>[\w.+-]++)'\ found
+    |Run-time\ dependency\ (?P<dependency>[\w.+-]++)\ found:\ NO
+    |(?<![\w.+-])(?P<bundled>[\w.+-]++)\ not\ found,\ will\ (?:bundle|download|fetch|build)
+    |/(?P<archive>[A-Za-z][A-Za-z0-9+]++)[-_]v?[0-9][\w.-]*?\.(?:tar|tgz|tbz2|txz|zip)\b
+    |Cloning\ into\ '(?:[^'\s]*/)?(?P<clone>[\w.+-]++)'""",
+    re.VERBOSE,
+)
+"""How a line names a library that the build looks for, does not find, and fetches: words of tools, and addresses."""
+
+_MAX_FETCH_LINES = 2000  # a screenful of them is much; what follows is more of the same
+_LINE_CHARS = 1000
+_KINDS = {
+    "pkg_config": "pkg-config"
+}  # of what is missing (judge/apt_contents.py); all others may be anything
+_MAX_FETCHED = 5
+"""How many such libraries are looked up, the last ones: the first of many are options that a build does without."""
+
+_FETCH_CONTENT = re.compile(r"FetchContent|/_deps/|-subbuild\b")
+_LOOK_FIRST = 'env = { CMAKE_ARGS = "-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS" } has CMake look on the system first'
+
+
+def find_fetched_libraries(log: str) -> tuple[tuple[str, str], ...]:
+    """Return what a build fetches because it did not find it on the system, as (kind, name).
+
+    The kinds are those of judge/apt_contents.py. `libzmq not found, will bundle libzmq` gives
+    `(("dependency", "libzmq"),)`; an archive's address counts, too.
+
+    Args:
+        log: what the build printed, as `read_log` returns it.
+    """
+    libraries: dict[str, str] = {}
+    for hint in islice(_FETCH_HINT.finditer(log), _MAX_FETCH_LINES):
+        line_start = log.rfind("\n", 0, hint.start()) + 1
+        line_end = log.find("\n", hint.end())
+        line = log[line_start : line_end if line_end >= 0 else None][:_LINE_CHARS]
+        for match in _FETCHED.finditer(line):
+            group = str(match.lastgroup)
+            name = clean_line(match[group], _HOST_LIMIT)
+            libraries.setdefault(name, _KINDS.get(group, "dependency"))
+
+    last = list(libraries.items())[-_MAX_FETCHED:]
+    return tuple((kind, name) for name, kind in last)
+
 
 def find_unreachable_hosts(log: str, proxy_address: str) -> tuple[str, ...]:
     """Return the hosts that could not be reached, as a log names them; empty where it has no network error.
@@ -106,7 +151,9 @@ def _find_hosts(text: str, proxy_address: str) -> list[str]:
     return hosts
 
 
-def add_blocked_hosts(failure: Failure, hosts: Sequence[str], package: str) -> Failure:
+def add_blocked_hosts(
+    failure: Failure, hosts: Sequence[str], package: str, log: str = ""
+) -> Failure:
     """Return the failure of a build that asked for hosts which no build reaches: its finding becomes WF213.
 
     The failure comes back as it is where there are no such hosts, or where its cause is certain without them.
@@ -115,6 +162,7 @@ def add_blocked_hosts(failure: Failure, hosts: Sequence[str], package: str) -> F
         failure: the failure as the log alone explains it.
         hosts: the hosts that the build asked for.
         package: the package's name, for the remedy.
+        log: what the build printed; what it fetches is read from there, to be looked for among system packages.
     """
     if not hosts or failure.code in _CERTAIN_CODES:
         return failure
@@ -124,15 +172,19 @@ def add_blocked_hosts(failure: Failure, hosts: Sequence[str], package: str) -> F
         f"have what it downloads in the sdist (`patches`), on the system (`apt`), or turned off (`env`, "
         f"`config-settings`) in [packages.{package}]"
     )
+    if _FETCH_CONTENT.search(log):
+        remedy = f"{remedy}; {_LOOK_FIRST}"
     # The log also names something of the system to install, which may help as well.
     if failure.missing:
         remedy = f"{remedy}; {failure.remedy}"
 
+    missing = dict.fromkeys((*failure.missing, *find_fetched_libraries(log)))
     return replace(
         failure,
         code="WF213",
         error=f"the build asked for {listed_hosts}, which no build reaches; its first error: {failure.error}",
         remedy=remedy,
+        missing=tuple(missing),
     )
 
 

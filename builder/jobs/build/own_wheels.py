@@ -1,7 +1,8 @@
 """Wheels of the farm for a build that requires them.
 
 If a project is built with numpy, and the farm builds numpy, the project must be built with the farm's wheel. So the
-wheel is put into the container, and a constraint makes the build frontend install this very file.
+wheel is put into the container, and a constraint makes the build frontend install this very file. Constraints of the
+matrix are in the same file.
 """
 
 from __future__ import annotations
@@ -36,26 +37,30 @@ def constraints_path(abi: str) -> str:
 
 
 def collect_own_wheels(
-    builds: Sequence[Evidence], abis: Sequence[str], store: Store
+    builds: Sequence[Evidence],
+    abis: Sequence[str],
+    store: Store,
+    constraints: Sequence[str] = (),
 ) -> dict[str, bytes | Path]:
     """Return the wheels and one file of constraints for each ABI, by path relative to `FOLDER`.
 
-    Empty where the project is built with no package of the farm.
+    Empty where the project is built with no package of the farm, and no constraint is given.
 
     Args:
         builds: evidence of the builds whose wheels the project is built with.
         abis: the ABIs that the project is built for.
         store: has the wheels.
+        constraints: which releases of other build requirements may be taken (PEP 508).
 
     Raises:
         UntrustedNameError: a wheel on record has a name that no wheel has: a line break in it would be a constraint.
     """
     files: dict[str, bytes | Path] = {}
-    if not builds:
+    if not builds and not constraints:
         return files
 
     for abi in abis:
-        constraints: list[str] = []
+        lines = [f"{constraint}\n" for constraint in constraints]
         for build in builds:
             wheel = wheel_for_abi(build, abi)
             if wheel is None:
@@ -63,9 +68,9 @@ def collect_own_wheels(
             files[f"{abi}/{wheel}"] = store.file(build.files[wheel])
             # A direct reference (PEP 508), because the index may have a wheel of the same version.
             name, _, _ = parse_wheel_name(wheel, str(build.job)).partition("-")
-            constraints.append(f"{name} @ file://{FOLDER}/{abi}/{wheel}\n")
+            lines.append(f"{name} @ file://{FOLDER}/{abi}/{wheel}\n")
 
-        files[f"{abi}.txt"] = "".join(constraints).encode()
+        files[f"{abi}.txt"] = "".join(lines).encode()
 
     return files
 

@@ -41,7 +41,7 @@ def packages_image_id(base: str, packages: tuple[str, ...], role: str = "builder
     Args:
         base: the base's name.
         packages: names of system packages.
-        role: `builder` or `race`.
+        role: `builder`, `verify` or `race`.
     """
     image = role_image_id(role, base)
     if not packages:

@@ -12,6 +12,7 @@ from builder.evidence.image import ImageFacts, read_image_tag
 from builder.jobs.images.ids import packages_image_id, role_image_id
 from builder.jobs.images.image import BuiltImage, read_recipe
 from builder.jobs.job import Result
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
 # What apt says of a name that the base's archive does not have.
 _UNKNOWN_PACKAGE = re.compile(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)")
 
+_CONFLICT = re.compile(
+    r"^ +([a-z0-9][a-z0-9+.:-]*) : ((?:Conflicts|Breaks): [^\n]{1,200}"
+    r"|Depends: [^\n]{1,200} but it is not (?:going to be installed|installable))$",
+    re.MULTILINE,
+)
+"""What apt says of packages that cannot be installed together, one on a line, after "unmet dependencies"."""
+_MAX_CONFLICTS = 3  # one explains the others, more often than not
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackagesImage(BuiltImage):
-    """A builder's or race detector's image plus system packages. Packages that ask for the same ones share the image.
+    """An image of a role plus system packages. Packages that ask for the same ones share the image.
 
     Attributes:
         base: the base's name.
         packages: names of the system packages.
-        role: `builder` or `race`.
+        role: `builder`, `verify` or `race`.
     """
 
     base: str
@@ -66,14 +75,18 @@ class PackagesImage(BuiltImage):
         }
 
     def explain_failure(self, error: str, tools: Tools) -> Result:
-        """Return the system packages that the base's archive does not have: their names in the matrix are wrong.
+        """Return the system packages that the base's archive does not have, or that exclude one another.
 
         Raises:
             InfrastructureError: there are none in the log, so that something else failed, such as the archive.
         """
         log = tools.log.read_text(errors="replace")
         missing = _UNKNOWN_PACKAGE.findall(log)
+        conflicts = [f"{name}: {clean_line(text)}" for name, text in _CONFLICT.findall(log)]
 
+        if conflicts and not missing:
+            conflict = "; ".join(conflicts[:_MAX_CONFLICTS])
+            return Result(facts=ImageFacts(conflict=conflict, content="none"))
         if not missing:
             raise InfrastructureError(
                 f"system packages could not be installed on {self.base}: {error} (log: {tools.log})"

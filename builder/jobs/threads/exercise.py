@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from builder.distributions.tags import is_pure_wheel
 from builder.engine.tasks import Limits
 from builder.evidence.exercise import ExerciseAnswer, ExerciseFacts
-from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import RaceFacts
-from builder.jobs.images.ids import INDEX_IMAGE, role_image_id
+from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.threads.race import read_plan
@@ -56,6 +56,7 @@ class Exercise:
         tests: how its own tests are run.
         requires: packages of the farm that must be installed with it; their wheels are those for the same base.
         pure: pure-Python wheels that must be installed with it.
+        packages: system packages that they need.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Exercise:
     tests: OwnTests
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -80,7 +82,7 @@ class Exercise:
         The index proxy is needed only to be there first; it counts in no key.
         """
         needs = {
-            "image": role_image_id("verify", self.base),
+            "image": packages_image_id(self.base, self.packages, "verify"),
             "race": JobId(JobKind.RACE, self.name, self.base),
             "build": JobId(JobKind.BUILD, self.name, self.base),
         }
@@ -127,7 +129,9 @@ class Exercise:
         tests need are those that the race job fetched; they are fetched here only where that job could not run.
         """
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
-        if wheel is None or is_pure_wheel(wheel):
+        # Without the system packages that it needs, it cannot be tried.
+        has_image = ImageFacts.read(inputs["image"]).tag is not None
+        if wheel is None or is_pure_wheel(wheel) or not has_image:
             return Result(facts=ExerciseFacts(wheel=None))
 
         race = RaceFacts.read(inputs["race"])

@@ -138,6 +138,7 @@ class Race:
         requires: packages of the farm that must be installed with it; their wheels are those for the same base.
         pure: pure-Python wheels that must be installed with it.
         tests: how its own tests are run.
+        packages: system packages that the wheels need, beside those of the build.
         seed: the seed of the random order in which calls without a natural order are tried.
     """
 
@@ -148,6 +149,7 @@ class Race:
     recipes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
+    packages: tuple[str, ...] = ()
     seed: int = 1
 
     @cached_property
@@ -162,7 +164,7 @@ class Race:
         """
         base = self.build.base
         needs = {
-            "image": packages_image_id(base, self.build.packages, "race"),
+            "image": packages_image_id(base, self.image_packages, "race"),
             "audit": JobId(JobKind.AUDIT, self.build.name, base),
             "build": self.build.id,
         }
@@ -174,9 +176,14 @@ class Race:
 
         return needs
 
+    @property
+    def image_packages(self) -> tuple[str, ...]:
+        """The system packages of its image: those of the build, and those that the wheels need."""
+        return tuple(sorted({*self.build.packages, *self.packages}))
+
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             CONTAINER_CODE: (
                 programs_digest("stress"),
                 _COMPILE_SCRIPT,
@@ -192,6 +199,10 @@ class Race:
             "ABIs": self.abi.directory,
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
+        if self.build.constraints:
+            settings["build constraints"] = self.build.constraints
+
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
@@ -276,6 +287,7 @@ class Race:
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
             tools.store,
+            self.build.constraints,
         )
         proxy = read_image_tag(inputs["index proxy"])
         with tools.index.session(proxy, self.id, tools.stop) as session:

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder.engine.tasks import Limits
-from builder.evidence.image import read_image_content, read_image_tag
+from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.speed import SpeedAnswer, SpeedFacts
-from builder.jobs.images.ids import role_image_id
+from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
@@ -47,6 +47,7 @@ class Speed:
         seconds: the most time to measure.
         requires: packages of the farm that must be installed with it; their wheels are those for the same base.
         pure: pure-Python wheels that must be installed with it.
+        packages: system packages that they need.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Speed:
     seconds: float
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -65,7 +67,7 @@ class Speed:
     def needs(self) -> Needs:
         """The image to run in, the race job, and the builds of the package and of what must be installed with it."""
         needs = {
-            "image": role_image_id("verify", self.base),
+            "image": packages_image_id(self.base, self.packages, "verify"),
             "race": JobId(JobKind.RACE, self.name, self.base),
             "build": JobId(JobKind.BUILD, self.name, self.base),
         }
@@ -114,7 +116,9 @@ class Speed:
         """
         free_threaded_abi = self.abis[0]  # an ABI with the GIL, if any, comes after it
         wheel = wheel_for_abi(inputs["build"], free_threaded_abi.name)
-        if wheel is None:
+        # Without the system packages that it needs, it cannot be tried.
+        has_image = ImageFacts.read(inputs["image"]).tag is not None
+        if wheel is None or not has_image:
             return Result(facts=SpeedFacts(wheel=None))
 
         calls = _select_calls(inputs["race"])

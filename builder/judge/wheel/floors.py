@@ -171,6 +171,7 @@ def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Findi
 
     WF315: the tag does not promise the library. The finding also names the bases that lack it.
     WF316: the tag promises it, or the wheel has no such tag, but a base lacks it.
+    WF336: the matrix says that the system has it.
 
     Args:
         subject: the wheel, with its policy and claimed bases.
@@ -189,7 +190,10 @@ def _judge_library(subject: Subject, soname: str, needer: str) -> Iterator[Findi
         base_clause = f"; {', '.join(bases_without_it)} {verb} not have it installed"
 
     policy = subject.policy
-    if policy is not None and soname not in policy.libraries:
+    if subject.is_excluded(soname):
+        detail = f"{needer} needs {soname}, which `exclude` leaves out{base_clause}"
+        yield Finding(code="WF336", detail=detail, where=needer, bases=tuple(bases_without_it))
+    elif policy is not None and soname not in policy.libraries:
         detail = f"{needer} needs {soname}, which {policy.name} does not promise{base_clause}"
         yield Finding(code="WF315", detail=detail, where=needer, bases=tuple(bases_without_it))
     elif bases_without_it:

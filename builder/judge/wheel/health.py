@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from builder.judge.wheel.subject import group_finding
@@ -20,6 +21,15 @@ _COMMON_NAMES = {
 }  # fmt: skip
 """What many projects have beside their package, and some put into their wheel by mistake."""
 _BASELINE_ISA = 1  # x86-64-v1, which every processor of the platform tag has
+_SYSTEM_LIBRARY = re.compile(
+    r"lib(?:odbc|odbcinst|iodbc|krb5|k5crypto|gssapi_krb5|krb5support|com_err|cuda|nvidia-[\w-]+|nvcuvid|vdpau|va|va-drm"
+    r"|EGL|GL|GLX|GLdispatch|GLESv2|OpenGL|OpenCL|vulkan|gbm|drm|X11|X11-xcb|xcb|wayland-\w+|pcsclite|pam|nss_\w+|systemd|udev"
+    r"|dbus-1|asound|pulse|jack|ibverbs|rdmacm|mlx\d|fuse3?|selinux|sasl2|p11-kit|proxy|usb-1\.0|bluetooth|cups)"
+    r"(?:-[0-9a-f]{6,})?\.so(?:\.|$)"
+)
+"""Libraries that work with a part of the system beside them: drivers, services, plug-ins, configuration in /etc. With
+what repair tools put into the names of grafted ones."""
+
 _MAX_PATHS = 2  # of the build machine, of one file
 
 
@@ -29,6 +39,7 @@ def judge_health(subject: Subject) -> Iterator[Finding]:
     Those are bytecode, and files beside other packages at the top of site-packages.
     """
     yield from _judge_native_code(subject)
+    yield from group_finding("WF335", list(_copies_of_system_libraries(subject)))
     yield from group_finding("WF326", list(_search_paths(subject)))
     yield from group_finding("WF327", list(_without_relro(subject)))
     yield from group_finding("WF328", list(_build_paths(subject)))
@@ -56,6 +67,14 @@ def _judge_native_code(subject: Subject) -> Iterator[Finding]:
     yield from group_finding("WF323", newer_processor)
     yield from group_finding("WF324", executable_stack)
     yield from group_finding("WF325", text_relocations)
+
+
+def _copies_of_system_libraries(subject: Subject) -> Iterator[tuple[str, str]]:
+    for path in subject.facts.grafted:
+        name = posixpath.basename(path)
+        if _SYSTEM_LIBRARY.match(name):
+            stem = re.sub(r"-[0-9a-f]{6,}$", "", name.partition(".so")[0])
+            yield path, f'{name} is a copy of one: exclude = ["{stem}.so.*"] leaves it out'
 
 
 def _without_relro(subject: Subject) -> Iterator[tuple[str, str]]:

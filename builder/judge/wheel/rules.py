@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 
 def judge_wheel(
-    filename: str, facts: WheelFacts, bases: Iterable[Base], interfaces: Interfaces
+    filename: str,
+    facts: WheelFacts,
+    bases: Iterable[Base],
+    interfaces: Interfaces,
+    excluded: tuple[str, ...] = (),
 ) -> tuple[Finding, ...]:
     """Return the findings on one wheel, by what was read in it; WF305 alone where its file name is no wheel's.
 
@@ -41,9 +45,10 @@ def judge_wheel(
         facts: what was read.
         bases: where it is meant to run.
         interfaces: what interpreters and bases offer.
+        excluded: shared libraries that the matrix leaves to the system.
     """
     try:
-        subject = Subject.from_filename(filename, facts, tuple(bases), interfaces)
+        subject = Subject.from_filename(filename, facts, tuple(bases), interfaces, excluded)
     except InvalidWheelFilename as error:
         return (Finding(code="WF305", detail=str(error), where=filename),)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
@@ -33,6 +34,7 @@ class Subject:
     Attributes:
         bases: those it claims to run on.
         policy: what its platform tag promises to be content with; None where it names no policy.
+        excluded: shared libraries that the matrix leaves to the system, as patterns of file names.
     """
 
     filename: str
@@ -43,10 +45,16 @@ class Subject:
     bases: tuple[Base, ...]
     policy: Policy | None
     interfaces: Interfaces
+    excluded: tuple[str, ...] = ()
 
     @classmethod
     def from_filename(
-        cls, filename: str, facts: WheelFacts, bases: Sequence[Base], interfaces: Interfaces
+        cls,
+        filename: str,
+        facts: WheelFacts,
+        bases: Sequence[Base],
+        interfaces: Interfaces,
+        excluded: tuple[str, ...] = (),
     ) -> Subject:
         """Return the subject for a wheel: its file name parsed, the bases it claims, and its platform policy.
 
@@ -66,7 +74,12 @@ class Subject:
             bases=tuple(base for base in bases if runs_on(filename, base)),
             policy=policy,
             interfaces=interfaces,
+            excluded=excluded,
         )
+
+    def is_excluded(self, soname: str) -> bool:
+        """Return whether the matrix leaves a shared library to the system."""
+        return any(fnmatchcase(soname, pattern) for pattern in self.excluded)
 
     @property
     def objects(self) -> Mapping[str, NativeObject]:

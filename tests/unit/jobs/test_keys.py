@@ -178,6 +178,22 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         of("user", "build", "audit", "load", "race", "exercise"),
     ),
     "an sdist": (Case(changed={"user": {"sha256": "else"}}), of("user")),
+    "a constraint of build requirements": (
+        Case(text=configured("build-constraints = ['setuptools<82']")),
+        of("user"),
+    ),
+    "a library left to the system": (
+        Case(text=configured("exclude = ['libodbc.so.2']")),
+        of("user"),
+    ),
+    "system packages where wheels are used": (
+        Case(text=configured("apt-run = ['libodbc2']")),
+        of("user", "load", "race", "exercise"),
+    ),
+    "system packages of what it needs": (
+        Case(text=configured("apt-run = { debian-13 = ['libodbc2'] }", "bar")),
+        {job for job in of("bar", "load") | of("foo", "load") if job.endswith("/debian-13")},
+    ),
     "an apt list": (Case(text=configured("apt = ['libfoo-dev']")), of("user")),
     "an apt list of one distribution": (
         Case(text=configured("apt = { ubuntu = ['libfoo-dev'] }")),

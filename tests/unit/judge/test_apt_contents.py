@@ -138,3 +138,25 @@ def test_an_archive_that_does_not_answer_leaves_the_hint():
     )
     assert text == "use apt-file search x.h (the archive is silent)"
     assert remedies.suggest_remedy("foo", "hint", "debian-12", {}, {}) == "hint"
+
+
+def test_a_library_that_a_build_fetches_is_on_the_system_or_there_is_another_way():
+    text = remedies.suggest_remedy(
+        "foo",
+        "turn it off",
+        "debian-12",
+        {},
+        {"debian-12": looked_up("libsodium-dev", unknown=("bar",))},
+        has_alternative=True,
+    )
+    assert text.startswith('set apt = ["libsodium-dev"] in [packages.foo]')
+    assert text.endswith("; or turn it off")
+    assert "no package" not in text
+
+
+def test_of_packages_that_exclude_one_another_the_one_with_openssl_is_named():
+    index = "".join(
+        f"usr/bin/curl-config   libdevel/libcurl4-{tls}-dev\n"
+        for tls in ("nss", "gnutls", "openssl")
+    )
+    assert found("program", "curl-config", index)[0].package == "libcurl4-openssl-dev"

@@ -163,3 +163,40 @@ def test_every_job_runs_once_after_its_inputs_within_the_machine(graph, cpus: in
         assert sum(min(rooms[job].cpus, cpus) for job in running) <= cpus
         assert sum(rooms[job].memory_bytes for job in running) <= 100
     assert played.lower_bound_s <= played.makespan_s == max(ends.values(), default=0)
+
+
+def start_builds(cpus: float, *names: str) -> list[float]:
+    """Start builds that are ready at once, and return the CPUs that each of them gets."""
+    jobs = [named(name) for name in names]
+    share = Resources(cpus=1, memory_bytes=10)
+    queue = schedule.Queue(
+        dict.fromkeys(jobs, 1.0),
+        dict.fromkeys(jobs, share),
+        Resources(cpus=cpus, memory_bytes=100),
+    )
+    for job in jobs:
+        queue.add(job)
+
+    given: list[float] = []
+    while (started := queue.start()) is not None:
+        given.append(queue.share_of_running(started).cpus)
+    return given
+
+
+def test_a_build_gets_the_cpus_that_nobody_waits_for():
+    assert start_builds(2, "heavy") == [1]
+    assert start_builds(8, "heavy") == [7]
+    assert start_builds(64, "heavy") == [schedule.MOST_CPUS]
+    assert start_builds(4, "a", "b", "c", "d") == [1, 1, 1, 1]
+    assert sum(start_builds(8, "a", "b", "c")) <= 8
+
+
+def test_what_a_build_was_given_is_free_when_it_has_ended():
+    job = named("heavy")
+    share = Resources(cpus=1, memory_bytes=10)
+    queue = schedule.Queue({job: 1.0}, {job: share}, Resources(cpus=8, memory_bytes=100))
+    for _ in range(3):
+        queue.add(job)
+        assert queue.start() == job
+        assert queue.share_of_running(job).cpus == 7
+        queue.end(job)

@@ -376,3 +376,80 @@ def test_absurd_numbers_in_metadata_are_passed_over(
     )
     index.add("bar", "bar-1.0.tar.gz", sdist("bar", "1.0"))
     assert ask("[packages.foo]", store, settings).found["foo"].needs == ("bar",)
+
+
+LIFTS = '--- a/pyproject.toml\n-requires-python = "<3.14"\n+requires-python = ">=3.9"\n'
+OTHER = "--- a/setup.py\n+import os\n"
+
+
+def test_a_cap_on_python_is_lifted_by_a_patch_on_the_index_and_in_a_local_sdist_alike(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("far", "far-1.0.tar.gz", sdist("far", "1.0"), 'data-requires-python="&lt;3.14"')
+    (tmp_path / "near-1.0.tar.gz").write_bytes(sdist("near", "1.0", requires_python="<3.14"))
+    patch = tmp_path / "a.patch"
+
+    def found(patches: str) -> dict[str, str]:
+        text = f"""
+            [packages.far]
+            {patches}
+            [packages.near]
+            sdist = "near-1.0.tar.gz"
+            {patches}
+        """
+        answer = ask(text, store, settings, tmp_path, fresh_s=3600.0)
+        return {
+            **dict.fromkeys(answer.found, ""),
+            **{name: fault.code for name, fault in answer.faults.items()},
+        }
+
+    assert found("") == {"far": "WF107", "near": "WF107"}
+    patch.write_text(OTHER)
+    assert found('patches = ["a.patch"]') == {"far": "WF107", "near": "WF107"}
+    patch.write_text(LIFTS)
+    assert found('patches = ["a.patch"]') == {"far": "", "near": ""}
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+@pytest.mark.parametrize("root", ["", "./foo-1.0/", "any-folder/"])
+def test_an_archive_in_an_older_shape_is_an_sdist(
+    root: str, kind: str, served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    (tmp_path / f"foo-1.0.{kind}").write_bytes(sdist("foo", "1.0", kind=kind, root=root))
+    answer = ask(f'[packages.foo]\nsdist = "foo-1.0.{kind}"', store, served[1], tmp_path)
+    assert answer.found["foo"].version == "1.0"
+
+
+def test_an_archive_of_a_repository_is_told_from_a_damaged_one(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    content = archive("tar.gz", {"foo-main/setup.py": b"from setuptools import setup\n"})
+    (tmp_path / "foo-main.tar.gz").write_bytes(content)
+    fault = ask('[packages.foo]\nsdist = "foo-main.tar.gz"', store, settings, tmp_path).faults[
+        "foo"
+    ]
+    assert fault.code == "WF105"
+    assert "as archives of a repository have none: make an sdist of it with" in fault.detail
+
+    # On the index its name and version are in its file's name, which is all that pip needs.
+    index.add("old", "old-1.0.tar.gz", content)
+    assert ask("[packages.old]", store, settings).found["old"].requires == ()
+
+
+@pytest.mark.parametrize("version", ["ibl_1.3.0", "", "1.0 beta"])
+def test_a_version_that_is_none_is_a_finding_of_its_package_alone(
+    version: str, served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    (tmp_path / "odd-1.tar.gz").write_bytes(sdist("odd", version))
+    (tmp_path / "fine-1.0.tar.gz").write_bytes(sdist("fine", "1.0"))
+    text = """
+        [packages.odd]
+        sdist = "odd-1.tar.gz"
+        [packages.fine]
+        sdist = "fine-1.0.tar.gz"
+    """
+    answer = ask(text, store, served[1], tmp_path)
+    assert {name: fault.code for name, fault in answer.faults.items()} == {"odd": "WF105"}
+    assert list(answer.found) == ["fine"]

@@ -116,3 +116,12 @@ def test_a_member_without_a_name_is_no_exception(tmp_path: Path):
     path.write_bytes(path.read_bytes().replace(b"x", b"\0"))  # the name ends at a zero byte
     with Wheel(path) as wheel:
         list(wheel.objects())
+
+
+def test_a_library_with_the_suffix_of_an_extension_is_none():
+    """setuptools gives it to what ctypes loads; an extension module makes a module when it is loaded."""
+    native = Objects()
+    name = "pkg/_fast.cpython-314-x86_64-linux-gnu.so"
+    native.add(name, ELF)
+    assert native.extensions() == {}
+    assert native.facts()[name]["kind"] == "library"

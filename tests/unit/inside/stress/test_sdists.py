@@ -322,3 +322,32 @@ def test_what_a_damaged_zip_makes_the_system_refuse_is_damage(
     monkeypatch.setattr(zipfile, "ZipFile", refuse)
     with pytest.raises(kind):
         sdists.unpack("a-1.0.zip", tmp_path / "a")
+
+
+SHAPES = {
+    "one folder": ({"fast-1.0/PKG-INFO": "", "fast-1.0/src/a.c": ""}, {"PKG-INFO", "src"}),
+    "no folder": ({"PKG-INFO": "", "src/a.c": "", "docs/b": ""}, {"PKG-INFO", "src", "docs"}),
+    "no folder, and no PKG-INFO": ({"setup.py": "", "src/a.c": ""}, {"setup.py", "src"}),
+    "a folder beside it": ({"extra/readme": "", "fast-1.0/PKG-INFO": ""}, {"PKG-INFO"}),
+    "a file beside it": ({"note": "", "fast-1.0/setup.py": ""}, {"setup.py"}),
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_project_is_found_in_every_shape(tmp_path: Path, shape: str, maker: str):
+    files, expected = SHAPES[shape]
+    sdist = MAKERS[maker](tmp_path / maker, files)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    sdists.unpack_project(sdist, folder)
+    assert {path.name for path in folder.iterdir()} == expected
+
+
+def test_of_two_projects_none_is_taken(tmp_path: Path):
+    files = {"a/PKG-INFO": "", "b/PKG-INFO": ""}
+    sdist = make_tar(tmp_path / "fast-1.0.tar.gz", files)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with pytest.raises(SdistError, match="not one, and 2 have PKG-INFO"):
+        sdists.unpack_project(sdist, folder)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 import sys
+import tarfile
 import threading
 import zipfile
 from collections import Counter
@@ -21,10 +22,12 @@ from builder.engine.tool_container import OwnEnd
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
 from builder.jobs.build import build as builds
-from builder.jobs.build import cibuildwheel
+from builder.jobs.build import cibuildwheel, log_file
 from builder.jobs.build.build import Build
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall, _parse_usage
+from builder.jobs.build.cpu_options import find_cpu_options
+from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
@@ -394,9 +397,11 @@ def test_a_compiler_cache_is_for_builds_with_the_same_requirements(
     generations: list[str] = []
     make_request = Build._make_request
 
-    def spy(self: Build, abis: tuple[str, ...], image: str, cache: CompilerCache) -> CallRequest:
+    def spy(
+        self: Build, abis: tuple[str, ...], image: str, cache: CompilerCache, cpus: float
+    ) -> CallRequest:
         generations.append(cache.generation)
-        return make_request(self, abis, image, cache)
+        return make_request(self, abis, image, cache, cpus)
 
     monkeypatch.setattr(Build, "_make_request", spy)
     engine = cast("Engine", tools.engine)
@@ -746,20 +751,129 @@ def test_forged_limits_are_no_numbers(value: str):
     assert _parse_usage(printed) == {"other": 1, "processes-refused": 2}
 
 
-def test_a_log_that_grew_between_two_looks_is_cut(
+WARNINGS = 'yes "a.c:1:2: warning: unused parameter" | head -n 1500000'
+
+
+def test_an_honest_build_with_a_long_log_goes_on_and_the_log_is_cut(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A larger one is refused with all that a shard found out."""
-    call = object.__new__(CibuildwheelCall)
-    call._tools = tools
-    call._folder = tmp_path / "call"
+    """Numpy prints more than 64 MiB of warnings, and builds."""
+    script = f"""
+echo 'Starting container image'
+{WARNINGS}
+touch $out/steady-1.0-cp314-cp314-manylinux_2_17_x86_64.whl
+echo '{LIMITS.format(kills=0)}'
+"""
+    outcome = call_program(tools, tmp_path, monkeypatch, script)
+    assert list(outcome.wheels) == ["cp314"]
+    assert outcome.usage["memory-kills"] == 0
+    assert outcome.failed_call is None
 
-    def execute(_: Path) -> int:
-        tools.log.touch()
-        os.truncate(tools.log, 1 << 30)
-        return 0
+    log = tools.log.read_bytes()
+    assert len(log) < log_file.CALL_BYTES
+    assert log.startswith(b"Starting container image\na.c:1:2")
+    assert b" bytes of the log are left out here: it is too long]\n" in log
+    assert log.endswith(LIMITS.format(kills=0).encode() + b"\n")
 
-    monkeypatch.setattr(call, "_write_config", lambda _: tmp_path)
-    monkeypatch.setattr(call, "_execute", execute)
-    call.run(cast("Any", SimpleNamespace(collect_report=lambda: None)))
-    assert tools.log.stat().st_size == 128 << 20
+
+def test_the_error_at_the_end_of_a_long_log_is_that_of_its_own_abi_and_step(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = f"""
+echo 'Starting container image'
+{WARNINGS}
+printf '\\nBuilding cp314t-manylinux_x86_64 wheel\\n\\nBuilding wheel...\\n'
+{WARNINGS} >&2
+echo 'a.c:1:1: error: no'
+echo '{LIMITS.format(kills=0)}'
+exit 1
+"""
+    call = call_program(tools, tmp_path, monkeypatch, script).failed_call
+    assert call is not None
+    failure, abi = call.explain(tools.log, "steady")
+    assert (failure.error, failure.stage, abi) == (
+        "a.c:1:1: error: no",
+        "building wheel",
+        "cp314t",
+    )
+
+
+def test_a_build_that_prints_without_end_is_ended_by_its_time(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = "echo 'Starting container image'; exec yes"
+    call = call_program(tools, tmp_path, monkeypatch, script, timeout_s=2).failed_call
+    assert call is not None
+    assert call.explain(tools.log, "steady")[0].code == "WF203"
+    assert tools.log.stat().st_size < log_file.CALL_BYTES
+
+
+def test_constraints_and_libraries_left_out_reach_the_build_and_its_key(
+    tools: Tools, tmp_path: Path
+):
+    plain = make_build(tools, tmp_path)
+    build = make_build(
+        tools, tmp_path, constraints=("setuptools<82",), exclude=("libodbc.so.*", "libpq.so.5")
+    )
+    assert build.key(inputs_of(build)) != plain.key(inputs_of(plain))
+    assert "build constraints" not in plain.settings()
+
+    config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
+    environment = config["overrides"][0]["environment"]
+    assert environment["UV_BUILD_CONSTRAINT"].endswith("/own-wheels/cp314.txt")
+    repair = config["repair-wheel-command"]
+    assert "auditwheel repair --exclude 'libodbc.so.*' --exclude libpq.so.5 -w" in repair
+
+    project = tmp_path / "project"
+    build._collect_inputs(project, inputs_of(build), tools)
+    constraints = project / "wheelfarm/own-wheels/cp314t.txt"
+    assert constraints.read_text() == "setuptools<82\n"
+
+
+def test_system_packages_that_exclude_one_another_are_the_packages_fault(
+    tools: Tools, tmp_path: Path
+):
+    build = make_build(tools, tmp_path, packages=("liba-dev", "libb-dev"))
+    conflict = "libb-dev: Conflicts: liba-dev"
+    result = build.run(inputs_of(build, content="none", conflict=conflict), tools)
+    assert isinstance(result.facts, BuildFacts)
+    failure = result.facts.abis["cp314"].failure
+    assert failure is not None
+    assert (failure.code, conflict in failure.error) == ("WF207", True)
+
+
+def test_native_code_on_request_names_the_variable(tools: Tools, tmp_path: Path):
+    path = tmp_path / "mypyced-1.0.tar.gz"
+    script = b'import os\nif os.environ.get("MYPYCED_USE_MYPYC") == "1" and "NO_MYPYC" not in os.environ: ...\n'
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("mypyced-1.0/setup.py")
+        info.size = len(script)
+        archive.addfile(info, io.BytesIO(script))
+    sha256 = tools.store.add_file(path)
+
+    failure = Failure(code="WF206", stage="building wheel", error="pure", remedy="see the log")
+    build = make_build(tools, tmp_path, sdist_sha256=sha256)
+    assert (
+        'set env = { MYPYCED_USE_MYPYC = "1" } in'
+        in build._add_switches(failure, tools.store).remedy
+    )
+
+    is_set = make_build(
+        tools, tmp_path, sdist_sha256=sha256, environment={"MYPYCED_USE_MYPYC": "1"}
+    )
+    assert is_set._add_switches(failure, tools.store) == failure
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("gcc -O3 -march=native -fPIC -c src/a.c -o build/a.o", ("-march=native for src/a.c",)),
+        ("[2026] Command line: /usr/bin/g++ -mcpu=native -c ../src/b.cpp", ("-mcpu=native for ../src/b.cpp",)),
+        ("gcc -march=native -c /tmp/tmpab12cd3/flagcheck.c", ()),
+        ("gcc -march=native conftest.c", ()),
+        ("-- Performing Test COMPILER_SUPPORTS_-march=native", ()),
+        ("gcc -mtune=native -march=x86-64-v2 -c src/a.c", ()),
+    ],
+)  # fmt: skip
+def test_code_for_this_machines_processor_is_seen(line: str, options: tuple[str, ...]):
+    assert find_cpu_options(f"noise\n{line}\nnoise\n") == options

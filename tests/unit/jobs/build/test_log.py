@@ -85,3 +85,58 @@ def test_a_log_without_any_known_error_gives_its_last_line():
     failure, _ = why("nothing to see\nthe last line\n")
     assert failure.error == "the last line"
     assert failure.stage == "starting the container"
+
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "setup.py", line 9, in <module>\n'
+FIND_PYTHON = (
+    "CMake Error at /usr/share/cmake/Modules/FindPackageHandleStandardArgs.cmake:230 (message):\n  "
+)
+PYTHON_H = "/opt/python/cp314-cp314t/include/python3.14t/pyport.h:1:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "remedy", "missing"),
+    [
+        ("Error: pg_config executable not found.\n\nPlease add the directory\n", "WF202", "apt-file search bin/pg_config", [("program", "pg_config")]),
+        ("__main__.ConfigurationError: Could not run curl-config: [Errno 2] No such file or directory: 'curl-config'\n", "WF202", "bin/curl-config",
+         [("program", "curl-config")]),
+        ("proj executable not found. Please set the PROJ_DIR variable.\nerror: subprocess\n", "WF202", "proj.h", [("program", "proj"), ("header", "proj.h")]),
+        (TRACEBACK + "Command 'pkg-config --exists mysqlclient' returned non-zero exit status 1.\nException: Can not find valid pkg-config name.\n", "WF202",
+         "mysqlclient.pc", [("pkg-config", "mysqlclient")]),
+        (TRACEBACK + "ModuleNotFoundError: No module named 'pkg_resources'\n", "WF201", 'set build-constraints = ["setuptools<82"] in [packages.foo]', []),
+        (TRACEBACK + "ModuleNotFoundError: No module named 'setuptools.command.test'\n", "WF201", '"setuptools<72"', []),
+        (TRACEBACK + "ModuleNotFoundError: No module named 'distutils.core'\n", "WF201", "add setuptools to `build-system.requires`", []),
+        (TRACEBACK + "ModuleNotFoundError: No module named 'cgi'\n", "WF201", "removed cgi", []),
+        (TRACEBACK + "ModuleNotFoundError: No module named 'foo.version'\n", "WF201", "a module of the package itself", []),
+        (TRACEBACK + "ValueError: `py_limited_api='cp38'` not supported. `Py_LIMITED_API` is incompatible with `Py_GIL_DISABLED`.\n", "WF201",
+         'skip = { cp314t = "needs the stable ABI" }', []),
+        (f'{PYTHON_H}: error: #error "Py_LIMITED_API is not currently supported in the free-threaded build"\n', "WF201", "no stable ABI without the GIL", []),
+        (FIND_PYTHON + 'Could NOT find Python3 (missing: Python3_LIBRARIES Development\n  Development.Embed) (found version "3.14.5")\n', "WF201",
+         "`Development.Module` in place of `Development`", []),
+        (FIND_PYTHON + "Could NOT find PythonLibs (missing: PYTHON_LIBRARIES PYTHON_INCLUDE_DIRS)\n", "WF201", "Development.Module", []),
+        ("CMake Error at CMakeLists.txt:1 (cmake_minimum_required):\n  Compatibility with CMake < 3.5 has been removed from CMake.\n", "WF201",
+         'env = { CMAKE_POLICY_VERSION_MINIMUM = "3.5" }', []),
+        ("src/a.c:10:5: error: implicit declaration of function 'PyUnicode_AsUnicode' [-W]\n", "WF201", "CPython 3.14 has no PyUnicode_AsUnicode", []),
+        ("cc1plus: error: unrecognized command-line option '-std=c++26'\n", "WF201", "build on a base with a newer one", []),
+        ("foo/a.pyx:3:8: 'long' is not a type identifier\n", "WF201", '"cython<3.1"', []),
+        ("  cause: The Python request from `/opt/p` resolved to Python 3.14.5, which is incompatible with the project's Python requirement: `<3.14`\n", "WF201",
+         "lift the cap on `requires-python`", []),
+        (TRACEBACK + "LookupError: setuptools-scm was unable to detect version for /project.\n", "WF201", "SETUPTOOLS_SCM_PRETEND_VERSION", []),
+        ("auditwheel.error.InvalidLibcError: couldn't detect libc for python extension /tmp/x/speedups.abi3.so\n", "WF210", "wheelfarm run --again foo", []),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_an_error_is_a_remedy_that_works(
+    text: str, code: str, remedy: str, missing: list[tuple[str, str]]
+):
+    failure, _ = why(START + text)
+    assert failure.code == code
+    assert remedy in failure.remedy
+    assert list(failure.missing) == missing
+
+
+def test_headers_of_python_that_cmake_does_not_find_are_no_reason_to_install_a_python():
+    """Debian's python3-dev has a libpython, of another Python: a wheel that is linked to it loads nowhere else."""
+    failure, _ = why(
+        START + FIND_PYTHON + "Could NOT find Python3 (missing: Development) (found)\n"
+    )
+    assert failure.missing == ()

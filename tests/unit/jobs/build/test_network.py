@@ -1,6 +1,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,37 @@ def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
     failure = reread_failure(recorded, log, "foo")["failure"]
     assert failure["code"] == "WF213"
     assert "asked for files.example" in failure["error"]
+
+
+PYZMQ = """\
+--   No package 'libzmq' found
+-- Looking for libzmq - libzmq not found, will bundle libzmq and libsodium
+   dst='/project/build/_deps/bundled_libsodium-subbuild/x.tar.gz'
+-- Using src='https://files.example/download/1.0.20-RELEASE/libsodium-1.0.20.tar.gz'
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "libraries"),
+    [
+        (PYZMQ, (("pkg-config", "libzmq"), ("dependency", "libsodium"))),
+        ("Run-time dependency flexiblas found: NO (tried pkgconfig and cmake)\n", (("dependency", "flexiblas"),)),
+        ("Cloning into '/tmp/build/zstd'...\n", (("dependency", "zstd"),)),
+        ("urlopen https://files.example/snappy_1.1.10.zip failed\n", (("dependency", "snappy"),)),
+        ("-- Looking for kqueue - not found\nhttps://files.example/readme.html\n", ()),
+    ],
+)  # fmt: skip
+def test_what_a_build_fetches_is_read_from_its_log(log: str, libraries: tuple[Any, ...]):
+    assert network.find_fetched_libraries(log) == libraries
+
+
+def test_a_build_that_fetches_a_library_names_it_to_be_looked_up_on_the_system():
+    failure = network.add_blocked_hosts(FAILURE, ["files.example"], "pyzmq", PYZMQ)
+    assert ("dependency", "libsodium") in failure.missing
+    assert "FETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS" in failure.remedy
+
+
+def test_a_log_of_addresses_without_end_is_read_within_bounds():
+    line = "http://" + "/a-1" * 900 + " not found, will y\n"
+    counted = network.find_fetched_libraries(line * 5000)
+    assert counted == ()

@@ -241,3 +241,23 @@ def test_a_directory_of_countless_members_is_refused(tmp_path: Path):
     )
     (finding,) = read.check_wheel(path).findings
     assert (finding.code, "300000 members" in finding.detail) == ("WF306", True)
+
+
+def test_a_copy_of_a_library_of_the_system_is_told_with_the_key_that_leaves_it_out():
+    found = facts(f"cp314-cp314-{planted.PLATFORM}")
+    copy = "planted.libs/libodbc-1a2b3c4d.so.2.0.0"
+    other = "planted.libs/libodbcish-1a2b3c4d.so.2.0.0"
+    found = found.model_copy(update={"grafted": (copy, other)})
+    findings = rules.judge_wheel(planted.name_of(), found, BASES, interfaces.load())
+    told = [finding for finding in findings if finding.code == "WF335"]
+    assert [finding.where for finding in told] == [copy]
+    assert 'exclude = ["libodbc.so.*"]' in told[0].detail
+
+
+def test_a_library_that_the_matrix_leaves_to_the_system_is_no_fault_of_the_wheel():
+    found = facts(f"cp314-cp314-{planted.PLATFORM}", outside={"libodbc.so.2": planted.SO})
+    assert "WF315" in codes(planted.name_of(), found)
+    findings = rules.judge_wheel(
+        planted.name_of(), found, BASES, interfaces.load(), ("libodbc.so.*",)
+    )
+    assert [finding.code for finding in findings if finding.code in {"WF315", "WF336"}] == ["WF336"]

@@ -1,0 +1,69 @@
+"""Which files of a distribution are modules, and which of them are extension modules."""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, PathDistribution
+from pathlib import Path
+
+from builder.inside.load.load import find_modules
+
+SUFFIX = ".cpython-314-x86_64-linux-gnu.so"
+EXTENSION = b"\x7fELF...PyInit_x\0PyModuleDef_Init\0"
+LIBRARY = b"\x7fELF...compress\0malloc\0"
+
+
+def install(folder: Path, files: dict[str, bytes]) -> Distribution:
+    """Return a distribution that is installed with these files."""
+    info = folder / "foo-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n")
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return PathDistribution(info)
+
+
+def test_extension_modules_and_packages(tmp_path: Path):
+    files = {
+        "foo/__init__.py": b"",
+        f"foo/_fast{SUFFIX}": EXTENSION,
+        "foo/libz.so": EXTENSION,
+        f"top{SUFFIX}": EXTENSION,
+        "plain.py": b"",
+        "foo-data/x.so": EXTENSION,
+    }
+    tops, natives = find_modules(install(tmp_path, files))
+    assert tops == {"foo": False, "plain": False, "top": True}
+    assert natives == ["foo._fast", "top"]
+
+
+def test_a_library_with_the_suffix_of_an_extension_is_not_imported(tmp_path: Path):
+    """ctypes loads it: as a module, it would fail for want of its `PyInit` function."""
+    files = {"foo/__init__.py": b"", f"foo/_lib{SUFFIX}": LIBRARY, f"_alone{SUFFIX}": LIBRARY}
+    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+
+
+def test_an_extension_that_forgot_its_function_is_imported_and_fails(tmp_path: Path):
+    files = {f"_odd{SUFFIX}": b"\x7fELF...PyModule_Create2\0"}
+    assert find_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
+
+
+def test_a_file_that_is_no_elf_file_is_imported_and_fails(tmp_path: Path):
+    files = {f"_odd{SUFFIX}": b"version https://git-lfs\n"}
+    assert find_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
+
+
+def test_a_module_whose_name_is_no_identifier_is_imported(tmp_path: Path):
+    """mypyc names the module that the others share after a hash."""
+    name = "81d243bd2c585b0f4821__mypyc"
+    files = {
+        "foo/__init__.py": b"",
+        f"foo/core{SUFFIX}": EXTENSION,
+        f"{name}{SUFFIX}": EXTENSION,
+        f"foo/with-hyphen{SUFFIX}": EXTENSION,
+    }
+    tops, natives = find_modules(install(tmp_path, files))
+    assert tops == {name: True, "foo": False}
+    assert natives == [name, "foo.core", "foo.with-hyphen"]
