@@ -141,8 +141,11 @@ def _installs(
 
 def find_image(base: str, store: Store) -> str:
     """Return the full name of the image in which wheels are verified on a base, as the last run left it."""
-    name = role_image_id("verify", base).name
-    return read_image_tag(store.newest_evidence_of(name)[-1])
+    wanted = role_image_id("verify", base)
+    keys = [key for key, job, *_ in store.retention.evidence_rows() if job == wanted]
+    made = store.get(keys[-1])
+    assert made is not None, f"the run made no image for {base}"
+    return read_image_tag(made)
 
 
 # --- packages ---
