@@ -260,7 +260,7 @@ def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, 
     for release in releases:
         if not missing:
             break
-        if not release.may_name(missing):  # the name of a wheel has that of its ABI in it
+        if not release.may_name(_shorten_marks(missing)):
             continue
         if release is not asked and not _is_stable(release):
             continue
@@ -270,6 +270,11 @@ def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, 
         missing -= versions.keys()
 
     return {abi: versions[abi] for abi in ABIS if abi in versions}
+
+
+def _shorten_marks(abis: set[str]) -> list[str]:
+    """Return what the names of wheels for some ABIs have in them: `cp314` stands for `cp314t` as well."""
+    return [abi for abi in ABIS if abi in abis and abi.removesuffix("t") not in abis - {abi}]
 
 
 def _is_stable(release: Release) -> bool:

@@ -53,7 +53,7 @@ class PageCache:
         """Return the page that was last read at an address; None where there is none or its file is damaged."""
         path = self._path(url)
         try:
-            head, *lines = zlib.decompress(path.read_bytes()).decode().splitlines()
+            head, *lines = zlib.decompress(path.read_bytes()).decode().split("\n")
             content, etag = json.loads(head)
             texts = dict(line.split("\t", 1) for line in lines)
             age_s = time.time() - path.stat().st_mtime
