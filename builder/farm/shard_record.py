@@ -166,6 +166,7 @@ class _Source(_Strict):
     only_pure: _Pure | None = None
     trouble: _Text = ""
     builds_with: _Names = ()
+    uses_rust: bool = False
     circle: _Names = ()
 
 

@@ -121,7 +121,7 @@ def resolution_key(
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 3", packages, patches, list(names), list(urls), str(python))
+    return digest("sources 4", packages, patches, list(names), list(urls), str(python))
 
 
 def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:

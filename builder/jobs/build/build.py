@@ -138,6 +138,7 @@ class Build:
     Attributes:
         sdist_sha256: hash of the sdist; the store has the file.
         packages: system packages to install for the build.
+        program_folders: folders of the image to look for programs in, before the usual ones.
         patches: content of each patch, in the order in which they are applied.
         constraints: which releases of build requirements may be taken (PEP 508).
         exclude: shared libraries that are not grafted into the wheels.
@@ -152,6 +153,7 @@ class Build:
     sdist_sha256: str
     abis: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    program_folders: tuple[str, ...] = ()
     environment: Mapping[str, str]
     config_settings: Mapping[str, tuple[str, ...]]
     constraints: tuple[str, ...] = ()
@@ -192,6 +194,8 @@ class Build:
         # Only where the matrix has them: builds from before there were such settings count as what they are.
         if self.constraints:
             settings["build constraints"] = self.constraints
+        if self.program_folders:
+            settings["folders of programs"] = self.program_folders
         if self.exclude:
             settings["libraries left out"] = self.exclude
 
@@ -577,7 +581,7 @@ class Build:
                 "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
                 "CCACHE_LOGFILE": cpu_options.LOG_IN_CONTAINER,
-                "PATH": compiler_cache.PATH,
+                "PATH": ":".join((*self.program_folders, compiler_cache.PATH)),
                 **self._parallelism(cpus),
                 **self.environment,
             },
