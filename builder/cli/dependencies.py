@@ -17,14 +17,15 @@ from builder.cli.options import (
     MatrixOption,
     WheelhouseOption,
 )
-from builder.cli.output import console, error_console, print_json, print_line
+from builder.cli.output import console, error_console, print_document, print_line
 
 if TYPE_CHECKING:
     from builder.dependencies.files import Selection
+    from builder.sources.cool_down import CoolDown
 
 ADD_EXAMPLES = (
     "Examples: [bold]wheelfarm add uv.lock[/bold] · "
-    "[bold]wheelfarm add pyproject.toml --extra postgres --dry-run[/bold]"
+    "[bold]wheelfarm add --all pyproject.toml --extra postgres --dry-run[/bold]"
 )
 SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
 
@@ -32,7 +33,7 @@ FileArgument = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="requirements.txt, pylock.toml, uv.lock, poetry.lock, Pipfile.lock or pyproject.toml; "
+        help="requirements.txt or .in, pylock.toml, uv.lock, poetry.lock, Pipfile.lock or pyproject.toml; "
         "of a folder, the best of these.",
     ),
 ]
@@ -62,6 +63,13 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     wheelhouse: WheelhouseOption = WHEELHOUSE,
     extra: ExtraOption = None,
     group: GroupOption = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Add pure packages as well: the index then installs the whole file by itself.",
+        ),
+    ] = False,
     speedups: Annotated[
         bool,
         typer.Option(
@@ -79,32 +87,35 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the native dependencies of a project to the matrix, pinned, with the hashes that the file states.
+    """Add the native dependencies of a project, or with --all every one, to the matrix: pinned, by the file's hashes.
 
     What the file leaves open is resolved for CPython 3.14 from metadata alone; no code of a package is run.
     """
     from builder import host
     from builder.config import edit
     from builder.dependencies import files, resolve, select
+    from builder.report.command_documents import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
+    from builder.sources.cool_down import CoolDown
     from builder.store.store import Store
 
+    scope = select.Scope.SPEEDUPS if speedups else select.Scope.NATIVE
+    if everything:
+        scope = select.Scope.ALL
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     # A matrix that is wrong is reported before anything is downloaded.
-    edit.plan_edit(matrix, (), "", update=False)
+    cool_down = CoolDown.for_matrix(edit.read_matrix(matrix))
 
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store)
+        index = Index(host.index_settings(), store, cool_down)
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
-            native = select.select_packages(
-                resolved, index, store, status.update, speedups=speedups
-            )
+            chosen = select.select_packages(resolved, index, store, status.update, scope=scope)
 
     selected = select.SelectedPackages(
-        entries=native.entries, left_out=(*read.left_out, *native.left_out)
+        entries=chosen.entries, left_out=(*read.left_out, *chosen.left_out)
     )
     edited = edit.plan_edit(matrix, selected.entries, f"from {read.path.name}", update=update)
     if not dry_run:
@@ -112,7 +123,9 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     notes = (*read.notes, *resolved.notes)
     if as_json:
-        print_json(report.selection_json(read, edited, selected, notes))
+        print_document(
+            AddDocument.model_validate(report.selection_json(read, edited, selected, notes))
+        )
         return
 
     report.print_selection(console, edited, selected, notes)
@@ -125,6 +138,15 @@ def survey(
     wheelhouse: WheelhouseOption = WHEELHOUSE,
     extra: ExtraOption = None,
     group: GroupOption = None,
+    cool_down: Annotated[
+        str,
+        typer.Option(
+            "--cool-down",
+            metavar="DURATION",
+            help="Leave out files that have not been on the index this long: '7 days' or P7D.",
+            show_default="none",
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show which dependencies upstream supports on 3.14 and 3.14t, and what blocks the others.
@@ -133,6 +155,7 @@ def survey(
     """
     from builder import host
     from builder.dependencies import files, gather, resolve
+    from builder.report.command_documents import SurveyDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
     from builder.store.store import Store
@@ -140,7 +163,7 @@ def survey(
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store)
+        index = Index(host.index_settings(), store, _parse_cool_down(cool_down))
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
             gathered = gather.survey_dependencies(
@@ -153,7 +176,7 @@ def survey(
         notes=(*read.notes, *gathered.notes),
     )
     if as_json:
-        print_json(report.survey_json(read, result))
+        print_document(SurveyDocument.model_validate(report.survey_json(read, result)))
         return
 
     today = datetime.datetime.now(tz=datetime.UTC).date()
@@ -172,6 +195,24 @@ def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Sele
         extras=_parse_names("--extra", extras),
         groups=_parse_names("--group", groups),
     )
+
+
+def _parse_cool_down(text: str) -> CoolDown | None:
+    """Return the cool-down that an option asks for; None where it is not given.
+
+    Raises:
+        typer.BadParameter: it is no duration.
+    """
+    from builder.config.durations import parse_duration
+    from builder.sources.cool_down import CoolDown
+
+    if not text:
+        return None
+    try:
+        period = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--cool-down: {error}") from None
+    return CoolDown(now=datetime.datetime.now(tz=datetime.UTC), default=period)
 
 
 def _parse_names(option: str, names: list[str] | None) -> frozenset[str]:

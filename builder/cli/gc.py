@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
-from builder.cli.output import error_console, print_json, print_line
+from builder.cli.output import error_console, print_document, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,7 @@ def gc(
     """
     from builder.config import matrix as matrices
     from builder.farm import garbage, sweep
+    from builder.report.command_documents import GcDocument
     from builder.report.terminal import progress
     from builder.store.store import Store
 
@@ -79,7 +80,7 @@ def gc(
             **found_garbage.record(),
             "engine": swept or {},
         }
-        print_json(record)
+        print_document(GcDocument.model_validate(record))
         return
 
     _print_garbage(found_garbage, is_dry_run=dry_run)

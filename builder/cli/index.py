@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
-from builder.cli.output import error_console, print_json, print_line
+from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.index.snapshots import Snapshot
     from builder.index.upload import UploadResult
+    from builder.report.command_documents import RollbackDocument
 
 SERVE_EXAMPLES = "Example: [bold]wheelfarm serve --port 8080[/bold]"
 ROLLBACK_EXAMPLES = (
@@ -58,6 +59,7 @@ def rollback(
     listing: Annotated[
         bool, typer.Option("--list", help="List the snapshots and change nothing.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Return the index to an earlier snapshot.
 
@@ -68,16 +70,49 @@ def rollback(
 
     with Store(wheelhouse) as store:
         if listing:
-            for kept_snapshot in index.list_snapshots(store):
-                print_line(_describe_snapshot(kept_snapshot))
+            _print_snapshots(index.list_snapshots(store), as_json=as_json)
             return
 
         with store.lock():
             published = index.rollback(store, snapshot)
+        if as_json:
+            print_document(_make_rollback(index.list_snapshots(store), published.refused))
+            return
 
     for filename, reason in published.refused.items():
         print_line(f"not published: {filename}: {reason}")
     print_line(f"the index holds snapshot {published.snapshot}")
+
+
+def _print_snapshots(snapshots: Sequence[Snapshot], *, as_json: bool) -> None:
+    """Print what snapshots there are."""
+    if as_json:
+        print_document(_make_rollback(snapshots, {}))
+        return
+    for snapshot in snapshots:
+        print_line(_describe_snapshot(snapshot))
+
+
+def _make_rollback(snapshots: Sequence[Snapshot], refused: Mapping[str, str]) -> RollbackDocument:
+    """Return the snapshots as a document.
+
+    Args:
+        snapshots: all that there are.
+        refused: files of the snapshot that could not be published, and why.
+    """
+    from builder.report.command_documents import SCHEMA_VERSION, RollbackDocument, SnapshotPart
+
+    parts: list[SnapshotPart] = []
+    for snapshot in snapshots:
+        published_at = datetime.datetime.fromtimestamp(snapshot.published_at, datetime.UTC)
+        part = SnapshotPart(
+            id=snapshot.id,
+            published_at=published_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            projects=snapshot.projects,
+            current=snapshot.is_current,
+        )
+        parts.append(part)
+    return RollbackDocument(schema_version=SCHEMA_VERSION, snapshots=parts, refused=dict(refused))
 
 
 def _describe_snapshot(snapshot: Snapshot) -> str:
@@ -102,6 +137,7 @@ def publish(
     Credentials are read where twine reads them: TWINE_USERNAME and TWINE_PASSWORD, ~/.pypirc, the keyring.
     """
     from builder.index import upload
+    from builder.report.command_documents import SCHEMA_VERSION, PublishDocument
     from builder.store.store import Store
 
     stop = stop_on_signals(error_console)
@@ -115,7 +151,8 @@ def publish(
 
     if as_json:
         files = [file.record() for file in uploads]
-        print_json({"schema_version": 1, "target": upload_target.url, "files": files})
+        record = {"schema_version": SCHEMA_VERSION, "target": upload_target.url, "files": files}
+        print_document(PublishDocument.model_validate(record))
     else:
         _print_uploads(upload_target.url, uploads)
 

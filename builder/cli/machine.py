@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
-from builder.cli.output import console, print_json, print_line
+from builder.cli.output import console, error_console, print_document, print_line
 from builder.errors import ExitCode
 
 
@@ -15,10 +15,11 @@ def doctor(wheelhouse: WheelhouseOption = WHEELHOUSE, as_json: JsonOption = Fals
     Exits with 4 if something required is missing.
     """
     from builder.farm import doctor as checks
+    from builder.report.command_documents import DoctorDocument
 
     results = checks.run_checks(wheelhouse)
     if as_json:
-        print_json([check.record() for check in results])
+        print_document(DoctorDocument.model_validate([check.record() for check in results]))
     else:
         checks.render(results, console)
 
@@ -26,13 +27,20 @@ def doctor(wheelhouse: WheelhouseOption = WHEELHOUSE, as_json: JsonOption = Fals
     raise typer.Exit(ExitCode.ADMISSIBLE if is_able else ExitCode.ENGINE)
 
 
-def engine() -> None:
+def engine(as_json: JsonOption = False) -> None:
     """Ensure that a container engine is running; `make engine` calls this.
 
     As root, installs and starts the distribution's engine where none answers. Otherwise prints the commands to run.
     """
     from builder.engine import provision
+    from builder.report.command_documents import SCHEMA_VERSION, EngineDocument
 
-    connected = provision.ensure_engine(print_line)
+    connected = provision.ensure_engine(error_console.print if as_json else print_line)
     version = ".".join(map(str, connected.api_version))
+    if as_json:
+        document = EngineDocument(
+            schema_version=SCHEMA_VERSION, address=connected.address, api_version=version
+        )
+        print_document(document)
+        return
     print_line(f"container engine: {connected.address}, API {version}")

@@ -11,10 +11,11 @@ from builder.cli.options import (
     MATRIX,
     WHEELHOUSE,
     EffortOption,
+    JsonOption,
     MatrixOption,
     WheelhouseOption,
 )
-from builder.cli.output import error_console
+from builder.cli.output import error_console, print_document
 from builder.cli.signals import stop_on_signals
 from builder.config.effort import EffortLevel
 
@@ -29,6 +30,7 @@ def nightly(
     matrix: MatrixOption = MATRIX,
     wheelhouse: WheelhouseOption = WHEELHOUSE,
     effort: EffortOption = EffortLevel.QUICK,
+    as_json: JsonOption = False,
 ) -> None:
     """Check for new releases, run what changed, publish the index, and print the changes since the last run.
 
@@ -52,7 +54,7 @@ def nightly(
         before = document.read(store.wheelhouse)
         run.run(loaded, store, request, observer, stop)
 
-    _report_changes(before, wheelhouse)
+    _report_changes(before, wheelhouse, as_json=as_json)
 
 
 def merge(
@@ -62,6 +64,7 @@ def merge(
     ],
     matrix: MatrixOption = MATRIX,
     wheelhouse: WheelhouseOption = WHEELHOUSE,
+    as_json: JsonOption = False,
 ) -> None:
     """Merge the wheelhouses of `run --shard`, publish the index, and print the changes since the last run.
 
@@ -82,17 +85,19 @@ def merge(
         before = document.read(store.wheelhouse)
         run.merge(loaded, store, wheelhouses, observer)
 
-    _report_changes(before, wheelhouse)
+    _report_changes(before, wheelhouse, as_json=as_json)
 
 
-def _report_changes(before: Document | None, wheelhouse: Path) -> None:
+def _report_changes(before: Document | None, wheelhouse: Path, *, as_json: bool) -> None:
     """Print how the verdicts changed since the last run, write that to report/night.md, and exit with its code.
 
     Args:
         before: verdicts.json before this run; None if this was the first one.
         wheelhouse: the folder of results, which has the verdicts.json of this run.
+        as_json: whether to print JSON in place of Markdown.
     """
     from builder.report import document
+    from builder.report.command_documents import NightDocument
     from builder.report.formats import night
     from builder.store.files import replace_text
 
@@ -102,5 +107,8 @@ def _report_changes(before: Document | None, wheelhouse: Path) -> None:
     changes = night.compare_documents(before, after)
     text = night.render(changes, after)
     replace_text(wheelhouse / "report/night.md", text)
-    typer.echo(text, nl=False)
+    if as_json:
+        print_document(NightDocument.model_validate(night.record(changes)))
+    else:
+        typer.echo(text, nl=False)
     raise typer.Exit(night.exit_code(changes))

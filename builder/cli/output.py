@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO, cast
@@ -14,6 +13,7 @@ from builder.report.terminal.consoles import GuardedStream, SafeConsole, make_wi
 from builder.untrusted.text import clean_text
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console
 
 console = SafeConsole()
@@ -51,9 +51,9 @@ def print_exception() -> None:
     error_console.print(clean_text(traceback.format_exc()), soft_wrap=True)
 
 
-def print_json(value: object) -> None:
-    """Print a result as JSON."""
-    print_json_text(json.dumps(value, indent=1))
+def print_document(record: BaseModel, *, indent: int | None = 1) -> None:
+    """Print what a command prints with `--json`, of which docs/COMMAND.schema.json is the schema."""
+    print_json_text(record.model_dump_json(indent=indent))
 
 
 def print_json_text(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
-from builder.cli.output import error_console, print_json, print_line
+from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
 from builder.untrusted.text import clean_text
@@ -60,6 +60,7 @@ def replay(
     from builder.config import matrix as matrices
     from builder.farm import replay as replays
     from builder.farm import run
+    from builder.report.command_documents import SCHEMA_VERSION, ReplayDocument
     from builder.report.terminal import progress
     from builder.store.store import Store
 
@@ -80,7 +81,8 @@ def replay(
         result = run.replay(wanted, version, times, loaded, store, observer, stop)
 
     if as_json:
-        print_json({**asdict(result), "finding": wanted.id})
+        record = {"schema_version": SCHEMA_VERSION, **asdict(result), "finding": wanted.id}
+        print_document(ReplayDocument.model_validate(record))
     else:
         for number, outcome in enumerate(result.what, 1):
             print_line(f"run {number:3}  {outcome}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ from builder.cli.options import (
     RefreshOption,
     WheelhouseOption,
 )
-from builder.cli.output import console, error_console, print_json_text, print_line
+from builder.cli.output import console, error_console, print_document, print_json_text, print_line
 from builder.cli.signals import stop_on_signals
 from builder.config.effort import EffortLevel
 from builder.errors import ExitCode
@@ -183,6 +182,7 @@ def plan(
     """
     from builder.config import matrix as matrices
     from builder.farm import prepare
+    from builder.report.command_documents import SCHEMA_VERSION, PlanDocument
     from builder.report.terminal import plan as report
     from builder.report.terminal import progress
     from builder.store.store import Store
@@ -195,12 +195,12 @@ def plan(
 
     parts = describe_shards(planned.sources, shards)
     if as_json:
-        record = report.forecast_json(planned.forecast, request.resources)
+        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        record |= report.forecast_json(planned.forecast, request.resources)
         record["faults"] = {name: fault.detail for name, fault in planned.sources.faults.items()}
         record["shards"] = parts
-        print_json_text(
-            json.dumps(record)
-        )  # on one line: a plan of thousands of jobs is for programs
+        # On one line: a plan of thousands of jobs is for programs.
+        print_document(PlanDocument.model_validate(record), indent=None)
         return
 
     if shards > 1:

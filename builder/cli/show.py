@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
-from builder.cli.output import print_json, table_console
+from builder.cli.output import print_document, table_console
 
 EXAMPLES = "Example: [bold]wheelfarm show lxml[/bold]"
 
@@ -23,6 +23,7 @@ def show(
 
     Reads the wheelhouse; starts no job.
     """
+    from builder.report.command_documents import SCHEMA_VERSION, ShowDocument
     from builder.report.terminal import story
     from builder.store.store import Store
 
@@ -30,7 +31,8 @@ def show(
         recorded = story.read(package, store)
 
     if as_json:
-        print_json(recorded.record())
+        record = {"schema_version": SCHEMA_VERSION, **recorded.record()}
+        print_document(ShowDocument.model_validate(record))
         return
 
     story.render(recorded, table_console())

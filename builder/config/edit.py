@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -18,6 +19,8 @@ from builder.store.files import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from builder.config.matrix import Matrix
 
 
 class Action(StrEnum):
@@ -38,12 +41,14 @@ class Entry:
     Attributes:
         name: canonical (PEP 503).
         version: a specifier (PEP 440).
-        sha256: what the sdist must hash to; empty where nothing says.
+        sha256: what its file must hash to; empty where nothing says.
+        group: what it stands under among the new packages; empty where there are no groups.
     """
 
     name: str
     version: str
     sha256: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +80,8 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
 
     Args:
         path: the matrix; it may be missing.
-        entries: the packages.
-        heading: a comment above the new ones.
+        entries: the packages; those of a group side by side.
+        heading: a comment above the new ones, and the beginning of that above each group where there are several.
         update: whether packages that are there take the new version and hash.
 
     Raises:
@@ -95,6 +100,17 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
     if after != before:
         _check_result(after, path)
     return MatrixEdit(before=before, after=after, changes=tuple(changes))
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Return a matrix as far as it has been written: it may be missing, or have no packages yet.
+
+    Raises:
+        MatrixError: it is wrong.
+    """
+    text = _read(path)
+    data = _parse(text, path) if text.strip() else {}
+    return matrices.parse(data, path, needs_packages=False)
 
 
 def write_edit(path: Path, edited: MatrixEdit) -> None:
@@ -206,13 +222,17 @@ def _append_tables(text: str, entries: Sequence[Entry], heading: str) -> str:
         return text
 
     lines = []
-    if text:
-        lines.append("")  # a blank line before the heading
     if text and not text.endswith("\n"):
-        lines.append("")  # and one to end the last line
-    lines += tomlkit.comment(heading).as_string().splitlines()
-    for entry in entries:
-        lines += _render_table(entry)
+        lines.append("")  # to end the last line
+
+    has_groups = len({entry.group for entry in entries}) > 1
+    for group, members in groupby(entries, key=lambda entry: entry.group):
+        if text or lines:
+            lines.append("")  # a blank line before the heading
+        group_heading = f"{heading}: {group}" if has_groups else heading
+        lines += tomlkit.comment(group_heading).as_string().splitlines()
+        for entry in members:
+            lines += _render_table(entry)
 
     ending = "\r\n" if "\r\n" in text else "\n"
     return text + ending.join(lines) + ending

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import re
 import tomllib
@@ -23,6 +24,7 @@ from pydantic import (
 )
 
 from builder.config import catalog
+from builder.config.durations import parse_duration
 from builder.errors import MatrixError
 from builder.verdicts import Verdict
 
@@ -194,6 +196,7 @@ def _check_constraint(value: str) -> str:
 
 
 Constraint = Annotated[str, AfterValidator(_check_constraint)]
+Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
 SettingList = Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]
 AptPackages = Annotated[
@@ -220,6 +223,10 @@ class Farm(_Strict):
     """Interpreters. Default: all of images/interpreters.toml."""
     publish: tuple[VerdictName, ...] = ("compatible", "unproven", "gil-required")
     """Verdicts whose wheels `simple/` serves; the other wheels go to `quarantine/simple/`."""
+
+    cool_down: Duration = Field(default=datetime.timedelta(), alias="cool-down")
+    """How long files have to have been on the index before they are taken, `7 days` or `P7D`; those without an upload
+    time are too young."""
 
     @field_validator("bases", "build_on", "abis", "publish")
     @classmethod
@@ -248,7 +255,9 @@ class Package(_Strict):
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
     sha256: Sha256 | None = None
-    """What the sdist must hash to."""
+    """What the file that is taken for it must hash to: the sdist, or the wheel of a pure package."""
+    cool_down: Duration | None = Field(default=None, alias="cool-down")
+    """The same as in [farm], for this package; `0 days` takes its files at once."""
     apt: AptPackages = Field(default_factory=dict)
     """System packages the build needs: one list, or a table by distribution or base where the names differ."""
     apt_run: AptPackages = Field(default_factory=dict, alias="apt-run")
@@ -358,12 +367,13 @@ def load(path: Path) -> Matrix:
     return parse(data, path)
 
 
-def parse(data: dict[str, Any], path: Path) -> Matrix:
+def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> Matrix:
     """Return the checked matrix of a parsed file.
 
     Args:
         data: the parsed TOML.
         path: the file it came from, for messages and relative paths.
+        needs_packages: whether one without packages is a mistake.
 
     Raises:
         MatrixError: it is wrong; the error lists every mistake.
@@ -384,7 +394,7 @@ def parse(data: dict[str, Any], path: Path) -> Matrix:
         if package.sdist and package.version:
             where = f"packages.{_quote_key(name)}.version"
             mistakes.append((where, "an sdist has a version of its own; leave out one of the two"))
-    if not matrix.packages and not mistakes:
+    if needs_packages and not matrix.packages and not mistakes:
         mistakes.append(("packages", "expected at least one table [packages.NAME]"))
     if mistakes:
         raise MatrixError(path, mistakes)

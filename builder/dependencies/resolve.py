@@ -12,6 +12,7 @@ from packaging.version import Version
 from builder.dependencies.files.model import SkippedDependency
 from builder.errors import IndexUnreachableError
 from builder.sources.closure import Candidate, NoSolutionError, Rules, resolve_closure
+from builder.sources.cool_down import find_held
 from builder.sources.errors import NoIndexAnswerError
 from builder.sources.guard import describe_trouble
 from builder.sources.http import MAX_PARALLEL
@@ -34,7 +35,9 @@ class Pin:
 
     Attributes:
         name: canonical (PEP 503).
-        hashes: what one of its files must hash to, as `sha256:…`; empty where the file has none.
+        hashes: what one of its files must hash to, as `sha256:…`; empty where the file has none. Of the sdist alone
+            where the file tells them apart.
+        wheel_hashes: the same of its wheels, where the file tells them apart.
         where: the line or dotted path that names it; empty where another dependency brings it.
         refusal: the `requires-python` that leaves the interpreter out; empty where it does not.
     """
@@ -42,6 +45,7 @@ class Pin:
     name: str
     release: Release
     hashes: tuple[str, ...] = ()
+    wheel_hashes: tuple[str, ...] = ()
     where: str = ""
     refusal: str = ""
 
@@ -49,6 +53,11 @@ class Pin:
     def version(self) -> Version:
         """The release's version."""
         return self.release.version
+
+    @property
+    def every_hash(self) -> tuple[str, ...]:
+        """What one of its files must hash to, whichever file it is."""
+        return (*self.hashes, *self.wheel_hashes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,24 +169,35 @@ class _DependencyResolver:
         is_exact = any(dependency.version for dependency in dependencies)
         choice = choose_release(specifier, releases, self.python, exact=is_exact)
         if choice is None:
-            newest = f"; the newest is {releases[0].version}" if releases else ""
-            wanted = str(specifier) or "any stable version"
-            self._leave_out(
-                name, where, f"the index has no release that matches {wanted!r}{newest}"
-            )
+            self._leave_out(name, where, self._explain_lack(name, specifier, releases))
             return False
 
         hashes: dict[str, None] = {}
+        wheel_hashes: dict[str, None] = {}
         for dependency in dependencies:
             hashes |= dict.fromkeys(dependency.hashes)
+            wheel_hashes |= dict.fromkeys(dependency.wheel_hashes)
         self.pins[name] = Pin(
             name=name,
             release=choice.release,
             hashes=tuple(hashes),
+            wheel_hashes=tuple(wheel_hashes),
             where=where,
             refusal=choice.refusal,
         )
         return not choice.refusal
+
+    def _explain_lack(
+        self, name: str, specifier: SpecifierSet, releases: tuple[Release, ...]
+    ) -> str:
+        """Say why no release of a project can be had: it is held back, or the index has none."""
+        held = find_held(self.index.held_releases(name), specifier)
+        if held is not None:
+            return held.describe()
+
+        newest = f"; the newest is {releases[0].version}" if releases else ""
+        wanted = str(specifier) or "any stable version"
+        return f"the index has no release that matches {wanted!r}{newest}"
 
     def _leave_out(self, name: str, where: str, why: str) -> None:
         self.left_out.append(SkippedDependency(name=name, where=where, why=why))
@@ -226,6 +246,7 @@ class _DependencyResolver:
             name=candidate.name,
             release=candidate.release,
             hashes=chosen.hashes if chosen else (),
+            wheel_hashes=chosen.wheel_hashes if chosen else (),
             where=chosen.where if chosen else "",
         )
 

@@ -60,6 +60,11 @@ def runs_on(filename: str, base: Base) -> bool:
     return any(tag.platform in platforms for tag in parse_wheel_filename(filename)[3])
 
 
+def is_pure(filename: str) -> bool:
+    """Return whether a wheel is named as one without native code, for any platform: `x-1-py3-none-any.whl`."""
+    return filename.endswith("-none-any.whl")
+
+
 def accepts_wheel(filename: str, abi: str) -> bool:
     """Return whether an interpreter of an ABI takes a wheel; which platform it is for is not looked at."""
     return any(accepts_tag(tag, abi) for tag in parse_wheel_filename(filename)[3])

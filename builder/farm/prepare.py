@@ -20,6 +20,7 @@ from builder.plan import forecast, graph, resources, shards
 from builder.plan.graph import Plan
 from builder.plan.resources import Resources
 from builder.sources.client import Index
+from builder.sources.cool_down import CoolDown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +125,7 @@ def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observe
     resolved = sources.resolve(
         matrix,
         store,
-        Index(host.index_settings(), store),
+        Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
         _target_python(matrix),
         names=names,
         fresh_s=math.inf if request.locked else request.max_age_s,

@@ -168,6 +168,8 @@ class _Source(_Strict):
     builds_with: _Names = ()
     uses_rust: bool = False
     circle: _Names = ()
+    held: _Text = ""
+    is_pure: bool = False
 
 
 class EvidenceRecord(_Strict):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder import ROOT
 from builder.judge import codes
-from builder.report import check_document, document
+from builder.report import command_documents, document
 
 if TYPE_CHECKING:
     from builder.judge.codes import Code
@@ -50,7 +50,16 @@ def render_files() -> dict[str, str]:
     return {
         "findings.md": render_findings(),
         "verdicts.schema.json": document.schema(),
-        "check.schema.json": check_document.schema(),
+        **_render_schemas(),
+    }
+
+
+def _render_schemas() -> dict[str, str]:
+    """Return the schema of what each command prints with `--json`, by file name; `run` prints verdicts.json."""
+    return {
+        f"{command}.schema.json": document.schema_of(model)
+        for command, model in command_documents.DOCUMENTS.items()
+        if model is not document.Document
     }
 
 

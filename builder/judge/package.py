@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from builder.distributions.tags import floor_name
+from builder.distributions.tags import floor_name, is_pure
 from builder.judge.bases import judge_bases
 from builder.judge.findings import Finding
 from builder.judge.speed import judge_speed
@@ -13,6 +13,7 @@ from builder.judge.stages import (
     PackageFacts,
     judge_audits,
     judge_builds,
+    judge_held,
     judge_lack_of_loads,
     judge_loads,
     judge_threads,
@@ -152,10 +153,19 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         reason = (
             "pure Python: the index's own wheel serves every ABI, there is nothing native to judge"
         )
-        return Judgement(abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason)
+        held = [
+            finding.assign_to(source.name, source.version, abi.name)
+            for finding in judge_held(source)
+        ]
+        return Judgement(
+            abi=abi.name, verdict=Verdict.COMPATIBLE, reason=reason, findings=tuple(held)
+        )
 
     wheels = tuple(_built_wheels(evidence, facts, abi.name))
-    findings = _collect_findings(evidence, facts, abi, has_wheel=bool(wheels))
+    has_only_pure = bool(wheels) and all(is_pure(wheel.filename) for wheel in wheels)
+    findings = _collect_findings(
+        evidence, facts, abi, has_wheel=bool(wheels), is_native=not has_only_pure
+    )
     findings = tuple(
         finding.assign_to(source.name, source.version, abi.name) for finding in findings
     )
@@ -164,12 +174,15 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         coverage = measure_coverage(facts.race, facts.exercise)
 
     loaded_on = loaded_bases(facts, abi.name)
-    verdict = _choose_verdict(findings, abi, coverage)
+    verdict = _choose_verdict(findings, abi, coverage, is_native=not has_only_pure)
+    reason = _choose_reason(verdict, findings, wheels, loaded_on, coverage)
+    if has_only_pure and verdict is Verdict.COMPATIBLE:
+        reason = "pure Python: one wheel, built from its sdist, serves every ABI, there is nothing native to judge"
 
     return Judgement(
         abi=abi.name,
         verdict=verdict,
-        reason=_choose_reason(verdict, findings, wheels, loaded_on, coverage),
+        reason=reason,
         wheels=wheels,
         findings=findings,
         loaded_on=loaded_on,
@@ -200,12 +213,12 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
 
 
 def _collect_findings(
-    evidence: PackageEvidence, facts: PackageFacts, abi: Abi, *, has_wheel: bool
+    evidence: PackageEvidence, facts: PackageFacts, abi: Abi, *, has_wheel: bool, is_native: bool
 ) -> tuple[Finding, ...]:
     """Return the findings of every stage (build, audit, load, threads), the worst verdict first.
 
-    Threads count only on a free-threaded ABI. A failed build is advisory, i.e. forces no verdict, where another base
-    built the ABI's wheel (`has_wheel`).
+    Threads count only on a free-threaded ABI; what is not native is neither loaded nor put under threads. A failed
+    build is advisory, i.e. forces no verdict, where another base built the ABI's wheel (`has_wheel`).
     """
     findings: list[Finding] = []
     for finding in judge_builds(evidence, facts, abi.name):
@@ -214,6 +227,9 @@ def _collect_findings(
         findings.append(replace(finding, advisory=is_made_up_for))
 
     findings += judge_audits(evidence, facts, abi)
+    if not is_native:
+        return merge_findings(findings)
+
     findings += judge_loads(evidence, facts, abi.name)
     if abi.free_threaded:
         findings += deduplicate(judge_threads(evidence, facts))
@@ -257,13 +273,15 @@ def _verdict_rank(finding: Finding) -> int:
 # --- the verdict ------------------------------------------------------------------------------------------------------
 
 
-def _choose_verdict(findings: Iterable[Finding], abi: Abi, coverage: ThreadCoverage) -> Verdict:
+def _choose_verdict(
+    findings: Iterable[Finding], abi: Abi, coverage: ThreadCoverage, *, is_native: bool
+) -> Verdict:
     """Return the worst verdict that any finding forces, or else the best that the evidence allows.
 
     The best is `compatible`; on a free-threaded ABI it is `unproven` unless threads called enough of the native code.
     """
     best = Verdict.COMPATIBLE
-    if abi.free_threaded and not coverage.is_sufficient:
+    if is_native and abi.free_threaded and not coverage.is_sufficient:
         best = Verdict.UNPROVEN
 
     forced = [finding.verdict for finding in findings if finding.verdict is not None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from builder.distributions.identity import StatedIdentity, explain_mismatch
-from builder.distributions.tags import floor_name, glibc_floors
+from builder.distributions.tags import floor_name, glibc_floors, is_pure
 from builder.evidence.audit import AuditFacts
 from builder.evidence.base import Facts, UndeterminedFacts
 from builder.evidence.build import AbiBuild, BuildFacts, Failure
@@ -215,6 +215,7 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> It
     Where the matrix leaves the ABI out, that is reported (WF209) and no build is looked at.
     """
     source = evidence.source
+    yield from judge_held(source)
     if source.trouble:
         yield Finding(code="WF109", detail=source.trouble, where="requirements")
     if source.circle:
@@ -229,6 +230,12 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> It
         yield from _judge_build(evidence, build, facts.builds[base], base, abi)
     for base, build in evidence.builds.items():
         yield from _judge_rebuild(build, facts.builds[base], base, abi)
+
+
+def judge_held(source: Source) -> Iterator[Finding]:
+    """Yield a finding where the cool-down holds a newer release back."""
+    if source.held:
+        yield Finding(code="WF115", detail=source.held, where="source")
 
 
 def _judge_build(
@@ -344,8 +351,11 @@ def _judge_audited(
 def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
     """Yield a finding where auditwheel failed, or where it says that a wheel needs a newer glibc than its tags claim.
 
-    Nothing is yielded where auditwheel was not asked, or either side names no glibc.
+    Nothing is yielded where auditwheel was not asked, or either side names no glibc. Of a pure wheel it only says that
+    this is none for it; one that holds native code is a finding of its own (WF312).
     """
+    if is_pure(filename):
+        return
     if wheel.auditwheel_error is not None:
         yield Finding(code="WF303", detail=wheel.auditwheel_error, where=filename)
         return

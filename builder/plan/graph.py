@@ -319,6 +319,7 @@ class _Planner:
             timeout_s=package.timeout_s,
             memory_bytes=package.memory,
             requires=self._own(source.builds_with),
+            is_pure=source.is_pure,
         )
 
     def _find_rust(self, package: Package, source: Source, base: str) -> Rust | None:

@@ -334,7 +334,7 @@ def schema() -> str:
     return schema_of(Document)
 
 
-def schema_of(model: type[Part]) -> str:
+def schema_of(model: type[BaseModel]) -> str:
     """Return the JSON Schema of a document's model, as text."""
     schema_document: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
 
     from builder.host import IndexSettings
+    from builder.sources.cool_down import CoolDown, HeldRelease
     from builder.sources.releases import Release
     from builder.store.store import Store
 
@@ -63,8 +64,19 @@ class Index:
         store: where files are kept and answers are recorded.
     """
 
-    def __init__(self, settings: IndexSettings, store: Store) -> None:
+    def __init__(
+        self, settings: IndexSettings, store: Store, cool_down: CoolDown | None = None
+    ) -> None:
+        """Make a client.
+
+        Args:
+            settings: what pip is configured for.
+            store: where files are kept and answers are recorded.
+            cool_down: which files are too young to be taken; None for none.
+        """
         self.settings = settings
+        self._cool_down = cool_down
+        self._held: dict[str, tuple[HeldRelease, ...]] = {}
         self._rule = AddressRule.for_settings(settings)
         self.store = store
         self._page_cache = PageCache(store.folder / "pages")
@@ -102,8 +114,24 @@ class Index:
                 # The original error's text may carry an address with credentials.
                 raise NoIndexAnswerError(_describe_silence(url, name, error)) from None
             if files is not None:
-                return group_releases(files)
+                return self._hold_back(name, files)
         return None
+
+    def _hold_back(self, name: str, files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
+        """Return the releases that a project's files make up, without those that are too young."""
+        if self._cool_down is None:
+            return group_releases(files)
+
+        taken, held = self._cool_down.apply(name, files)
+        self._held[name] = self._cool_down.describe_held(name, group_releases(held))
+        return group_releases(taken)
+
+    def held_releases(self, name: str) -> tuple[HeldRelease, ...]:
+        """Return the releases with files that the cool-down holds back, the newest first.
+
+        Known are those of projects whose releases were asked for.
+        """
+        return self._held.get(name, ())
 
     def _fetch_page(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
         """Return the files that a project's page lists, or None where this index does not know the name.
@@ -169,6 +197,16 @@ class Index:
                 f"{file.filename} has sha256 {sha256}; the index promised {promised}"
             )
         return sha256
+
+    def find_sha256(self, file: DistributionPackage) -> Sha256:
+        """Return a file's sha256: as the index promises it, or that of the file itself where it promises none.
+
+        Raises:
+            MalformedAnswerError: as for `download`, and where the index promises something that is no sha256.
+            NoIndexAnswerError: as for `download`.
+            RefusedAddressError: as for `download`.
+        """
+        return _promised_sha256(file) or self.download(file)
 
     def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
         """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.

@@ -15,6 +15,7 @@ from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
+from builder.sources.cool_down import find_held
 from builder.sources.markers import marker_applies
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 
@@ -134,7 +135,9 @@ def _search(start: Requirement, provider: _Provider) -> Iterable[Candidate]:
     except ResolutionImpossible as error:
         # The same requirement may be a cause several times, once for each package that states it.
         conflicting = sorted({f"{cause.requirement}" for cause in error.causes})
-        raise NoSolutionError(f"nothing satisfies {', '.join(conflicting)}") from None
+        held = {provider.describe_held(cause.requirement) for cause in error.causes} - {""}
+        explanation = f" ({'; '.join(sorted(held))})" if held else ""
+        raise NoSolutionError(f"nothing satisfies {', '.join(conflicting)}{explanation}") from None
     except ResolutionTooDeep:
         raise NoSolutionError("the search for a consistent set was given up") from None
 
@@ -269,6 +272,12 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
 
         assert candidate.release is not None, "only what is known beforehand has no release"
         return self._index.requirements(candidate.name, candidate.release)
+
+    def describe_held(self, requirement: Requirement) -> str:
+        """Say which release the cool-down holds back that a requirement allows; empty where it holds none."""
+        name = canonicalize_name(requirement.name)
+        held = find_held(self._index.held_releases(name), requirement.specifier)
+        return f"{name} {held.describe()}" if held is not None else ""
 
     def _releases(self, name: str) -> list[Release]:
         """Return a package's releases that are not yanked and allow this Python; empty where the index has none.

@@ -50,13 +50,19 @@ class Release:
         return tuple(file for file in self.files if file.package_type == "wheel")
 
     @property
-    def pure_wheel(self) -> DistributionPackage | None:
-        """Its first wheel for any platform that Python 3 takes (`py3-none-any`), or None."""
+    def pure_wheels(self) -> tuple[DistributionPackage, ...]:
+        """Its wheels for any platform that Python 3 takes (`py3-none-any`); some releases have several."""
+        pure: list[DistributionPackage] = []
         for file in self.wheels:
             is_pure = file.filename.endswith("-none-any.whl")
             if is_pure and "py3" in file.filename.split("-")[-3]:
-                return file
-        return None
+                pure.append(file)
+        return tuple(pure)
+
+    @property
+    def pure_wheel(self) -> DistributionPackage | None:
+        """The first of its pure wheels, or None."""
+        return next(iter(self.pure_wheels), None)
 
     @property
     def likely_wheel(self) -> DistributionPackage | None:

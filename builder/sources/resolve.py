@@ -14,8 +14,10 @@ from packaging.version import Version
 from builder.distributions.metadata import NoPkgInfoError, NotADistributionError, sdist_metadata
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.cool_down import find_held
 from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
+from builder.sources.kind import Kind, classify_release, holds_native_sources
 from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources
 from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
 from builder.sources.releases import choose_release, names_one_version
@@ -26,11 +28,17 @@ from builder.untrusted.text import clean_line, show
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pypi_simple import DistributionPackage
+
     from builder.config.matrix import Matrix, Package
     from builder.sources.client import Index
     from builder.sources.releases import Release
     from builder.store.store import Store
+    from builder.verdicts.codes import FindingCode
 
+
+_LACKS: frozenset[FindingCode] = frozenset({"WF102", "WF104", "WF107"})
+"""Faults that say that the index does not have what is asked for; it may be there, and be too young."""
 
 _MAX_NEEDED_CHARS = 4 << 20
 """Of the requirements of all wheels that one package needs: far above any; not measured."""
@@ -115,13 +123,13 @@ def resolution_key(
 
     It depends on everything that a resolution depends on, except the time and the content of the index.
     """
-    packages = matrix.model_dump(mode="json", include={"packages"})
+    asked = matrix.model_dump(mode="json", include={"packages": True, "farm": {"cool_down"}})
     patches = {
         name: _read_patch_texts(matrix, package)
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 4", packages, patches, list(names), list(urls), str(python))
+    return digest("sources 5", asked, patches, list(names), list(urls), str(python))
 
 
 def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
@@ -219,6 +227,7 @@ class _Resolver:
         self._python = python
         self._say = say
         self._pinned: dict[str, Candidate] = {}
+        self._pinned_sources: dict[str, Source] = {}
 
     def resolve(self, names: list[str]) -> Sources:
         """Return a source or a fault for each name, and for each native package that any of them needs.
@@ -243,6 +252,7 @@ class _Resolver:
                     del found[name]
                 else:
                     self._pinned[name] = candidate
+                    self._pinned_sources[name] = found[name]
 
             # What a package needs natively is built too, and what that needs, until nothing new turns up.
             new_sources = list(found.values())
@@ -356,6 +366,7 @@ class _Resolver:
             filename=filename,
             sha256=sha256,
             requires=tuple(metadata.get("requires_dist", ())),
+            is_pure=not holds_native_sources(path, path.name),
         )
 
     def _find_index_source(self, name: str, package: Package) -> Source | Fault:
@@ -366,8 +377,26 @@ class _Resolver:
 
         release = self._choose_release(name, package, releases)
         if isinstance(release, Fault):
-            return release
-        return self._make_source(name, release, releases, package.sha256)
+            return self._add_held(release, SpecifierSet(package.version))
+
+        source = self._make_source(name, release, releases, package.sha256)
+        return self._add_held(source, SpecifierSet(package.version))
+
+    def _add_held(self, answer: Source | Fault, specifier: SpecifierSet) -> Source | Fault:
+        """Return a source or a fault with what the cool-down holds back of releases that are asked for.
+
+        Where that is why there is no source, the fault is the cool-down's (WF114).
+        """
+        releases = self._index.held_releases(answer.name)
+        if isinstance(answer, Source):
+            newer = find_held(releases, specifier, Version(answer.version))
+            return answer if newer is None else replace(answer, held=newer.describe())
+
+        held = find_held(releases, specifier)
+        if held is None or answer.code not in _LACKS:
+            return answer
+        detail = f"{answer.name} {held.describe()}"
+        return Fault(name=answer.name, code="WF114", detail=detail, version=str(held.version))
 
     def _choose_release(
         self, name: str, package: Package, releases: tuple[Release, ...]
@@ -418,12 +447,16 @@ class _Resolver:
     ) -> Source | Fault:
         """Return a source for a release: its pure wheel where it has nothing native, otherwise its sdist; or a fault.
 
-        `sha256` is what the sdist must hash to, if the matrix says; `needed_by` names the package that needs the
-        release.
+        `sha256` is what the file must hash to, if the matrix says: then that decides which file it is. `needed_by`
+        names the package that needs the release.
         """
         version = str(release.version)
-        if release.is_pure and release.pure_wheel is not None:
-            pure = self._make_pure(name, release)
+        file = self._choose_file(release, sha256)
+        if isinstance(file, str):
+            return Fault(name=name, code="WF103", detail=file, version=version)
+
+        if file is not None and file.package_type == "wheel":
+            pure = self._make_pure(name, release, file)
             return Source(
                 name=name,
                 version=version,
@@ -435,24 +468,46 @@ class _Resolver:
                 needed_by=needed_by,
             )
 
-        if release.sdist is None:
+        if file is None:
             detail = f"the index has no sdist of {name} {version}{_hint_older(release, releases)}"
             return Fault(name=name, code="WF102", detail=detail, version=version)
-
-        downloaded = self._index.download(release.sdist)
-        if sha256 and downloaded != sha256:
-            detail = f"{release.sdist.filename} has sha256 {downloaded}; the matrix wants {sha256}"
-            return Fault(name=name, code="WF103", detail=detail, version=version)
 
         return Source(
             name=name,
             version=version,
             kind="index",
-            filename=release.sdist.filename,
-            sha256=downloaded,
+            filename=file.filename,
+            sha256=self._index.download(file),
             requires=self._index.requirements(name, release),
             needed_by=needed_by,
+            is_pure=classify_release(release, self._index, self._store) is Kind.PURE,
         )
+
+    def _choose_file(
+        self, release: Release, sha256: str | None
+    ) -> DistributionPackage | str | None:
+        """Return the file of a release that a package is made from; None where it has neither pure wheel nor sdist.
+
+        Pure wheels come first where there is nothing native to the release, otherwise they are taken only where
+        `sha256` is that of one. Where it is that of no file, a sentence says so.
+        """
+        sdists = [release.sdist] if release.sdist is not None else []
+        wheels = list(release.pure_wheels)
+        if sha256 is None:
+            preferred = [*wheels, *sdists] if release.is_pure else sdists
+            return next(iter(preferred), None)
+
+        found: dict[str, str] = {}
+        for file in [*wheels, *sdists] if release.is_pure else [*sdists, *wheels]:
+            actual = self._index.find_sha256(file)
+            if actual == sha256:
+                return file
+            found[file.filename] = actual
+
+        if not found:
+            return None
+        first = next(iter(found))
+        return f"{first} has sha256 {found[first]}; the matrix wants {sha256}"
 
     # --- what it needs ---------------------------------------------------------------------------------------------
 
@@ -483,14 +538,17 @@ class _Resolver:
         needs = _Needs(native=[], pure=[], implied=[])
         for candidate in closure:
             name, release = candidate.name, candidate.release
-            is_pinned_native = name in self._pinned and (release is None or not release.is_pure)
+            pinned = self._pinned_sources.get(name)
+            is_same = pinned is not None and pinned.version == str(candidate.version)
 
-            if is_pinned_native:
+            if pinned is not None and is_same and pinned.only_pure is not None:
+                needs.pure.append(pinned.only_pure)
+            elif pinned is not None and (is_same or release is None or not release.is_pure):
                 needs.native.append(name)
             elif release is None:
                 continue  # does not happen: only local sdists have no release, and these are pinned
             elif release.pure_wheel is not None:
-                needs.pure.append(self._make_pure(name, release))
+                needs.pure.append(self._make_pure(name, release, release.pure_wheel))
             else:
                 releases = self._index.releases(name) or ()
                 implied = self._make_source(name, release, releases, needed_by=source.name)
@@ -499,10 +557,8 @@ class _Resolver:
 
         return needs
 
-    def _make_pure(self, name: str, release: Release) -> Pure:
-        """Return the pure wheel of a release, downloaded into the store."""
-        wheel = release.pure_wheel
-        assert wheel is not None
+    def _make_pure(self, name: str, release: Release, wheel: DistributionPackage) -> Pure:
+        """Return a pure wheel of a release, downloaded into the store."""
         return Pure(
             name=name,
             version=str(release.version),

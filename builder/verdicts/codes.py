@@ -18,6 +18,8 @@ FindingCode: TypeAlias = Literal[
     "WF111",  # refused address
     "WF112",  # malformed package data
     "WF113",  # unreadable package data
+    "WF114",  # held back by the cool-down
+    "WF115",  # newer release held back
     "WF201",  # build error
     "WF202",  # missing header, library or program
     "WF203",  # build timeout

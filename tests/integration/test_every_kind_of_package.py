@@ -22,6 +22,10 @@ MATRIX = (
 sdist = "steady-1.0.tar.gz"
 [packages.chained]
 sdist = "chained-1.0.tar.gz"
+[packages.parchment]
+sdist = "parchment-1.0.tar.gz"
+[packages.pilgrim]
+sdist = "pilgrim-1.0.tar.gz"
 [packages.nosy]
 sdist = "nosy-1.0.tar.gz"
 [packages.thirsty]
@@ -52,7 +56,8 @@ sha256 = "{"0" * 64}"
 """
 )
 LOCAL = [
-    "steady", "chained", "nosy", "thirsty", "latchkey", "bundle", "crooked", "soft", "endless", "glutton", "rabbits",
+    "steady", "chained", "parchment", "pilgrim", "nosy", "thirsty", "latchkey", "bundle", "crooked", "soft", "endless",
+    "glutton", "rabbits",
 ]  # fmt: skip
 
 
@@ -74,6 +79,9 @@ def done(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop
         ("chained", "compatible", "unproven", "imports on debian-12, debian-13"),
         ("nosy", "compatible", "unproven", "imports on debian-12, debian-13"),
         ("idna", "compatible", "compatible", "pure Python"),
+        ("parchment", "compatible", "compatible", "nothing native to judge"),
+        ("docopt", "compatible", "compatible", "nothing native to judge"),
+        ("pilgrim", "compatible", "unproven", "imports on debian-12, debian-13"),
         ("latchkey", "compatible", "gil-required", "importing latchkey turns the GIL back on"),
         ("bundle", "compatible", "gil-required", "bundle._late"),
         ("crooked", "build-failure", "build-failure", "undeclared_thing"),
@@ -124,8 +132,13 @@ def test_the_terminal_ends_with_the_table(done: Workshop):
 def test_the_index_holds_what_no_fault_was_shown_of(done: Workshop):
     root = done.wheelhouse / "simple"
     projects = sorted(path.name for path in root.iterdir() if path.is_dir())
-    assert projects == ["bundle", "chained", "idna", "latchkey", "nosy", "steady"]
+    assert projects == [
+        "bundle", "chained", "docopt", "idna", "latchkey", "nosy", "parchment", "pilgrim", "steady",
+    ]  # fmt: skip
     assert len(list((root / "steady").glob("*.whl"))) == 2
+    for name in ("docopt", "parchment"):
+        (wheel,) = (root / name).glob("*.whl")
+        assert wheel.name.endswith("-none-any.whl")
 
 
 def test_no_container_is_left(done: Workshop, engine: Engine):

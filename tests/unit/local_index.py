@@ -1,8 +1,10 @@
 """A package index on the loopback interface, for tests of the index client."""
 
+import datetime
 import hashlib
 import http.server
 import io
+import json
 import tarfile
 import threading
 import zipfile
@@ -65,6 +67,9 @@ def wheel(name: str, version: str, *, requires: tuple[str, ...] = ()) -> bytes:
     return buffer.getvalue()
 
 
+JSON = "application/vnd.pypi.simple.v1+json"
+
+
 class LocalIndex:
     """Projects, each with files, and attributes of their links.
 
@@ -77,14 +82,21 @@ class LocalIndex:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.links: dict[str, list[str]] = {}
+        self.entries: dict[str, list[dict[str, object]]] = {}
         self.asked: list[str] = []
         self.refusals: dict[str, list[tuple[int, dict[str, str]]]] = {}
         self.cut_off: dict[str, int] = {}
 
     def add(
-        self, project: str, filename: str, content: bytes, attributes: str = "", sha256: str = ""
+        self,
+        project: str,
+        filename: str,
+        content: bytes,
+        attributes: str = "",
+        sha256: str = "",
+        uploaded: datetime.datetime | None = None,
     ) -> str:
-        """Serve a file and return the hash its link promises."""
+        """Serve a file and return the hash its link promises. With an upload time the project's page is JSON."""
         (self.root / project).mkdir(exist_ok=True)
         (self.root / project / filename).write_bytes(content)
         promised = sha256 or hashlib.sha256(content).hexdigest()
@@ -94,7 +106,20 @@ class LocalIndex:
         (self.root / project / "index.html").write_text(
             "<html><body>" + "".join(self.links[project]) + "</body></html>"
         )
+        if uploaded is not None:
+            entry: dict[str, object] = {
+                "filename": filename,
+                "url": filename,
+                "hashes": {"sha256": promised},
+                "upload-time": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            self.entries.setdefault(project, []).append(entry)
         return promised
+
+    def make_page(self, project: str) -> bytes:
+        """Return a project's page as JSON (PEP 691)."""
+        page = {"meta": {"api-version": "1.1"}, "name": project, "files": self.entries[project]}
+        return json.dumps(page).encode()
 
 
 @contextmanager
@@ -110,19 +135,22 @@ def serving(root: Path) -> Iterator[tuple[LocalIndex, IndexSettings]]:
             index.asked.append(self.path)
             refusals = index.refusals.get(self.path)
             if refusals:
-                self.refuse(*refusals.pop(0))
+                self.answer(*refusals.pop(0))
+            elif self.path.strip("/") in index.entries:
+                self.answer(200, {"Content-Type": JSON}, index.make_page(self.path.strip("/")))
             elif index.cut_off.get(self.path):
                 index.cut_off[self.path] -= 1
                 self.send_half()
             else:
                 super().do_GET()
 
-        def refuse(self, status: int, headers: dict[str, str]) -> None:
+        def answer(self, status: int, headers: dict[str, str], content: bytes = b"") -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            self.wfile.write(content)
 
         def send_half(self) -> None:
             content = Path(self.translate_path(self.path)).read_bytes()

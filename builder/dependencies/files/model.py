@@ -62,6 +62,7 @@ class Dependency:
         specifier: which releases (PEP 440); empty where any will do.
         extras: what is asked of it beyond itself, canonical.
         hashes: what one of its files must hash to, as `sha256:…`; of the sdist alone where the file tells them apart.
+        wheel_hashes: the same of its wheels, where the file tells them apart.
         where: the line or dotted path that names it.
     """
 
@@ -70,6 +71,7 @@ class Dependency:
     where: str
     extras: frozenset[str] = frozenset()
     hashes: tuple[str, ...] = ()
+    wheel_hashes: tuple[str, ...] = ()
 
     @property
     def version(self) -> Version | None:
@@ -112,6 +114,7 @@ class DependencyFile:
         excluded: packages that are taken for nobody, by canonical name.
         is_complete: the file promises that `dependencies` is everything, each with its one release.
         takes_prereleases: whether pre-releases count like any other release.
+        parts: the extras and groups that it has, by canonical name; None where it does not say.
         left_out: what it names beside that.
         notes: what else a person should know.
     """
@@ -124,6 +127,7 @@ class DependencyFile:
     excluded: frozenset[str] = frozenset()
     is_complete: bool = False
     takes_prereleases: bool = False
+    parts: frozenset[str] | None = frozenset()
     left_out: tuple[SkippedDependency, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -81,6 +81,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         format="Pipfile.lock",
         dependencies=tuple(dependencies.values()),
         is_complete=True,
+        parts=frozenset(categories) | (_DEVELOP_NAMES if _DEVELOP in categories else frozenset()),
         left_out=tuple(left_out),
         notes=tuple(notes),
     )

@@ -129,6 +129,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         format="poetry.lock",
         dependencies=tuple(taken.values()),
         is_complete=True,
+        parts=_list_parts(lock) if lock.has_groups else None,
         left_out=tuple(left_out),
         notes=tuple(_notes(lock, selection)),
     )
@@ -194,18 +195,28 @@ def _explain_absence(
 
 def _make_dependency(package: _Package, lock: _Lock, where: str) -> Dependency:
     files = package.files or lock.metadata.files.get(package.name, ())
+    wheels = [file for file in files if file.file.endswith(".whl")]
+
     return Dependency(
         name=package.name,
         specifier=f"=={package.version}",
         hashes=select_hashes([(file.file, file.hash) for file in files]),
+        wheel_hashes=tuple(file.hash for file in wheels),
         where=where,
     )
 
 
+def _list_parts(lock: _Lock) -> frozenset[str]:
+    """Return the extras of the project, and the groups that packages say lead to them."""
+    parts: set[str] = set(lock.extras)
+    for package in lock.packages:
+        parts.update(package.groups)
+    return frozenset(parts - {_MAIN})
+
+
 def _notes(lock: _Lock, selection: Selection) -> list[str]:
     """Return notes for a person: parts that are not taken, and what this version of the format does not say."""
-    groups = {group for package in lock.packages for group in package.groups} - {_MAIN}
-    notes = selection.note_other_parts([*lock.extras, *groups])
+    notes = selection.note_other_parts(_list_parts(lock))
     if not lock.has_groups:
         notes.append(
             f"version {lock.metadata.version} of poetry.lock does not say which packages are for groups such as dev, "

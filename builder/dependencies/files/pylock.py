@@ -12,6 +12,7 @@ from builder.errors import DependencyFileError
 from builder.sources.markers import marker_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from builder.dependencies.files.model import Selection
@@ -56,6 +57,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         format="pylock.toml",
         dependencies=tuple(taken.values()),
         is_complete=True,  # a lock file also lists what its dependencies need in turn
+        parts=_list_parts(lock),
         left_out=tuple(skipped),
         notes=_notes(lock, selection),
     )
@@ -120,18 +122,27 @@ def _environment(lock: Pylock, selection: Selection) -> dict[str, str | frozense
 
 def _make_dependency(package: Package, where: str) -> Dependency:
     """Return a package of the lock file as a dependency on exactly its version, with the hashes of its files."""
-    # The sdist is what the farm builds from, so where there is one its hashes alone count.
-    files = [package.sdist] if package.sdist is not None else list(package.wheels or ())
-    hashes: list[str] = []
-    for file in files:
-        hashes += [f"{algorithm}:{value}" for algorithm, value in file.hashes.items()]
+    wheel_hashes: list[str] = []
+    for wheel in package.wheels or ():
+        wheel_hashes += _list_hashes(wheel.hashes)
+
+    # The sdist is what the farm builds from, so where there is one its hashes alone count for that.
+    hashes = wheel_hashes
+    if package.sdist is not None:
+        hashes = _list_hashes(package.sdist.hashes)
 
     return Dependency(
         name=str(package.name),
         specifier=f"=={package.version}",
         hashes=tuple(hashes),
+        wheel_hashes=tuple(wheel_hashes),
         where=where,
     )
+
+
+def _list_hashes(hashes: Mapping[str, str]) -> list[str]:
+    """Return a file's hashes as other formats write them: `sha256:…`."""
+    return [f"{algorithm}:{value}" for algorithm, value in hashes.items()]
 
 
 def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
@@ -143,6 +154,9 @@ def _notes(lock: Pylock, selection: Selection) -> tuple[str, ...]:
             f"the lock file is made for Python {required}: lock again for {selection.python}"
         )
 
-    parts = (*(lock.extras or ()), *(lock.dependency_groups or ()))
-    notes += selection.note_other_parts(parts)
+    notes += selection.note_other_parts(_list_parts(lock))
     return tuple(notes)
+
+
+def _list_parts(lock: Pylock) -> frozenset[str]:
+    return frozenset(map(str, (*(lock.extras or ()), *(lock.dependency_groups or ()))))

@@ -81,6 +81,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         overrides=uv.overrides,
         excluded=uv.excluded,
         takes_prereleases=uv.takes_prereleases,
+        parts=selection.extras | selection.groups,  # what it does not have is refused already
         left_out=tuple(left_out),
         notes=(*_notes(path, project, groups, selection), *_poetry_note(path, data), *uv.notes()),
     )

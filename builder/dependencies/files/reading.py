@@ -36,6 +36,7 @@ _OF_A_PROJECT = (
     "poetry.lock",
     "Pipfile.lock",
     "requirements.txt",
+    "requirements.in",
     "pyproject.toml",
 )
 """What is looked for in a project's folder, in this order: lock files before what they are made of."""
@@ -43,6 +44,8 @@ _OF_A_PROJECT = (
 
 def find_file(path: Path) -> Path:
     """Return the file of dependencies that a path means: itself, or the best one in a project's folder.
+
+    Where the folder has only one of a format that is not read, it is that one.
 
     Args:
         path: a file, or a folder.
@@ -56,6 +59,12 @@ def find_file(path: Path) -> Path:
     for name in _OF_A_PROJECT:
         if (path / name).is_file():
             return path / name
+
+    # Of what is not read, `read` says how to write a file that is.
+    for file in sorted(path.iterdir()):
+        if file.name.lower() in _EXPORT_COMMANDS and file.is_file():
+            return file
+
     text = f"is a folder without a file of dependencies; looked for {', '.join(_OF_A_PROJECT)}"
     raise DependencyFileError(path, [("", text)])
 
@@ -64,7 +73,8 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     """Return the dependencies of a file, read in the format that its name tells.
 
     Formats that the farm does not read are refused; for a known one the error has the command that writes another. Any
-    other name, such as `deps.txt`, is read as requirements.txt.
+    other name, such as `deps.txt`, is read as requirements.txt. An extra or a group that is selected and that the file
+    does not have is refused, too: what it leads to would be missing without a word.
 
     Args:
         path: the file; its name tells the format.
@@ -73,6 +83,20 @@ def read(path: Path, selection: Selection) -> DependencyFile:
     Raises:
         DependencyFileError: it cannot be read, is wrong, or of no known format.
     """
+    file = _read_format(path, selection)
+    if file.parts is None:
+        return file
+
+    unknown = sorted((selection.extras | selection.groups) - file.parts)
+    if unknown:
+        listed = ", ".join(sorted(file.parts)) or "none"
+        text = f"there is no extra or group {', '.join(unknown)}; there is {listed}"
+        raise DependencyFileError(path, [("", text)])
+    return file
+
+
+def _read_format(path: Path, selection: Selection) -> DependencyFile:
+    """Return the dependencies of a file, read in the format that its name tells; other formats are refused."""
     name = path.name.lower()
     if name in _EXPORT_COMMANDS:
         text = f"is of a format the farm does not read; write one that it does: {_EXPORT_COMMANDS[name]}"

@@ -65,6 +65,13 @@ class _Edge(_Part):
     extra: tuple[NameText, ...] = ()
 
 
+class _Metadata(_Part):
+    """What a folder of the project states of itself, its empty extras and groups among it."""
+
+    extras: tuple[NameText, ...] = Field(default=(), alias="provides-extras")
+    groups: dict[NameText, Any] = Field(default_factory=dict, alias="requires-dev")
+
+
 class _Package(_Part):
     """One release, or a folder of the project."""
 
@@ -81,6 +88,7 @@ class _Package(_Part):
         default_factory=dict, alias="dev-dependencies"
     )
     """Dependency groups (PEP 735), under the name they had in uv before there was a standard."""
+    metadata: _Metadata = Field(default_factory=_Metadata)
     markers: tuple[MarkerText, ...] = Field(default=(), alias="resolution-markers")
     """For which environments this one is meant, where the lock has several of the name."""
     sdist: _File | None = None
@@ -138,6 +146,7 @@ def read(path: Path, selection: Selection) -> DependencyFile:
         format="uv.lock",
         dependencies=tuple(walk.wanted[number] for number in sorted(walk.wanted)),
         is_complete=True,
+        parts=_list_parts(lock),
         left_out=tuple(_iter_left_out(lock, walk)),
         notes=(*_notes(lock, selection), *_note_registries(lock, walk)),
     )
@@ -311,12 +320,17 @@ class _Walk:
         if not is_on_index or package.version is None:
             return  # `_iter_left_out` says why, unless it is a folder of the project
 
-        # The sdist is what the farm builds from, so where there is one its hash alone counts.
-        files = [package.sdist] if package.sdist is not None else list(package.wheels)
+        # The sdist is what the farm builds from, so where there is one its hash alone counts for that.
+        wheel_hashes = tuple(file.hash for file in package.wheels if file.hash)
+        hashes = wheel_hashes
+        if package.sdist is not None:
+            hashes = (package.sdist.hash,) if package.sdist.hash else ()
+
         self.wanted[number] = Dependency(
             name=package.name,
             specifier=f"=={package.version}",
-            hashes=tuple(file.hash for file in files if file.hash),
+            hashes=hashes,
+            wheel_hashes=wheel_hashes,
             where=f"package[{number}]",
         )
 
@@ -357,9 +371,15 @@ def _notes(lock: _Lock, selection: Selection) -> tuple[str, ...]:
             f"the lock file is made for Python {lock.requires_python}: lock again for {selection.python}"
         )
 
-    parts: list[str] = []
+    notes += selection.note_other_parts(_list_parts(lock))
+    return tuple(notes)
+
+
+def _list_parts(lock: _Lock) -> frozenset[str]:
+    """Return the extras and groups of the project and of the members of its workspace."""
+    parts: set[str] = set()
     for package in lock.packages:
         if package.is_local:
-            parts += (*package.optional, *package.groups)
-    notes += selection.note_other_parts(parts)
-    return tuple(notes)
+            parts.update(package.optional, package.groups)
+            parts.update(package.metadata.extras, package.metadata.groups)
+    return frozenset(parts)

@@ -144,6 +144,8 @@ class Build:
         exclude: shared libraries that are not grafted into the wheels.
         skip: the ABIs that the matrix leaves out, each with its reason.
         requires: names of packages of the farm that it is built with; their wheels are those for the same base.
+        is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
+            that is a build that lost its native part without a word.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Build:
     timeout_s: int
     memory_bytes: int
     requires: tuple[str, ...] = ()
+    is_pure: bool = False
 
     @cached_property
     def id(self) -> JobId:
@@ -191,13 +194,15 @@ class Build:
             "compiler cache": compiler_cache.SETTINGS,
             "time of every file": SOURCE_DATE_EPOCH,
         }
-        # Only where the matrix has them: builds from before there were such settings count as what they are.
+        # Only where it is so: the keys of all other builds were made before there was such a thing.
         if self.constraints:
             settings["build constraints"] = self.constraints
         if self.program_folders:
             settings["folders of programs"] = self.program_folders
         if self.exclude:
             settings["libraries left out"] = self.exclude
+        if self.is_pure:
+            settings["pure"] = True
 
         return settings
 
@@ -320,7 +325,9 @@ class Build:
 
         return CallRequest(
             job=self.id,
-            expected=Expectation(name=self.name, version=self.version, abis=abis),
+            expected=Expectation(
+                name=self.name, version=self.version, abis=abis, takes_pure=self.is_pure
+            ),
             cache=cache,
             memory_bytes=self.memory_bytes,
             timeout_s=self.timeout_s,
@@ -470,8 +477,9 @@ class Build:
 
             requires_python = wheel_metadata(path).get("requires_python", "")
             abis[abi] = {"wheel": path.name, "requires_python": requires_python}
-            normalize_wheel(path)
-            files[path.name] = tools.store.add_file(path)
+            if path.name not in files:  # a pure wheel is that of several ABIs
+                normalize_wheel(path)
+                files[path.name] = tools.store.add_file(path)
 
         facts = BuildFacts.check(
             {

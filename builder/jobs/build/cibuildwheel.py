@@ -23,8 +23,8 @@ from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.log_file import BoundedLog
-from builder.jobs.build.output import Expectation, Refusal, match_abi
-from builder.jobs.build.refusal import read_refusal, write_request
+from builder.jobs.build.output import Expectation, Refusal, match_abi, serving_abis
+from builder.jobs.build.refusal import Request, read_refusal, write_request
 from builder.proxy.proxy import SessionReport
 from builder.untrusted.interpreter import SAFE_PATH, module_command
 
@@ -199,9 +199,14 @@ class CibuildwheelCall:
         return self._folder / "refusal.json"
 
     def _find_wheels(self) -> dict[str, Path]:
+        """Return the wheels that were made, by ABI: one that several interpreters take is the wheel of each."""
         paths = sorted((self._folder / "wheels").glob("*.whl"))
 
-        return {match_abi(path.name, self._request.expected): path for path in paths}
+        wheels = {match_abi(path.name, self._request.expected): path for path in paths}
+        for path in paths:
+            for abi in serving_abis(path.name, self._request.expected):
+                wheels.setdefault(abi, path)
+        return wheels
 
     @property
     def _was_ended_by_farm(self) -> bool:
@@ -272,11 +277,15 @@ class CibuildwheelCall:
     def _execute(self, config: Path) -> int:
         """Run cibuildwheel, end it where it exceeds a limit, and return its exit code."""
         request = self._folder / "request.json"
-        write_request(request, self._request.expected, self._answer)
+        output = self._folder / "wheels"
+        write_request(
+            request,
+            Request(expected=self._request.expected, answer=self._answer, output=output),
+        )
         arguments = [
             *(str(request), str(self._project)),
             *("--platform", "linux", "--archs", "x86_64"),
-            *("--output-dir", str(self._folder / "wheels"), "--config-file", str(config)),
+            *("--output-dir", str(output), "--config-file", str(config)),
         ]
         command = [
             # If the farm is killed, the kernel interrupts cibuildwheel, which then removes its container as on Ctrl-C.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
 from cibuildwheel import __main__ as cibuildwheel
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cibuildwheel.typing import PathOrStr
 
     from builder.jobs.build.output import Expectation
+    from builder.jobs.build.refusal import Request
 
 _REST_BYTES = 1 << 20  # more than any archive is padded with
 _LINE_BYTES = 64 << 10  # of a line that is held: more of it is passed on in pieces
@@ -36,6 +37,8 @@ _HELD_BYTES = 64
 """More than cibuildwheel's mark of a command's end: four digits, a UUID and a line break."""
 _ANSWER_BYTES = 1 << 20
 """Of what a container answers: its variables, names of wheels, 2 kB; as JSON it takes fifty times as much."""
+_BUILT_WHEELS = PurePosixPath("/tmp/cibuildwheel/built_wheel")  # noqa: S108 - cibuildwheel's, in the container
+_PURE_SUFFIX = "none-any.whl"  # by which cibuildwheel knows them
 _REQUEST_TIMEOUT_S = 60  # of asking the engine about a container; not measured
 
 
@@ -139,6 +142,30 @@ def take_output(
         raise RefusedOutputError("what it left could not be read to its end")
 
 
+def take_pure_wheels(request: Request) -> None:
+    """Take a wheel for every Python as it is built, and end there.
+
+    cibuildwheel ends with an error where it meets one: it repairs and tests wheels with native code. For a package that
+    has none, one build is all there is to do.
+
+    Args:
+        request: what was asked for.
+    """
+    glob = OCIContainer.glob
+
+    def glob_and_take(self: OCIContainer, path: PurePosixPath, pattern: str) -> list[PurePosixPath]:
+        """List; a pure wheel where built wheels are looked for is taken out."""
+        found = glob(self, path, pattern)
+        is_pure = bool(found) and found[0].name.endswith(_PURE_SUFFIX)
+        if path == _BUILT_WHEELS and is_pure:
+            self.copy_out(path, request.output)
+            print(f"{found[0].name}: it has no native code and is for every Python", flush=True)
+            raise SystemExit(0)
+        return found
+
+    OCIContainer.glob = glob_and_take  # type: ignore[method-assign]
+
+
 def _check_engine(engine: str, name: str) -> None:
     """Check that it was not the engine that failed: it still knows the container.
 
@@ -167,6 +194,8 @@ def main() -> None:
 
     OCIContainer.copy_out = copy_out  # type: ignore[method-assign]
     bound_containers()
+    if request.expected.takes_pure:
+        take_pure_wheels(request)
     cibuildwheel.main()
 
 

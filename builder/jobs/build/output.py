@@ -66,11 +66,13 @@ class Expectation:
         name: name of the package.
         version: its version.
         abis: the ABIs to build for, one wheel at most for each.
+        takes_pure: whether a wheel for every Python is a right answer.
     """
 
     name: str
     version: str
     abis: Sequence[str]
+    takes_pure: bool = False
 
 
 def take_wheels(stream: IO[bytes], folder: Path, expected: Expectation) -> dict[str, Path]:
@@ -148,6 +150,11 @@ def match_abi(filename: str, expected: Expectation) -> str:
 
     abis = ", ".join(expected.abis)
     raise RefusedOutputError(f"it left {show(filename)}, which is no wheel for {abis}")
+
+
+def serving_abis(filename: str, expected: Expectation) -> tuple[str, ...]:
+    """Return the ABIs that were asked for and whose interpreters take a wheel."""
+    return tuple(abi for abi in expected.abis if accepts_wheel(filename, abi))
 
 
 def _check_member(

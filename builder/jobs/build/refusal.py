@@ -16,21 +16,32 @@ class Request:
     Attributes:
         expected: the package and the ABIs to build for.
         answer: the file where the launcher says why it refused what a build left.
+        output: the folder for the wheels.
     """
 
     expected: Expectation
     answer: Path
+    output: Path
 
 
-def write_request(path: Path, expected: Expectation, answer: Path) -> None:
+def write_request(path: Path, request: Request) -> None:
     """Write a request, to be read by `read_request`."""
-    path.write_text(json.dumps({"expected": asdict(expected), "answer": str(answer)}))
+    fields = {
+        "expected": asdict(request.expected),
+        "answer": str(request.answer),
+        "output": str(request.output),
+    }
+    path.write_text(json.dumps(fields))
 
 
 def read_request(path: Path) -> Request:
     """Return the request in a file."""
     fields = json.loads(path.read_text())
-    return Request(expected=Expectation(**fields["expected"]), answer=Path(fields["answer"]))
+    return Request(
+        expected=Expectation(**fields["expected"]),
+        answer=Path(fields["answer"]),
+        output=Path(fields["output"]),
+    )
 
 
 def write_refusal(answer: Path, refusal: Refusal) -> None:

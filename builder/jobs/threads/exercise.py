@@ -19,7 +19,13 @@ from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.threads.race import read_plan
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
-from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.jobs.wheels import (
+    WHEELS_FOLDER,
+    native_wheel_for_abi,
+    required_wheels,
+    wheel_files,
+    wheel_for_abi,
+)
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -127,10 +133,9 @@ class Exercise:
         Nothing is run without a free-threaded wheel. The wheels that the package's own tests need are those that the
         race job fetched; they are fetched here only where that job could not run.
         """
-        wheel = wheel_for_abi(inputs["build"], self.abi.name)
-        has_image = (
-            ImageFacts.read(inputs["image"]).tag is not None
-        )  # without, what it needs cannot be installed
+        wheel = native_wheel_for_abi(inputs["build"], self.abi.name)
+        # Without the system packages that it needs, it cannot be tried.
+        has_image = ImageFacts.read(inputs["image"]).tag is not None
         if wheel is None or not has_image:
             return Result(facts=ExerciseFacts(wheel=None))
 

@@ -26,7 +26,13 @@ from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite
-from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.jobs.wheels import (
+    WHEELS_FOLDER,
+    native_wheel_for_abi,
+    required_wheels,
+    wheel_files,
+    wheel_for_abi,
+)
 from builder.judge.wheel.thread_signs import list_signs
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -231,7 +237,7 @@ class Race:
         Nothing is run without a free-threaded wheel or an image to run in. Where the package does not compile with
         ThreadSanitizer, the facts say why and the plan for the exercise job is empty.
         """
-        wheel = wheel_for_abi(inputs["build"], self.abi.name)
+        wheel = native_wheel_for_abi(inputs["build"], self.abi.name)
         image = ImageFacts.read(inputs["image"]).tag
         if wheel is None or image is None:
             return Result(facts=RaceFacts(wheel=None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import ExitCode
 from builder.report.formats.markdown import escape, render_counts, verdict_cell
@@ -95,6 +95,38 @@ def render(diff: RunDiff, after: Document) -> str:
         lines += _table("New findings", finding_heads, _iter_finding_rows(diff))
 
     return "\n".join(lines) + "\n"
+
+
+def record(diff: RunDiff) -> dict[str, Any]:
+    """Return the differences as JSON data, all of them."""
+    releases: list[dict[str, str]] = []
+    for package, before, after in diff.releases:
+        releases.append({"package": package, "before": before, "after": after})
+
+    findings: list[dict[str, Any]] = []
+    for package, abi, finding in diff.findings:
+        fields = {"id", "code", "severity", "title", "detail", "where"}
+        findings.append({"package": package, "abi": abi, **finding.model_dump(include=fields)})
+
+    return {
+        "schema_version": 1,
+        "first": diff.is_first,
+        "releases": releases,
+        "changes": [_record_change(change) for change in diff.changes],
+        "findings": findings,
+    }
+
+
+def _record_change(change: VerdictChange) -> dict[str, Any]:
+    latest = change.after or change.before
+    return {
+        "package": change.package,
+        "abi": change.abi,
+        "direction": change.direction,
+        "before": change.before.verdict if change.before else None,
+        "after": change.after.verdict if change.after else None,
+        "reason": latest.reason if latest else "",
+    }
 
 
 def _headline(diff: RunDiff) -> str:

@@ -216,6 +216,7 @@ def selection_json(
                 "action": str(change.action),
                 "version": entry.version,
                 "sha256": entry.sha256 or None,
+                "group": entry.group,
                 "detail": change.detail,
             }
         )

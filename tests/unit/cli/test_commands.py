@@ -1,16 +1,13 @@
 import json
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jsonschema
 import pytest
 import typer
 
-from builder.cli.main import app, main
+from builder.cli.main import app
 from builder.config import catalog, matrix
 from builder.errors import ExitCode
 from builder.farm import run
@@ -18,36 +15,9 @@ from builder.judge.package import JudgedPackage, Judgement, judge_fault
 from builder.report import document
 from builder.sources import Fault
 from builder.verdicts import Verdict
+from tests.unit.cli.conftest import Ended
 
 ROOT = Path(__file__).parents[3]
-
-
-class Ended(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def wheelfarm(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Ended]]:
-    """The command's own `main`, in this process: test_exit_codes.py has processes of their own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["wheelfarm", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, printed.out, printed.err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def commands() -> list[str]:

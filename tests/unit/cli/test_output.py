@@ -55,7 +55,7 @@ def test_json_stays_json_and_has_no_command_in_it(monkeypatch: pytest.MonkeyPatc
     stdout, _ = guard_pipes(monkeypatch)
     value = {"a": "##[add-mask]x\n::error::y", "b": "###", "c": "\udcff"}
 
-    output.print_json(value)
+    output.print_json_text(json.dumps(value))
 
     printed = stdout.getvalue().decode()
     assert json.loads(printed) == value

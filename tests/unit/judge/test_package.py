@@ -14,6 +14,7 @@ from builder.store.hashing import digest
 from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
 from tests.job_ids import job_id
+from tests.unit.facts import native_object
 
 ABIS = tuple(catalog.load().abis.values())
 BASES = tuple(base for base in catalog.load().bases.values() if base.enabled)
@@ -110,6 +111,40 @@ def test_a_good_package_is_compatible_and_without_threads_unproven():
     assert unproven.verdict is Verdict.UNPROVEN
     assert "none of its native code was exercised" in unproven.reason
     assert unproven.loaded_on == ("debian-13",)
+
+
+PURE = "foo-1.0-py3-none-any.whl"
+
+
+def audit_of_pure(**objects: object) -> Evidence:
+    facts: dict[str, Any] = {
+        "faults": [], "size": 1, "members": 5, "dist_info": "foo-1.0.dist-info", "bytecode": [], "sboms": [],
+        "components": [], "grafted": [], "metadata": {"name": ["foo"], "version": ["1.0"]}, "top_level": {"foo": "package"},
+        "objects": objects, "wheel": {"wheel-version": ["1.0"], "tag": ["py3-none-any"], "root-is-purelib": ["true"]},
+        "extensions": {}, "auditwheel_error": "this does not look like a platform wheel",
+    }  # fmt: skip
+    return Evidence(key="a", job=job_id("audit:foo@debian-12"), facts={"wheels": {PURE: facts}})
+
+
+def test_a_pure_wheel_made_from_an_sdist_needs_no_load_and_no_threads():
+    made = {"wheel": PURE, "requires_python": ""}
+    built = build(cp314=made, cp314t=made)
+    for abi in ("cp314", "cp314t"):
+        judgement = judged(built, audit_of_pure(), replace(load(), facts={"loads": {}}), abi=abi)
+        assert judgement.verdict is Verdict.COMPATIBLE
+        assert judgement.findings == ()
+        assert "nothing native to judge" in judgement.reason
+        assert [item.filename for item in judgement.wheels] == [PURE]
+
+
+def test_a_wheel_that_only_calls_itself_pure_is_not_served():
+    made = {"wheel": PURE, "requires_python": ""}
+    audited = audit_of_pure(**{"foo/_x.so": native_object()})
+    judgement = judged(
+        build(cp314=made, cp314t=made), audited, replace(load(), facts={"loads": {}})
+    )
+    assert judgement.verdict is Verdict.ABI_MISMATCH
+    assert "WF312" in [finding.code for finding in judgement.findings]
 
 
 @pytest.mark.parametrize(

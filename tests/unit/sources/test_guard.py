@@ -17,6 +17,7 @@ from builder.host import IndexSettings
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
+from builder.sources.cool_down import HeldRelease
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel
 
@@ -178,6 +179,9 @@ def test_any_requirement_is_followed_or_passed_over(requirements: list[str]):
     class Silent:
         def releases(self, _name: str) -> None:
             return None
+
+        def held_releases(self, _name: str) -> tuple[HeldRelease, ...]:
+            return ()
 
     root = Candidate(
         name="bad", version=Version("1"), extras=frozenset({"x"}), requires=tuple(requirements)

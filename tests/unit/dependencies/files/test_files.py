@@ -439,10 +439,67 @@ def test_other_formats_are_refused_with_a_way_out(tmp_path: Path):
 def test_a_projects_folder_means_its_best_file(tmp_path: Path):
     with pytest.raises(DependencyFileError, match="without a file of dependencies"):
         lockfiles.find_file(tmp_path)
-    for name in ("pyproject.toml", "requirements.txt", "poetry.lock", "uv.lock"):
+    for name in (
+        "environment.yml",
+        "pyproject.toml",
+        "requirements.in",
+        "requirements.txt",
+        "poetry.lock",
+        "uv.lock",
+    ):
         (tmp_path / name).touch()
         assert lockfiles.find_file(tmp_path) == tmp_path / name
     assert lockfiles.find_file(tmp_path / "other.txt") == tmp_path / "other.txt"
+
+
+UV_LOCK_WITH_PARTS = """
+version = 1
+[[package]]
+name = "app"
+source = { virtual = "." }
+[package.optional-dependencies]
+pg = []
+[package.metadata]
+provides-extras = ["pg", "empty"]
+[package.metadata.requires-dev]
+docs = []
+"""
+PYLOCK_WITH_PARTS = 'lock-version = "1.0"\ncreated-by = "t"\nextras = ["pg"]\ndependency-groups = ["docs"]\npackages = []\n'
+POETRY_LOCK_WITH_PARTS = """
+package = []
+[extras]
+pg = []
+[metadata]
+lock-version = "2.1"
+python-versions = "*"
+content-hash = "x"
+"""
+PIPFILE_LOCK_WITH_PARTS = '{"_meta": {"pipfile-spec": 6}, "default": {}, "develop": {}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parts"),
+    [
+        ("uv.lock", UV_LOCK_WITH_PARTS, ("pg", "empty", "docs")),
+        ("pylock.toml", PYLOCK_WITH_PARTS, ("pg", "docs")),
+        ("poetry.lock", POETRY_LOCK_WITH_PARTS, ("pg",)),
+        ("Pipfile.lock", PIPFILE_LOCK_WITH_PARTS, ("dev",)),
+        ("requirements.txt", "a\n", ()),
+    ],
+)
+def test_an_extra_or_group_that_a_file_does_not_have_is_refused(
+    tmp_path: Path, name: str, text: str, parts: tuple[str, ...]
+):
+    """What it leads to would be missing without a word."""
+    path = tmp_path / name
+    path.write_text(text)
+    for part in parts:
+        for selected in ({"extras": frozenset({part})}, {"groups": frozenset({part})}):
+            lockfiles.read(path, lockfiles.Selection(python=HERE.python, **selected))
+
+    for selected in ({"extras": frozenset({"typo"})}, {"groups": frozenset({"typo"})}):
+        with pytest.raises(DependencyFileError, match="no extra or group typo"):
+            lockfiles.read(path, lockfiles.Selection(python=HERE.python, **selected))
 
 
 def test_deeply_nested_toml_is_refused(tmp_path: Path):

@@ -509,6 +509,15 @@ def call_program(
         return CibuildwheelCall(request, project, folder, tools).run(session)
 
 
+def test_a_wheel_for_every_python_is_that_of_each_abi(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = "touch $out/steady-1.0-py3-none-any.whl"
+    outcome = call_program(tools, tmp_path, monkeypatch, script)
+    names = {abi: path.name for abi, path in outcome.wheels.items()}
+    assert names == dict.fromkeys(("cp314", "cp314t"), "steady-1.0-py3-none-any.whl")
+
+
 def test_a_call_returns_the_wheels_and_what_was_used(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

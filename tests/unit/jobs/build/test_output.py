@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,8 +22,9 @@ from cibuildwheel.platforms import linux
 
 from builder.jobs.build import launcher, output
 from builder.jobs.build.output import Expectation, RefusedOutputError, take_wheels
-from builder.jobs.build.refusal import read_refusal, write_request
+from builder.jobs.build.refusal import Request, read_refusal, write_request
 
+PURE = "steady_pkg-1.0-py3-none-any.whl"
 EXPECTED = Expectation(name="Steady.Pkg", version="1.0", abis=("cp314", "cp314t"))
 GIL = "steady_pkg-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 FREE = "steady_pkg-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl"
@@ -212,7 +214,8 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
 ):
     """cibuildwheel's own copying is replaced: what it is told to copy comes through the door."""
     answer = tmp_path / "answer.json"
-    write_request(tmp_path / "request.json", EXPECTED, answer)
+    request = Request(expected=EXPECTED, answer=answer, output=tmp_path / "wheels")
+    write_request(tmp_path / "request.json", request)
     engine = make_engine(tmp_path, pack(ROOT, special(GIL, tarfile.FIFOTYPE)))
 
     def main() -> None:
@@ -230,6 +233,52 @@ def test_the_launcher_notes_why_it_refused_where_no_container_sees_it(
     assert refusal is not None
     assert "no regular file" in refusal.reason
     assert read_refusal(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("built", "takes_pure"),
+    [(PURE, True), (PURE, False), (GIL, True)],
+)
+def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    built: str,
+    takes_pure: bool,  # noqa: FBT001 - a parameter of the test
+):
+    """cibuildwheel would end with an error there; any other wheel goes on to be repaired."""
+    folder = tmp_path / "wheels"
+    expected = replace(EXPECTED, takes_pure=takes_pure)
+    request = Request(expected=expected, answer=tmp_path / "answer.json", output=folder)
+    write_request(tmp_path / "request.json", request)
+    engine = make_engine(tmp_path, pack(ROOT, file(built)))
+
+    def main() -> None:
+        container = OCIContainer(image="i", oci_platform=cast("Any", None))
+        container.name, container.engine = "c", cast("Any", SimpleNamespace(name=engine))
+        assert container.glob(PurePosixPath("/other"), "*.whl") == [PurePosixPath(built)]
+        assert container.glob(PurePosixPath("/tmp/cibuildwheel/built_wheel"), "*.whl")
+
+    monkeypatch.setattr(sys, "argv", ["launcher", str(tmp_path / "request.json")])
+    for name in ("copy_out", "call", "__enter__"):
+        monkeypatch.setattr(OCIContainer, name, getattr(OCIContainer, name))  # put back afterwards
+    monkeypatch.setattr(OCIContainer, "glob", lambda *_: [PurePosixPath(built)])
+    monkeypatch.setattr("cibuildwheel.__main__.main", main)
+
+    if takes_pure and built == PURE:
+        with pytest.raises(SystemExit) as ended:
+            launcher.main()
+        assert ended.value.code == 0
+        assert [path.name for path in folder.iterdir()] == [PURE]
+    else:
+        launcher.main()
+        assert not folder.exists()
+
+
+def test_cibuildwheel_looks_for_built_wheels_where_the_launcher_waits_for_them():
+    source = inspect.getsource(linux.build_in_container)
+    assert 'temp_dir = PurePosixPath("/tmp/cibuildwheel")' in source
+    assert 'built_wheel_dir = temp_dir / "built_wheel"' in source
+    assert 'container.glob(built_wheel_dir, "*.whl")' in source
 
 
 @pytest.fixture
