@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-audit bench-detection bench-report bench-speed house requirements clean
+.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -73,6 +73,9 @@ bench-detection: $(VENV)/ready engine ## Ask the farm about packages and release
 
 bench-report: $(VENV)/ready ## Time index and report of 2,000 packages, and the overview in Chromium.
 	@$(BIN)/python -m benchmarks.report benchmarks/out/report.json $(ARGS)
+
+bench-applications: $(VENV)/ready engine ## Install whole applications offline, judge the most used packages, and time the survey.
+	@$(BIN)/python -m benchmarks.applications benchmarks/out/applications benchmarks/out/applications.json $(ARGS)
 
 bench-speed: $(VENV)/ready engine ## Measure how fast the farm is and how it grows; ARGS='--only scale' needs no idle machine.
 	@$(BIN)/python -m benchmarks.speed benchmarks/out/speed benchmarks/out/speed.json $(ARGS)

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from builder import __version__
-from builder.cli import check, dependencies, gc, index, machine, nightly, replay, run, show
+from builder.cli import (
+    application,
+    check,
+    dependencies,
+    gc,
+    index,
+    machine,
+    nightly,
+    replay,
+    run,
+    show,
+)
 from builder.cli.output import guard_streams, print_error, print_exception
 from builder.cli.signals import SignalInterrupt, end_interrupted, exit_on_signals
 from builder.errors import ExitCode, FarmError, Interrupted
@@ -73,6 +84,7 @@ app.command(rich_help_panel=_BUILD, epilog=nightly.NIGHTLY_EXAMPLES)(nightly.nig
 app.command(rich_help_panel=_BUILD, epilog=nightly.MERGE_EXAMPLES)(nightly.merge)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
+app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)

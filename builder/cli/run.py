@@ -105,7 +105,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     if part is not None:
         raise typer.Exit(ExitCode.ADMISSIBLE)
-    raise typer.Exit(farm.exit_code(result.verdicts))
+    raise typer.Exit(farm.exit_code(result.verdicts, result.application_verdicts))
 
 
 def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None:
@@ -120,7 +120,8 @@ def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None
         print_json_text((wheelhouse / "verdicts.json").read_text().removesuffix("\n"))
         return
 
-    print_json_text(document.make_document(result.judged, matrix).model_dump_json(indent=1))
+    made = document.make_document(result.judged, matrix, applications=result.applications)
+    print_json_text(made.model_dump_json(indent=1))
 
 
 def _print_result(
@@ -138,7 +139,7 @@ def _print_result(
     if unchanged is None:
         verdicts.print_verdicts(
             console,
-            document.make_document(result.judged, matrix),
+            document.make_document(result.judged, matrix, applications=result.applications),
             verdicts.collect_remedies(result.judged),
             wheelhouse,
             thread_seconds,

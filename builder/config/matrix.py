@@ -6,7 +6,7 @@ import datetime
 import difflib
 import re
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -139,6 +139,14 @@ def _check_abi(value: str) -> str:
     return _check_known("ABI", catalog.load().abis, value)
 
 
+def _check_relative_path(value: str) -> str:
+    """Return a path unchanged that stays below the folder it starts from."""
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"expected a path below the folder of matrix.toml, not {value!r}")
+    return value
+
+
 def _as_tuple(value: object) -> object:
     """Let one value stand for a list of one."""
     return value if isinstance(value, list | tuple) else (value,)
@@ -168,6 +176,14 @@ EnvName = Annotated[
         description="an environment variable's name, such as 'CFLAGS'",
     ),
 ]
+ApplicationName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="a name of at most 64 letters, digits, '.', '_' and '-'",
+    ),
+]
+RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 Setting = Annotated[str, BeforeValidator(_as_text)]
 Reason = Annotated[str, Field(min_length=1)]
 
@@ -236,6 +252,19 @@ class Farm(_Strict):
         return tuple(dict.fromkeys(value))
 
 
+def select_apt_packages(
+    table: Mapping[str, tuple[str, ...]], base: catalog.Base
+) -> tuple[str, ...]:
+    """Return the system packages that a table names for a base, sorted.
+
+    They are those for every base, those for its distribution, and those for itself.
+    """
+    names: set[str] = set()
+    for key in (EVERY_BASE, base.distribution, base.name):
+        names.update(table.get(key, ()))
+    return tuple(sorted(names))
+
+
 class OwnTests(_Strict):
     """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
 
@@ -285,20 +314,40 @@ class Package(_Strict):
 
     def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages to install for the build on a base, sorted."""
-        return _select_packages(self.apt, base)
+        return select_apt_packages(self.apt, base)
 
     def run_packages(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages that its wheels need on a base where they are used, sorted."""
-        return _select_packages(self.apt_run, base)
+        return select_apt_packages(self.apt_run, base)
 
 
-def _select_packages(table: Mapping[str, tuple[str, ...]], base: catalog.Base) -> tuple[str, ...]:
-    """Return the packages of a table for every base, for a base's distribution, and for the base itself, sorted."""
-    names: set[str] = set()
-    for key in (EVERY_BASE, base.distribution, base.name):
-        names.update(table.get(key, ()))
+class Application(_Strict):
+    """`[applications.NAME]`: a service or program whose whole lock file has to work."""
 
-    return tuple(sorted(names))
+    lock: RelativePath
+    """Its lock file, in any format that `wheelfarm add` reads, relative to matrix.toml. It names a release of
+    everything."""
+    extras: tuple[str, ...] = ()
+    """Optional dependencies to install."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups to install (PEP 735)."""
+    bases: tuple[BaseName, ...] = ()
+    """Bases that it has to run on. Default: all of the matrix."""
+    apt: AptPackages = Field(default_factory=dict)
+    """System packages it needs at run time: one list, or a table by distribution or base."""
+    env: dict[EnvName, Setting] = Field(default_factory=dict)
+    """Environment in which it is imported, and commands are run."""
+    files: tuple[RelativePath, ...] = ()
+    """Files and folders of the project that its commands need, relative to matrix.toml; commands start beside them."""
+    smoke: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Commands that end with exit code 0 where it works, such as `python -c 'import shop'`."""
+    tests: str = ""
+    """Command that runs its tests. Where the lock has pytest-run-parallel, several threads run them on free-threaded
+    interpreters."""
+
+    def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
+        """Return the system packages that it needs on a base, sorted; see Package."""
+        return select_apt_packages(self.apt, base)
 
 
 class Matrix(_Strict):
@@ -308,6 +357,8 @@ class Matrix(_Strict):
     """What holds for every package."""
     packages: dict[str, Package] = Field(default_factory=dict)
     """By canonical name (PEP 503), in the file's order."""
+    applications: dict[ApplicationName, Application] = Field(default_factory=dict)
+    """By a name of their own, in the file's order."""
     root: Path = Path()
     """The folder that relative paths in it start from; no key of the file."""
 
@@ -459,7 +510,7 @@ def _describe_expected(details: dict[str, Any]) -> str:
 
 def _describe_pattern(pattern: str) -> str:
     """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
-    for kind in (DebianPackage, EnvName, Sha256, SharedLibrary):
+    for kind in (DebianPackage, EnvName, Sha256, SharedLibrary, ApplicationName):
         field = kind.__metadata__[0]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
             return str(field.description)
@@ -485,6 +536,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
             return OwnTests
         case ("packages", _, *_):
             return Package
+        case ("applications", _, _, *_):
+            return Application
         case _:
             return Matrix
 

@@ -7,7 +7,11 @@ from pathlib import PurePosixPath
 
 from builder import ROOT
 
-_COMPANIONS = {"load": ("supervise",), "stress": ("supervise",)}
+_COMPANIONS = {
+    "application": ("load", "supervise"),
+    "load": ("supervise",),
+    "stress": ("supervise",),
+}
 """Packages that programs of another one import."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.evidence.application import ApplicationFacts
 from builder.evidence.audit import AuditFacts
 from builder.evidence.build import BuildFacts
 from builder.evidence.exercise import ExerciseFacts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
 
 MODELS: Mapping[str, type[Facts]] = {
+    "application": ApplicationFacts,
     "audit": AuditFacts,
     "build": BuildFacts,
     "exercise": ExerciseFacts,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from builder import index
 from builder.config.effort import EffortLevel
@@ -17,6 +18,7 @@ from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
 from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
+from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
 from builder.index import constraints, policy
@@ -24,7 +26,7 @@ from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
 from builder.store.job_ids import JobKind
-from builder.verdicts import Verdict
+from builder.verdicts import ApplicationVerdict, Verdict
 
 if TYPE_CHECKING:
     import threading
@@ -36,9 +38,12 @@ if TYPE_CHECKING:
     from builder.execute import Observer
     from builder.farm.replay import Replay, ReplayResult
     from builder.farm.unchanged import CompletedRun
+    from builder.index import Manifest
+    from builder.judge.application import JudgedApplication
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.plan.shards import Shard
+    from builder.report.document import Document
     from builder.sources import Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
@@ -54,10 +59,13 @@ class RunResult:
 
     Attributes:
         judged: every package with its verdicts, in the matrix's order; empty where nothing changed.
+        applications: every application with its verdict on each ABI and base, as well; empty where the run was not
+            about the whole matrix.
         unchanged_run: the last whole run, where nothing at all changed since.
     """
 
     judged: tuple[JudgedPackage, ...] = ()
+    applications: tuple[JudgedApplication, ...] = ()
     unchanged_run: CompletedRun | None = None
 
     @property
@@ -68,6 +76,13 @@ class RunResult:
         return frozenset(
             judgement.verdict for package in self.judged for judgement in package.abis.values()
         )
+
+    @property
+    def application_verdicts(self) -> frozenset[ApplicationVerdict]:
+        """Every verdict of an application that occurs, as well."""
+        if self.unchanged_run is not None:
+            return frozenset(ApplicationVerdict(name) for name in self.unchanged_run.applications)
+        return frozenset(application.verdict for application in self.applications)
 
 
 def run(
@@ -102,19 +117,34 @@ def run(
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
             _write_shard(matrix, store, request, request.shard, resolved.sources, plan, evidence)
+        tried = TriedApplications()
         if request.is_whole_matrix:
             observer.say("publishing the index")
-            publish(judged, matrix, store, observer)
+            served = publish(judged, matrix, store, observer)
+            if matrix.applications:
+                observer.say("trying the applications")
+                execute = partial(
+                    _execute, store=store, request=request, observer=observer, stop=stop
+                )
+                tried = try_applications(matrix, store, judged, served, execute)
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
         recorded = store.get_note(_CONTAINMENT_NOTE)
         containment = None if recorded is None else json.loads(recorded)
-        _write_report(matrix, store, observer, run_id, judged, containment)
+        written = document.write(judged, matrix, store.wheelhouse, containment, tried.judged)
+        _write_report(written, store, observer, run_id)
         assert resolved.inputs is not None, "a whole run has them"
-        unchanged.record_run(store, resolved.inputs, run_id, evidence, judged)
+        unchanged.record_run(
+            store,
+            resolved.inputs,
+            run_id,
+            {**evidence, **tried.evidence},
+            judged,
+            tried.judged,
+        )
 
-    return RunResult(judged=judged)
+    return RunResult(judged=judged, applications=tried.judged)
 
 
 def _write_shard(
@@ -167,24 +197,14 @@ def merge(
         observer.say("publishing the index")
         publish(judged, matrix, store, observer)
 
-    _write_report(matrix, store, observer, run_id, judged)
+    written = document.write(judged, matrix, store.wheelhouse)
+    _write_report(written, store, observer, run_id)
     return judged
 
 
-def _write_report(
-    matrix: Matrix,
-    store: Store,
-    observer: Observer,
-    run_id: str,
-    judged: tuple[JudgedPackage, ...],
-    containment: Mapping[str, Any] | None = None,
-) -> None:
-    """Write verdicts.json, and the report in all its formats, for a run of the whole matrix.
-
-    The containment is that of the engine which ran code of packages last; None where that is not known.
-    """
+def _write_report(written: Document, store: Store, observer: Observer, run_id: str) -> None:
+    """Write the report in all its formats for a run of the whole matrix, whose verdicts.json is written."""
     observer.say("writing the report")
-    written = document.write(judged, matrix, store.wheelhouse, containment)
     outputs.write_report(written, store, run_id)
 
 
@@ -271,7 +291,7 @@ def publish(
     matrix: Matrix,
     store: Store,
     observer: Observer | None = None,
-) -> None:
+) -> Manifest:
     """Publish both channels of the index, and the constraints files for what is served.
 
     The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
@@ -281,6 +301,9 @@ def publish(
         matrix: its policy says which verdicts are served.
         store: the store of the wheelhouse; the caller holds its lock.
         observer: is told which files are not in the index though they should be; None where nobody is.
+
+    Returns:
+        What `simple/` holds now.
     """
     served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish)
     served = index.describe(served_files, store)
@@ -293,14 +316,22 @@ def publish(
     constraints.write(
         publication.served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse
     )
+    return publication.served
 
 
-def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """Return the exit code for a set of verdicts: a fault comes before an undetermined verdict, that before success."""
-    occurring = set(verdicts)
-    if any(verdict.is_fault for verdict in occurring):
+def exit_code(
+    verdicts: Iterable[Verdict], applications: Iterable[ApplicationVerdict] = ()
+) -> ExitCode:
+    """Return the exit code for the verdicts of packages and applications.
+
+    A fault of a package, or an application that is blocked, comes before an undetermined verdict, that before success.
+    """
+    of_packages, of_applications = set(verdicts), set(applications)
+    has_fault = any(verdict.is_fault for verdict in of_packages)
+    if has_fault or ApplicationVerdict.BLOCKED in of_applications:
         return ExitCode.FAULTS
-    if Verdict.UNDETERMINED in occurring:
+    is_package_open = Verdict.UNDETERMINED in of_packages
+    if is_package_open or ApplicationVerdict.UNDETERMINED in of_applications:
         return ExitCode.UNDETERMINED
     return ExitCode.ADMISSIBLE
 

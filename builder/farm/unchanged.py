@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder import ROOT, host
 from builder.config import catalog
+from builder.farm.application_files import hash_files
 from builder.index import SERVED_CHANNEL
 from builder.store.hashing import digest, digest_text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from builder.config.matrix import Matrix
+    from builder.judge.application import JudgedApplication
     from builder.judge.package import JudgedPackage
     from builder.sources import Sources
     from builder.store.evidence import Evidence
@@ -49,6 +51,7 @@ class CompletedRun:
         left: size and time of modification of the files that it wrote, by path.
         jobs: number of its jobs.
         verdicts: how often each verdict occurs, counting each package once per ABI.
+        applications: how often each verdict of an application occurs, counting each once per ABI and base.
     """
 
     of: str
@@ -59,6 +62,7 @@ class CompletedRun:
     left: Mapping[str, Sequence[int]]
     jobs: int
     verdicts: Mapping[str, int]
+    applications: Mapping[str, int]
 
 
 _FIELDS = {field.name for field in fields(CompletedRun)}
@@ -105,7 +109,8 @@ def fingerprint_inputs(
         # `repr` names every field of a source, at a fraction of what JSON takes.
         packages[name] = digest_text(f"{source!r} {settings_text} {patches.get(name)!r}")
 
-    return RunInputs(common=digest(farm_digest(), common_settings, effort), packages=packages)
+    common = digest(farm_digest(), common_settings, effort, hash_files(matrix))
+    return RunInputs(common=common, packages=packages)
 
 
 @cache
@@ -131,6 +136,7 @@ def record_run(
     run: str,
     evidence: Mapping[JobId, Evidence],
     judged: Iterable[JudgedPackage],
+    applications: Iterable[JudgedApplication] = (),
 ) -> None:
     """Record a finished run of the whole matrix, for `find_unchanged_run` and `changed_packages` to compare with.
 
@@ -143,6 +149,7 @@ def record_run(
         run: id of the run.
         evidence: results of all its jobs, by job id.
         judged: packages with their verdicts.
+        applications: applications with theirs.
     """
     snapshot = store.publications.current_snapshot()
     stamps = _stamp_outputs(store)
@@ -160,6 +167,7 @@ def record_run(
         left=stamps,
         jobs=len(evidence),
         verdicts=_count_verdicts(judged),
+        applications=dict(Counter(item.verdict.value for item in applications)),
     )
     files: set[str] = set()
     for recorded in evidence.values():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 FOLDER = "constraints"
 """Its folder under the wheelhouse."""
+
+_APPLICATIONS = "applications"
+"""The folder in it with what applications install."""
 
 Remarks = Mapping[str, Mapping[str, str]]
 """By ABI and canonical name of a project: why it is missing there, or a warning about it, such as its verdict."""
@@ -42,6 +47,63 @@ def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: P
     for path in folder.glob("*.txt"):
         if path.name not in texts:
             path.unlink()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedFiles:
+    """A package that an application locks.
+
+    Attributes:
+        hashes: sha256 of each file of it that may be installed; empty where the index has none.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+
+def write_application(name: str, abi: str, locked: Iterable[LockedFiles], wheelhouse: Path) -> None:
+    """Write what an application installs on an ABI, `constraints/applications/NAME-cp314t.txt`.
+
+    It is a requirements file with the hashes of what the index serves, for `pip install --require-hashes`.
+
+    Args:
+        name: of the application.
+        abi: the ABI.
+        locked: its packages.
+        wheelhouse: the folder that has `constraints/`.
+    """
+    path = _application_path(name, abi, wheelhouse)
+    replace_text(path, "\n".join(_render_application(name, abi, locked)) + "\n")
+
+
+def remove_other_applications(names: Iterable[str], wheelhouse: Path) -> None:
+    """Remove the files of applications that the matrix has no more.
+
+    Args:
+        names: of those it has.
+        wheelhouse: the folder that has `constraints/`.
+    """
+    kept = set(names)
+    for path in (wheelhouse / FOLDER / _APPLICATIONS).glob("*.txt"):
+        if path.stem.rpartition("-")[0] not in kept:
+            path.unlink()
+
+
+def _application_path(name: str, abi: str, wheelhouse: Path) -> Path:
+    return wheelhouse / FOLDER / _APPLICATIONS / f"{name}-{abi}.txt"
+
+
+def _render_application(name: str, abi: str, locked: Iterable[LockedFiles]) -> Iterator[str]:
+    """Iterate over the lines of an application's file; a package that the index does not have is a comment."""
+    yield f"# {name} on {abi}, from this index alone:"
+    yield f"# pip install --require-hashes --no-deps --only-binary :all: --requirement {name}-{abi}.txt"
+    for package in sorted(locked, key=attrgetter("name")):
+        if package.hashes:
+            hashes = "".join(f" \\\n    --hash=sha256:{sha256}" for sha256 in package.hashes)
+            yield f"{package.name}=={package.version}{hashes}"
+        else:
+            yield f"# not served: {package.name}=={package.version}"
 
 
 def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:

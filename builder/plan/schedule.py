@@ -59,6 +59,7 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.EXERCISE: _default_cost(20.0, 1024),
     # A job beside it would take a part of what it measures.
     JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
+    JobKind.APPLICATION: _default_cost(60.0, 1024),
 }
 """Expected costs, by kind of job. They are guesses, and count only until a job of the kind has been recorded."""
 

@@ -13,9 +13,9 @@ from pydantic import JsonValue, RootModel
 from builder.config.edit import Action
 from builder.dependencies.survey import Status
 from builder.report import check_document, document
-from builder.report.document import CleanLine, CleanText, PackagePart, Part
+from builder.report.document import ApplicationPart, CleanLine, CleanText, PackagePart, Part
 from builder.sources.kind import Kind
-from builder.verdicts import Severity, Verdict
+from builder.verdicts import ApplicationVerdict, Severity, Verdict
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -355,6 +355,23 @@ class NewFindingPart(Part):
     where: CleanLine
 
 
+class ApplicationChangePart(Part):
+    """An application whose verdict on an ABI and a base is another than before."""
+
+    application: str
+    abi: str
+    base: str
+
+    before: ApplicationVerdict | None
+    """Null where that run did not have it."""
+
+    after: ApplicationVerdict
+    reason: CleanText
+
+    way_out: CleanText
+    """The shortest way out; empty where nothing blocks, or no way is known."""
+
+
 class NightDocument(Part):
     """What `wheelfarm nightly --json` and `wheelfarm merge --json` print: what changed since the last run."""
 
@@ -368,7 +385,16 @@ class NightDocument(Part):
     changes: list[VerdictChangePart]
     """The worst first."""
 
+    applications: list[ApplicationChangePart]
     findings: list[NewFindingPart]
+
+
+class AppDocument(Part):
+    """What `wheelfarm app --json` prints."""
+
+    schema_version: Literal[1]
+    applications: list[ApplicationPart]
+    """As in verdicts.json."""
 
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -380,6 +406,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "merge": NightDocument,
     "check": check_document.CheckDocument,
     "show": ShowDocument,
+    "app": AppDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
     "rollback": RollbackDocument,

@@ -13,13 +13,14 @@ from builder.judge.bases import BaseOutcome
 from builder.sources import Source
 from builder.store.files import atomic_write
 from builder.untrusted.text import clean_line, clean_text
-from builder.verdicts import Severity, Verdict
+from builder.verdicts import ApplicationVerdict, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
+    from builder.judge.application import JudgedApplication
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage, Judgement, Wheel
     from builder.judge.speed import Ratio, Speed
@@ -209,6 +210,54 @@ class PackagePart(Part):
     """Measured at the efforts `standard` and `deep`."""
 
 
+class BlockerPart(Part):
+    """What keeps an application from moving."""
+
+    package: CleanLine
+    """The package that does; empty where it is the application itself."""
+
+    version: CleanLine
+    """The release that is locked; empty where it is the application itself."""
+
+    what: CleanText
+
+    ways_out: list[CleanText]
+    """What helps, the shortest way first."""
+
+
+class RiskPart(Part):
+    """What does not keep an application from moving, and has to be known."""
+
+    package: CleanLine
+    """The package that it is about; empty where it is the application itself."""
+
+    what: CleanText
+
+
+class ApplicationPart(Part):
+    """The verdict of an application on one ABI and one base."""
+
+    name: CleanLine
+    abi: str
+    base: str
+    verdict: ApplicationVerdict
+
+    reason: CleanText
+    """One sentence for a person."""
+
+    way_out: CleanText
+    """The shortest way out; empty where nothing blocks, or no way is known."""
+
+    packages: int
+    """How many its lock has."""
+
+    blockers: list[BlockerPart]
+    risks: list[RiskPart]
+
+    log: CleanLine
+    """The log of the job that tried it, relative to this file; empty where it was not tried."""
+
+
 class FarmPart(Part):
     """The farm that wrote this file."""
 
@@ -259,6 +308,9 @@ class Document(Part):
 
     packages: list[PackagePart]
 
+    applications: list[ApplicationPart] = []
+    """What the farm's index has to do for: one for each application, ABI and base."""
+
     def iter_verdicts(self) -> Iterator[tuple[PackagePart, str, AbiPart]]:
         """Iterate over (package, ABI, verdict with its findings) of every verdict, package by package."""
         for package in self.packages:
@@ -279,6 +331,7 @@ def make_document(
     judged: Iterable[JudgedPackage],
     matrix: Matrix,
     containment: Mapping[str, Any] | None = None,
+    applications: Iterable[JudgedApplication] = (),
 ) -> Document:
     """Return the content of verdicts.json for judged packages; the time in it is now.
 
@@ -286,6 +339,7 @@ def make_document(
         judged: the packages.
         matrix: what they are from.
         containment: what held them, as `Engine.record_containment` says it; None where that is not known.
+        applications: the judged applications.
     """
     now = datetime.datetime.now(datetime.UTC)
     farm = FarmPart(
@@ -300,6 +354,7 @@ def make_document(
         farm=farm,
         containment=None if containment is None else ContainmentPart.model_validate(containment),
         packages=[_package_part(package) for package in judged],
+        applications=[_application_part(application) for application in applications],
     )
 
 
@@ -308,9 +363,10 @@ def write(
     matrix: Matrix,
     wheelhouse: Path,
     containment: Mapping[str, Any] | None = None,
+    applications: Iterable[JudgedApplication] = (),
 ) -> Document:
     """Replace verdicts.json as a whole, and return its content; for the arguments see `make_document`."""
-    document = make_document(judged, matrix, containment)
+    document = make_document(judged, matrix, containment, applications)
     text = document.model_dump_json(indent=1) + "\n"
     with atomic_write(wheelhouse / "verdicts.json") as draft:
         draft.write_text(text)
@@ -354,6 +410,32 @@ def _package_part(package: JudgedPackage) -> PackagePart:
         source=_source_part(package),
         abis=abis,
         speed=speed,
+    )
+
+
+def _application_part(application: JudgedApplication) -> ApplicationPart:
+    """Return an application's part of verdicts.json, for one ABI and base."""
+    blockers = [
+        BlockerPart(
+            package=blocker.package,
+            version=blocker.version,
+            what=blocker.what,
+            ways_out=list(blocker.ways_out),
+        )
+        for blocker in application.blockers
+    ]
+
+    return ApplicationPart(
+        name=application.name,
+        abi=application.abi,
+        base=application.base,
+        verdict=application.verdict,
+        reason=application.reason,
+        way_out=application.way_out,
+        packages=application.packages,
+        blockers=blockers,
+        risks=[RiskPart(package=risk.package, what=risk.what) for risk in application.risks],
+        log=application.log,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.verdicts import Severity, Verdict
+from builder.verdicts import ApplicationVerdict, Severity, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,14 @@ _VERDICT_STYLES = {
     Verdict.GIL_REQUIRED: VerdictStyle(terminal="yellow", badge="#8a5a00"),
     Verdict.UNDETERMINED: VerdictStyle(terminal="bold magenta", badge="#6e40a8"),
 }
+
+APPLICATION_STYLES = {
+    ApplicationVerdict.READY: "bold green",
+    ApplicationVerdict.READY_WITH_RISKS: "yellow",
+    ApplicationVerdict.UNDETERMINED: "bold magenta",
+    ApplicationVerdict.BLOCKED: "bold red",
+}
+"""Styles of rich."""
 
 SEVERITY_STYLES = {
     Severity.ERROR: "bold red",

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     RACE = "race"
     EXERCISE = "exercise"
     SPEED = "speed"
+    APPLICATION = "application"
 
 
 class JobId(NamedTuple):
@@ -28,9 +29,9 @@ class JobId(NamedTuple):
 
     Attributes:
         kind: a `JobKind`, or what another version of the farm recorded.
-        name: the package; of a job that makes an image, the image.
-        base: the base that the package is built on; empty for an image.
-        loaded_on: of a load job, the base that the wheels are loaded on; empty otherwise.
+        name: the package; of a job that makes an image, the image; of an application, its name in the matrix.
+        base: the base that the package is built on; of an application, the ABI; empty for an image.
+        loaded_on: of a load job and of an application, the base that the wheels are loaded on; empty otherwise.
     """
 
     kind: str

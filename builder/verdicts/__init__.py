@@ -1,4 +1,4 @@
-"""Verdicts of a package on an ABI, from good to bad, and how severe a finding is."""
+"""Verdicts of a package and of an application on an ABI, from good to bad, and how severe a finding is."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ class Verdict(StrEnum):
     def is_fault(self) -> bool:
         """Whether a fault of the package was shown; needing the GIL is none, for the package says so itself."""
         return self.rank > Verdict.GIL_REQUIRED.rank
+
+
+class ApplicationVerdict(StrEnum):
+    """The outcome for an application on an ABI and a base, the best first; of those that apply the last one wins."""
+
+    READY = "ready"
+    READY_WITH_RISKS = "ready with risks"
+    UNDETERMINED = "undetermined"
+    BLOCKED = "blocked"
+
+    @property
+    def rank(self) -> int:
+        """Position in the table: a larger one wins."""
+        return list(ApplicationVerdict).index(self)
 
 
 class Severity(StrEnum):

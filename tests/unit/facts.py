@@ -87,6 +87,21 @@ RATES: dict[str, Any] = {
 }
 
 SAMPLES: dict[str, list[dict[str, Any]]] = {
+    "application": [
+        {"install": "no matching distribution found for foo==1.0"},
+        {
+            "install": None,
+            "unmet": ["foo 1.0 requires bar, which is not installed."],
+            "imports": {
+                "modules": 2,
+                "failed": [{"module": "foo", "distribution": "foo", "error": "ImportError: no", "gil": [False, True], "loaded": ["foo._x"]}],
+                "gil": True, "enabled_by": "foo._x", "gil_seen": "on",
+            },
+            "smoke": [{"command": "foo --version", "exit_code": 0, "seconds": 0.1, "output": "1.0\n"}],
+            "tests": {"command": "pytest", "exit_code": None, "seconds": 900.0, "output": ""},
+        },
+        {"install": None, "imports": {"modules": 0, "failed": [], "signal": "SIGSEGV", "during": "foo", "stack": {"native": [], "python": []}}},
+    ],
     "image": [
         {"tag": "wheelfarm/builder:abc", "content": "abc", "bytes": 3 << 28},
         {"missing": ["libnone-dev"], "content": "none"},

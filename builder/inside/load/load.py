@@ -325,7 +325,7 @@ def import_strictly(python: str, request: dict[str, Any]) -> dict[str, Any]:
         if "signal" in facts.get("dev", {}):
             break  # memory is damaged: what follows would differ from run to run
 
-        answer = run_probe(python, program, request, options)
+        answer = run_probe(python, f"inside.load.{program}", request, options)
         facts[condition] = summarize(answer, is_walk=condition == "walk")
 
     return facts
@@ -362,7 +362,7 @@ def probe_module(
         module: the module's dotted name.
         native: whether it is an extension module.
     """
-    answer = run_probe(python, "probe", {**request, "module": module}, ())
+    answer = run_probe(python, "inside.load.probe", {**request, "module": module}, ())
     lines = answer.pop("lines")
     answer.pop("during", None)
 

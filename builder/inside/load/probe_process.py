@@ -9,7 +9,9 @@ import json
 import os
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..supervise.accounts import take_account
@@ -32,15 +34,21 @@ _OUTPUT_BYTES = 1 << 19  # of what a probe printed, of the beginning and of the 
 
 
 def run_probe(
-    python: str, program: str, request: dict[str, Any], options: tuple[str, ...]
+    python: str,
+    program: str,
+    request: dict[str, Any],
+    options: tuple[str, ...],
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Run one probe, a program of this package, in a process and as a user of its own, and return how that ended.
+    """Run one probe in a process and as a user of its own, and return how that ended.
 
     Args:
         python: the interpreter.
-        program: name of the probe, such as `walk`.
+        program: the probe's module, such as `inside.load.walk`.
         request: the request of the probe.
         options: the interpreter's options.
+        variables: further variables of its environment.
 
     Returns:
         `lines`, what the probe said; `gil_seen` where its GIL was looked at in the end. Where it did not end as it
@@ -49,7 +57,7 @@ def run_probe(
         `during`, the module that was being imported then.
     """
     site = request["site"]
-    command = [python, "-X", "faulthandler", *options, "-m", f"inside.load.{program}"]
+    command = [python, "-X", "faulthandler", *options, "-m", program]
     print("$", *command, json.dumps(request), flush=True)
 
     output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
@@ -58,7 +66,7 @@ def run_probe(
         PackageProcess(
             command,
             account=take_account(),
-            environment=choose_variables(os.environ, str(home)),
+            environment={**choose_variables(os.environ, str(home)), **variables},
             folder=str(PROGRAMS),
             output=output,
             request=request,

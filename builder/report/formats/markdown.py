@@ -11,7 +11,7 @@ from builder.untrusted.text import clean_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.report.document import Document
+    from builder.report.document import ApplicationPart, Document
     from builder.report.history import VerdictChange, VerdictRecord
 
 _MAX_ROWS = 200
@@ -34,15 +34,22 @@ _CHANGES_HEAD = (
     "| | package | ABI | before | now |",
     "|---|---|---|---|---|",
 )
+_APPLICATIONS_HEAD = (
+    "",
+    "## Applications",
+    "",
+    "| application | on | verdict | why, and the way out |",
+    "|---|---|---|---|",
+)
 _NOT_GOOD_HEAD = ("", "## To look at", "", "| package | ABI | verdict | why |", "|---|---|---|---|")
 
 
 def render(document: Document, changes: Sequence[VerdictChange]) -> str:
     """Return a summary of a run as Markdown.
 
-    It has up to three sections: how many packages have which verdict, which verdicts have changed, and a table of the
-    verdicts that are not good, each with its reason. An empty second or third section is left out. A table is cut off
-    after `_MAX_ROWS` rows, and a last row says how many are missing.
+    It has up to four sections: how many packages have which verdict, which verdicts have changed, the applications, and
+    a table of the verdicts that are not good, each with its reason. An empty section but the first is left out. A table
+    is cut off after `_MAX_ROWS` rows, and a last row says how many are missing.
 
     Args:
         document: the verdicts of this run: one for each package and ABI (`cp314`, `cp314t`).
@@ -54,6 +61,10 @@ def render(document: Document, changes: Sequence[VerdictChange]) -> str:
     if changes:
         lines += _CHANGES_HEAD
         lines += _limit_rows([_render_change(change) for change in changes])
+
+    if document.applications:
+        lines += _APPLICATIONS_HEAD
+        lines += _limit_rows([render_application(part) for part in document.applications])
 
     not_good_rows = _render_not_good(document)
     if not_good_rows:
@@ -88,6 +99,13 @@ def render_counts(document: Document) -> list[str]:
         lines.append(f"- **{escape(abi)}**: {', '.join(texts)}")
 
     return lines
+
+
+def render_application(part: ApplicationPart) -> str:
+    """Return the verdict of an application as a row: `| shop | cp314t, debian-12 | blocked | blocked by lxml … |`."""
+    why = f"{part.reason}. Way out: {part.way_out}" if part.way_out else part.reason
+    place = f"{part.abi}, {part.base}"
+    return f"| {escape(part.name)} | {escape(place)} | {part.verdict} | {escape(why)} |"
 
 
 def verdict_cell(record: VerdictRecord | None) -> str:

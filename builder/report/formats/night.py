@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from builder.errors import ExitCode
 from builder.report.formats.markdown import escape, render_counts, verdict_cell
 from builder.report.history import VerdictChange, VerdictRecord, Verdicts, compare_runs
-from builder.verdicts import Severity, Verdict
+from builder.verdicts import ApplicationVerdict, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.report.document import Document, FindingPart
+    from builder.report.document import ApplicationPart, Document, FindingPart
 
 _MAX_ROWS = 100
-"""Rows of each of the three tables, so that all fit on the page of a CI step; verdicts.json has everything."""
+"""Rows of each of the four tables, so that all fit on the page of a CI step; verdicts.json has everything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +29,14 @@ class RunDiff:
             that run did not have the package.
         changes: changes of verdicts, the worst first.
         findings: (package, ABI, finding) of new findings about packages that the run before had too, without infos.
+        applications: (verdict before or None, application now) of each application, ABI and base with another verdict.
     """
 
     is_first: bool
     releases: tuple[tuple[str, str, str], ...]
     changes: tuple[VerdictChange, ...]
     findings: tuple[tuple[str, str, FindingPart], ...]
+    applications: tuple[tuple[ApplicationVerdict | None, ApplicationPart], ...] = ()
 
 
 def compare_documents(before: Document | None, after: Document) -> RunDiff:
@@ -51,13 +53,14 @@ def compare_documents(before: Document | None, after: Document) -> RunDiff:
         releases=_compare_releases(before, after),
         changes=compare_runs(_collect_verdicts(before), _collect_verdicts(after)),
         findings=findings,
+        applications=tuple(_compare_applications(before, after)),
     )
 
 
 def exit_code(diff: RunDiff) -> ExitCode:
     """Return 1 if a verdict got worse, otherwise 3 if a changed or new verdict is undetermined, otherwise 0.
 
-    A new package has no verdict that could have got worse, so a fault of it does not count.
+    A new package or application has no verdict that could have got worse, so a fault of it does not count.
     """
     worse: set[Verdict] = set()
     is_undetermined = False
@@ -69,7 +72,13 @@ def exit_code(diff: RunDiff) -> ExitCode:
         if change.after.verdict is Verdict.UNDETERMINED:
             is_undetermined = True
 
-    if worse - {Verdict.UNDETERMINED}:
+    has_worse_application = False
+    for before, part in diff.applications:
+        is_undetermined |= part.verdict is ApplicationVerdict.UNDETERMINED
+        is_worse = before is not None and part.verdict.rank > before.rank
+        has_worse_application |= is_worse and part.verdict is not ApplicationVerdict.UNDETERMINED
+
+    if has_worse_application or worse - {Verdict.UNDETERMINED}:
         return ExitCode.FAULTS
     if is_undetermined:
         return ExitCode.UNDETERMINED
@@ -91,6 +100,8 @@ def render(diff: RunDiff, after: Document) -> str:
         lines += _table("Releases", ("package", "before", "now"), _iter_release_rows(diff))
         change_heads = ("", "package", "ABI", "before", "now", "why")
         lines += _table("Verdicts", change_heads, _iter_change_rows(diff))
+        application_heads = ("application", "on", "before", "now", "why, and the way out")
+        lines += _table("Applications", application_heads, _iter_application_rows(diff))
         finding_heads = ("code", "package", "ABI", "what", "where")
         lines += _table("New findings", finding_heads, _iter_finding_rows(diff))
 
@@ -113,7 +124,20 @@ def record(diff: RunDiff) -> dict[str, Any]:
         "first": diff.is_first,
         "releases": releases,
         "changes": [_record_change(change) for change in diff.changes],
+        "applications": [_record_application(before, part) for before, part in diff.applications],
         "findings": findings,
+    }
+
+
+def _record_application(before: ApplicationVerdict | None, part: ApplicationPart) -> dict[str, Any]:
+    return {
+        "application": part.name,
+        "abi": part.abi,
+        "base": part.base,
+        "before": before,
+        "after": part.verdict,
+        "reason": part.reason,
+        "way_out": part.way_out,
     }
 
 
@@ -184,6 +208,20 @@ def _collect_verdicts(document: Document | None) -> Verdicts:
     return records
 
 
+def _compare_applications(
+    before: Document | None, after: Document
+) -> Iterator[tuple[ApplicationVerdict | None, ApplicationPart]]:
+    """Iterate over (verdict before or None, application now) of each application whose verdict is another one."""
+    earlier: dict[tuple[str, str, str], ApplicationVerdict] = {}
+    for part in before.applications if before is not None else ():
+        earlier[part.name, part.abi, part.base] = part.verdict
+
+    for part in after.applications:
+        verdict = earlier.get((part.name, part.abi, part.base))
+        if verdict is not part.verdict:
+            yield verdict, part
+
+
 def _find_new_findings(before: Document, after: Document) -> Iterator[tuple[str, str, FindingPart]]:
     """Iterate over (package, ABI, finding) of each finding that the run before did not have.
 
@@ -217,6 +255,12 @@ def _iter_change_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
         after = verdict_cell(change.after)
         reason = "" if change.after is None else change.after.reason
         yield change.direction, change.package, change.abi, before, after, reason
+
+
+def _iter_application_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
+    for before, part in diff.applications:
+        why = f"{part.reason}. Way out: {part.way_out}" if part.way_out else part.reason
+        yield part.name, f"{part.abi}, {part.base}", before or "—", part.verdict, why
 
 
 def _iter_finding_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:

@@ -17,6 +17,7 @@ from builder import ROOT
 from builder.judge.bases import BaseOutcome
 from builder.report.history import count_verdicts
 from builder.report.site import speeds
+from builder.report.site.obstacles import find_obstacles
 from builder.store.files import replace_text
 from builder.store.hashing import digest_text
 from builder.verdicts import Verdict
@@ -102,9 +103,13 @@ def write_site(data: SiteData, folder: Path) -> None:
             if page not in current_files:
                 page.unlink()
 
+    applications_page = folder / "applications.html"
+    if applications_page not in current_files:
+        applications_page.unlink(missing_ok=True)
+
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, HTML): packages, runs, and the overview, which links to both."""
+    """Iterate over every page as (path in the site, HTML): packages, runs, applications, and the overview of all."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -114,6 +119,16 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
     run_page = environment.get_template("run.html")
     for run in data.history.runs:
         yield f"runs/{slug(run)}.html", run_page.render(root="../", **_run_context(run, data))
+
+    if data.document.applications:
+        yield (
+            "applications.html",
+            environment.get_template("applications.html").render(
+                root="",
+                document=data.document,
+                obstacles=find_obstacles(data.document.applications),
+            ),
+        )
 
     overview = environment.get_template("overview.html")
     yield "index.html", overview.render(root="", **_overview_context(data))
@@ -138,6 +153,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["slug"] = slug
+    environment.filters["anchor"] = lambda part: slug(f"{part.name}-{part.abi}-{part.base}")
     environment.filters["moment"] = _format_time
     environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.report.styles import verdict_style
+from builder.report.terminal.applications import print_applications
 from builder.report.terminal.consoles import make_wide_console, print_table
 from builder.report.terminal.progress import format_duration
 from builder.verdicts import Verdict
@@ -79,6 +80,7 @@ def print_verdicts(
     console.print()
     wide = make_wide_console(console)
     print_table(wide, _make_table(document))
+    print_applications(wide, document.applications)
     _print_remedies(wide, remedies)
     _print_times(wide, times)
     if not whole:
@@ -111,6 +113,7 @@ def print_unchanged(
     """
     if document is not None:
         print_table(console, _make_table(document))
+        print_applications(console, document.applications)
 
     counts = [f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts]
     text = f"nothing changed since run {run}: {jobs} jobs known; {', '.join(counts)}"

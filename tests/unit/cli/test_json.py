@@ -12,6 +12,7 @@ import typer
 from builder import host, index
 from builder.cli.main import app
 from builder.engine import provision
+from builder.errors import ExitCode
 from builder.farm import doctor, replay, run, sweep
 from builder.farm.garbage import MatrixUsage
 from builder.farm.replay import Replay, ReplayResult
@@ -19,9 +20,11 @@ from builder.generate import docs
 from builder.index import ServedFile, upload
 from builder.index.upload import UploadOutcome, UploadResult
 from builder.report import command_documents
+from builder.report.document import ApplicationPart, BlockerPart, RiskPart
 from builder.report.formats import night
 from builder.store.evidence import Evidence
 from builder.store.store import Store
+from builder.verdicts import ApplicationVerdict
 from tests.job_ids import job_id
 from tests.unit.cli.conftest import Ended
 from tests.unit.documents import abi, document, finding
@@ -130,6 +133,31 @@ def test_show(wheelfarm: Callable[..., Ended], tmp_path: Path):
         store.put(Evidence(key="k", job=job_id("build:foo@debian-12"), facts=facts))
     answer = check("show", wheelfarm("show", "foo", "--wheelhouse", str(tmp_path), "--json"))
     assert [job["id"] for job in answer["jobs"]] == ["build:foo@debian-12"]
+
+
+def test_app(wheelfarm: Callable[..., Ended], tmp_path: Path):
+    part = ApplicationPart(
+        name="shop",
+        abi="cp314",
+        base="debian-12",
+        verdict=ApplicationVerdict.BLOCKED,
+        reason="blocked by foo: it is not served",
+        way_out="wait",
+        packages=1,
+        blockers=[BlockerPart(package="foo", version="1.0", what="not served", ways_out=["wait"])],
+        risks=[RiskPart(package="", what="to know")],
+        log="",
+    )
+    made = document({"foo": {"cp314": abi()}}).model_copy(update={"applications": [part]})
+    (tmp_path / "verdicts.json").write_text(made.model_dump_json())
+
+    ended = wheelfarm("app", "shop", "--wheelhouse", str(tmp_path), "--json")
+    assert check("app", ended)["applications"][0]["verdict"] == "blocked"
+    assert ended.returncode == ExitCode.FAULTS
+    assert "blocked by  foo: not served" in wheelfarm("app", "--wheelhouse", str(tmp_path)).stdout
+    unknown = wheelfarm("app", "none", "--wheelhouse", str(tmp_path))
+    assert unknown.returncode == ExitCode.USAGE
+    assert "it had shop" in unknown.stderr
 
 
 def test_rollback(wheelfarm: Callable[..., Ended], tmp_path: Path):

@@ -129,7 +129,7 @@ def seen(tmp_path: Path) -> dict[str, list[str]]:
     """What a package sees of the probe that imports it."""
     (tmp_path / "spy.py").write_text(SPY)
     wanted = {"site": str(tmp_path), "tops": ["spy"], "natives": [], "module": "spy"}
-    answer = run_probe(sys.executable, "probe", wanted, ())
+    answer = run_probe(sys.executable, "inside.load.probe", wanted, ())
 
     assert "error" not in answer["lines"][0]
     whole: dict[str, list[str]] = json.loads((tmp_path / "seen.json").read_text())

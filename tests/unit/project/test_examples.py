@@ -28,11 +28,14 @@ from tests.examples import EXAMPLES, NAMES, SOURCES, copy_example
 SITUATIONS = {
     "apt": {"apt", "version"},
     "bases": set(),
+    "data-job": {"sha256", "version"},
     "dependency-file": {"version"},
     "limits": {"timeout_s", "memory", "env", "skip"},
     "local-sdist": {"sdist"},
     "patch": {"sdist", "patches"},
     "threads": {"recipes"},
+    "web-api": {"sha256", "version"},
+    "worker": {"sha256", "version"},
 }
 """By example, the keys of a package that it is there to show."""
 

@@ -123,6 +123,6 @@ def test_a_condition_that_the_package_ends_says_so(tmp_path: Path):
     code = "import sys, os\nif 'pickle' in sys.modules or len(sys.argv): os._exit(0)"
     (tmp_path / "hostile.py").write_text(code)
     request = {"site": str(tmp_path), "tops": ["hostile"], "natives": []}
-    facts = run_probe(sys.executable, "walk", request, ())
+    facts = run_probe(sys.executable, "inside.load.walk", request, ())
     assert "exit code 0 in the middle of the import" in facts["fault"]
     assert facts["during"] == "hostile"

@@ -1,0 +1,208 @@
+"""Whole applications and the most used packages. Usage: python -m benchmarks.applications FOLDER OUTPUT.json [--only …]
+
+For each application of examples/: `wheelfarm run`, then its lock is installed by pip and by uv, in a fresh container
+that reaches nothing but a copy of the index. For examples/top60.toml: `wheelfarm run`, and how many packages were
+judged. Then how long `wheelfarm survey` takes for a lock of 130 packages, with nothing known and again.
+
+FOLDER keeps the wheelhouses. What is not measured in a call stays in OUTPUT.json as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from builder.config import catalog
+from builder.config import matrix as matrices
+from builder.engine.client import Engine
+from builder.engine.connection import connect
+from builder.engine.tasks import Limits, Task
+from builder.evidence.image import read_image_tag
+from builder.jobs.images.ids import role_image_id
+from builder.store.store import Store
+
+_EXAMPLES = Path(__file__).parents[1] / "examples"
+APPLICATIONS = ("web-api", "data-job", "worker")
+PARTS = ("applications", "top60", "survey")
+_TOP60 = _EXAMPLES / "top60.toml"
+_SURVEYED = Path(__file__).with_name("survey.txt")
+_SURVEYS = 3
+
+_INSTALLERS = {
+    "pip": "{python} -m venv /tmp/pip && /tmp/pip/bin/pip install --quiet --no-input --only-binary :all: "
+    "--require-hashes --index-url file:///index/simple/ --requirement /index/lock.txt",
+    "uv": "uv venv --quiet --python {python} /tmp/uv && uv pip install --quiet --python /tmp/uv/bin/python "
+    "--only-binary :all: --require-hashes --default-index file:///index/simple/ --requirement /index/lock.txt",
+}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="make bench-applications")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--effort", default="quick")
+    asked = parser.parse_args()
+    results = json.loads(asked.output.read_text()) if asked.output.exists() else {}
+    asked.folder.mkdir(parents=True, exist_ok=True)
+
+    for part in asked.only or PARTS:
+        if part == "applications":
+            results["applications"] = {
+                name: try_application(name, asked.folder, asked.effort) for name in APPLICATIONS
+            }
+        if part == "top60":
+            results["top60"] = judge_top(asked.folder, asked.effort)
+        if part == "survey":
+            results |= time_survey(asked.folder)
+        asked.output.parent.mkdir(parents=True, exist_ok=True)
+        asked.output.write_text(json.dumps(results, indent=1) + "\n")
+
+    print(f"written: {asked.output}")
+
+
+def run_farm(matrix: Path, wheelhouse: Path, effort: str) -> float:
+    """Run the farm, with its progress shown; return the seconds that took."""
+    command = [
+        sys.executable, "-m", "builder", "run", "--matrix", str(matrix), "--wheelhouse", str(wheelhouse),
+        "--effort", effort,
+    ]  # fmt: skip
+    print("$ wheelfarm", *command[3:], flush=True)
+    started = time.monotonic()
+    subprocess.run(command, check=False)
+    return round(time.monotonic() - started, 1)
+
+
+# --- applications ---
+
+
+def try_application(name: str, folder: Path, effort: str) -> dict[str, Any]:
+    """Return the verdicts of an application by ABI and base, and which installers install its lock offline."""
+    matrix, wheelhouse = _EXAMPLES / name / "matrix.toml", folder / name
+    run_farm(matrix, wheelhouse, effort)
+    document = json.loads((wheelhouse / "verdicts.json").read_text())
+
+    verdicts: dict[str, Any] = {}
+    for part in document["applications"]:
+        verdicts.setdefault(part["abi"], {})[part["base"]] = part["verdict"]
+    installed = {
+        installer: install_offline(installer, name, matrices.load(matrix).bases, wheelhouse)
+        for installer in _INSTALLERS
+    }
+    return {**verdicts, "offline": installed}
+
+
+def install_offline(installer: str, name: str, bases: tuple[str, ...], wheelhouse: Path) -> bool:
+    """Return whether an installer installs the lock of an application for cp314 on every base, from the index alone."""
+    abi = catalog.load().abis["cp314"]
+    lock = wheelhouse / "constraints" / "applications" / f"{name}-{abi.name}.txt"
+    files: dict[str, bytes | Path] = {"/index/lock.txt": lock}
+    for path in (wheelhouse / "simple").rglob("*"):
+        if path.is_file():
+            files[f"/index/simple/{path.relative_to(wheelhouse / 'simple')}"] = path
+
+    with Store(wheelhouse) as store:
+        engine = connect(store.farm_id)
+        return all(
+            _installs(installer, abi.python, files, find_image(base, store), engine, wheelhouse)
+            for base in bases
+        )
+
+
+def _installs(
+    installer: str,
+    python: str,
+    files: dict[str, bytes | Path],
+    image: str,
+    engine: Engine,
+    wheelhouse: Path,
+) -> bool:
+    command = _INSTALLERS[installer].format(python=python)
+    task = Task(
+        image=image,
+        command=["sh", "-c", command],
+        files=files,
+        environment={"HOME": "/tmp"},
+        limits=Limits(timeout_s=900.0),
+    )
+    log = wheelhouse / "logs" / f"offline-{installer}.log"
+    ended = engine.run(task, log=log, stop=threading.Event())
+    print(f"  {installer} in {image}: exit code {ended.exit_code}", flush=True)
+    return ended.exit_code == 0
+
+
+def find_image(base: str, store: Store) -> str:
+    """Return the full name of the image in which wheels are verified on a base, as the last run left it."""
+    name = role_image_id("verify", base).name
+    return read_image_tag(store.newest_evidence_of(name)[-1])
+
+
+# --- packages ---
+
+
+def judge_top(folder: Path, effort: str) -> dict[str, Any]:
+    """Run examples/top60.toml; return how many of its packages have a judged wheel on each ABI."""
+    wheelhouse = folder / "top60"
+    seconds = run_farm(_TOP60, wheelhouse, effort)
+    document = json.loads((wheelhouse / "verdicts.json").read_text())
+    named = matrices.load(_TOP60).packages
+    packages = [package for package in document["packages"] if package["name"] in named]
+
+    unjudged = {"build-failure", "undetermined"}
+    judged = {
+        abi: sum(1 for package in packages if package["abis"][abi]["verdict"] not in unjudged)
+        for abi in ("cp314", "cp314t")
+    }
+    determined = sum(
+        1 for package in packages if package["abis"]["cp314t"]["verdict"] != "undetermined"
+    )
+    print_table(packages)
+    return {
+        "judged_cp314": judged["cp314"],
+        "right_cp314t": determined,
+        "of": len(named),
+        "seconds": seconds,
+    }
+
+
+def print_table(packages: list[dict[str, Any]]) -> None:
+    """Print the verdicts as a table in Markdown, for the documentation."""
+    print("| package | cp314 | cp314t | why on cp314t |\n|---|---|---|---|")
+    for package in packages:
+        first, second = package["abis"]["cp314"], package["abis"]["cp314t"]
+        title = f"{package['name']} {package['version']}"
+        print(f"| {title} | {first['verdict']} | {second['verdict']} | {second['reason'][:120]} |")
+
+
+# --- survey ---
+
+
+def time_survey(folder: Path) -> dict[str, float]:
+    """Return how long a survey of 130 packages takes: with nothing known (the best of several), and again."""
+    cold: list[float] = []
+    warm: list[float] = []
+    for number in range(_SURVEYS):
+        wheelhouse = folder / f"survey-{number}"
+        shutil.rmtree(wheelhouse, ignore_errors=True)
+        for seconds in (cold, warm):
+            command = [sys.executable, "-m", "builder", "survey", str(_SURVEYED)]
+            started = time.monotonic()
+            subprocess.run(
+                [*command, "--wheelhouse", str(wheelhouse)], check=True, stdout=subprocess.DEVNULL
+            )
+            seconds.append(round(time.monotonic() - started, 2))
+
+    print("survey, cold:", *cold, "warm:", *warm)
+    return {"survey_130_cold_s": min(cold), "survey_130_warm_s": min(warm)}
+
+
+if __name__ == "__main__":
+    main()

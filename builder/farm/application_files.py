@@ -1,0 +1,110 @@
+"""What applications of a matrix name beside it: their locks, and the files of projects that commands need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from builder.config import catalog
+from builder.dependencies import files as dependency_files
+from builder.errors import ExitCode, FarmError
+from builder.judge.application import LockedPackage
+from builder.store.files import file_sha256
+from builder.store.hashing import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from builder.config.catalog import Abi
+    from builder.config.matrix import Application, Matrix
+    from builder.store.store import Store
+
+_MOST_FILES_BYTES = 256 << 20
+"""Of the files of a project for its commands: sources and data of tests, not a whole repository with its history."""
+
+
+class ApplicationError(FarmError):
+    """What an application names cannot be used: its lock leaves releases open, or its files are not there."""
+
+    exit_code = ExitCode.USAGE
+
+
+def read_lock(matrix: Matrix, application: Application, abi: Abi) -> list[LockedPackage]:
+    """Return what the lock of an application installs on an ABI, each package once.
+
+    Raises:
+        ApplicationError: the lock leaves a release open.
+        FarmError: it is none that can be read.
+    """
+    version = catalog.load().releases[abi.release].version
+    selection = dependency_files.Selection(
+        python=Version(version),
+        extras=frozenset(application.extras),
+        groups=frozenset(application.groups),
+    )
+    path = dependency_files.find_file(matrix.root / application.lock)
+    read = dependency_files.read(path, selection)
+
+    locked: dict[str, LockedPackage] = {}
+    for dependency in read.dependencies:
+        release = dependency.version
+        if release is None:
+            raise ApplicationError(
+                f"{application.lock}: {dependency.where} leaves the release of {dependency.name} open; "
+                "an application needs a lock file that names one release of everything"
+            )
+        locked[dependency.name] = LockedPackage(name=dependency.name, version=str(release))
+
+    return list(locked.values())
+
+
+def keep_files(matrix: Matrix, application: Application, store: Store) -> dict[str, str]:
+    """Put the files of a project that its commands need into the store; return sha256 by path.
+
+    Raises:
+        ApplicationError: one is not there, or they are too many.
+    """
+    kept: dict[str, str] = {}
+    size_bytes = 0
+    for named in application.files:
+        found = list(_iter_files(matrix.root / named))
+        if not found:
+            raise ApplicationError(f"there is no file or folder {named} beside matrix.toml")
+        for file in found:
+            size_bytes += file.stat().st_size
+            if size_bytes > _MOST_FILES_BYTES:
+                raise ApplicationError(
+                    f"the files of the application have more than {_MOST_FILES_BYTES >> 20} MiB; "
+                    "name those that its commands need"
+                )
+            kept[str(file.relative_to(matrix.root))] = store.add_file(file)
+
+    return kept
+
+
+def _iter_files(path: Path) -> Iterator[Path]:
+    """Iterate over a file, or the files below a folder, sorted; links and what Python leaves behind are skipped."""
+    if path.is_file():
+        yield path
+        return
+
+    for file in sorted(path.rglob("*")):
+        is_cache = "__pycache__" in file.parts or ".git" in file.parts
+        if file.is_file() and not file.is_symlink() and not is_cache:
+            yield file
+
+
+def hash_files(matrix: Matrix) -> str:
+    """Return a hash of every file that the applications of a matrix name: their locks, and files for commands.
+
+    What is not there counts as empty.
+    """
+    found: dict[str, str] = {}
+    for application in matrix.applications.values():
+        for path in (application.lock, *application.files):
+            for file in _iter_files(matrix.root / path):
+                found[str(file)] = file_sha256(file)
+
+    return digest(found)

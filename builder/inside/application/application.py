@@ -1,0 +1,242 @@
+"""Facts about an application on one interpreter, as JSON. Runs offline, without privileges.
+
+Usage: python -m inside.application REQUEST.json OUTPUT.json
+
+The request has `python`, the interpreter; `index`, the address of a package index; `requirements`, the text of a
+requirements file in which every line has its hashes; `variables`, the environment of the application; `project`, the
+folder that commands are run in; `smoke`, commands; `tests`, a command or null; and `threads`, how many threads run the
+tests (0 for no such thing).
+
+What the lock names is installed into a virtual environment, exactly that and nothing else. All of it is imported in one
+process, as a service does that runs for long, and the GIL is looked at in the end. Then the commands are run, each as a
+user of its own.
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import sys
+import time
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..load.load import find_modules
+from ..load.probe_process import PROGRAMS, run_probe
+from ..supervise.accounts import supervise, take_account
+from ..supervise.folders import make_folder, open_folder, seal_folder
+from ..supervise.process import choose_variables, run_to_end
+
+if TYPE_CHECKING:
+    from ..supervise.accounts import Account
+
+_INSTALL_TIMEOUT_S = 600  # not measured: for some hundred wheels on a busy machine
+_SMOKE_TIMEOUT_S = 120
+_TESTS_TIMEOUT_S = 900
+_OUTPUT_CHARACTERS = 4000  # of what a command printed, its end
+
+_OPTIONS = (
+    "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
+)  # fmt: skip
+
+
+def examine(request: dict[str, Any]) -> dict[str, Any]:
+    """Install, import and run an application; return the facts of that (builder/evidence/application.py).
+
+    Args:
+        request: see above.
+    """
+    with open_folder(is_writable=False) as folder:
+        environment = folder / "environment"
+        make_folder(environment)
+        account = take_account()
+        error = _install(request, environment, account)
+        if error is not None:
+            return {"install": error}
+
+        # What is judged is what was installed: nothing that runs from now on can write here.
+        seal_folder(environment)
+        return {
+            "install": None,
+            "unmet": _find_unmet(request["python"], environment, account),
+            "imports": import_everything(request, environment),
+            "smoke": [
+                run_command(command, request, environment, _SMOKE_TIMEOUT_S)
+                for command in request["smoke"]
+            ],
+            "tests": _run_tests(request, environment),
+        }
+
+
+# --- installing ------------------------------------------------------------------------------------------------------
+
+
+def _install(request: dict[str, Any], environment: Path, account: Account) -> str | None:
+    """Make a virtual environment with exactly what is locked; return what went wrong, or None."""
+    requirements = environment.parent / "requirements.txt"
+    requirements.write_text(request["requirements"])
+    python = request["python"]
+    steps = (
+        [python, "-m", "venv", "--without-pip", str(environment)],
+        [
+            *_pip(python, environment), "install", *_OPTIONS, "--only-binary", ":all:", "--no-deps", "--require-hashes",
+            "--index-url", request["index"], "--requirement", str(requirements),
+        ],
+    )  # fmt: skip
+
+    for command in steps:
+        exit_code, printed = _run_as(account, command, _INSTALL_TIMEOUT_S)
+        if exit_code is None:
+            return f"installing did not end within {_INSTALL_TIMEOUT_S} s"
+        if exit_code != 0:
+            return _find_error(printed) or f"pip ended with exit code {exit_code}"
+
+    return None
+
+
+def _find_unmet(python: str, environment: Path, account: Account) -> list[str]:
+    """Return what the installed packages require of each other and do not get, as `pip check` puts it."""
+    exit_code, printed = _run_as(account, [*_pip(python, environment), "check"], _INSTALL_TIMEOUT_S)
+    return [] if exit_code == 0 else printed.splitlines()
+
+
+def _pip(python: str, environment: Path) -> list[str]:
+    return [python, "-m", "pip", "--python", str(environment / "bin" / "python")]
+
+
+def _run_as(account: Account, command: list[str], seconds: float) -> tuple[int | None, str]:
+    """Run a command that may write to the environment; return its exit code (None: too late) and what it printed."""
+    print("$", *command, flush=True)
+    with open_folder() as home:
+        exit_code, printed = run_to_end(
+            command,
+            account=account,
+            seconds=seconds,
+            folder="/",
+            environment=choose_variables(os.environ, str(home)),
+        )
+    print(printed, flush=True)
+    return exit_code, printed
+
+
+def _find_error(printed: str) -> str | None:
+    """Return the first error that pip printed."""
+    for line in printed.splitlines():
+        if line.startswith("ERROR: "):
+            return line.removeprefix("ERROR: ")
+
+    return None
+
+
+# --- importing -------------------------------------------------------------------------------------------------------
+
+
+def import_everything(request: dict[str, Any], environment: Path) -> dict[str, Any]:
+    """Import every top-level module of an environment in one process; return what came of it.
+
+    Args:
+        request: the request of this program.
+        environment: the virtual environment.
+    """
+    site = _find_site(environment)
+    tops: dict[str, str] = {}
+    natives: list[str] = []
+    for distribution in distributions(path=[str(site)]):
+        own_tops, own_natives = find_modules(distribution)
+        tops |= dict.fromkeys(own_tops, distribution.metadata["Name"])
+        natives += own_natives
+
+    asked = {"site": str(site), "tops": sorted(tops), "natives": natives}
+    # Not the environment's own interpreter: `.pth` files of packages would run before the probe does.
+    answer = run_probe(
+        request["python"],
+        "inside.application.imports",
+        asked,
+        (),
+        variables=request["variables"],
+    )
+
+    lines = answer.pop("lines")
+    end = lines.pop() if lines and "module" not in lines[-1] else {}
+    failed = [line for line in lines if "error" in line]
+    for line in failed:
+        line["distribution"] = tops.get(line["module"], "")
+
+    return {"modules": len(lines), "failed": failed, **end, **answer}
+
+
+def _find_site(environment: Path) -> Path:
+    """Return the folder of a virtual environment that packages are installed in."""
+    return next((environment / "lib").glob("python*/site-packages"))
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def run_command(
+    command: str, request: dict[str, Any], environment: Path, seconds: float, **variables: str
+) -> dict[str, Any]:
+    """Run a command of the application by the shell, as a user of its own; return how it ended.
+
+    Args:
+        command: the command.
+        request: the request of this program.
+        environment: the virtual environment, whose programs come first.
+        seconds: most time for it.
+        variables: further variables.
+    """
+    print("$", command, flush=True)
+    started = time.monotonic()
+    with open_folder() as home:
+        exit_code, printed = run_to_end(
+            ["/bin/sh", "-c", command],
+            account=take_account(),
+            seconds=seconds,
+            folder=request["project"],
+            environment={
+                **choose_variables(os.environ, str(home)),
+                "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+                "VIRTUAL_ENV": str(environment),
+                # The folder of the project belongs to another user.
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **request["variables"],
+                **variables,
+            },
+        )
+    print(printed, flush=True)
+
+    return {
+        "command": command,
+        "exit_code": exit_code,
+        "seconds": round(time.monotonic() - started, 2),
+        "output": printed[-_OUTPUT_CHARACTERS:],
+    }
+
+
+def _run_tests(request: dict[str, Any], environment: Path) -> dict[str, Any] | None:
+    """Run the application's tests, by several threads where they are to run so (pytest-run-parallel)."""
+    if request["tests"] is None:
+        return None
+
+    options = f"-p no:cacheprovider {request['variables'].get('PYTEST_ADDOPTS', '')}"
+    if request["threads"]:
+        options += f" --parallel-threads={request['threads']}"
+    return run_command(
+        request["tests"], request, environment, _TESTS_TIMEOUT_S, PYTEST_ADDOPTS=options.strip()
+    )
+
+
+def main() -> None:
+    """Answer the request as the supervisor of all that is of the application."""
+    supervise()
+    # A probe may not write here: each of them would compile them anew.
+    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
+    request, output = sys.argv[1:]
+    facts = examine(json.loads(Path(request).read_text()))
+    Path(output).write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Application job: installs exactly what an application locks from the farm's index alone, and tries it out.
+
+builder/evidence/application.py has the model of its facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder import index
+from builder.engine.tasks import Limits
+from builder.evidence.application import ApplicationFacts
+from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
+from builder.jobs.images.ids import packages_image_id
+from builder.jobs.job import Result
+from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
+from builder.store.hashing import digest
+from builder.store.job_ids import JobId, JobKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from builder.config.catalog import Abi, Base
+    from builder.jobs.job import Inputs, Needs, Tools
+    from builder.store.store import Store
+
+_PROGRAM = Program(package="application", answer=ApplicationFacts, supervises=True)
+
+_LIMITS = Limits(timeout_s=3600)
+"""Enough for an installation, and for commands and tests up to their own limits in the program."""
+
+_INDEX_FOLDER = "/farm/index"
+_PROJECT_FOLDER = "/farm/project"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedWheels:
+    """The wheels by which one package of a lock can be installed.
+
+    Attributes:
+        name: of the package.
+        version: that is locked.
+        wheels: (file name, sha256) of each file that the farm's index serves of it for the interpreter and the base.
+    """
+
+    name: str
+    version: str
+    wheels: tuple[tuple[str, str], ...]
+
+    @property
+    def requirement(self) -> str:
+        """The line of a requirements file that installs one of these files and nothing else."""
+        hashes = "".join(f" --hash=sha256:{sha256}" for _, sha256 in self.wheels)
+        return f"{self.name}=={self.version}{hashes}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """Install, import and run an application with one interpreter on one base.
+
+    Attributes:
+        name: of the application, in the matrix.
+        locked: the packages of its lock.
+        environment: variables of its environment.
+        smoke: commands that are run once it is installed.
+        tests: command that runs its tests; empty for none.
+        threads: how many threads run the tests; 0 where pytest-run-parallel is not there to do that.
+        packages: system packages that it needs at run time.
+        files: files of the project for its commands: sha256 by path in the project's folder; the store has them.
+    """
+
+    name: str
+    abi: Abi
+    base: Base
+    locked: Sequence[LockedWheels]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    smoke: tuple[str, ...] = ()
+    tests: str = ""
+    threads: int = 0
+    packages: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def id(self) -> JobId:
+        return JobId(JobKind.APPLICATION, self.name, self.abi.name, self.base.name)
+
+    @cached_property
+    def needs(self) -> Needs:
+        return {"image": packages_image_id(self.base.name, self.packages, "verify")}
+
+    def settings(self) -> Mapping[str, object]:
+        """Return what can change the result besides the inputs, by names that a person understands."""
+        return {
+            CONTAINER_CODE: programs_digest(_PROGRAM.package),
+            "lock": [[package.name, package.version, *package.wheels] for package in self.locked],
+            "interpreter": [self.abi.name, self.abi.directory],
+            "environment": dict(self.environment),
+            "smoke commands": self.smoke,
+            "tests": [self.tests, self.threads],
+            "files": dict(self.files),
+        }
+
+    def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
+        """Return the part of the inputs that can change the result, by job id: the image."""
+        return {str(self.needs["image"]): read_image_content(inputs["image"])}
+
+    def key(self, inputs: Inputs) -> str:
+        return digest("application", 1, self.settings(), list(self.key_inputs(inputs).values()))
+
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        """Install the lock in a container that reaches nothing, import all of it, and run the commands."""
+        unknown = ImageFacts.read(inputs["image"]).missing
+        if unknown:
+            why = f"{self.base.name} has no system package {', '.join(unknown)}"
+            return Result(facts=ApplicationFacts(install=why))
+
+        request = {
+            "python": self.abi.python,
+            "index": f"file://{_INDEX_FOLDER}/simple/",
+            "requirements": "".join(f"{package.requirement}\n" for package in self.locked),
+            "variables": dict(self.environment),
+            "project": _PROJECT_FOLDER,
+            "smoke": self.smoke,
+            "tests": self.tests or None,
+            "threads": self.threads,
+        }
+        facts = ask(
+            _PROGRAM,
+            request,
+            activity=f"trying {self.name} with {self.abi.name} on {self.base.name}",
+            image=read_image_tag(inputs["image"]),
+            python=self.abi.python,
+            files={**self._index_files(tools.store), **self._project_files(tools.store)},
+            limits=_LIMITS,
+            tools=tools,
+        )
+        return Result(facts=facts)
+
+    def _index_files(self, store: Store) -> dict[str, bytes | Path]:
+        """Return the part of the farm's index that the lock names, as files for a container."""
+        manifest = index.make_manifest(
+            index.Entry(filename=filename, sha256=sha256)
+            for package in self.locked
+            for filename, sha256 in package.wheels
+        )
+
+        files: dict[str, bytes | Path] = {}
+        for path, page in index.render_pages(manifest):
+            files[f"{_INDEX_FOLDER}/{path}"] = page.encode()
+        for project, entries in manifest.items():
+            for entry in entries:
+                path = f"{_INDEX_FOLDER}/simple/{project}/{entry.filename}"
+                files[path] = store.file(entry.sha256)
+
+        return files
+
+    def _project_files(self, store: Store) -> dict[str, bytes | Path]:
+        """Return the files of the project for a container; its folder is there even where it has none."""
+        files: dict[str, bytes | Path] = {f"{_PROJECT_FOLDER}/.wheelfarm": b""}
+        for path, sha256 in self.files.items():
+            files[f"{_PROJECT_FOLDER}/{path}"] = store.file(sha256)
+
+        return files

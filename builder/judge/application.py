@@ -1,0 +1,389 @@
+"""Verdicts of its packages, and what trying it showed -> the verdict of an application on an ABI and a base. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from builder.distributions.tags import accepts_wheel, floor_name, runs_on
+from builder.sources import Source
+from builder.verdicts import ApplicationVerdict, Verdict
+from builder.verdicts.wording import join_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from builder.config.catalog import Abi, Base
+    from builder.evidence.application import ApplicationFacts, CommandRun
+    from builder.judge.package import JudgedPackage, Judgement
+
+_MOST_NAMED = 5
+"""Modules or messages that are named in a sentence: the job's log has all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPackage:
+    """A package of a lock.
+
+    Attributes:
+        name: canonical.
+        version: the release that is locked.
+    """
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blocker:
+    """What keeps an application from moving.
+
+    Attributes:
+        package: the package that does; empty where it is the application itself.
+        version: the release that is locked; empty where it is the application itself.
+        what: one sentence on what is wrong.
+        ways_out: what helps, the shortest way first; empty where none is known.
+    """
+
+    package: str
+    version: str
+    what: str
+    ways_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Risk:
+    """What does not keep an application from moving, and has to be known.
+
+    Attributes:
+        package: the package that it is about; empty where it is the application itself.
+        what: one sentence.
+    """
+
+    package: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedApplication:
+    """The verdict of an application on an ABI and a base.
+
+    Attributes:
+        name: of the application, in the matrix.
+        packages: how many its lock has.
+        blockers: what has to be mended first comes first.
+        log: of the job that tried it, relative to the wheelhouse; empty where it was not tried.
+    """
+
+    name: str
+    abi: str
+    base: str
+    verdict: ApplicationVerdict
+    packages: int
+    blockers: tuple[Blocker, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    log: str = ""
+
+    @property
+    def reason(self) -> str:
+        """One sentence for a person."""
+        if self.blockers:
+            names = [blocker.package or "the application itself" for blocker in self.blockers]
+            return f"blocked by {join_names(names, _MOST_NAMED)}: {self.blockers[0].what}"
+        if self.risks:
+            names = list(dict.fromkeys(risk.package or "the application" for risk in self.risks))
+            return f"installs and runs; to be known of {join_names(names, _MOST_NAMED)}: {self.risks[0].what}"
+        if self.verdict is ApplicationVerdict.UNDETERMINED:
+            return "it could not be tried"
+        return f"all {self.packages} packages of its lock install from the index alone, and it runs"
+
+    @property
+    def way_out(self) -> str:
+        """The shortest way out, as one step for each blocker; empty where nothing blocks or no way is known."""
+        steps = [blocker.ways_out[0] for blocker in self.blockers if blocker.ways_out]
+        return "; ".join(dict.fromkeys(steps))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """What the package index has of a package that blocks.
+
+    Attributes:
+        has_wheel: whether the locked release has a wheel of upstream's for the ABI and the base.
+        mending_release: the newest release above the locked one with such a wheel; empty where there is none.
+        newest_release: the newest release above the locked one; empty where there is none.
+    """
+
+    has_wheel: bool = False
+    mending_release: str = ""
+    newest_release: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """What an application is judged by, on one ABI and one base.
+
+    Attributes:
+        name: of the application.
+        lock: its lock file, as the matrix names it.
+        locked: what that has.
+        packages: every judged package of the farm, by name.
+        served: names of the files that the index serves, by package.
+        outlooks: what the package index has of those that block, by package.
+    """
+
+    name: str
+    lock: str
+    abi: Abi
+    base: Base
+    locked: Sequence[LockedPackage]
+    packages: Mapping[str, JudgedPackage]
+    served: Mapping[str, Sequence[str]]
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
+
+
+def select_wheels(filenames: Iterable[str], abi: Abi, base: Base) -> list[str]:
+    """Return the wheels that an interpreter of an ABI takes on a base."""
+    return [name for name in filenames if accepts_wheel(name, abi.name) and runs_on(name, base)]
+
+
+def find_blocked(situation: Situation) -> tuple[Blocker, ...]:
+    """Return the packages of a lock that cannot be installed from the farm's index, as blockers."""
+    blockers: list[Blocker] = []
+    for locked in situation.locked:
+        what = _explain_lack(locked, situation)
+        if what:
+            ways_out = tuple(_find_ways_out(locked, situation))
+            blockers.append(
+                Blocker(package=locked.name, version=locked.version, what=what, ways_out=ways_out)
+            )
+
+    return tuple(blockers)
+
+
+def judge_application(
+    situation: Situation, facts: ApplicationFacts | None, log: str = ""
+) -> JudgedApplication:
+    """Return the verdict of an application that was to be tried.
+
+    Args:
+        situation: what it is judged by.
+        facts: what trying it showed; None where it was not tried, or nothing was found out.
+        log: of the job that tried it.
+    """
+    blockers = find_blocked(situation)
+    risks = list(_find_package_risks(situation))
+    if facts is not None:
+        blockers += tuple(_find_own_blockers(facts))
+        risks += _find_own_risks(facts, situation.abi)
+
+    return JudgedApplication(
+        name=situation.name,
+        abi=situation.abi.name,
+        base=situation.base.name,
+        verdict=_choose_verdict(blockers, risks, was_tried=facts is not None),
+        packages=len(situation.locked),
+        blockers=blockers,
+        risks=tuple(risks),
+        log=log,
+    )
+
+
+def judge_unusable(situation: Situation, what: str) -> JudgedApplication:
+    """Return the judgement of an application whose lock or files cannot be used.
+
+    Args:
+        situation: what it was to be judged by.
+        what: why, with what to do.
+    """
+    return JudgedApplication(
+        name=situation.name,
+        abi=situation.abi.name,
+        base=situation.base.name,
+        verdict=ApplicationVerdict.BLOCKED,
+        packages=0,
+        blockers=(_own_blocker(what),),
+    )
+
+
+def name_other_abi(
+    judged: Sequence[JudgedApplication], abis: Iterable[Abi]
+) -> list[JudgedApplication]:
+    """Return judgements in which a blocked application names the ABI with the GIL on which it is not blocked.
+
+    Args:
+        judged: all judgements of a run.
+        abis: the ABIs of the matrix.
+    """
+    with_gil = [abi.name for abi in abis if not abi.free_threaded]
+    open_places = {
+        (item.name, item.base): item
+        for item in judged
+        if item.abi in with_gil and item.verdict is not ApplicationVerdict.BLOCKED
+    }
+
+    named: list[JudgedApplication] = []
+    for item in judged:
+        other = open_places.get((item.name, item.base))
+        if item.blockers and other is not None and item.abi not in with_gil:
+            way_out = f"run {item.name} on {other.abi} for now: it is {other.verdict} there"
+            blockers = [
+                replace(blocker, ways_out=(*blocker.ways_out, way_out)) for blocker in item.blockers
+            ]
+            named.append(replace(item, blockers=tuple(blockers)))
+        else:
+            named.append(item)
+
+    return named
+
+
+def _choose_verdict(
+    blockers: Sequence[Blocker], risks: Sequence[Risk], *, was_tried: bool
+) -> ApplicationVerdict:
+    if blockers:
+        return ApplicationVerdict.BLOCKED
+    if not was_tried:
+        return ApplicationVerdict.UNDETERMINED
+    if risks:
+        return ApplicationVerdict.READY_WITH_RISKS
+    return ApplicationVerdict.READY
+
+
+# --- packages that cannot be installed --------------------------------------------------------------------------------
+
+
+def _explain_lack(locked: LockedPackage, situation: Situation) -> str:
+    """Return why the farm's index has no wheel of a locked package that can be installed; empty where it has one."""
+    package = situation.packages.get(locked.name)
+    if package is None:
+        return f"{locked.name} {locked.version} is in {situation.lock} and not in the matrix"
+    if isinstance(package.source, Source) and package.version != locked.version:
+        return f"{situation.lock} has {locked.name} {locked.version}, the matrix {package.version}"
+
+    judgement = package.abis.get(situation.abi.name)
+    filenames = situation.served.get(locked.name, ())
+    accepted = [name for name in filenames if accepts_wheel(name, situation.abi.name)]
+    if not accepted:
+        return _explain_verdict(locked, judgement, situation.abi)
+    if not select_wheels(accepted, situation.abi, situation.base):
+        floors = join_names(sorted({floor_name(name) for name in accepted}), _MOST_NAMED)
+        base = situation.base
+        return f"the wheels of {locked.name} need {floors}; {base.name} has glibc {base.glibc}"
+
+    return ""
+
+
+def _explain_verdict(locked: LockedPackage, judgement: Judgement | None, abi: Abi) -> str:
+    """Return why no wheel of a package is served for an ABI."""
+    if judgement is None:
+        return f"{locked.name} {locked.version} was not judged on {abi.name}"
+    return f"{locked.name} {locked.version} is {judgement.verdict.value} on {abi.name}: {judgement.reason}"
+
+
+def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[str]:
+    """Iterate over what helps against a package that blocks, the shortest way first."""
+    package = situation.packages.get(locked.name)
+    if package is None:
+        yield f"`wheelfarm add --all {situation.lock}` takes what is missing"
+        return
+    if isinstance(package.source, Source) and package.version != locked.version:
+        yield f"`wheelfarm add --all --update {situation.lock}` takes the locked releases"
+        return
+
+    judgement = package.abis.get(situation.abi.name)
+    is_without_wheel = judgement is not None and not judgement.wheels
+    outlook = situation.outlooks.get(locked.name, Outlook())
+    if is_without_wheel and outlook.has_wheel:
+        yield f'`from = "wheel"` in [packages.{locked.name}] takes the wheel that upstream has of this release'
+    if is_without_wheel and outlook.mending_release:
+        yield f"lock {locked.name} {outlook.mending_release}: upstream has a wheel of it for {situation.abi.name}"
+    if judgement is not None:
+        yield from _find_remedies(judgement)
+    if not is_without_wheel and outlook.newest_release:
+        yield f"lock {locked.name} {outlook.newest_release}, which is newer, and have the farm judge it"
+
+
+def _find_remedies(judgement: Judgement) -> Iterator[str]:
+    """Iterate over what its deciding findings say is to be done, each once."""
+    remedies: dict[str, None] = {}
+    for finding in judgement.findings:
+        if finding.verdict is judgement.verdict:
+            remedies[finding.remedy or finding.kind.remedy] = None
+
+    yield from remedies
+
+
+# --- what trying it showed --------------------------------------------------------------------------------------------
+
+
+def _find_package_risks(situation: Situation) -> Iterator[Risk]:
+    """Iterate over the packages of which something has to be known although they are served."""
+    for locked in situation.locked:
+        package = situation.packages.get(locked.name)
+        judgement = None if package is None else package.abis.get(situation.abi.name)
+        if judgement is None or judgement.verdict is Verdict.COMPATIBLE:
+            continue
+        if not _explain_lack(locked, situation):
+            yield Risk(package=locked.name, what=f"{judgement.verdict.value}: {judgement.reason}")
+
+
+def _find_own_blockers(facts: ApplicationFacts) -> Iterator[Blocker]:
+    """Iterate over what went wrong when it was installed, imported and run."""
+    if facts.install is not None:
+        yield _own_blocker(f"its lock cannot be installed: {facts.install}")
+        return
+
+    imports = facts.imports
+    if imports is not None:
+        death = imports.signal or imports.hang or imports.fault
+        if death is not None:
+            at = f" (importing {imports.during})" if imports.during else ""
+            yield _own_blocker(f"importing all of it in one process ended it: {death}{at}")
+        for failed in imports.failed:
+            if not _lacks_option(failed.error):
+                yield Blocker(
+                    package=failed.distribution,
+                    version="",
+                    what=f"{failed.module} cannot be imported: {failed.error}",
+                )
+
+    for run in facts.smoke:
+        if run.exit_code != 0:
+            yield _own_blocker(f"`{run.command}` {_describe_end(run)}")
+    if facts.tests is not None and facts.tests.exit_code != 0:
+        yield _own_blocker(f"its tests fail: `{facts.tests.command}` {_describe_end(facts.tests)}")
+
+
+def _own_blocker(what: str) -> Blocker:
+    return Blocker(package="", version="", what=what)
+
+
+def _lacks_option(error: str) -> bool:
+    """Return whether an exception says that a module is not there: an option that the lock does not have."""
+    return error.startswith("ModuleNotFoundError: ")
+
+
+def _describe_end(run: CommandRun) -> str:
+    """Return how a command ended, with the last line that it printed."""
+    lines = run.output.strip().splitlines()
+    last_line = f": {lines[-1].strip()}" if lines else ""
+    if run.exit_code is None:
+        return f"did not end within {run.seconds:.0f} s{last_line}"
+    return f"ended with exit code {run.exit_code}{last_line}"
+
+
+def _find_own_risks(facts: ApplicationFacts, abi: Abi) -> Iterator[Risk]:
+    """Iterate over what has to be known of an application that was tried."""
+    imports = facts.imports
+    if imports is not None and abi.free_threaded and imports.has_gil:
+        culprit = imports.enabled_by or "a package"
+        what = f"{culprit} turns the GIL on for the whole process: threads run one at a time, as with {abi.name[:-1]}"
+        yield Risk(package=culprit.partition(".")[0] if imports.enabled_by else "", what=what)
+
+    for failed in imports.failed if imports is not None else ():
+        if _lacks_option(failed.error):
+            what = f"{failed.module} cannot be imported: {failed.error}"
+            yield Risk(package=failed.distribution, what=what)
+
+    if facts.unmet:
+        yield Risk(package="", what=f"`pip check`: {join_names(facts.unmet, _MOST_NAMED)}")

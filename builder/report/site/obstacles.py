@@ -1,0 +1,45 @@
+"""What blocks applications, gathered over all of them: the page says first what blocks most. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from builder.report.document import ApplicationPart
+
+
+@dataclass(kw_only=True, slots=True)
+class Obstacle:
+    """A package that blocks applications, or an application that blocks itself.
+
+    Attributes:
+        title: its name.
+        what: what is wrong, as it was said first.
+        places: the answers that it blocks, each as `shop on cp314t, debian-12`.
+        ways_out: what helps, the shortest way first.
+    """
+
+    title: str
+    what: str
+    places: list[str] = field(default_factory=list)
+    ways_out: list[str] = field(default_factory=list)
+
+
+def find_obstacles(applications: Iterable[ApplicationPart]) -> list[Obstacle]:
+    """Return what blocks applications; what blocks most of them comes first."""
+    obstacles: dict[str, Obstacle] = {}
+    for application in applications:
+        place = f"{application.name} on {application.abi}, {application.base}"
+        for blocker in application.blockers:
+            title = f"{blocker.package} {blocker.version}".strip() or application.name
+            obstacle = obstacles.setdefault(title, Obstacle(title=title, what=blocker.what))
+            if place not in obstacle.places:
+                obstacle.places.append(place)
+            for way_out in blocker.ways_out:
+                if way_out not in obstacle.ways_out:
+                    obstacle.ways_out.append(way_out)
+
+    return sorted(obstacles.values(), key=lambda obstacle: -len(obstacle.places))

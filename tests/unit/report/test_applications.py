@@ -1,0 +1,112 @@
+"""Applications in the reports: the page, the Markdown, and what changed overnight."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.errors import ExitCode
+from builder.report.document import ApplicationPart, BlockerPart, Document, RiskPart
+from builder.report.formats import markdown, night
+from builder.report.history import History
+from builder.report.site import site
+from builder.report.site.obstacles import find_obstacles
+from builder.verdicts import ApplicationVerdict
+from tests.unit.documents import HOSTILE, abi, document
+
+
+def part(
+    name: str, verdict: ApplicationVerdict, *packages: str, abi_name: str = "cp314t"
+) -> ApplicationPart:
+    """Return the verdict of an application that some packages block."""
+    blockers = [
+        BlockerPart(package=package, version="1.0", what=f"{package} is racy", ways_out=["wait"])
+        for package in packages
+    ]
+    return ApplicationPart(
+        name=name,
+        abi=abi_name,
+        base="debian-12",
+        verdict=verdict,
+        reason=f"seen {HOSTILE}",
+        way_out="wait" if packages else "",
+        packages=3,
+        blockers=blockers,
+        risks=[RiskPart(package="bar", what="unproven")],
+        log="logs/application/x.log",
+    )
+
+
+def with_applications(*parts: ApplicationPart) -> Document:
+    made = document({"foo": {"cp314t": abi()}})
+    return made.model_copy(update={"applications": list(parts)})
+
+
+BLOCKED, READY = ApplicationVerdict.BLOCKED, ApplicationVerdict.READY
+
+
+def test_what_blocks_most_comes_first():
+    obstacles = find_obstacles(
+        [part("shop", BLOCKED, "foo", "bar"), part("desk", BLOCKED, "bar"), part("mill", READY)]
+    )
+    assert [obstacle.title for obstacle in obstacles] == ["bar 1.0", "foo 1.0"]
+    assert obstacles[0].places == ["shop on cp314t, debian-12", "desk on cp314t, debian-12"]
+    assert obstacles[0].ways_out == ["wait"]
+
+
+def test_the_page_has_every_answer_and_escapes_what_packages_say():
+    data = site.SiteData(
+        document=with_applications(part("shop", BLOCKED, "foo")),
+        history=History(runs={"r1": {}}),
+        run="r1",
+        runs={},
+        logs={},
+    )
+    pages = dict(site.render_pages(data))
+    page = pages["applications.html"]
+    assert 'class="v blocked"' in page
+    assert "What blocks the move" in page
+    assert "foo is racy" in page
+    assert "<script>alert" not in page
+    assert 'href="applications.html#shop-cp314t-debian-12"' in pages["index.html"]
+
+
+def test_without_applications_there_is_no_page():
+    data = site.SiteData(
+        document=with_applications(), history=History(runs={"r1": {}}), run="r1", runs={}, logs={}
+    )
+    assert "applications.html" not in dict(site.render_pages(data))
+
+
+def test_the_summary_lists_them_with_the_way_out():
+    text = markdown.render(with_applications(part("shop", BLOCKED, "foo")), ())
+    assert "## Applications" in text
+    assert "| shop | cp314t, debian-12 | blocked |" in text
+    assert "Way out: wait" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        (READY, BLOCKED, ExitCode.FAULTS),
+        (READY, ApplicationVerdict.READY_WITH_RISKS, ExitCode.FAULTS),
+        (READY, ApplicationVerdict.UNDETERMINED, ExitCode.UNDETERMINED),
+        (BLOCKED, READY, ExitCode.ADMISSIBLE),
+        (READY, READY, ExitCode.ADMISSIBLE),
+    ],
+)
+def test_a_night_in_which_an_answer_got_worse_is_no_good_one(
+    before: ApplicationVerdict, after: ApplicationVerdict, code: ExitCode
+):
+    diff = night.compare_documents(
+        with_applications(part("shop", before)), with_applications(part("shop", after))
+    )
+    assert night.exit_code(diff) == code
+    assert bool(diff.applications) == (before is not after)
+
+
+def test_a_new_application_that_is_blocked_got_no_worse():
+    now = with_applications(part("shop", BLOCKED, "foo"))
+    diff = night.compare_documents(with_applications(), now)
+    assert night.exit_code(diff) == ExitCode.ADMISSIBLE
+    assert "| shop | cp314t, debian-12 | — | blocked |" in night.render(diff, now)
+    assert night.record(diff)["applications"][0]["after"] == "blocked"
