@@ -142,7 +142,7 @@ def resolution_key(
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 5", asked, wheels, patches, list(names), list(urls), str(python))
+    return digest("sources 6", asked, wheels, patches, list(names), list(urls), str(python))
 
 
 def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
