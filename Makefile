@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed house requirements clean
+.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed bench-survey house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -80,6 +80,9 @@ bench-applications: $(VENV)/ready engine ## Install whole applications offline, 
 bench-speed: $(VENV)/ready engine ## Measure how fast the farm is and how it grows; ARGS='--only scale' needs no idle machine.
 	@$(BIN)/python -m benchmarks.speed benchmarks/out/speed benchmarks/out/speed.json $(ARGS)
 
+bench-survey: $(VENV)/ready ## Time the survey of a lock file of 130 packages, with and without caches.
+	@$(BIN)/python -m benchmarks.survey benchmarks/out/survey benchmarks/out/survey.json
+
 benchmarks/.tools/ready: benchmarks/audit-tools.txt
 	@$(PYTHON) -m venv --clear benchmarks/.tools
 	@benchmarks/.tools/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -99,6 +102,8 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	  --python-version 3.11 benchmarks/audit-tools.in -o benchmarks/audit-tools.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.14 benchmarks/fromager.in -o benchmarks/fromager.txt
+	$(BIN)/uv pip compile -q --upgrade --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.14 --python-platform x86_64-manylinux_2_28 benchmarks/survey.in -o benchmarks/survey.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 tests/integration/upload-servers.in -o tests/integration/upload-servers.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -14,10 +14,9 @@ from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.errors import ANSWER_ERRORS
 
 if TYPE_CHECKING:
-    from pypi_simple import DistributionPackage
-
     from builder.config.catalog import Base
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
 
 WheelFiles = Mapping[str, tuple[str, str]]
 """(file name, sha256) by package."""
@@ -130,7 +129,7 @@ class RuntimeRequirements:
         )
 
 
-_Wheel = TypeVar("_Wheel", LocalWheel, "DistributionPackage")
+_Wheel = TypeVar("_Wheel", LocalWheel, "IndexFile")
 """A local wheel, or a wheel of the index: both have a `filename`."""
 
 

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from packaging.version import Version
-    from pypi_simple import DistributionPackage
 
     from builder.config.catalog import Base
     from builder.evidence.audit import WheelFacts
     from builder.evidence.load import AbiLoad
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
     from builder.store.store import Store
 
 _LIMITS = ProcessLimits(memory_bytes=2 << 30, cpu_s=120, file_bytes=8 << 30, wall_s=120)
@@ -317,7 +317,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
     return wheels
 
 
-def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[DistributionPackage]:
+def _find_release_wheels(index: Index, name: str, version: str) -> Sequence[IndexFile]:
     """Return all wheels of a release; none if the index does not have the package or the release."""
     for release in index.releases(str(canonicalize_name(name))) or ():
         if str(release.version) == version:

@@ -20,14 +20,17 @@ from builder.cli.options import (
 from builder.cli.output import console, error_console, print_document, print_line
 
 if TYPE_CHECKING:
+    from builder.config.cool_down import CoolDown
     from builder.dependencies.files import Selection
-    from builder.sources.cool_down import CoolDown
 
 ADD_EXAMPLES = (
     "Examples: [bold]wheelfarm add uv.lock[/bold] · "
     "[bold]wheelfarm add --all pyproject.toml --extra postgres --dry-run[/bold]"
 )
 SURVEY_EXAMPLES = "Example: [bold]wheelfarm survey requirements.txt[/bold]"
+
+_PAGE_FRESH_S = 600.0
+"""How long a survey believes a page of the index: as long as public indexes let installers keep one."""
 
 FileArgument = Annotated[
     Path,
@@ -93,11 +96,11 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from builder import host
     from builder.config import edit
+    from builder.config.cool_down import CoolDown
     from builder.dependencies import files, resolve, select
     from builder.report.command_documents import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
-    from builder.sources.cool_down import CoolDown
     from builder.store.store import Store
 
     scope = select.Scope.SPEEDUPS if speedups else select.Scope.NATIVE
@@ -106,13 +109,16 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     # A matrix that is wrong is reported before anything is downloaded.
-    cool_down = CoolDown.for_matrix(edit.read_matrix(matrix))
+    settings = edit.read_matrix(matrix)
+    target = select.Target.for_matrix(settings, selection.python)
 
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store, cool_down)
+        index = Index(host.index_settings(), store, CoolDown.for_matrix(settings))
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
-            chosen = select.select_packages(resolved, index, store, status.update, scope=scope)
+            chosen = select.select_packages(
+                resolved, index, store, status.update, scope=scope, target=target
+            )
 
     selected = select.SelectedPackages(
         entries=chosen.entries, left_out=(*read.left_out, *chosen.left_out)
@@ -163,7 +169,12 @@ def survey(
     selection = _parse_selection(extra, group)
     read = files.read(files.find_file(file), selection)
     with Store(wheelhouse) as store:
-        index = Index(host.index_settings(), store, _parse_cool_down(cool_down))
+        index = Index(
+            host.index_settings(),
+            store,
+            _parse_cool_down(cool_down),
+            page_fresh_s=_PAGE_FRESH_S,
+        )
         with error_console.status("reading") as status:
             resolved = resolve.resolve(read, index, selection.python, status.update)
             gathered = gather.survey_dependencies(
@@ -203,8 +214,8 @@ def _parse_cool_down(text: str) -> CoolDown | None:
     Raises:
         typer.BadParameter: it is no duration.
     """
+    from builder.config.cool_down import CoolDown
     from builder.config.durations import parse_duration
-    from builder.sources.cool_down import CoolDown
 
     if not text:
         return None

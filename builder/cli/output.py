@@ -53,7 +53,7 @@ def print_exception() -> None:
 
 def print_document(record: BaseModel, *, indent: int | None = 1) -> None:
     """Print what a command prints with `--json`, of which docs/COMMAND.schema.json is the schema."""
-    print_json_text(record.model_dump_json(indent=indent))
+    print_json_text(record.model_dump_json(indent=indent, by_alias=True))
 
 
 def print_json_text(text: str) -> None:

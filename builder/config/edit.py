@@ -41,13 +41,15 @@ class Entry:
     Attributes:
         name: canonical (PEP 503).
         version: a specifier (PEP 440).
-        sha256: what its file must hash to; empty where nothing says.
+        hashes: what its files must hash to, each to one of these; empty where nothing says.
+        take_from: the key `from`, where it is not what holds for all packages; empty where it is.
         group: what it stands under among the new packages; empty where there are no groups.
     """
 
     name: str
     version: str
-    sha256: str = ""
+    hashes: tuple[str, ...] = ()
+    take_from: str = ""
     group: str = ""
 
 
@@ -82,7 +84,7 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
         path: the matrix; it may be missing.
         entries: the packages; those of a group side by side.
         heading: a comment above the new ones, and the beginning of that above each group where there are several.
-        update: whether packages that are there take the new version and hash.
+        update: whether packages that are there take the new version and hashes.
 
     Raises:
         MatrixError: the matrix is wrong, or cannot take the packages.
@@ -175,27 +177,33 @@ def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) ->
         detail = f"is built from {table['sdist']}; stays so"
         return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
-    version, sha256 = table.get("version", ""), table.get("sha256", "")
-    has_same_hash = not entry.sha256 or sha256 == entry.sha256
+    version, hashes = table.get("version", ""), _read_hashes(table)
+    has_same_hash = set(entry.hashes) <= set(hashes)
     if version == entry.version and has_same_hash:
         return Change(name=entry.name, action=Action.SAME, detail=pin)
 
-    stated = _describe_difference(entry, version, sha256)
+    stated = _describe_difference(entry, version, hashes)
     if update:
         return Change(name=entry.name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
     detail = f"stays: it has {stated}, the file has {pin}; --update takes the file's"
     return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
 
-def _describe_difference(entry: Entry, version: str, sha256: str) -> str:
-    """Say what a table states in place of an entry's version or hash."""
+def _read_hashes(table: dict[str, Any]) -> tuple[str, ...]:
+    """Return the hashes of a package's table, where one may stand for a list of one."""
+    hashes = table.get("sha256", ())
+    return (hashes,) if isinstance(hashes, str) else tuple(hashes)
+
+
+def _describe_difference(entry: Entry, version: str, hashes: tuple[str, ...]) -> str:
+    """Say what a table states in place of an entry's version or hashes."""
     if version == entry.version:
-        return f"another sha256 ({sha256})" if sha256 else "no sha256"
+        return f"another sha256 ({' or '.join(hashes)})" if hashes else "no sha256"
     return f"version {version!r}" if version else "no version"
 
 
 def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
-    """Return the text with the version and hash of each entry in its table, comments and order kept."""
+    """Return the text with the version and hashes of each entry in its table, comments and order kept."""
     if not entries:
         return text
 
@@ -209,10 +217,12 @@ def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
     for entry in entries:
         table = packages[by_name[entry.name]]
         table["version"] = entry.version
-        if entry.sha256:
-            table["sha256"] = entry.sha256
+        if entry.hashes:
+            table["sha256"] = entry.hashes[0] if len(entry.hashes) == 1 else list(entry.hashes)
         else:
-            table.pop("sha256", None)  # it was that of the old version's sdist
+            table.pop("sha256", None)  # it was that of the old version's files
+        if entry.take_from:
+            table["from"] = entry.take_from
     return tomlkit.dumps(document)
 
 
@@ -247,8 +257,14 @@ def _render_table(entry: Entry) -> list[str]:
         f"[{tomlkit.key(['packages', entry.name]).as_string()}]",
         f"version = {tomlkit.string(entry.version).as_string()}",
     ]
-    if entry.sha256:
-        lines.append(f"sha256 = {tomlkit.string(entry.sha256).as_string()}")
+    if entry.take_from:
+        lines.append(f"from = {tomlkit.string(entry.take_from).as_string()}")
+
+    quoted = [tomlkit.string(value).as_string() for value in entry.hashes]
+    if len(quoted) == 1:
+        lines.append(f"sha256 = {quoted[0]}")
+    elif quoted:
+        lines += ["sha256 = [", *(f"    {value}," for value in quoted), "]"]
     return lines
 
 

@@ -7,7 +7,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -29,7 +29,7 @@ from builder.errors import MatrixError
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from builder.config.catalog import Abi, Base, Catalog
 
@@ -152,11 +152,26 @@ def _as_tuple(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def _as_hashes(value: object) -> object:
+    """Let one hash stand for a list of one; a wrong one is a mistake of the key, which has no index then."""
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(_HEX_DIGITS, value) is None:
+        raise ValueError(f"expected 64 hexadecimal digits, not {value!r}")
+    return (value,)
+
+
 def _as_text(value: object) -> object:
     """Let `true` and numbers stand where a build backend takes text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else value
+
+
+def _as_build_tag(value: object) -> object:
+    """Let a number stand for the text that a wheel's name has."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 BaseName = Annotated[str, AfterValidator(_check_base)]
@@ -214,6 +229,13 @@ def _check_constraint(value: str) -> str:
 Constraint = Annotated[str, AfterValidator(_check_constraint)]
 Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
+Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_hashes)]
+From = Literal["sdist", "wheel", "either"]
+BuildTag = Annotated[
+    str,
+    BeforeValidator(_as_build_tag),
+    Field(pattern=r"^\d[a-z0-9]{0,15}$", description="a build tag: a number, such as 1"),
+]
 SettingList = Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]
 AptPackages = Annotated[
     dict[str, tuple[DebianPackage, ...]],
@@ -239,6 +261,9 @@ class Farm(_Strict):
     """Interpreters. Default: all of images/interpreters.toml."""
     publish: tuple[VerdictName, ...] = ("compatible", "unproven", "gil-required")
     """Verdicts whose wheels `simple/` serves; the other wheels go to `quarantine/simple/`."""
+    take_from: From = Field(default="sdist", alias="from")
+    """What wheels are made of, where the package does not say: built from the "sdist", upstream's own "wheel" as the
+    index has it, or "either", which builds and takes upstream's wheel where the build fails."""
 
     cool_down: Duration = Field(default=datetime.timedelta(), alias="cool-down")
     """How long files have to have been on the index before they are taken, `7 days` or `P7D`; those without an upload
@@ -283,8 +308,11 @@ class Package(_Strict):
     """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
-    sha256: Sha256 | None = None
-    """What the file that is taken for it must hash to: the sdist, or the wheel of a pure package."""
+    take_from: From | None = Field(default=None, alias="from")
+    """Built from the "sdist", upstream's own "wheel", or "either". Default: `from` of [farm]."""
+    sha256: Hashes = ()
+    """What the files that are taken for it, sdist and wheels, must hash to: one hash, or a list of which each file has
+    one."""
     cool_down: Duration | None = Field(default=None, alias="cool-down")
     """The same as in [farm], for this package; `0 days` takes its files at once."""
     apt: AptPackages = Field(default_factory=dict)
@@ -307,6 +335,8 @@ class Package(_Strict):
     """Memory a build may use, in bytes; written as '4g'."""
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
+    build_tag: BuildTag | None = Field(default=None, alias="build-tag")
+    """Build tag of the wheels that are built (PEP 427): raise it to publish a version that is published once more."""
     recipes: tuple[str, ...] = ()
     """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
     tests: OwnTests = OwnTests()
@@ -394,6 +424,24 @@ class Matrix(_Strict):
         """Interpreters wheels are built for."""
         return self.farm.abis or tuple(catalog.load().abis)
 
+    def source_of(self, name: str) -> From:
+        """Return what the wheels of a package are made of.
+
+        What upstream's wheel would be without, a local sdist or patches, is always built unless the package says
+        otherwise itself, which is a mistake.
+
+        Args:
+            name: of the package; it may be one that the matrix does not name.
+        """
+        package = self.packages.get(name)
+        if package is None:
+            return self.farm.take_from
+        if package.take_from is not None:
+            return package.take_from
+
+        is_changed = bool(package.sdist or package.patches)
+        return "sdist" if is_changed else self.farm.take_from
+
 
 def load(path: Path) -> Matrix:
     """Return the checked matrix that a file has.
@@ -445,11 +493,35 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
         if package.sdist and package.version:
             where = f"packages.{_quote_key(name)}.version"
             mistakes.append((where, "an sdist has a version of its own; leave out one of the two"))
+        mistakes += _find_contradictions(name, package)
     if needs_packages and not matrix.packages and not mistakes:
         mistakes.append(("packages", "expected at least one table [packages.NAME]"))
     if mistakes:
         raise MatrixError(path, mistakes)
     return matrix
+
+
+def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str]]:
+    """Yield a mistake for each key of a package that upstream's wheel, which is taken as it is, cannot heed."""
+    where = f"packages.{_quote_key(name)}.from"
+    if package.take_from in {None, "sdist"}:
+        return
+
+    if package.sdist:
+        yield (
+            where,
+            f"{package.take_from!r} takes files of the index, and `sdist` is a local one; leave out one",
+        )
+    if package.patches:
+        yield (
+            where,
+            f"{package.take_from!r} takes a wheel without `patches`; leave out one of the two",
+        )
+    if package.build_tag and package.take_from == "wheel":
+        yield (
+            where,
+            "upstream's wheel keeps its name, so that it gets no `build-tag`; leave out one of the two",
+        )
 
 
 def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:
@@ -510,8 +582,8 @@ def _describe_expected(details: dict[str, Any]) -> str:
 
 def _describe_pattern(pattern: str) -> str:
     """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
-    for kind in (DebianPackage, EnvName, Sha256, SharedLibrary, ApplicationName):
-        field = kind.__metadata__[0]  # type: ignore[attr-defined]
+    for kind in (DebianPackage, EnvName, Sha256, BuildTag, SharedLibrary, ApplicationName):
+        field = kind.__metadata__[-1]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
             return str(field.description)
     return f"text that matches {pattern}"

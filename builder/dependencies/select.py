@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from builder.config import catalog
 from builder.config.edit import Entry
 from builder.dependencies.files.model import SkippedDependency
 from builder.dependencies.parallel import process_pins
 from builder.sources.kind import Kind, classify_release
+from builder.sources.upstream import choose_wheel, explain_lack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from pypi_simple import DistributionPackage
+    from packaging.version import Version
 
+    from builder.config.catalog import Base
+    from builder.config.matrix import From, Matrix
     from builder.dependencies.resolve import Pin, Resolution
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
     from builder.store.store import Store
 
 _REJECTION_REASONS = {
@@ -66,6 +71,34 @@ class SelectedPackages:
     left_out: tuple[SkippedDependency, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What the matrix says that decides which files of a package are taken.
+
+    Attributes:
+        abis: names of the interpreters' ABIs.
+        bases: where wheels are to run.
+        take_from: what wheels are made of where a package does not say.
+        python: the interpreters' version.
+    """
+
+    abis: tuple[str, ...]
+    bases: tuple[Base, ...]
+    take_from: From
+    python: Version
+
+    @classmethod
+    def for_matrix(cls, matrix: Matrix, python: Version) -> Target:
+        """Return what a matrix says."""
+        bases = catalog.load().bases
+        return cls(
+            abis=matrix.abis,
+            bases=tuple(bases[name] for name in matrix.bases),
+            take_from=matrix.farm.take_from,
+            python=python,
+        )
+
+
 def select_packages(
     resolution: Resolution,
     index: Index,
@@ -73,6 +106,7 @@ def select_packages(
     say: Callable[[str], None],
     *,
     scope: Scope,
+    target: Target,
 ) -> SelectedPackages:
     """Return the dependencies that the farm takes on, as entries for the matrix, and why the others are left out.
 
@@ -82,15 +116,16 @@ def select_packages(
         store: where sdists are kept that must be looked into.
         say: shows progress.
         scope: which dependencies are taken on.
+        target: what the matrix says.
 
     Raises:
         IndexUnreachableError: the index does not answer.
     """
+    selection = _Selection(index=index, store=store, scope=scope, target=target)
+    entries, rejected = process_pins(
+        resolution.pins, selection.make_entry, store, say, title="dependencies"
+    )
 
-    def select(pin: Pin) -> Entry | SkippedDependency:
-        return _make_entry(pin, index, store, scope)
-
-    entries, rejected = process_pins(resolution.pins, select, store, say, title="dependencies")
     # The native ones first, which a person works on; within a group, by name as the pins are.
     entries.sort(key=lambda entry: entry.group == _PURE_GROUP)
     left_out = sorted([*resolution.left_out, *rejected], key=lambda item: item.name)
@@ -98,62 +133,112 @@ def select_packages(
     return SelectedPackages(entries=tuple(entries), left_out=tuple(left_out))
 
 
-def _make_entry(pin: Pin, index: Index, store: Store, scope: Scope) -> Entry | SkippedDependency:
-    """Return a dependency as an entry for the matrix, or why it is not taken on.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Selection:
+    """One selection: each dependency as an entry for the matrix, or why it is not taken on.
 
-    An entry has a hash only where the file states hashes.
+    An entry has hashes only where the file states some.
     """
-    if pin.refusal:
-        why = f"{pin.version} has requires-python {pin.refusal}, which leaves this Python out"
-        return _skip(pin, why)
 
-    kind = classify_release(pin.release, index, store)
-    if not scope.includes(kind):
-        return _skip(pin, _REJECTION_REASONS[kind])
-    if kind is Kind.PURE and pin.release.pure_wheels:
-        return _make_pure_entry(pin, index, store)
-    return _make_sdist_entry(pin, index, store, _PURE_GROUP if kind is Kind.PURE else _NATIVE_GROUP)
+    index: Index
+    store: Store
+    scope: Scope
+    target: Target
 
+    def make_entry(self, pin: Pin) -> Entry | SkippedDependency:
+        """Return the entry of a dependency, or why it is not taken on."""
+        if pin.refusal:
+            why = f"{pin.version} has requires-python {pin.refusal}, which leaves this Python out"
+            return _skip(pin, why)
 
-def _make_pure_entry(pin: Pin, index: Index, store: Store) -> Entry | SkippedDependency:
-    """Return the entry of a dependency with pure wheels, by the hash of the one that the file names.
+        kind = classify_release(pin.release, self.index, self.store)
+        if not self.scope.includes(kind):
+            return _skip(pin, _REJECTION_REASONS[kind])
+        if kind is Kind.PURE:
+            return self._make_pure_entry(pin)
+        return self._make_native_entry(pin)
 
-    Where the file names the sdist alone, that is what may be taken.
-    """
-    if not pin.every_hash:
-        return Entry(name=pin.name, version=f"=={pin.version}", group=_PURE_GROUP)
+    def _make_pure_entry(self, pin: Pin) -> Entry | SkippedDependency:
+        """Return the entry of a pure dependency, by the hash of the wheel that the file names, or else of the sdist."""
+        files = list(pin.release.pure_wheels)
+        if pin.release.sdist is not None:
+            files.append(pin.release.sdist)
+        if not files:
+            return _skip(pin, f"the index has no file of {pin.version} that this Python takes")
+        if not pin.every_hash:
+            return _make_entry(pin, _PURE_GROUP)
 
-    for wheel in pin.release.pure_wheels:
-        sha256 = _verify_file(wheel, pin.every_hash, index, store)
-        if sha256 is not None:
-            return Entry(
-                name=pin.name, version=f"=={pin.version}", sha256=sha256, group=_PURE_GROUP
+        for file in files:
+            sha256 = self._verify(file, pin.every_hash)
+            if sha256 is not None:
+                return _make_entry(pin, _PURE_GROUP, sha256)
+        return _skip_unnamed(pin, pin.every_hash, files, "it must not be taken")
+
+    def _make_native_entry(self, pin: Pin) -> Entry | SkippedDependency:
+        """Return the entry of a native dependency: built from its sdist, or upstream's wheels where it has none."""
+        sdist = pin.release.sdist
+        takes_wheels = self.target.take_from != "sdist"
+        if sdist is None and not takes_wheels and self.scope is not Scope.ALL:
+            return _skip(pin, f"the index has no sdist of {pin.version} to build from")
+
+        take_from = ""
+        wheels: list[IndexFile] = []
+        if sdist is None or takes_wheels:
+            wheels = self._choose_wheels(pin)
+        if sdist is None and not wheels:
+            abi = self.target.abis[0]
+            lack = explain_lack(pin.release, abi, self.target.bases, self.target.python)
+            return _skip(pin, f"there is no sdist of {pin.version} to build from, and {lack}")
+        if sdist is None and self.target.take_from == "sdist":
+            take_from = "wheel"
+
+        if not pin.every_hash:
+            return _make_entry(pin, _NATIVE_GROUP, take_from=take_from)
+
+        hashes: dict[str, None] = {}
+        if sdist is not None and pin.hashes:
+            hashes[self._verify(sdist, pin.hashes) or ""] = None
+        for wheel in wheels:
+            hashes[self._verify(wheel, pin.every_hash) or ""] = None
+        hashes.pop("", None)
+        if not hashes and (pin.hashes or sdist is None):
+            files = [sdist] if sdist is not None else wheels
+            return _skip_unnamed(
+                pin, pin.hashes or pin.every_hash, files, "it must not be built from that"
             )
+        return _make_entry(pin, _NATIVE_GROUP, *hashes, take_from=take_from)
 
-    if pin.release.sdist is not None:
-        return _make_sdist_entry(pin, index, store, _PURE_GROUP)
-    names = ", ".join(wheel.filename for wheel in pin.release.pure_wheels)
-    why = (
-        f"none of the file's {len(pin.every_hash)} hashes is that of {names}: it must not be served"
+    def _choose_wheels(self, pin: Pin) -> list[IndexFile]:
+        """Return the wheel of upstream's that an installer takes for each ABI; none where it takes none."""
+        named = {value.removeprefix("sha256:") for value in pin.every_hash}
+        chosen: list[IndexFile] = []
+        for abi in self.target.abis:
+            wheel = choose_wheel(pin.release, abi, self.target.bases, self.target.python, named)
+            if wheel is not None and wheel not in chosen:
+                chosen.append(wheel)
+        return chosen
+
+    def _verify(self, file: IndexFile, hashes: tuple[str, ...]) -> str | None:
+        return _verify_file(file, hashes, self.index, self.store)
+
+
+def _make_entry(pin: Pin, group: str, *hashes: str, take_from: str = "") -> Entry:
+    return Entry(
+        name=pin.name,
+        version=f"=={pin.version}",
+        hashes=hashes,
+        take_from=take_from,
+        group=group,
     )
+
+
+def _skip_unnamed(
+    pin: Pin, hashes: tuple[str, ...], files: Sequence[IndexFile], consequence: str
+) -> SkippedDependency:
+    """Leave a dependency out because none of the file's hashes is that of any of its files."""
+    names = ", ".join(file.filename for file in files)
+    why = f"none of the file's {len(hashes)} hashes is that of {names}: {consequence}"
     return _skip(pin, why)
-
-
-def _make_sdist_entry(
-    pin: Pin, index: Index, store: Store, group: str
-) -> Entry | SkippedDependency:
-    """Return the entry of a dependency that is built from its sdist, by the sdist's hash where the file has hashes."""
-    sdist = pin.release.sdist
-    if sdist is None:
-        return _skip(pin, f"the index has no sdist of {pin.version} to build from")
-    if not pin.hashes:
-        return Entry(name=pin.name, version=f"=={pin.version}", group=group)
-
-    sha256 = _verify_file(sdist, pin.hashes, index, store)
-    if sha256 is None:
-        why = f"none of the file's {len(pin.hashes)} hashes is that of {sdist.filename}: it must not be built from that"
-        return _skip(pin, why)
-    return Entry(name=pin.name, version=f"=={pin.version}", sha256=sha256, group=group)
 
 
 def _skip(pin: Pin, why: str) -> SkippedDependency:
@@ -161,7 +246,7 @@ def _skip(pin: Pin, why: str) -> SkippedDependency:
 
 
 def _verify_file(
-    file: DistributionPackage, hashes: tuple[str, ...], index: Index, store: Store
+    file: IndexFile, hashes: tuple[str, ...], index: Index, store: Store
 ) -> str | None:
     """Return a distribution's sha256 if one of the hashes that were stated is its own, or None if none is.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from builder.distributions.tags import accepts_tag, glibc_floors
@@ -36,6 +37,7 @@ _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), (
 
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
+_TAG_PARTS = 3  # interpreter, ABI, platform (PEP 425)
 
 
 class Status(StrEnum):
@@ -165,7 +167,7 @@ class _Candidates:
 
     Attributes:
         asked: the one that is asked for.
-        stable: those a person would upgrade to, the newest first.
+        stable: those a person would upgrade to, none older than what is asked for, the newest first.
         floors: of each by version, for which ABIs it has wheels.
         admitted: versions whose `requires-python` lets the interpreter have them.
     """
@@ -174,11 +176,6 @@ class _Candidates:
     stable: list[Release]
     floors: Mapping[Version, Mapping[str, str]]
     admitted: set[Version]
-
-    def newest_with(self, abi: str) -> Version | None:
-        """Return the newest version that has a wheel for an ABI."""
-        versions = [version for version, floors in self.floors.items() if abi in floors]
-        return max(versions, default=None)
 
     def serving(self, move: str) -> set[Version]:
         """Return the versions that install without a build after a move.
@@ -221,7 +218,12 @@ def survey_release(
         described: what metadata says about the release.
         newest_described: what metadata says about the newest.
     """
-    stable = [other for other in releases if _is_stable(other)]
+    stable: list[Release] = []
+    for other in releases:
+        if other.version < release.version:
+            break  # the newest come first
+        if _is_stable(other):
+            stable.append(other)
     compared = [*stable, release]
     candidates = _Candidates(
         asked=release,
@@ -231,12 +233,6 @@ def survey_release(
     )
 
     newest = newest_release(release, releases)
-    newest_with: dict[str, str] = {}
-    for abi in ABIS:
-        version = candidates.newest_with(abi)
-        if version is not None:
-            newest_with[abi] = str(version)
-
     return SurveyRow(
         name=name,
         version=str(release.version),
@@ -247,11 +243,38 @@ def survey_release(
         wheels=candidates.floors[release.version],
         newest=str(newest.version),
         newest_wheels=candidates.floors[newest.version],
-        newest_with=newest_with,
+        newest_with=_find_newest_with(release, releases),
         metadata=described,
         newest_metadata=newest_described,
         outlooks={move: _judge_move(move, candidates, kind) for move in MOVES},
     )
+
+
+def _find_newest_with(asked: Release, releases: Sequence[Release]) -> dict[str, str]:
+    """Return by ABI the newest stable version that has a wheel for it, what is asked for counting as stable.
+
+    A project may have thousands of releases; only those whose files may be for one of the ABIs are looked into.
+    """
+    versions: dict[str, str] = {}
+    missing = set(ABIS)
+    for release in releases:
+        if not missing:
+            break
+        if not release.may_name(_shorten_marks(missing)):
+            continue
+        if release is not asked and not _is_stable(release):
+            continue
+
+        for abi in missing & wheel_floors(release).keys():
+            versions[abi] = str(release.version)
+        missing -= versions.keys()
+
+    return {abi: versions[abi] for abi in ABIS if abi in versions}
+
+
+def _shorten_marks(abis: set[str]) -> list[str]:
+    """Return what the names of wheels for some ABIs have in them: `cp314` stands for `cp314t` as well."""
+    return [abi for abi in ABIS if abi in abis and abi.removesuffix("t") not in abis - {abi}]
 
 
 def _is_stable(release: Release) -> bool:
@@ -273,15 +296,29 @@ def wheel_floors(release: Release) -> dict[str, str]:
     """
     lowest: dict[str, tuple[int, int]] = {}
     for wheel in release.wheels:
-        tags = wheel_tags(wheel.filename)
-        floor = _find_floor(wheel.filename, tags)
-        if floor is None:
-            continue  # it is for another system, or another C library
-        for tag in tags:
-            for abi in _abis_for_tag(tag):
-                lowest[abi] = min(floor, lowest.get(abi, floor))
+        tags_text = "-".join(wheel.filename.rsplit("-", _TAG_PARTS)[-_TAG_PARTS:])
+        for abi, floor in _floors_of_tags(tags_text):
+            lowest[abi] = min(floor, lowest.get(abi, floor))
 
     return {abi: _describe_floor(lowest[abi]) for abi in (*ABIS, PURE) if abi in lowest}
+
+
+@lru_cache(maxsize=65536)
+def _floors_of_tags(tags_text: str) -> tuple[tuple[str, tuple[int, int]], ...]:
+    """Return (ABI, oldest glibc) of what a wheel with some tags serves, the tags as the end of its file name has them.
+
+    Hundreds of releases have wheels with the same tags; they are looked at once.
+    """
+    filename = f"x-1-{tags_text}"
+    tags = wheel_tags(filename)
+    floor = _find_floor(filename, tags)
+    if floor is None:
+        return ()  # it is for another system, or another C library
+
+    abis: set[str] = set()
+    for tag in tags:
+        abis.update(_abis_for_tag(tag))
+    return tuple((abi, floor) for abi in sorted(abis))
 
 
 def _find_floor(filename: str, tags: frozenset[Tag]) -> tuple[int, int] | None:

@@ -51,25 +51,34 @@ _MAX_LISTED = 20
 """Members named where two builds differ: a build that differs everywhere is not described by a longer list."""
 
 
-def normalize_wheel(wheel: Path) -> None:
+def normalize_wheel(wheel: Path, replaced: Mapping[str, bytes] | None = None) -> bool:
     """Rewrite a wheel so that its bytes depend on its content alone: fixed order, times and modes of the members.
 
     A wheel with anything odd about its archive is left as it is, so that the audit sees what the build made; so is one
     that unpacks to too much, or would take too long.
+
+    Args:
+        wheel: the file.
+        replaced: content of members that is written in the place of what the archive has, by name.
+
+    Returns:
+        Whether it was rewritten.
     """
     deadline = Deadline(_TIMEOUT_S)
     try:
         with open_zip(wheel) as archive:
             members = archive.infolist()
             if not all(map(_is_plain, members)) or _has_duplicates(members):
-                return
+                return False
             if explain_bomb(archive, members, wheel.stat().st_size):
-                return
+                return False
 
             with atomic_write(wheel) as aside:
-                _rewrite(archive, sorted(members, key=_sort_key), aside, deadline)
+                ordered = sorted(members, key=_sort_key)
+                _rewrite(archive, ordered, aside, deadline, replaced or {})
     except (*_DAMAGE, TooSlowError):
-        return  # the audit reports it
+        return False  # the audit reports it
+    return True
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:
@@ -96,7 +105,11 @@ def _sort_key(member: zipfile.ZipInfo) -> tuple[bool, bool, str]:
 
 
 def _rewrite(
-    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path, deadline: Deadline
+    archive: zipfile.ZipFile,
+    members: list[zipfile.ZipInfo],
+    target: Path,
+    deadline: Deadline,
+    replaced: Mapping[str, bytes],
 ) -> None:
     """Write the members of an archive to a new one, in the order given, with one time and one of two modes.
 
@@ -119,6 +132,9 @@ def _rewrite(
             # zipfile decides by the size whether the member needs ZIP64, before it sees any content.
             info.file_size = member.file_size
 
+            if member.filename in replaced:
+                rewritten.writestr(info, replaced[member.filename])
+                continue
             with archive.open(member) as source, rewritten.open(info, "w") as copy:
                 for chunk in iter(partial(source.read, _CHUNK_BYTES), b""):
                     deadline.check("putting a wheel in order")

@@ -60,9 +60,9 @@ def runs_on(filename: str, base: Base) -> bool:
     return any(tag.platform in platforms for tag in parse_wheel_filename(filename)[3])
 
 
-def is_pure(filename: str) -> bool:
-    """Return whether a wheel is named as one without native code, for any platform: `x-1-py3-none-any.whl`."""
-    return filename.endswith("-none-any.whl")
+def is_pure_wheel(filename: str) -> bool:
+    """Return whether a wheel is for any platform, so that it has no native code, or should have none."""
+    return all(tag.platform == "any" for tag in parse_wheel_filename(filename)[3])
 
 
 def accepts_wheel(filename: str, abi: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import ConfigDict, Discriminator, JsonValue, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from builder.evidence.base import (
     ARRAY,
@@ -273,8 +273,13 @@ class WheelFacts(Facts):
 class AuditFacts(Facts):
     """What an audit job found out."""
 
+    schema_version = 2  # `upstream`
+
     wheels: dict[str, WheelFacts]
     """By file name."""
+
+    upstream: dict[str, WheelFacts] = Field(default_factory=dict)
+    """Upstream's wheels that those the farm built are compared with, by file name: the two may have one name."""
 
 
 class AuditAnswer(AuditFacts):

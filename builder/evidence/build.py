@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -63,6 +63,10 @@ class FailedCall(Model):
     """Address of the index proxy."""
 
 
+Origin = Literal["built", "upstream"]
+"""Where a wheel is from: the farm built it, or the project released it and the farm took it as it is."""
+
+
 class AbiBuild(Model):
     """What one ABI came to: a wheel or a failure, never both."""
 
@@ -72,17 +76,25 @@ class AbiBuild(Model):
     requires_python: str = ""
     """`requires-python` of the wheel, as its metadata says it; empty where it says nothing."""
 
+    origin: Origin = "built"
+    """Where the wheel is from."""
+
     failure: Failure | None = None
     """Why there is no wheel."""
 
+    stands_for: Failure | None = None
+    """Why the build made no wheel, where upstream's wheel stands in its place."""
+
     call: FailedCall | None = None
-    """The call that failed, where the failure was read from its log."""
+    """The call that failed, where either failure was read from its log."""
 
     @model_validator(mode="after")
     def _is_wheel_or_failure(self) -> Self:
         """Check that an ABI has either a wheel or a failure."""
         if (self.wheel is None) == (self.failure is None):
             raise ValueError("expected either a wheel or a failure")
+        if self.stands_for is not None and self.origin != "upstream":
+            raise ValueError("expected upstream's wheel in the place of one that failed")
         return self
 
 
@@ -123,6 +135,8 @@ class FetchedFile(Model):
 
 class BuildFacts(Facts):
     """What a build job found out. Its evidence's files are the wheels."""
+
+    schema_version = 2  # `origin` and `stands_for`
 
     abis: dict[str, AbiBuild]
     """By ABI."""

@@ -24,6 +24,9 @@ Sign = Literal["bare", "borrowed", "libc", "writable"]
 """What compiled code shows of how it was made for threads: judge/wheel/thread_signs.py."""
 
 
+NO_SDIST = "there is no sdist to compile"
+"""Why nothing was compiled with ThreadSanitizer where the release has wheels only."""
+
 _SEARCHED = (
     "scenarios", "played", "late", "gil", "under_threads", "natives", "pairs", "side_by_side", "errors", "own_tests",
     "races", "advisory", "harms",
@@ -385,7 +388,7 @@ class RaceAnswer(RaceResult):
         """
         return cls.check(_parse_plan(answer))
 
-    preflight: Preflight
+    preflight: Preflight | None
     install: str | None
     plan: Many[Scenario] = ()
     """Every scenario, in the order they are worth running."""

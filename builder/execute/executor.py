@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
+    from builder.config.cool_down import CoolDown
     from builder.engine.client import Engine
     from builder.execute.observer import Observer
     from builder.jobs.job import Inputs, Job
@@ -50,6 +51,7 @@ class LocalExecutor:
         resources: Resources,
         stop: threading.Event,
         locked: bool = False,
+        cool_down: CoolDown | None = None,
     ) -> None:
         """Prepare.
 
@@ -61,7 +63,9 @@ class LocalExecutor:
             resources: CPUs and memory that the jobs may share.
             stop: set when the farm is asked to stop.
             locked: whether a job gets only those files of the index that it got, and recorded, before.
+            cool_down: which files of the index are too young to be given to a job; None for none.
         """
+        self._cool_down = cool_down
         self._plan = plan
         self._store = store
         self._observer = observer
@@ -92,7 +96,7 @@ class LocalExecutor:
         worker = Worker(
             store=self._store,
             engine=engine,
-            index=IndexProxy(engine, self._store, locked=self._locked),
+            index=IndexProxy(engine, self._store, locked=self._locked, cool_down=self._cool_down),
             stop=self._stop,
         )
         run = _Run(

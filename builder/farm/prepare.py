@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from builder import host, sources
 from builder.config import catalog
+from builder.config.cool_down import CoolDown
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.errors import UnknownPackageError
@@ -20,7 +21,6 @@ from builder.plan import forecast, graph, resources, shards
 from builder.plan.graph import Plan
 from builder.plan.resources import Resources
 from builder.sources.client import Index
-from builder.sources.cool_down import CoolDown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from builder import index
+from builder.config.cool_down import CoolDown
 from builder.config.effort import EffortLevel
 from builder.config.matrix import Package
 from builder.engine import provision
@@ -112,7 +112,7 @@ def run(
             return RunResult(unchanged_run=resolved.unchanged_run)
 
         plan = make_plan(matrix, resolved, request)
-        evidence = _execute(plan, store, request, observer, stop)
+        evidence = _execute(matrix, plan, store, request, observer, stop)
         judged = judge_packages(matrix, resolved.sources, evidence)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
@@ -123,9 +123,10 @@ def run(
             served = publish(judged, matrix, store, observer)
             if matrix.applications:
                 observer.say("trying the applications")
-                execute = partial(
-                    _execute, store=store, request=request, observer=observer, stop=stop
-                )
+
+                def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
+                    return _execute(matrix, wanted, store, request, observer, stop)
+
                 tried = try_applications(matrix, store, judged, served, execute)
 
     # The report lists the run with its end, so it is written after that.
@@ -241,7 +242,7 @@ def replay(
     request = RunRequest(only=(wanted.name,), effort=EffortLevel(wanted.effort))
     prepared = prepare(matrix, store, request, observer)
     plan = replays.plan_for_replay(wanted, prepared.plan)
-    evidence = _execute(plan, store, request, observer, stop)
+    evidence = _execute(matrix, plan, store, request, observer, stop)
 
     log = store.wheelhouse / "logs" / "replay" / f"{wanted.id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -250,7 +251,7 @@ def replay(
     tools = Tools(
         engine=engine,
         store=store,
-        index=IndexProxy(engine, store),
+        index=IndexProxy(engine, store, cool_down=CoolDown.for_matrix(matrix)),
         log=log,
         stop=stop,
         say=observer.say,
@@ -374,7 +375,12 @@ class _ContainmentRecorder:
 
 
 def _execute(
-    plan: Plan, store: Store, request: RunRequest, observer: Observer, stop: threading.Event
+    matrix: Matrix,
+    plan: Plan,
+    store: Store,
+    request: RunRequest,
+    observer: Observer,
+    stop: threading.Event,
 ) -> Mapping[JobId, Evidence]:
     """Run the jobs of a plan, and remove the containers that this run started, however it ends.
 
@@ -408,5 +414,6 @@ def _execute(
             resources=request.resources,
             stop=stop,
             locked=request.locked,
+            cool_down=CoolDown.for_matrix(matrix),
         )
         return executor.run(again)

@@ -22,6 +22,7 @@ from builder.plan import graph
 from builder.plan.graph import Plan
 from builder.store.evidence import JobOutcome
 from builder.store.job_ids import JobKind
+from builder.untrusted.names import FileName
 from builder.untrusted.text import UnfitJsonError, clean_json, parse_answer
 
 if TYPE_CHECKING:
@@ -173,7 +174,9 @@ def _check_result(shard: ShardResults, plan: Plan, recorded: EvidenceRecord) -> 
     made = _made_wheels(build)
     facts = recorded.facts
     if job.kind == JobKind.AUDIT:
+        released = {wheel.filename for wheel in shard.sources.found[job.name].wheels}
         is_about_build = facts["wheels"].keys() == build.files.keys()
+        is_about_build = is_about_build and released.issuperset(facts.get("upstream", {}))
     elif job.kind == JobKind.LOAD:
         loaded = {abi: load["wheel"] for abi, load in facts["loads"].items()}
         is_about_build = loaded == made
@@ -209,7 +212,14 @@ def _check_build(shard: ShardResults, build: EvidenceRecord) -> None:
     if set(made.values()) != build.files.keys():
         raise shard.refuse(f"{RECORD_FILE}: {build.job}: its files are not the wheels of its facts")
 
+    released = {(wheel.abi, wheel.filename, wheel.sha256) for wheel in source.wheels}
     for abi, filename in made.items():
+        is_upstream = build.facts["abis"][abi].get("origin") == "upstream"
+        sha256 = build.files[FileName(filename)]
+        if is_upstream and (abi, filename, sha256) not in released:
+            raise shard.refuse(
+                f"{RECORD_FILE}: {build.job}: {filename} is none of upstream's wheels for {abi}"
+            )
         mismatch = explain_mismatch(source.name, source.version, filename)
         if not mismatch and not accepts_wheel(filename, abi):
             mismatch = f"{filename} is no wheel for {abi}"

@@ -303,12 +303,15 @@ def _iter_wheels(shard: ShardResults) -> Iterator[_Wheel]:
 
 
 def _iter_file_hashes(shard: ShardResults) -> Iterator[str]:
-    """Iterate over the sha256 of every file to copy: outputs of jobs, sdists, pure wheels. One may come twice."""
+    """Iterate over the sha256 of every file to copy: outputs of jobs, sdists, wheels of others. One may come twice."""
     for job, recorded in shard.evidence.items():
         if job.kind != JobKind.IMAGE:
             yield from recorded.files.values()
 
     for source in shard.sources.found.values():
-        yield source.sha256
+        if source.sha256:
+            yield source.sha256
+        for wheel in source.wheels:
+            yield wheel.sha256
         for pure in iter_pure(source):
             yield pure.sha256

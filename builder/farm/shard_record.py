@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,9 +19,11 @@ from pydantic import (
     PlainValidator,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from builder.config.effort import EffortLevel
+from builder.config.matrix import AbiName, From
 from builder.distributions.metadata import MAX_REQUIREMENTS
 from builder.errors import MergeError
 from builder.plan.shards import MAX_SHARDS
@@ -151,14 +153,22 @@ class _Pure(_Strict):
     requires: _Many = ()
 
 
+class _UpstreamWheel(_Strict):
+    """A wheel that the project released, as `UpstreamWheel` has it."""
+
+    abi: AbiName
+    filename: Annotated[str, AfterValidator(parse_wheel_name)]
+    sha256: Sha256Field
+
+
 class _Source(_Strict):
-    """A package with its sdist, as `Source` has it."""
+    """A package with what its wheels are made of, as `Source` has it."""
 
     name: ProjectNameField
     version: _Version
     kind: Literal["index", "local"]
-    filename: Annotated[str, AfterValidator(parse_distribution_name)]
-    sha256: Sha256Field
+    filename: Annotated[str, AfterValidator(parse_distribution_name)] | Literal[""]
+    sha256: Sha256Field | Literal[""]
     requires: _Many = ()
     needs: _Names = ()
     pure: Annotated[tuple[_Pure, ...], Field(max_length=_MAX_ITEMS)] = ()
@@ -170,6 +180,25 @@ class _Source(_Strict):
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False
+    take_from: From = "sdist"
+    wheels: Annotated[tuple[_UpstreamWheel, ...], Field(max_length=_MAX_ITEMS)] = ()
+    lacking: Annotated[tuple[tuple[AbiName, _Text], ...], Field(max_length=_MAX_ITEMS)] = ()
+
+    @model_validator(mode="after")
+    def _has_something_to_take(self) -> Self:
+        """Check that there is an sdist, with its hash, or that upstream's wheels are taken, one for an ABI at most."""
+        has_sdist = bool(self.filename)
+        if has_sdist != bool(self.sha256):
+            raise ValueError("expected the file name and the hash of an sdist, or neither")
+        if not has_sdist and self.take_from == "sdist":
+            raise ValueError("expected an sdist")
+
+        abis = [wheel.abi for wheel in self.wheels] + [abi for abi, _ in self.lacking]
+        if len(set(abis)) != len(abis):
+            raise ValueError("expected one of upstream's wheels for each ABI")
+        if abis and self.take_from == "sdist":
+            raise ValueError("expected no wheels of upstream's beside what is built")
+        return self
 
 
 class EvidenceRecord(_Strict):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from builder.distributions.identity import explain_mismatch
+from builder.distributions.tags import accepts_wheel
 from builder.errors import MergeError
 from builder.farm.shard_record import RECORD_FILE, matrix_digest
 from builder.farm.shard_results import ShardResults, iter_pure
@@ -98,17 +99,41 @@ def _check_source(shard: ShardResults, name: str, source: Source, matrix: Matrix
     if source.name != name:
         raise shard.refuse(f"{where}.name: it is {source.name}")
 
+    _check_upstream(shard, where, source, matrix)
     settings = matrix.packages.get(name)
     if settings is None:
         if not _is_needed(name, shard.sources, matrix):
             raise shard.refuse(f"{where}: no package of the matrix in this shard needs it")
         return
 
-    if settings.sha256 is not None and source.sha256 != settings.sha256:
-        raise shard.refuse(f"{where}.sha256: the matrix says {settings.sha256}")
+    hashes = [wheel.sha256 for wheel in source.wheels]
+    if source.sha256:
+        hashes.append(source.sha256)
+    for sha256 in hashes:
+        if settings.sha256 and sha256 not in settings.sha256:
+            wanted = " or ".join(settings.sha256)
+            raise shard.refuse(f"{where}: {sha256}: the matrix says {wanted}")
     allowed = SpecifierSet(settings.version)
     if settings.version and not allowed.contains(source.version, prereleases=True):
         raise shard.refuse(f"{where}.version: the matrix asks for {settings.version}")
+
+
+def _check_upstream(shard: ShardResults, where: str, source: Source, matrix: Matrix) -> None:
+    """Check that a source is taken from where the matrix says, and that its wheels of upstream's are for their ABIs.
+
+    Raises:
+        MergeError: it is not.
+    """
+    if source.only_pure is not None:
+        return
+
+    wanted = matrix.source_of(source.name)
+    if source.take_from != wanted:
+        raise shard.refuse(f"{where}.take_from: the matrix says {wanted}")
+
+    for wheel in source.wheels:
+        if wheel.abi not in matrix.abis or not accepts_wheel(wheel.filename, wheel.abi):
+            raise shard.refuse(f"{where}.wheels: {wheel.filename} is no wheel for {wheel.abi}")
 
 
 def _is_needed(name: str, sources: Sources, matrix: Matrix) -> bool:

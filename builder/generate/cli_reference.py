@@ -23,6 +23,8 @@ It is generated from the code by `make docs`; `wheelfarm COMMAND --help` says th
 
 `make venv` installs the command as `.venv/bin/wheelfarm`.
 What a command ends with is listed in [exit codes](exit-codes.md).
+Every command that prints data prints it as JSON with `--json`.
+The schema is `COMMAND.schema.json` beside this page, and `verdicts.schema.json` for `run`.
 """
 
 _MARKUP = re.compile(r"(?<!\\)\[/?[a-z][a-z ]*\]")

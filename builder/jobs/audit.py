@@ -6,7 +6,7 @@ Those that claim the stable ABI are read by abi3audit as well. builder/evidence/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from builder.evidence.audit import WheelFacts
     from builder.jobs.job import Inputs, Needs, Tools
+    from builder.sources import UpstreamWheel
+    from builder.store.evidence import Evidence
     from builder.store.store import Store
 
 _PROGRAMS = "audit"
@@ -39,10 +41,15 @@ _PYTHON = interpreter_path("cp39-cp39")
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Audit the wheels that one build made."""
+    """Audit the wheels that one build made.
+
+    Attributes:
+        upstream: upstream's wheels to compare them with, which are audited as well.
+    """
 
     name: str
     base: str
+    upstream: tuple[UpstreamWheel, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -56,7 +63,10 @@ class Audit:
         }
 
     def settings(self) -> Mapping[str, object]:
-        return {CONTAINER_CODE: programs_digest(_PROGRAMS)}
+        settings: dict[str, object] = {CONTAINER_CODE: programs_digest(_PROGRAMS)}
+        if self.upstream:
+            settings["upstream's wheels"] = [asdict(wheel) for wheel in self.upstream]
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         needs = self.needs
@@ -79,26 +89,39 @@ class Audit:
         if not files:
             return Result(facts=AuditFacts(wheels={}))
 
-        answer = self._ask(files, read_image_tag(inputs["image"]), tools)
-        if answer.wheels.keys() != files.keys():
-            raise InfrastructureError(
-                f"the audit: the answer is about other wheels than were asked (log: {tools.log})"
-            )
-
+        image = read_image_tag(inputs["image"])
+        audited = self._ask(files, image, tools)
         wheels = {}
         for filename, sha256 in files.items():
-            wheels[filename] = _add_abi3audit(
-                answer.wheels[filename], filename, sha256, tools.store
-            )
-        return Result(facts=AuditFacts(wheels=wheels))
+            wheels[filename] = _add_abi3audit(audited[filename], filename, sha256, tools.store)
 
-    def _ask(self, files: Mapping[str, str], image: str, tools: Tools) -> AuditAnswer:
-        """Audit wheels in a container, all at once, and return the facts of each.
+        compared = self._select_compared(inputs["build"])
+        if not compared:
+            return Result(facts=AuditFacts(wheels=wheels))
+        return Result(facts=AuditFacts(wheels=wheels, upstream=self._ask(compared, image, tools)))
+
+    def _select_compared(self, build: Evidence) -> dict[str, str]:
+        """Return upstream's wheels for ABIs that the farm built a wheel for: sha256 by file name."""
+        compared: dict[str, str] = {}
+        for wheel in self.upstream:
+            outcome = build.facts["abis"].get(wheel.abi, {})
+            is_built = outcome.get("wheel") and outcome.get("origin", "built") == "built"
+            if is_built:
+                compared[wheel.filename] = wheel.sha256
+
+        return compared
+
+    def _ask(self, files: Mapping[str, str], image: str, tools: Tools) -> dict[str, WheelFacts]:
+        """Audit wheels in a container, all at once, and return the facts of each, by file name.
 
         Args:
             files: the wheels: sha256 by file name.
             image: full name of the image to audit them in.
             tools: of the job.
+
+        Raises:
+            InfrastructureError: there is no answer, or it is about other wheels.
+            Interrupted: the farm was asked to stop.
         """
         wheels = {f"/wheels/{name}": tools.store.file(sha256) for name, sha256 in files.items()}
         task = Task(
@@ -110,7 +133,12 @@ class Audit:
             user="nobody",
             limits=Limits(timeout_s=300),
         )
-        return read_answer(task, AuditAnswer, "the audit", tools)
+        answer = read_answer(task, AuditAnswer, "the audit", tools)
+        if answer.wheels.keys() != files.keys():
+            raise InfrastructureError(
+                f"the audit: the answer is about other wheels than were asked (log: {tools.log})"
+            )
+        return answer.wheels
 
 
 def _add_abi3audit(facts: WheelFacts, filename: str, sha256: str, store: Store) -> WheelFacts:

@@ -18,7 +18,7 @@ from builder.evidence.load import AbiLoad, LoadAnswers, LoadFacts
 from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
-from builder.jobs.wheels import native_wheel_for_abi, required_wheels, wheel_for_abi
+from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 _PROGRAM = Program(package="load", answer=LoadAnswers, supervises=True)
 
-# Enough for two installations of two minutes each, and for a minute for each import. A wheel with so many modules that
+# Enough for two installations of five minutes each, and for a minute for each import. A wheel with so many modules that
 # hang that this is not enough is cut off.
-_LIMITS = Limits(timeout_s=1200)
+_LIMITS = Limits(timeout_s=1800)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +128,10 @@ class Load:
         """Iterate over (ABI, what is known of its wheel before it is loaded).
 
         That is whether the wheel claims to run on the base, and which required packages have no wheel for the ABI. An
-        ABI for which the build made no wheel, or a pure one, is skipped.
+        ABI for which the build made no wheel is skipped.
         """
         for abi in self.abis:
-            wheel = native_wheel_for_abi(inputs["build"], abi.name)
+            wheel = wheel_for_abi(inputs["build"], abi.name)
             if wheel is None:
                 continue
 

@@ -149,7 +149,8 @@ def find_missing(build: Evidence) -> tuple[MissingDependency, ...]:
     """
     missing: list[tuple[str, str]] = []
     for outcome in build.facts["abis"].values():
-        missing += outcome.get("failure", {}).get("missing", ())
+        failure = outcome.get("failure") or outcome.get("stands_for") or {}
+        missing += failure.get("missing", ())
 
     return apt_contents.parse_missing(missing)
 

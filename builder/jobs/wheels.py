@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from builder.distributions.tags import is_pure
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -37,15 +35,6 @@ def wheel_for_abi(build: Evidence, abi: str) -> str | None:
     distribution, name = filename.partition("-")[0], build.job.name
     is_own = distribution == name or canonicalize_name(distribution) == canonicalize_name(name)
     return filename if is_own else None
-
-
-def native_wheel_for_abi(build: Evidence, abi: str) -> str | None:
-    """Return the file name of the wheel that a build made for an ABI; None where it made none, or a pure one.
-
-    There is nothing in a pure wheel that could be tried by an interpreter's ABI, or under the race detector.
-    """
-    filename = wheel_for_abi(build, abi)
-    return None if filename is None or is_pure(filename) else filename
 
 
 def required_wheels(

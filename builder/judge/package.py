@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from builder.distributions.tags import floor_name, is_pure
+from builder.distributions.tags import floor_name, is_pure_wheel
 from builder.judge.bases import judge_bases
 from builder.judge.findings import Finding
 from builder.judge.speed import judge_speed
@@ -29,9 +29,10 @@ from builder.judge.threads import (
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.config.catalog import Abi
+    from builder.evidence.build import Origin
     from builder.judge.bases import BaseOutcome
     from builder.judge.speed import Speed
     from builder.judge.stages import PackageEvidence
@@ -40,7 +41,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """One wheel the farm made."""
+    """One wheel the farm made, or took from upstream.
+
+    Attributes:
+        base: the base that it was built on, or that it stands for a build on.
+        origin: whether the farm built it, or upstream did.
+    """
 
     filename: str
     base: str
@@ -48,6 +54,7 @@ class Wheel:
     floor: str
     requires_python: str
     log: str
+    origin: Origin = "built"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,27 +169,25 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         )
 
     wheels = tuple(_built_wheels(evidence, facts, abi.name))
-    has_only_pure = bool(wheels) and all(is_pure(wheel.filename) for wheel in wheels)
-    findings = _collect_findings(
-        evidence, facts, abi, has_wheel=bool(wheels), is_native=not has_only_pure
-    )
+    findings = _collect_findings(evidence, facts, abi, wheels)
     findings = tuple(
         finding.assign_to(source.name, source.version, abi.name) for finding in findings
     )
     coverage = ThreadCoverage()
-    if abi.free_threaded:
+    is_pure = _are_pure(wheels)
+    if abi.free_threaded and not is_pure:
         coverage = measure_coverage(facts.race, facts.exercise)
 
     loaded_on = loaded_bases(facts, abi.name)
-    verdict = _choose_verdict(findings, abi, coverage, is_native=not has_only_pure)
-    reason = _choose_reason(verdict, findings, wheels, loaded_on, coverage)
-    if has_only_pure and verdict is Verdict.COMPATIBLE:
-        reason = "pure Python: one wheel, built from its sdist, serves every ABI, there is nothing native to judge"
+    needs_threads = abi.free_threaded and not is_pure
+    verdict = _choose_verdict(findings, coverage, needs_threads=needs_threads)
 
     return Judgement(
         abi=abi.name,
         verdict=verdict,
-        reason=reason,
+        reason=_choose_reason(
+            verdict, findings, wheels, loaded_on, coverage, is_pure=is_pure and source.is_pure
+        ),
         wheels=wheels,
         findings=findings,
         loaded_on=loaded_on,
@@ -206,6 +211,7 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
             floor=floor_name(outcome.wheel),
             requires_python=outcome.requires_python,
             log=build.log,
+            origin=outcome.origin,
         )
 
 
@@ -213,13 +219,15 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
 
 
 def _collect_findings(
-    evidence: PackageEvidence, facts: PackageFacts, abi: Abi, *, has_wheel: bool, is_native: bool
+    evidence: PackageEvidence, facts: PackageFacts, abi: Abi, wheels: Sequence[Wheel]
 ) -> tuple[Finding, ...]:
     """Return the findings of every stage (build, audit, load, threads), the worst verdict first.
 
-    Threads count only on a free-threaded ABI; what is not native is neither loaded nor put under threads. A failed
-    build is advisory, i.e. forces no verdict, where another base built the ABI's wheel (`has_wheel`).
+    Threads count only on a free-threaded ABI, for wheels with native code. A failed build is advisory, i.e. forces no
+    verdict, where another base built the ABI's wheel.
     """
+    has_wheel = bool(wheels)
+    is_pure = _are_pure(wheels)
     findings: list[Finding] = []
     for finding in judge_builds(evidence, facts, abi.name):
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
@@ -227,11 +235,12 @@ def _collect_findings(
         findings.append(replace(finding, advisory=is_made_up_for))
 
     findings += judge_audits(evidence, facts, abi)
-    if not is_native:
-        return merge_findings(findings)
-
     findings += judge_loads(evidence, facts, abi.name)
-    if abi.free_threaded:
+    if is_pure:
+        # What the sdist has of native code is in none of the wheels, and cannot be a fault of them.
+        if not evidence.source.is_pure:
+            findings += _judge_purity(wheels)
+    elif abi.free_threaded:
         findings += deduplicate(judge_threads(evidence, facts))
         is_said_off = says_gil_stays_off(facts, abi.name)
         findings += judge_gil_state(is_said_off, facts.race, facts.exercise)
@@ -241,6 +250,18 @@ def _collect_findings(
         findings += judge_lack_of_loads(facts, abi.name)
 
     return merge_findings(findings)
+
+
+def _are_pure(wheels: Sequence[Wheel]) -> bool:
+    """Return whether all wheels of an ABI are for any platform: upstream's of a release that is native elsewhere."""
+    return bool(wheels) and all(is_pure_wheel(wheel.filename) for wheel in wheels)
+
+
+def _judge_purity(wheels: Iterable[Wheel]) -> Iterator[Finding]:
+    """Yield a finding for wheels without native code that a native package has for an ABI."""
+    for wheel in wheels:
+        detail = f"{wheel.filename} has no native code: an interpreter that it serves runs the package's Python"
+        yield Finding(code="WF224", detail=detail, where=wheel.filename, bases=(wheel.base,))
 
 
 def _forbids_good_verdict(finding: Finding) -> bool:
@@ -274,14 +295,15 @@ def _verdict_rank(finding: Finding) -> int:
 
 
 def _choose_verdict(
-    findings: Iterable[Finding], abi: Abi, coverage: ThreadCoverage, *, is_native: bool
+    findings: Iterable[Finding], coverage: ThreadCoverage, *, needs_threads: bool
 ) -> Verdict:
     """Return the worst verdict that any finding forces, or else the best that the evidence allows.
 
-    The best is `compatible`; on a free-threaded ABI it is `unproven` unless threads called enough of the native code.
+    The best is `compatible`; where there is native code on a free-threaded ABI (`needs_threads`), it is `unproven`
+    unless threads called enough of that.
     """
     best = Verdict.COMPATIBLE
-    if is_native and abi.free_threaded and not coverage.is_sufficient:
+    if needs_threads and not coverage.is_sufficient:
         best = Verdict.UNPROVEN
 
     forced = [finding.verdict for finding in findings if finding.verdict is not None]
@@ -294,6 +316,8 @@ def _choose_reason(
     wheels: Iterable[Wheel],
     loaded_on: tuple[str, ...],
     coverage: ThreadCoverage,
+    *,
+    is_pure: bool,
 ) -> str:
     """Return one sentence on why the verdict is what it is.
 
@@ -306,8 +330,8 @@ def _choose_reason(
         more_clause = f" (and {len(others)} more)" if others else ""
         return f"{first.kind.title}: {first.detail}{more_clause}"
 
-    floors = ", ".join(dict.fromkeys(wheel.floor for wheel in wheels))
-    reason = f"built as {floors}, imports on {', '.join(loaded_on) or 'no base'}"
+    kind = "pure Python, " if is_pure else ""
+    reason = f"{kind}{_describe_wheels(wheels)}, imports on {', '.join(loaded_on) or 'no base'}"
     if verdict is Verdict.UNPROVEN:
         return f"{reason}, GIL stays off; {_describe_coverage(coverage)}"
     if coverage.is_sufficient:
@@ -316,11 +340,25 @@ def _choose_reason(
     return reason
 
 
+def _describe_wheels(wheels: Iterable[Wheel]) -> str:
+    """Return in words what the wheels of an ABI claim and who built them: `built as manylinux_2_17`."""
+    floors: dict[str, list[str]] = {}
+    for wheel in wheels:
+        words = "upstream's wheel for" if wheel.origin == "upstream" else "built as"
+        named = floors.setdefault(words, [])
+        if wheel.floor not in named:
+            named.append(wheel.floor)
+
+    return ", ".join(f"{words} {', '.join(named)}" for words, named in floors.items())
+
+
 def _describe_coverage(coverage: ThreadCoverage) -> str:
     """Return in words how much of a package threads called.
 
     For example `threads called 12 of its 20 native callables with the race detector`.
     """
+    if not coverage.under_threads and coverage.unwatched:
+        return f"threads called it in {coverage.unwatched} scenarios, none of them under the race detector"
     if not coverage.under_threads:
         return "none of its native code was exercised under threads"
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from builder.distributions.identity import StatedIdentity, explain_mismatch
-from builder.distributions.tags import floor_name, glibc_floors, is_pure
+from builder.distributions.tags import floor_name, glibc_floors, is_pure_wheel
 from builder.evidence.audit import AuditFacts
 from builder.evidence.base import Facts, UndeterminedFacts
 from builder.evidence.build import AbiBuild, BuildFacts, Failure
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.load import LoadFacts
 from builder.evidence.race import RaceFacts
-from builder.judge import remedies
+from builder.judge import codes, remedies
 from builder.judge.findings import Finding
 from builder.judge.loads import judge_load
 from builder.judge.threads import judge_exercise, judge_race
@@ -21,6 +21,7 @@ from builder.judge.wheel.compare import compare_wheels
 from builder.judge.wheel.installs import Owners, judge_overlap
 from builder.judge.wheel.rules import judge_wheel
 from builder.judge.wheel.subject import Subject
+from builder.judge.wheel.upstream import compare_with_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -241,7 +242,10 @@ def judge_held(source: Source) -> Iterator[Finding]:
 def _judge_build(
     evidence: PackageEvidence, build: Evidence, facts: BuildFacts | None, base: str, abi: str
 ) -> Iterator[Finding]:
-    """Yield what one base's build showed: that it is undetermined or failed, and what it did that it should not."""
+    """Yield what one base's build showed: that it is undetermined or failed, and what it did that it should not.
+
+    A failure for which upstream's wheel stands is one of its own kind (WF221), which forces no verdict.
+    """
     if facts is None:
         yield _undetermined_finding(build, base)
         return
@@ -255,6 +259,18 @@ def _judge_build(
             where=failure.stage,
             bases=(base,),
             remedy=_find_remedy(evidence, failure, base),
+            log=build.log,
+        )
+        return
+    if outcome is not None and outcome.stands_for is not None:
+        failure = outcome.stands_for
+        kind = codes.load()[failure.code]
+        yield Finding(
+            code="WF221",
+            detail=f"{kind.title}: {failure.error}",
+            where=failure.stage,
+            bases=(base,),
+            remedy=_find_remedy(evidence, failure, base) or kind.remedy,
             log=build.log,
         )
         return
@@ -295,6 +311,8 @@ def _judge_rebuild(
     wheel = None if facts is None else facts.wheel_of(abi)
     if facts is None or wheel is None:
         return  # there is no wheel
+    if facts.abis[abi].origin != "built":
+        return  # it failed this time, and perhaps not before: upstream's wheel is another one
     if not facts.rebuilt.get(wheel):
         return  # it was not built again, or came out the same
 
@@ -334,11 +352,35 @@ def judge_audits(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> It
         for finding in (
             *_judge_audited(filename, wheel, evidence),
             *judge_overlap(subjects[base], evidence.owners),
+            *_compare_upstream(evidence, facts, audit_facts, subjects[base], base, abi.name),
         ):
             yield replace(finding, bases=finding.bases or (base,), log=audit.log)
 
     if len(subjects) > 1:
         yield from compare_wheels(subjects)
+
+
+def _compare_upstream(
+    evidence: PackageEvidence,
+    facts: PackageFacts,
+    audit: AuditFacts,
+    ours: Subject,
+    base: str,
+    abi: str,
+) -> Iterator[Finding]:
+    """Yield findings where the wheel that a base built for an ABI lacks what upstream's has.
+
+    Nothing is yielded where there is no such wheel of upstream's, it is the one that is judged, or it is malformed.
+    """
+    build = facts.builds[base]
+    is_built = build is not None and build.abis[abi].origin == "built"
+    filenames = [wheel.filename for wheel in evidence.source.wheels if wheel.abi == abi]
+    wheel = audit.upstream.get(filenames[0]) if filenames else None
+    if not is_built or wheel is None or wheel.faults:
+        return
+
+    theirs = Subject.from_filename(filenames[0], wheel, evidence.bases, evidence.interfaces)
+    yield from compare_with_upstream(ours, theirs)
 
 
 def _judge_audited(
@@ -354,7 +396,7 @@ def _judge_by_auditwheel(filename: str, wheel: WheelFacts) -> Iterator[Finding]:
     Nothing is yielded where auditwheel was not asked, or either side names no glibc. Of a pure wheel it only says that
     this is none for it; one that holds native code is a finding of its own (WF312).
     """
-    if is_pure(filename):
+    if is_pure_wheel(filename):
         return
     if wheel.auditwheel_error is not None:
         yield Finding(code="WF303", detail=wheel.auditwheel_error, where=filename)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.evidence.race import Variants
+from builder.evidence.race import NO_SDIST, Variants
 from builder.judge.findings import Finding
 from builder.judge.location import pair_locations, read_locations
 from builder.verdicts.wording import join_names
@@ -54,6 +54,7 @@ class ThreadCoverage:
         pairs: pairs of operations that threads tried on one object.
         side_by_side: calls that each thread made while the others called, too, in one trial of such a pair.
         detector: whether the race detector watched and had proven itself.
+        unwatched: scenarios that threads played without it.
     """
 
     callables: int = 0
@@ -62,6 +63,7 @@ class ThreadCoverage:
     pairs: int = 0
     side_by_side: int = 0
     detector: bool = False
+    unwatched: int = 0
 
     @property
     def is_sufficient(self) -> bool:
@@ -87,6 +89,7 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
 
     callables = set(race.surface.callables)
     was_exercised = exercise is not None and exercise.done
+    unwatched = exercise.played if exercise is not None else 0
 
     return ThreadCoverage(
         callables=len(callables),
@@ -95,6 +98,7 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
         pairs=race.pairs,
         side_by_side=race.side_by_side,
         detector=_is_proven(race.preflight) and was_exercised,
+        unwatched=unwatched,
     )
 
 
@@ -127,8 +131,10 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         return
 
     if facts.failure is not None:
-        detail = f"it does not compile with ThreadSanitizer: {facts.failure}"
-        yield Finding(code="WF610", detail=detail, log=log)
+        cause = f"it does not compile with ThreadSanitizer: {facts.failure}"
+        if facts.failure == NO_SDIST:
+            cause = facts.failure
+        yield Finding(code="WF610", detail=f"the race detector has no voice: {cause}", log=log)
     elif not _is_proven(facts.preflight):
         detail = f"the detector {_describe_preflight(facts.preflight)}"
         yield Finding(code="WF609", detail=detail, where="canary", log=log)

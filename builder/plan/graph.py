@@ -22,6 +22,7 @@ from builder.jobs.remedy import Remedy
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
+from builder.jobs.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -222,16 +223,21 @@ class _Planner:
     def iter_build_jobs(self) -> Iterator[Job]:
         """Iterate over the builds, each after the images with system packages and the builds that it needs.
 
-        There is one build for each package and base. Packages are in the order of what they are built with: one whose
-        wheels another package needs to build comes first.
+        There is one for each package and base, or a job in its place that takes upstream's wheels. Packages are in the
+        order of what they are built with: one whose wheels another package needs to build comes first.
         """
         requirements = {
             name: self._own(source.builds_with) for name, source in self.sources.items()
         }
         for name in TopologicalSorter(requirements).static_order():
             package = self.matrix.packages.get(name, self.default)
+            source = self.sources[name]
             for base in self.matrix.build_on:
-                build = self._build_job(package, self.sources[name], base)
+                if not source.is_built:
+                    yield _upstream_job(package, source, base)
+                    continue
+
+                build = self._build_job(package, source, base)
                 if build.packages:
                     yield PackagesImage(base=base, packages=build.packages)
                 yield build
@@ -244,7 +250,8 @@ class _Planner:
         for name, source in self.sources.items():
             requires = self._own(source.needs)
             for built_on in self.matrix.build_on:
-                yield Audit(name=name, base=built_on)
+                compared = source.wheels if source.is_built else ()
+                yield Audit(name=name, base=built_on, upstream=compared)
                 yield Remedy(name=name, base=self.catalog.bases[built_on])
                 for base in self.matrix.bases:
                     packages = self._run_packages(source, base)
@@ -275,9 +282,10 @@ class _Planner:
         yield RaceInterpreter(base=base, abi=abi, release=self.catalog.releases[abi.release])
         yield RaceImage(base=base, abi=abi)
 
-        for build in planned:
-            if not isinstance(build, Build) or build.base != base.name:
+        for job in planned:
+            if not isinstance(job, Build | Upstream) or job.base != base.name:
                 continue
+            build = self._sanitized_build(job)
             race = self._race_job(build, abi, effort)
             if race.image_packages:
                 yield PackagesImage(base=base.name, packages=race.image_packages, role="race")
@@ -286,12 +294,20 @@ class _Planner:
             if effort.speed_s:
                 yield self._speed_job(build, abi, effort.speed_s)
 
+    def _sanitized_build(self, job: Build | Upstream) -> Build:
+        """Return how the race detector's wheel is made: as the farm builds it, or would build what upstream built."""
+        if isinstance(job, Build):
+            return job
+
+        package = self.matrix.packages.get(job.name, self.default)
+        return self._build_job(package, self.sources[job.name], job.base)
+
     def _build_job(self, package: Package, source: Source, base: str) -> Build:
         """Return the build of one package on one base.
 
         Args:
             package: the package's settings.
-            source: the release to build.
+            source: the release to build; without an sdist nothing will be compiled.
             base: the base's name.
         """
         rust = self._find_rust(package, source, base)
@@ -308,7 +324,7 @@ class _Planner:
             sdist_filename=source.filename,
             sdist_sha256=source.sha256,
             abis=tuple(abi.name for abi in self.abis),
-            packages=tuple(sorted(packages)),
+            packages=tuple(sorted(packages)) if source.sha256 else (),
             program_folders=folders,
             environment=package.env,
             config_settings=package.config_settings,
@@ -320,6 +336,8 @@ class _Planner:
             memory_bytes=package.memory,
             requires=self._own(source.builds_with),
             is_pure=source.is_pure,
+            upstream=source.wheels,
+            build_tag=package.build_tag or "",
         )
 
     def _find_rust(self, package: Package, source: Source, base: str) -> Rust | None:
@@ -411,3 +429,21 @@ class _Planner:
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of some packages that the farm builds itself; the others come from the index."""
         return tuple(name for name in names if name in self.sources)
+
+
+def _upstream_job(package: Package, source: Source, base: str) -> Upstream:
+    """Return the job that takes upstream's wheels of one package, in the place of a build on one base.
+
+    Args:
+        package: the package's settings.
+        source: the release.
+        base: the base's name.
+    """
+    return Upstream(
+        name=source.name,
+        version=source.version,
+        base=base,
+        wheels=source.wheels,
+        lacking=source.lacking,
+        skip=package.skip,
+    )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from builder.config.cool_down import CoolDown
     from builder.engine.client import Engine
     from builder.engine.services import PrivateNetwork, Service
     from builder.proxy.cache import Entries
@@ -122,14 +123,23 @@ class SessionReport:
 class IndexProxy:
     """The proxy of one run. Safe to use from several threads."""
 
-    def __init__(self, engine: Engine, store: Store, *, locked: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        locked: bool = False,
+        cool_down: CoolDown | None = None,
+    ) -> None:
         """Prepare; nothing is started before the first session.
 
         Args:
             engine: runs it; its containers are removed with the run's.
             store: of the wheelhouse.
             locked: whether jobs get only the files that are recorded of them.
+            cool_down: which files of the index are too young to be given to a job; None for none.
         """
+        self._cool_down = cool_down
         self.locked = locked
         self.cache = IndexCache(store.folder / "index")
         self._engine = engine
@@ -225,6 +235,7 @@ class IndexProxy:
         """Start the proxy's container, and hand it the files that were added to the cache last."""
         configuration = _proxy_configuration(host.index_settings())
         configuration["held"] = self.cache.entries()
+        configuration["uploaded_before"] = _list_cutoffs(self._cool_down)
         path = f"{_HOME}/config.json"
 
         task = Task(
@@ -447,6 +458,18 @@ def _proxy_configuration(index: host.IndexSettings) -> dict[str, Any]:
             "environment": _cache_environment(index),
         },
     }
+
+
+def _list_cutoffs(cool_down: CoolDown | None) -> dict[str, str | None]:
+    """Return before when files have to have been uploaded, as builder/inside/proxy/upstream.py takes it."""
+    if cool_down is None:
+        return {}
+
+    cutoffs: dict[str, str | None] = {}
+    for name in ("", *cool_down.by_name):
+        cutoff = cool_down.cutoff(name)
+        cutoffs[name] = None if cutoff is None else cutoff.isoformat()
+    return cutoffs
 
 
 def _cache_command() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import JsonValue, RootModel
+from pydantic import Field, JsonValue, RootModel
 
 from builder.config.edit import Action
 from builder.dependencies.survey import Status
@@ -47,7 +47,13 @@ class AddedPart(Part):
     """A specifier (PEP 440)."""
 
     sha256: str | None
-    """What the file that is taken for it must hash to; null where the file has no hashes."""
+    """The first of `hashes`; null where there are none."""
+
+    hashes: list[str]
+    """What the files that are taken for it must hash to, each to one of these; empty where the file has no hashes."""
+
+    take_from: str = Field(alias="from")
+    """The key `from` of its table: `wheel` where there is nothing to build from; empty where it has none."""
 
     group: str
     """What it stands under in the matrix; empty where there are no groups."""

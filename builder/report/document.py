@@ -45,7 +45,8 @@ CleanLine = Annotated[str, AfterValidator(clean_line)]
 class Part(BaseModel):
     """A part of a document: unknown keys are an error."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    # A command builds the models of its own document alone: there are dozens, and each takes milliseconds.
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 class LocationPart(Part):
@@ -93,12 +94,15 @@ class FindingPart(Part):
 
 
 class WheelPart(Part):
-    """A wheel that was built."""
+    """A wheel that was built, or taken from upstream."""
 
     filename: CleanLine
 
+    origin: Literal["built", "upstream"] = "built"
+    """Whether the farm built it, or it is upstream's own, byte for byte."""
+
     base: CleanLine
-    """The base it was built on."""
+    """The base it was built on, or that upstream's stands for a build on."""
 
     sha256: str
 
@@ -188,11 +192,18 @@ class AbiPart(Part):
 
 
 class SourcePart(Part):
-    """The source that it was built from."""
+    """What its wheels are made of."""
 
     kind: Literal["index", "local", "none"]
+
     filename: CleanLine
+    """Of the sdist; empty where the release has none."""
+
     sha256: str
+    """Of the sdist."""
+
+    take_from: Literal["sdist", "wheel", "either"] = "sdist"
+    """What was asked for: to build, to take upstream's wheels, or these where the build fails."""
 
     needed_by: CleanLine
     """The package that requires it, where the matrix does not name it."""
@@ -449,6 +460,7 @@ def _source_part(package: JudgedPackage) -> SourcePart:
         kind=source.kind,
         filename=source.filename,
         sha256=source.sha256,
+        take_from=source.take_from,
         needed_by=source.needed_by,
     )
 
@@ -472,6 +484,7 @@ def _wheel_part(wheel: Wheel) -> WheelPart:
     """Return a wheel's part of verdicts.json."""
     return WheelPart(
         filename=wheel.filename,
+        origin=wheel.origin,
         base=wheel.base,
         sha256=wheel.sha256,
         floor=wheel.floor,

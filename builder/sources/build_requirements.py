@@ -44,7 +44,9 @@ def add_build_requirements(
 
     `uses_rust` is filled in as well.
 
-    A package that is only a pure wheel is not built, and stays as it is. One whose sdist cannot be read is a fault.
+    A package that is only a pure wheel is not built, and stays as it is; nor is one whose wheels are upstream's, which
+    loses an sdist that cannot be read: only the race detector would have compiled that. Of any other package such an
+    sdist is a fault.
 
     Args:
         sources: the matrix, resolved.
@@ -59,11 +61,20 @@ def add_build_requirements(
     for name, source in sources.found.items():
         if source.only_pure is not None:
             continue
+        if not source.sha256:
+            stated[name] = ()
+            continue
         try:
-            stated[name] = _cached_build_requirements(source, store)
+            requirements = _cached_build_requirements(source, store)
         except Exception as error:
+            if source.wheels:
+                found[name] = replace(source, filename="", sha256="")
+                stated[name] = ()
+                continue
             faults[name] = make_fault(name, error, store, source.version)
             del found[name]
+        else:
+            stated[name] = requirements if source.is_built else ()
 
     native = {
         name: replace(found[name], uses_rust=_asks_for_rust(requirements))

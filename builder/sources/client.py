@@ -25,6 +25,7 @@ from builder.distributions.metadata import (
 )
 from builder.sources import http
 from builder.sources.addresses import AddressRule
+from builder.sources.cool_down import describe_held, hold_back
 from builder.sources.errors import FileMismatchError, MalformedAnswerError, NoIndexAnswerError
 from builder.sources.index_page import PAGE_LIMIT_BYTES, parse_page
 from builder.sources.page_cache import Page, PageCache
@@ -35,12 +36,10 @@ from builder.untrusted.names import Sha256, UntrustedNameError, parse_project_na
 from builder.untrusted.text import show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pypi_simple import DistributionPackage
-
+    from builder.config.cool_down import CoolDown
     from builder.host import IndexSettings
-    from builder.sources.cool_down import CoolDown, HeldRelease
+    from builder.sources.cool_down import HeldRelease
+    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
     from builder.store.store import Store
 
@@ -65,7 +64,12 @@ class Index:
     """
 
     def __init__(
-        self, settings: IndexSettings, store: Store, cool_down: CoolDown | None = None
+        self,
+        settings: IndexSettings,
+        store: Store,
+        cool_down: CoolDown | None = None,
+        *,
+        page_fresh_s: float = 0.0,
     ) -> None:
         """Make a client.
 
@@ -73,7 +77,9 @@ class Index:
             settings: what pip is configured for.
             store: where files are kept and answers are recorded.
             cool_down: which files are too young to be taken; None for none.
+            page_fresh_s: how long a page is believed without asking the index again, in seconds.
         """
+        self._page_fresh_s = page_fresh_s
         self.settings = settings
         self._cool_down = cool_down
         self._held: dict[str, tuple[HeldRelease, ...]] = {}
@@ -109,21 +115,22 @@ class Index:
         """Return the releases on the first index that knows a name, or None where none does."""
         for url in self.settings.urls:
             try:
-                files = self._fetch_page(url, name)
+                releases = self._fetch_page(url, name)
             except (requests.RequestException, ValueError) as error:
                 # The original error's text may carry an address with credentials.
                 raise NoIndexAnswerError(_describe_silence(url, name, error)) from None
-            if files is not None:
-                return self._hold_back(name, files)
+            if releases is not None:
+                return self._hold_back(name, releases)
         return None
 
-    def _hold_back(self, name: str, files: Sequence[DistributionPackage]) -> tuple[Release, ...]:
-        """Return the releases that a project's files make up, without those that are too young."""
-        if self._cool_down is None:
-            return group_releases(files)
+    def _hold_back(self, name: str, releases: tuple[Release, ...]) -> tuple[Release, ...]:
+        """Return a project's releases without the files that are too young."""
+        if self._cool_down is None or self._cool_down.cutoff(name) is None:
+            return releases
 
-        taken, held = self._cool_down.apply(name, files)
-        self._held[name] = self._cool_down.describe_held(name, group_releases(held))
+        files = [file for release in releases for file in release.files]
+        taken, held = hold_back(self._cool_down, name, files)
+        self._held[name] = describe_held(self._cool_down, name, group_releases(held))
         return group_releases(taken)
 
     def held_releases(self, name: str) -> tuple[HeldRelease, ...]:
@@ -133,10 +140,11 @@ class Index:
         """
         return self._held.get(name, ())
 
-    def _fetch_page(self, endpoint: str, name: str) -> Sequence[DistributionPackage] | None:
-        """Return the files that a project's page lists, or None where this index does not know the name.
+    def _fetch_page(self, endpoint: str, name: str) -> tuple[Release, ...] | None:
+        """Return the releases that a project's page lists, or None where this index does not know the name.
 
-        A page that has not changed since the last run comes parsed from the page cache.
+        A page that has not changed since the last run comes parsed from the page cache, and one that is fresh comes
+        from there without asking.
         """
         try:
             url = f"{endpoint.rstrip('/')}/{parse_project_name(name)}/"
@@ -145,6 +153,8 @@ class Index:
         what = f"the page of {name}"
 
         cached = self._page_cache.get(url)
+        if cached is not None and cached.age_s < self._page_fresh_s:
+            return tuple(cached.releases)
         headers = {"Accept": _ACCEPTED}
         if cached is not None and cached.etag:
             headers["If-None-Match"] = cached.etag
@@ -153,23 +163,25 @@ class Index:
         if answer.status in self._unknown_statuses:
             return None
         if cached is not None and answer.status == requests.codes.not_modified:
-            return cached.files
+            self._page_cache.confirm(url)
+            return tuple(cached.releases)
         answer.raise_for_status()
 
         # An index without ETags sends the whole page; it is still parsed only where it changed.
         content_type = answer.headers.get("content-type", "")
         content = digest(answer.url, content_type, hashlib.sha256(answer.content).hexdigest())
         if cached is not None and cached.content == content:
-            return cached.files
+            self._page_cache.confirm(url)
+            return tuple(cached.releases)
 
-        files = parse_page(answer, name, content_type)
+        releases = group_releases(parse_page(answer, name, content_type))
         etag = answer.headers.get("etag", "")
-        self._page_cache.put(url, Page(content=content, etag=etag, files=files))
-        return files
+        self._page_cache.put(url, Page(content=content, etag=etag, releases=releases))
+        return releases
 
     # --- files -----------------------------------------------------------------------------------------------------
 
-    def download(self, file: DistributionPackage) -> Sha256:
+    def download(self, file: IndexFile) -> Sha256:
         """Bring a file into the store and return its sha256.
 
         Nothing is downloaded where the store has the file with the promised hash already.
@@ -198,7 +210,7 @@ class Index:
             )
         return sha256
 
-    def find_sha256(self, file: DistributionPackage) -> Sha256:
+    def find_sha256(self, file: IndexFile) -> Sha256:
         """Return a file's sha256: as the index promises it, or that of the file itself where it promises none.
 
         Raises:
@@ -208,10 +220,11 @@ class Index:
         """
         return _promised_sha256(file) or self.download(file)
 
-    def wheel_head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def wheel_head(self, wheel: IndexFile) -> WheelHead | None:
         """Return a wheel's metadata without downloading the rest, or None where the server sends whole files only.
 
-        The answer is kept for the life of this object.
+        The answer is kept for the life of this object, and in the store's record where the index promises what the
+        wheel hashes to.
 
         Raises:
             NoIndexAnswerError: the index does not answer.
@@ -219,10 +232,23 @@ class Index:
             RefusedAddressError: the index leads to where it is not to be asked.
         """
         if wheel.url not in self._heads:
-            self._heads[wheel.url] = self._fetch_head(wheel)
+            self._heads[wheel.url] = self._cached_head(wheel)
         return self._heads[wheel.url]
 
-    def _fetch_head(self, wheel: DistributionPackage) -> WheelHead | None:
+    def _cached_head(self, wheel: IndexFile) -> WheelHead | None:
+        """Return a wheel's metadata from the store's record where the same wheel was read before."""
+        promised = _promised_sha256(wheel)
+        query = f"wheel head 1:{promised}"
+        recorded = self.store.get_resolution(query, None) if promised else None
+        if recorded is not None:
+            return WheelHead.from_record(recorded)
+
+        head = self._fetch_head(wheel)
+        if head is not None and promised:
+            self.store.record_resolution(query, head.record())
+        return head
+
+    def _fetch_head(self, wheel: IndexFile) -> WheelHead | None:
         """Read a wheel's metadata by range requests; None where the server does not support them."""
         try:
             return read_wheel_head(wheel.url, self._session)
@@ -391,7 +417,7 @@ def _no_answer(error: Exception) -> NoIndexAnswerError:
     return NoIndexAnswerError(f"the index did not answer: {http.describe_error(error)}")
 
 
-def _promised_sha256(file: DistributionPackage) -> Sha256 | None:
+def _promised_sha256(file: IndexFile) -> Sha256 | None:
     """Return the sha256 that the index promises of a file, or None where it promises none.
 
     Raises:

@@ -7,8 +7,7 @@ same files: what counts is when each file was uploaded (PEP 700), and a file wit
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
-    from pypi_simple import DistributionPackage
 
-    from builder.config.matrix import Matrix
+    from builder.config.cool_down import CoolDown
+    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
 
 
@@ -44,68 +43,36 @@ class HeldRelease:
         return f"{self.version} is held back by the cool-down until {until} UTC"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CoolDown:
-    """How long files have to have been on the index.
+def hold_back(
+    cool_down: CoolDown, name: str, files: Iterable[IndexFile]
+) -> tuple[list[IndexFile], list[IndexFile]]:
+    """Return the files of a project that are old enough, and those that are held back."""
+    cutoff = cool_down.cutoff(name)
+    if cutoff is None:
+        return list(files), []
 
-    Attributes:
-        now: the time that ages are counted to: one for a whole run.
-        default: for every package.
-        by_name: for packages that have a period of their own, by canonical name.
-    """
+    taken: list[IndexFile] = []
+    held: list[IndexFile] = []
+    for file in files:
+        uploaded = _uploaded_at(file)
+        if uploaded is not None and uploaded < cutoff:
+            taken.append(file)
+        else:
+            held.append(file)
+    return taken, held
 
-    now: datetime.datetime
-    default: datetime.timedelta = datetime.timedelta()
-    by_name: Mapping[str, datetime.timedelta] = field(default_factory=dict)
 
-    @classmethod
-    def for_matrix(cls, matrix: Matrix, now: datetime.datetime | None = None) -> CoolDown:
-        """Return the cool-down that a matrix asks for, counted to `now`, or to this moment."""
-        by_name: dict[str, datetime.timedelta] = {}
-        for name, package in matrix.packages.items():
-            if package.cool_down is not None:
-                by_name[name] = package.cool_down
-
-        return cls(
-            now=now or datetime.datetime.now(tz=datetime.UTC),
-            default=matrix.farm.cool_down,
-            by_name=by_name,
-        )
-
-    def cutoff(self, name: str) -> datetime.datetime | None:
-        """Return by when the files of a project have to have been uploaded; None where any time will do."""
-        period = self.by_name.get(name, self.default)
-        return self.now - period if period else None
-
-    def apply(
-        self, name: str, files: Iterable[DistributionPackage]
-    ) -> tuple[list[DistributionPackage], list[DistributionPackage]]:
-        """Return the files of a project that are old enough, and those that are held back."""
-        cutoff = self.cutoff(name)
-        if cutoff is None:
-            return list(files), []
-
-        taken: list[DistributionPackage] = []
-        held: list[DistributionPackage] = []
-        for file in files:
-            uploaded = _uploaded_at(file)
-            is_old_enough = uploaded is not None and uploaded < cutoff
-            if is_old_enough:
-                taken.append(file)
-            else:
-                held.append(file)
-        return taken, held
-
-    def describe_held(self, name: str, releases: Iterable[Release]) -> tuple[HeldRelease, ...]:
-        """Return until when releases are held back that have files which are too young, in their order."""
-        period = self.by_name.get(name, self.default)
-        held: list[HeldRelease] = []
-        for release in releases:
-            uploads = [_uploaded_at(file) for file in release.files]
-            known = [uploaded for uploaded in uploads if uploaded is not None]
-            until = max(known) + period if len(known) == len(uploads) else None
-            held.append(HeldRelease(version=release.version, until=until))
-        return tuple(held)
+def describe_held(
+    cool_down: CoolDown, name: str, releases: Iterable[Release]
+) -> tuple[HeldRelease, ...]:
+    """Return until when releases are held back that have files which are too young, in their order."""
+    held: list[HeldRelease] = []
+    for release in releases:
+        uploads = [_uploaded_at(file) for file in release.files]
+        known = [uploaded for uploaded in uploads if uploaded is not None]
+        until = max(known) + cool_down.period(name) if len(known) == len(uploads) else None
+        held.append(HeldRelease(version=release.version, until=until))
+    return tuple(held)
 
 
 def find_held(
@@ -125,7 +92,7 @@ def find_held(
     return None
 
 
-def _uploaded_at(file: DistributionPackage) -> datetime.datetime | None:
+def _uploaded_at(file: IndexFile) -> datetime.datetime | None:
     """Return when a file was uploaded; a time without a zone is in UTC (PEP 700)."""
     uploaded = file.upload_time
     if uploaded is not None and uploaded.tzinfo is None:

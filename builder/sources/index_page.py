@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from packaging.utils import canonicalize_name
-
 from builder.sources.errors import MalformedAnswerError
+from builder.sources.index_file import from_json, from_link, normalize
 from builder.untrusted.names import UntrustedNameError, parse_distribution_name
 from builder.untrusted.reading import parse_json
 from builder.untrusted.text import show
@@ -21,9 +20,8 @@ from builder.untrusted.text import show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypi_simple import DistributionPackage
-
     from builder.sources.http import Answer
+    from builder.sources.index_file import IndexFile
 
 PAGE_LIMIT_BYTES = 32 << 20
 """Largest page. One of ten thousand files has some 5 MiB."""
@@ -49,7 +47,7 @@ _INNER_TAG = re.compile(r"<[^<>]{0,200}>")
 _ATTRIBUTE = re.compile(r"""[\s/]*([^\s"'<>/=]+)\s*(?:=\s*("[^"]*"|'[^']*'|[^\s"'<>]+))?[\s/]*""")
 
 
-def parse_page(answer: Answer, name: str, content_type: str) -> list[DistributionPackage]:
+def parse_page(answer: Answer, name: str, content_type: str) -> list[IndexFile]:
     """Return the files that a project's page lists, whether it is JSON or HTML.
 
     What is no file of a distribution, or one of another project, is skipped, as installers do.
@@ -68,9 +66,10 @@ def parse_page(answer: Answer, name: str, content_type: str) -> list[Distributio
     else:
         files = _iter_json_files(answer, name, what)
 
-    listed: list[DistributionPackage] = []
+    project = normalize(name)
+    listed: list[IndexFile] = []
     for file in files:
-        is_of_another = canonicalize_name(file.project or "") != canonicalize_name(name)
+        is_of_another = normalize(file.project or "") != project
         if is_of_another:
             continue
 
@@ -80,10 +79,8 @@ def parse_page(answer: Answer, name: str, content_type: str) -> list[Distributio
     return listed
 
 
-def _iter_json_files(answer: Answer, name: str, what: str) -> Iterator[DistributionPackage]:
+def _iter_json_files(answer: Answer, name: str, what: str) -> Iterator[IndexFile]:
     """Yield the files of a JSON page (PEP 691)."""
-    from pypi_simple import DistributionPackage
-
     marks = sum(answer.content.count(mark) for mark in (b",", b"[", b"{"))
     if marks > _MAX_JSON_MARKS:
         raise MalformedAnswerError(f"{what} has more than {_MAX_JSON_MARKS} values")
@@ -98,11 +95,12 @@ def _iter_json_files(answer: Answer, name: str, what: str) -> Iterator[Distribut
         raise MalformedAnswerError(f"{what} has no list of files (PEP 691)")
     _check_version(data.get("meta"), what)
 
+    project = normalize(name)
     for item in files:
         if not isinstance(item, dict) or not _is_distribution(item.get("filename")):
             continue
         try:
-            yield DistributionPackage.from_json_data(item, name, answer.url)
+            yield from_json(item, project, answer.url)
         except ValueError:
             continue  # a field of another type than PEP 691 gives it
 
@@ -118,7 +116,7 @@ def _check_version(meta: object, what: str) -> None:
         raise MalformedAnswerError(f"{what} has version {show(version)} of PEP 691, not 1.x")
 
 
-def _iter_html_files(answer: Answer, name: str) -> Iterator[DistributionPackage]:
+def _iter_html_files(answer: Answer, name: str) -> Iterator[IndexFile]:
     """Yield the files of an HTML page (PEP 503)."""
     from pypi_simple import DistributionPackage, Link
 
@@ -145,7 +143,8 @@ def _iter_html_files(answer: Answer, name: str) -> Iterator[DistributionPackage]
                 base = url
                 continue
             link_attributes: dict[str, Any] = dict(attributes)
-            yield DistributionPackage.from_link(Link(link_text, url, link_attributes), name)
+            package = DistributionPackage.from_link(Link(link_text, url, link_attributes), name)
+            yield from_link(package)
         except ValueError:
             continue  # a link to nowhere
 

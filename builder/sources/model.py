@@ -10,6 +10,8 @@ from builder.verdicts.codes import FindingCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from builder.config.matrix import From
+
 
 MAX_NEEDED = 1_000
 """Packages that one package may need, directly or not; far above any, not measured."""
@@ -31,12 +33,30 @@ class Pure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """A package with its sdist.
+class UpstreamWheel:
+    """A wheel that the project itself released, which serves one ABI; one file may serve several.
 
     Attributes:
-        kind: where the sdist is from.
-        sha256: of the sdist, which the store has.
+        abi: the ABI.
+        sha256: of the file, which the store has.
+    """
+
+    abi: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A package with what its wheels are made of: its sdist, upstream's wheels, or both.
+
+    Attributes:
+        kind: where the files are from.
+        filename: of the sdist; empty where the release has none, so that upstream's wheels are taken.
+        sha256: of the sdist, which the store has; empty without one.
+        take_from: what the wheels are made of.
+        wheels: upstream's wheels, at most one for each ABI; empty where they are not asked for.
+        lacking: ABIs that upstream has no wheel for, each with what it has instead, where its wheels are asked for.
         requires: requirements of its metadata (PEP 508).
         needs: native packages of the farm that must be there when it is imported.
         pure: pure wheels that must be there when it is imported.
@@ -66,6 +86,14 @@ class Source:
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False
+    take_from: From = "sdist"
+    wheels: tuple[UpstreamWheel, ...] = ()
+    lacking: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_built(self) -> bool:
+        """Whether its sdist is built; otherwise upstream's wheels are all there is of it."""
+        return self.take_from != "wheel" and bool(self.sha256)
 
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON data."""
@@ -81,6 +109,9 @@ class Source:
         fields["pure"] = tuple(_pure_from_record(item) for item in record["pure"])
         if record["only_pure"]:
             fields["only_pure"] = _pure_from_record(record["only_pure"])
+
+        fields["wheels"] = tuple(UpstreamWheel(**wheel) for wheel in record.get("wheels", ()))
+        fields["lacking"] = tuple((abi, reason) for abi, reason in record.get("lacking", ()))
         return cls(**fields)
 
 

@@ -1,13 +1,18 @@
-"""Pages of projects, as they were parsed: to parse a page of ten thousand files takes a second, every night."""
+"""Pages of projects, as they were parsed: to parse a page of ten thousand files takes a second, every night.
+
+A page is a line of its own for each version, and a version is read when it is asked for: most never are.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from builder.sources.releases import Release, group_releases
 from builder.store.files import atomic_write, translate_disk_full
 from builder.store.hashing import digest
 
@@ -15,17 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pypi_simple import DistributionPackage
-
-_FORMAT = 2
-"""Part of every file's name, so that another format is another file; raise it when `_FIELDS` change."""
+_FORMAT = 4
+"""Part of every file's name, so that another format is another file; raise it when it or `IndexFile` changes."""
 
 _LEVEL = 1  # pages are mostly hashes, which no level makes smaller
-
-_FIELDS = (
-    "filename", "url", "project", "version", "package_type", "digests", "requires_python", "is_yanked", "has_metadata",
-    "metadata_digests",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +33,14 @@ class Page:
     Attributes:
         content: hash of it.
         etag: by which the index can say that it is still the same (RFC 9110, section 8.8.3), or empty.
-        files: what it lists.
+        releases: what it lists, the newest first.
+        age_s: how long ago the index was asked for it, in seconds.
     """
 
     content: str
     etag: str
-    files: Sequence[DistributionPackage]
+    releases: Sequence[Release]
+    age_s: float = 0.0
 
 
 class PageCache:
@@ -51,13 +51,17 @@ class PageCache:
 
     def get(self, url: str) -> Page | None:
         """Return the page that was last read at an address; None where there is none or its file is damaged."""
+        path = self._path(url)
         try:
-            content = zlib.decompress(self._path(url).read_bytes())
-            record = json.loads(content)
-            files = [_make_file(row) for row in record["files"]]
-            return Page(content=record["content"], etag=record["etag"], files=files)
-        except (OSError, zlib.error, ValueError, KeyError, TypeError):
+            head, *lines = zlib.decompress(path.read_bytes()).decode().split("\n")
+            content, etag = json.loads(head)
+            texts = dict(line.split("\t", 1) for line in lines)
+            age_s = time.time() - path.stat().st_mtime
+        except (OSError, zlib.error, ValueError, TypeError):
             return None  # it was never read, or its file is damaged: the page is fetched again
+
+        releases = group_releases(texts=texts)
+        return Page(content=content, etag=etag, releases=releases, age_s=max(age_s, 0.0))
 
     def put(self, url: str, page: Page) -> None:
         """Write a page to the folder in place of an earlier one of the same address.
@@ -65,29 +69,14 @@ class PageCache:
         Raises:
             NoSpaceError: the disk is full.
         """
-        record = {
-            "content": page.content,
-            "etag": page.etag,
-            "files": [_make_row(file) for file in page.files],
-        }
+        lines = [json.dumps([page.content, page.etag])]
+        lines += [f"{release.version}\t{json.dumps(release.files)}" for release in page.releases]
         with translate_disk_full(self._folder), atomic_write(self._path(url)) as aside:
-            aside.write_bytes(zlib.compress(json.dumps(record).encode(), _LEVEL))
+            aside.write_bytes(zlib.compress("\n".join(lines).encode(), _LEVEL))
+
+    def confirm(self, url: str) -> None:
+        """Note that the index has just said that a page is still the same."""
+        os.utime(self._path(url))
 
     def _path(self, url: str) -> Path:
         return self._folder / digest(_FORMAT, url)
-
-
-def _make_row(file: DistributionPackage) -> list[object]:
-    row = [getattr(file, name) for name in _FIELDS]
-    row.append(file.upload_time.isoformat() if file.upload_time else None)
-    return row
-
-
-def _make_file(row: Sequence[object]) -> DistributionPackage:
-    """Return the file that `_make_row` made a row of: the values of `_FIELDS`, then the upload time."""
-    from pypi_simple import DistributionPackage
-
-    *values, upload_text = row
-    fields = dict(zip(_FIELDS, values, strict=True))
-    upload_time = datetime.fromisoformat(str(upload_text)) if upload_text is not None else None
-    return DistributionPackage(**fields, has_sig=None, upload_time=upload_time)  # type: ignore[arg-type]

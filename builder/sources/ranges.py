@@ -6,7 +6,7 @@ import datetime
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from packaging.metadata import RawMetadata
@@ -25,6 +25,7 @@ from builder.untrusted.reading import TooLargeError, TooSlowError, read_bounded
 from builder.untrusted.zips import open_member, open_zip_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from zipfile import ZipFile, ZipInfo
 
 _DEADLINE_S = 120
@@ -49,6 +50,10 @@ _REPRODUCIBLE_DATES = frozenset({datetime.date(2016, 1, 1), datetime.date(2020, 
 """Dates that build backends write into every wheel so that it can be built again alike: flit's and hatchling's."""
 
 
+_RECORDED_FIELDS = ("name", "version", "requires_dist", "requires_python", "classifiers")
+"""Fields of metadata that the farm asks for, and that are kept once they were read."""
+
+
 class NoRangeSupportError(Exception):
     """The server hands out whole files only."""
 
@@ -63,6 +68,24 @@ class WheelHead:
 
     metadata: RawMetadata
     build_date: datetime.date | None
+
+    def record(self) -> dict[str, Any]:
+        """Return what is asked of a head as JSON data; the description, most of it, is nobody's question."""
+        metadata: Mapping[str, object] = self.metadata
+        kept = {field: metadata[field] for field in _RECORDED_FIELDS if field in metadata}
+        return {
+            "metadata": kept,
+            "build_date": self.build_date.isoformat() if self.build_date else None,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> WheelHead:
+        """Return the head that `record()` wrote as JSON data."""
+        day = record["build_date"]
+        return cls(
+            metadata=record["metadata"],
+            build_date=None if day is None else datetime.date.fromisoformat(day),
+        )
 
 
 def read_wheel_head(url: str, session: http.Session) -> WheelHead:

@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
+from builder.sources.index_file import IndexFile
 from builder.sources.python_caps import allows_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from pypi_simple import DistributionPackage
+    from collections.abc import Iterable, Mapping, Sequence
 
 _LIKELY_MARKS = ("cp314-", "x86_64", "manylinux")
 """Parts of a wheel's name that bring it nearer to what is installed here, the weightiest first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """One release of a project.
+    """One release of a project."""
 
-    Attributes:
-        files: its sdists and wheels.
-    """
+    __slots__ = ("_files", "_text", "_version", "_version_text")
 
-    version: Version
-    files: tuple[DistributionPackage, ...]
+    def __init__(
+        self,
+        *,
+        version: Version | None = None,
+        files: Sequence[IndexFile] = (),
+        recorded: tuple[str, str] | None = None,
+    ) -> None:
+        """Make a release.
+
+        Args:
+            version: its version.
+            files: its sdists and wheels.
+            recorded: in place of both, the version as text and the files as JSON, a list of the values of each: they
+                are read when they are asked for.
+        """
+        assert (version is None) == (recorded is not None), "one of the two ways to make it"
+        self._version = version
+        self._files = tuple(files)
+        self._version_text, self._text = recorded or (str(version), "")
+
+    @property
+    def version(self) -> Version:
+        """Its version."""
+        if self._version is None:
+            self._version = Version(self._version_text)
+        return self._version
+
+    @property
+    def version_text(self) -> str:
+        """Its version as text, normalized; a project may have thousands, and text is compared sooner."""
+        return self._version_text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Release):
+            return NotImplemented
+        return self.version == other.version and self.files == other.files
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    @property
+    def files(self) -> tuple[IndexFile, ...]:
+        """Its sdists and wheels."""
+        text = self._text  # another thread may be reading it as well
+        if text:
+            self._files = tuple(map(IndexFile._make, json.loads(text)))
+            self._text = ""
+        return self._files
+
+    def may_name(self, marks: Iterable[str]) -> bool:
+        """Return whether a file's name may have one of some texts in it; True where only reading the files tells."""
+        text = self._text
+        return not text or any(mark in text for mark in marks)
 
     @property
     def yanked(self) -> bool:
@@ -36,7 +85,7 @@ class Release:
         return all(file.is_yanked for file in self.files)
 
     @property
-    def sdist(self) -> DistributionPackage | None:
+    def sdist(self) -> IndexFile | None:
         """Its sdist, of several the one that is a `.tar.gz` (PEP 625); None where it has none."""
         sdists = [file for file in self.files if file.package_type == "sdist"]
         for file in sdists:
@@ -45,14 +94,14 @@ class Release:
         return sdists[0] if sdists else None
 
     @property
-    def wheels(self) -> tuple[DistributionPackage, ...]:
+    def wheels(self) -> tuple[IndexFile, ...]:
         """Its wheels."""
         return tuple(file for file in self.files if file.package_type == "wheel")
 
     @property
-    def pure_wheels(self) -> tuple[DistributionPackage, ...]:
+    def pure_wheels(self) -> tuple[IndexFile, ...]:
         """Its wheels for any platform that Python 3 takes (`py3-none-any`); some releases have several."""
-        pure: list[DistributionPackage] = []
+        pure: list[IndexFile] = []
         for file in self.wheels:
             is_pure = file.filename.endswith("-none-any.whl")
             if is_pure and "py3" in file.filename.split("-")[-3]:
@@ -60,12 +109,12 @@ class Release:
         return tuple(pure)
 
     @property
-    def pure_wheel(self) -> DistributionPackage | None:
+    def pure_wheel(self) -> IndexFile | None:
         """The first of its pure wheels, or None."""
         return next(iter(self.pure_wheels), None)
 
     @property
-    def likely_wheel(self) -> DistributionPackage | None:
+    def likely_wheel(self) -> IndexFile | None:
         """The wheel that CPython 3.14 on x86-64 Linux takes, or the nearest to it."""
         return max(self.wheels, key=_likeness, default=None)
 
@@ -85,10 +134,16 @@ class Release:
 
     def allows_python(self, python: Version) -> bool:
         """Return whether `requires-python` lets a Python have it."""
-        return allows_python(self.requires_python, python)
+        return _allows(self.requires_python, python)
 
 
-def _likeness(wheel: DistributionPackage) -> list[bool]:
+@lru_cache(maxsize=4096)
+def _allows(requires_python: str, python: Version) -> bool:
+    """Return whether `requires-python` lets a Python have a release; most releases of a project state the same."""
+    return allows_python(requires_python, python)
+
+
+def _likeness(wheel: IndexFile) -> list[bool]:
     return [mark in wheel.filename for mark in _LIKELY_MARKS]
 
 
@@ -104,16 +159,30 @@ class Choice:
     refusal: str = ""
 
 
-def group_releases(files: Iterable[DistributionPackage]) -> tuple[Release, ...]:
-    """Return the releases that files belong to, the newest first; files without a valid version are skipped."""
-    grouped: dict[Version, list[DistributionPackage]] = {}
+def group_releases(
+    files: Iterable[IndexFile] = (), *, texts: Mapping[str, str] | None = None
+) -> tuple[Release, ...]:
+    """Return the releases that files belong to, the newest first; files without a valid version are skipped.
+
+    Args:
+        files: of one project.
+        texts: in their place, by version, the files of each release as JSON (`Release`), the newest first.
+    """
+    if texts is not None:
+        return tuple(Release(recorded=recorded) for recorded in texts.items())
+
+    by_text: dict[str, list[IndexFile]] = {}
     for file in files:
+        by_text.setdefault(file.version or "", []).append(file)
+
+    grouped: dict[Version, list[IndexFile]] = {}
+    for text, members in by_text.items():
         try:
-            version = Version(file.version or "")
+            version = Version(text)
         except ValueError:
             # No version (PEP 440), or one with thousands of digits, which is no number to Python.
             continue
-        grouped.setdefault(version, []).append(file)
+        grouped.setdefault(version, []).extend(members)
 
     return tuple(
         Release(version=version, files=tuple(grouped[version]))
@@ -143,9 +212,31 @@ def matching_releases(
         releases: all of the project, the newest first.
         exact: whether one is asked for by its version.
     """
+    start = _find_start(specifier) if exact else ""
+    if start:
+        releases = [release for release in releases if release.version_text.startswith(start)]
+
     usable = [release for release in releases if exact or not release.yanked]
     allowed = set(specifier.filter([release.version for release in usable]))
     return [release for release in usable if release.version in allowed]
+
+
+def _find_start(specifier: SpecifierSet) -> str:
+    """Return how all versions begin that a specifier names by its number: `==1.2.0` -> `1.2`; empty for any.
+
+    A project may have thousands of releases, and few of them begin so. `1.2` is equal to `1.2.0` (PEP 440).
+    """
+    for clause in specifier:
+        if clause.operator != "==" or not _is_equality(clause):
+            continue
+        version = Version(clause.version)
+        parts = list(version.release)
+        while len(parts) > 1 and not parts[-1]:
+            parts.pop()
+        epoch = f"{version.epoch}!" if version.epoch else ""
+        return epoch + ".".join(map(str, parts))
+
+    return ""
 
 
 def choose_release(

@@ -11,27 +11,38 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder.distributions.metadata import NoPkgInfoError, NotADistributionError, sdist_metadata
+from builder.config import catalog
+from builder.distributions.metadata import (
+    NoPkgInfoError,
+    NotADistributionError,
+    sdist_metadata,
+    wheel_metadata,
+)
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.cool_down import find_held
 from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.http import MAX_PARALLEL
 from builder.sources.kind import Kind, classify_release, holds_native_sources
-from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources
+from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources, UpstreamWheel
 from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
 from builder.sources.releases import choose_release, names_one_version
+from builder.sources.upstream import choose_wheel, explain_lack
 from builder.store.hashing import digest
-from builder.untrusted.names import UntrustedNameError, parse_distribution_name, parse_version
+from builder.untrusted.names import (
+    UntrustedNameError,
+    parse_distribution_name,
+    parse_version,
+    parse_wheel_name,
+)
 from builder.untrusted.text import clean_line, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pypi_simple import DistributionPackage
-
-    from builder.config.matrix import Matrix, Package
+    from builder.config.matrix import From, Matrix, Package
     from builder.sources.client import Index
+    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
     from builder.store.store import Store
     from builder.verdicts.codes import FindingCode
@@ -124,12 +135,14 @@ def resolution_key(
     It depends on everything that a resolution depends on, except the time and the content of the index.
     """
     asked = matrix.model_dump(mode="json", include={"packages": True, "farm": {"cool_down"}})
+    # Which of upstream's wheels are taken depends on where they are to run.
+    wheels = (matrix.farm.take_from, matrix.abis, matrix.bases)
     patches = {
         name: _read_patch_texts(matrix, package)
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 5", asked, patches, list(names), list(urls), str(python))
+    return digest("sources 6", asked, wheels, patches, list(names), list(urls), str(python))
 
 
 def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
@@ -176,12 +189,13 @@ def _read_recorded(answer: object, matrix: Matrix, store: Store) -> Sources | No
 
 
 def _has_files(source: Source, store: Store) -> bool:
-    """Return whether the store still has the files of a source: its sdist, and the pure wheels it needs.
+    """Return whether the store still has the files of a source: its sdist, its wheels, and the pure ones it needs.
 
-    A package that is only a pure wheel has no sdist.
+    A package that is only a pure wheel has no sdist, and one whose wheels are upstream's perhaps none.
     """
     hashes = [pure.sha256 for pure in source.pure]
-    if source.only_pure is None:
+    hashes += [wheel.sha256 for wheel in source.wheels]
+    if source.only_pure is None and source.sha256:
         hashes.append(source.sha256)
     return all(store.file(sha256).exists() for sha256 in hashes)
 
@@ -193,6 +207,20 @@ def _has_changed(source: Source, matrix: Matrix, store: Store) -> bool:
 
     path = matrix.root / (matrix.packages[source.name].sdist or "")
     return store.add_file(path) != source.sha256
+
+
+class _HashMismatchError(Exception):
+    """A file has none of the hashes that the matrix wants; the text says which."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Files:
+    """What a package's wheels are made of, in the store: `Source` has the same fields."""
+
+    sdist: str
+    sdist_sha256: str
+    wheels: tuple[UpstreamWheel, ...]
+    lacking: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,9 +360,9 @@ class _Resolver:
             return Fault(name=name, code="WF105", detail=f"there is no file {sdist}")
 
         sha256 = self._store.add_file(path)
-        if package.sha256 and sha256 != package.sha256:
-            detail = f"{path.name} has sha256 {sha256}; the matrix wants {package.sha256}"
-            return Fault(name=name, code="WF103", detail=detail)
+        mismatch = _explain_hash(path.name, sha256, package.sha256)
+        if mismatch:
+            return Fault(name=name, code="WF103", detail=mismatch)
 
         try:
             metadata = sdist_metadata(path, path.name)
@@ -442,72 +470,145 @@ class _Resolver:
         name: str,
         release: Release,
         releases: tuple[Release, ...],
-        sha256: str | None = None,
+        hashes: tuple[str, ...] = (),
         needed_by: str = "",
     ) -> Source | Fault:
-        """Return a source for a release: its pure wheel where it has nothing native, otherwise its sdist; or a fault.
+        """Return a source for a release, or a fault: its pure wheel if it has nothing native, else its sdist or wheels.
 
-        `sha256` is what the file must hash to, if the matrix says: then that decides which file it is. `needed_by`
-        names the package that needs the release.
+        `hashes` are those that the matrix has for it, one of which each file must have: they decide whether a pure
+        wheel is served or the sdist is built. `needed_by` names the package that needs the release.
         """
         version = str(release.version)
-        file = self._choose_file(release, sha256)
-        if isinstance(file, str):
-            return Fault(name=name, code="WF103", detail=file, version=version)
+        try:
+            pure_wheel = self._choose_pure_wheel(release, hashes)
+            if pure_wheel is not None:
+                pure = self._make_pure(name, release, pure_wheel)
+                _check_hash(pure.filename, pure.sha256, hashes)
+                return Source(
+                    name=name,
+                    version=version,
+                    kind="index",
+                    filename=pure.filename,
+                    sha256=pure.sha256,
+                    requires=pure.requires,
+                    only_pure=pure,
+                    needed_by=needed_by,
+                )
 
-        if file is not None and file.package_type == "wheel":
-            pure = self._make_pure(name, release, file)
-            return Source(
-                name=name,
-                version=version,
-                kind="index",
-                filename=pure.filename,
-                sha256=pure.sha256,
-                requires=pure.requires,
-                only_pure=pure,
-                needed_by=needed_by,
-            )
+            take_from = self._matrix.source_of(name)
+            if release.sdist is None and take_from == "sdist":
+                hint = _hint_older(release, releases)
+                detail = f"the index has no sdist of {name} {version}{hint}"
+                remedy = _suggest_wheels(name, release)
+                return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
 
-        if file is None:
-            detail = f"the index has no sdist of {name} {version}{_hint_older(release, releases)}"
-            return Fault(name=name, code="WF102", detail=detail, version=version)
+            files = self._take_files(release, take_from, hashes)
+        except _HashMismatchError as error:
+            return Fault(name=name, code="WF103", detail=str(error), version=version)
 
+        is_pure = bool(files.sdist) and (
+            classify_release(release, self._index, self._store) is Kind.PURE
+        )
         return Source(
             name=name,
             version=version,
             kind="index",
-            filename=file.filename,
-            sha256=self._index.download(file),
-            requires=self._index.requirements(name, release),
+            filename=files.sdist,
+            sha256=files.sdist_sha256,
+            requires=self._read_requires(name, release, files.wheels),
             needed_by=needed_by,
-            is_pure=classify_release(release, self._index, self._store) is Kind.PURE,
+            take_from=take_from,
+            wheels=files.wheels,
+            lacking=files.lacking,
+            is_pure=is_pure,
         )
 
-    def _choose_file(
-        self, release: Release, sha256: str | None
-    ) -> DistributionPackage | str | None:
-        """Return the file of a release that a package is made from; None where it has neither pure wheel nor sdist.
+    def _choose_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> IndexFile | None:
+        """Return the pure wheel that a package is served as; None where it is built, or upstream has native wheels.
 
-        Pure wheels come first where there is nothing native to the release, otherwise they are taken only where
-        `sha256` is that of one. Where it is that of no file, a sentence says so.
+        It is served where there is nothing native to the release, or where `hashes` lead to nothing else of it. Of
+        several it is the one that they name.
         """
-        sdists = [release.sdist] if release.sdist is not None else []
-        wheels = list(release.pure_wheels)
-        if sha256 is None:
-            preferred = [*wheels, *sdists] if release.is_pure else sdists
-            return next(iter(preferred), None)
+        wheels = release.pure_wheels
+        if not hashes:
+            return wheels[0] if wheels and release.is_pure else None
 
-        found: dict[str, str] = {}
-        for file in [*wheels, *sdists] if release.is_pure else [*sdists, *wheels]:
-            actual = self._index.find_sha256(file)
-            if actual == sha256:
-                return file
-            found[file.filename] = actual
+        native = [file for file in release.wheels if file not in wheels]
+        names_another = any(file.digests.get("sha256") in hashes for file in native)
+        if release.sdist is not None and wheels:
+            names_another = names_another or self._index.find_sha256(release.sdist) in hashes
+        for wheel in wheels:
+            is_named = self._index.find_sha256(wheel) in hashes
+            if is_named and (release.is_pure or not names_another):
+                return wheel
 
-        if not found:
-            return None
-        first = next(iter(found))
-        return f"{first} has sha256 {found[first]}; the matrix wants {sha256}"
+        # None of them may be taken: the sdist, if that may be, and otherwise the first, which is then found wrong.
+        if release.is_pure and wheels and not names_another:
+            return wheels[0]
+        return None
+
+    def _read_requires(
+        self, name: str, release: Release, wheels: tuple[UpstreamWheel, ...]
+    ) -> tuple[str, ...]:
+        """Return what a release requires at run time: as its own wheels say, where some are taken, or the index does.
+
+        Then an sdist that nobody can read spoils nothing.
+        """
+        for wheel in wheels:
+            try:
+                metadata = wheel_metadata(self._store.file(wheel.sha256))
+            except NotADistributionError:
+                continue  # the job that takes it says what is wrong with it
+            return tuple(metadata.get("requires_dist", ()))
+
+        return self._index.requirements(name, release)
+
+    def _take_files(self, release: Release, take_from: From, hashes: tuple[str, ...]) -> _Files:
+        """Bring what a package's wheels are made of into the store: the sdist, and upstream's wheels if asked for.
+
+        Where upstream's wheels are asked for, an sdist that has another hash than the matrix wants is left out, and no
+        mistake: lock files often have the hashes of wheels alone.
+
+        Raises:
+            _HashMismatchError: a file that is served or built has none of the hashes that the matrix wants.
+        """
+        sdist, sdist_sha256, mismatch = "", "", ""
+        if release.sdist is not None:
+            sdist = release.sdist.filename
+            sdist_sha256 = self._index.download(release.sdist)
+            mismatch = _explain_hash(sdist, sdist_sha256, hashes)
+        if mismatch:
+            sdist, sdist_sha256 = "", ""
+
+        wheels: list[UpstreamWheel] = []
+        lacking: list[tuple[str, str]] = []
+        if take_from != "sdist":
+            bases = [catalog.load().bases[base] for base in self._matrix.bases]
+            for abi in self._matrix.abis:
+                wheel = choose_wheel(release, abi, bases, self._python, hashes)
+                if wheel is None:
+                    lacking.append((abi, explain_lack(release, abi, bases, self._python)))
+                else:
+                    wheels.append(self._take_wheel(abi, wheel, hashes))
+
+        if mismatch and not wheels:
+            raise _HashMismatchError(mismatch)
+        return _Files(
+            sdist=sdist,
+            sdist_sha256=sdist_sha256,
+            wheels=tuple(wheels),
+            lacking=tuple(lacking),
+        )
+
+    def _take_wheel(self, abi: str, wheel: IndexFile, hashes: tuple[str, ...]) -> UpstreamWheel:
+        """Bring one of upstream's wheels into the store.
+
+        Raises:
+            _HashMismatchError: it has none of the hashes that the matrix wants.
+        """
+        sha256 = self._index.download(wheel)
+        _check_hash(wheel.filename, sha256, hashes)
+        return UpstreamWheel(abi=abi, filename=parse_wheel_name(wheel.filename), sha256=sha256)
 
     # --- what it needs ---------------------------------------------------------------------------------------------
 
@@ -557,7 +658,7 @@ class _Resolver:
 
         return needs
 
-    def _make_pure(self, name: str, release: Release, wheel: DistributionPackage) -> Pure:
+    def _make_pure(self, name: str, release: Release, wheel: IndexFile) -> Pure:
         """Return a pure wheel of a release, downloaded into the store."""
         return Pure(
             name=name,
@@ -590,6 +691,36 @@ def _check_size(wheels: Iterable[Pure]) -> None:
     if characters > _MAX_NEEDED_CHARS:
         limit = f"{_MAX_NEEDED_CHARS >> 20} Mi characters"
         raise NoSolutionError(f"what it needs states requirements of more than {limit}")
+
+
+def _explain_hash(filename: str, sha256: str, hashes: tuple[str, ...]) -> str:
+    """Return what is wrong with a file's hash, in a sentence; empty where it is one of those that the matrix has.
+
+    Any hash will do where the matrix has none.
+    """
+    if not hashes or sha256 in hashes:
+        return ""
+
+    wanted = hashes[0] if len(hashes) == 1 else f"one of {len(hashes)} others"
+    return f"{filename} has sha256 {sha256}; the matrix wants {wanted}"
+
+
+def _check_hash(filename: str, sha256: str, hashes: tuple[str, ...]) -> None:
+    """Go on where a file has one of the hashes that the matrix has, or where that has none.
+
+    Raises:
+        _HashMismatchError: it has another.
+    """
+    mismatch = _explain_hash(filename, sha256, hashes)
+    if mismatch:
+        raise _HashMismatchError(mismatch)
+
+
+def _suggest_wheels(name: str, release: Release) -> str:
+    """Return a clause on how to take upstream's wheels of a release; empty where it has none."""
+    if not release.wheels:
+        return ""
+    return f'; `from = "wheel"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are'
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:

@@ -7,6 +7,7 @@ made by the functions here alone, so mypy shows where a text that nobody looked 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, NewType
 
 from packaging.requirements import Requirement
@@ -34,6 +35,8 @@ _DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
 """Characters in names of sdists and wheels: those of names, versions and tags (PEP 427, 440, 625), and no others.
 
 So the name of a wheel can neither be an option of a program (`-r`) nor end a quoted text."""
+
+_WHEEL_PARTS = (5, 6)  # with and without a build tag (PEP 427)
 
 _MAX_NAME_BYTES = 255
 """Longest name of a file that Linux' file systems take."""
@@ -128,7 +131,7 @@ def parse_distribution_name(text: object, where: str = "") -> FileName:
             "the name of an sdist or wheel (letters, digits and . _ + ! -)", name, where
         )
     if name.endswith(".whl"):
-        return parse_wheel_name(name, where)
+        _check_wheel_name(name, where)
     return name
 
 
@@ -145,13 +148,48 @@ def parse_wheel_name(text: object, where: str = "") -> FileName:
     name = parse_file_name(text, where)
     if not _DISTRIBUTION_NAME.fullmatch(name):
         raise UntrustedNameError("the name of a wheel (letters, digits and . _ + ! -)", name, where)
-    try:
-        parse_wheel_filename(name)
-    except ValueError as error:  # an odd version has more digits than Python takes for a number
+    _check_wheel_name(name, where)
+    return name
+
+
+def _check_wheel_name(name: str, where: str) -> None:
+    """Go on if a file name without odd characters is a wheel's.
+
+    Raises:
+        UntrustedNameError: it is not.
+    """
+    if not _is_wheel_name(name):
         raise UntrustedNameError(
             "the name of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)", name, where
-        ) from error
-    return name
+        )
+
+
+def _is_wheel_name(name: str) -> bool:
+    """Return whether a wheel's name has the parts that it has to have, each as packaging takes it.
+
+    Of the thousands of wheels of a project most have the same parts, and what packaging says of one is remembered.
+    """
+    if not name.endswith(".whl"):
+        return False
+    parts = name.removesuffix(".whl").split("-")
+    if len(parts) not in _WHEEL_PARTS:
+        return False
+
+    project, version, *build, python, abi, platform = parts
+    if build and not _takes_wheel(f"x-1-{build[0]}-py3-none-any.whl"):
+        return False
+    return _takes_wheel(f"{project}-{version}-py3-none-any.whl") and _takes_wheel(
+        f"x-1-{python}-{abi}-{platform}.whl"
+    )
+
+
+@lru_cache(maxsize=65536)
+def _takes_wheel(name: str) -> bool:
+    try:
+        parse_wheel_filename(name)
+    except ValueError:  # an odd version has more digits than Python takes for a number
+        return False
+    return True
 
 
 def parse_project_name(text: object, where: str = "") -> ProjectName:

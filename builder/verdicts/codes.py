@@ -39,6 +39,11 @@ FindingCode: TypeAlias = Literal[
     "WF217",  # disk limit exceeded during the build
     "WF218",  # build ended its own container
     "WF219",  # code for the processor of the build machine
+    "WF220",  # no upstream wheel
+    "WF221",  # upstream wheel in place of a failed build
+    "WF222",  # build that lacks what upstream's wheel has
+    "WF223",  # difference from upstream's wheel
+    "WF224",  # pure-Python wheel of a native package
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

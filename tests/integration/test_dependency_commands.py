@@ -134,6 +134,35 @@ def test_add_takes_the_native_ones_of_the_closure_and_says_what_it_left_out(proj
     assert {one["name"]: one["action"] for one in more["packages"]}["sped"] == "added"
 
 
+def test_add_all_takes_everything_that_can_be_had(project: Project):
+    file = project.write("requirements.txt", "native\nplain\npure\nsped\ntool\nsourceless\n")
+    answer = project.json("add", "--all", file)
+    assert {one["name"]: one["group"] for one in answer["packages"]} == {
+        "deep": "native",
+        "native": "native",
+        "sped": "native",
+        "tool": "native",
+        "plain": "pure Python",
+        "pure": "pure Python",
+    }
+    assert [(one["name"], one["why"]) for one in answer["left_out"]] == [
+        (
+            "sourceless",
+            "there is no sdist of 1.0 to build from, and none of its 1 wheels is for cp314",
+        )
+    ]
+    text = project.matrix.read_text()
+    assert text.index("# from requirements.txt: native") < text.index(
+        "# from requirements.txt: pure Python"
+    )
+    assert tomllib.loads(text)["packages"]["tool"] == {"version": "==1.0", "from": "wheel"}
+
+    planned = project.json("plan")
+    assert planned["faults"] == {}
+    builds = {job["id"].split("@")[0] for job in planned["jobs"] if job["id"].startswith("build:")}
+    assert builds == {f"build:{name}" for name in ("deep", "native", "plain", "sped", "tool")}
+
+
 def test_hashes_of_the_file_are_those_of_the_sdist_or_the_package_is_left_out(project: Project):
     lines = [
         f"native==1.0 --hash=sha256:{OTHER} --hash=sha256:{project.hashes['native'].upper()}",

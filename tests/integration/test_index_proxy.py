@@ -223,6 +223,16 @@ json.dump(
 """
 
 
+def test_a_build_gets_no_file_that_is_too_young(images: Workshop, workshop: Workshop):
+    """Ten years ago there was no setuptools that the package can be built with."""
+    assert images
+    workshop.write(MATRIX.replace("[farm]", '[farm]\ncool-down = "3650 days"'), "steady")
+    workshop.run("--effort", "none")
+    abi = workshop.verdicts()["steady"]["abis"]["cp314"]
+    assert abi["verdict"] == "build-failure"
+    assert "setuptools" in abi["reason"]
+
+
 def test_two_builds_do_not_meet_and_a_token_is_of_no_use_to_the_other(
     images: Workshop, tmp_path: Path
 ):

@@ -138,6 +138,22 @@ def _normalize_response(response: requests.Response, *_: object, **__: object) -
         response.headers["Content-Type"] = content_type.partition(";")[0].strip()
 
 
+class _File(_cache.FileFromJSON):  # type: ignore[misc]
+    """Passes on when a file was uploaded (PEP 700), which proxpi leaves out."""
+
+    __slots__ = ("uploaded",)
+
+    @classmethod
+    def from_json_response(cls, data: dict[str, Any], request_url: str) -> Any:  # noqa: ANN401 - as the library has it
+        file = super().from_json_response(data, request_url)
+        file.uploaded = data.get("upload-time")
+        return file
+
+    def to_json_response(self) -> dict[str, Any]:
+        return {**super().to_json_response(), "upload-time": self.uploaded}
+
+
+_cache.FileFromJSON = _File
 _cache.Cache._index_cache_cls = _Index  # noqa: SLF001 - as above
 _cache.Session = _Session
 

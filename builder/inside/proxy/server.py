@@ -378,6 +378,7 @@ def main() -> None:
         fetched=result / "files",
         held=config["held"],
         rule=_make_rule(cache["url"], cache["environment"]),
+        uploaded_before=config["uploaded_before"],
     )
     Handler.sessions = Sessions(path.parent / "sessions", result / "records")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import http.client
 import json
@@ -20,6 +21,7 @@ from urllib.parse import quote
 from .addresses import AddressRule, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
@@ -34,6 +36,7 @@ _MAX_FILE_BYTES = 8 << 30  # the largest wheels have about 3 GiB
 # As in builder/untrusted/names.py.
 _PROJECT = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _MAX_PROJECT_CHARS = 128
+_SEPARATORS = re.compile(r"[-_.]+")  # that the same name is written with (PEP 503)
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
 _MAX_FILE_CHARS = 255
 
@@ -152,6 +155,8 @@ class Upstream:
         fetched: Path,
         held: dict[str, list[Entry]],
         rule: AddressRule,
+        *,
+        uploaded_before: Mapping[str, str | None] | None = None,
     ) -> None:
         """Prepare; nothing is asked before a client asks.
 
@@ -161,7 +166,10 @@ class Upstream:
             fetched: folder for those that are fetched.
             held: what the index said of the files that the farm holds, by project.
             rule: decides where redirects of the cache may lead; the cache itself is one of its services.
+            uploaded_before: when files have to have been uploaded at the latest, in ISO 8601, by project; None for any
+                time. An empty name stands for every other project.
         """
+        self._uploaded_before = uploaded_before or {}
         self._url = url
         self._opener = urllib.request.build_opener(_Handler(rule), _Redirects(rule))
         self._given = given
@@ -224,10 +232,18 @@ class Upstream:
             # Its text is what the session's record names as not answered for.
             raise SilentError(project) from None
 
+        cutoff = self._find_cutoff(project)
         entries = []
         for file in files:
-            entries.append({key: file[key] for key in _PAGE_KEYS if key in file})
+            if cutoff is None or _is_older(file, cutoff):
+                entries.append({key: file[key] for key in _PAGE_KEYS if key in file})
         return _Page(asked_at=time.monotonic(), entries=entries, size=len(body))
+
+    def _find_cutoff(self, project: str) -> datetime.datetime | None:
+        """Return before when the files of a project have to have been uploaded; None where any time will do."""
+        name = _SEPARATORS.sub("-", project).lower()
+        text = self._uploaded_before.get(name, self._uploaded_before.get(""))
+        return None if text is None else datetime.datetime.fromisoformat(text)
 
     def metadata(self, project: str, filename: str) -> bytes:
         """Return the metadata file that the index offers beside a wheel (PEP 658).
@@ -332,6 +348,18 @@ class Upstream:
         """Return whether a failure means that the cache, started together with this program, does not listen yet."""
         is_refused = isinstance(error.reason, ConnectionRefusedError)
         return is_refused and time.monotonic() < self._began + _CACHE_START_S
+
+
+def _is_older(file: Entry, cutoff: datetime.datetime) -> bool:
+    """Return whether a file was uploaded before a time; one of which the index does not say when was not."""
+    try:
+        uploaded = datetime.datetime.fromisoformat(file.get("upload-time") or "")
+    except (TypeError, ValueError):
+        return False
+
+    if uploaded.tzinfo is None:
+        uploaded = uploaded.replace(tzinfo=datetime.UTC)
+    return uploaded < cutoff
 
 
 def _read_bounded(answer: http.client.HTTPResponse, most: int) -> bytes:

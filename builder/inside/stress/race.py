@@ -2,13 +2,15 @@
 
 Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
-The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel`, `sdist`,
-`recipes`, `seed`, `signs` (see scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`,
-`learn_s`, `race_s`, `proofs`, `times`).
+The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
+nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
+scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`,
+`times`).
 
 Facts:
 
-- `preflight` (`racy_seen`, `clean_silent`): whether the detector works here; `install`: what went wrong, or null;
+- `preflight` (`racy_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here; `install`:
+  what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
 - `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
 - `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
@@ -71,24 +73,31 @@ def main() -> None:
     """Check the race detector, install the distribution, look for races, and write the facts."""
     supervise()
     request = json.loads(Path(sys.argv[1]).read_text())
+    is_watched = request["race_wheel"] is not None
     threads = request["effort"]["threads"]
-    facts: dict[str, Any] = {"preflight": check_canaries(request["race_python"], threads)}
+    facts: dict[str, Any] = {"preflight": None}
+    if is_watched:
+        facts["preflight"] = check_canaries(request["race_python"], threads)
 
     facts["install"] = install_both(request)
-    if facts["install"] is None:
+    if facts["install"] is None and is_watched:
         facts |= hunt_races(request, _SITE, _RACE_SITE)
+    elif facts["install"] is None:
+        facts |= learn_alone(request, _SITE)
     write_answer(sys.argv[2], facts)
 
 
 def install_both(request: dict[str, Any]) -> str | None:
     """Install the distribution twice: as it is, and in a copy with the wheel that was compiled with the sanitizer.
 
+    Without such a wheel it is installed once.
+
     Returns:
         What went wrong, or None.
     """
     python = request["python"]
     failure = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
-    if failure is not None:
+    if failure is not None or request["race_wheel"] is None:
         return failure
 
     return installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
@@ -214,6 +223,38 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         "races": proved_races,
         "advisory": foreign_races[:_MOST_LISTED],
         "harms": proved_harms,
+    }
+
+
+def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
+    """Learn how to call a distribution of which there is nothing that the sanitizer could watch; play nothing.
+
+    Args:
+        request: what this program was asked.
+        site: where the distribution is installed.
+
+    Returns:
+        What `hunt_races` does where nothing was played; only `surface`, None, where nothing was learnt.
+    """
+    names, native = installing.find_modules(request["name"], site)
+    surface = learn_surface(Interpreter(request["python"], site), names, request)
+    if surface is None:
+        return {"surface": None}
+
+    plan = plan_scenarios(surface, request)
+    return {
+        "surface": describe_surface(surface),
+        "plan": plan,
+        **describe_coverage(plan, PlayResult()),
+        "natives": sorted(native),
+        "unwatched": {},
+        "interference": [],
+        **count_trials(plan, set()),
+        "errors": {},
+        "own_tests": None,
+        "races": [],
+        "advisory": [],
+        "harms": [],
     }
 
 

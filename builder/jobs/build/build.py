@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
+from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
@@ -38,6 +39,7 @@ from builder.jobs.build.own_wheels import (
 )
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
+from builder.jobs.upstream import take_wheel
 from builder.proxy.proxy import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
     from builder.engine.compiler_cache import CompilerCache
     from builder.jobs.job import Inputs, Needs, Tools
+    from builder.sources import UpstreamWheel
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
@@ -146,6 +149,8 @@ class Build:
         requires: names of packages of the farm that it is built with; their wheels are those for the same base.
         is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
             that is a build that lost its native part without a word.
+        upstream: upstream's wheels, which stand in where the build makes none.
+        build_tag: what the wheels' names get after the version (PEP 427); empty for nothing.
     """
 
     name: str
@@ -166,6 +171,8 @@ class Build:
     memory_bytes: int
     requires: tuple[str, ...] = ()
     is_pure: bool = False
+    upstream: tuple[UpstreamWheel, ...] = ()
+    build_tag: str = ""
 
     @cached_property
     def id(self) -> JobId:
@@ -202,8 +209,12 @@ class Build:
         if self.exclude:
             settings["libraries left out"] = self.exclude
         if self.is_pure:
-            settings["pure"] = True
-
+            settings["pure"] = "the wheel alone"
+        # Only where they are asked for: builds that are on record were made without.
+        if self.upstream:
+            settings["upstream's wheels"] = [asdict(wheel) for wheel in self.upstream]
+        if self.build_tag:
+            settings["build tag"] = self.build_tag
         return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
@@ -235,7 +246,7 @@ class Build:
         """
         image = ImageFacts.read(inputs["image"])
         if image.tag is None:
-            return self._fail_all(self._explain_packages(image))
+            return self._fail_all(self._explain_packages(image), tools.store)
 
         with tools.store.scratch_folder() as scratch:
             project = scratch / "project"
@@ -415,12 +426,13 @@ class Build:
         log = store.wheelhouse / evidence.log
         abis: dict[str, Any] = {}
         for abi, outcome in evidence.facts["abis"].items():
-            if "failure" not in outcome:
+            field_name = next((name for name in ("failure", "stands_for") if name in outcome), None)
+            if field_name is None:
                 abis[abi] = outcome
                 continue
             reread = reread_failure(outcome, log, self.name)
-            failure = Failure(**reread["failure"])
-            abis[abi] = {**reread, "failure": asdict(self._add_switches(failure, store))}
+            failure = Failure(**reread[field_name])
+            abis[abi] = {**reread, field_name: asdict(self._add_switches(failure, store))}
 
         return replace(evidence, facts={**evidence.facts, "abis": abis, "rules": rules_digest()})
 
@@ -446,11 +458,42 @@ class Build:
             remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
         )
 
-    def _fail_all(self, failure: Failure) -> Result:
+    def _fail_all(self, failure: Failure, store: Store) -> Result:
         """Return the result of a build that failed, for all ABIs alike, before cibuildwheel was called."""
-        abis = {abi: {"failure": asdict(failure)} for abi in self._selected_abis}
+        abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi in self._selected_abis}
+        files = self._stand_in(abis, {}, store)
 
-        return Result(facts=BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}}))
+        facts = BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}})
+        return Result(facts=facts, files=files)
+
+    def _stand_in(
+        self, abis: dict[str, Any], built: Mapping[str, str], store: Store
+    ) -> dict[str, str]:
+        """Put upstream's wheel in the place of each failure that it can stand for, and return these wheels' files.
+
+        A wheel of upstream's that is named as one that was built, for another ABI, stands for nothing: an index has
+        one file of a name.
+
+        Args:
+            abis: facts by ABI, changed in place.
+            built: the wheels that were built: sha256 by file name.
+            store: has upstream's wheels.
+        """
+        files: dict[str, str] = {}
+        for wheel in self.upstream:
+            outcome = abis.get(wheel.abi, {})
+            if "failure" not in outcome or wheel.filename in built:
+                continue
+
+            taken = take_wheel(self.name, self.version, wheel, store)
+            if taken.wheel is None:
+                continue  # it is no wheel of the package: what is worth knowing is why there is no other
+
+            failure = outcome.pop("failure")
+            abis[wheel.abi] = {**taken.to_json(), **outcome, "stands_for": failure}
+            files[wheel.filename] = wheel.sha256
+
+        return files
 
     def _make_result(self, outcomes: _Outcomes, tools: Tools) -> Result:
         """Return the facts of a build, and put its wheels into the store.
@@ -468,6 +511,7 @@ class Build:
                 abis[abi]["call"] = asdict(outcomes.failed_calls[abi])
 
         files: dict[str, str] = {}
+        finished: dict[Path, Path] = {}  # a wheel may be for several ABIs
         for abi, path in outcomes.wheels.items():
             mismatch = explain_file_mismatch(self.name, self.version, path.name, path)
             if mismatch:
@@ -475,11 +519,13 @@ class Build:
                 abis[abi] = {"failure": asdict(failure)}
                 continue
 
-            requires_python = wheel_metadata(path).get("requires_python", "")
-            abis[abi] = {"wheel": path.name, "requires_python": requires_python}
-            if path.name not in files:  # a pure wheel is that of several ABIs
-                normalize_wheel(path)
-                files[path.name] = tools.store.add_file(path)
+            if path not in finished:
+                finished[path] = self._finish_wheel(path)
+            wheel = finished[path]
+            requires_python = wheel_metadata(wheel).get("requires_python", "")
+            abis[abi] = {"wheel": wheel.name, "requires_python": requires_python}
+            files[wheel.name] = tools.store.add_file(wheel)
+        files |= self._stand_in(abis, files, tools.store)
 
         facts = BuildFacts.check(
             {
@@ -492,6 +538,13 @@ class Build:
             }
         )
         return Result(facts=facts, files=files)
+
+    def _finish_wheel(self, path: Path) -> Path:
+        """Give a wheel its build tag, if it gets one, and put its archive in order; return where it is then."""
+        if self.build_tag:
+            path = add_build_tag(path, self.build_tag)
+        normalize_wheel(path)
+        return path
 
     def _collect_inputs(self, project: Path, inputs: Inputs, tools: Tools) -> None:
         """Make the folder that cibuildwheel copies into the container.

@@ -23,7 +23,7 @@ from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.log_file import BoundedLog
-from builder.jobs.build.output import Expectation, Refusal, match_abi, serving_abis
+from builder.jobs.build.output import Expectation, Refusal, match_abi, share_wheels
 from builder.jobs.build.refusal import Request, read_refusal, write_request
 from builder.proxy.proxy import SessionReport
 from builder.untrusted.interpreter import SAFE_PATH, module_command
@@ -203,9 +203,8 @@ class CibuildwheelCall:
         paths = sorted((self._folder / "wheels").glob("*.whl"))
 
         wheels = {match_abi(path.name, self._request.expected): path for path in paths}
-        for path in paths:
-            for abi in serving_abis(path.name, self._request.expected):
-                wheels.setdefault(abi, path)
+        if wheels:
+            share_wheels(wheels, self._request.abis)
         return wheels
 
     @property

@@ -38,6 +38,7 @@ _HELD_BYTES = 64
 _ANSWER_BYTES = 1 << 20
 """Of what a container answers: its variables, names of wheels, 2 kB; as JSON it takes fifty times as much."""
 _BUILT_WHEELS = PurePosixPath("/tmp/cibuildwheel/built_wheel")  # noqa: S108 - cibuildwheel's, in the container
+_OUTPUT = PurePosixPath("/output")  # cibuildwheel's as well
 _PURE_SUFFIX = "none-any.whl"  # by which cibuildwheel knows them
 _REQUEST_TIMEOUT_S = 60  # of asking the engine about a container; not measured
 
@@ -158,7 +159,10 @@ def take_pure_wheels(request: Request) -> None:
         found = glob(self, path, pattern)
         is_pure = bool(found) and found[0].name.endswith(_PURE_SUFFIX)
         if path == _BUILT_WHEELS and is_pure:
-            self.copy_out(path, request.output)
+            # Beside it, the frontend may have left files of its own (uv: `.gitignore`).
+            self.call(["mkdir", "-p", _OUTPUT])
+            self.call(["mv", found[0], _OUTPUT])
+            self.copy_out(_OUTPUT, request.output)
             print(f"{found[0].name}: it has no native code and is for every Python", flush=True)
             raise SystemExit(0)
         return found

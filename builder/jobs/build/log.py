@@ -132,7 +132,8 @@ def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[s
     than it was.
 
     Args:
-        failed: the recorded facts of an ABI that failed: `failure` and, if it was read from a log, `call`.
+        failed: the recorded facts of an ABI that failed: `failure` (`stands_for` where upstream's wheel stands in its
+            place) and, if it was read from a log, `call`.
         log: the job's log.
         package: the package's name, for remedies.
     """
@@ -151,7 +152,8 @@ def reread_failure(failed: Mapping[str, Any], log: Path, package: str) -> dict[s
         fields[name] = tuple(value) if isinstance(value, list) else value
     failure, _ = FailedCall(**fields).explain(log, package)
 
-    return {**failed, "failure": asdict(failure)}
+    field_name = "failure" if "failure" in failed else "stands_for"
+    return {**failed, field_name: asdict(failure)}
 
 
 def explain(

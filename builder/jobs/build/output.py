@@ -98,7 +98,21 @@ def take_wheels(stream: IO[bytes], folder: Path, expected: Expectation) -> dict[
         _remove(wheels)
         raise RefusedOutputError(f"what it left cannot be read: {show(str(error))}") from None
 
+    share_wheels(wheels, expected.abis)
     return wheels
+
+
+def share_wheels(wheels: dict[str, Path], abis: Sequence[str]) -> None:
+    """Give each ABI that got no wheel of its own the first one that its interpreter takes, too.
+
+    cibuildwheel builds no second time what serves the next interpreter: `py3-none-linux_x86_64`, whose native code is
+    loaded by ctypes, serves all of them, with and without the GIL.
+    """
+    taken = list(wheels.values())
+    for abi in abis:
+        for wheel in taken:
+            if accepts_wheel(wheel.name, abi):
+                wheels.setdefault(abi, wheel)
 
 
 def _take_members(
@@ -150,11 +164,6 @@ def match_abi(filename: str, expected: Expectation) -> str:
 
     abis = ", ".join(expected.abis)
     raise RefusedOutputError(f"it left {show(filename)}, which is no wheel for {abis}")
-
-
-def serving_abis(filename: str, expected: Expectation) -> tuple[str, ...]:
-    """Return the ABIs that were asked for and whose interpreters take a wheel."""
-    return tuple(abi for abi in expected.abis if accepts_wheel(filename, abi))
 
 
 def _check_member(

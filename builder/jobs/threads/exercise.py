@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from builder.distributions.tags import is_pure_wheel
 from builder.engine.tasks import Limits
 from builder.evidence.exercise import ExerciseAnswer, ExerciseFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
@@ -19,13 +20,7 @@ from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
 from builder.jobs.threads.race import read_plan
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
-from builder.jobs.wheels import (
-    WHEELS_FOLDER,
-    native_wheel_for_abi,
-    required_wheels,
-    wheel_files,
-    wheel_for_abi,
-)
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -130,13 +125,13 @@ class Exercise:
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Call the package by threads and run its own tests; return what went wrong.
 
-        Nothing is run without a free-threaded wheel. The wheels that the package's own tests need are those that the
-        race job fetched; they are fetched here only where that job could not run.
+        Nothing is run without a free-threaded wheel, or where it has no native code. The wheels that the package's own
+        tests need are those that the race job fetched; they are fetched here only where that job could not run.
         """
-        wheel = native_wheel_for_abi(inputs["build"], self.abi.name)
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
         # Without the system packages that it needs, it cannot be tried.
         has_image = ImageFacts.read(inputs["image"]).tag is not None
-        if wheel is None or not has_image:
+        if wheel is None or is_pure_wheel(wheel) or not has_image:
             return Result(facts=ExerciseFacts(wheel=None))
 
         race = RaceFacts.read(inputs["race"])
@@ -206,7 +201,7 @@ class Exercise:
         wheels = list(required_wheels(self.abi.name, builds, self.pure))
         files = {
             **wheel_files(wheels, tools.store),
-            self._own_tests.sdist_path: tools.store.file(self.sdist_sha256),
+            **self._own_tests.files(tools.store),
             **test_wheels.files([name for name, _ in wheels]),
         }
         # The calls of the plan are made more than once, and proofs take as long again. Own tests run on one thread and

@@ -13,11 +13,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from builder.distributions.identity import explain_mismatch
+from builder.distributions.tags import is_pure_wheel
 from builder.engine.tasks import Limits, Task
 from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
-from builder.evidence.race import RaceAnswer, RaceFacts, RacePlan
+from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts, RacePlan
 from builder.jobs.build.build import UNPACK_PROGRAM
 from builder.jobs.build.log import explain
 from builder.jobs.build.log_excerpt import read_log
@@ -25,15 +26,10 @@ from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, 
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
-from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite
-from builder.jobs.wheels import (
-    WHEELS_FOLDER,
-    native_wheel_for_abi,
-    required_wheels,
-    wheel_files,
-    wheel_for_abi,
-)
+from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, TestWheels
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.wheel.thread_signs import list_signs
+from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
@@ -49,8 +45,6 @@ if TYPE_CHECKING:
     from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.jobs.threads.test_wheels import TestWheels
-    from builder.proxy.proxy import SessionReport
     from builder.sources import Pure
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -234,13 +228,20 @@ class Race:
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Compile the package with ThreadSanitizer, look for races, and return them with the files used to find them.
 
-        Nothing is run without a free-threaded wheel or an image to run in. Where the package does not compile with
-        ThreadSanitizer, the facts say why and the plan for the exercise job is empty.
+        Nothing is run without a free-threaded wheel that has native code. Where the package does not compile with
+        ThreadSanitizer, or has no sdist, the facts say why; how it is called is learnt all the same, for the exercise
+        job. Without an image to run in nothing is learnt either.
         """
-        wheel = native_wheel_for_abi(inputs["build"], self.abi.name)
-        image = ImageFacts.read(inputs["image"]).tag
-        if wheel is None or image is None:
+        wheel = wheel_for_abi(inputs["build"], self.abi.name)
+        if wheel is None or is_pure_wheel(wheel):
             return Result(facts=RaceFacts(wheel=None))
+
+        image_facts = ImageFacts.read(inputs["image"])
+        image = image_facts.tag
+        if image is None:
+            missing = ", ".join(image_facts.missing)
+            failure = f"{self.build.base} has no system package {missing}"
+            return Result(facts=RaceFacts(wheel=wheel, failure=failure))
 
         supplies = self._prepare(image, inputs, tools)
         signs = self._signs(inputs)
@@ -251,13 +252,12 @@ class Race:
             "signs": signs,
             **supplies.visit.record(),
         }
-        plan = RacePlan(surface=None, plan=())
         files = dict(supplies.test_wheels.wheels)
         compiled = supplies.wheel
+        answer = self._ask(compiled, signs, supplies.test_wheels, inputs, tools)
+        plan = RacePlan(surface=answer.surface, plan=answer.plan)
+        facts |= answer.fields_for(RaceFacts)
         if compiled is not None:
-            answer = self._ask(compiled, signs, supplies.test_wheels, inputs, tools)
-            plan = RacePlan(surface=answer.surface, plan=answer.plan)
-            facts |= answer.fields_for(RaceFacts)
             facts["race_wheel"] = compiled.filename
             files[compiled.filename] = compiled.content
 
@@ -275,6 +275,14 @@ class Race:
         Raises:
             InfrastructureError: one of the two failed, perhaps only because the package index did not answer.
         """
+        if not self.build.sdist_sha256:
+            return _Supplies(
+                wheel=None,
+                failure=NO_SDIST,
+                test_wheels=TestWheels(),
+                visit=SessionReport(),
+            )
+
         own_wheels = collect_own_wheels(
             [inputs[build_requirement(name)] for name in self.build.requires],
             (self.abi.name,),
@@ -393,7 +401,7 @@ class Race:
 
     def _ask(
         self,
-        compiled: _CompiledWheel,
+        compiled: _CompiledWheel | None,
         signs: tuple[Sign, ...],
         test_wheels: TestWheels,
         inputs: Inputs,
@@ -402,23 +410,22 @@ class Race:
         """Look for races in a container, and return what was found.
 
         Args:
-            compiled: the package, compiled with ThreadSanitizer.
+            compiled: the package, compiled with ThreadSanitizer; None to learn how it is called, and nothing more.
             signs: where races are likely.
             test_wheels: what the package's own tests need.
             inputs: of the job.
             tools: of the job.
         """
-        tools.say("looking for data races")
+        tools.say("looking for data races" if compiled else "learning how it is called")
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
-        sdist = self._own_tests.sdist_path
         request = {
             "python": self.abi.python,
             "race_python": RACE_PYTHON,
             "name": self.build.name,
             "requirement": f"{self.build.name}=={self.build.version}",
             "wheels": WHEELS_FOLDER,
-            "race_wheel": compiled.path,
-            "sdist": sdist,
+            "race_wheel": compiled.path if compiled else None,
+            "sdist": self._own_tests.sdist_path if self.build.sdist_sha256 else None,
             "recipes": list(self.recipes),
             "seed": self.seed,
             "signs": list(signs),
@@ -429,9 +436,10 @@ class Race:
         files = {
             **wheel_files(wheels, tools.store),
             **test_wheels.files([name for name, _ in wheels]),
-            compiled.path: compiled.content,
-            sdist: tools.store.file(self.build.sdist_sha256),
+            **self._own_tests.files(tools.store),
         }
+        if compiled is not None:
+            files[compiled.path] = compiled.content
         # Learning how to call the package and calling it by threads may each start over several times, and the proof of
         # a race takes as long as the scenario it was found in.
         search_s = 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s

@@ -16,13 +16,7 @@ from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
-from builder.jobs.wheels import (
-    WHEELS_FOLDER,
-    native_wheel_for_abi,
-    required_wheels,
-    wheel_files,
-    wheel_for_abi,
-)
+from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
@@ -121,7 +115,7 @@ class Speed:
         found no calls. The facts then say so.
         """
         free_threaded_abi = self.abis[0]  # an ABI with the GIL, if any, comes after it
-        wheel = native_wheel_for_abi(inputs["build"], free_threaded_abi.name)
+        wheel = wheel_for_abi(inputs["build"], free_threaded_abi.name)
         # Without the system packages that it needs, it cannot be tried.
         has_image = ImageFacts.read(inputs["image"]).tag is not None
         if wheel is None or not has_image:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from builder.evidence.race import RaceFacts
     from builder.jobs.job import Tools
     from builder.store.evidence import Evidence
+    from builder.store.store import Store
 
 _OUTPUT_FOLDER = "/result/kit"
 _PYTEST = ("pytest", "pytest-run-parallel")
@@ -84,7 +85,7 @@ class TestSuite:
     """A package's own tests, which are in its sdist.
 
     Attributes:
-        sdist_filename: file name of the sdist.
+        sdist_filename: file name of the sdist; empty where the release has none, and so no tests.
         sdist_sha256: its hash; the store has the file.
         settings: how the matrix wants the tests to be run.
         effort: how long and how hard to look for what breaks under threads; not every effort has time for own tests.
@@ -100,13 +101,23 @@ class TestSuite:
         """The path of the sdist in containers."""
         return f"/farm/{self.sdist_filename}"
 
+    def files(self, store: Store) -> dict[str, bytes | Path]:
+        """Return the sdist as a file for a container: its content by absolute path; empty without one.
+
+        Args:
+            store: has the file.
+        """
+        if not self.sdist_sha256:
+            return {}
+        return {self.sdist_path: store.file(self.sdist_sha256)}
+
     def fetch_wheels(
         self, image: str, python: str, index: NetworkAttachment, tools: Tools
     ) -> TestWheels:
         """Fetch the wheels that the tests need, in a container that reaches the package index.
 
-        Nothing is fetched where the sdist has no tests or the effort has no time for them. Without pytest the tests
-        cannot run; so if it could not be fetched, no wheels come back at all.
+        Nothing is fetched where there is no sdist, it has no tests, or the effort has no time for them. Without pytest
+        the tests cannot run; so if it could not be fetched, no wheels come back at all.
 
         Args:
             image: full name of the image to run.
@@ -114,6 +125,9 @@ class TestSuite:
             index: the container's way to the package index.
             tools: of the job.
         """
+        if not self.sdist_sha256:
+            return TestWheels()
+
         sdist = tools.store.file(self.sdist_sha256)
         requirements = test_requirements.find_test_requirements(
             sdist, self.sdist_filename, self.settings.requires

@@ -81,8 +81,8 @@ def match_components(libraries: Sequence[str], components: Sequence[str]) -> tup
     unnamed: list[str] = []
 
     # Libraries with exactly a component's name go first: `z` would take `zstd` otherwise.
-    for library in sorted(libraries, key=lambda name: (_stem(name) not in unused, name)):
-        stem = _stem(library)
+    for library in sorted(libraries, key=lambda name: (library_stem(name) not in unused, name)):
+        stem = library_stem(library)
         similar = [name for name in unused if _is_similar(name, stem)]
         if stem in unused:
             unused.remove(stem)
@@ -94,7 +94,7 @@ def match_components(libraries: Sequence[str], components: Sequence[str]) -> tup
     return unnamed, len(unused)
 
 
-def _stem(library: str) -> str:
+def library_stem(library: str) -> str:
     """Return the part of a library's file name that is its own: `xml2` of `libxml2-1a2b3c4d.so.2.9.14`."""
     return _normalize(_HASH.sub("", library.partition(".so")[0]))
 

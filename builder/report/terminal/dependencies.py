@@ -215,7 +215,9 @@ def selection_json(
                 "name": change.name,
                 "action": str(change.action),
                 "version": entry.version,
-                "sha256": entry.sha256 or None,
+                "sha256": entry.hashes[0] if entry.hashes else None,
+                "hashes": list(entry.hashes),
+                "from": entry.take_from,
                 "group": entry.group,
                 "detail": change.detail,
             }

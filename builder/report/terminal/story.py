@@ -166,6 +166,10 @@ def _render_source(source: SourcePart, console: Console) -> None:
         origin = _ORIGINS[source.kind]
         sha256 = source.sha256[:_SHA256_CHARS]
         text = f"  source  {source.filename}, {origin}, sha256 {sha256}…"
+        if not source.filename:
+            text = f"  source  no sdist {origin}: upstream's wheels"
+        elif source.take_from == "wheel":
+            text += ", for the race detector alone: the wheels are upstream's"
         console.print(Text(text), soft_wrap=True)
     if source.needed_by:
         console.print(Text(f"  for     {source.needed_by}, which needs it"))
@@ -180,7 +184,10 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
     console.print(heading)
 
     for wheel in part.wheels:
-        text = f"  wheel   {wheel.filename}, built on {wheel.base}, needs {wheel.floor}"
+        origin = f"built on {wheel.base}"
+        if wheel.origin == "upstream":
+            origin = f"upstream's own, taken for {wheel.base}"
+        text = f"  wheel   {wheel.filename}, {origin}, needs {wheel.floor}"
         console.print(Text(text), soft_wrap=True)
     if part.on:
         outcomes = [f"{base} {outcome}" for base, outcome in part.on.items()]

@@ -41,7 +41,10 @@ def actions(edited: matrix_file.MatrixEdit) -> dict[str, Action]:
 def test_new_packages_come_last_and_nothing_else_moves(tmp_path: Path):
     path = tmp_path / "matrix.toml"
     path.write_text(MATRIX)
-    new = (Entry(name="lxml", version="==6.0.2", sha256=A), Entry(name="ujson", version="==5.11.0"))
+    new = (
+        Entry(name="lxml", version="==6.0.2", hashes=(A,)),
+        Entry(name="ujson", version="==5.11.0"),
+    )
     assert actions(edit(path, *new)) == {"lxml": Action.ADDED, "ujson": Action.ADDED}
     text = path.read_text()
     assert text.startswith(MATRIX)
@@ -58,7 +61,7 @@ def test_another_pin_stays_unless_an_update_is_asked_for(tmp_path: Path):
     path = tmp_path / "matrix.toml"
     path.write_text(MATRIX)
     new = (
-        Entry(name="pyyaml", version="==6.0.3", sha256=A),
+        Entry(name="pyyaml", version="==6.0.3", hashes=(A,)),
         Entry(name="local", version="==2.0"),
         Entry(name="floating", version="==1.0"),
     )
@@ -92,7 +95,7 @@ def test_another_hash_is_another_pin_and_none_takes_the_old_one_along(tmp_path: 
     path = tmp_path / "matrix.toml"
     path.write_text(f'[packages.x]\nversion = "==1"\nsha256 = "{A}"\n')
     assert actions(edit(path, Entry(name="x", version="==1"))) == {"x": Action.SAME}
-    edited = edit(path, Entry(name="x", version="==1", sha256=B))
+    edited = edit(path, Entry(name="x", version="==1", hashes=(B,)))
     assert actions(edited) == {"x": Action.DIFFERS}
     assert A in edited.changes[0].detail
     edit(path, Entry(name="x", version="==2"), update=True)
@@ -103,7 +106,7 @@ def test_another_hash_is_another_pin_and_none_takes_the_old_one_along(tmp_path: 
 def test_quotes_and_what_else_is_escaped_come_back_as_they_were(tmp_path: Path, before: str):
     path = tmp_path / "matrix.toml"
     path.write_text(before)
-    odd = Entry(name="odd", version='===1."0\\n', sha256=A)
+    odd = Entry(name="odd", version='===1."0\\n', hashes=(A,))
     edit(path, odd, Entry(name="next", version="==1"))
     packages = tomllib.loads(path.read_text())["packages"]
     assert packages["odd"] == {"version": odd.version, "sha256": A}

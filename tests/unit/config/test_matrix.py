@@ -100,6 +100,18 @@ def test_the_message_names_the_file_and_counts():
         ("[packages.'a b']", 'packages."a b"', "no valid name"),
         ("[packages.a_b]\n[packages.'A-B']", "packages.A-B", "once more"),
         ("[farm]\nbases = []\n[packages.x]", "farm.bases", "leave the key out"),
+        ("[packages.x]\nfrom = 'rpm'", "packages.x.from", "expected 'sdist', 'wheel' or 'either'"),
+        ("[farm]\nfrom = 'wheels'\n[packages.x]", "farm.from", "expected 'sdist', 'wheel' or"),
+        ("[packages.x]\nsha256 = ['abc']", "packages.x.sha256[0]", "64 hexadecimal digits"),
+        ("[packages.x]\nbuild-tag = 'a'", "packages.x.build-tag", "a build tag: a number"),
+        ("[packages.x]\nbuild-tag = '1-1'", "packages.x.build-tag", "a build tag: a number"),
+        (
+            "[packages.x]\nfrom = 'wheel'\nsdist = 'a.tar.gz'",
+            "packages.x.from",
+            "`sdist` is a local one",
+        ),
+        ("[packages.x]\nfrom = 'either'\npatches = ['a']", "packages.x.from", "without `patches`"),
+        ("[packages.x]\nfrom = 'wheel'\nbuild-tag = 1", "packages.x.from", "no `build-tag`"),
     ],
 )
 def test_each_mistake_says_where_and_what(text: str, path: str, expected: str):
@@ -169,3 +181,37 @@ def test_the_default_matrix_is_valid():
     loaded = matrix.load(Path(__file__).parents[3] / "matrix.toml")
     assert len(loaded.packages) >= 14
     assert loaded.packages["lxml"].apt
+
+
+def test_what_wheels_are_made_of_is_said_once_for_all_and_by_a_package():
+    loaded = parse(
+        """
+        [farm]
+        from = "wheel"
+        [packages.x]
+        [packages.built]
+        from = "sdist"
+        build-tag = 1
+        [packages.local]
+        sdist = "local-1.0.tar.gz"
+        [packages.patched]
+        patches = ["mend.patch"]
+        """
+    )
+    assert {name: loaded.source_of(name) for name in (*loaded.packages, "needed")} == {
+        "x": "wheel",
+        "built": "sdist",
+        "local": "sdist",  # the index has nothing of it
+        "patched": "sdist",  # a wheel of upstream's is without the patch
+        "needed": "wheel",
+    }
+    assert parse("[packages.x]").source_of("x") == "sdist"
+    assert loaded.packages["built"].build_tag == "1"
+
+
+def test_a_hash_is_one_or_a_list():
+    one, two = "a" * 64, "b" * 64
+    loaded = parse(f"[packages.x]\nsha256 = '{one}'\n[packages.y]\nsha256 = ['{one}', '{two}']")
+    assert loaded.packages["x"].sha256 == (one,)
+    assert loaded.packages["y"].sha256 == (one, two)
+    assert parse("[packages.x]").packages["x"].sha256 == ()

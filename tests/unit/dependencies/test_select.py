@@ -32,11 +32,19 @@ def served(tmp_path: Path) -> Iterator[tuple[LocalIndex, IndexSettings]]:
 
 
 def take(
-    file: DependencyFile, store: Store, settings: IndexSettings, scope: select.Scope
+    file: DependencyFile,
+    store: Store,
+    settings: IndexSettings,
+    scope: select.Scope,
+    farm: str = "",
 ) -> select.SelectedPackages:
     index = Index(settings, store)
+    loaded = matrix.parse(tomllib.loads(farm), Path("matrix.toml"), needs_packages=False)
+    target = select.Target.for_matrix(loaded, PYTHON)
     resolved = resolve.resolve(file, index, PYTHON, lambda _: None)
-    return select.select_packages(resolved, index, store, lambda _: None, scope=scope)
+    return select.select_packages(
+        resolved, index, store, lambda _: None, scope=scope, target=target
+    )
 
 
 def listing(folder: Path, *dependencies: Dependency) -> DependencyFile:
@@ -110,15 +118,15 @@ def test_of_several_pure_wheels_the_one_that_the_file_names_by_hash_is_pinned(
 
     told_apart = listing(tmp_path, pinned("plain", "1.0", of_sdist, wheels=(of_second,)))
     (entry,) = take(told_apart, store, settings, select.Scope.ALL).entries
-    assert entry.sha256 == of_second
+    assert entry.hashes == (of_second,)
 
     mixed = listing(tmp_path, pinned("plain", "1.0", of_second, of_sdist))
     (entry,) = take(mixed, store, settings, select.Scope.ALL).entries
-    assert entry.sha256 == of_second
+    assert entry.hashes == (of_second,)
 
     only_source = listing(tmp_path, pinned("plain", "1.0", of_sdist))
     (entry,) = take(only_source, store, settings, select.Scope.ALL).entries
-    assert (entry.sha256, entry.group) == (of_sdist, "pure Python")
+    assert (entry.hashes, entry.group) == ((of_sdist,), "pure Python")
 
 
 def test_a_pure_wheel_that_the_file_does_not_name_is_not_taken(
@@ -206,3 +214,58 @@ def test_a_matrix_of_everything_has_a_heading_for_each_group(
     )
     loaded = matrix.parse(tomllib.loads(path.read_text()), path)
     assert list(loaded.packages) == ["native", "plain"]
+
+
+def test_without_an_sdist_upstreams_wheels_are_taken_by_all_their_hashes(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    hashes = {
+        tags: index.add(
+            "bare",
+            f"bare-1.0-{tags}.whl",
+            wheel("bare", "1.0", requires=(f"x; extra == '{number}'",)),
+        )
+        for number, tags in enumerate(
+            (NATIVE, "cp314-cp314t-manylinux_2_17_x86_64", "cp314-cp314-win_amd64")
+        )
+    }
+    foreign = hashes.pop("cp314-cp314-win_amd64")
+    file = listing(tmp_path, pinned("bare", "1.0", *hashes.values(), foreign))
+
+    native = take(file, store, settings, select.Scope.NATIVE)
+    assert "no sdist" in native.left_out[0].why
+    (entry,) = take(file, store, settings, select.Scope.ALL).entries
+    assert (entry.take_from, set(entry.hashes)) == ("wheel", set(hashes.values()))
+
+    path = tmp_path / "matrix.toml"
+    edit.write_edit(path, edit.plan_edit(path, [entry], "from uv.lock", update=False))
+    loaded = matrix.parse(tomllib.loads(path.read_text()), path)
+    assert loaded.packages["bare"].take_from == "wheel"
+    assert set(loaded.packages["bare"].sha256) == set(hashes.values())
+    again = edit.plan_edit(path, [entry], "from uv.lock", update=False)
+    assert [change.action for change in again.changes] == [edit.Action.SAME]
+
+
+def test_where_the_matrix_takes_either_the_hashes_of_wheels_are_kept_beside_the_sdists(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    of_sdist = index.add("native", "native-1.0.tar.gz", sdist("native", "1.0"))
+    of_wheel = index.add("native", f"native-1.0-{NATIVE}.whl", wheel("native", "1.0"))
+    file = listing(tmp_path, pinned("native", "1.0", of_sdist, wheels=(of_wheel,)))
+
+    (entry,) = take(file, store, settings, select.Scope.ALL, '[farm]\nfrom = "either"').entries
+    assert (entry.take_from, entry.hashes) == ("", (of_sdist, of_wheel))
+    (entry,) = take(file, store, settings, select.Scope.ALL).entries
+    assert entry.hashes == (of_sdist,)
+
+
+def test_what_has_neither_an_sdist_nor_a_wheel_that_fits_is_left_out(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("other", "other-1.0-cp314-cp314-win_amd64.whl", wheel("other", "1.0"))
+    chosen = take(listing(tmp_path, pinned("other", "1.0")), store, settings, select.Scope.ALL)
+    assert chosen.entries == ()
+    assert "no sdist of 1.0 to build from, and" in chosen.left_out[0].why

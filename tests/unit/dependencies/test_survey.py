@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from packaging.version import Version
-from pypi_simple import DistributionPackage
 from rich.console import Console
 
 from builder.dependencies.files.model import DependencyFile, SkippedDependency
@@ -21,6 +20,7 @@ from builder.dependencies.survey import (
     wheel_floors,
 )
 from builder.report.terminal import dependencies as report
+from builder.sources.index_file import IndexFile
 from builder.sources.kind import Kind, holds_native_sources
 from builder.sources.releases import Release
 
@@ -34,9 +34,9 @@ def release(version: str, *files: str, python: str | None = None, yanked: bool =
     return Release(
         version=Version(version),
         files=tuple(
-            DistributionPackage(
+            IndexFile(
                 filename=name, url=f"http://127.0.0.1/{name}", project="x", version=version,
-                package_type="wheel" if name.endswith(".whl") else "sdist", digests={}, has_sig=None,
+                package_type="wheel" if name.endswith(".whl") else "sdist", digests={},
                 requires_python=python, is_yanked=yanked,
             )
             for name in listed

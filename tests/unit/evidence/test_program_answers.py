@@ -331,6 +331,33 @@ def test_race_answers_as_described(
     assert answer.own_tests.ran
 
 
+def test_what_cannot_be_watched_is_learnt_and_not_played(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A package that does not compile with the sanitizer, or has no sdist: threads are to call its wheel all the same."""
+    learnt = {
+        "prelude": ["foo"], "failed": {}, "callables": ["foo.fine"], "reached": ["foo.fine"], "fatal": [], "complete": True,
+    }  # fmt: skip
+    scenario = make_scenario("fine", "foo.fine()")
+    monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
+    monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
+    monkeypatch.setattr(speed, "choose_calls", lambda _: [])
+    monkeypatch.setattr(installing, "install", lambda *_: None)
+    monkeypatch.setattr(race, "_SITE", str(site))
+    monkeypatch.setattr(race, "supervise", lambda: None)
+    request = {"python": sys.executable, "name": "foo", "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2}}  # fmt: skip
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    output = tmp_path / "answer.json"
+    monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])
+    race.main()
+
+    facts = RaceAnswer.parse(output.read_bytes())
+    assert facts.preflight is None
+    assert facts.surface is not None
+    assert [planned.id for planned in facts.plan] == ["fine"]
+    assert (facts.scenarios, facts.played, facts.under_threads) == (1, 0, ())
+
+
 def test_speed_answers_as_described(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     wheels = tmp_path / "wheels"
     wheels.mkdir()

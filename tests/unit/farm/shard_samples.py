@@ -15,10 +15,11 @@ from builder.config import matrix as matrices
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.farm import merge
-from builder.jobs.job import hash_key_parts
+from builder.jobs.job import Job, hash_key_parts
+from builder.jobs.upstream import Upstream
 from builder.plan import graph, shards
 from builder.proxy.cache import FetchedFile, IndexCache
-from builder.sources import Fault, Pure, Source, Sources
+from builder.sources import Fault, Pure, Source, Sources, UpstreamWheel
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
@@ -95,12 +96,19 @@ def make_sources(store: Store, names: tuple[str, ...], **more: Any) -> dict[str,
 
 
 def answer(
-    job_id: JobId, inputs: Mapping[str, Evidence], store: Store
+    job: Job, inputs: Mapping[str, Evidence], store: Store
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return facts and files as the job may have found them."""
+    job_id = job.id
     name = job_id.name
     if job_id.kind == JobKind.IMAGE:
         return {"content": f"content of {job_id}", "tag": f"wheelfarm/{name}:0", "bytes": 1}, {}
+    if isinstance(job, Upstream):
+        taken = {wheel.abi: wheel for wheel in job.wheels}
+        abis = {
+            abi: {"wheel": wheel.filename, "origin": "upstream"} for abi, wheel in taken.items()
+        }
+        return {"abis": abis}, {wheel.filename: wheel.sha256 for wheel in taken.values()}
     if job_id.kind == JobKind.BUILD:
         made = {abi: wheel_name(name, abi) for abi in ("cp314", "cp314t")}
         files = {wheel: add_wheel(store, name, wheel) for wheel in made.values()}
@@ -139,7 +147,7 @@ def play(
         key = job.key(inputs)
         log = store.log_path(job.id, key)
         log.write_text(f"log of {job.id}")
-        facts, files = answer(job.id, inputs, store)
+        facts, files = answer(job, inputs, store)
         files |= {name: sha256 for name, sha256 in (changed or {}).items() if name in files}
         evidence[job.id] = Evidence(
             key=key,
@@ -161,10 +169,25 @@ def make_shard(
     faults: tuple[str, ...] = (),
     effort: EffortLevel = EffortLevel.QUICK,
     total: int = 2,
+    upstream: tuple[str, ...] = (),
+    take_from: str = "sdist",
 ) -> Path:
-    """Make the wheelhouse of a shard that found out something about some packages."""
+    """Make the wheelhouse of a shard that found out something about some packages.
+
+    Upstream has wheels for the ABIs in `upstream`, which are taken as `take_from` says.
+    """
     with Store(folder) as store:
-        found = make_sources(store, names)
+        more: dict[str, Any] = {"take_from": take_from}
+        if upstream:
+            more["wheels"] = tuple(
+                UpstreamWheel(
+                    abi=abi,
+                    filename=wheel_name(names[0], abi),
+                    sha256=add_wheel(store, names[0], f"of upstream for {abi}"),
+                )
+                for abi in upstream
+            )
+        found = make_sources(store, names, **more)
         evidence = play(found, matrix, store, effort) if found else {}
         for job in evidence:
             if job.kind == JobKind.BUILD:

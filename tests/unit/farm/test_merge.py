@@ -252,7 +252,7 @@ def test_no_number_is_counted_up_to(
         ("build:foo@debian-12", "seconds", float("inf")),
         ("build:foo@debian-12", "seconds", 1e300),
         ("build:foo@debian-12", "facts_version", 0),
-        ("build:foo@debian-12", "facts_version", 2),
+        ("build:foo@debian-12", "facts_version", 3),
         ("build:foo@debian-12", "facts_version", 10**30),
         ("build:foo@debian-12", "asked", "[]"),
         ("build:foo@debian-12", "asked", '{"a": 1}'),
@@ -369,8 +369,70 @@ def test_the_matrix_says_which_release_and_which_sdist(tmp_path: Path, store: St
     for number, line in enumerate(('version = "==2.0"', f'sha256 = "{"0" * 64}"')):
         matrix = samples.load_matrix(tmp_path, f"[packages.foo]\n{line}\n")
         shard = samples.make_shard(tmp_path / str(number), 1, matrix, "foo", total=1)
-        with pytest.raises(MergeError, match=r"found\.foo\.(version|sha256): the matrix"):
+        with pytest.raises(MergeError, match=r"found\.foo(\.version|: [0-9a-f]{64}): the matrix"):
             merge.merge_shards([shard], matrix, store)
+
+
+# --- upstream's wheels ------------------------------------------------------------------------------------------------
+
+TAKEN = """
+[farm]
+bases = ["debian-12", "debian-13"]
+build-on = ["debian-12"]
+[packages.foo]
+from = "TAKE"
+"""
+
+
+def make_taken(folder: Path, take_from: str) -> tuple[Path, matrices.Matrix]:
+    """Make the only shard of a run that took upstream's wheels of `foo`."""
+    folder.mkdir()
+    matrix = samples.load_matrix(folder, TAKEN.replace("TAKE", take_from))
+    shard = samples.make_shard(
+        folder / "shard", 1, matrix, "foo", total=1, upstream=("cp314", "cp314t"), take_from=take_from
+    )  # fmt: skip
+    return shard, matrix
+
+
+@pytest.mark.parametrize("take_from", ["wheel", "either"])
+def test_upstreams_wheels_come_with_a_shard(tmp_path: Path, store: Store, take_from: str):
+    shard, matrix = make_taken(tmp_path / "made", take_from)
+    merged = merge.merge_shards([shard], matrix, store)
+    source = merged.sources.found["foo"]
+    assert [wheel.abi for wheel in source.wheels] == ["cp314", "cp314t"]
+    assert all(store.file(wheel.sha256).is_file() for wheel in source.wheels)
+
+
+def test_what_is_called_upstreams_is_one_of_its_wheels(tmp_path: Path, store: Store):
+    shard, matrix = make_taken(tmp_path / "made", "either")
+    (build,) = [one for one in read(shard)["evidence"] if one["job"] == str(BUILD)]
+    facts = build["facts"]
+    facts["abis"]["cp314"]["origin"] = "upstream"
+    edit_evidence(shard, str(BUILD), facts=facts)
+    with pytest.raises(MergeError, match="none of upstream's wheels for cp314"):
+        merge.merge_shards([shard], matrix, store)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("take_from", "either", "take_from: the matrix says wheel"),
+        ("take_from", "sdist", "expected no wheels"),
+        ("filename", "", "neither"),
+        ("wheels", [{"abi": "cp314", "filename": "foo-1.0-py3-none-win32.whl", "sha256": "0" * 64}, {"abi": "cp314", "filename": "foo-1.0-py3-none-any.whl", "sha256": "0" * 64}], "one of upstream's wheels for each"),
+        ("wheels", [{"abi": "cp314t", "filename": "foo-1.0-cp39-abi3-linux_x86_64.whl", "sha256": "0" * 64}], "no wheel for cp314t"),
+        ("wheels", [{"abi": "cp399", "filename": "foo-1.0-py3-none-any.whl", "sha256": "0" * 64}], "unknown ABI"),
+    ],
+)  # fmt: skip
+def test_a_source_that_the_matrix_does_not_ask_for_is_refused(
+    tmp_path: Path, store: Store, field: str, value: Any, words: str
+):
+    shard, matrix = make_taken(tmp_path / "made", "wheel")
+    found = read(shard)["found"]
+    found["foo"][field] = value
+    edit(shard, found=found)
+    with pytest.raises(MergeError, match=words):
+        merge.merge_shards([shard], matrix, store)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

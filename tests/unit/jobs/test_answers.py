@@ -101,6 +101,8 @@ EXERCISE_ANSWER = {key: value for key, value in SAMPLES["exercise"][2].items() i
 SPEED_ANSWER = {key: value for key, value in SAMPLES["speed"][2].items() if key not in {"wheel", "unknown"}}  # fmt: skip
 RACE_ANSWER = {key: value for key, value in SAMPLES["race"][3].items() if key not in {"wheel", "failure", "kit", "signs", "fetched", "asked", "race_wheel"}}  # fmt: skip
 
+LEARNT_ANSWER = {**RACE_ANSWER, "preflight": None, "under_threads": [], "races": [], "harms": []}
+
 GOOD: list[tuple[Job, Any]] = [
     (AUDIT, AUDIT_ANSWER),
     (LOAD, LOAD_ANSWER),
@@ -141,10 +143,27 @@ class Compiler(Container):
         return TaskResult(exit_code=code, timed_out=False, out_of_memory=False, output=output)
 
 
-def run_race(store: Store, engine: Compiler, index: Index) -> Result:
+def read_request(engine: Container) -> Any:
+    """Return what the last container was asked."""
+    (content,) = [
+        content for path, content in engine.tasks[-1].files.items() if path.endswith("request.json")
+    ]
+    assert isinstance(content, bytes)
+    return json.loads(content)
+
+
+def run_race(
+    store: Store,
+    engine: Compiler,
+    index: Index,
+    *,
+    sdist_filename: str = "foo-1.0.tar.gz",
+    sdist_sha256: str = "0" * 64,
+    wheel: str = WHEEL,
+) -> Result:
     """Run a race job whose package has one wheel and no time for own tests."""
     build = Build(
-        name="foo", version="1.0", base="debian-12", sdist_filename="foo-1.0.tar.gz", sdist_sha256="0" * 64, abis=(ABI.name,),
+        name="foo", version="1.0", base="debian-12", sdist_filename=sdist_filename, sdist_sha256=sdist_sha256, abis=(ABI.name,),
         environment={}, config_settings={}, skip={}, timeout_s=1, memory_bytes=1,
     )  # fmt: skip
     job = Race(build=build, abi=ABI, effort=EFFORTS[EffortLevel.QUICK], tests=OwnTests())
@@ -152,8 +171,8 @@ def run_race(store: Store, engine: Compiler, index: Index) -> Result:
     sdist.parent.mkdir(parents=True, exist_ok=True)
     sdist.write_bytes(b"")
     (store.folder / "incoming").write_bytes(b"wheel")
-    files = {WHEEL: store.add_file(store.folder / "incoming")}
-    facts = {"audit": SAMPLES["audit"][0], "build": {"abis": {ABI.name: {"wheel": WHEEL}}}}
+    files = {wheel: store.add_file(store.folder / "incoming")}
+    facts = {"audit": SAMPLES["audit"][0], "build": {"abis": {ABI.name: {"wheel": wheel}}}}
     inputs = {}
     for role, need in job.needs.items():
         made = files if role == "build" else {}
@@ -183,7 +202,8 @@ def test_what_a_search_for_races_answers_is_recorded_and_its_plan_kept(store: St
 
 def test_what_does_not_compile_with_the_sanitizer_is_a_fact(store: Store):
     index = Index()
-    result = run_race(store, Compiler({}, None), index)
+    engine = Compiler({**LEARNT_ANSWER, "plan": [SCENARIO]}, None)
+    result = run_race(store, engine, index)
 
     assert isinstance(result.facts, RaceFacts)
     assert result.facts.failure == "a header is missing: foo.h"
@@ -191,10 +211,33 @@ def test_what_does_not_compile_with_the_sanitizer_is_a_fact(store: Store):
     assert list(result.files) == ["plan.json"]
     assert index.locks == [False]
 
+    # How it is called is learnt all the same, so that threads call the wheel that is served.
+    race = make_evidence(JobId.parse("race:foo@debian-12"), result.facts.to_json(), **result.files)
+    assert read_plan(race, store).to_json()["plan"] == [SCENARIO]
+    assert read_request(engine)["race_wheel"] is None
+
+
+def test_without_an_sdist_nothing_is_compiled_or_fetched(store: Store):
+    index = Index(silent=True)
+    engine = Compiler({**LEARNT_ANSWER, "plan": [SCENARIO]}, None)
+    result = run_race(store, engine, index, sdist_filename="", sdist_sha256="")
+
+    assert isinstance(result.facts, RaceFacts)
+    assert result.facts.failure == "there is no sdist to compile"
+    assert result.facts.surface is not None
+    assert index.locks == []
+    assert len(engine.tasks) == 1
+    assert read_request(engine)["sdist"] is None
+
+
+def test_a_wheel_without_native_code_is_not_searched_for_races(store: Store):
+    result = run_race(store, Compiler({}, None), Index(), wheel="foo-1.0-py3-none-any.whl")
+    assert result.facts.to_json() == {"wheel": None}
+
 
 def test_without_the_index_a_failed_compilation_says_nothing_of_the_package(store: Store):
     with pytest.raises(InfrastructureError, match="did not give setuptools"):
-        run_race(store, Compiler({}, None), Index(silent=True))
+        run_race(store, Compiler(LEARNT_ANSWER, None), Index(silent=True))
     assert run_race(
         store, Compiler({**RACE_ANSWER, "plan": []}, RACE_WHEEL), Index(silent=True)
     ).files

@@ -19,7 +19,7 @@ from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.jobs.job import hash_key_parts
 from builder.plan import graph as plan
-from builder.sources import Pure, Source
+from builder.sources import Pure, Source, UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId, JobKind
 from tests.job_ids import inputs_of
@@ -35,6 +35,7 @@ bases = ["debian-12", "debian-13", "ubuntu-24.04"]
 """
 BUILT_ON = ("debian-12", "ubuntu-24.04")
 BASES = (*BUILT_ON, "debian-13")
+UPSTREAM = UpstreamWheel(abi="cp314", filename="user-1.0-cp39-abi3-linux_x86_64.whl", sha256="3")
 PURE = Pure(name="plain", version="1.0", filename="plain-1.0-py3-none-any.whl", sha256="1")
 
 
@@ -251,6 +252,15 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         Case(text=configured("tests = { options = ['-q'] }")),
         of("user", "race", "exercise"),
     ),
+    "upstream's wheels beside a build": (
+        Case(changed={"user": {"take_from": "either", "wheels": (UPSTREAM,)}}),
+        of("user"),
+    ),
+    "upstream's wheels in the place of a build": (
+        Case(changed={"user": {"take_from": "wheel", "wheels": (UPSTREAM,)}}),
+        of("user"),
+    ),
+    "a build tag": (Case(text=configured("build-tag = 1")), of("user")),
     "an ABI that is left out": (Case(text=configured("skip = { cp314 = 'no' }")), of("user")),
 }
 BEFORE = {"the order of patches": Case(patches={"user": ("--- a", "--- b")})}

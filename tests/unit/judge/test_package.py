@@ -126,23 +126,50 @@ def audit_of_pure(**objects: object) -> Evidence:
     return Evidence(key="a", job=job_id("audit:foo@debian-12"), facts={"wheels": {PURE: facts}})
 
 
-def test_a_pure_wheel_made_from_an_sdist_needs_no_load_and_no_threads():
+def load_of_pure() -> Evidence:
+    facts = {
+        abi.name: {
+            "wheel": PURE,
+            "claimed": True,
+            "missing": [],
+            "install": None,
+            "modules": [{**module("foo"), "native": False}],
+        }
+        for abi in ABIS
+    }
+    return Evidence(key="l", job=job_id("load:x"), facts={"loads": facts})
+
+
+def judge_pure(audited: Evidence, *, is_pure: bool, abi: str = "cp314t") -> Judgement:
     made = {"wheel": PURE, "requires_python": ""}
-    built = build(cp314=made, cp314t=made)
-    for abi in ("cp314", "cp314t"):
-        judgement = judged(built, audit_of_pure(), replace(load(), facts={"loads": {}}), abi=abi)
-        assert judgement.verdict is Verdict.COMPATIBLE
-        assert judgement.findings == ()
-        assert "nothing native to judge" in judgement.reason
-        assert [item.filename for item in judgement.wheels] == [PURE]
+    evidence = PackageEvidence(
+        source=replace(SOURCE, is_pure=is_pure),
+        builds={"debian-12": build(cp314=made, cp314t=made)},
+        audits={"debian-12": audited},
+        loads={("debian-12", "debian-13"): load_of_pure()},
+        skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
+    )
+    return judge_package(evidence, ABIS).abis[abi]
+
+
+@pytest.mark.parametrize("abi", ["cp314", "cp314t"])
+def test_a_pure_wheel_made_from_an_sdist_needs_no_threads(abi: str):
+    judgement = judge_pure(audit_of_pure(), is_pure=True, abi=abi)
+    assert judgement.verdict is Verdict.COMPATIBLE
+    assert [finding.code for finding in judgement.findings] == []
+    assert judgement.reason == "pure Python, built as any, imports on debian-13"
+    assert [item.filename for item in judgement.wheels] == [PURE]
+
+
+def test_a_pure_wheel_of_a_package_with_native_sources_is_told():
+    judgement = judge_pure(audit_of_pure(), is_pure=False)
+    assert "WF224" in [finding.code for finding in judgement.findings]
 
 
 def test_a_wheel_that_only_calls_itself_pure_is_not_served():
-    made = {"wheel": PURE, "requires_python": ""}
-    audited = audit_of_pure(**{"foo/_x.so": native_object()})
-    judgement = judged(
-        build(cp314=made, cp314t=made), audited, replace(load(), facts={"loads": {}})
-    )
+    judgement = judge_pure(audit_of_pure(**{"foo/_x.so": native_object()}), is_pure=True)
     assert judgement.verdict is Verdict.ABI_MISMATCH
     assert "WF312" in [finding.code for finding in judgement.findings]
 

@@ -7,11 +7,14 @@ import pytest
 from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, Effort, EffortLevel
 from builder.config.matrix import Package
+from builder.jobs.audit import Audit
+from builder.jobs.build.build import Build
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
+from builder.jobs.upstream import Upstream
 from builder.plan import graph
-from builder.sources import Pure, Source
+from builder.sources import Pure, Source, UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId, JobKind
 from tests.job_ids import inputs_of, job_id, jobs_by_text, needs_text
@@ -378,6 +381,44 @@ def test_a_build_waits_for_the_farms_own_wheels_of_what_it_is_built_with():
     )
     after = made(effort=STANDARD, foo=source("foo", builds_with=("bar", "elsewhere")), bar=other)
     assert changed(keys(planned), keys(after)) >= FOO | {"race:foo@debian-12"}
+
+
+UPSTREAM = tuple(
+    UpstreamWheel(abi=abi, filename="foo-1.0-py3-none-manylinux_2_17_x86_64.whl", sha256="0" * 64)
+    for abi in ("cp314", "cp314t")
+)
+
+
+def test_upstreams_wheels_take_the_place_of_a_build_and_are_checked_like_one():
+    foo = source("foo", take_from="wheel", wheels=UPSTREAM)
+    jobs = jobs_by_text(made(foo=foo, effort=STANDARD))
+    taken = jobs["build:foo@debian-12"]
+    assert isinstance(taken, Upstream)
+    assert taken.needs == {}  # no image, and no way to the index
+
+    # The race detector still compiles the sdist, with the system packages that this needs.
+    race = jobs["race:foo@debian-12"]
+    assert isinstance(race, Race)
+    assert race.build.packages == ("libfoo-dev",)
+    for job in ("audit:foo@debian-12", "load:foo@debian-12/debian-13", "exercise:foo@debian-12"):
+        assert "build:foo@debian-12" in needs_text(jobs[job])
+
+
+def test_without_an_sdist_nothing_is_installed_to_compile_it():
+    foo = Source(
+        name="foo", version="1.0", kind="index", filename="", sha256="", take_from="either", wheels=UPSTREAM
+    )  # fmt: skip
+    jobs = jobs_by_text(made(foo=foo, effort=STANDARD))
+    assert isinstance(jobs["build:foo@debian-12"], Upstream)
+    assert needs_text(jobs["race:foo@debian-12"])[0] == "image:race-debian-12"
+
+
+def test_either_builds_and_audits_upstreams_wheels_beside():
+    jobs = jobs_by_text(made(foo=source("foo", take_from="either", wheels=UPSTREAM)))
+    build, audit = jobs["build:foo@debian-12"], jobs["audit:foo@debian-12"]
+    assert isinstance(build, Build)
+    assert isinstance(audit, Audit)
+    assert build.upstream == audit.upstream == UPSTREAM
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ SITUATIONS = {
     "local-sdist": {"sdist"},
     "patch": {"sdist", "patches"},
     "threads": {"recipes"},
+    "upstream": {"take_from", "build_tag"},
     "web-api": {"sha256", "version"},
     "worker": {"sha256", "version"},
 }

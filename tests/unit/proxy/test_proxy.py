@@ -1,6 +1,7 @@
 """The layer over the index cache, with a real HTTP server behind it that stands for the cache, and real clients before it."""
 
 import contextlib
+import datetime
 import errno
 import hashlib
 import http.client
@@ -27,13 +28,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.config.cool_down import CoolDown
 from builder.errors import InfrastructureError
 from builder.inside.proxy import names
 from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.server import Handler, Server
 from builder.inside.proxy.sessions import Sessions
 from builder.inside.proxy.upstream import SilentError, Upstream
-from builder.proxy.proxy import SessionReport, _parse_record, client_environment
+from builder.proxy.proxy import (
+    SessionReport,
+    _list_cutoffs,
+    _parse_record,
+    client_environment,
+)
 
 
 def wheel(project: str, version: str, marker: str = "") -> bytes:
@@ -655,3 +662,50 @@ def test_no_redirect_of_the_cache_leads_to_this_machine(tmp_path: Path):
         for thread in threads:
             thread.join()
     assert reached == []
+
+
+def test_a_build_gets_no_file_that_is_too_young_or_has_no_upload_time(tmp_path: Path):
+    page = {
+        "files": [
+            {"filename": "a-1.tar.gz", "hashes": {}, "upload-time": "2026-11-01T00:00:00Z"},
+            {"filename": "a-2.tar.gz", "hashes": {}, "upload-time": "2026-11-25T00:00:00Z"},
+            {"filename": "a-3.tar.gz", "hashes": {}},
+            {"filename": "a-4.tar.gz", "hashes": {}, "upload-time": 7},
+        ]
+    }
+
+    class Cache(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(page).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cache)
+    thread = listening(server)
+    url = f"http://127.0.0.1:{server.server_port}/index/"
+    cool_down = CoolDown(
+        now=datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC),
+        default=datetime.timedelta(days=7),
+        by_name={"free": datetime.timedelta(), "slow-one": datetime.timedelta(days=100)},
+    )
+    upstream = Upstream(
+        url,
+        tmp_path,
+        tmp_path / "fetched",
+        {},
+        AddressRule(["https://index.invalid/simple/"], services=[url]),
+        uploaded_before=_list_cutoffs(cool_down),
+    )
+    try:
+        served = {name: len(upstream.page(name)) for name in ("a", "free", "Slow_One")}
+        assert [entry["filename"] for entry in upstream.page("a")] == ["a-1.tar.gz"]
+        assert served == {"a": 1, "free": 4, "Slow_One": 0}
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

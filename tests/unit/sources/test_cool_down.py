@@ -7,6 +7,7 @@ import pytest
 from packaging.version import Version
 
 from builder.config import catalog, matrix
+from builder.config.cool_down import CoolDown
 from builder.dependencies import resolve as dependencies
 from builder.dependencies.files import Dependency, DependencyFile
 from builder.errors import MatrixError
@@ -14,7 +15,6 @@ from builder.host import IndexSettings
 from builder.judge.package import judge_fault
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
-from builder.sources.cool_down import CoolDown
 from builder.store.store import Store
 from builder.verdicts import Verdict
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel

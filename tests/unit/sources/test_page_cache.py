@@ -1,43 +1,60 @@
 import json
-from datetime import UTC, datetime
+import os
+import time
+import zlib
 from pathlib import Path
 
 import pytest
-from pypi_simple import DistributionPackage
 
 from builder.host import IndexSettings
 from builder.sources import client as index
 from builder.sources import http
 from builder.sources.client import Index
 from builder.sources.http import Answer
+from builder.sources.index_file import IndexFile
 from builder.sources.index_page import parse_page
 from builder.sources.page_cache import Page, PageCache
+from builder.sources.releases import group_releases
 from builder.store.store import Store
 
 URL = "http://index/simple/foo/"
 
 
-def file(version: str) -> DistributionPackage:
-    return DistributionPackage(
+def file(version: str) -> IndexFile:
+    return IndexFile(
         filename=f"foo-{version}.tar.gz", url=f"http://files/foo-{version}.tar.gz", project="foo", version=version,
-        package_type="sdist", digests={"sha256": "ab" * 32}, requires_python=">=3.9", has_sig=None, is_yanked=True,
-        has_metadata=True, upload_time=datetime(2026, 11, 1, tzinfo=UTC),
+        package_type="sdist", digests={"sha256": "ab" * 32}, requires_python=">=3.9", is_yanked=True,
+        has_metadata=True, uploaded="2026-11-01T00:00:00Z",
     )  # fmt: skip
 
 
 def test_a_page_comes_back_as_it_was(tmp_path: Path):
     pages = PageCache(tmp_path)
     assert pages.get(URL) is None
-    page = Page(content="abc", etag='"1"', files=[file("1.0"), file("2.0")])
-    pages.put(URL, page)
-    assert PageCache(tmp_path).get(URL) == page
+    releases = group_releases([file("1.0"), file("2.0"), file("1.0")])
+    pages.put(URL, Page(content="abc", etag='"1"', releases=releases))
+    page = PageCache(tmp_path).get(URL)
+    assert page is not None
+    assert (page.content, page.etag, tuple(page.releases)) == ("abc", '"1"', releases)
+    assert [str(release.version) for release in page.releases] == ["2.0", "1.0"]
+    assert [len(release.files) for release in page.releases] == [1, 2]
+    assert 0 <= page.age_s < 60
     assert pages.get(f"{URL}?") is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"no zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"no zlib",
+        b"x\x9c\x03\x00\x00\x00\x00\x01",
+        zlib.compress(b"[1]"),
+        zlib.compress(b'["a", ""]\n1.0'),
+    ],
+)
 def test_a_damaged_page_is_read_anew(tmp_path: Path, damage: bytes):
     pages = PageCache(tmp_path)
-    pages.put(URL, Page(content="abc", etag="", files=[file("1.0")]))
+    pages.put(URL, Page(content="abc", etag="", releases=group_releases([file("1.0")])))
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage)
     assert pages.get(URL) is None
@@ -96,3 +113,36 @@ def test_a_page_that_did_not_change_is_not_read_again(
     assert server.read == 2
     assert server.sent == ([200, 304, 200, 304] if etag else [200] * 4)
     store.close()
+
+
+def test_a_fresh_page_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    server = Server(monkeypatch, etag=False)
+    store = Store(tmp_path / "wheelhouse")
+
+    def ask() -> None:
+        Index(IndexSettings(url="http://index/simple/"), store, page_fresh_s=600).releases("foo")
+
+    ask()
+    ask()
+    assert server.sent == [200]
+
+    (page,) = (store.folder / "pages").iterdir()
+    for age_s, sent in ((500, 1), (700, 2), (0, 2)):
+        if age_s:
+            os.utime(page, (time.time() - age_s,) * 2)
+        ask()
+        assert len(server.sent) == sent
+    assert server.read == 1
+    store.close()
+
+
+def test_files_of_a_release_are_read_when_they_are_asked_for(tmp_path: Path):
+    pages = PageCache(tmp_path)
+    pages.put(URL, Page(content="abc", etag="", releases=group_releases([file("1.0")])))
+    page = pages.get(URL)
+    assert page is not None
+    (release,) = page.releases
+    assert not release.may_name(["-cp314"])
+    assert release.may_name(["foo-1.0"])
+    assert release.files == (file("1.0"),)
+    assert release.may_name(["-cp314"])  # the files tell

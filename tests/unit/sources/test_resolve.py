@@ -278,7 +278,8 @@ def test_a_hash_decides_whether_a_package_is_served_or_built(
     index, settings = served
     of_sdist = index.add("fast", "fast-1.0.tar.gz", sdist("fast", "1.0"))
     index.add("fast", f"fast-1.0-cp314-cp314-{NATIVE}.whl", wheel("fast", "1.0"))
-    of_pure = index.add("fast", "fast-1.0-py3-none-any.whl", wheel("fast", "1.0"))
+    pure_wheel = wheel("fast", "1.0", requires=("x; extra == 'x'",))
+    of_pure = index.add("fast", "fast-1.0-py3-none-any.whl", pure_wheel)
 
     built = ask(f"[packages.fast]\nsha256 = '{of_sdist}'", store, settings).found["fast"]
     assert (built.only_pure, built.sha256) == (None, of_sdist)
@@ -323,6 +324,22 @@ def test_an_sdist_without_native_sources_is_built_as_a_pure_package(
         "plain": True,
     }
     assert found["local"].needs == ("plain",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version"),
+    [("==1.2", "1.2.0"), ("==1.2.0.0", "1.2.0"), ("==1.2.1", "1.2.1"), ("==1!2", "1!2.0"), ("===1.20", "1.20"),
+     ("==2.0rc1", "2.0rc1"), ("==3.0", "3.0+local"), ("==1.2.*", "1.2.1"), ("==1.2,!=1.3", "1.2.0")],
+)  # fmt: skip
+def test_a_version_is_found_however_it_is_written(
+    served: tuple[LocalIndex, IndexSettings], store: Store, wanted: str, version: str
+):
+    index, settings = served
+    for one in ("1.2.0", "1.2.1", "1.20", "12.0", "1!2.0", "2.0rc1", "3.0+local"):
+        index.add("foo", f"foo-{one}.tar.gz", sdist("foo", one))
+    assert (
+        ask(f"[packages.foo]\nversion='{wanted}'", store, settings).found["foo"].version == version
+    )
 
 
 HOSTILE_NAMES = ("../../evil/foo-9.0.tar.gz", "/etc/foo-9.0.tar.gz", "..%2f..%2ffoo-9.0.tar.gz", "foo-../../9.0.tar.gz", "foo-9.0%00.tar.gz",

@@ -33,10 +33,12 @@ from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools
 from builder.proxy.cache import FetchedFile
 from builder.proxy.proxy import SessionReport
+from builder.sources import UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
 from tests.corpus import make_sdist
+from tests.unit.wheels import write_wheel
 
 SDIST = "steady-1.0.tar.gz"
 LOG = "Building cp314-manylinux_x86_64 wheel\nBuilding wheel...\na.c:1:1: error: no\n"
@@ -159,6 +161,8 @@ def make_wheel(folder: Path, abi: str) -> Path:
     path = folder / f"steady-1.0-cp314-{abi}-manylinux_2_17_x86_64.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("steady-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        archive.writestr("steady-1.0.dist-info/RECORD", "steady-1.0.dist-info/WHEEL,,\n")
         archive.writestr(
             "steady-1.0.dist-info/METADATA",
             "Metadata-Version: 2.1\nName: steady\nVersion: 1.0\nRequires-Python: >=3.9\n",
@@ -280,6 +284,102 @@ def test_a_failure_after_the_index_was_silent_tells_nothing(
         play(build, tools, monkeypatch, fails=["cp314"], report=SILENT_INDEX)
     facts, _, _ = play(build, tools, monkeypatch, report=SILENT_INDEX)
     assert facts.wheel_of("cp314")  # what it was silent about was not needed
+
+
+# --- upstream's wheels, and build tags --------------------------------------------------------------------------------
+
+
+def make_upstream(tools: Tools, tmp_path: Path, *abis: str) -> tuple[UpstreamWheel, ...]:
+    """Put wheels of upstream's into the store: other files than the build makes, under their names."""
+    wheels: list[UpstreamWheel] = []
+    for abi in abis:
+        path = make_wheel(tmp_path / "upstream", abi)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("steady/upstream.py", "")
+        sha256 = tools.store.add_file(path)
+        wheels.append(UpstreamWheel(abi=abi, filename=path.name, sha256=sha256))
+    return tuple(wheels)
+
+
+def test_where_the_build_fails_upstreams_wheel_stands_in_its_place(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    upstream = make_upstream(tools, tmp_path, "cp314", "cp314t")
+    build = make_build(tools, tmp_path, upstream=upstream)
+    facts, files, _ = play(build, tools, monkeypatch, fails=["cp314"])
+
+    taken, built = facts.abis["cp314"], facts.abis["cp314t"]
+    assert (taken.wheel, taken.origin) == (upstream[0].filename, "upstream")
+    assert taken.stands_for is not None
+    assert taken.stands_for.error == "a.c:1:1: error: no"
+    assert files[upstream[0].filename] == upstream[0].sha256
+    assert (built.origin, built.stands_for) == ("built", None)
+    assert files[upstream[1].filename] != upstream[1].sha256
+
+
+def test_a_failure_that_a_wheel_stands_for_is_read_again_by_new_rules(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path, upstream=make_upstream(tools, tmp_path, "cp314"))
+    facts, files, _ = play(build, tools, monkeypatch, fails=["cp314"])
+    log = tools.store.log_path(build.id, "k" * 64)
+    log.write_bytes(tools.log.read_bytes().replace(b"error: no", b"error: xx"))
+    old = {**facts.to_json(), "rules": "of another day"}
+    evidence = Evidence(
+        key="k",
+        job=build.id,
+        facts=old,
+        files=files,
+        log=str(log.relative_to(tools.store.wheelhouse)),
+    )
+    again = BuildFacts.read(build.reread(evidence, tools.store)).abis["cp314"]
+    assert again.wheel == facts.abis["cp314"].wheel
+    assert again.stands_for is not None
+    assert again.stands_for.error == "a.c:1:1: error: xx"
+
+
+def test_a_base_without_the_system_packages_takes_upstreams_wheels(tools: Tools, tmp_path: Path):
+    build = make_build(tools, tmp_path, upstream=make_upstream(tools, tmp_path, "cp314"))
+    inputs = inputs_of(build, content="c", missing=["libnone-dev"], bytes=0)
+    result = build.run(inputs, tools)
+    facts = cast("BuildFacts", result.facts)
+    assert facts.abis["cp314"].origin == "upstream"
+    assert facts.abis["cp314"].stands_for is not None
+    assert facts.abis["cp314"].stands_for.code == "WF207"
+    assert facts.abis["cp314t"].failure is not None
+    assert list(result.files) == [facts.abis["cp314"].wheel]
+
+
+def test_a_wheel_of_another_package_stands_for_nothing(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (good,) = make_upstream(tools, tmp_path, "cp314")
+    foreign = tmp_path / "foreign.whl"
+    write_wheel(foreign, "other-1.0-py3-none-any.whl")
+    bad = UpstreamWheel(abi="cp314", filename=good.filename, sha256=tools.store.add_file(foreign))
+    build = make_build(tools, tmp_path, upstream=(bad,))
+    facts, files, _ = play(build, tools, monkeypatch, fails=["cp314"])
+    assert facts.abis["cp314"].failure is not None
+    assert bad.sha256 not in files.values()
+
+
+def test_only_what_is_asked_for_is_in_the_key(tools: Tools, tmp_path: Path):
+    plain = make_build(tools, tmp_path)
+    assert {"upstream's wheels", "build tag"}.isdisjoint(plain.settings())
+    either = make_build(tools, tmp_path, upstream=make_upstream(tools, tmp_path, "cp314"))
+    tagged = make_build(tools, tmp_path, build_tag="1")
+    keys = {build.key(inputs_of(build)) for build in (plain, either, tagged)}
+    assert len(keys) == 3
+
+
+def test_a_build_tag_is_in_the_names_of_the_wheels(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path, build_tag="7")
+    facts, files, _ = play(build, tools, monkeypatch)
+    expected = "steady-1.0-7-cp314-cp314-manylinux_2_17_x86_64.whl"
+    assert facts.wheel_of("cp314") == expected
+    assert expected in files
 
 
 def fetched(*names: str) -> SessionReport:

@@ -82,7 +82,6 @@ def test_the_wheels_that_were_asked_for_are_taken(tmp_path: Path):
     "name",
     [
         "steady_pkg-1.0-cp312-abi3-manylinux_2_17_x86_64.whl",  # of the stable ABI
-        "steady_pkg-1.0-py3-none-manylinux_2_17_x86_64.whl",  # a library for ctypes
         "steady_pkg-1.0-1local-cp314-cp314-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
         "Steady.Pkg-1.0.0-cp314-cp314-linux_x86_64.whl",  # names as older tools write them
     ],
@@ -90,6 +89,13 @@ def test_the_wheels_that_were_asked_for_are_taken(tmp_path: Path):
 def test_what_honest_builds_call_their_wheels_is_taken(tmp_path: Path, name: str):
     wheels = take_wheels(io.BytesIO(pack(ROOT, file(name))), tmp_path, EXPECTED)
     assert [path.name for path in wheels.values()] == [name]
+
+
+def test_one_wheel_serves_every_abi_that_takes_it(tmp_path: Path):
+    """cibuildwheel makes a library for ctypes once; of the stable ABI alone nothing serves a build without the GIL."""
+    library = "steady_pkg-1.0-py3-none-manylinux_2_17_x86_64.whl"
+    wheels = take_wheels(io.BytesIO(pack(ROOT, file(library))), tmp_path, EXPECTED)
+    assert {abi: path.name for abi, path in wheels.items()} == dict.fromkeys(EXPECTED.abis, library)
 
 
 ATTACKS: dict[str, list[Entry]] = {
@@ -261,6 +267,15 @@ def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
     monkeypatch.setattr(sys, "argv", ["launcher", str(tmp_path / "request.json")])
     for name in ("copy_out", "call", "__enter__"):
         monkeypatch.setattr(OCIContainer, name, getattr(OCIContainer, name))  # put back afterwards
+    calls: list[list[str]] = []
+
+    def call(container: OCIContainer, args: list[object], *_: object) -> str:
+        assert container.name == "c"
+        calls.append([str(argument) for argument in args])
+        return ""
+
+    monkeypatch.setattr(launcher, "bound_containers", lambda: None)
+    monkeypatch.setattr(OCIContainer, "call", call)
     monkeypatch.setattr(OCIContainer, "glob", lambda *_: [PurePosixPath(built)])
     monkeypatch.setattr("cibuildwheel.__main__.main", main)
 
@@ -269,6 +284,8 @@ def test_a_pure_wheel_is_taken_as_it_is_built_where_the_package_is_pure(
             launcher.main()
         assert ended.value.code == 0
         assert [path.name for path in folder.iterdir()] == [PURE]
+        # uv leaves a `.gitignore` beside it, which is no wheel.
+        assert calls == [["mkdir", "-p", "/output"], ["mv", PURE, "/output"]]
     else:
         launcher.main()
         assert not folder.exists()

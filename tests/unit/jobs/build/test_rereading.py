@@ -91,7 +91,7 @@ def test_what_no_log_tells_stands(store: Store):
 
 
 def test_facts_of_a_newer_version_count_as_not_recorded(store: Store):
-    newer = Evidence(key="k", job=BUILD.id, facts={"wheels": []}, facts_version=2)
+    newer = Evidence(key="k", job=BUILD.id, facts={"wheels": []}, facts_version=3)
     store.put(newer)
 
     assert store.get("k") == newer, "they stay for the farm that wrote them"

@@ -88,7 +88,7 @@ def test_verdicts_findings_and_remedies_are_told(store: Store):
         "build-failure",
         "WF102",
         "the index has no sdist",
-        "Choose a release",
+        "choose a release",
     ):
         assert part in text
     record = json.loads(json.dumps(told.record()))
@@ -97,6 +97,28 @@ def test_verdicts_findings_and_remedies_are_told(store: Store):
         "build:foo@debian-12",
         "load:foo@debian-12/debian-13",
     ]
+
+
+def test_whose_wheel_a_verdict_is_about_is_told():
+    taken = abi()
+    taken.wheels[0].origin = "upstream"
+    (package,) = documents.document({"foo": {"cp314": taken}}).packages
+    without_sdist = package.source.model_copy(
+        update={"kind": "index", "filename": "", "sha256": "", "take_from": "either"}
+    )
+    with_sdist = without_sdist.model_copy(
+        update={"filename": "foo-1.0.tar.gz", "sha256": "1" * 64, "take_from": "wheel"}
+    )
+    for source, words in (
+        (without_sdist, "source no sdist from the index: upstream's wheels"),
+        (with_sdist, "for the race detector alone: the wheels are upstream's"),
+    ):
+        told = story.Story(
+            name="foo", package=package.model_copy(update={"source": source}), jobs=()
+        )
+        text = " ".join(text_of(told).split())
+        assert words in text
+        assert "upstream's own, taken for debian-12, needs manylinux_2_17" in text
 
 
 def test_speed_and_the_outcome_on_each_base_are_told():

@@ -1,0 +1,209 @@
+"""Upstream's own wheels are judged as built ones are, a verdict says whose they are, and what ours lacks is a finding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builder.judge import interfaces
+from builder.judge.package import Judgement, judge_package
+from builder.judge.stages import PackageEvidence
+from builder.sources import Source, UpstreamWheel
+from builder.store.evidence import Evidence
+from builder.verdicts import Verdict
+from tests.job_ids import job_id
+from tests.unit.facts import AUDITED, MODULE, OBJECT
+from tests.unit.inside.stress.test_rules import exercise, race
+from tests.unit.judge.test_package import (
+    ABIS,
+    BASES,
+    FAILURE,
+    SOURCE,
+    audit,
+    build,
+    load,
+    module,
+    wheel,
+)
+
+LIBRARY = {**OBJECT, "kind": "library", "needed": [], "init": None}
+
+
+def judge(
+    built: Evidence,
+    *,
+    source: Source = SOURCE,
+    audited: Evidence | None = None,
+    loaded: Evidence | None = None,
+    abi: str = "cp314t",
+    **more: Any,
+) -> Judgement:
+    evidence = PackageEvidence(
+        source=source,
+        builds={"debian-12": built},
+        audits={"debian-12": audited or audit()},
+        loads={("debian-12", "debian-13"): loaded or load()},
+        skip={},
+        bases=BASES,
+        interfaces=interfaces.load(),
+        **more,
+    )
+    return judge_package(evidence, ABIS).abis[abi]
+
+
+def taken(abi: str, **more: Any) -> dict[str, Any]:
+    return {"wheel": wheel(abi), "requires_python": "", "origin": "upstream", **more}
+
+
+def codes(judgement: Judgement) -> list[str]:
+    return [finding.code for finding in judgement.findings]
+
+
+def test_a_verdict_says_that_the_wheel_is_upstreams():
+    judgement = judge(build(cp314=taken("cp314")), abi="cp314")
+    assert judgement.verdict is Verdict.COMPATIBLE
+    assert judgement.reason.startswith("upstream's wheel for manylinux_2_17, imports on debian-13")
+    assert [made.origin for made in judgement.wheels] == ["upstream"]
+    assert [made.origin for made in judge(build(), abi="cp314").wheels] == ["built"]
+
+
+def test_a_wheel_in_the_place_of_a_failed_build_is_judged_as_it_is_and_said_to_be_that():
+    stands = taken("cp314t", stands_for=FAILURE["failure"])
+    judgement = judge(build(cp314t=stands), race=race(), exercise=exercise())
+    assert judgement.verdict is Verdict.COMPATIBLE
+    (finding,) = [one for one in judgement.findings if one.code == "WF221"]
+    assert finding.detail == "missing header, library or program: a header is missing: x.h"
+    assert finding.remedy == "add x"
+
+    broken = load(module("foo", error="ImportError: no"))
+    assert judge(build(cp314t=stands), loaded=broken).verdict is Verdict.IMPORT_FAILURE
+
+
+def test_an_abi_that_upstream_has_no_wheel_for_fails():
+    lack = {"code": "WF220", "stage": "s", "error": "foo 1.0: none", "remedy": ""}
+    judgement = judge(build(cp314t={"failure": lack}))
+    assert judgement.verdict is Verdict.BUILD_FAILURE
+    assert judgement.reason == "no upstream wheel: foo 1.0: none"
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ("a.c:1: error: no", "no voice: it does not compile with ThreadSanitizer: a.c:1: error"),
+        ("there is no sdist to compile", "no voice: there is no sdist to compile"),
+    ],
+)
+def test_without_the_race_detector_nothing_is_proven_and_nothing_is_spoilt(
+    failure: str, words: str
+):
+    silent = race(failure=failure, preflight=None, under=0, played=0)
+    judgement = judge(build(cp314t=taken("cp314t")), race=silent, exercise=exercise())
+    assert judgement.verdict is Verdict.UNPROVEN
+    assert codes(judgement) == ["WF610"]
+    assert words in judgement.findings[0].detail
+    assert "threads called it in 9 scenarios, none of them under the race" in judgement.reason
+
+
+def test_a_wheel_that_stands_for_a_failed_build_is_no_rebuild_that_differs():
+    stands = taken("cp314", stands_for=FAILURE["failure"])
+    built = build(cp314=stands)
+    rebuilt = {**built.facts, "rebuilt": {wheel("cp314"): ["foo/_x.so"]}}
+    assert codes(judge(replace(built, facts=rebuilt), abi="cp314")) == ["WF221"]
+
+
+def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():
+    name = "foo-1.0-py3-none-any.whl"
+    built = build(cp314t={"wheel": name, "requires_python": "", "origin": "upstream"})
+    loaded = load(module("foo", native=False))
+    loaded.facts["loads"]["cp314t"]["wheel"] = name
+    pure: dict[str, Any] = {
+        "objects": {}, "extensions": {}, "wheel": {"wheel-version": ["1.0"], "tag": ["py3-none-any"]},
+    }  # fmt: skip
+    audited = audit()
+    wheels: dict[str, Any] = audited.facts["wheels"]
+    wheels[name] = {**wheels[wheel("cp314t")], **pure}
+    judgement = judge(built, audited=audited, loaded=loaded, race=race(wheel=None))
+    assert judgement.verdict is Verdict.COMPATIBLE
+    assert codes(judgement) == ["WF224"]
+
+
+# --- built, and upstream's beside it ----------------------------------------------------------------------------------
+
+OLDER = "foo-1.0-cp314-cp314t-manylinux_2_5_x86_64.manylinux1_x86_64.whl"
+SOURCES = {
+    name: replace(
+        SOURCE,
+        take_from="either",
+        wheels=(UpstreamWheel(abi="cp314t", filename=name, sha256="2" * 64),),
+    )
+    for name in (wheel("cp314t"), OLDER)
+}
+
+
+def compare(ours: dict[str, Any], theirs: dict[str, Any], name: str = wheel("cp314t")) -> Judgement:
+    """Judge a wheel that was built beside upstream's; both have one name, unless upstream's has another."""
+    facts = {
+        "wheels": {
+            wheel("cp314"): AUDITED,
+            wheel("cp314t"): {**AUDITED, **ours},
+        },
+        "upstream": {name: {**AUDITED, **theirs}},
+    }
+    audited = Evidence(key="a", job=job_id("audit:foo@debian-12"), facts=facts)
+    return judge(build(), source=SOURCES[name], audited=audited)
+
+
+def details(judgement: Judgement, code: str) -> list[str]:
+    return [finding.detail for finding in judgement.findings if finding.code == code]
+
+
+def test_what_is_alike_is_no_finding():
+    alike = compare({"size": 25_000}, {"size": 30_000})
+    assert not {"WF222", "WF223"} & set(codes(alike))
+
+
+def test_a_build_that_lost_its_native_part_is_told():
+    more = {**AUDITED["extensions"], "foo/sub/_fast.cpython-314t-x86_64-linux-gnu.so": ""}
+    (detail,) = details(compare({}, {"extensions": more}), "WF222")
+    assert "the native modules foo.sub._fast; ours has not" in detail
+    assert (
+        details(compare({"extensions": more}, {}), "WF222") == []
+    )  # what only ours has is no lack
+
+
+def test_a_library_that_ours_neither_brings_nor_needs_is_told():
+    theirs = {
+        "objects": {
+            MODULE: OBJECT,
+            "foo.libs/libavif-1a2b3c4d.so.16.3.0": LIBRARY,
+            "foo.libs/libwebp-deadbeef.so.7": LIBRARY,
+        }
+    }
+    grafted = {"objects": {MODULE: OBJECT, "foo.libs/libwebp-01234567.so.7.1": LIBRARY}}
+    needed = {"objects": {MODULE: {**OBJECT, "needed": ["libwebp.so.7"], "outside": {}}}}
+    for ours in (grafted, needed):
+        (detail,) = details(compare(ours, theirs), "WF222")
+        assert "the libraries avif; ours has not" in detail
+
+
+def test_a_newer_floor_and_a_much_smaller_file_are_told():
+    (detail,) = details(compare({"size": 100}, {"size": 200}, OLDER), "WF223")
+    assert "ours is for manylinux_2_17 and newer, upstream's for manylinux_2_5 and newer" in detail
+    assert "ours has 100 bytes, upstream's 200" in detail
+
+
+def test_nothing_is_compared_where_the_wheel_is_upstreams_or_malformed():
+    more = {**AUDITED["extensions"], "foo/_fast.so": ""}
+    malformed = compare({}, {"extensions": more, "faults": [["record", "RECORD", "it is missing"]]})
+    assert details(malformed, "WF222") == []
+
+    facts = {
+        "wheels": {wheel("cp314"): AUDITED, wheel("cp314t"): AUDITED},
+        "upstream": {wheel("cp314t"): {**AUDITED, "extensions": more}},
+    }
+    audited = Evidence(key="a", job=job_id("audit:foo@debian-12"), facts=facts)
+    stands = build(cp314t=taken("cp314t", stands_for=FAILURE["failure"]))
+    judgement = judge(stands, source=SOURCES[wheel("cp314t")], audited=audited)
+    assert details(judgement, "WF222") == []
