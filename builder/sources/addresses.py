@@ -6,6 +6,7 @@ What an index says, in links and redirects, leads neither to this machine nor in
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -131,6 +132,20 @@ class AddressRule:
             f"the index leads to {show(host)}, port {port}, which is {_describe(parsed)} and none of the indexes that "
             f"pip is configured for: it was not asked; {_REMEDY}"
         )
+
+    def look_up_index(self, url: str) -> None:
+        """Find out where a configured index is, as a connection to it would; nothing is sent there.
+
+        Its links may lead into private networks only where it is in one itself, also when what it said is remembered
+        and it need not be asked. An index whose host has no address now changes nothing.
+        """
+        host, port = urlsplit(url).hostname or "", _find_port(url)
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        for *_, address in found:
+            self.check_address(host, port, str(address[0]))
 
     def check_connection(self, host: str, port: int, own: str, peer: str) -> None:
         """Go on if a connection is not one to this machine itself, whichever of its addresses was used.

@@ -80,6 +80,7 @@ class Index:
             page_fresh_s: how long a page is believed without asking the index again, in seconds.
         """
         self._page_fresh_s = page_fresh_s
+        self._looked_up: set[str] = set()
         self.settings = settings
         self._cool_down = cool_down
         self._held: dict[str, tuple[HeldRelease, ...]] = {}
@@ -154,6 +155,7 @@ class Index:
 
         cached = self._page_cache.get(url)
         if cached is not None and cached.age_s < self._page_fresh_s:
+            self._look_up(endpoint)
             return tuple(cached.releases)
         headers = {"Accept": _ACCEPTED}
         if cached is not None and cached.etag:
@@ -178,6 +180,12 @@ class Index:
         etag = answer.headers.get("etag", "")
         self._page_cache.put(url, Page(content=content, etag=etag, releases=releases))
         return releases
+
+    def _look_up(self, endpoint: str) -> None:
+        """Let the rule for addresses know where an index is that is not asked, once."""
+        if endpoint not in self._looked_up:
+            self._rule.look_up_index(endpoint)
+            self._looked_up.add(endpoint)
 
     # --- files -----------------------------------------------------------------------------------------------------
 

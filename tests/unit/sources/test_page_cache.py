@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import time
 import zlib
 from pathlib import Path
@@ -10,6 +11,7 @@ from builder.host import IndexSettings
 from builder.sources import client as index
 from builder.sources import http
 from builder.sources.client import Index
+from builder.sources.errors import RefusedAddressError
 from builder.sources.http import Answer
 from builder.sources.index_file import IndexFile
 from builder.sources.index_page import parse_page
@@ -146,3 +148,19 @@ def test_files_of_a_release_are_read_when_they_are_asked_for(tmp_path: Path):
     assert release.may_name(["foo-1.0"])
     assert release.files == (file("1.0"),)
     assert release.may_name(["-cp314"])  # the files tell
+
+
+def test_links_of_a_fresh_page_may_lead_where_those_of_its_index_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Who does not connect to an index learns all the same that it is in a private network."""
+    Server(monkeypatch, etag=False)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", ("10.0.0.7", 80))])
+    store = Store(tmp_path / "wheelhouse")
+    for _ in range(2):
+        client = Index(IndexSettings(url="http://index/simple/"), store, page_fresh_s=600)
+        client.releases("foo")
+    client._rule.check_address("files", 80, "10.0.0.8")
+    with pytest.raises(RefusedAddressError):
+        client._rule.check_address("files", 80, "127.0.0.1")
+    store.close()
