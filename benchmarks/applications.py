@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import survey
 from builder.config import catalog
 from builder.config import matrix as matrices
 from builder.engine.client import Engine
@@ -32,8 +32,6 @@ _EXAMPLES = Path(__file__).parents[1] / "examples"
 APPLICATIONS = ("web-api", "data-job", "worker")
 PARTS = ("applications", "top60", "survey")
 _TOP60 = _EXAMPLES / "top60.toml"
-_SURVEYED = Path(__file__).with_name("survey.txt")
-_SURVEYS = 3
 
 _INSTALLERS = {
     "pip": "{python} -m venv /tmp/pip && /tmp/pip/bin/pip install --quiet --no-input --only-binary :all: "
@@ -141,8 +139,11 @@ def _installs(
 
 def find_image(base: str, store: Store) -> str:
     """Return the full name of the image in which wheels are verified on a base, as the last run left it."""
-    name = role_image_id("verify", base).name
-    return read_image_tag(store.newest_evidence_of(name)[-1])
+    wanted = role_image_id("verify", base)
+    keys = [key for key, job, *_ in store.retention.evidence_rows() if job == wanted]
+    made = store.get(keys[-1])
+    assert made is not None, f"the run made no image for {base}"
+    return read_image_tag(made)
 
 
 # --- packages ---
@@ -186,22 +187,8 @@ def print_table(packages: list[dict[str, Any]]) -> None:
 
 
 def time_survey(folder: Path) -> dict[str, float]:
-    """Return how long a survey of 130 packages takes: with nothing known (the best of several), and again."""
-    cold: list[float] = []
-    warm: list[float] = []
-    for number in range(_SURVEYS):
-        wheelhouse = folder / f"survey-{number}"
-        shutil.rmtree(wheelhouse, ignore_errors=True)
-        for seconds in (cold, warm):
-            command = [sys.executable, "-m", "builder", "survey", str(_SURVEYED)]
-            started = time.monotonic()
-            subprocess.run(
-                [*command, "--wheelhouse", str(wheelhouse)], check=True, stdout=subprocess.DEVNULL
-            )
-            seconds.append(round(time.monotonic() - started, 2))
-
-    print("survey, cold:", *cold, "warm:", *warm)
-    return {"survey_130_cold_s": min(cold), "survey_130_warm_s": min(warm)}
+    """Return how long a survey of 130 packages takes: with nothing known, and again."""
+    return survey.measure(folder / "survey", print)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What of a wheelhouse nothing refers to any more: `wheelfarm gc` removes that; what is referred to stays at any size.
 
 Referred to is: evidence that a run of the matrix would use, at any effort, and the newest of every job of such a run or
-about a package that verdicts.json has; the files and logs of that; wheels and metadata of every snapshot, and so of the
-index; sources of the matrix; locks of these jobs, and the files of the package index that they name; replays of
-findings in verdicts.json. Of the rest, what is younger than a number of days stays as well, as far as it fits into a
-number of bytes. With the evidence of an image goes the image.
+about a package or an application that verdicts.json has; the files and logs of that; wheels and metadata of every
+snapshot, and so of the index; sources of the matrix; locks of these jobs, and the files of the package index that they
+name; replays of findings in verdicts.json. Of the rest, what is younger than a number of days stays as well, as far as
+it fits into a number of bytes. With the evidence of an image goes the image.
 """
 
 from __future__ import annotations
@@ -129,10 +129,12 @@ def find_garbage(
     cutoff = now - keep_days * _DAY_S
     document = _read_verdicts(store)
     judged_packages = {package["name"] for package in document["packages"]}
+    judged_applications = {part["name"] for part in document.get("applications", ())}
     rows = store.retention.evidence_rows()
 
     def is_current(job: JobId) -> bool:
-        return job in used.jobs or job.name in judged_packages
+        is_about = judged_applications if job.kind == JobKind.APPLICATION else judged_packages
+        return job in used.jobs or job.name in is_about
 
     wanted_keys = used.keys | _find_newest_keys(rows, is_current)
     references = _collect_references(store, rows, wanted_keys, document, cutoff)

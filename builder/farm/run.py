@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from builder import index
@@ -124,9 +123,10 @@ def run(
             served = publish(judged, matrix, store, observer)
             if matrix.applications:
                 observer.say("trying the applications")
-                execute = partial(
-                    _execute, store=store, request=request, observer=observer, stop=stop
-                )
+
+                def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
+                    return _execute(wanted, store, request, observer, stop)
+
                 tried = try_applications(matrix, store, judged, served, execute)
 
     # The report lists the run with its end, so it is written after that.

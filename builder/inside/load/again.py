@@ -21,8 +21,9 @@ def main() -> None:
     witness.write({"begin": "everything for the first time"})
     imported_modules = [name for name in loaders.list_modules(request) if try_import(name) is None]
 
+    roots = loaders.list_roots(request)
     for name in [*sys.modules]:
-        if name.partition(".")[0] in request["tops"]:
+        if name.partition(".")[0] in roots:
             del sys.modules[name]
     gc.collect()
 

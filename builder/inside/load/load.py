@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
@@ -31,6 +32,7 @@ from .probe_process import PROGRAMS, run_probe
 # Not measured: so long that a package that is merely slow on a busy machine is not taken for one that hangs.
 INSTALL_TIMEOUT_S = 120
 
+_FILE_OF_TOP_PACKAGE = 2  # parts of the path `a/__init__.py`
 _NOT_CODE = (".dist-info", ".libs", ".data")
 _ELF = b"\x7fELF"
 _MODULE_MARKS = (
@@ -190,11 +192,13 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
     """Return (top-level modules, native modules) of a distribution, by the list of its installed files.
 
     A native module is an extension module: a `.so` file that `import` loads. The top-level modules are a mapping: name
-    -> whether the module itself is native. `a/__init__.py` and `a/b.abi3.so` -> `({"a": False}, ["a.b"])`. Shared
-    libraries (`libx.so`), and files that are no module by their name, are left out.
+    -> whether the module itself is native. `a/__init__.py` and `a/b.abi3.so` -> `({"a": False}, ["a.b"])`. Of a
+    namespace package (PEP 420), which has no module of its own, it is each package in it: `google/protobuf/__init__.py`
+    -> `google.protobuf`. Shared libraries (`libx.so`), and files that are no module by their name, are left out.
     """
     top_modules: dict[str, bool] = {}
     native_modules: set[str] = set()
+    packages: set[tuple[str, ...]] = set()
 
     for file in distribution.files or ():
         native_module = _name_native_module(file)
@@ -208,17 +212,30 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
 
         stem, _, suffix = file.name.partition(".")
         is_module = len(file.parts) == 1 and suffix.endswith("py")
-        is_package = file.parts[1:] == (file.name,) and stem == "__init__"
         if is_module:
             top_modules.setdefault(stem, False)
-        elif is_package:
-            top_modules[file.parts[0]] = native_module is not None
+        elif stem == "__init__" and len(file.parts) > 1 and suffix.endswith(("py", "so")):
+            packages.add(file.parts[:-1])
+            if len(file.parts) == _FILE_OF_TOP_PACKAGE:
+                top_modules[file.parts[0]] = native_module is not None
+
+    for package in _find_outermost(packages):
+        top_modules.setdefault(".".join(package), False)
 
     # Native modules of a namespace package have no module of the distribution above them.
     for name in native_modules:
         top_modules.setdefault(_top_of(name), False)
 
     return dict(sorted(top_modules.items())), sorted(native_modules)
+
+
+def _find_outermost(packages: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Iterate over the packages that are in no other one, as the folders that lead to them."""
+    for package in packages:
+        is_named_well = all(folder.isidentifier() for folder in package)
+        is_inside = any(package[:depth] in packages for depth in range(1, len(package)))
+        if is_named_well and not is_inside:
+            yield package
 
 
 def _name_native_module(file: PackagePath) -> str | None:

@@ -56,6 +56,11 @@ def list_modules(request: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys((*request["tops"], *request["natives"])))
 
 
+def list_roots(request: Mapping[str, Any]) -> set[str]:
+    """Return the names at the beginning of the top-level modules of a request: `google` of `google.protobuf`."""
+    return {name.partition(".")[0] for name in request["tops"]}
+
+
 def describe_error(error: BaseException) -> str:
     """Return an exception as one text, without addresses: they differ from run to run."""
     try:

@@ -106,7 +106,7 @@ def locate(filename: str, line: int, request: dict[str, Any], watch: loaders.Wat
     except ValueError:
         return None
 
-    is_own = path.parts[0].partition(".")[0] in request["tops"]
+    is_own = path.parts[0].partition(".")[0] in loaders.list_roots(request)
     return f"{path}:{line}" if is_own else None
 
 

@@ -90,6 +90,18 @@ def test_what_a_run_would_use_and_the_newest_of_each_job_stay(store: Store):
     }  # fmt: skip
 
 
+def test_the_newest_of_each_application_stays_and_no_other_of_its_name(store: Store):
+    (store.wheelhouse / "verdicts.json").write_text(
+        json.dumps({"packages": [], "applications": [{"name": "shop"}]})
+    )
+    record(store, "1" * 64, job_id("application:shop@cp314/debian-12"), 90)
+    newest = record(store, "2" * 64, job_id("application:shop@cp314/debian-12"), 80)
+    record(store, "3" * 64, job_id("application:gone@cp314/debian-12"), 70)
+    record(store, "4" * 64, job_id("build:shop@debian-12"), 70)
+    assert sorted(collect(store).keys) == ["1" * 64, "3" * 64, "4" * 64]
+    assert store.all_files() == {newest}
+
+
 def test_what_snapshots_serve_stays(store: Store):
     names = [f"foo-{version}-cp314-cp314-manylinux_2_17_x86_64.whl" for version in ("1.0", "1.1")]
     wheels = [add_wheel(store, name) for name in names]

@@ -155,6 +155,7 @@ def test_a_package_that_is_probed_sees_the_folder_it_is_in_and_none_of_the_progr
 @pytest.mark.parametrize(
     "module",
     [
+        "jobs.application",
         "jobs.load",
         "jobs.threads.race",
         "jobs.threads.exercise",

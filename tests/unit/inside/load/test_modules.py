@@ -67,3 +67,20 @@ def test_a_module_whose_name_is_no_identifier_is_imported(tmp_path: Path):
     tops, natives = find_modules(install(tmp_path, files))
     assert tops == {name: True, "foo": False}
     assert natives == [name, "foo.core", "foo.with-hyphen"]
+
+
+def test_of_a_namespace_package_each_package_in_it_is_imported(tmp_path: Path):
+    files = {
+        "google/protobuf/__init__.py": b"",
+        "google/protobuf/internal/__init__.py": b"",
+        "google/rpc/__init__.py": b"",
+        "google/my-data/__init__.py": b"",
+    }
+    tops, natives = find_modules(install(tmp_path, files))
+    assert tops == {"google.protobuf": False, "google.rpc": False}
+    assert natives == []
+
+
+def test_a_package_in_a_regular_one_is_not_imported_alone(tmp_path: Path):
+    files = {"foo/__init__.py": b"", "foo/bar/__init__.py": b""}
+    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
