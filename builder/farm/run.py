@@ -125,7 +125,7 @@ def run(
                 observer.say("trying the applications")
 
                 def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
-                    return _execute(wanted, store, request, observer, stop)
+                    return _execute(matrix, wanted, store, request, observer, stop)
 
                 tried = try_applications(matrix, store, judged, served, execute)
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 _PROGRAM = Program(package="load", answer=LoadAnswers, supervises=True)
 
-# Enough for two installations of two minutes each, and for a minute for each import. A wheel with so many modules that
+# Enough for two installations of five minutes each, and for a minute for each import. A wheel with so many modules that
 # hang that this is not enough is cut off.
-_LIMITS = Limits(timeout_s=1200)
+_LIMITS = Limits(timeout_s=1800)
 
 
 @dataclass(frozen=True, kw_only=True)

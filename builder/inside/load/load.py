@@ -29,8 +29,9 @@ from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
 from .probe_process import PROGRAMS, run_probe
 
-# Not measured: so long that a package that is merely slow on a busy machine is not taken for one that hangs.
-INSTALL_TIMEOUT_S = 120
+# So long that a package that is merely slow on a busy machine is not taken for one that hangs: pip compiles all that it
+# installs, and took 50 s for what needs numpy while four did so on two CPUs.
+INSTALL_TIMEOUT_S = 300
 
 _FILE_OF_TOP_PACKAGE = 2  # parts of the path `a/__init__.py`
 _NOT_CODE = (".dist-info", ".libs", ".data")
