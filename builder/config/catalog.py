@@ -41,6 +41,17 @@ class Distribution(_Row):
     """Debian suite that packages the keyring, for hosts of another distribution."""
 
 
+class Rust(_Row):
+    """`[bases.NAME.rust]` of images/bases.toml: the newest Rust that a base's own archive has."""
+
+    version: Annotated[str, Field(pattern=r"^1\.\d+$")]
+    """Its version when this was written; the archive may have a newer one by now."""
+    packages: tuple[str, ...]
+    """Packages that have `cargo` and `rustc`."""
+    folder: str = ""
+    """Where these are, if not where programs usually are: packages of one version among several have a folder."""
+
+
 class Base(_Row):
     """`[bases.NAME]` of images/bases.toml: one operating-system image."""
 
@@ -60,6 +71,8 @@ class Base(_Row):
     """Packages the interpreters load at run time."""
     sanitizer: tuple[str, ...]
     """Packages of a compiler with ThreadSanitizer; without any, races are not looked for on the base."""
+    rust: Rust | None = None
+    """What packages with Rust in them are built with; None where the archive has none that is new enough for them."""
 
     @property
     def glibc_version(self) -> tuple[int, int]:

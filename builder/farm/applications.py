@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from builder import host
 from builder.config import catalog
+from builder.config.cool_down import CoolDown
 from builder.distributions.tags import accepts_wheel
 from builder.errors import FarmError
 from builder.evidence.application import ApplicationFacts
@@ -86,7 +87,7 @@ def try_applications(
         store=store,
         packages={package.name: package for package in packages},
         served=served,
-        index=Index(host.index_settings(), store),
+        index=Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
     )
     places: list[_Place] = []
     for name, application in matrix.applications.items():
@@ -229,9 +230,21 @@ class _Farm:
             smoke=application.smoke,
             tests=application.tests,
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
-            packages=application.apt_packages(base),
+            packages=self._find_system_packages(application, situation.locked, base),
             files=files,
         )
+
+    def _find_system_packages(
+        self, application: Application, locked: Iterable[LockedPackage], base: Base
+    ) -> tuple[str, ...]:
+        """Return the system packages that an application needs on a base, and those of what it locks, sorted."""
+        names = set(application.apt_packages(base))
+        for package in locked:
+            settings = self.matrix.packages.get(package.name)
+            if settings is not None:
+                names.update(settings.run_packages(base))
+
+        return tuple(sorted(names))
 
     def _pin(self, locked: Iterable[LockedPackage], abi: Abi) -> Iterator[constraints.LockedFiles]:
         """Iterate over the packages of a lock, each with the files of it that may be installed on an ABI."""

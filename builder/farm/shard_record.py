@@ -176,6 +176,7 @@ class _Source(_Strict):
     only_pure: _Pure | None = None
     trouble: _Text = ""
     builds_with: _Names = ()
+    uses_rust: bool = False
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False

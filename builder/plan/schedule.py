@@ -83,19 +83,22 @@ LAST_KINDS = frozenset({JobKind.SPEED})
 def expected_durations(
     jobs: Iterable[JobId], recorded: Mapping[JobId, float]
 ) -> dict[JobId, float]:
-    """Return how long each job should take, in seconds: as long as last time, or else as is usual for its kind.
+    """Return how long each job should take, in seconds: as long as last time, or else as is usual.
 
-    Usual is the median of the recorded jobs of that kind, and a guess where none is recorded.
+    Usual is what the same took on another base, where that is recorded: what takes an hour on one does on another.
+    Else it is the median of the recorded jobs of that kind, and a guess where none is recorded.
 
     Args:
         jobs: ids of the jobs.
         recorded: how long jobs took, in seconds, by job.
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
+    elsewhere: dict[tuple[str, str], float] = {}
     for job, seconds in recorded.items():
         # Images that compile interpreters take much longer than others and would spoil the median.
         if job not in COMPILE_COSTS:
             by_kind[job.kind].append(seconds)
+            elsewhere[job.kind, job.name] = max(seconds, elsewhere.get((job.kind, job.name), 0.0))
     usual = {kind: statistics.median(times) for kind, times in by_kind.items()}
 
     durations: dict[JobId, float] = {}
@@ -105,7 +108,8 @@ def expected_durations(
         elif job in COMPILE_COSTS:
             durations[job] = COMPILE_COSTS[job].seconds
         else:
-            durations[job] = usual.get(job.kind, DEFAULT_COSTS[job.kind].seconds)
+            of_kind = usual.get(job.kind, DEFAULT_COSTS[job.kind].seconds)
+            durations[job] = elsewhere.get((job.kind, job.name), of_kind)
 
     return durations
 

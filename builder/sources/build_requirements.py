@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from builder.store.store import Store
 
+_RUST_TOOLS = frozenset({"maturin", "setuptools-rust"})
+
 _MAX_BYTES = 1 << 20
 """Largest pyproject.toml that is read: it is written by hand, so far above any; not measured."""
 
@@ -39,6 +41,8 @@ def add_build_requirements(
     constraints: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> Sources:
     """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
+
+    `uses_rust` is filled in as well.
 
     A package that is only a pure wheel is not built, and stays as it is; nor is one whose wheels are upstream's, which
     loses an sdist that cannot be read: only the race detector would have compiled that. Of any other package such an
@@ -72,7 +76,10 @@ def add_build_requirements(
         else:
             stated[name] = requirements if source.is_built else ()
 
-    native = {name: found[name] for name in stated}
+    native = {
+        name: replace(found[name], uses_rust=_asks_for_rust(requirements))
+        for name, requirements in stated.items()
+    }
     found |= link_build_requirements(native, stated, python, constraints)
     return Sources(found=found, faults=faults)
 
@@ -112,6 +119,19 @@ def link_build_requirements(
         name: replace(source, builds_with=needs[name], circle=circles.get(name, ()))
         for name, source in native.items()
     }
+
+
+def _asks_for_rust(requirements: Iterable[str]) -> bool:
+    """Return whether a build requirement is a tool that calls Rust's compiler."""
+    for text in requirements:
+        try:
+            name = canonicalize_name(parse_requirement(text).name)
+        except UntrustedNameError:
+            continue  # the frontend refuses it too, and says so
+        if name in _RUST_TOOLS:
+            return True
+
+    return False
 
 
 def _find_refused(

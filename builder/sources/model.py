@@ -64,6 +64,7 @@ class Source:
         only_pure: the index has nothing but a pure wheel of this release, which is served as it is.
         trouble: why what it needs could not be found out, if so.
         builds_with: native packages of the farm that are installed when it is built.
+        uses_rust: whether it is built with Rust, by what it needs to be built.
         circle: packages each of which needs the next to be built, itself first and last, if so.
         held: what newer release the cool-down holds back, and until when; empty where it holds none.
         is_pure: its sdist has no sources of native code, so that its build is to make a wheel for every Python.
@@ -81,6 +82,7 @@ class Source:
     only_pure: Pure | None = None
     trouble: str = ""
     builds_with: tuple[str, ...] = ()
+    uses_rust: bool = False
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False

@@ -38,6 +38,8 @@ apt-run = ["libodbc2"]
 sdist = "flat-1.0.tar.gz"
 [packages.hashed]
 sdist = "hashed-1.0.tar.gz"
+[packages.rusted]
+sdist = "rusted-1.0.tar.gz"
 [packages.talkative]
 sdist = "talkative-1.0.tar.gz"
 """
@@ -123,6 +125,26 @@ PACKAGES: dict[str, dict[str, str]] = {
         "m.c": module("81d243bd2c__mypyc", slots=""),
         "hashed.py": "import importlib\nimportlib.import_module('81d243bd2c__mypyc')\n",
     },
+    # A library in Rust without any crate: the toolchain comes with the base, and nothing is downloaded.
+    "rusted": {
+        "pyproject.toml": (
+            '[build-system]\nrequires = ["setuptools>=77", "setuptools-rust"]\nbuild-backend = "setuptools.build_meta"\n'
+            '[project]\nname = "rusted"\nversion = "1.0"\n'
+        ),
+        "setup.py": (
+            "from setuptools import setup\nfrom setuptools_rust import Binding, RustExtension\n"
+            'setup(packages=["rusted"], rust_extensions=[RustExtension("rusted._lib", binding=Binding.NoBinding)])\n'
+        ),
+        "Cargo.toml": (
+            '[package]\nname = "rusted"\nversion = "1.0.0"\nedition = "2021"\n[lib]\ncrate-type = ["cdylib"]\n'
+        ),
+        "src/lib.rs": '#[no_mangle]\npub extern "C" fn answer() -> i32 { 42 }\n',
+        "rusted/__init__.py": (
+            "import ctypes, pathlib\n"
+            "_path = next(pathlib.Path(__file__).parent.glob('_lib*.so'))\n"
+            "answer = ctypes.CDLL(str(_path)).answer\nassert answer() == 42\n"
+        ),
+    },
     "talkative": {
         "setup.py": setup('"talkative", ["m.c"]', before=TALK),
         "m.c": module("talkative"),
@@ -175,6 +197,7 @@ def codes(abi: Mapping[str, Any]) -> set[str]:
         ("excluded", "compatible", "unproven", {"WF336"}),
         ("flat", "compatible", "unproven", set()),
         ("hashed", "compatible", "gil-required", set()),
+        ("rusted", "compatible", "unproven", set()),
         ("talkative", "compatible", "unproven", set()),
     ],
 )

@@ -141,6 +141,7 @@ class Build:
     Attributes:
         sdist_sha256: hash of the sdist; the store has the file.
         packages: system packages to install for the build.
+        program_folders: folders of the image to look for programs in, before the usual ones.
         patches: content of each patch, in the order in which they are applied.
         constraints: which releases of build requirements may be taken (PEP 508).
         exclude: shared libraries that are not grafted into the wheels.
@@ -159,6 +160,7 @@ class Build:
     sdist_sha256: str
     abis: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    program_folders: tuple[str, ...] = ()
     environment: Mapping[str, str]
     config_settings: Mapping[str, tuple[str, ...]]
     constraints: tuple[str, ...] = ()
@@ -202,6 +204,8 @@ class Build:
         # Only where it is so: the keys of all other builds were made before there was such a thing.
         if self.constraints:
             settings["build constraints"] = self.constraints
+        if self.program_folders:
+            settings["folders of programs"] = self.program_folders
         if self.exclude:
             settings["libraries left out"] = self.exclude
         if self.is_pure:
@@ -642,7 +646,7 @@ class Build:
                 "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
                 "CCACHE_LOGFILE": cpu_options.LOG_IN_CONTAINER,
-                "PATH": compiler_cache.PATH,
+                "PATH": ":".join((*self.program_folders, compiler_cache.PATH)),
                 **self._parallelism(cpus),
                 **self.environment,
             },

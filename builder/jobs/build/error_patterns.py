@@ -234,6 +234,14 @@ PATTERNS = (
     # --- Rust
     _pattern("WF202", "can't find Rust compiler", r"can't find Rust compiler", "a compiler is missing: Rust's",
              "add `cargo` to `apt` in [packages.{package}]", missing="program", name="cargo"),
+    _pattern("WF201", " is not supported by the following package", r"^error: (rustc \S+ is not supported by the following packages?):\n\s*+(\S++ requires rustc \S++)",
+             "Rust: {0}: {1}", "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+    _pattern("WF201", " requires rustc ", r"(package `[^`]+` cannot be built because it requires rustc \S+ or newer, while the currently active rustc version is \S+)", "Rust: {0}",
+             "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+    _pattern("WF201", "error: failed to get `", r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`", "Rust: the crate {0}, which {1} needs, cannot be had",
+             "the farm reaches no registry of crates: take an sdist that has its crates in it (`cargo vendor`), or put them there with a patch"),
+    _pattern("WF201", "error: failed to download ", r"^error: failed to download (?:from|replaced source|`)(.*)$", "Rust: a crate cannot be had{0}",
+             "the farm reaches no registry of crates: take an sdist that has its crates in it (`cargo vendor`), or put them there with a patch"),
     # --- requirements of the build; (?>…) takes the first of several such words in a line, and does not try the others
     _pattern("WF211", "No solution found when resolving", r"^(?>.*?No solution found when resolving).*\n\s*(?:cause: |╰─▶ )?(.+)",
              "build requirements cannot be had: {0}"),

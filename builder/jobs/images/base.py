@@ -37,7 +37,7 @@ class BaseImage(Image):
 
     def settings(self) -> Mapping[str, object]:
         # The columns that are left out do not change this image: other images install those packages.
-        row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer"})
+        row = self.base.model_dump(exclude={"enabled", "runtime", "sanitizer", "rust"})
 
         return {"base": row, "distribution": self.distribution.model_dump()}
 

@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 # What apt says of a name that the base's archive does not have.
 _UNKNOWN_PACKAGE = re.compile(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9+.-]+)")
 
-_CONFLICT = re.compile(
-    r"^ +([a-z0-9][a-z0-9+.:-]*) : ((?:Conflicts|Breaks): [^\n]{1,200}"
-    r"|Depends: [^\n]{1,200} but it is not (?:going to be installed|installable))$",
-    re.MULTILINE,
-)
-"""What apt says of packages that cannot be installed together, one on a line, after "unmet dependencies"."""
+_CONFLICT = re.compile(r"^ +([a-z0-9][a-z0-9+.:-]*) : (Conflicts: [^\n]{1,200})$", re.MULTILINE)
+"""What apt says of packages that exclude one another, one on a line. What it says of versions that do not fit together
+is not looked for: a mirror that is being updated causes that, too."""
 _MAX_CONFLICTS = 3  # one explains the others, more often than not
 
 

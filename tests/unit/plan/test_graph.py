@@ -419,3 +419,24 @@ def test_either_builds_and_audits_upstreams_wheels_beside():
     assert isinstance(build, Build)
     assert isinstance(audit, Audit)
     assert build.upstream == audit.upstream == UPSTREAM
+
+
+@pytest.mark.parametrize(
+    ("table", "debian", "folders"),
+    [
+        ("", ("cargo-web", "rustc-web"), ("/usr/lib/rust-1.97/bin",)),
+        ("apt = ['libfoo-dev']", ("cargo-web", "libfoo-dev", "rustc-web"), ("/usr/lib/rust-1.97/bin",)),
+        ("apt = ['cargo']", ("cargo",), ()),
+    ],
+)  # fmt: skip
+def test_what_is_built_with_rust_gets_that_of_the_base(
+    table: str, debian: tuple[str, ...], folders: tuple[str, ...]
+):
+    text = f"[farm]\nbases = ['debian-12', 'ubuntu-24.04']\n[packages.foo]\n{table}\n[packages.bar]"
+    loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
+    found = {"foo": source("foo", uses_rust=True), "bar": source("bar")}
+    planned = graph.make_plan(loaded, found, {}, catalog.load(), Package(), None)
+    jobs: dict[str, Any] = dict(jobs_by_text(planned))
+    assert jobs["build:foo@debian-12"].packages == debian
+    assert jobs["build:foo@ubuntu-24.04"].program_folders == folders
+    assert jobs["build:bar@debian-12"].packages == ()

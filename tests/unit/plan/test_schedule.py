@@ -200,3 +200,18 @@ def test_what_a_build_was_given_is_free_when_it_has_ended():
         assert queue.start() == job
         assert queue.share_of_running(job).cpus == 7
         queue.end(job)
+
+
+def test_a_build_takes_as_long_as_on_another_base():
+    heavy, other = (
+        JobId(JobKind.BUILD, "heavy", "debian-12"),
+        JobId(JobKind.BUILD, "heavy", "ubuntu"),
+    )
+    light = JobId(JobKind.BUILD, "light", "debian-12")
+    new = JobId(JobKind.BUILD, "new", "ubuntu")
+    recorded = {heavy: 3600.0, light: 10.0, JobId(JobKind.BUILD, "third", "debian-12"): 12.0}
+    assert schedule.expected_durations([heavy, other, new], recorded) == {
+        heavy: 3600.0,
+        other: 3600.0,
+        new: 12.0,
+    }

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from builder.sources import Pure, Source, Sources, build_requirements
 from builder.store.store import Store
+from tests.unit.local_index import archive
 
 PYTHON = Version("3.14.5")
 PROJECT = '[build-system]\nrequires = ["setuptools>=77", "anvil>=1"]\n'
@@ -143,3 +144,41 @@ def test_an_sdist_is_read_once(tmp_path: Path):
 def test_a_source_is_recorded_with_what_it_is_built_with():
     one = source("hammer", builds_with=("anvil",), circle=("a", "b", "a"))
     assert Source.from_record(one.record()) == one
+
+
+@pytest.mark.parametrize(
+    ("requires", "uses_rust"),
+    [
+        ('["maturin>=1,<2"]', True),
+        ('["setuptools", "setuptools_rust"]', True),
+        ('["setuptools"]', False),
+    ],
+)
+def test_packages_that_are_built_with_rust_are_known(
+    requires: str, *, uses_rust: bool, tmp_path: Path
+):
+    path = tmp_path / "foo-1.0.tar.gz"
+    pyproject = f"[build-system]\nrequires = {requires}\n".encode()
+    path.write_bytes(archive("tar.gz", {"foo-1.0/pyproject.toml": pyproject}))
+    with Store(tmp_path / "wheelhouse") as store:
+        found = {
+            "foo": Source(
+                name="foo",
+                version="1.0",
+                kind="local",
+                filename=path.name,
+                sha256=store.add_file(path),
+            )
+        }
+        answer = build_requirements.add_build_requirements(Sources(found=found), store, PYTHON)
+    assert answer.found["foo"].uses_rust is uses_rust
+    assert Source.from_record(answer.found["foo"].record()) == answer.found["foo"]
+
+
+def test_a_constraint_that_leaves_the_farms_release_out_takes_the_indexs():
+    native = {"numpy": source("numpy", "2.3.0"), "foo": source("foo", "1.0")}
+    stated = {"numpy": (), "foo": ("numpy",)}
+    link = build_requirements.link_build_requirements
+    assert link(native, stated, PYTHON)["foo"].builds_with == ("numpy",)
+    constraints = {"foo": ("numpy<2",)}
+    assert link(native, stated, PYTHON, constraints)["foo"].builds_with == ()

@@ -122,6 +122,8 @@ PYTHON_H = "/opt/python/cp314-cp314t/include/python3.14t/pyport.h:1:2"
         ("  cause: The Python request from `/opt/p` resolved to Python 3.14.5, which is incompatible with the project's Python requirement: `<3.14`\n", "WF201",
          "lift the cap on `requires-python`", []),
         (TRACEBACK + "LookupError: setuptools-scm was unable to detect version for /project.\n", "WF201", "SETUPTOOLS_SCM_PRETEND_VERSION", []),
+        ("error: rustc 1.63.0 is not supported by the following package:\n\n  pyo3@0.26.0 requires rustc 1.74\n", "WF201", "Rust is older than that", []),
+        ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n", "WF201", "`cargo vendor`", []),
         ("auditwheel.error.InvalidLibcError: couldn't detect libc for python extension /tmp/x/speedups.abi3.so\n", "WF210", "wheelfarm run --again foo", []),
     ],
 )  # fmt: skip
