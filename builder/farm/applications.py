@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from builder import host
 from builder.config import catalog
+from builder.config.cool_down import CoolDown
 from builder.distributions.tags import accepts_wheel
 from builder.errors import FarmError
 from builder.evidence.application import ApplicationFacts
@@ -86,7 +87,7 @@ def try_applications(
         store=store,
         packages={package.name: package for package in packages},
         served=served,
-        index=Index(host.index_settings(), store),
+        index=Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
     )
     places: list[_Place] = []
     for name, application in matrix.applications.items():

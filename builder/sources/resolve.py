@@ -509,6 +509,10 @@ class _Resolver:
         is_pure = bool(files.sdist) and (
             classify_release(release, self._index, self._store) is Kind.PURE
         )
+        if is_pure and not release.wheels:
+            # Upstream has no wheel that could be taken, and there is nothing native that could come out otherwise.
+            take_from = "sdist"
+            files = replace(files, lacking=())
         return Source(
             name=name,
             version=version,

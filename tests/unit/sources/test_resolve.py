@@ -326,6 +326,16 @@ def test_an_sdist_without_native_sources_is_built_as_a_pure_package(
     assert found["local"].needs == ("plain",)
 
 
+@pytest.mark.parametrize("take_from", ["sdist", "wheel", "either"])
+def test_a_pure_package_without_a_wheel_is_built_whatever_wheels_are_made_of(
+    served: tuple[LocalIndex, IndexSettings], store: Store, take_from: str
+):
+    index, settings = served
+    index.add("plain", "plain-1.0.tar.gz", sdist("plain", "1.0"))
+    found = ask(f"[farm]\nfrom = '{take_from}'\n[packages.plain]", store, settings).found["plain"]
+    assert (found.is_pure, found.is_built, found.lacking) == (True, True, ())
+
+
 @pytest.mark.parametrize(
     ("wanted", "version"),
     [("==1.2", "1.2.0"), ("==1.2.0.0", "1.2.0"), ("==1.2.1", "1.2.1"), ("==1!2", "1!2.0"), ("===1.20", "1.20"),
