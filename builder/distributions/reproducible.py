@@ -59,7 +59,8 @@ def normalize_wheel(wheel: Path, replaced: Mapping[str, bytes] | None = None) ->
 
     Args:
         wheel: the file.
-        replaced: content of members that is written in the place of what the archive has, by name.
+        replaced: content of members that is written in the place of what the archive has, by name. Entries of folders,
+            which say nothing, are then left out; otherwise a wheel with such entries is left as it is.
 
     Returns:
         Whether it was rewritten.
@@ -68,6 +69,8 @@ def normalize_wheel(wheel: Path, replaced: Mapping[str, bytes] | None = None) ->
     try:
         with open_zip(wheel) as archive:
             members = archive.infolist()
+            if replaced:
+                members = [member for member in members if not _is_folder(member)]
             if not all(map(_is_plain, members)) or _has_duplicates(members):
                 return False
             if explain_bomb(archive, members, wheel.stat().st_size):
@@ -88,6 +91,11 @@ def _is_plain(member: zipfile.ZipInfo) -> bool:
     is_encrypted = bool(member.flag_bits & _ENCRYPTED)
 
     return is_regular and not is_encrypted and not member.comment
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a folder's entry, as auditwheel writes them, and not content that is called one."""
+    return member.is_dir() and not member.file_size
 
 
 def _has_duplicates(members: list[zipfile.ZipInfo]) -> bool:

@@ -344,10 +344,13 @@ def _describe_wheels(wheels: Iterable[Wheel]) -> str:
     """Return in words what the wheels of an ABI claim and who built them: `built as manylinux_2_17`."""
     floors: dict[str, list[str]] = {}
     for wheel in wheels:
-        words = "upstream's wheel for" if wheel.origin == "upstream" else "built as"
+        words, floor = "built as", wheel.floor
+        if wheel.origin == "upstream":
+            words = "upstream's wheel for"
+            floor = "any platform" if is_pure_wheel(wheel.filename) else floor
         named = floors.setdefault(words, [])
-        if wheel.floor not in named:
-            named.append(wheel.floor)
+        if floor not in named:
+            named.append(floor)
 
     return ", ".join(f"{words} {', '.join(named)}" for words, named in floors.items())
 

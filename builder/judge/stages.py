@@ -255,7 +255,7 @@ def _judge_build(
         failure = outcome.failure
         yield Finding(
             code=failure.code,
-            detail=failure.error,
+            detail=failure.error + _describe_lack(evidence.source, abi),
             where=failure.stage,
             bases=(base,),
             remedy=_find_remedy(evidence, failure, base),
@@ -282,6 +282,15 @@ def _judge_build(
         hosts = ", ".join(facts.asked)
         detail = f"it asked for {hosts}, which no build reaches, and was built without"
         yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
+
+
+def _describe_lack(source: Source, abi: str) -> str:
+    """Return why no wheel of upstream's stands in for a failed build; empty where none is to, or there is one."""
+    if not source.is_built:
+        return ""
+
+    reasons = dict(source.lacking)
+    return f"; upstream's wheel cannot stand in: {reasons[abi]}" if abi in reasons else ""
 
 
 def _find_remedy(evidence: PackageEvidence, failure: Failure, base: str) -> str:

@@ -520,7 +520,7 @@ class Build:
                 continue
 
             if path not in finished:
-                finished[path] = self._finish_wheel(path)
+                finished[path] = self._finish_wheel(path, tools)
             wheel = finished[path]
             requires_python = wheel_metadata(wheel).get("requires_python", "")
             abis[abi] = {"wheel": wheel.name, "requires_python": requires_python}
@@ -539,12 +539,16 @@ class Build:
         )
         return Result(facts=facts, files=files)
 
-    def _finish_wheel(self, path: Path) -> Path:
+    def _finish_wheel(self, path: Path, tools: Tools) -> Path:
         """Give a wheel its build tag, if it gets one, and put its archive in order; return where it is then."""
-        if self.build_tag:
-            path = add_build_tag(path, self.build_tag)
-        normalize_wheel(path)
-        return path
+        if not self.build_tag:
+            normalize_wheel(path)
+            return path
+
+        tagged = add_build_tag(path, self.build_tag)
+        if tagged == path:
+            tools.say(f"{path.name} gets no build tag: there is something odd about its archive")
+        return tagged
 
     def _collect_inputs(self, project: Path, inputs: Inputs, tools: Tools) -> None:
         """Make the folder that cibuildwheel copies into the container.

@@ -234,6 +234,8 @@ PATTERNS = (
     # --- Rust
     _pattern("WF202", "can't find Rust compiler", r"can't find Rust compiler", "a compiler is missing: Rust's",
              "add `cargo` to `apt` in [packages.{package}]", missing="program", name="cargo"),
+    _pattern("WF201", "failed to run custom build command for", r"^error: failed to run custom build command for `([^`]+)`(?:.*\n){1,8}?\s*+--- stderr\n\s*+(\S.*)",
+             "Rust: the build of {0} says: {1}"),
     _pattern("WF201", " is not supported by the following package", r"^error: (rustc \S+ is not supported by the following packages?):\n\s*+(\S++ requires rustc \S++)",
              "Rust: {0}: {1}", "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
     _pattern("WF201", " requires rustc ", r"(package `[^`]+` cannot be built because it requires rustc \S+ or newer, while the currently active rustc version is \S+)", "Rust: {0}",

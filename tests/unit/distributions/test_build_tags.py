@@ -27,6 +27,7 @@ def make_wheel(folder: Path, **more: bytes) -> Path:
     }
     path = folder / NAME
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("foo/", b"")  # auditwheel writes entries of folders
         for member, content in members.items():
             archive.writestr(member, content)
     return path

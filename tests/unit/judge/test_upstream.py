@@ -88,6 +88,14 @@ def test_an_abi_that_upstream_has_no_wheel_for_fails():
     assert judgement.reason == "no upstream wheel: foo 1.0: none"
 
 
+def test_where_the_build_fails_and_upstream_has_none_either_both_are_said():
+    source = replace(SOURCE, take_from="either", lacking=(("cp314t", "it has no wheel at all"),))
+    judgement = judge(build(cp314t=FAILURE), source=source)
+    assert judgement.reason.endswith(
+        "a header is missing: x.h; upstream's wheel cannot stand in: it has no wheel at all"
+    )
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
@@ -126,6 +134,7 @@ def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():
     wheels[name] = {**wheels[wheel("cp314t")], **pure}
     judgement = judge(built, audited=audited, loaded=loaded, race=race(wheel=None))
     assert judgement.verdict is Verdict.COMPATIBLE
+    assert judgement.reason.startswith("upstream's wheel for any platform, imports on")
     assert codes(judgement) == ["WF224"]
 
 
