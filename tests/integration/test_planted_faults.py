@@ -58,10 +58,9 @@ def test_good_wheels_have_no_finding(objects: Mapping[str, bytes], tmp_path: Pat
 
 
 def test_every_code_of_the_audit_is_planted(objects: Mapping[str, bytes]):
-    elsewhere = {
-        "WF303",
-        "WF333",
-    }  # auditwheel's own trouble, and two builds compared: see tests/unit
+    # auditwheel's own trouble, and two builds compared: see tests/unit. What belongs to the system, grafted and left out
+    # by the matrix: see test_kinds_of_trouble.py.
+    elsewhere = {"WF303", "WF333", "WF335", "WF336"}
     audited = {code for code in codes.load() if code.startswith("WF3")} - elsewhere
     assert {one.code for one in planted.planted(objects)} == audited
 
