@@ -192,7 +192,7 @@ def main() -> None:
     shorten_deadlines()
     script = json.loads(Path(sys.argv[1]).read_text())
     pretend(**script["machine"])
-    farm._execute = lambda plan, store, *_: execute(script["answers"], plan, store)
+    farm._execute = lambda matrix, plan, store, *_: execute(script["answers"], plan, store)
     sys.argv = ["wheelfarm", *sys.argv[2:]]
     cli.main()
 
