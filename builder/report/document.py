@@ -268,6 +268,10 @@ class ApplicationPart(Part):
     log: CleanLine
     """The log of the job that tried it, relative to this file; empty where it was not tried."""
 
+    def explain(self) -> str:
+        """Return the reason, and the shortest way out where there is one."""
+        return f"{self.reason}. Way out: {self.way_out}" if self.way_out else self.reason
+
 
 class FarmPart(Part):
     """The farm that wrote this file."""

@@ -103,9 +103,8 @@ def render_counts(document: Document) -> list[str]:
 
 def render_application(part: ApplicationPart) -> str:
     """Return the verdict of an application as a row: `| shop | cp314t, debian-12 | blocked | blocked by lxml … |`."""
-    why = f"{part.reason}. Way out: {part.way_out}" if part.way_out else part.reason
     place = f"{part.abi}, {part.base}"
-    return f"| {escape(part.name)} | {escape(place)} | {part.verdict} | {escape(why)} |"
+    return f"| {escape(part.name)} | {escape(place)} | {part.verdict} | {escape(part.explain())} |"
 
 
 def verdict_cell(record: VerdictRecord | None) -> str:

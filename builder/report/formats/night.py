@@ -259,8 +259,8 @@ def _iter_change_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
 
 def _iter_application_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:
     for before, part in diff.applications:
-        why = f"{part.reason}. Way out: {part.way_out}" if part.way_out else part.reason
-        yield part.name, f"{part.abi}, {part.base}", before or "—", part.verdict, why
+        place = f"{part.abi}, {part.base}"
+        yield part.name, place, before or "—", part.verdict, part.explain()
 
 
 def _iter_finding_rows(diff: RunDiff) -> Iterator[tuple[str, ...]]:

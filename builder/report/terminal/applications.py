@@ -52,15 +52,12 @@ def _make_table(applications: Sequence[ApplicationPart]) -> Table:
     last_name = ""
     for application in applications:
         shown_name = "" if application.name == last_name else application.name
-        why = application.reason
-        if application.way_out:
-            why += f". Way out: {application.way_out}"
         table.add_row(
             shown_name,
             application.abi,
             application.base,
             _style_verdict(application),
-            Text(why),
+            Text(application.explain()),
         )
         last_name = application.name
 
