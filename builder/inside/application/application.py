@@ -14,7 +14,6 @@ user of its own.
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import sys
@@ -23,8 +22,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..load.load import find_modules
-from ..load.probe_process import PROGRAMS, run_probe
+from ..load.load import describe_refusal, find_modules
+from ..load.probe_process import compile_programs, run_probe
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
@@ -91,7 +90,7 @@ def _install(request: dict[str, Any], environment: Path, account: Account) -> st
         if exit_code is None:
             return f"installing did not end within {_INSTALL_TIMEOUT_S} s"
         if exit_code != 0:
-            return _find_error(printed) or f"pip ended with exit code {exit_code}"
+            return describe_refusal(exit_code, printed)
 
     return None
 
@@ -119,15 +118,6 @@ def _run_as(account: Account, command: list[str], seconds: float) -> tuple[int |
         )
     print(printed, flush=True)
     return exit_code, printed
-
-
-def _find_error(printed: str) -> str | None:
-    """Return the first error that pip printed."""
-    for line in printed.splitlines():
-        if line.startswith("ERROR: "):
-            return line.removeprefix("ERROR: ")
-
-    return None
 
 
 # --- importing -------------------------------------------------------------------------------------------------------
@@ -231,8 +221,7 @@ def _run_tests(request: dict[str, Any], environment: Path) -> dict[str, Any] | N
 def main() -> None:
     """Answer the request as the supervisor of all that is of the application."""
     supervise()
-    # A probe may not write here: each of them would compile them anew.
-    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
+    compile_programs()
     request, output = sys.argv[1:]
     facts = examine(json.loads(Path(request).read_text()))
     Path(output).write_text(json.dumps(facts))

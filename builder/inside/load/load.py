@@ -12,7 +12,6 @@ counts only if it came to its end.
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import re
@@ -27,7 +26,7 @@ from typing import Any
 from ..supervise.accounts import Account, supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
-from .probe_process import PROGRAMS, run_probe
+from .probe_process import compile_programs, run_probe
 
 # So long that a package that is merely slow on a busy machine is not taken for one that hangs: pip compiles all that it
 # installs, and took 50 s for what needs numpy while four did so on two CPUs.
@@ -138,6 +137,11 @@ def install(item: dict[str, str], site: str, account: Account, *options: str) ->
     if exit_code == 0:
         return None
 
+    return describe_refusal(exit_code, printed)
+
+
+def describe_refusal(exit_code: int, printed: str) -> str:
+    """Return why pip ended with an exit code other than 0: the first error that it printed, if there is one."""
     for line in printed.splitlines():
         if line.startswith("ERROR: "):
             return line.removeprefix("ERROR: ")
@@ -398,8 +402,7 @@ def probe_module(
 def main() -> None:
     """Answer the request as the supervisor of all that imports the wheels."""
     supervise()
-    # A probe may not write here: each of them would compile them anew.
-    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
+    compile_programs()
     answer_request(*sys.argv[1:])
 
 

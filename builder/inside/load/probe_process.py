@@ -5,6 +5,7 @@ Each runs as a user of its own (inside.supervise), and what a probe says counts 
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import re
@@ -31,6 +32,11 @@ _FRAMES = 12  # of a stack: enough to see where a crash comes from, little enoug
 _SIGNAL_FRAMES = 2  # the handler itself, and the C library's return from it
 _LOG_CHARACTERS = 4000  # of what a probe printed, its end
 _OUTPUT_BYTES = 1 << 19  # of what a probe printed, of the beginning and of the end
+
+
+def compile_programs() -> None:
+    """Compile the programs once: a probe may not write beside them, and each would compile them anew."""
+    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
 
 
 def run_probe(
