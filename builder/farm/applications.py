@@ -85,7 +85,7 @@ def try_applications(
     farm = _Farm(
         matrix=matrix,
         store=store,
-        packages={package.name: package for package in packages},
+        packages=_group_by_project(packages),
         served=served,
         index=Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
     )
@@ -126,14 +126,14 @@ class _Farm:
     """What applications are tried with.
 
     Attributes:
-        packages: every judged package, by name.
+        packages: every judged package, by project; several where the matrix has several versions.
         served: the content of the channel `simple/`.
         index: the package index, which is asked about packages that block.
     """
 
     matrix: Matrix
     store: Store
-    packages: Mapping[str, JudgedPackage]
+    packages: Mapping[str, Sequence[JudgedPackage]]
     served: Manifest
     index: Index
 
@@ -182,9 +182,23 @@ class _Farm:
             abi=abi,
             base=base,
             locked=locked,
-            packages=self.packages,
+            packages=self._select_packages(locked),
             served=filenames,
         )
+
+    def _select_packages(self, locked: Iterable[LockedPackage]) -> dict[str, JudgedPackage]:
+        """Return the judged package for each that is locked, by project; left out are those that the farm lacks.
+
+        Of several versions it is the locked one, or else the first.
+        """
+        selected: dict[str, JudgedPackage] = {}
+        for package in locked:
+            versions = self.packages.get(package.name, ())
+            same = [judged for judged in versions if judged.version == package.version]
+            for judged in (*same, *versions)[:1]:
+                selected[package.name] = judged
+
+        return selected
 
     def _look_out(self, situation: Situation) -> Situation:
         """Return a situation with what the package index has of the packages that block.
@@ -193,8 +207,8 @@ class _Farm:
         """
         outlooks: dict[str, Outlook] = {}
         for blocker in find_blocked(situation):
-            settings = self.matrix.packages.get(blocker.package)
-            if settings is not None and settings.sdist:
+            names = self.matrix.find_packages(blocker.package)
+            if any(self.matrix.packages[name].sdist for name in names):
                 continue
             outlooks[blocker.package] = find_outlook(
                 self.index, blocker.package, blocker.version, situation.abi, situation.base
@@ -230,16 +244,16 @@ class _Farm:
             smoke=application.smoke,
             tests=application.tests,
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
-            packages=self._find_system_packages(application, situation.locked, base),
+            packages=self._find_system_packages(application, situation.packages.values(), base),
             files=files,
         )
 
     def _find_system_packages(
-        self, application: Application, locked: Iterable[LockedPackage], base: Base
+        self, application: Application, packages: Iterable[JudgedPackage], base: Base
     ) -> tuple[str, ...]:
         """Return the system packages that an application needs on a base, and those of what it locks, sorted."""
         names = set(application.apt_packages(base))
-        for package in locked:
+        for package in packages:
             settings = self.matrix.packages.get(package.name)
             if settings is not None:
                 names.update(settings.run_packages(base))
@@ -257,6 +271,14 @@ class _Farm:
             yield constraints.LockedFiles(
                 name=package.name, version=package.version, hashes=tuple(hashes)
             )
+
+
+def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[JudgedPackage]]:
+    projects: dict[str, list[JudgedPackage]] = {}
+    for package in packages:
+        projects.setdefault(package.project, []).append(package)
+
+    return projects
 
 
 def _find_abis(matrix: Matrix) -> list[Abi]:

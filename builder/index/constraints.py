@@ -211,16 +211,17 @@ def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> d
 def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
     """Return the line that pins a project, with a warning as a comment: `lxml==6.0.2  # gil-required: …`.
 
-    A project with several versions gets a range instead.
+    A project with several versions gets a range instead: the matrix has several, or several packages need pure wheels
+    of it. From this index alone nothing else is in the range; an application's own file names its one.
     """
-    if len(versions) > 1:
-        # Pure wheels that several packages need: each of these was installed with one of them.
-        oldest, newest = versions[0], versions[-1]
-        return f"{project}>={oldest},<={newest}  # served are {', '.join(versions)}"
-
     pin = f"{project}=={versions[0]}"
-    if remark:
-        pin += f"  # {_escape_line(remark)}"
+    comments = [remark] if remark else []
+    if len(versions) > 1:
+        pin = f"{project}>={versions[0]},<={versions[-1]}"
+        comments.insert(0, f"served are {', '.join(versions)}")
+
+    if comments:
+        pin += f"  # {_escape_line('; '.join(comments))}"
     return pin
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.distributions.tags import accepts_wheel, floor_name, runs_on
 from builder.sources import Source
+from builder.untrusted.package_names import table_key
 from builder.verdicts import ApplicationVerdict, Verdict
 from builder.verdicts.wording import join_names
 
@@ -127,7 +128,7 @@ class Situation:
         name: of the application.
         lock: its lock file, as the matrix names it.
         locked: what that has.
-        packages: every judged package of the farm, by name.
+        packages: the judged package for each that is locked, by project; those that the farm lacks are not there.
         served: names of the files that the index serves, by package.
         outlooks: what the package index has of those that block, by package.
     """
@@ -287,14 +288,16 @@ def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[str]
         yield f"`wheelfarm add --all {situation.lock}` takes what is missing"
         return
     if isinstance(package.source, Source) and package.version != locked.version:
-        yield f"`wheelfarm add --all --update {situation.lock}` takes the locked releases"
+        add = f"`wheelfarm add --all --update {situation.lock}`"
+        yield f"{add} takes the locked releases; with --beside for --update the matrix keeps its own as well"
         return
 
     judgement = package.abis.get(situation.abi.name)
     is_without_wheel = judgement is not None and not judgement.wheels
     outlook = situation.outlooks.get(locked.name, Outlook())
     if is_without_wheel and outlook.has_wheel:
-        yield f'`from = "wheel"` in [packages.{locked.name}] takes the wheel that upstream has of this release'
+        table = f"[packages.{table_key(package.name)}]"
+        yield f'`from = "wheel"` in {table} takes the wheel that upstream has of this release'
     if is_without_wheel and outlook.mending_release:
         yield f"lock {locked.name} {outlook.mending_release}: upstream has a wheel of it for {situation.abi.name}"
     if judgement is not None:

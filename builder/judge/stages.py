@@ -156,7 +156,7 @@ def _without_foreign_wheels(
         mismatch = ""
         if outcome.wheel is not None:
             stated = _stated_identity(outcome.wheel, audit)
-            mismatch = explain_mismatch(source.name, source.version, outcome.wheel, stated)
+            mismatch = explain_mismatch(source.project, source.version, outcome.wheel, stated)
         abis[abi] = _fail_foreign(mismatch) if mismatch else outcome
 
     return build.model_copy(update={"abis": abis})
