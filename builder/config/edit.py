@@ -198,7 +198,7 @@ def _plan_change(entry: Entry, tables: Tables, *, update: bool, beside: bool) ->
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
 
     own = [name for name in names if _has_version(name, tables[name], entry.version)]
-    name = (*own, *names)[0]
+    name = own[0] if own else names[0]
     table = tables[name]
     if "sdist" in table:
         detail = f"is built from {table['sdist']}; stays so"
@@ -209,7 +209,7 @@ def _plan_change(entry: Entry, tables: Tables, *, update: bool, beside: bool) ->
         return Change(name=name, action=Action.SAME, detail=pin)
     if beside and not own:
         added = pin_package(entry.name, pin)
-        return Change(name=added, action=Action.ADDED, detail=f"{pin}, beside {', '.join(names)}")
+        return Change(name=added, action=Action.ADDED, detail=f"beside {', '.join(names)}")
     if not own and len(names) > 1:
         detail = f"{pin} is none of {', '.join(names)}; --beside adds it"
         return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
@@ -224,11 +224,14 @@ def _plan_change(entry: Entry, tables: Tables, *, update: bool, beside: bool) ->
 
 def _has_version(name: str, table: dict[str, Any], wanted: str) -> bool:
     """Return whether a package's table is about the version that an entry names, by its name or by its key."""
+    wanted_version = pinned_version(wanted)
     if version_of(name):
-        return Version(version_of(name)) == pinned_version(wanted)
+        return Version(version_of(name)) == wanted_version
 
     version = table.get("version", "")
-    return version == wanted or (pinned_version(version) or "") == pinned_version(wanted)
+    pinned = pinned_version(version)
+    is_same_pin = pinned is not None and pinned == wanted_version
+    return version == wanted or is_same_pin
 
 
 def _read_hashes(table: dict[str, Any]) -> tuple[str, ...]:

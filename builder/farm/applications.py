@@ -194,9 +194,10 @@ class _Farm:
         selected: dict[str, JudgedPackage] = {}
         for package in locked:
             versions = self.packages.get(package.name, ())
-            same = [judged for judged in versions if judged.version == package.version]
-            for judged in (*same, *versions)[:1]:
-                selected[package.name] = judged
+            if not versions:
+                continue
+            locked_version = [judged for judged in versions if judged.version == package.version]
+            selected[package.name] = locked_version[0] if locked_version else versions[0]
 
         return selected
 

@@ -132,10 +132,10 @@ def _find_name(text: str, packages: Mapping[str, PackagePart]) -> str:
     except UntrustedNameError:
         return text
 
-    version = version_of(name)
     project = packages.get(project_of(name))
-    is_project = version and project is not None and project.version == version
-    return project_of(name) if name not in packages and is_project else name
+    if name in packages or project is None:
+        return name
+    return project.name if project.version == version_of(name) else name
 
 
 def render(story: Story, console: Console) -> None:
