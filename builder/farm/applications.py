@@ -30,6 +30,7 @@ from builder.judge.application import (
 )
 from builder.plan.graph import Plan, image_jobs
 from builder.sources.client import Index
+from builder.untrusted.package_names import version_of
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -186,18 +187,18 @@ class _Farm:
             served=filenames,
         )
 
-    def _select_packages(self, locked: Iterable[LockedPackage]) -> dict[str, JudgedPackage]:
+    def _select_packages(self, lock: Iterable[LockedPackage]) -> dict[str, JudgedPackage]:
         """Return the judged package for each that is locked, by project; left out are those that the farm lacks.
 
         Of several versions it is the locked one, or else the first.
         """
         selected: dict[str, JudgedPackage] = {}
-        for package in locked:
+        for package in lock:
             versions = self.packages.get(package.name, ())
             if not versions:
                 continue
-            locked_version = [judged for judged in versions if judged.version == package.version]
-            selected[package.name] = locked_version[0] if locked_version else versions[0]
+            locked = [judged for judged in versions if _is_release(judged, package.version)]
+            selected[package.name] = locked[0] if locked else versions[0]
 
         return selected
 
@@ -280,6 +281,12 @@ def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[Judge
         projects.setdefault(package.project, []).append(package)
 
     return projects
+
+
+def _is_release(judged: JudgedPackage, version: str) -> bool:
+    """Return whether a package is a release of its project; one that was not found may state it in its name alone."""
+    stated = judged.version or version_of(judged.name)
+    return bool(stated) and Version(stated) == Version(version)
 
 
 def _find_abis(matrix: Matrix) -> list[Abi]:

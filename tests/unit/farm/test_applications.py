@@ -19,9 +19,9 @@ from builder.farm.applications import TriedApplications, find_outlook, try_appli
 from builder.index import Entry, Manifest
 from builder.jobs.application import Application as ApplicationJob
 from builder.judge.application import Outlook
-from builder.judge.package import JudgedPackage, Judgement
+from builder.judge.package import JudgedPackage, Judgement, judge_fault
 from builder.plan.graph import Plan
-from builder.sources import Source
+from builder.sources import Fault, Source
 from builder.sources.client import Index
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
@@ -283,3 +283,17 @@ def test_a_version_that_is_none_of_the_matrix_blocks(
     (blocker,) = tried.judged[0].blockers
     assert "shop.txt has foo 3.0, the matrix 1.0" in blocker.what
     assert "--beside" in blocker.ways_out[0]
+
+
+def test_a_version_that_was_not_found_blocks_by_its_own_fault(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    assert local
+    matrix = load(tmp_path, "foo==2.0\nbar==1.0\n", f'{MATRIX}\n[packages."foo==2.0"]\n')
+    abis = [TABLE.abis[name] for name in matrix.abis]
+    lost = judge_fault(Fault(name="foo==2.0", code="WF104", detail="no release matches"), abis)
+    packages = [package("foo"), lost, package("bar")]
+    tried = try_applications(matrix, store, packages, served("bar"), Executor(WELL))
+    (blocker,) = tried.judged[0].blockers
+    assert blocker.package == "foo"
+    assert "no release matches" in blocker.what
