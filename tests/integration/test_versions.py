@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
 from builder.errors import ExitCode
+from builder.store.job_ids import JobId
 from tests.corpus import make_sdist
 from tests.integration.conftest import Workshop
 
@@ -61,12 +63,18 @@ def test_both_versions_are_judged_and_served(shop: Workshop):
             assert f"steady-{version}-cp314-{abi}-" in page
 
 
-def test_what_needs_the_project_is_loaded_with_the_newest(shop: Workshop):
-    logs = "\n".join(
-        path.read_text() for path in (shop.wheelhouse / "logs" / "load").glob("chained@*")
+def plan_jobs(shop: Workshop) -> dict[str, dict[str, Any]]:
+    """Return what `wheelfarm plan --json` says of each job, by its id."""
+    planned = subprocess.run(
+        shop.command("--json", name="plan"), capture_output=True, text=True, check=False
     )
-    assert "steady-2.0" in logs
-    assert "steady-1.0" not in logs
+    return {job["id"]: job for job in json.loads(planned.stdout)["jobs"]}
+
+
+def test_what_needs_the_project_is_loaded_with_the_newest(shop: Workshop):
+    needs = plan_jobs(shop)["load:chained@debian-12/debian-12"]["needs"]
+    assert "build:steady==2.0@debian-12" in needs
+    assert "build:steady@debian-12" not in needs
 
 
 def test_each_application_runs_with_the_version_that_it_locks(shop: Workshop):
@@ -91,13 +99,10 @@ def test_a_second_version_changes_no_job_of_the_first(shop: Workshop):
     second = '[packages."steady==2.0"]\nsdist = "steady-2.0.tar.gz"\n'
     assert second in text
     path.write_text(text.replace(second, ""))
-    planned = subprocess.run(
-        shop.command("--json", name="plan"), capture_output=True, text=True, check=False
-    )
+    jobs = plan_jobs(shop)
     path.write_text(text)
-    jobs = json.loads(planned.stdout)["jobs"]
-    would_run = {job["id"].partition(":")[2].partition("@")[0] for job in jobs if not job["known"]}
+    would_run = {JobId.parse(job).name for job in jobs if not jobs[job]["known"]}
     # What is loaded with the second version is loaded with the first again.
     assert would_run == {"chained"}
-    assert any(job["id"].startswith("build:steady@") and job["known"] for job in jobs)
+    assert jobs["build:steady@debian-12"]["known"]
     assert "nothing changed" in shop.run().stdout

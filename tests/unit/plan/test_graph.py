@@ -43,10 +43,12 @@ def made(
     patches: dict[str, tuple[str, ...]] | None = None,
     effort: Effort | None = None,
     tables: catalog.Catalog | None = None,
+    others: dict[str, Source] | None = None,
     **sources: Source,
 ) -> graph.Plan:
+    """Plan a matrix; `others` are sources whose names are none of Python's."""
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
-    found = {name: source(name) for name in loaded.packages} | sources
+    found = {name: source(name) for name in loaded.packages} | sources | (others or {})
     return graph.make_plan(
         loaded, found, patches or {}, tables or catalog.load(), Package(), effort
     )
@@ -451,7 +453,8 @@ def test_versions_of_one_project_have_jobs_of_their_own_and_the_old_ones_keep_th
     two = made(
         text + '[packages."foo==2.0"]\n',
         effort=EFFORTS[EffortLevel.QUICK],
-        **{"foo==2.0": second, "bar": bar},
+        others={"foo==2.0": second},
+        bar=bar,
     )
     by_text = jobs_by_text(two)
     assert "build:foo@debian-12" in by_text
@@ -469,6 +472,6 @@ def test_versions_of_one_project_have_jobs_of_their_own_and_the_old_ones_keep_th
 def test_a_version_has_the_key_that_the_project_alone_would_have():
     alone = keys(made("[packages.foo]"))
     pinned = replace(source("foo"), name="foo==1.0")
-    beside = keys(made('[packages."foo==1.0"]', **{"foo==1.0": pinned}))
+    beside = keys(made('[packages."foo==1.0"]', others={"foo==1.0": pinned}))
     key = "build:foo{}@debian-12"
     assert alone[key.format("")] == beside[key.format("==1.0")]
