@@ -27,7 +27,7 @@ from builder.sources.kind import Kind, classify_release, holds_native_sources
 from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources, UpstreamWheel
 from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
 from builder.sources.releases import choose_release, names_one_version
-from builder.sources.upstream import choose_wheel, explain_lack
+from builder.sources.upstream import choose_wheel, explain_lack, find_offers
 from builder.store.hashing import digest
 from builder.untrusted.names import (
     UntrustedNameError,
@@ -142,7 +142,7 @@ def resolution_key(
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 6", asked, wheels, patches, list(names), list(urls), str(python))
+    return digest("sources 7", asked, wheels, patches, list(names), list(urls), str(python))
 
 
 def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
@@ -499,7 +499,7 @@ class _Resolver:
             if release.sdist is None and take_from == "sdist":
                 hint = _hint_older(release, releases)
                 detail = f"the index has no sdist of {name} {version}{hint}"
-                remedy = _suggest_wheels(name, release)
+                remedy = self._suggest_wheels(name, release)
                 return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
 
             files = self._take_files(release, take_from, hashes)
@@ -524,8 +524,35 @@ class _Resolver:
             take_from=take_from,
             wheels=files.wheels,
             lacking=files.lacking,
+            offers=self._find_offers(name, release, releases if files.lacking else ()),
             is_pure=is_pure,
         )
+
+    def _find_offers(
+        self, name: str, release: Release, releases: Iterable[Release] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """Return for each ABI the release whose wheel upstream has for it; see `Source`.
+
+        There are none for a package with patches, which upstream's wheel would be without.
+
+        Args:
+            name: the package.
+            release: the release that was chosen.
+            releases: the others that may be offered in its place.
+        """
+        package = self._matrix.packages.get(name)
+        if package is not None and package.patches:
+            return ()
+
+        bases = [catalog.load().bases[base] for base in self._matrix.bases]
+        return find_offers(release, releases, self._matrix.abis, bases, self._python)
+
+    def _suggest_wheels(self, name: str, release: Release) -> str:
+        """Return a clause on taking upstream's wheels of a release; empty where none is for an ABI of the matrix."""
+        abis = [abi for abi, _ in self._find_offers(name, release)]
+        if not abis:
+            return ""
+        return f'; `from = "wheel"` in [packages.{name}] takes its wheels for {" and ".join(abis)}'
 
     def _choose_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> IndexFile | None:
         """Return the pure wheel that a package is served as; None where it is built, or upstream has native wheels.
@@ -718,13 +745,6 @@ def _check_hash(filename: str, sha256: str, hashes: tuple[str, ...]) -> None:
     mismatch = _explain_hash(filename, sha256, hashes)
     if mismatch:
         raise _HashMismatchError(mismatch)
-
-
-def _suggest_wheels(name: str, release: Release) -> str:
-    """Return a clause on how to take upstream's wheels of a release; empty where it has none."""
-    if not release.wheels:
-        return ""
-    return f'; `from = "wheel"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are'
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:
