@@ -125,8 +125,7 @@ def test_a_wheel_of_upstream_is_a_shorter_way_than_a_newer_release_and_that_than
     (blocker,) = judged.blockers
     assert blocker.ways_out == (
         '`from = "wheel"` in [packages.bar] takes the wheel that upstream has of this release',
-        "lock bar 1.2: upstream has a wheel of it for cp314t,"
-        ' and take it with `from = "wheel"` in [packages.bar]',
+        'lock bar 1.2: upstream has a wheel of it for cp314t, and take it with `from = "wheel"` in [packages.bar]',
         "give it `memory`",
     )
 

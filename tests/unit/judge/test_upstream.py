@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from builder.judge import interfaces
 from builder.evidence.build import Failure
+from builder.judge import interfaces
 from builder.judge.package import Judgement, judge_package
 from builder.judge.stages import PackageEvidence
 from builder.judge.ways_out import PastBuild, WayOut
