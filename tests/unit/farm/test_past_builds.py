@@ -61,7 +61,7 @@ def test_the_newest_build_of_the_same_sdist_tells_what_building_it_comes_to(stor
     record(store, 1, FOO.sha256, cp314t={"wheel": "foo-1.0-cp314-cp314t-linux_x86_64.whl"})
     record(store, 2, FOO.sha256, cp314t={"failure": FAILED})
     record(store, 3, "2" * 64, cp314t={"wheel": "foo-1.0-cp314-cp314t-linux_x86_64.whl"})
-    expected = PastBuild(base="debian-12", failure=Failure(**FAILED))
+    expected = PastBuild(base="debian-12", failure=Failure.model_validate(FAILED))
     assert find_past_builds({"foo": FOO}, store) == {"foo": {"cp314t": expected}}
 
 

@@ -121,7 +121,7 @@ def test_a_classifier_of_upstreams_other_wheel_is_quoted():
 
 def test_without_an_sdist_or_after_a_failure_nobody_advises_to_build_it():
     without = replace(LACKING, filename="", sha256="")
-    failed = PastBuild(base="debian-12", failure=Failure(**FAILURE["failure"]))
+    failed = PastBuild(base="debian-12", failure=Failure.model_validate(FAILURE["failure"]))
     for ways in (find_ways(without), find_ways(LACKING, past_builds={"cp314t": failed})):
         assert [way.text for way in ways] == [
             "try another release, with `version`; or leave cp314t out, with `skip`"
