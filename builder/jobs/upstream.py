@@ -16,7 +16,7 @@ from builder.evidence.build import AbiBuild, BuildFacts, Failure
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
-from builder.untrusted.package_names import project_of, table_key
+from builder.untrusted.package_names import project_of
 from builder.untrusted.text import show_unquoted
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Upstream:
             code="WF220",
             stage="upstream's wheels",
             error=f"{project_of(self.name)} {self.version}: {reason}",
-            remedy=f'`from = "either"` in [packages.{table_key(self.name)}] builds it where there is an sdist',
+            remedy="",  # judge/ways_out.py: what helps depends on what is known by then
         )
 
 
