@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from builder.inside.load.load import find_modules
+from builder.inside.load.distribution import find_modules
 
 SUFFIX = ".cpython-314-x86_64-linux-gnu.so"
 EXTENSION = b"\x7fELF...PyInit_x\0PyModuleDef_Init\0"
