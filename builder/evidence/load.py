@@ -114,6 +114,9 @@ class Probe(Ending):
     missing: str | None = None
     """The module that could not be found, where the exception says so."""
 
+    after: str | None = None
+    """A module of the package that imports it, after which it could be imported where alone it raised an exception."""
+
     @property
     def failed(self) -> bool:
         """Whether the import raised, died or hung."""

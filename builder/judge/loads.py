@@ -113,7 +113,8 @@ def _judge_import(
     elif probe.error is not None:
         code = _choose_import_code(probe, top_level, walk_errors)
         if code is not None:
-            yield Finding(code=code, detail=f"importing {name}: {probe.error}", where=name)
+            after = "" if probe.after is None else f" (not after {probe.after}, which imports it)"
+            yield Finding(code=code, detail=f"importing {name}: {probe.error}{after}", where=name)
 
 
 def _choose_import_code(
@@ -122,13 +123,15 @@ def _choose_import_code(
     """Return the code for an exception at import, or None where it is harmless.
 
     A top-level module must import. A submodule is judged more mildly: it may need a package of another project (WF406),
-    or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process).
+    or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process, or
+    not after the module that imports it).
     """
     is_submodule = "." in probe.module
     # The top-level module that could not be found; empty where the exception is another one.
     missing = (probe.missing or "").partition(".")[0]
     needs_other_package = missing != "" and missing not in top_level
-    fails_only_alone = walk_errors is not None and probe.module not in walk_errors
+    was_walked = walk_errors is not None and probe.module not in walk_errors
+    fails_only_alone = was_walked or probe.after is not None
 
     if is_submodule and missing in _IGNORED_MODULES:
         return None

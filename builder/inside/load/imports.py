@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .distribution import top_of
+from .importers import find_importers
 from .probe_process import run_probe
 
 _FEW = 2
 """So many modules are imported alone: two processes are as dear as the two that import all."""
+
+_BAD_ENDINGS = {"fault", "hang", "signal"}
+"""What `run_probe` has of a process that did not come to its end."""
 
 _LEFT_OFF = (None, "off")
 """What the supervisor sees of a GIL that nothing turned on, or of one that cannot be seen."""
@@ -83,9 +87,33 @@ def probe_natives(python: str, request: dict[str, Any], names: list[str]) -> lis
         backwards = find_innocent(python, request, names[::-1])
         innocent = {name: facts for name, facts in forwards.items() if name in backwards}
 
-    return [
-        innocent.get(name) or probe_module(python, request, name, native=True) for name in names
-    ]
+    return [innocent.get(name) or probe_alone(python, request, name) for name in names]
+
+
+def probe_alone(python: str, request: dict[str, Any], name: str) -> dict[str, Any]:
+    """Import a native module alone; where that raises, once more after each of the modules that import it.
+
+    The first of these with which it works is `after`. In scipy is a module that imports the one that imports it: it
+    works if that one comes first, as for everybody who uses it.
+
+    Args:
+        python: the interpreter.
+        request: the request of a probe, without the modules.
+        name: the module's dotted name.
+    """
+    probe = probe_module(python, request, name, native=True)
+    if "error" not in probe or "fault" in probe:
+        return probe
+
+    for importer in find_importers(request["site"], name):
+        answer = run_probe(
+            python, "inside.load.probe", {**request, "modules": [importer, name]}, ()
+        )
+        came_to_its_end = not _BAD_ENDINGS & answer.keys()
+        if came_to_its_end and not any("error" in line for line in answer["lines"]):
+            return {**probe, "after": importer}
+
+    return probe
 
 
 def find_innocent(
@@ -102,7 +130,7 @@ def find_innocent(
     """
     answer = run_probe(python, "inside.load.probe", {**request, "modules": names}, ())
     gil_seen = answer.get("gil_seen")
-    came_to_its_end = not {"fault", "hang", "signal"} & answer.keys()
+    came_to_its_end = not _BAD_ENDINGS & answer.keys()
     if not came_to_its_end or gil_seen not in _LEFT_OFF:
         return {}
 

@@ -74,9 +74,10 @@ def time_import(name: str) -> dict[str, Any]:
 
 
 def name_missing(error: BaseException) -> str | None:
-    """Return the module that could not be found; None where an exception does not say so."""
-    if isinstance(error, ModuleNotFoundError) and type(error.name) is str:
-        return error.name
+    """Return the module that could not be found, which may be the cause of an exception; None where that is not so."""
+    for cause in loaders.list_causes(error):
+        if isinstance(cause, ModuleNotFoundError) and type(cause.name) is str:
+            return cause.name
     return None
 
 

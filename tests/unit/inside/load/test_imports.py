@@ -20,7 +20,7 @@ def probe(
     folder: Path, capfd: pytest.CaptureFixture[str], modules: dict[str, str]
 ) -> tuple[dict[str, dict[str, Any]], list[list[str]]]:
     """Import modules of a package `foo`; return what each showed, by name, and what was imported by each process."""
-    (folder / "foo").mkdir()
+    (folder / "foo").mkdir(exist_ok=True)
     (folder / "foo" / "__init__.py").touch()
     for name, code in modules.items():
         (folder / "foo" / f"{name}.py").write_text(code)
@@ -84,3 +84,23 @@ def test_what_turns_the_gil_on_or_comes_after_it_is_imported_alone(
     innocent = imports.find_innocent("python", {}, ["foo.a", "foo.b", "foo.c"])
     assert [*innocent] == believed
     assert all(facts["gil"]["seen"] == seen for facts in innocent.values())
+
+
+def test_one_that_works_after_the_module_that_imports_it_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    circle = "from foo import user\nuser.NAME\n"
+    (tmp_path / "foo").mkdir()
+    (tmp_path / "foo" / "user.py").write_text("NAME = 1\nfrom foo import b\nb.user\n")
+    probes, processes = probe(tmp_path, capfd, {"a": "", "b": circle, "c": ""})
+    assert processes[2:] == [["foo.b"], ["foo.user", "foo.b"]]
+    assert "partially initialized module" in probes["foo.b"]["error"]
+    assert probes["foo.b"]["after"] == "foo.user"
+
+
+def test_the_cause_of_an_error_is_told_with_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    code = "try:\n    import not_there\nexcept ImportError as e:\n    raise ImportError('initialization failed') from e\n"
+    probes, _ = probe(tmp_path, capfd, {"a": code})
+    cause = "ModuleNotFoundError: No module named 'not_there'"
+    assert probes["foo.a"]["error"] == f"ImportError: initialization failed; caused by {cause}"
+    assert probes["foo.a"]["missing"] == "not_there"
