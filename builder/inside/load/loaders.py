@@ -32,7 +32,7 @@ globals()["__builtins__"] = dict(vars(builtins))
 
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 _MOST_CAUSES = 4
-_READ_CAUSE = BaseException.__cause__.__get__  # type: ignore[attr-defined] # whatever a class of the package says
+_READ_CAUSE = vars(BaseException)["__cause__"].__get__  # whatever a class of the package says
 
 
 def begin() -> tuple[dict[str, Any], Witness]:
