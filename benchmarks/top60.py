@@ -54,10 +54,11 @@ told = {}
 for module in [*tops, *more]:
     done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True,
                           env={"PYTHONPATH": site, "HOME": "/tmp", "PATH": "/usr/bin:/bin"})
-    told[module] = done.stdout.split()[-1] if done.returncode == 0 else "error"
-print(json.dumps(told))
+    lacks = "ModuleNotFoundError" in done.stderr
+    told[module] = done.stdout.split()[-1] if done.returncode == 0 else "lacks a module" if lacks else "error"
+print(json.dumps({"tops": tops, "told": told}))
 """
-"""Imports the top-level modules of a distribution and some more; prints `True` or `False` for the GIL, or `error`."""
+"""Imports the top-level modules of a distribution and some more; tells of each whether the GIL is on, or the error."""
 
 
 def main() -> None:
@@ -137,10 +138,13 @@ def find_truth(
     if ended.exit_code != 0:
         return "import-failure"
 
-    told = set(json.loads(next(iter(ended.output.values()))).values())
-    if "error" in told:
+    seen = json.loads(next(iter(ended.output.values())))
+    told, tops = seen["told"], seen["tops"]
+    # What an extra of the package brings is not there: that is an error where nothing else is left.
+    has_failed = "error" in told.values() or all(told[top] == "lacks a module" for top in tops)
+    if has_failed:
         return "import-failure"
-    return "gil-required" if abi.free_threaded and "True" in told else _WORKS
+    return "gil-required" if abi.free_threaded and "True" in told.values() else _WORKS
 
 
 def download(requirement: str, abi: Abi, base: Base, folder: Path) -> bool:

@@ -50,16 +50,29 @@ def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dic
     }
 
 
-def find_gil_setters(distribution: Distribution) -> list[str]:
+def find_gil_setters(distribution: Distribution, site: str) -> list[str]:
     """Return the extension modules of a distribution that name the function with which they can leave the GIL off.
 
     It is read from their files, whatever they do when they are loaded. `PyUnstable_Module_SetGIL` is how a module of
-    single-phase initialisation says that it needs no GIL; it has no slot to say so.
+    single-phase initialisation says that it needs no GIL; it has no slot to say so. Modules made by cffi leave that to
+    `_cffi_backend`: one that names a top-level module which names the function counts as well.
+
+    Args:
+        distribution: the installed distribution.
+        site: the folder that it is installed in, with what it depends on.
     """
+    marks = [_GIL_SETTER]
+    for library in Path(site).glob("*.so"):
+        if _GIL_SETTER in library.read_bytes():
+            marks.append(library.name.partition(".")[0].encode())
+
     setters: list[str] = []
     for file in distribution.files or ():
         module = _name_native_module(file)
-        if module is not None and _GIL_SETTER in Path(str(file.locate())).read_bytes():
+        if module is None:
+            continue
+        content = Path(str(file.locate())).read_bytes()
+        if any(mark in content for mark in marks):
             setters.append(module)
 
     return sorted(setters)

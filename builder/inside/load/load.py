@@ -65,7 +65,7 @@ def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
         "install": None,
         "python_version": read_python_version(item["python"]),
         "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
-        "sets_gil": find_gil_setters(distribution),
+        "sets_gil": find_gil_setters(distribution, site),
     }
     return facts | import_modules(item["python"], site, tops, natives)
 
