@@ -197,7 +197,7 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         wheels=wheels,
         findings=findings,
         loaded_on=loaded_on,
-        base_outcomes=judge_bases(facts.loads, abi.name, source.name),
+        base_outcomes=judge_bases(facts.loads, abi.name, source.project),
         coverage=coverage,
     )
 

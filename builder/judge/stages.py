@@ -493,7 +493,7 @@ def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Ite
         if abi_load is None:
             continue  # no wheel of this ABI was loaded
 
-        for finding in judge_load(abi_load, evidence.source.name):
+        for finding in judge_load(abi_load, evidence.source.project):
             yield replace(finding, bases=(base,), log=load.log)
 
 
