@@ -25,7 +25,7 @@ from builder.config.matrix import Package
 from builder.jobs.job import hash_key_parts as asked_with
 from builder.plan import graph as plan
 from builder.sources import Source
-from builder.sources.resolve import resolution_key
+from builder.sources.recorded import resolution_key
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store

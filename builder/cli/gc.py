@@ -99,13 +99,13 @@ def _parse_limit(max_size: str) -> int | None:
     Raises:
         typer.BadParameter: the value is not a size.
     """
-    from builder.config import matrix as matrices
+    from builder.config.values import parse_size
 
     if not max_size:
         return None
 
     try:
-        return matrices.parse_size(max_size)
+        return parse_size(max_size)
     except ValueError as error:
         raise typer.BadParameter(f"--max-size: {error}") from None  # the message has the cause
 

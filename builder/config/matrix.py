@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import difflib
-import re
 import tomllib
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
-from packaging.version import Version
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,224 +17,34 @@ from pydantic import (
 )
 
 from builder.config import catalog
-from builder.config.durations import parse_duration
+from builder.config.mistakes import describe_mistake, quote_key
+from builder.config.values import (
+    EVERY_BASE,
+    AbiName,
+    ApplicationName,
+    AptPackages,
+    BaseName,
+    BuildTag,
+    Constraint,
+    Duration,
+    EnvName,
+    From,
+    Hashes,
+    Memory,
+    Reason,
+    RelativePath,
+    Setting,
+    SettingList,
+    SharedLibrary,
+    Specifier,
+    VerdictName,
+)
 from builder.errors import MatrixError
-from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from builder.config.catalog import Abi, Base, Catalog
-
-EVERY_BASE = ""
-"""Key of an `apt` list that is the same on every base."""
-
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-_MIN_MEMORY_BYTES = 64 << 20
-"""Least memory of a build: a slip of the unit ('4k' for '4g') is to be a mistake in the matrix, not a failed build."""
-
-_HEX_DIGITS = r"^[0-9a-f]{64}$"
-
-
-def _check_specifier(value: str) -> str:
-    """Return a version specifier (PEP 440) unchanged, or raise an error that says how to write it."""
-    try:
-        SpecifierSet(value).contains("0")  # its versions are parsed when they are needed
-    except ValueError:
-        hint = _hint_pin(value)
-        raise ValueError(
-            f"expected a version specifier such as '>=2,<3' or '==2.1.0', not {value!r}{hint}"
-        ) from None
-    return value
-
-
-def _hint_pin(value: str) -> str:
-    """Return how to write a bare version as a specifier, ` (did you mean '==2.1.0'?)`; empty for anything else."""
-    try:
-        return f" (did you mean '=={Version(value)}'?)"
-    except ValueError:
-        return ""
-
-
-def parse_size(value: object) -> int:
-    """Return a size in bytes: '4g' -> 4294967296. A number without a unit is in bytes.
-
-    Raises:
-        ValueError: it is no size.
-    """
-    text = str(value).strip().lower()
-    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text)
-    if match is None or isinstance(value, bool):
-        raise ValueError(f"expected a size such as '512m' or '4g', not {value!r}")
-
-    number, unit = match.groups()
-    return int(number) * _UNITS[unit]
-
-
-def _parse_memory(value: object) -> int:
-    """Turn what a build may use into bytes."""
-    size = parse_size(value)
-    if size < _MIN_MEMORY_BYTES:
-        raise ValueError(f"expected at least 64m, not {value!r}: no compiler runs in less")
-    return size
-
-
-def _as_base_table(value: object) -> object:
-    """Let one list stand for every base."""
-    return {EVERY_BASE: value} if isinstance(value, list) else value
-
-
-def _check_apt_keys(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return a table of system packages unchanged; a key that is no distribution or base is an error."""
-    table = catalog.load()
-    allowed_keys = {*table.distributions, *table.bases}
-    unknown = value.keys() - allowed_keys - {EVERY_BASE}
-    if unknown:
-        raise ValueError(
-            f"unknown distribution or base {_join_names(sorted(unknown))}; expected {_join_names(sorted(allowed_keys))}"
-        )
-    return value
-
-
-def _join_names(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
-
-
-def _check_known(kind: str, allowed: Iterable[str], value: str) -> str:
-    """Return a name unchanged if it is an allowed one; the error for any other names the closest.
-
-    `kind` is what the name stands for in the error, such as `base`.
-    """
-    choices = list(allowed)
-    if value in choices:
-        return value
-
-    hint = _hint_closest(value, choices)
-    raise ValueError(f"unknown {kind} {value!r}{hint}; expected one of {_join_names(choices)}")
-
-
-def _hint_closest(value: str, choices: Iterable[str]) -> str:
-    """Name the choice that a misspelt one is likely to mean."""
-    closest = difflib.get_close_matches(value, choices, n=1)
-    return f" (did you mean {closest[0]!r}?)" if closest else ""
-
-
-def _check_base(value: str) -> str:
-    return _check_known("base", catalog.load().bases, value)
-
-
-def _check_verdict(value: str) -> str:
-    return _check_known("verdict", [verdict.value for verdict in Verdict], value)
-
-
-def _check_abi(value: str) -> str:
-    return _check_known("ABI", catalog.load().abis, value)
-
-
-def _check_relative_path(value: str) -> str:
-    """Return a path unchanged that stays below the folder it starts from."""
-    path = PurePosixPath(value)
-    if not value or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"expected a path below the folder of matrix.toml, not {value!r}")
-    return value
-
-
-def _as_tuple(value: object) -> object:
-    """Let one value stand for a list of one."""
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _as_hashes(value: object) -> object:
-    """Let one hash stand for a list of one; a wrong one is a mistake of the key, which has no index then."""
-    if not isinstance(value, str):
-        return value
-    if re.fullmatch(_HEX_DIGITS, value) is None:
-        raise ValueError(f"expected 64 hexadecimal digits, not {value!r}")
-    return (value,)
-
-
-def _as_text(value: object) -> object:
-    """Let `true` and numbers stand where a build backend takes text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _as_build_tag(value: object) -> object:
-    """Let a number stand for the text that a wheel's name has."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
-
-BaseName = Annotated[str, AfterValidator(_check_base)]
-VerdictName = Annotated[str, AfterValidator(_check_verdict)]
-AbiName = Annotated[str, AfterValidator(_check_abi)]
-DebianPackage = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9+.-]+$",
-        description="a system package's name, such as 'libxml2-dev'",
-    ),
-]
-EnvName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="an environment variable's name, such as 'CFLAGS'",
-    ),
-]
-ApplicationName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        description="a name of at most 64 letters, digits, '.', '_' and '-'",
-    ),
-]
-RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
-Setting = Annotated[str, BeforeValidator(_as_text)]
-Reason = Annotated[str, Field(min_length=1)]
-
-
-SharedLibrary = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+*-]*$",
-        description="the name that a shared library is loaded by, such as 'libodbc.so.2'",
-    ),
-]
-
-
-def _check_constraint(value: str) -> str:
-    """Return a constraint (PEP 508 without an address) unchanged, or raise an error that says how to write it."""
-    hint = f"expected a requirement such as 'setuptools<82', not {value!r}"
-    try:
-        requirement = Requirement(value)
-    except InvalidRequirement:
-        raise ValueError(hint) from None
-
-    is_constraint = bool(requirement.specifier) and not requirement.url and not requirement.extras
-    if not is_constraint or "\n" in value:
-        raise ValueError(hint)
-    return value
-
-
-Constraint = Annotated[str, AfterValidator(_check_constraint)]
-Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
-Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
-Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_hashes)]
-From = Literal["sdist", "wheel", "either"]
-BuildTag = Annotated[
-    str,
-    BeforeValidator(_as_build_tag),
-    Field(pattern=r"^\d[a-z0-9]{0,15}$", description="a build tag: a number, such as 1"),
-]
-SettingList = Annotated[tuple[Setting, ...], BeforeValidator(_as_tuple)]
-AptPackages = Annotated[
-    dict[str, tuple[DebianPackage, ...]],
-    BeforeValidator(_as_base_table),
-    AfterValidator(_check_apt_keys),
-]
 
 
 class _Strict(BaseModel):
@@ -304,7 +107,7 @@ class OwnTests(_Strict):
 class Package(_Strict):
     """`[packages.NAME]`: one native dependency."""
 
-    version: Annotated[str, AfterValidator(_check_specifier)] = ""
+    version: Specifier = ""
     """Which releases to choose from (PEP 440). Default: the newest stable one that is not yanked."""
     sdist: str | None = None
     """A local sdist instead of one from the index, relative to matrix.toml."""
@@ -331,7 +134,7 @@ class Package(_Strict):
     """Patches applied with `patch -p1` before the build, relative to matrix.toml."""
     timeout_s: Annotated[int, Field(ge=10, le=86_400)] = 1800
     """Longest time one build of all ABIs may take, in seconds."""
-    memory: Annotated[int, BeforeValidator(_parse_memory)] = 4 << 30
+    memory: Memory = 4 << 30
     """Memory a build may use, in bytes; written as '4g'."""
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
@@ -486,12 +289,14 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
     try:
         matrix = Matrix.model_validate(content)
     except ValidationError as error:
-        mistakes += [_describe_error(dict(details)) for details in error.errors()]
+        mistakes += [
+            describe_mistake(details, _find_model(details["loc"])) for details in error.errors()
+        ]
         raise MatrixError(path, mistakes) from None
 
     for name, package in matrix.packages.items():
         if package.sdist and package.version:
-            where = f"packages.{_quote_key(name)}.version"
+            where = f"packages.{quote_key(name)}.version"
             mistakes.append((where, "an sdist has a version of its own; leave out one of the two"))
         mistakes += _find_contradictions(name, package)
     if needs_packages and not matrix.packages and not mistakes:
@@ -503,7 +308,7 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
 
 def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str]]:
     """Yield a mistake for each key of a package that upstream's wheel, which is taken as it is, cannot heed."""
-    where = f"packages.{_quote_key(name)}.from"
+    where = f"packages.{quote_key(name)}.from"
     if package.take_from in {None, "sdist"}:
         return
 
@@ -535,7 +340,7 @@ def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> ob
 
     named: dict[str, object] = {}
     for name, table in packages.items():
-        where = f"packages.{_quote_key(name)}"
+        where = f"packages.{quote_key(name)}"
         try:
             canonical = str(canonicalize_name(name, validate=True))
         except InvalidName:
@@ -547,56 +352,6 @@ def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> ob
         named[canonical] = table
 
     return named
-
-
-def _describe_error(details: dict[str, Any]) -> tuple[str, str]:
-    return _dotted_path(details["loc"]), _describe_expected(details)
-
-
-def _describe_expected(details: dict[str, Any]) -> str:
-    """Return what a value should have been, for a person who has not read the source: `expected a list, not 3`.
-
-    `details` is one error of pydantic.
-    """
-    context = details.get("ctx", {})
-    given = details["input"]
-    match details["type"]:
-        case "extra_forbidden":
-            return _describe_unknown_key(details["loc"])
-        case "value_error":
-            return str(context["error"])
-        case "string_pattern_mismatch":
-            return f"expected {_describe_pattern(context['pattern'])}, not {given!r}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"expected a table, not {given!r}"
-        case "tuple_type":
-            return f"expected a list, not {given!r}"
-        case "string_type":
-            return f"expected text, not {given!r}"
-        case "int_parsing" | "int_type" | "int_from_float":
-            return f"expected a whole number, not {given!r}"
-        case _:
-            message = details["msg"].removeprefix("Input should be ")
-            return f"expected {message}, not {given!r}"
-
-
-def _describe_pattern(pattern: str) -> str:
-    """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
-    for kind in (DebianPackage, EnvName, Sha256, BuildTag, SharedLibrary, ApplicationName):
-        field = kind.__metadata__[-1]  # type: ignore[attr-defined]
-        if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
-            return str(field.description)
-    return f"text that matches {pattern}"
-
-
-def _describe_unknown_key(location: tuple[str | int, ...]) -> str:
-    """Return that a key is unknown in its table, the closest key, and all keys that the table may have."""
-    *_, key = location
-    model = _find_model(location)
-    keys = [field.alias or name for name, field in model.model_fields.items() if name != "root"]
-
-    hint = _hint_closest(str(key), keys)
-    return f"unknown key{hint}; expected one of {_join_names(keys)}"
 
 
 def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
@@ -612,28 +367,6 @@ def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
             return Application
         case _:
             return Matrix
-
-
-def _quote_key(part: str) -> str:
-    return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
-
-
-def _dotted_path(location: tuple[str | int, ...]) -> str:
-    """Return a location as TOML writes it: `packages."a.b".apt[0]`. pydantic's own steps in it are left out."""
-    dotted = ""
-    for part in location:
-        if isinstance(part, int):
-            dotted += f"[{part}]"
-        elif _is_key(part):
-            dotted += f".{_quote_key(part)}" if dotted else _quote_key(part)
-
-    return dotted
-
-
-def _is_key(part: str) -> bool:
-    """Return whether a part of a location is a key of the file, and not pydantic's name for a step of its own."""
-    is_step = part == "[key]" or part.startswith(("constrained-", "tuple[", "function-"))
-    return bool(part) and not is_step
 
 
 def select_thread_target(matrix: Matrix, catalog: Catalog) -> tuple[Base, Abi] | None:

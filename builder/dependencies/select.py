@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from builder.config.catalog import Base
-    from builder.config.matrix import From, Matrix
+    from builder.config.matrix import Matrix
+    from builder.config.values import From
     from builder.dependencies.resolve import Pin, Resolution
     from builder.sources.client import Index
     from builder.sources.index_file import IndexFile

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from builder.config.effort import EffortLevel
-from builder.config.matrix import AbiName, From
+from builder.config.values import AbiName, From
 from builder.distributions.metadata import MAX_REQUIREMENTS
 from builder.errors import MergeError
 from builder.plan.shards import MAX_SHARDS

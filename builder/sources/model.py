@@ -10,7 +10,7 @@ from builder.verdicts.codes import FindingCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.config.matrix import From
+    from builder.config.values import From
 
 
 MAX_NEEDED = 1_000

@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder.config import catalog
 from builder.distributions.metadata import (
     NoPkgInfoError,
     NotADistributionError,
     sdist_metadata,
-    wheel_metadata,
 )
 from builder.sources.build_requirements import add_build_requirements
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure
 from builder.sources.cool_down import find_held
 from builder.sources.guard import describe_trouble, make_fault
+from builder.sources.hashes import explain_hash
 from builder.sources.http import MAX_PARALLEL
-from builder.sources.kind import Kind, classify_release, holds_native_sources
-from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources, UpstreamWheel
+from builder.sources.kind import holds_native_sources
+from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources
+from builder.sources.patches import read_patch_texts
 from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
+from builder.sources.recorded import add_recorded, make_record, read_recorded, resolution_key
+from builder.sources.release_files import ReleaseFiles
 from builder.sources.releases import choose_release, names_one_version
-from builder.sources.upstream import choose_wheel, explain_lack
-from builder.store.hashing import digest
 from builder.untrusted.names import (
     UntrustedNameError,
     parse_distribution_name,
     parse_version,
-    parse_wheel_name,
 )
 from builder.untrusted.text import clean_line, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from builder.config.matrix import From, Matrix, Package
+    from builder.config.matrix import Matrix, Package
     from builder.sources.client import Index
-    from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
     from builder.store.store import Store
     from builder.verdicts.codes import FindingCode
@@ -83,7 +80,7 @@ def resolve(
     """
     wanted = list(names)
     key = resolution_key(matrix, wanted, index.settings.public_urls, python)
-    recorded = _read_recorded(store.get_resolution(key, fresh_s), matrix, store)
+    recorded = read_recorded(store.get_resolution(key, fresh_s), matrix, store)
     if recorded is not None:
         return recorded
 
@@ -93,11 +90,11 @@ def resolve(
 
     silent = {name for name, fault in sources.faults.items() if fault.code == "WF106"}
     if not silent:
-        store.record_resolution(key, _make_record(sources))
+        store.record_resolution(key, make_record(sources))
         return sources
 
     # What could not be asked now is taken from the last run, however old, if that heard everything.
-    recorded = _read_recorded(store.get_resolution(key, None), matrix, store)
+    recorded = read_recorded(store.get_resolution(key, None), matrix, store)
     if recorded is None:
         return sources
     say("the index does not answer: using what it said last time")
@@ -106,121 +103,8 @@ def resolve(
         return recorded
 
     # One name that gets no answer must not hold all others at what they were.
-    sources = _add_recorded(sources, recorded, silent)
+    sources = add_recorded(sources, recorded, silent)
     return add_build_requirements(sources, store, python, constraints)
-
-
-def _add_recorded(sources: Sources, recorded: Sources, silent: Iterable[str]) -> Sources:
-    """Return sources with the recorded ones of those packages that the index was silent about, and what these need."""
-    found = dict(sources.found)
-    faults = dict(sources.faults)
-
-    pending = list(silent)
-    while pending:
-        name = pending.pop()
-        if name in found or name not in recorded.found:
-            continue
-        found[name] = recorded.found[name]
-        faults.pop(name, None)
-        pending += recorded.found[name].needs
-
-    return Sources(found=found, faults=faults)
-
-
-def resolution_key(
-    matrix: Matrix, names: Iterable[str], urls: Iterable[str], python: Version
-) -> str:
-    """Return the key that a resolution is recorded under.
-
-    It depends on everything that a resolution depends on, except the time and the content of the index.
-    """
-    asked = matrix.model_dump(mode="json", include={"packages": True, "farm": {"cool_down"}})
-    # Which of upstream's wheels are taken depends on where they are to run.
-    wheels = (matrix.farm.take_from, matrix.abis, matrix.bases)
-    patches = {
-        name: _read_patch_texts(matrix, package)
-        for name, package in matrix.packages.items()
-        if package.patches
-    }
-    return digest("sources 6", asked, wheels, patches, list(names), list(urls), str(python))
-
-
-def _read_patch_texts(matrix: Matrix, package: Package) -> tuple[str, ...]:
-    """Return the texts of a package's patches; those that cannot be read are left out, and are a fault later."""
-    texts: list[str] = []
-    for path in package.patches:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            texts.append((matrix.root / path).read_text())
-
-    return tuple(texts)
-
-
-def _make_record(sources: Sources) -> dict[str, Any]:
-    """Return sources and faults as JSON data, for `_read_recorded`."""
-    return {
-        "found": {name: source.record() for name, source in sources.found.items()},
-        "faults": {
-            name: [fault.code, fault.detail, fault.version]
-            for name, fault in sources.faults.items()
-        },
-    }
-
-
-def _read_recorded(answer: object, matrix: Matrix, store: Store) -> Sources | None:
-    """Return the sources and faults of a recorded answer, or None where it cannot be used.
-
-    It cannot be used if there is none, a file that it names is gone from the store, or a local sdist may have changed.
-    """
-    if not isinstance(answer, dict):
-        return None
-
-    found = {name: Source.from_record(record) for name, record in answer["found"].items()}
-    for source in found.values():
-        if not _has_files(source, store) or _has_changed(source, matrix, store):
-            return None
-
-    faults: dict[str, Fault] = {}
-    for name, (code, detail, version) in answer["faults"].items():
-        if name in matrix.packages and matrix.packages[name].sdist:
-            return None  # a local file may be mended at any moment
-        faults[name] = Fault(name=name, code=code, detail=detail, version=version)
-
-    return Sources(found=found, faults=faults)
-
-
-def _has_files(source: Source, store: Store) -> bool:
-    """Return whether the store still has the files of a source: its sdist, its wheels, and the pure ones it needs.
-
-    A package that is only a pure wheel has no sdist, and one whose wheels are upstream's perhaps none.
-    """
-    hashes = [pure.sha256 for pure in source.pure]
-    hashes += [wheel.sha256 for wheel in source.wheels]
-    if source.only_pure is None and source.sha256:
-        hashes.append(source.sha256)
-    return all(store.file(sha256).exists() for sha256 in hashes)
-
-
-def _has_changed(source: Source, matrix: Matrix, store: Store) -> bool:
-    """Return whether the local sdist of a source has another hash now; False for sources from the index."""
-    if source.kind != "local":
-        return False
-
-    path = matrix.root / (matrix.packages[source.name].sdist or "")
-    return store.add_file(path) != source.sha256
-
-
-class _HashMismatchError(Exception):
-    """A file has none of the hashes that the matrix wants; the text says which."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Files:
-    """What a package's wheels are made of, in the store: `Source` has the same fields."""
-
-    sdist: str
-    sdist_sha256: str
-    wheels: tuple[UpstreamWheel, ...]
-    lacking: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,6 +138,7 @@ class _Resolver:
         self._index = index
         self._python = python
         self._say = say
+        self._files = ReleaseFiles(matrix, store, index, python)
         self._pinned: dict[str, Candidate] = {}
         self._pinned_sources: dict[str, Source] = {}
 
@@ -360,7 +245,7 @@ class _Resolver:
             return Fault(name=name, code="WF105", detail=f"there is no file {sdist}")
 
         sha256 = self._store.add_file(path)
-        mismatch = _explain_hash(path.name, sha256, package.sha256)
+        mismatch = explain_hash(path.name, sha256, package.sha256)
         if mismatch:
             return Fault(name=name, code="WF103", detail=mismatch)
 
@@ -407,7 +292,7 @@ class _Resolver:
         if isinstance(release, Fault):
             return self._add_held(release, SpecifierSet(package.version))
 
-        source = self._make_source(name, release, releases, package.sha256)
+        source = self._files.make_source(name, release, releases, package.sha256)
         return self._add_held(source, SpecifierSet(package.version))
 
     def _add_held(self, answer: Source | Fault, specifier: SpecifierSet) -> Source | Fault:
@@ -460,159 +345,10 @@ class _Resolver:
         if allows_python(requires_python, self._python):
             return ""
 
-        patches = _read_patch_texts(self._matrix, package)
+        patches = read_patch_texts(self._matrix, package)
         if lifts_cap(patches, self._python):
             return ""
         return describe_exclusion(requires_python, self._python, is_patched=bool(patches))
-
-    def _make_source(
-        self,
-        name: str,
-        release: Release,
-        releases: tuple[Release, ...],
-        hashes: tuple[str, ...] = (),
-        needed_by: str = "",
-    ) -> Source | Fault:
-        """Return a source for a release, or a fault: its pure wheel if it has nothing native, else its sdist or wheels.
-
-        `hashes` are those that the matrix has for it, one of which each file must have: they decide whether a pure
-        wheel is served or the sdist is built. `needed_by` names the package that needs the release.
-        """
-        version = str(release.version)
-        try:
-            pure_wheel = self._choose_pure_wheel(release, hashes)
-            if pure_wheel is not None:
-                pure = self._make_pure(name, release, pure_wheel)
-                _check_hash(pure.filename, pure.sha256, hashes)
-                return Source(
-                    name=name,
-                    version=version,
-                    kind="index",
-                    filename=pure.filename,
-                    sha256=pure.sha256,
-                    requires=pure.requires,
-                    only_pure=pure,
-                    needed_by=needed_by,
-                )
-
-            take_from = self._matrix.source_of(name)
-            if release.sdist is None and take_from == "sdist":
-                hint = _hint_older(release, releases)
-                detail = f"the index has no sdist of {name} {version}{hint}"
-                remedy = _suggest_wheels(name, release)
-                return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
-
-            files = self._take_files(release, take_from, hashes)
-        except _HashMismatchError as error:
-            return Fault(name=name, code="WF103", detail=str(error), version=version)
-
-        is_pure = bool(files.sdist) and (
-            classify_release(release, self._index, self._store) is Kind.PURE
-        )
-        if is_pure and not release.wheels:
-            # Upstream has no wheel that could be taken, and there is nothing native that could come out otherwise.
-            take_from = "sdist"
-            files = replace(files, lacking=())
-        return Source(
-            name=name,
-            version=version,
-            kind="index",
-            filename=files.sdist,
-            sha256=files.sdist_sha256,
-            requires=self._read_requires(name, release, files.wheels),
-            needed_by=needed_by,
-            take_from=take_from,
-            wheels=files.wheels,
-            lacking=files.lacking,
-            is_pure=is_pure,
-        )
-
-    def _choose_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> IndexFile | None:
-        """Return the pure wheel that a package is served as; None where it is built, or upstream has native wheels.
-
-        It is served where there is nothing native to the release, or where `hashes` lead to nothing else of it. Of
-        several it is the one that they name.
-        """
-        wheels = release.pure_wheels
-        if not hashes:
-            return wheels[0] if wheels and release.is_pure else None
-
-        native = [file for file in release.wheels if file not in wheels]
-        names_another = any(file.digests.get("sha256") in hashes for file in native)
-        if release.sdist is not None and wheels:
-            names_another = names_another or self._index.find_sha256(release.sdist) in hashes
-        for wheel in wheels:
-            is_named = self._index.find_sha256(wheel) in hashes
-            if is_named and (release.is_pure or not names_another):
-                return wheel
-
-        # None of them may be taken: the sdist, if that may be, and otherwise the first, which is then found wrong.
-        if release.is_pure and wheels and not names_another:
-            return wheels[0]
-        return None
-
-    def _read_requires(
-        self, name: str, release: Release, wheels: tuple[UpstreamWheel, ...]
-    ) -> tuple[str, ...]:
-        """Return what a release requires at run time: as its own wheels say, where some are taken, or the index does.
-
-        Then an sdist that nobody can read spoils nothing.
-        """
-        for wheel in wheels:
-            try:
-                metadata = wheel_metadata(self._store.file(wheel.sha256))
-            except NotADistributionError:
-                continue  # the job that takes it says what is wrong with it
-            return tuple(metadata.get("requires_dist", ()))
-
-        return self._index.requirements(name, release)
-
-    def _take_files(self, release: Release, take_from: From, hashes: tuple[str, ...]) -> _Files:
-        """Bring what a package's wheels are made of into the store: the sdist, and upstream's wheels if asked for.
-
-        Where upstream's wheels are asked for, an sdist that has another hash than the matrix wants is left out, and no
-        mistake: lock files often have the hashes of wheels alone.
-
-        Raises:
-            _HashMismatchError: a file that is served or built has none of the hashes that the matrix wants.
-        """
-        sdist, sdist_sha256, mismatch = "", "", ""
-        if release.sdist is not None:
-            sdist = release.sdist.filename
-            sdist_sha256 = self._index.download(release.sdist)
-            mismatch = _explain_hash(sdist, sdist_sha256, hashes)
-        if mismatch:
-            sdist, sdist_sha256 = "", ""
-
-        wheels: list[UpstreamWheel] = []
-        lacking: list[tuple[str, str]] = []
-        if take_from != "sdist":
-            bases = [catalog.load().bases[base] for base in self._matrix.bases]
-            for abi in self._matrix.abis:
-                wheel = choose_wheel(release, abi, bases, self._python, hashes)
-                if wheel is None:
-                    lacking.append((abi, explain_lack(release, abi, bases, self._python)))
-                else:
-                    wheels.append(self._take_wheel(abi, wheel, hashes))
-
-        if mismatch and not wheels:
-            raise _HashMismatchError(mismatch)
-        return _Files(
-            sdist=sdist,
-            sdist_sha256=sdist_sha256,
-            wheels=tuple(wheels),
-            lacking=tuple(lacking),
-        )
-
-    def _take_wheel(self, abi: str, wheel: IndexFile, hashes: tuple[str, ...]) -> UpstreamWheel:
-        """Bring one of upstream's wheels into the store.
-
-        Raises:
-            _HashMismatchError: it has none of the hashes that the matrix wants.
-        """
-        sha256 = self._index.download(wheel)
-        _check_hash(wheel.filename, sha256, hashes)
-        return UpstreamWheel(abi=abi, filename=parse_wheel_name(wheel.filename), sha256=sha256)
 
     # --- what it needs ---------------------------------------------------------------------------------------------
 
@@ -653,24 +389,14 @@ class _Resolver:
             elif release is None:
                 continue  # does not happen: only local sdists have no release, and these are pinned
             elif release.pure_wheel is not None:
-                needs.pure.append(self._make_pure(name, release, release.pure_wheel))
+                needs.pure.append(self._files.make_pure(name, release, release.pure_wheel))
             else:
                 releases = self._index.releases(name) or ()
-                implied = self._make_source(name, release, releases, needed_by=source.name)
+                implied = self._files.make_source(name, release, releases, needed_by=source.name)
                 needs.native.append(name)
                 needs.implied.append(implied)
 
         return needs
-
-    def _make_pure(self, name: str, release: Release, wheel: IndexFile) -> Pure:
-        """Return a pure wheel of a release, downloaded into the store."""
-        return Pure(
-            name=name,
-            version=str(release.version),
-            filename=wheel.filename,
-            sha256=self._index.download(wheel),
-            requires=self._index.requirements(name, release),
-        )
 
 
 def _check_count(closure: list[Candidate]) -> None:
@@ -695,61 +421,3 @@ def _check_size(wheels: Iterable[Pure]) -> None:
     if characters > _MAX_NEEDED_CHARS:
         limit = f"{_MAX_NEEDED_CHARS >> 20} Mi characters"
         raise NoSolutionError(f"what it needs states requirements of more than {limit}")
-
-
-def _explain_hash(filename: str, sha256: str, hashes: tuple[str, ...]) -> str:
-    """Return what is wrong with a file's hash, in a sentence; empty where it is one of those that the matrix has.
-
-    Any hash will do where the matrix has none.
-    """
-    if not hashes or sha256 in hashes:
-        return ""
-
-    wanted = hashes[0] if len(hashes) == 1 else f"one of {len(hashes)} others"
-    return f"{filename} has sha256 {sha256}; the matrix wants {wanted}"
-
-
-def _check_hash(filename: str, sha256: str, hashes: tuple[str, ...]) -> None:
-    """Go on where a file has one of the hashes that the matrix has, or where that has none.
-
-    Raises:
-        _HashMismatchError: it has another.
-    """
-    mismatch = _explain_hash(filename, sha256, hashes)
-    if mismatch:
-        raise _HashMismatchError(mismatch)
-
-
-def _suggest_wheels(name: str, release: Release) -> str:
-    """Return a clause on how to take upstream's wheels of a release; empty where it has none."""
-    if not release.wheels:
-        return ""
-    return f'; `from = "wheel"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are'
-
-
-def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:
-    """Return a clause that names the newest older release with an sdist, or says that there is none."""
-    for other in releases:
-        if other.sdist and other.version < release.version:
-            return f"; the newest release with one is {other.version}"
-    return "; no release has one"
-
-
-def read_patches(
-    matrix: Matrix, found: Mapping[str, Source]
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Fault]]:
-    """Return the texts of every package's patches, and a fault for each package with a patch that cannot be read.
-
-    Both are by name of the package. A package outside the matrix has no patches.
-    """
-    texts: dict[str, tuple[str, ...]] = {}
-    faults: dict[str, Fault] = {}
-    for name, source in found.items():
-        package = matrix.packages.get(name)
-        paths = package.patches if package else ()
-        try:
-            texts[name] = tuple((matrix.root / path).read_text() for path in paths)
-        except (OSError, UnicodeDecodeError) as error:
-            faults[name] = Fault(name=name, code="WF108", detail=str(error), version=source.version)
-
-    return texts, faults

@@ -1,50 +1,15 @@
-import hashlib
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from packaging.version import Version
 
-from builder.config import matrix
 from builder.host import IndexSettings
-from builder.sources import Sources, resolve
 from builder.sources.client import Index
 from builder.sources.releases import Release
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel
+from tests.unit.sources.resolving import ask
 
-PYTHON = Version("3.14.5")
 NATIVE = "manylinux_2_17_x86_64"
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = Store(tmp_path / "wheelhouse")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def served(tmp_path: Path):
-    (tmp_path / "index").mkdir()
-    with serving(tmp_path / "index") as answer:
-        yield answer
-
-
-def ask(
-    text: str, store: Store, settings: IndexSettings, root: Path = Path(), fresh_s: float = 0.0
-) -> Sources:
-    loaded = matrix.parse(tomllib.loads(text), root / "matrix.toml")
-    return resolve(
-        loaded,
-        store,
-        Index(settings, store),
-        PYTHON,
-        names=list(loaded.packages),
-        fresh_s=fresh_s,
-        say=lambda _: None,
-    )
 
 
 def test_the_newest_stable_release_that_is_not_yanked_and_for_this_python(
@@ -164,27 +129,6 @@ def test_a_contradiction_is_said_and_stops_nothing(
     assert "nat>5" in ask("[packages.app]", store, settings).found["app"].trouble
 
 
-def test_a_package_with_nothing_native_is_served_as_it_is(
-    served: tuple[LocalIndex, IndexSettings], store: Store
-):
-    index, settings = served
-    index.add("pure", "pure-1.0.tar.gz", sdist("pure", "1.0"))
-    promised = index.add("pure", "pure-1.0-py3-none-any.whl", wheel("pure", "1.0"))
-    only = ask("[packages.pure]", store, settings).found["pure"].only_pure
-    assert only is not None
-    assert only.sha256 == promised
-
-
-def test_answers_are_remembered_and_a_silent_index_is_bridged(tmp_path: Path, store: Store):
-    (tmp_path / "index").mkdir()
-    with serving(tmp_path / "index") as (index, settings):
-        index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
-        first = ask("[packages.foo]", store, settings)
-    assert ask("[packages.foo]", store, settings, fresh_s=60) == first
-    assert ask("[packages.foo]", store, settings) == first
-    assert ask("[packages.bar]", store, settings).faults["bar"].code == "WF106"
-
-
 def test_what_a_release_requires_is_read_once(
     served: tuple[LocalIndex, IndexSettings], store: Store, monkeypatch: pytest.MonkeyPatch
 ):
@@ -223,117 +167,6 @@ def test_no_index_hears_of_what_is_at_hand(tmp_path: Path, store: Store):
     )
     assert answer.found["foo"].needs == ("bar",)
     assert [source.trouble for source in answer.found.values()] == ["", ""]
-
-
-def test_a_changed_local_sdist_is_noticed(
-    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
-):
-    text = '[packages.foo]\nsdist = "foo.tar.gz"'
-    for version in ("1.0", "1.1"):
-        (tmp_path / "foo.tar.gz").write_bytes(sdist("foo", version))
-        assert ask(text, store, served[1], tmp_path, fresh_s=60).found["foo"].version == version
-
-
-def test_sources_come_back_from_json_as_they_were(
-    served: tuple[LocalIndex, IndexSettings], store: Store
-):
-    index, settings = served
-    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("pure",)))
-    index.add("pure", "pure-2.0-py3-none-any.whl", wheel("pure", "2.0"))
-    source = ask("[packages.app]", store, settings).found["app"]
-    record: dict[str, Any] = source.record()
-    assert type(source).from_record(record) == source
-
-
-def test_downloads_are_what_was_promised(served: tuple[LocalIndex, IndexSettings], store: Store):
-    index, settings = served
-    content = sdist("foo", "1.0")
-    index.add("foo", "foo-1.0.tar.gz", content)
-    found = ask("[packages.foo]", store, settings).found["foo"]
-    assert found.sha256 == hashlib.sha256(content).hexdigest()
-
-
-def test_the_pure_wheel_that_the_matrix_names_by_hash_is_served_and_given_to_others(
-    served: tuple[LocalIndex, IndexSettings], store: Store
-):
-    index, settings = served
-    index.add(
-        "plain",
-        "plain-1.0-py2.py3-none-any.whl",
-        wheel("plain", "1.0", requires=("x; extra == 'y'",)),
-    )
-    second = index.add("plain", "plain-1.0-py3-none-any.whl", wheel("plain", "1.0"))
-    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("plain",)))
-    text = f"[packages.app]\n[packages.plain]\nsha256 = '{second}'"
-    found = ask(text, store, settings).found
-
-    assert found["plain"].only_pure is not None
-    assert found["plain"].only_pure.filename == "plain-1.0-py3-none-any.whl"
-    assert found["app"].pure == (found["plain"].only_pure,)
-
-
-def test_a_hash_decides_whether_a_package_is_served_or_built(
-    served: tuple[LocalIndex, IndexSettings], store: Store
-):
-    index, settings = served
-    of_sdist = index.add("fast", "fast-1.0.tar.gz", sdist("fast", "1.0"))
-    index.add("fast", f"fast-1.0-cp314-cp314-{NATIVE}.whl", wheel("fast", "1.0"))
-    pure_wheel = wheel("fast", "1.0", requires=("x; extra == 'x'",))
-    of_pure = index.add("fast", "fast-1.0-py3-none-any.whl", pure_wheel)
-
-    built = ask(f"[packages.fast]\nsha256 = '{of_sdist}'", store, settings).found["fast"]
-    assert (built.only_pure, built.sha256) == (None, of_sdist)
-    passed_on = ask(f"[packages.fast]\nsha256 = '{of_pure}'", store, settings).found["fast"]
-    assert passed_on.only_pure is not None
-    assert passed_on.only_pure.sha256 == of_pure
-
-
-def test_a_pure_wheel_with_another_hash_than_the_matrix_wants_is_not_served(
-    served: tuple[LocalIndex, IndexSettings], store: Store
-):
-    index, settings = served
-    index.add("plain", "plain-1.0-py3-none-any.whl", wheel("plain", "1.0"))
-    wrong = "0" * 64
-    fault = ask(f"[packages.plain]\nsha256 = '{wrong}'", store, settings).faults["plain"]
-    assert (fault.code, fault.version) == ("WF103", "1.0")
-    assert f"the matrix wants {wrong}" in fault.detail
-
-
-def test_an_sdist_without_native_sources_is_built_as_a_pure_package(
-    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
-):
-    index, settings = served
-    index.add("plain", "plain-1.0.tar.gz", sdist("plain", "1.0"))
-    files = {"native-1.0/PKG-INFO": b"Name: native\nVersion: 1.0\n", "native-1.0/x.c": b""}
-    index.add("native", "native-1.0.tar.gz", archive("tar.gz", files))
-    # What upstream has native wheels of is native, wherever its sources are.
-    index.add("wheels", "wheels-1.0.tar.gz", sdist("wheels", "1.0"))
-    index.add("wheels", f"wheels-1.0-cp314-cp314-{NATIVE}.whl", wheel("wheels", "1.0"))
-    (tmp_path / "local-1.0.tar.gz").write_bytes(sdist("local", "1.0", requires=("plain",)))
-    text = """
-        [packages.local]
-        sdist = "local-1.0.tar.gz"
-        [packages.native]
-        [packages.wheels]
-    """
-    found = ask(text, store, settings, tmp_path).found
-    assert {name: source.is_pure for name, source in found.items()} == {
-        "local": True,
-        "native": False,
-        "wheels": False,
-        "plain": True,
-    }
-    assert found["local"].needs == ("plain",)
-
-
-@pytest.mark.parametrize("take_from", ["sdist", "wheel", "either"])
-def test_a_pure_package_without_a_wheel_is_built_whatever_wheels_are_made_of(
-    served: tuple[LocalIndex, IndexSettings], store: Store, take_from: str
-):
-    index, settings = served
-    index.add("plain", "plain-1.0.tar.gz", sdist("plain", "1.0"))
-    found = ask(f"[farm]\nfrom = '{take_from}'\n[packages.plain]", store, settings).found["plain"]
-    assert (found.is_pure, found.is_built, found.lacking) == (True, True, ())
 
 
 @pytest.mark.parametrize(
