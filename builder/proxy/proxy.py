@@ -61,7 +61,7 @@ _FETCH_TIMEOUT_S = "600"  # for the largest files over a slow line; not measured
 _MAX_NAMED_CRATES = 3  # of those that could not be had; one explains the others
 _MAX_RECORD_BYTES = 17 << 20  # of a session; the proxy keeps to a little less
 _MAX_EVENT_BYTES = 16 << 20
-_MAX_EVENTS = 70_000
+_MAX_EVENTS = 40_000
 _EVENT_TEXTS = {
     "file": ("project",),
     "asked": ("host",),

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 _MAX_REQUESTS = 20_000  # a large project's lock file has some 500 files, each asked for a few times
 _MAX_FILE_BYTES = 16 << 30
 """Of all files together; the largest known set of requirements takes about 5 GiB."""
-_MAX_EVENTS = {"asked": 500}  # hosts; who asks for more of them does not mean to reach them
+_MAX_EVENTS = {
+    "asked": 500,  # hosts; who asks for more of them does not mean to reach them
+    "no-crate": 500,
+    "crate": 4000,  # the largest projects have some 1,000
+    "crate-page": 4000,
+}
 _MAX_EVENTS_OF_OTHER_KINDS = 10_000
 _MAX_RECORD_BYTES = 16 << 20  # of a session; a line of a file has less than 1 KiB
 _MAX_TOKEN_CHARS = 64  # it is a part of file names

@@ -248,7 +248,7 @@ PATTERNS = (
              "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
     _pattern("WF225", "error: failed to get `",
              r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`(?:.*\n){1,8}?\s*+"
-             r"(?:download of config\.json failed|Unable to update registry|failed to query replaced source registry)",
+             r"(?:download of config\.json failed|[Uu]nable to update registry|failed to query replaced source registry)",
              "Rust: the crate {0}, which {1} needs, cannot be had: no registry of crates answers the build", _CRATES),
     _pattern("WF201", "error: failed to get `", r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`", "Rust: the crate {0}, which {1} needs, cannot be had",
              "what comes from a repository is not to be had in a build: take an sdist that has it inside (`cargo vendor`), or put it there with a patch"),

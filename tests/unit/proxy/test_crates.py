@@ -97,7 +97,7 @@ def test_a_registry_that_did_not_give_a_crate_explains_a_failure():
     assert error is not None
     assert error.code == "WF106"
     assert "the registry of crates did not give a 1 (503), b 1 (503), c 1 (503)" in str(error)
-    assert "d 1" not in str(error)
+    assert "d 1 (503)" not in str(error)
 
 
 def test_crates_count_for_what_a_compiler_cache_was_filled_with():

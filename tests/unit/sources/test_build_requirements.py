@@ -156,7 +156,12 @@ def test_a_source_is_recorded_with_what_it_is_built_with():
 )
 @pytest.mark.parametrize("registry", ["", "sparse+https://crates.invalid/"])
 def test_packages_that_are_built_with_rust_are_known_and_whether_there_are_crates_for_them(
-    requires: str, *, uses_rust: bool, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    requires: str,
+    *,
+    uses_rust: bool,
+    registry: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "no-cargo"))
     monkeypatch.setenv("WHEELFARM_CARGO_REGISTRY", registry)

@@ -211,7 +211,11 @@ def test_a_locked_session_has_its_crates_and_what_the_index_said_then(proxy: Pro
     sha256 = hashlib.sha256(page).hexdigest()
     (proxy.root / "given" / sha256).write_bytes(page)
     newer = proxy.registry.add("tiny", "0.2.0", b"newer")
-    locked = {"locked": {}, "locked_pages": {"tiny": sha256}, "locked_crates": [TINY_SHA256]}
+    locked: dict[str, Any] = {
+        "locked": {},
+        "locked_pages": {"tiny": sha256},
+        "locked_crates": [TINY_SHA256],
+    }
     proxy.open(**locked)
     assert proxy.get("/ti/ny/tiny") == (200, page)
     assert proxy.get("/dl/tiny/0.1.0/download") == (200, TINY)

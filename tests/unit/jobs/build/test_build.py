@@ -593,7 +593,9 @@ def test_cargo_is_told_of_the_registry_where_there_is_one(
     assert (command in config["before-all"]) is has_crates
     assert ("crates" in build.settings()) is has_crates
     if has_crates:
-        assert tomllib.loads(told.read_text())["source"]["crates-io"] == {"replace-with": "wheelfarm"}
+        assert tomllib.loads(told.read_text())["source"]["crates-io"] == {
+            "replace-with": "wheelfarm"
+        }
 
 
 # --- one call, with a program in the place of the interpreter that runs cibuildwheel ------------------------------------
