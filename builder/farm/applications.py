@@ -30,6 +30,7 @@ from builder.judge.application import (
 )
 from builder.plan.graph import Plan, image_jobs
 from builder.sources.client import Index
+from builder.sources.upstream import choose_wheel
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
     from builder.config.matrix import Application, Matrix
     from builder.index import Entry, Manifest
     from builder.jobs.job import Job
-    from builder.judge.application import JudgedApplication, LockedPackage
+    from builder.judge.application import Blocker, JudgedApplication, LockedPackage
     from builder.judge.package import JudgedPackage
+    from builder.sources.releases import Release
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
@@ -157,8 +159,8 @@ class _Farm:
                 situation = self._describe(name, application, locked, abi, base)
                 if unusable:
                     yield _Place(situation=situation, unusable=unusable)
-                elif find_blocked(situation):
-                    yield _Place(situation=self._look_out(situation))
+                elif blockers := find_blocked(situation):
+                    yield _Place(situation=self._look_out(situation, blockers))
                 else:
                     job = self._make_job(situation, application, files)
                     yield _Place(situation=situation, job=job)
@@ -186,13 +188,13 @@ class _Farm:
             served=filenames,
         )
 
-    def _look_out(self, situation: Situation) -> Situation:
+    def _look_out(self, situation: Situation, blockers: Iterable[Blocker]) -> Situation:
         """Return a situation with what the package index has of the packages that block.
 
         It is not asked about a package with a local sdist: there, the name may be somebody else's.
         """
         outlooks: dict[str, Outlook] = {}
-        for blocker in find_blocked(situation):
+        for blocker in blockers:
             settings = self.matrix.packages.get(blocker.package)
             if settings is not None and settings.sdist:
                 continue
@@ -297,23 +299,34 @@ def find_outlook(index: Index, name: str, version: str, abi: Abi, base: Base) ->
     try:
         releases = index.releases(name) or ()
         locked = Version(version)
-        fitting = [
-            release.version
-            for release in releases
-            if select_wheels((file.filename for file in release.wheels), abi, base)
-        ]
+        fitting = _find_fitting(releases, abi, base)
     except Exception:  # the verdict stands without it
         return Outlook()
 
-    newer: list[Version] = []
+    stable: list[Version] = []
     for release in releases:
-        is_stable = not release.yanked and not release.version.is_prerelease
-        if release.version > locked and is_stable:
-            newer.append(release.version)
-    mending = [found for found in newer if found in fitting]
+        if not release.yanked and not release.version.is_prerelease:
+            stable.append(release.version)
+    newer = [version for version in stable if version > locked]
+    mending = [version for version in newer if version in fitting]
+    older = [version for version in stable if version < locked and version in fitting]
 
     return Outlook(
         has_wheel=locked in fitting,
         mending_release=str(mending[0]) if mending else "",
+        older_release=str(older[0]) if older else "",
         newest_release=str(newer[0]) if newer else "",
     )
+
+
+def _find_fitting(releases: Iterable[Release], abi: Abi, base: Base) -> set[Version]:
+    """Return the releases of which an installer takes a wheel for an ABI on a base."""
+    python = Version(catalog.load().releases[abi.release].version)
+    fitting: set[Version] = set()
+    for release in releases:
+        # Names are looked at first: whole files are read for few of thousands of releases.
+        names = (file.filename for file in release.wheels)
+        if select_wheels(names, abi, base) and choose_wheel(release, abi.name, [base], python):
+            fitting.add(release.version)
+
+    return fitting

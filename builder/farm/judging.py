@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import Matrix
     from builder.evidence.audit import WheelFacts
     from builder.judge.package import JudgedPackage
+    from builder.judge.ways_out import PastBuild
     from builder.sources import Source, Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
@@ -32,8 +33,24 @@ _MAX_DETAIL = 300
 """Characters of an exception in a finding: enough to name the field that could not be read."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What a package is judged by beside the evidence of its own jobs.
+
+    Attributes:
+        owners: who in the run brings which packages and modules.
+        past_builds: what builds of it in earlier runs came to, by ABI.
+    """
+
+    owners: Owners
+    past_builds: Mapping[str, PastBuild]
+
+
 def judge_packages(
-    matrix: Matrix, resolved: Sources, evidence: Mapping[JobId, Evidence]
+    matrix: Matrix,
+    resolved: Sources,
+    evidence: Mapping[JobId, Evidence],
+    past_builds: Mapping[str, Mapping[str, PastBuild]] | None = None,
 ) -> tuple[JudgedPackage, ...]:
     """Judge every package of a run for each ABI of the matrix.
 
@@ -43,6 +60,7 @@ def judge_packages(
         matrix: the packages, bases and ABIs of the run.
         resolved: the sources of the packages, and the faults of those without one.
         evidence: results of all jobs of the run, by job id.
+        past_builds: what builds in earlier runs came to, by package and ABI, for advice.
 
     Returns:
         Packages in the order of the matrix; those that are only required by others follow, sorted by name.
@@ -55,7 +73,8 @@ def judge_packages(
     owners = Owners.collect(_iter_audited(evidence))
     for source in resolved.found.values():
         jobs = jobs_by_package.get(source.name, PackageJobs())
-        judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, owners))
+        known = _Known(owners=owners, past_builds=(past_builds or {}).get(source.name, {}))
+        judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, known))
 
     matrix_positions = {name: position for position, name in enumerate(matrix.packages)}
 
@@ -71,7 +90,7 @@ def _judge_guarded(
     jobs: PackageJobs,
     evidence: Mapping[JobId, Evidence],
     abis: Sequence[Abi],
-    owners: Owners,
+    known: _Known,
 ) -> JudgedPackage:
     """Return the judgement of one package; whatever is raised meanwhile becomes its own finding and ends nothing else.
 
@@ -79,7 +98,8 @@ def _judge_guarded(
     """
     try:
         collected = _collect_evidence(matrix, source, jobs, evidence)
-        return judge_package(replace(collected, owners=owners), abis)
+        collected = replace(collected, owners=known.owners, past_builds=known.past_builds)
+        return judge_package(collected, abis)
     except Exception as error:  # that is the guard
         detail = clean_line(f"{type(error).__name__}: {error}", _MAX_DETAIL)
         return judge_unreadable(source, detail, abis)

@@ -20,6 +20,7 @@ from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
+from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
 from builder.index import constraints, policy
 from builder.jobs.job import Tools
@@ -113,7 +114,8 @@ def run(
 
         plan = make_plan(matrix, resolved, request)
         evidence = _execute(matrix, plan, store, request, observer, stop)
-        judged = judge_packages(matrix, resolved.sources, evidence)
+        past_builds = find_past_builds(resolved.sources.found, store)
+        judged = judge_packages(matrix, resolved.sources, evidence, past_builds)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
             _write_shard(matrix, store, request, request.shard, resolved.sources, plan, evidence)
@@ -194,7 +196,9 @@ def merge(
     store.delete_note(_CONTAINMENT_NOTE)
 
     with _record_run(store) as run_id:
-        judged = judge_packages(matrix, merged_shards.sources, merged_shards.evidence)
+        sources, evidence = merged_shards.sources, merged_shards.evidence
+        past_builds = find_past_builds(sources.found, store)
+        judged = judge_packages(matrix, sources, evidence, past_builds)
         observer.say("publishing the index")
         publish(judged, matrix, store, observer)
 

@@ -184,6 +184,7 @@ class _Source(_Strict):
     take_from: From = "sdist"
     wheels: Annotated[tuple[_UpstreamWheel, ...], Field(max_length=_MAX_ITEMS)] = ()
     lacking: Annotated[tuple[tuple[AbiName, _Text], ...], Field(max_length=_MAX_ITEMS)] = ()
+    offers: Annotated[tuple[tuple[AbiName, _Version], ...], Field(max_length=_MAX_ITEMS)] = ()
 
     @model_validator(mode="after")
     def _has_something_to_take(self) -> Self:

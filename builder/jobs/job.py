@@ -164,7 +164,12 @@ def hash_key_parts(job: Job, inputs: Inputs | None = None) -> dict[str, str]:
     if inputs is not None:
         parts |= job.key_inputs(inputs)
 
-    return {name: digest(value)[:_HASH_LENGTH] for name, value in parts.items()}
+    return {name: hash_key_part(value) for name, value in parts.items()}
+
+
+def hash_key_part(value: object) -> str:
+    """Return the short hash of one thing that can change a job's result."""
+    return digest(value)[:_HASH_LENGTH]
 
 
 def get_recorded(job: Job, key: str, store: Store) -> Evidence | None:

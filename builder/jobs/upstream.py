@@ -90,7 +90,7 @@ class Upstream:
             code="WF220",
             stage="upstream's wheels",
             error=f"{self.name} {self.version}: {reason}",
-            remedy=f'`from = "either"` in [packages.{self.name}] builds it where there is an sdist',
+            remedy="",  # judge/ways_out.py: what helps depends on what is known by then
         )
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from builder.distributions.tags import accepts_wheel, floor_name, runs_on
+from builder.judge.ways_out import WayOut, sort_ways, take_upstream
 from builder.sources import Source
 from builder.verdicts import ApplicationVerdict, Verdict
 from builder.verdicts.wording import join_names
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.evidence.application import ApplicationFacts, CommandRun
     from builder.judge.package import JudgedPackage, Judgement
+    from builder.sources import Fault
 
 _MOST_NAMED = 5
 """Modules or messages that are named in a sentence: the job's log has all."""
@@ -42,13 +46,18 @@ class Blocker:
         package: the package that does; empty where it is the application itself.
         version: the release that is locked; empty where it is the application itself.
         what: one sentence on what is wrong.
-        ways_out: what helps, the shortest way first; empty where none is known.
+        ways: what helps, those that are known to work first, of these the shortest; empty where none is known.
     """
 
     package: str
     version: str
     what: str
-    ways_out: tuple[str, ...] = ()
+    ways: tuple[WayOut, ...] = ()
+
+    @property
+    def ways_out(self) -> tuple[str, ...]:
+        """What helps, as texts, in the same order."""
+        return tuple(way.text for way in self.ways)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,11 +120,13 @@ class Outlook:
     Attributes:
         has_wheel: whether the locked release has a wheel of upstream's for the ABI and the base.
         mending_release: the newest release above the locked one with such a wheel; empty where there is none.
+        older_release: the newest release below the locked one with such a wheel; empty where there is none.
         newest_release: the newest release above the locked one; empty where there is none.
     """
 
     has_wheel: bool = False
     mending_release: str = ""
+    older_release: str = ""
     newest_release: str = ""
 
 
@@ -153,9 +164,9 @@ def find_blocked(situation: Situation) -> tuple[Blocker, ...]:
     for locked in situation.locked:
         what = _explain_lack(locked, situation)
         if what:
-            ways_out = tuple(_find_ways_out(locked, situation))
+            ways = sort_ways(_find_ways_out(locked, situation))
             blockers.append(
-                Blocker(package=locked.name, version=locked.version, what=what, ways_out=ways_out)
+                Blocker(package=locked.name, version=locked.version, what=what, ways=ways)
             )
 
     return tuple(blockers)
@@ -226,9 +237,10 @@ def name_other_abi(
     for item in judged:
         other = open_places.get((item.name, item.base))
         if item.blockers and other is not None and item.abi not in with_gil:
-            way_out = f"run {item.name} on {other.abi} for now: it is {other.verdict} there"
+            text = f"run {item.name} on {other.abi} for now: it is {other.verdict} there"
+            way = WayOut(text=text, is_known=True)
             blockers = [
-                replace(blocker, ways_out=(*blocker.ways_out, way_out)) for blocker in item.blockers
+                replace(blocker, ways=sort_ways((*blocker.ways, way))) for blocker in item.blockers
             ]
             named.append(replace(item, blockers=tuple(blockers)))
         else:
@@ -280,37 +292,50 @@ def _explain_verdict(locked: LockedPackage, judgement: Judgement | None, abi: Ab
     return f"{locked.name} {locked.version} is {judgement.verdict.value} on {abi.name}: {judgement.reason}"
 
 
-def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[str]:
+def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[WayOut]:
     """Iterate over what helps against a package that blocks, the shortest way first."""
     package = situation.packages.get(locked.name)
     if package is None:
-        yield f"`wheelfarm add --all {situation.lock}` takes what is missing"
+        text = f"`wheelfarm add --all {situation.lock}` takes what is missing"
+        yield WayOut(text=text, is_known=True)
         return
     if isinstance(package.source, Source) and package.version != locked.version:
-        yield f"`wheelfarm add --all --update {situation.lock}` takes the locked releases"
+        text = f"`wheelfarm add --all --update {situation.lock}` takes the locked releases"
+        yield WayOut(text=text, is_known=True)
         return
 
     judgement = package.abis.get(situation.abi.name)
     is_without_wheel = judgement is not None and not judgement.wheels
     outlook = situation.outlooks.get(locked.name, Outlook())
     if is_without_wheel and outlook.has_wheel:
-        yield f'`from = "wheel"` in [packages.{locked.name}] takes the wheel that upstream has of this release'
-    if is_without_wheel and outlook.mending_release:
-        yield f"lock {locked.name} {outlook.mending_release}: upstream has a wheel of it for {situation.abi.name}"
+        yield take_upstream(locked.name)
+    if is_without_wheel:
+        for version in (outlook.mending_release, outlook.older_release):
+            if version:
+                yield _lock_other(locked, version, package.source, situation.abi)
     if judgement is not None:
         yield from _find_remedies(judgement)
     if not is_without_wheel and outlook.newest_release:
-        yield f"lock {locked.name} {outlook.newest_release}, which is newer, and have the farm judge it"
+        text = f"try {locked.name} {outlook.newest_release}, which is newer: lock it, and have the farm judge it"
+        yield WayOut(text=text)
 
 
-def _find_remedies(judgement: Judgement) -> Iterator[str]:
-    """Iterate over what its deciding findings say is to be done, each once."""
-    remedies: dict[str, None] = {}
+def _lock_other(locked: LockedPackage, version: str, source: Source | Fault, abi: Abi) -> WayOut:
+    """Return the way out by another release, of which upstream has a wheel that can be installed."""
+    is_newer = Version(version) > Version(locked.version)
+    kind = "" if is_newer else ", which is older"
+    is_built = isinstance(source, Source) and source.take_from == "sdist"
+    setting = f', and take it with `from = "wheel"` in [packages.{locked.name}]' if is_built else ""
+    text = f"lock {locked.name} {version}{kind}: upstream has a wheel of it for {abi.name}{setting}"
+    return WayOut(text=text, is_known=True)
+
+
+def _find_remedies(judgement: Judgement) -> Iterator[WayOut]:
+    """Iterate over what its deciding findings say is to be done; unless they say so, nobody knows whether it helps."""
     for finding in judgement.findings:
         if finding.verdict is judgement.verdict:
-            remedies[finding.remedy or finding.kind.remedy] = None
-
-    yield from remedies
+            remedy = WayOut(text=finding.remedy or finding.kind.remedy)
+            yield from finding.ways_out or (remedy,)
 
 
 # --- what trying it showed --------------------------------------------------------------------------------------------

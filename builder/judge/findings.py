@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from builder.judge import codes
 from builder.judge.codes import Code
 from builder.judge.location import Location
+from builder.judge.ways_out import WayOut
 from builder.store.hashing import digest
 from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
@@ -25,6 +26,7 @@ class Finding:
         package: empty where a wheel is judged by itself (`wheelfarm check`); so are version and ABI.
         bases: where it was seen.
         remedy: what to do in this very case; empty for the code's own.
+        ways_out: the same as single steps, those that are known to work first; empty where the remedy is one step.
         script: a program that shows it again, if there is one.
         race: whether that program needs the race detector's interpreter.
         advisory: it does not count for the verdict, because another base made up for it.
@@ -39,6 +41,7 @@ class Finding:
     abi: str = ""
     bases: tuple[str, ...] = ()
     remedy: str = ""
+    ways_out: tuple[WayOut, ...] = ()
     log: str = ""
     script: str = ""
     race: bool = False

@@ -229,7 +229,7 @@ def _collect_findings(
     has_wheel = bool(wheels)
     is_pure = _are_pure(wheels)
     findings: list[Finding] = []
-    for finding in judge_builds(evidence, facts, abi.name):
+    for finding in judge_builds(evidence, facts, abi):
         # What failed on one base was made on another: worth knowing, and no lack of a wheel.
         is_made_up_for = has_wheel and finding.verdict is Verdict.BUILD_FAILURE
         findings.append(replace(finding, advisory=is_made_up_for))

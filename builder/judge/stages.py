@@ -17,6 +17,13 @@ from builder.judge import codes, remedies
 from builder.judge.findings import Finding
 from builder.judge.loads import judge_load
 from builder.judge.threads import judge_exercise, judge_race
+from builder.judge.ways_out import (
+    WayOut,
+    describe_past_failure,
+    find_ways_to_wheel,
+    join_ways,
+    take_upstream,
+)
 from builder.judge.wheel.compare import compare_wheels
 from builder.judge.wheel.installs import Owners, judge_overlap
 from builder.judge.wheel.rules import judge_wheel
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from builder.evidence.audit import WheelFacts
     from builder.evidence.load import AbiLoad
     from builder.judge.interfaces import Interfaces
+    from builder.judge.ways_out import PastBuild
     from builder.sources import Source
     from builder.store.evidence import Evidence
 
@@ -54,6 +62,7 @@ class PackageEvidence:
         system: system packages the matrix has for it, by base it is built on.
         owners: who in the run brings which packages and modules.
         excluded: shared libraries that the matrix leaves to the system.
+        past_builds: by ABI, what building the same sdist came to in earlier runs, where upstream has no wheel.
     """
 
     source: Source
@@ -70,6 +79,7 @@ class PackageEvidence:
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owners: Owners = field(default_factory=Owners)
     excluded: tuple[str, ...] = ()
+    past_builds: Mapping[str, PastBuild] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,7 +220,7 @@ def _undetermined_finding(evidence: Evidence, base: str) -> Finding:
 # --- build ------------------------------------------------------------------------------------------------------------
 
 
-def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Finding]:
+def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Iterator[Finding]:
     """Yield findings from building a package for one ABI: from its requirements, each base's build, and rebuilds.
 
     Where the matrix leaves the ABI out, that is reported (WF209) and no build is looked at.
@@ -223,14 +233,14 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> It
         detail = " needs ".join(source.circle)
         yield Finding(code="WF110", detail=detail, where="build requirements")
 
-    if abi in evidence.skip:
-        yield Finding(code="WF209", detail=evidence.skip[abi], where="matrix.toml")
+    if abi.name in evidence.skip:
+        yield Finding(code="WF209", detail=evidence.skip[abi.name], where="matrix.toml")
         return
 
     for base, build in evidence.builds.items():
-        yield from _judge_build(evidence, build, facts.builds[base], base, abi)
+        yield from _judge_build(evidence, facts, build, base, abi)
     for base, build in evidence.builds.items():
-        yield from _judge_rebuild(build, facts.builds[base], base, abi)
+        yield from _judge_rebuild(build, facts.builds[base], base, abi.name)
 
 
 def judge_held(source: Source) -> Iterator[Finding]:
@@ -240,27 +250,20 @@ def judge_held(source: Source) -> Iterator[Finding]:
 
 
 def _judge_build(
-    evidence: PackageEvidence, build: Evidence, facts: BuildFacts | None, base: str, abi: str
+    evidence: PackageEvidence, package: PackageFacts, build: Evidence, base: str, abi: Abi
 ) -> Iterator[Finding]:
     """Yield what one base's build showed: that it is undetermined or failed, and what it did that it should not.
 
     A failure for which upstream's wheel stands is one of its own kind (WF221), which forces no verdict.
     """
+    facts = package.builds[base]
     if facts is None:
         yield _undetermined_finding(build, base)
         return
 
-    outcome = facts.abis.get(abi)
+    outcome = facts.abis.get(abi.name)
     if outcome is not None and outcome.failure is not None:
-        failure = outcome.failure
-        yield Finding(
-            code=failure.code,
-            detail=failure.error + _describe_lack(evidence.source, abi),
-            where=failure.stage,
-            bases=(base,),
-            remedy=_find_remedy(evidence, failure, base),
-            log=build.log,
-        )
+        yield _describe_failure(evidence, package, build, outcome.failure, base, abi)
         return
     if outcome is not None and outcome.stands_for is not None:
         failure = outcome.stands_for
@@ -282,6 +285,46 @@ def _judge_build(
         hosts = ", ".join(facts.asked)
         detail = f"it asked for {hosts}, which no build reaches, and was built without"
         yield Finding(code="WF214", detail=detail, where="build", bases=(base,), log=build.log)
+
+
+def _describe_failure(
+    evidence: PackageEvidence,
+    package: PackageFacts,
+    build: Evidence,
+    failure: Failure,
+    base: str,
+    abi: Abi,
+) -> Finding:
+    """Return the finding of an ABI without a wheel, with the ways out that are known and those that may be tried."""
+    source = evidence.source
+    finding = Finding(
+        code=failure.code,
+        detail=failure.error + _describe_lack(source, abi.name),
+        where=failure.stage,
+        bases=(base,),
+        remedy=_find_remedy(evidence, failure, base),
+        log=build.log,
+    )
+    if failure.code == "WF220":
+        # What was recorded when it was taken does not know what has been built since.
+        past = evidence.past_builds.get(abi.name)
+        ways_out = find_ways_to_wheel(source, abi, past, _iter_audited(package))
+        detail = failure.error + describe_past_failure(past)
+        return replace(finding, detail=detail, remedy=join_ways(ways_out), ways_out=ways_out)
+
+    is_offered = dict(source.offers).get(abi.name) == source.version
+    if source.take_from != "sdist" or not is_offered:
+        return finding
+    mend = WayOut(text=(finding.remedy or finding.kind.remedy).rstrip("."))
+    way_out = take_upstream(source.name)
+    return replace(finding, remedy=join_ways((mend, way_out)), ways_out=(way_out, mend))
+
+
+def _iter_audited(facts: PackageFacts) -> Iterator[WheelFacts]:
+    """Iterate over what is known of every wheel of a package."""
+    for audit in facts.audits.values():
+        if audit is not None:
+            yield from audit.wheels.values()
 
 
 def _describe_lack(source: Source, abi: str) -> str:

@@ -57,6 +57,7 @@ class Source:
         take_from: what the wheels are made of.
         wheels: upstream's wheels, at most one for each ABI; empty where they are not asked for.
         lacking: ABIs that upstream has no wheel for, each with what it has instead, where its wheels are asked for.
+        offers: for an ABI, the release whose wheel with native code upstream has for it: this one, or the nearest.
         requires: requirements of its metadata (PEP 508).
         needs: native packages of the farm that must be there when it is imported.
         pure: pure wheels that must be there when it is imported.
@@ -91,6 +92,7 @@ class Source:
     take_from: From = "sdist"
     wheels: tuple[UpstreamWheel, ...] = ()
     lacking: tuple[tuple[str, str], ...] = ()
+    offers: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_built(self) -> bool:
@@ -114,6 +116,7 @@ class Source:
 
         fields["wheels"] = tuple(UpstreamWheel(**wheel) for wheel in record.get("wheels", ()))
         fields["lacking"] = tuple((abi, reason) for abi, reason in record.get("lacking", ()))
+        fields["offers"] = tuple((abi, version) for abi, version in record.get("offers", ()))
         return cls(**fields)
 
 

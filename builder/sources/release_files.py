@@ -10,10 +10,12 @@ from builder.distributions.metadata import NotADistributionError, wheel_metadata
 from builder.sources.hashes import HashMismatchError, check_hash, explain_hash
 from builder.sources.kind import Kind, classify_release
 from builder.sources.model import Fault, Pure, Source, UpstreamWheel
-from builder.sources.upstream import choose_wheel, explain_lack
+from builder.sources.upstream import choose_wheel, explain_lack, find_offers
 from builder.untrusted.names import parse_wheel_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.version import Version
 
     from builder.config.matrix import Matrix
@@ -77,7 +79,7 @@ class ReleaseFiles:
             if release.sdist is None and take_from == "sdist":
                 hint = _hint_older(release, releases)
                 detail = f"the index has no sdist of {name} {version}{hint}"
-                remedy = _suggest_wheels(name, release)
+                remedy = self._suggest_wheels(name, release)
                 return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
 
             files = self._take_files(release, take_from, hashes)
@@ -102,8 +104,35 @@ class ReleaseFiles:
             take_from=take_from,
             wheels=files.wheels,
             lacking=files.lacking,
+            offers=self._find_offers(name, release, releases if files.lacking else ()),
             is_pure=is_pure,
         )
+
+    def _find_offers(
+        self, name: str, release: Release, releases: Iterable[Release] = ()
+    ) -> tuple[tuple[str, str], ...]:
+        """Return for each ABI the release whose wheel upstream has for it; see `Source`.
+
+        There are none for a package with patches, which upstream's wheel would be without.
+
+        Args:
+            name: the package.
+            release: the release that was chosen.
+            releases: the others that may be offered in its place.
+        """
+        package = self._matrix.packages.get(name)
+        if package is not None and package.patches:
+            return ()
+
+        bases = [catalog.load().bases[base] for base in self._matrix.bases]
+        return find_offers(release, releases, self._matrix.abis, bases, self._python)
+
+    def _suggest_wheels(self, name: str, release: Release) -> str:
+        """Return a clause on taking upstream's wheels of a release; empty where none is for an ABI of the matrix."""
+        abis = [abi for abi, _ in self._find_offers(name, release)]
+        if not abis:
+            return ""
+        return f'; `from = "wheel"` in [packages.{name}] takes its wheels for {" and ".join(abis)}'
 
     def _choose_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> IndexFile | None:
         """Return the pure wheel that a package is served as; None where it is built, or upstream has native wheels.
@@ -201,13 +230,6 @@ class ReleaseFiles:
             sha256=self._index.download(wheel),
             requires=self._index.requirements(name, release),
         )
-
-
-def _suggest_wheels(name: str, release: Release) -> str:
-    """Return a clause on how to take upstream's wheels of a release; empty where it has none."""
-    if not release.wheels:
-        return ""
-    return f'; `from = "wheel"` in [packages.{name}] takes its {len(release.wheels)} wheels as they are'
 
 
 def _hint_older(release: Release, releases: tuple[Release, ...]) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from builder.distributions.tags import accepts_wheel, floor_name, supported_tags
+from builder.distributions.tags import accepts_wheel, floor_name, is_pure_wheel, supported_tags
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from packaging.tags import Tag
     from packaging.utils import BuildTag
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from builder.sources.releases import Release
 
 _MAX_NAMED = 4  # wheels that are not taken, in one sentence
+
+_MAX_SEARCHED = 40
+"""Releases on either side of the one at hand that are looked through for a wheel: some projects have thousands."""
+
+_EVERY_ABI_MARKS = ("abi3", "none-manylinux", "none-linux")
+"""What the name of a wheel with native code has in it that serves more ABIs than the one it names."""
 
 
 def choose_wheel(
@@ -81,6 +87,67 @@ def explain_lack(release: Release, abi: str, bases: Iterable[Base], python: Vers
     names = join_names(list(platforms), _MAX_NAMED)
     base_names = join_names([base.name for base in bases], _MAX_NAMED)
     return f"its wheels for {abi} are for {names}, which no base takes ({base_names})"
+
+
+def find_offer(
+    release: Release, releases: Iterable[Release], abi: str, bases: Sequence[Base], python: Version
+) -> str:
+    """Return the version of the release whose wheel with native code an installer takes for an ABI; empty without one.
+
+    It is the release at hand where that has one, then the newest above it, then the newest below it. Of a pre-release
+    or a yanked release nothing is offered, unless it is the one at hand.
+
+    Args:
+        release: the release at hand.
+        releases: all of the project, the newest first.
+        abi: such as `cp314t`.
+        bases: where the wheel is to be installed; one of them is enough.
+        python: the interpreter's version.
+    """
+    newer: list[Release] = []
+    older: list[Release] = []
+    for other in releases:
+        if other.version > release.version:
+            newer.append(other)
+        elif other.version < release.version:
+            older.append(other)
+
+    for candidate in (release, *newer[:_MAX_SEARCHED], *older[:_MAX_SEARCHED]):
+        is_at_hand = candidate is release
+        is_withdrawn = candidate.yanked or candidate.version.is_prerelease
+        if (is_withdrawn and not is_at_hand) or not _may_serve(candidate, abi):
+            continue
+        wheel = choose_wheel(candidate, abi, bases, python)
+        if wheel is not None and not is_pure_wheel(wheel.filename):
+            return str(candidate.version)
+
+    return ""
+
+
+def _may_serve(release: Release, abi: str) -> bool:
+    """Return whether a wheel of a release may have native code for an ABI, by what its name has in it: soon told."""
+    marks = (abi, *_EVERY_ABI_MARKS)
+    if not release.may_name(marks):
+        return False
+    return any(mark in wheel.filename for wheel in release.wheels for mark in marks)
+
+
+def find_offers(
+    release: Release,
+    releases: Iterable[Release],
+    abis: Iterable[str],
+    bases: Sequence[Base],
+    python: Version,
+) -> tuple[tuple[str, str], ...]:
+    """Return for each ABI the version of the release that `find_offer` finds; an ABI without one is left out."""
+    all_releases = tuple(releases)
+    offers: list[tuple[str, str]] = []
+    for abi in abis:
+        version = find_offer(release, all_releases, abi, bases, python)
+        if version:
+            offers.append((abi, version))
+
+    return tuple(offers)
 
 
 def _find_usable(release: Release, python: Version) -> list[IndexFile]:

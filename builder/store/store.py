@@ -219,6 +219,14 @@ class Store:
         )
         return tuple(_evidence_from_row(row[:-1]) for row in rows)
 
+    def all_evidence_of(self, kind: JobKind, name: str) -> tuple[Evidence, ...]:
+        """Return all evidence of one kind of job about a package, in the order it was recorded; empty without any."""
+        rows = self.database.fetch_all(
+            f"SELECT {_COLUMNS} FROM evidence WHERE job GLOB ? ORDER BY rowid",  # noqa: S608 - a constant
+            (str(JobId(kind, name, "*")),),
+        )
+        return tuple(_evidence_from_row(row) for row in rows)
+
     def last_key_parts(self, jobs: Iterable[JobId]) -> dict[JobId, dict[str, str]]:
         """Return what the key of each job's newest evidence was made of: short hashes by name.
 

@@ -223,6 +223,13 @@ def test_every_file_that_an_application_names_counts(tmp_path: Path):
             ),
             Outlook(mending_release="1.1", newest_release="1.2"),
         ),
+        (
+            (
+                "foo-0.8-cp314-cp314-manylinux_2_17_x86_64.whl",
+                "foo-0.9-cp314-cp314-manylinux_2_17_x86_64.whl",
+            ),
+            Outlook(older_release="0.9"),
+        ),
         (("foo-1.1-cp314-cp314-manylinux_2_39_x86_64.whl",), Outlook(newest_release="1.1")),
     ],
 )

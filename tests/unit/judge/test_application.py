@@ -19,6 +19,7 @@ from builder.judge.application import (
 )
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
+from builder.judge.ways_out import WayOut
 from builder.sources import Source
 from builder.verdicts import ApplicationVerdict, Verdict
 
@@ -122,11 +123,40 @@ def test_a_wheel_of_upstream_is_a_shorter_way_than_a_newer_release_and_that_than
         None,
     )
     (blocker,) = judged.blockers
-    assert [way.split(" ")[0:3] for way in blocker.ways_out] == [
-        ["`from", "=", '"wheel"`'],
-        ["lock", "bar", "1.2:"],
-        ["give", "it", "`memory`"],
-    ]
+    assert blocker.ways_out == (
+        '`from = "wheel"` in [packages.bar] takes the wheel that upstream has of this release',
+        'lock bar 1.2: upstream has a wheel of it for cp314t, and take it with `from = "wheel"` in [packages.bar]',
+        "give it `memory`",
+    )
+
+
+def test_an_older_release_that_upstream_has_a_wheel_of_is_a_way_out_too():
+    broken = package("bar", "1.0", Verdict.BUILD_FAILURE)
+    outlook = Outlook(older_release="0.9", newest_release="1.3")
+    judged = judge_application(
+        situation(
+            package("foo"), broken, served_files={"foo": served("foo")}, outlooks={"bar": outlook}
+        ),
+        None,
+    )
+    assert judged.way_out.startswith("lock bar 0.9, which is older: upstream has a wheel of it")
+
+
+def test_what_may_not_work_is_named_after_the_interpreter_on_which_it_is_known_to():
+    tried = WayOut(text='try `from = "either"` in [packages.bar]')
+    known = WayOut(text='`version = "==0.9"` in [packages.bar]', is_known=True)
+    finding = Finding(code="WF220", detail="none", remedy="both", ways_out=(known, tried))
+    broken = package("bar", "1.0", Verdict.BUILD_FAILURE, finding)
+    files = {"foo": served("foo")}
+    blocked = judge_application(situation(package("foo"), broken, served_files=files), None)
+    well = judge_application(situation(*BOTH, abi="cp314"), WELL)
+    _, named = name_other_abi([well, blocked], ABIS.values())
+    assert named.blockers[0].ways_out == (
+        '`version = "==0.9"` in [packages.bar]',
+        "run shop on cp314 for now: it is ready there",
+        'try `from = "either"` in [packages.bar]',
+    )
+    assert named.way_out == '`version = "==0.9"` in [packages.bar]'
 
 
 def test_of_a_racy_package_a_newer_release_is_to_be_judged():
@@ -144,7 +174,7 @@ def test_of_a_racy_package_a_newer_release_is_to_be_judged():
         None,
     )
     assert judged.blockers[0].ways_out == (
-        "lock bar 1.3, which is newer, and have the farm judge it",
+        "try bar 1.3, which is newer: lock it, and have the farm judge it",
     )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from builder.evidence.build import Failure
 from builder.judge import interfaces
 from builder.judge.package import Judgement, judge_package
 from builder.judge.stages import PackageEvidence
+from builder.judge.ways_out import PastBuild, WayOut
 from builder.sources import Source, UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.verdicts import Verdict
@@ -86,6 +88,79 @@ def test_an_abi_that_upstream_has_no_wheel_for_fails():
     judgement = judge(build(cp314t={"failure": lack}))
     assert judgement.verdict is Verdict.BUILD_FAILURE
     assert judgement.reason == "no upstream wheel: foo 1.0: none"
+
+
+LACK = {"code": "WF220", "stage": "s", "error": "foo 1.0: none", "remedy": ""}
+LACKING = replace(SOURCE, take_from="wheel", lacking=(("cp314t", "none"),))
+FREE = "Programming Language :: Python :: Free Threading :: 3 - Stable"
+
+
+def find_ways(source: Source, **more: Any) -> tuple[WayOut, ...]:
+    """Return the ways out of the lack of a wheel for cp314t."""
+    judgement = judge(build(cp314=taken("cp314"), cp314t={"failure": LACK}), source=source, **more)
+    (finding,) = [one for one in judgement.findings if one.code == "WF220"]
+    assert finding.remedy == "; or ".join(way.text for way in finding.ways_out)
+    return finding.ways_out
+
+
+def test_nobody_promises_that_an_sdist_builds_where_nobody_tried():
+    assert find_ways(LACKING) == (
+        WayOut(
+            text='try `from = "either"` in [packages.foo]: whether its sdist builds for cp314t is not known'
+        ),
+    )
+
+
+def test_a_classifier_of_upstreams_other_wheel_is_quoted():
+    audited = audit()
+    audited.facts["wheels"][wheel("cp314")]["metadata"]["classifier"] = [FREE]
+    (way,) = find_ways(LACKING, audited=audited)
+    assert way.text.endswith(f"for cp314t is not known, and it says `{FREE}`")
+    assert not way.is_known
+
+
+def test_without_an_sdist_or_after_a_failure_nobody_advises_to_build_it():
+    without = replace(LACKING, filename="", sha256="")
+    failed = PastBuild(base="debian-12", failure=Failure.model_validate(FAILURE["failure"]))
+    for ways in (find_ways(without), find_ways(LACKING, past_builds={"cp314t": failed})):
+        assert [way.text for way in ways] == [
+            "try another release, with `version`; or leave cp314t out, with `skip`"
+        ]
+
+    judgement = judge(
+        build(cp314t={"failure": LACK}), source=LACKING, past_builds={"cp314t": failed}
+    )
+    assert judgement.reason == (
+        "no upstream wheel: foo 1.0: none; its build failed on debian-12 before"
+        " (missing header, library or program: a header is missing: x.h)"
+    )
+
+
+def test_a_build_that_made_a_wheel_before_is_a_way_that_is_known_and_so_is_another_release():
+    made = {"cp314t": PastBuild(base="debian-12")}
+    source = replace(LACKING, offers=(("cp314", "1.0"), ("cp314t", "1.2")))
+    ways = find_ways(source, past_builds=made)
+    assert [(way.text, way.is_known) for way in ways] == [
+        ('`version = "==1.2"` in [packages.foo]: upstream has a wheel of it for cp314t', True),
+        (
+            '`from = "either"` in [packages.foo] builds it: its sdist was built for cp314t on debian-12 before',
+            True,
+        ),
+    ]
+
+
+def test_a_build_without_native_code_can_be_replaced_by_upstreams_wheel_where_there_is_one():
+    pure = {"code": "WF206", "stage": "build", "error": "it is pure", "remedy": "see the log"}
+    source = replace(SOURCE, offers=(("cp314t", SOURCE.version),))
+    judgement = judge(build(cp314={"failure": pure}, cp314t={"failure": pure}), source=source)
+    (finding,) = [one for one in judgement.findings if one.code == "WF206"]
+    assert finding.remedy == (
+        'see the log; or `from = "wheel"` in [packages.foo] takes the wheel that upstream has of this release'
+    )
+    assert [way.is_known for way in finding.ways_out] == [True, False]
+
+    other = judge(build(cp314={"failure": pure}), source=source, abi="cp314")
+    assert other.findings[0].remedy == "see the log"
 
 
 def test_where_the_build_fails_and_upstream_has_none_either_both_are_said():

@@ -16,7 +16,7 @@ from builder.sources import Source, Sources, resolve
 from builder.sources.client import Index
 from builder.sources.index_file import IndexFile
 from builder.sources.releases import Release
-from builder.sources.upstream import choose_wheel, explain_lack
+from builder.sources.upstream import choose_wheel, explain_lack, find_offers
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 
@@ -109,6 +109,43 @@ def test_why_there_is_none_is_said():
 
 
 # --- from an index ----------------------------------------------------------------------------------------------------
+
+
+def make_releases(**tags: str) -> list[Release]:
+    """Return releases, the newest first, each with the wheel of one tag: `v1_0="cp314-cp314-…"`."""
+    releases: list[Release] = []
+    for name, tag in tags.items():
+        version = name.removeprefix("v").replace("_", ".")
+        file = make_file(f"foo-{version}-{tag}.whl", version=version)
+        releases.append(Release(version=Version(version), files=(file,)))
+    return releases
+
+
+@pytest.mark.parametrize(
+    ("version", "offered"),
+    [
+        ("1.0", (("cp314", "1.0"), ("cp314t", "1.2"))),  # its own, or else the newest above it
+        ("1.2", (("cp314", "1.2"), ("cp314t", "1.2"))),
+        ("1.3", (("cp314", "1.2"), ("cp314t", "1.2"))),  # nothing above it: the newest below it
+    ],
+)
+def test_the_release_that_upstream_has_a_native_wheel_of_is_offered(
+    version: str, offered: tuple[tuple[str, str], ...]
+):
+    releases = make_releases(
+        v2_0a1=f"cp314-cp314t-{OLD}",  # a pre-release is not offered
+        v1_3="py3-none-any",  # nor is a wheel without native code
+        v1_2=f"cp314-cp314.cp314t-{OLD}",
+        v1_1=f"cp314-cp314t-{OLD}",
+        v1_0=f"cp314-cp314-{OLD}",
+    )
+    (own,) = [release for release in releases if str(release.version) == version]
+    assert find_offers(own, releases, ("cp314", "cp314t"), BASES, PYTHON) == offered
+
+
+def test_an_abi_that_no_release_has_a_native_wheel_for_is_offered_nothing():
+    releases = make_releases(v1_1="py3-none-any", v1_0=f"cp313-cp313-{OLD}")
+    assert find_offers(releases[1], releases, ("cp314", "cp314t"), BASES, PYTHON) == ()
 
 
 @pytest.fixture
