@@ -127,8 +127,8 @@ PYTHON_H = "/opt/python/cp314-cp314t/include/python3.14t/pyport.h:1:2"
          "", []),
         ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  Unable to update https://a.invalid/pyo3.git\n",
          "WF201", "`cargo vendor`", []),
-        ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  failed to load source for dependency `pyo3`\n\nCaused by:\n"
-         "  unable to update registry `crates-io`\n\nCaused by:\n  download of config.json failed\n", "WF225",
+        (("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  failed to load source for dependency `pyo3`\n\nCaused by:\n"
+         "  unable to update registry `crates-io`\n\nCaused by:\n  download of config.json failed\n"), "WF225",
          "`cargo vendor`", []),
         ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  failed to query replaced source registry `crates-io`\n",
          "WF225", "WHEELFARM_CARGO_REGISTRY", []),
