@@ -25,6 +25,8 @@ from builder.engine.tasks import Limits, Task
 from builder.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from builder.config.catalog import Abi, Base
     from builder.engine.client import Engine
 
@@ -82,6 +84,7 @@ def measure(wheelhouse: Path, effort: str = "none") -> dict[str, Any]:
     base = catalog.load().bases[matrix.bases[0]]
     with Store(wheelhouse) as store:
         image, engine = find_image(base.name, store), connect(store.farm_id)
+        spent = sum_durations(store)
     wheels = wheelhouse.with_name(f"{wheelhouse.name}-pip")
 
     right = dict.fromkeys(_ABIS, 0)
@@ -89,12 +92,12 @@ def measure(wheelhouse: Path, effort: str = "none") -> dict[str, Any]:
         for name in _ABIS:
             said = package["abis"][name]
             seen = find_truth(package, catalog.load().abis[name], base, wheels, engine, image)
-            is_right = _ANSWERS.get(said["verdict"], _WORKS) == seen
+            is_right = _ANSWERS.get(said["verdict"], said["verdict"]) == seen
             right[name] += is_right
             mark = "" if is_right else "   <-- differs"
             print(f"{package['name']} {name}: {said['verdict']}; seen: {seen}{mark}", flush=True)
 
-    print_table(packages)
+    print_table(packages, spent)
     unjudged = {"build-failure", "undetermined"}
     judged = [
         package for package in packages if package["abis"]["cp314"]["verdict"] not in unjudged
@@ -163,13 +166,28 @@ def download(requirement: str, abi: Abi, base: Base, folder: Path) -> bool:
     return subprocess.run([*command, requirement], check=False).returncode == 0
 
 
-def print_table(packages: list[dict[str, Any]]) -> None:
-    """Print the verdicts as a table in Markdown, for the documentation."""
-    print("| package | cp314 | cp314t | why on cp314t |\n|---|---|---|---|")
+def print_table(packages: list[dict[str, Any]], seconds: Mapping[str, float]) -> None:
+    """Print the verdicts as a table in Markdown, for the documentation.
+
+    Args:
+        packages: those of verdicts.json.
+        seconds: how long the jobs of each took, by name.
+    """
+    print("| package | cp314 | cp314t | s | why on cp314t |\n|---|---|---|---|---|")
     for package in packages:
         first, second = package["abis"]["cp314"], package["abis"]["cp314t"]
         title = f"{package['name']} {package['version']}"
-        print(f"| {title} | {first['verdict']} | {second['verdict']} | {second['reason'][:120]} |")
+        spent = f"{seconds[package['name']]:.0f}"
+        why = second["reason"].replace("|", "\\|")
+        print(f"| {title} | {first['verdict']} | {second['verdict']} | {spent} | {why} |")
+
+
+def sum_durations(store: Store) -> dict[str, float]:
+    """Return how long the recorded jobs of each package took, in seconds, by its name."""
+    seconds: dict[str, float] = {}
+    for job, taken in store.recorded_durations().items():
+        seconds[job.name] = seconds.get(job.name, 0.0) + taken
+    return seconds
 
 
 if __name__ == "__main__":
