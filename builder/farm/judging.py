@@ -15,6 +15,7 @@ from builder.judge.stages import PackageEvidence
 from builder.judge.wheel.installs import Owners
 from builder.plan.packages import PackageJobs, group_by_package
 from builder.store.job_ids import JobKind
+from builder.untrusted.package_names import project_of
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _judge_guarded(
 
 
 def _iter_audited(evidence: Mapping[JobId, Evidence]) -> Iterator[tuple[str, WheelFacts]]:
-    """Iterate over (package, facts) of every wheel that was audited.
+    """Iterate over (project, facts) of every wheel that was audited.
 
     Evidence that cannot be read is skipped: the judgement of its own package says so.
     """
@@ -118,7 +119,7 @@ def _iter_audited(evidence: Mapping[JobId, Evidence]) -> Iterator[tuple[str, Whe
         except EvidenceError:
             continue
         for wheel in wheels.values():
-            yield job.name, wheel
+            yield project_of(job.name), wheel
 
 
 def _collect_evidence(

@@ -25,6 +25,7 @@ from builder.jobs.build.own_wheels import (
 )
 from builder.jobs.job import build_requirement
 from builder.proxy.crates import CARGO_CONFIGURATION, CARGO_CONFIGURATION_PATH
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +124,7 @@ class Recipe:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
         settings: dict[str, object] = {
-            "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
+            "sdist": (project_of(self.name), self.version, self.sdist_filename, self.sdist_sha256),
             "patches": self.patches,
             "flags": (self.environment, self.config_settings),
             "apt list": self.packages,
