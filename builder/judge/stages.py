@@ -62,6 +62,8 @@ class PackageEvidence:
         system: system packages the matrix has for it, by base it is built on.
         owners: who in the run brings which packages and modules.
         excluded: shared libraries that the matrix leaves to the system.
+        after: packages that are imported before it wherever it is tried.
+        extra_of: packages of the run that name it in one of their extras.
         past_builds: by ABI, what building the same sdist came to in earlier runs, where upstream has no wheel.
     """
 
@@ -79,6 +81,8 @@ class PackageEvidence:
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owners: Owners = field(default_factory=Owners)
     excluded: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    extra_of: tuple[str, ...] = ()
     past_builds: Mapping[str, PastBuild] = field(default_factory=dict)
 
 
@@ -493,7 +497,7 @@ def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Ite
         if abi_load is None:
             continue  # no wheel of this ABI was loaded
 
-        for finding in judge_load(abi_load, evidence.source.name):
+        for finding in judge_load(abi_load, evidence.source.name, evidence.extra_of):
             yield replace(finding, bases=(base,), log=load.log)
 
 

@@ -359,6 +359,10 @@ class _Resolver:
         """
         try:
             root = self._make_candidate(source)
+            package = self._matrix.packages.get(source.name)
+            if package is not None:
+                # What has to be imported first has to be there, whatever the metadata says.
+                root = replace(root, requires=(*source.requires, *package.import_after))
             closure = resolve_closure(root, self._pinned, self._index, self._python)
             _check_count(closure)
             needs = self._classify_needs(source, closure)

@@ -2,8 +2,9 @@
 
 Usage: python -m inside.load REQUEST.json OUTPUT.json
 
-The request is a list of `{"abi", "python", "requirement", "index"}`. For each, the requirement is installed from the
-index into a folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and
+The request is a list of `{"abi", "python", "requirement", "index"}`, some with `after`, the names of distributions to
+install beside the requirement and to import before it. For each, the requirement is installed from the index into a
+folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and
 where that works under stricter conditions by the other programs beside this one. At most two processes run at once.
 
 This program is the supervisor of all these: each runs as a user of its own (inside.supervise), and what a probe says
@@ -62,7 +63,7 @@ CONDITIONS = {
 }
 
 
-def load_requirement(item: dict[str, str]) -> dict[str, Any]:
+def load_requirement(item: dict[str, Any]) -> dict[str, Any]:
     """Install one requirement and import all of it; return the facts of that.
 
     Where pip refuses, it is tried once more without regard to requires-python. Where that fails as well, `install` has
@@ -75,7 +76,7 @@ def load_requirement(item: dict[str, str]) -> dict[str, Any]:
         return _load_into(item, str(folder / "site"))
 
 
-def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
+def _load_into(item: dict[str, Any], site: str) -> dict[str, Any]:
     """Install one requirement into a folder that is not there yet, and import all of it; return the facts of that."""
     account = take_account()
     make_folder(Path(site))
@@ -94,6 +95,9 @@ def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
     name = item["requirement"].partition("==")[0]
     distribution = next(iter(distributions(name=name, path=[site])))
     tops, natives = find_modules(distribution)
+    request = {"site": site, "tops": [*tops], "natives": natives}
+    if "after" in item:
+        request["after"] = list_companions(item["after"], site)
 
     facts = {
         "install": None,
@@ -101,13 +105,23 @@ def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
         "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
         "sets_gil": find_gil_setters(distribution),
     }
-    return facts | import_modules(item["python"], site, tops, natives)
+    return facts | import_modules(item["python"], request, tops, natives)
+
+
+def list_companions(names: list[str], site: str) -> list[str]:
+    """Return the top-level modules of distributions, in the order of their names as they are given."""
+    modules: list[str] = []
+    for name in names:
+        tops, _ = find_modules(next(iter(distributions(name=name, path=[site]))))
+        modules += tops
+
+    return modules
 
 
 # --- installing ------------------------------------------------------------------------------------------------------
 
 
-def install(item: dict[str, str], site: str, account: Account, *options: str) -> str | None:
+def install(item: dict[str, Any], site: str, account: Account, *options: str) -> str | None:
     """Install a requirement and what it depends on, from wheels alone; return what went wrong, or None.
 
     Args:
@@ -119,7 +133,7 @@ def install(item: dict[str, str], site: str, account: Account, *options: str) ->
     command = [
         item["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
         "--disable-pip-version-check", "--only-binary", ":all:", "--target", site, "--index-url", item["index"],
-        *options, item["requirement"],
+        *options, item["requirement"], *item.get("after", ()),
     ]  # fmt: skip
     print("$", *command, flush=True)
 
@@ -296,7 +310,7 @@ def _top_of(name: str) -> str:
 
 
 def import_modules(
-    python: str, site: str, tops: dict[str, bool], natives: list[str]
+    python: str, request: dict[str, Any], tops: dict[str, bool], natives: list[str]
 ) -> dict[str, Any]:
     """Import a distribution's modules: each alone in a fresh process, then everything under the stricter conditions.
 
@@ -305,11 +319,10 @@ def import_modules(
 
     Args:
         python: the interpreter.
-        site: folder that the distribution is installed in.
+        request: the request of a probe: `site`, `tops`, `natives`, perhaps `after`.
         tops: its top-level modules, each with whether it is native.
         natives: its native modules.
     """
-    request: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
     probes = [probe_module(python, request, name, native=native) for name, native in tops.items()]
 
     importable = []
@@ -328,7 +341,8 @@ def import_modules(
 
     facts: dict[str, Any] = {"modules": probes}
     if importable:
-        facts |= import_strictly(python, {"site": site, "tops": importable, "natives": reachable})
+        strict = {**request, "tops": importable, "natives": reachable}
+        facts |= import_strictly(python, strict)
 
     return facts
 

@@ -12,7 +12,6 @@ import builtins
 import os
 import time
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def main() -> None:
     bytes_before = resident_bytes()
     began = time.perf_counter()
     try:
-        import_module(request["module"])
+        loaders.import_asked(request, request["module"])
     except BaseException as error:  # SystemExit too: a module that ends its process is a finding
         answer["error"] = loaders.describe_error(error)
         answer["missing"] = name_missing(error)
