@@ -2,7 +2,8 @@
 
 For each application of examples/: `wheelfarm run`, then its lock is installed by pip and by uv, in a fresh container
 that reaches nothing but a copy of the index. For examples/top60.toml: `wheelfarm run`, and how many packages were
-judged. Then how long `wheelfarm survey` takes for a lock of 130 packages, with nothing known and again.
+judged, and rightly (top60.py). Then how long `wheelfarm survey` takes for a lock of 130 packages, with nothing known
+and again.
 
 FOLDER keeps the wheelhouses. What is not measured in a call stays in OUTPUT.json as it was.
 """
@@ -11,27 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import survey
+from benchmarks import survey, top60
+from benchmarks.farm import find_image, run_farm
 from builder.config import catalog
 from builder.config import matrix as matrices
 from builder.engine.client import Engine
 from builder.engine.connection import connect
 from builder.engine.tasks import Limits, Task
-from builder.evidence.image import read_image_tag
-from builder.jobs.images.ids import role_image_id
 from builder.store.store import Store
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 APPLICATIONS = ("web-api", "data-job", "worker")
 PARTS = ("applications", "top60", "survey")
-_TOP60 = _EXAMPLES / "top60.toml"
 
 _INSTALLERS = {
     "pip": "{python} -m venv /tmp/pip && /tmp/pip/bin/pip install --quiet --no-input --only-binary :all: "
@@ -59,25 +55,13 @@ def main() -> None:
                 name: try_application(name, asked.folder, asked.effort) for name in APPLICATIONS
             }
         if part == "top60":
-            results["top60"] = judge_top(asked.folder, asked.effort)
+            results["top60"] = top60.measure(asked.folder / "top60", asked.effort)
         if part == "survey":
             results |= time_survey(asked.folder)
         asked.output.parent.mkdir(parents=True, exist_ok=True)
         asked.output.write_text(json.dumps(results, indent=1) + "\n")
 
     print(f"written: {asked.output}")
-
-
-def run_farm(matrix: Path, wheelhouse: Path, effort: str) -> float:
-    """Run the farm, with its progress shown; return the seconds that took."""
-    command = [
-        sys.executable, "-m", "builder", "run", "--matrix", str(matrix), "--wheelhouse", str(wheelhouse),
-        "--effort", effort,
-    ]  # fmt: skip
-    print("$ wheelfarm", *command[3:], flush=True)
-    started = time.monotonic()
-    subprocess.run(command, check=False)
-    return round(time.monotonic() - started, 1)
 
 
 # --- applications ---
@@ -139,52 +123,6 @@ def _installs(
     ended = engine.run(task, log=log, stop=threading.Event())
     print(f"  {installer} in {image}: exit code {ended.exit_code}", flush=True)
     return ended.exit_code == 0
-
-
-def find_image(base: str, store: Store) -> str:
-    """Return the full name of the image in which wheels are verified on a base, as the last run left it."""
-    wanted = role_image_id("verify", base)
-    keys = [key for key, job, *_ in store.retention.evidence_rows() if job == wanted]
-    made = store.get(keys[-1])
-    assert made is not None, f"the run made no image for {base}"
-    return read_image_tag(made)
-
-
-# --- packages ---
-
-
-def judge_top(folder: Path, effort: str) -> dict[str, Any]:
-    """Run examples/top60.toml; return how many of its packages have a judged wheel on each ABI."""
-    wheelhouse = folder / "top60"
-    seconds = run_farm(_TOP60, wheelhouse, effort)
-    document = json.loads((wheelhouse / "verdicts.json").read_text())
-    named = matrices.load(_TOP60).packages
-    packages = [package for package in document["packages"] if package["name"] in named]
-
-    unjudged = {"build-failure", "undetermined"}
-    judged = {
-        abi: sum(1 for package in packages if package["abis"][abi]["verdict"] not in unjudged)
-        for abi in ("cp314", "cp314t")
-    }
-    determined = sum(
-        1 for package in packages if package["abis"]["cp314t"]["verdict"] != "undetermined"
-    )
-    print_table(packages)
-    return {
-        "judged_cp314": judged["cp314"],
-        "right_cp314t": determined,
-        "of": len(named),
-        "seconds": seconds,
-    }
-
-
-def print_table(packages: list[dict[str, Any]]) -> None:
-    """Print the verdicts as a table in Markdown, for the documentation."""
-    print("| package | cp314 | cp314t | why on cp314t |\n|---|---|---|---|")
-    for package in packages:
-        first, second = package["abis"]["cp314"], package["abis"]["cp314t"]
-        title = f"{package['name']} {package['version']}"
-        print(f"| {title} | {first['verdict']} | {second['verdict']} | {second['reason'][:120]} |")
 
 
 # --- survey ---

@@ -323,6 +323,10 @@ def _tagged(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     )
     anywhere = members(objects["plain"], "planted/_native.so", ("py3-none-any",))
     yield one("native code in any", "WF312", name_of("none", "any", "py3"), anywhere)
+    helper = members(objects["libplantedhelper.so.1"], "planted/attach.so", ("py3-none-any",))
+    yield one("library in any", "WF338", name_of("none", "any", "py3"), helper)
+    stray = members(objects["good"]) | {other: objects["good"]}
+    yield one("for another interpreter as well", "WF337", name_of(), stray)
     arm = objects["good"][:18] + b"\xb7\x00" + objects["good"][20:]
     yield one("for aarch64", "WF313", name_of(), members(arm))
     yield one(

@@ -198,6 +198,7 @@ def plan(
     if as_json:
         record: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         record |= report.forecast_json(planned.forecast, request.resources)
+        record["trials"] = {str(job): round(seconds, 1) for job, seconds in planned.trials.items()}
         record["faults"] = {name: fault.detail for name, fault in planned.sources.faults.items()}
         record["shards"] = parts
         # On one line: a plan of thousands of jobs is for programs.
@@ -208,6 +209,8 @@ def plan(
         for part in parts:
             print_line(f"shard {part['shard']}: {', '.join(part['packages'])}")
     for line in report.render_lines(planned.forecast, request.resources):
+        print_line(line)
+    for line in report.render_trials(planned.trials):
         print_line(line)
 
 

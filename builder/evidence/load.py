@@ -88,7 +88,7 @@ class Ending(Model):
 
 
 class Probe(Ending):
-    """One module, imported in a process of its own."""
+    """One module, imported in a process of its own; a native one perhaps with others, which can make no difference."""
 
     module: str
     """Its dotted name."""
@@ -113,6 +113,9 @@ class Probe(Ending):
 
     missing: str | None = None
     """The module that could not be found, where the exception says so."""
+
+    after: str | None = None
+    """A module of the package that imports it, after which it could be imported where alone it raised an exception."""
 
     @property
     def failed(self) -> bool:
@@ -189,10 +192,10 @@ class WheelLoad(Model):
     """Its extension modules that name `PyUnstable_Module_SetGIL`, as their files show; None where that is not known."""
 
     modules: Many[Probe] = ()
-    """Its top-level modules and those of its extension modules that these did not bring along, each imported alone."""
+    """Its top-level modules and those of its extension modules that these did not bring along."""
 
     walk: Condition | None = None
-    """All of it in one process. This and what follows is None where no module could be imported alone."""
+    """All of it in one process. This and what follows is None where no module could be imported."""
 
     dev: Condition | None = None
     """The same under `-X dev`. What follows is None where that died of a signal."""

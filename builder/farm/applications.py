@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from builder.config.matrix import Application, Matrix
     from builder.index import Entry, Manifest
     from builder.jobs.job import Job
-    from builder.judge.application import JudgedApplication, LockedPackage
+    from builder.judge.application import Blocker, JudgedApplication, LockedPackage
     from builder.judge.package import JudgedPackage
     from builder.sources.releases import Release
     from builder.store.evidence import Evidence
@@ -159,8 +159,8 @@ class _Farm:
                 situation = self._describe(name, application, locked, abi, base)
                 if unusable:
                     yield _Place(situation=situation, unusable=unusable)
-                elif find_blocked(situation):
-                    yield _Place(situation=self._look_out(situation))
+                elif blockers := find_blocked(situation):
+                    yield _Place(situation=self._look_out(situation, blockers))
                 else:
                     job = self._make_job(situation, application, files)
                     yield _Place(situation=situation, job=job)
@@ -188,13 +188,13 @@ class _Farm:
             served=filenames,
         )
 
-    def _look_out(self, situation: Situation) -> Situation:
+    def _look_out(self, situation: Situation, blockers: Iterable[Blocker]) -> Situation:
         """Return a situation with what the package index has of the packages that block.
 
         It is not asked about a package with a local sdist: there, the name may be somebody else's.
         """
         outlooks: dict[str, Outlook] = {}
-        for blocker in find_blocked(situation):
+        for blocker in blockers:
             settings = self.matrix.packages.get(blocker.package)
             if settings is not None and settings.sdist:
                 continue

@@ -17,10 +17,11 @@ from builder.config.matrix import Package
 from builder.errors import UnknownPackageError
 from builder.farm import unchanged
 from builder.jobs.job import recorded_lookup
-from builder.plan import forecast, graph, resources, shards
+from builder.plan import forecast, graph, resources, schedule, shards
 from builder.plan.graph import Plan
 from builder.plan.resources import Resources
 from builder.sources.client import Index
+from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,10 +107,13 @@ class RunForecast:
     Attributes:
         sources: the sources that the run would use, and the faults of packages without one.
         forecast: which jobs would run, why, and for how long.
+        trials: by the job that tries an application on an ABI and base, how many seconds that should take. Whether one
+            runs is known when the index is published: it does not where something blocks it, or nothing changed.
     """
 
     sources: Sources
     forecast: Forecast
+    trials: Mapping[JobId, float]
 
 
 def resolve(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> ResolvedRun:
@@ -231,7 +235,18 @@ def forecast_run(
     return RunForecast(
         sources=resolved.sources,
         forecast=_make_forecast(matrix, store, request, resolved, listed=listed),
+        trials=schedule.expected_durations(_list_trials(matrix), store.recorded_durations()),
     )
+
+
+def _list_trials(matrix: Matrix) -> list[JobId]:
+    """Return the jobs that may try the applications of a matrix, each on an ABI and a base."""
+    return [
+        JobId(JobKind.APPLICATION, name, abi, base)
+        for name, application in matrix.applications.items()
+        for abi in matrix.abis
+        for base in application.bases or matrix.bases
+    ]
 
 
 def _make_forecast(

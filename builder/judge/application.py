@@ -100,8 +100,9 @@ class JudgedApplication:
             names = [blocker.package or "the application itself" for blocker in self.blockers]
             return f"blocked by {join_names(names, _MOST_NAMED)}: {self.blockers[0].what}"
         if self.risks:
-            names = list(dict.fromkeys(risk.package or "the application" for risk in self.risks))
-            return f"installs and runs; to be known of {join_names(names, _MOST_NAMED)}: {self.risks[0].what}"
+            first, *others = dict.fromkeys(risk.package or "the application" for risk in self.risks)
+            also = f"; also to be known of {join_names(others, _MOST_NAMED)}" if others else ""
+            return f"installs and runs; to be known of {first}: {self.risks[0].what}{also}"
         if self.verdict is ApplicationVerdict.UNDETERMINED:
             return "it could not be tried"
         return f"all {self.packages} packages of its lock install from the index alone, and it runs"
@@ -183,10 +184,11 @@ def judge_application(
         log: of the job that tried it.
     """
     blockers = find_blocked(situation)
-    risks = list(_find_package_risks(situation))
+    risks: list[Risk] = []
     if facts is not None:
         blockers += tuple(_find_own_blockers(facts))
         risks += _find_own_risks(facts, situation.abi)
+    risks += _find_package_risks(situation)
 
     return JudgedApplication(
         name=situation.name,
@@ -341,15 +343,20 @@ def _find_remedies(judgement: Judgement) -> Iterator[WayOut]:
 # --- what trying it showed --------------------------------------------------------------------------------------------
 
 
-def _find_package_risks(situation: Situation) -> Iterator[Risk]:
-    """Iterate over the packages of which something has to be known although they are served."""
+def _find_package_risks(situation: Situation) -> list[Risk]:
+    """Return the packages of which something has to be known although they are served, the gravest verdict first."""
+    risks: list[tuple[Verdict, Risk]] = []
     for locked in situation.locked:
         package = situation.packages.get(locked.name)
         judgement = None if package is None else package.abis.get(situation.abi.name)
         if judgement is None or judgement.verdict is Verdict.COMPATIBLE:
             continue
         if not _explain_lack(locked, situation):
-            yield Risk(package=locked.name, what=f"{judgement.verdict.value}: {judgement.reason}")
+            what = f"{judgement.verdict.value}: {judgement.reason}"
+            risks.append((judgement.verdict, Risk(package=locked.name, what=what)))
+
+    risks.sort(key=lambda found: -found[0].rank)
+    return [risk for _, risk in risks]
 
 
 def _find_own_blockers(facts: ApplicationFacts) -> Iterator[Blocker]:

@@ -64,10 +64,10 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
     if load.install is not None:
         yield Finding(code="WF401", detail=load.install, where=name)
 
-    for finding in _judge_probes(load):
+    for finding in _judge_probes(load, canonicalize_name(name)):
         is_import_error = finding.code == "WF402"
         remedy = _suggest_companion(finding.detail, name, extra_of) if is_import_error else ""
-        yield replace(finding, remedy=remedy)
+        yield replace(finding, remedy=remedy or finding.remedy)
     for native, declaration in _native_modules(load.modules).items():
         yield from _judge_declaration(native, declaration)
     yield from _judge_gil_claims(load)
@@ -80,13 +80,17 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
         yield from _judge_conditions(load, load.walk.errors)
 
 
-def _judge_probes(load: AbiLoad) -> Iterator[Finding]:
+def _judge_probes(load: AbiLoad, name: str) -> Iterator[Finding]:
     """Yield findings for every module that was imported in a process of its own (a probe)."""
     top_level = {probe.module.partition(".")[0] for probe in load.modules}
     walk_errors = None if load.walk is None else load.walk.errors
+    has_main_module = any(
+        not probe.failed and canonicalize_name(probe.module) == name for probe in load.modules
+    )
 
     for probe in load.modules:
-        yield from _judge_import(probe, top_level, walk_errors)
+        is_part = "." in probe.module or has_main_module
+        yield from _judge_import(probe, top_level, walk_errors, is_part=is_part)
         yield from _judge_gil(probe, load.metadata)
 
 
@@ -106,7 +110,11 @@ def _native_modules(probes: Iterable[Probe]) -> dict[str, Declaration]:
 
 
 def _judge_import(
-    probe: Probe, top_level: set[str], walk_errors: Mapping[str, str] | None
+    probe: Probe,
+    top_level: set[str],
+    walk_errors: Mapping[str, str] | None,
+    *,
+    is_part: bool,
 ) -> Iterator[Finding]:
     """Yield a finding where importing one module crashed, did not end, or raised an exception that matters.
 
@@ -114,6 +122,8 @@ def _judge_import(
         probe: facts of it.
         top_level: the package's own names.
         walk_errors: by module the error it raised when all were imported in one process; None where that was not tried.
+        is_part: whether the package can be used without it: it is a submodule, or the module that has the package's
+            name is imported.
     """
     name = probe.module
 
@@ -124,9 +134,10 @@ def _judge_import(
         detail = f"importing {name}: {probe.hang}{_describe_stack(probe)}"
         yield Finding(code="WF404", detail=detail, where=name)
     elif probe.error is not None:
-        code = _choose_import_code(probe, top_level, walk_errors)
+        code = _choose_import_code(probe, top_level, walk_errors, is_part=is_part)
         if code is not None:
-            yield Finding(code=code, detail=f"importing {name}: {probe.error}", where=name)
+            after = "" if probe.after is None else f" (not after {probe.after}, which imports it)"
+            yield Finding(code=code, detail=f"importing {name}: {probe.error}{after}", where=name)
 
 
 def _suggest_companion(error: str, name: str, extra_of: Sequence[str]) -> str:
@@ -153,22 +164,28 @@ def _suggest_companion(error: str, name: str, extra_of: Sequence[str]) -> str:
 
 
 def _choose_import_code(
-    probe: Probe, top_level: set[str], walk_errors: Mapping[str, str] | None
+    probe: Probe,
+    top_level: set[str],
+    walk_errors: Mapping[str, str] | None,
+    *,
+    is_part: bool,
 ) -> FindingCode | None:
     """Return the code for an exception at import, or None where it is harmless.
 
-    A top-level module must import. A submodule is judged more mildly: it may need a package of another project (WF406),
-    or other modules to be imported before it (WF407: it failed alone, but not when all were imported in one process).
+    A top-level module must import. What is a part is judged more mildly: it may need a package of another project
+    (WF406), as black's server does, or a submodule needs other modules to be imported before it (WF407: it failed
+    alone, but not when all were imported in one process, or not after the module that imports it).
     """
     is_submodule = "." in probe.module
     # The top-level module that could not be found; empty where the exception is another one.
     missing = (probe.missing or "").partition(".")[0]
     needs_other_package = missing != "" and missing not in top_level
-    fails_only_alone = walk_errors is not None and probe.module not in walk_errors
+    was_walked = walk_errors is not None and probe.module not in walk_errors
+    fails_only_alone = was_walked or probe.after is not None
 
     if is_submodule and missing in _IGNORED_MODULES:
         return None
-    if is_submodule and needs_other_package:
+    if is_part and needs_other_package:
         return "WF406"
     if is_submodule and fails_only_alone:
         return "WF407"

@@ -196,6 +196,9 @@ class PlanDocument(Part):
     why: dict[str, int]
     """How many jobs would run for each reason."""
 
+    trials: dict[str, float]
+    """By the job that may try an application once the index is published, how many seconds that should take."""
+
     faults: dict[str, CleanText]
     """Packages without a source, and why."""
 

@@ -80,6 +80,8 @@ FindingCode: TypeAlias = Literal[
     "WF334",  # files of another package
     "WF335",  # copy of a library that belongs to the system
     "WF336",  # library left to the system
+    "WF337",  # extension modules for other interpreters
+    "WF338",  # libraries for one platform under the platform tag any
     "WF401",  # installation failure
     "WF402",  # error on import
     "WF403",  # crash on import

@@ -22,7 +22,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..load.load import describe_refusal, find_modules
+from ..load.distribution import find_modules
+from ..load.install import compile_packages, describe_refusal, run_as
 from ..load.probe_process import compile_programs, run_probe
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
@@ -80,44 +81,30 @@ def _install(request: dict[str, Any], environment: Path, account: Account) -> st
     steps = (
         [python, "-m", "venv", "--without-pip", str(environment)],
         [
-            *_pip(python, environment), "install", *_OPTIONS, "--only-binary", ":all:", "--no-deps", "--require-hashes",
-            "--index-url", request["index"], "--requirement", str(requirements),
+            *_pip(python, environment), "install", *_OPTIONS, "--no-compile", "--only-binary", ":all:", "--no-deps",
+            "--require-hashes", "--index-url", request["index"], "--requirement", str(requirements),
         ],
     )  # fmt: skip
 
     for command in steps:
-        exit_code, printed = _run_as(account, command, _INSTALL_TIMEOUT_S)
+        exit_code, printed = run_as(account, command, _INSTALL_TIMEOUT_S)
         if exit_code is None:
             return f"installing did not end within {_INSTALL_TIMEOUT_S} s"
         if exit_code != 0:
             return describe_refusal(exit_code, printed)
 
+    compile_packages(python, str(environment), account)
     return None
 
 
 def _find_unmet(python: str, environment: Path, account: Account) -> list[str]:
     """Return what the installed packages require of each other and do not get, as `pip check` puts it."""
-    exit_code, printed = _run_as(account, [*_pip(python, environment), "check"], _INSTALL_TIMEOUT_S)
+    exit_code, printed = run_as(account, [*_pip(python, environment), "check"], _INSTALL_TIMEOUT_S)
     return [] if exit_code == 0 else printed.splitlines()
 
 
 def _pip(python: str, environment: Path) -> list[str]:
     return [python, "-m", "pip", "--python", str(environment / "bin" / "python")]
-
-
-def _run_as(account: Account, command: list[str], seconds: float) -> tuple[int | None, str]:
-    """Run a command that may write to the environment; return its exit code (None: too late) and what it printed."""
-    print("$", *command, flush=True)
-    with open_folder() as home:
-        exit_code, printed = run_to_end(
-            command,
-            account=account,
-            seconds=seconds,
-            folder="/",
-            environment=choose_variables(os.environ, str(home)),
-        )
-    print(printed, flush=True)
-    return exit_code, printed
 
 
 # --- importing -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
 
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
+_MOST_CAUSES = 4
+_READ_CAUSE = vars(BaseException)["__cause__"].__get__  # whatever a class of the package says
 
 
 def begin() -> tuple[dict[str, Any], Witness]:
@@ -71,13 +73,33 @@ def import_asked(request: Mapping[str, Any], name: str) -> None:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return an exception as one text, without addresses: they differ from run to run."""
+    """Return an exception as one text, without addresses: they differ from run to run.
+
+    pybind11 says `initialization failed` of whatever went wrong: what caused an exception is told with it.
+    """
+    texts = [_write_error(error) for error in list_causes(error)]
+    return "; caused by ".join(texts)[:_TEXT_LIMIT]
+
+
+def list_causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and what caused it, the exceptions of `raise … from …`, a few at most."""
+    causes = [error]
+    while len(causes) < _MOST_CAUSES:
+        cause = _READ_CAUSE(causes[-1])
+        if cause is None:
+            break
+        causes.append(cause)
+
+    return causes
+
+
+def _write_error(error: BaseException) -> str:
     try:
         text = f"{type(error).__name__}: {error}"
     except BaseException:  # its text is made by code of the package
         return f"{type(error).__name__}: its text raises an exception"
 
-    return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)[:_TEXT_LIMIT]
+    return re.sub(r" at (0x[0-9a-f]+|\d{9,})", "", text)
 
 
 class Watch:

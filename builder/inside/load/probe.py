@@ -1,9 +1,10 @@
-"""Import one module in this fresh process and say what that did, to the GIL above all. Usage: see loaders.py.
+"""Import modules in this fresh process and say what each did, to the GIL above all. Usage: see loaders.py.
 
-The request also has `module`. The answer is one record: `gil` with the state `before` and `after` the import (None
-where the build always has one), `enabled_by`, the extension module whose loading turned it on, and `warned`, whether
-the interpreter's warning of it came through; `error` and `missing` where the import failed; `seconds` and `rss_bytes`
-that it took; `natives`, the distribution's extension modules it loaded, in order, with what each declares.
+The request also has `modules`, in the order in which they are imported. The answer is one record for each: `module`;
+`gil` with the state `before` and `after` the import (None where the build always has one), `enabled_by`, the extension
+module whose loading turned it on, and `warned`, whether the interpreter's warning of it came through; `error` and
+`missing` where the import failed; `seconds` and `rss_bytes` that it took; `natives`, the distribution's extension
+modules it loaded, in order, with what each declares.
 """
 
 from __future__ import annotations
@@ -25,45 +26,57 @@ _GIL_WARNING = "global interpreter lock (GIL) has been enabled"
 
 
 def main() -> None:
-    """Import the module that the request names, and write one record with what that did to this process."""
+    """Import the modules that the request names, and write a record for each."""
     request, witness = loaders.begin()
     is_gil_enabled = make_gil_reader()
     watch = loaders.Watch()
     messages: list[str] = []
     warnings.showwarning = lambda message, *_: messages.append(str(message))
 
+    for name in request["modules"]:
+        witness.write({"begin": name})
+        loaded_before = set(watch.loaded)
+        gil_before = is_gil_enabled()
+
+        answer = {"module": name, **time_import(request, name)}
+        answer["gil"] = {
+            "before": gil_before,
+            "after": is_gil_enabled(),
+            "enabled_by": watch.enabled_by,
+            "warned": any(_GIL_WARNING in text for text in messages),
+        }
+        answer["natives"] = {
+            native: slots.read_declarations(module)
+            for native, module in watch.loaded.items()
+            if native in request["natives"] and native not in loaded_before
+        }
+        witness.write(answer)
+
+    witness.show()
+    witness.close()
+
+
+def time_import(request: dict[str, Any], name: str) -> dict[str, Any]:
+    """Import a module as the request says; return what that took, and why it failed where it did."""
     answer: dict[str, Any] = {}
-    gil_before = is_gil_enabled()
     bytes_before = resident_bytes()
     began = time.perf_counter()
     try:
-        loaders.import_asked(request, request["module"])
+        loaders.import_asked(request, name)
     except BaseException as error:  # SystemExit too: a module that ends its process is a finding
         answer["error"] = loaders.describe_error(error)
         answer["missing"] = name_missing(error)
     answer["seconds"] = round(time.perf_counter() - began, 4)
     answer["rss_bytes"] = max(0, resident_bytes() - bytes_before)
 
-    answer["gil"] = {
-        "before": gil_before,
-        "after": is_gil_enabled(),
-        "enabled_by": watch.enabled_by,
-        "warned": any(_GIL_WARNING in text for text in messages),
-    }
-    answer["natives"] = {
-        name: slots.read_declarations(module)
-        for name, module in watch.loaded.items()
-        if name in request["natives"]
-    }
-    witness.write(answer)
-    witness.show()
-    witness.close()
+    return answer
 
 
 def name_missing(error: BaseException) -> str | None:
-    """Return the module that could not be found; None where an exception does not say so."""
-    if isinstance(error, ModuleNotFoundError) and type(error.name) is str:
-        return error.name
+    """Return the module that could not be found, which may be the cause of an exception; None where that is not so."""
+    for cause in loaders.list_causes(error):
+        if isinstance(cause, ModuleNotFoundError) and type(cause.name) is str:
+            return cause.name
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
@@ -27,7 +28,7 @@ _MAX_DETAILS = 3  # of one finding, in its sentence: `wheelfarm check --json` ha
 _OLDEST_STABLE_ABI = (3, 2)  # PEP 384: what a tag such as `py3-abi3` can mean at most
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """One wheel.
 
@@ -81,10 +82,51 @@ class Subject:
         """Return whether the matrix leaves a shared library to the system."""
         return any(fnmatchcase(soname, pattern) for pattern in self.excluded)
 
-    @property
+    @cached_property
     def objects(self) -> Mapping[str, NativeObject]:
-        """The native files that could be read, by path."""
-        return self.facts.native_objects
+        """The native files that could be read and may be loaded, by path."""
+        return {
+            path: native
+            for path, native in self.facts.native_objects.items()
+            if path not in self.strays
+        }
+
+    @cached_property
+    def strays(self) -> frozenset[str]:
+        """Paths of extension modules for other interpreters of which the wheel has the right one as well.
+
+        Nothing loads `a.cpython-311-….so` where `a.cpython-314-….so` is beside it.
+        """
+        names = {path: path.removesuffix(".so") for path in self.facts.extensions}
+        found = {
+            names[path].removesuffix(f".{tag}")
+            for path, tag in self.facts.extensions.items()
+            if self.is_sought(tag)
+        }
+        return frozenset(
+            path
+            for path, tag in self.facts.extensions.items()
+            if not self.is_sought(tag) and names[path].removesuffix(f".{tag}") in found
+        )
+
+    def is_sought(self, tag: str) -> bool:
+        """Return whether the wheel's interpreters look for extension modules with a tag in their suffix (PEP 3149).
+
+        Args:
+            tag: such as `cpython-314-x86_64-linux-gnu`; empty for a plain `.so`, which every interpreter loads.
+        """
+        is_for_any_build = tag in {"", "abi3"}
+        is_promised_abi3t = tag == "abi3t" and "abi3t" in self.abi_tags
+        return is_for_any_build or is_promised_abi3t or tag in self.suffixes
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The tags in the suffixes of extension modules that its interpreters look for, beside those of stable ABIs."""
+        return tuple(
+            f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu"
+            for abi in sorted(self.abi_tags)
+            if abi.startswith("cp")
+        )
 
     @property
     def extensions(self) -> Iterator[tuple[str, NativeObject]]:

@@ -37,6 +37,8 @@ def judge_tags(subject: Subject) -> Iterator[Finding]:
     for path, tag in subject.facts.extensions.items():
         yield from _check_suffix(subject, path, tag)
     yield from group_finding("WF304", list(_find_other_builds(subject)))
+    strays = [(path, f"{path} is beside the one that is loaded") for path in sorted(subject.strays)]
+    yield from group_finding("WF337", strays)
 
 
 def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
@@ -72,8 +74,7 @@ def _check_purity(subject: Subject) -> Iterator[Finding]:
 
     if first_native is not None:
         if is_for_any_platform:
-            detail = f"it is tagged for any platform and holds {first_native}"
-            yield Finding(code="WF312", detail=detail, where=first_native)
+            yield _describe_any_platform(subject, first_native)
         elif root_is_purelib.lower() == "true":
             detail = f"Root-Is-Purelib is true, and {first_native} is native code"
             yield Finding(code="WF310", detail=detail, where="WHEEL")
@@ -85,6 +86,18 @@ def _check_purity(subject: Subject) -> Iterator[Finding]:
         abis = ", ".join(sorted(subject.abi_tags))
         detail = f"it is tagged {abis} and holds no native code at all"
         yield Finding(code="WF311", detail=detail, where=subject.filename)
+
+
+def _describe_any_platform(subject: Subject, first_native: str) -> Finding:
+    """Return the finding on a wheel for any platform that has native code.
+
+    Extension modules are imported wherever it is installed. What is none is loaded by the package's own code, which may
+    have a file for each machine, and choose.
+    """
+    extension = next((path for path, _ in subject.extensions), None)
+    where = extension or first_native
+    detail = f"it is tagged for any platform and holds {where}"
+    return Finding(code="WF338" if extension is None else "WF312", detail=detail, where=where)
 
 
 def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
@@ -145,20 +158,11 @@ def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
         yield Finding(code="WF321", detail=detail, where=path)
         return
 
-    is_for_any_build = tag in {"", "abi3"}
-    is_promised_abi3t = tag == "abi3t" and "abi3t" in subject.abi_tags
-    if is_for_any_build or is_promised_abi3t:
+    if subject.is_sought(tag) or path in subject.strays:
         return
 
-    wanted_suffixes: list[str] = []
-    for abi in sorted(subject.abi_tags):
-        if abi.startswith("cp"):
-            wanted_suffixes.append(f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu")
-    if tag in wanted_suffixes:
-        return
-
-    promised = " or ".join(wanted_suffixes)
-    if not wanted_suffixes:
+    promised = " or ".join(subject.suffixes)
+    if not subject.suffixes:
         promised = "no single interpreter: only the stable ABI, or no tag, would be right"
     detail = f"{path} is for {tag}; the wheel's tag is for {promised}"
     yield Finding(code="WF301", detail=detail, where=path)

@@ -9,10 +9,11 @@ from builder.report.terminal.progress import format_duration
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from builder.plan.forecast import Forecast, PendingJob
     from builder.plan.resources import Resources
+    from builder.store.job_ids import JobId
 
 _MAX_WAITS_LISTED = 2
 """Jobs that a job waits for: a line is to fit a terminal, and --json has them all."""
@@ -75,6 +76,18 @@ def render_lines(forecast: Forecast, room: Resources) -> Iterator[str]:
     duration = format_duration(forecast.seconds)
     work_duration = format_duration(forecast.work_s)
     yield f"at most {duration} on {room.cpus:g} CPUs, by the durations on record: {work_duration} of work"
+
+
+def render_trials(trials: Mapping[JobId, float]) -> Iterator[str]:
+    """Iterate over the line about the applications that a run tries last; there is none where the matrix has none.
+
+    Args:
+        trials: by the job that tries one, how many seconds that should take.
+    """
+    if trials:
+        count = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+        duration = format_duration(sum(trials.values()))
+        yield f"then at most {count} of applications, with what the index serves: {duration} of work"
 
 
 def _describe_reasons(job: PendingJob) -> str:

@@ -95,6 +95,7 @@ class PlainObserver:
 
     def on_plan(self, jobs: int, known: int) -> None:
         self._jobs = jobs
+        self._done = 0
         self._print_line(f"{jobs} jobs: {known} known, {jobs - known} to run")
 
     def on_job_start(self, job: JobId) -> None:
@@ -160,6 +161,7 @@ class LiveObserver:
 
     def on_plan(self, jobs: int, known: int) -> None:  # noqa: ARG002 - the bar counts known jobs as they are met
         self._jobs = jobs
+        self._done = 0
 
     def on_job_start(self, job: JobId) -> None:
         self._message = ""

@@ -120,11 +120,16 @@ def test_a_survey_with_a_cool_down_holds_back_what_has_no_upload_time(
 
 
 def test_plan(wheelfarm: Callable[..., Ended], served: LocalIndex, tmp_path: Path):
-    (tmp_path / "matrix.toml").write_text("[packages.native]\n[packages.none]\n")
+    text = (
+        '[farm]\nbases = ["debian-12"]\nabis = ["cp314"]\n[packages.native]\n[packages.none]\n'
+        '[applications.shop]\nlock = "requirements.txt"\n'
+    )
+    (tmp_path / "matrix.toml").write_text(text)
     options = ("--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path / "w"))
     answer = check("plan", wheelfarm("plan", *options, "--json"))
     assert list(answer["faults"]) == ["none"]
     assert answer["jobs"]
+    assert list(answer["trials"]) == ["application:shop@cp314/debian-12"]
 
 
 def test_show(wheelfarm: Callable[..., Ended], tmp_path: Path):

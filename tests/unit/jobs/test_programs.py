@@ -128,7 +128,7 @@ def test_a_package_of_programs_runs_by_its_name_alone(tmp_path: Path, package: s
 def seen(tmp_path: Path) -> dict[str, list[str]]:
     """What a package sees of the probe that imports it."""
     (tmp_path / "spy.py").write_text(SPY)
-    wanted = {"site": str(tmp_path), "tops": ["spy"], "natives": [], "module": "spy"}
+    wanted = {"site": str(tmp_path), "tops": ["spy"], "natives": [], "modules": ["spy"]}
     answer = run_probe(sys.executable, "inside.load.probe", wanted, ())
 
     assert "error" not in answer["lines"][0]

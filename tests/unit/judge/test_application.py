@@ -194,6 +194,15 @@ def test_a_served_package_that_is_unproven_is_a_risk():
     assert judged.reason == "installs and runs; to be known of bar: unproven: seen so"
 
 
+def test_the_gravest_of_what_has_to_be_known_comes_first():
+    served = package("foo", "1.0", Verdict.UNPROVEN), package("bar", "1.0", Verdict.GIL_REQUIRED)
+    judged = judge_application(situation(*served), WELL)
+    assert [risk.package for risk in judged.risks] == ["bar", "foo"]
+    assert judged.reason == (
+        "installs and runs; to be known of bar: gil-required: seen so; also to be known of foo"
+    )
+
+
 def test_a_gil_that_is_on_in_the_end_is_a_risk_on_a_free_threaded_interpreter_alone():
     imports = Imports(modules=2, failed=(), gil=True, enabled_by="bar._native")
     facts = ApplicationFacts(install=None, imports=imports)

@@ -145,6 +145,22 @@ def test_a_module_that_fails_alone_but_not_after_the_others_depends_on_order():
     assert codes(facts(module(), late, walk=raised("ImportError: no", "foo._y"))) == ["WF402"]
 
 
+def test_a_further_top_level_module_may_need_what_an_extra_brings():
+    error = "ImportError: aiohttp is not installed; caused by ModuleNotFoundError: No module named 'aiohttp'"
+    server = module("food", error=error, missing="aiohttp")
+    assert codes(facts(module(), server)) == ["WF406"]
+    assert codes(facts(module(error=error, missing="aiohttp"), server)) == ["WF402", "WF402"]
+    assert codes(facts(module("bar"), server)) == ["WF402"]
+    assert codes(facts(module(), module("food", error="ImportError: no"))) == ["WF402"]
+
+
+def test_so_does_one_that_works_after_the_module_that_imports_it():
+    circular = module("foo._y", error="ImportError: no", after="foo.user")
+    (finding,) = findings(facts(module(), circular, walk=raised("ImportError: no", "foo._y")))
+    assert finding.code == "WF407"
+    assert finding.detail.endswith("ImportError: no (not after foo.user, which imports it)")
+
+
 @pytest.mark.parametrize(
     ("declared", "why"),
     [

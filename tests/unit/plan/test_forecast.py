@@ -216,3 +216,13 @@ def test_the_json_of_a_forecast_names_jobs_by_the_text_of_their_ids():
     verify = jobs["image:verify-debian-12"]
     assert verify["needs"] == ["image:debian-12", "image:interpreters"]
     assert verify["known"]
+
+
+def test_what_applications_take_is_told_where_the_matrix_has_some():
+    trials = {
+        job_id("application:web@cp314/debian-12"): 40.0,
+        job_id("application:web@cp314t/debian-12"): 25.0,
+    }
+    (line,) = report.render_trials(trials)
+    assert line == "then at most 2 trials of applications, with what the index serves: 1:05 of work"
+    assert [*report.render_trials({})] == []

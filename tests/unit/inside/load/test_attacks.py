@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builder.evidence.load import Probe
-from builder.inside.load import load
+from builder.inside.load import imports
 from builder.inside.load.probe_process import run_probe
 
 FIND_PIPE = """
@@ -41,7 +41,7 @@ def probe(folder: Path, code: str) -> dict[str, Any]:
     """Return what importing a module with this code shows."""
     (folder / "hostile.py").write_text(code)
     request = {"site": str(folder), "tops": ["hostile"], "natives": []}
-    facts = load.probe_module(sys.executable, request, "hostile", native=False)
+    facts = imports.probe_module(sys.executable, request, "hostile", native=False)
     assert Probe.model_validate(facts)
     return facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from builder.inside.load.load import find_modules
+from builder.inside.load.distribution import find_gil_setters, find_modules
 
 SUFFIX = ".cpython-314-x86_64-linux-gnu.so"
 EXTENSION = b"\x7fELF...PyInit_x\0PyModuleDef_Init\0"
@@ -84,3 +84,13 @@ def test_of_a_namespace_package_each_package_in_it_is_imported(tmp_path: Path):
 def test_a_package_in_a_regular_one_is_not_imported_alone(tmp_path: Path):
     files = {"foo/__init__.py": b"", "foo/bar/__init__.py": b""}
     assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+
+
+def test_who_names_the_function_that_leaves_the_gil_off_or_a_module_that_does(tmp_path: Path):
+    (tmp_path / f"_cffi_backend{SUFFIX}").write_bytes(EXTENSION + b"PyUnstable_Module_SetGIL\0")
+    files = {
+        f"foo/_own{SUFFIX}": EXTENSION + b"PyUnstable_Module_SetGIL\0",
+        f"foo/_sodium{SUFFIX}": EXTENSION + b"_cffi_backend\0",
+        f"foo/_other{SUFFIX}": EXTENSION,
+    }
+    assert find_gil_setters(install(tmp_path, files), str(tmp_path)) == ["foo._own", "foo._sodium"]
