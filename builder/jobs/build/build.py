@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import ROOT
+from builder import ROOT, host
 from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
@@ -415,11 +415,16 @@ class Build:
         remedy = f"its build makes native code on request: set env = {{ {assignments} }} in [packages.{self.name}]"
         return replace(failure, remedy=f"{remedy}; or else {failure.remedy}")
 
-    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+    def reread(self, evidence: Evidence, store: Store) -> Evidence | None:
         """Return the evidence of a build with its failures as today's rules read the log. Nothing is built for that.
 
-        It comes back as it is where the same rules were used before. ABIs with a wheel stay as they are.
+        It comes back as it is where the same rules were used before. ABIs with a wheel stay as they are. None where its
+        wheels are for another processor than this machine's: no setting says so beforehand, so it is in no key.
         """
+        if evidence.facts.get("cpu_options"):
+            compiled_for = evidence.facts.get("processor", "")
+            if compiled_for != host.describe_processor():
+                return None
         if evidence.facts.get("rules") == rules_digest():
             return evidence
 
@@ -534,6 +539,7 @@ class Build:
                 "limits": outcomes.usage,
                 "compiler_cache": outcomes.cache_statistics,
                 "cpu_options": tuple(outcomes.cpu_options),
+                "processor": host.describe_processor() if outcomes.cpu_options else "",
                 **outcomes.report.record(),
             }
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.load import load
+from builder.inside.load import imports, load
 from builder.inside.load.probe_process import run_probe
 
 LATE = "import sys\nif 'early' not in sys.modules:\n    raise ImportError('the early package should be imported before late')\n"
@@ -34,12 +34,12 @@ def ask(site: Path, *after: str) -> dict[str, Any]:
 
 
 def test_alone_it_fails_and_says_why(site: Path):
-    facts = load.probe_module(sys.executable, ask(site), "late", native=False)
+    facts = imports.probe_module(sys.executable, ask(site), "late", native=False)
     assert facts["error"] == "ImportError: the early package should be imported before late"
 
 
 def test_after_its_companion_it_works(site: Path):
-    facts = load.probe_module(sys.executable, ask(site, "early"), "late", native=False)
+    facts = imports.probe_module(sys.executable, ask(site, "early"), "late", native=False)
     assert "error" not in facts
 
 
