@@ -12,6 +12,7 @@ from builder.farm.shard_lock import LOCK_LIMIT_BYTES, parse_lock
 from builder.farm.shard_record import RECORD_FILE, EvidenceRecord
 from builder.farm.shard_results import ShardResults, iter_pure
 from builder.proxy.cache import FetchedFile, IndexCache
+from builder.proxy.crates import Crates
 from builder.store.evidence import JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.folder import MissingFileError, UnfitFileError
@@ -68,7 +69,7 @@ class Intake:
         # Copies of logs, by path below the wheelhouse.
         self._logs: dict[str, Path] = {}
         # Which files of the index a job fetched.
-        self._locks: dict[JobId, list[FetchedFile]] = {}
+        self._locks: dict[JobId, tuple[list[FetchedFile], Crates]] = {}
         # The evidence under each key, of whichever shard.
         self._keys: dict[str, EvidenceRecord] = {}
 
@@ -102,8 +103,8 @@ class Intake:
             self._store.adopt_file(copy, self._index_cache.file(sha256))
         for log, copy in self._logs.items():
             self._store.adopt_file(copy, self._store.wheelhouse / log)
-        for job, fetched in self._locks.items():
-            self._index_cache.write_lock(job, fetched)
+        for job, (fetched, crates) in self._locks.items():
+            self._index_cache.write_lock(job, fetched, crates)
 
         self._store.put_all(self.evidence.values())
 
@@ -212,23 +213,22 @@ class Intake:
             inner = f"store/index/locks/{job.kind}/{job.filename}.json"
             try:
                 content = shard.folder.read(inner, LOCK_LIMIT_BYTES)
-                fetched = parse_lock(str(job), content)
+                fetched, crates = parse_lock(str(job), content)
             except MissingFileError:
                 continue
             except ValueError as error:  # among them all that the doors of builder/untrusted/ raise
                 raise shard.refuse(f"{inner}: {error}") from None  # the message has the cause
 
-            self._locks[job] = fetched
-            for file in fetched:
-                self._take_index_file(shard, file)
+            self._locks[job] = fetched, crates
+            for sha256 in [*(file.sha256 for file in fetched), *crates.hashes()]:
+                self._take_index_file(shard, sha256)
 
-    def _take_index_file(self, shard: ShardResults, file: FetchedFile) -> None:
+    def _take_index_file(self, shard: ShardResults, sha256: str) -> None:
         """Copy a file of the index beside the store, unless it is here.
 
         Raises:
             MergeError: it is not what its name says, too large, or no regular file.
         """
-        sha256 = file.sha256
         if sha256 in self._index_files or self._index_cache.file(sha256).exists():
             return
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder.proxy.cache import FetchedFile
+from builder.proxy.crates import Crates
 from builder.untrusted.names import ProjectNameField, Sha256Field, parse_distribution_name
 from builder.untrusted.text import clean_json, parse_answer
 
@@ -50,8 +51,8 @@ class _Lock(_Model):
     files: Annotated[tuple[Any, ...], Field(max_length=_MAX_FILES)]
 
 
-def parse_lock(job: str, content: bytes) -> list[FetchedFile]:
-    """Return the files that the lock of a job lists.
+def parse_lock(job: str, content: bytes) -> tuple[list[FetchedFile], Crates]:
+    """Return the files that the lock of a job lists, and the crates.
 
     A build can fetch whatever the index lists, also what no installer takes: that is left out.
 
@@ -79,4 +80,8 @@ def parse_lock(job: str, content: bytes) -> list[FetchedFile]:
         entry = item.entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
         fetched.append(FetchedFile(project=item.project, entry=entry))
 
-    return fetched
+    try:
+        crates = Crates.from_json(value)
+    except ValueError as error:
+        raise UnfitLockError(str(error)) from None
+    return fetched, crates

@@ -177,6 +177,7 @@ class _Source(_Strict):
     trouble: _Text = ""
     builds_with: _Names = ()
     uses_rust: bool = False
+    has_crates: bool = False
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False

@@ -327,6 +327,7 @@ class _Planner:
             abis=tuple(abi.name for abi in self.abis),
             packages=tuple(sorted(packages)) if source.sha256 else (),
             program_folders=folders,
+            has_crates=source.has_crates,
             environment=package.env,
             config_settings=package.config_settings,
             constraints=package.build_constraints,

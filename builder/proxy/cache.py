@@ -5,6 +5,7 @@ Layout under the wheelhouse; the folder may be copied to another machine's wheel
     store/index/files/ab/abcd…             files by sha256
     store/index/projects/NAME.json         what the index said of the files of a project, as it said it (PEP 691)
     store/index/locks/KIND/NAME@BASE.json  the files one job fetched: with `run --locked` it gets these and no others
+    store/index/crates.json                what the index of crates said last, by crate: the sha256 of it as a file
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import InfrastructureError
+from builder.proxy.crates import Crates
 from builder.store.files import atomic_write, file_sha256, translate_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from builder.proxy.crates import CratePage
     from builder.store.job_ids import JobId
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -88,16 +91,45 @@ class IndexCache:
             InfrastructureError: the content is not what it should be.
             NoSpaceError: the disk is full.
         """
+        self.add_content(fetched.sha256, fetched.filename, write_content)
+        self._add_entry(fetched.project, fetched.entry)
+
+    def add_content(self, sha256: str, name: str, write_content: Callable[[Path], object]) -> None:
+        """Keep a file by its sha256 alone. Nothing is kept where the content has another one.
+
+        Args:
+            sha256: of the file.
+            name: of the file, for the error.
+            write_content: called with a path, to which it writes the content.
+
+        Raises:
+            InfrastructureError: the content is not what it should be.
+            NoSpaceError: the disk is full.
+        """
         with (
             translate_disk_full(self.folder),
-            atomic_write(self.file(fetched.sha256)) as temporary_path,
+            atomic_write(self.file(sha256)) as temporary_path,
         ):
             write_content(temporary_path)
-            if file_sha256(temporary_path) != fetched.sha256:
-                raise InfrastructureError(
-                    f"{fetched.filename} was damaged on its way out of the index proxy"
-                )
-        self._add_entry(fetched.project, fetched.entry)
+            if file_sha256(temporary_path) != sha256:
+                raise InfrastructureError(f"{name} was damaged on its way out of the index proxy")
+
+    def note_crate_pages(self, pages: Iterable[CratePage]) -> None:
+        """Record what the index of crates said last of some."""
+        with self._mutex:
+            recorded: dict[str, str] = _read(self._crate_pages, {})
+            current = recorded | {page.name: page.sha256 for page in pages}
+            if current != recorded:
+                _write(self._crate_pages, current)
+
+    def crate_pages(self) -> dict[str, str]:
+        """Return the sha256 of what the index of crates said last, by crate, where that is here."""
+        recorded: dict[str, str] = _read(self._crate_pages, {})
+        return {name: sha256 for name, sha256 in recorded.items() if self.file(sha256).exists()}
+
+    @property
+    def _crate_pages(self) -> Path:
+        return self.folder / "crates.json"
 
     def _add_entry(self, project: str, entry: dict[str, Any]) -> None:
         """Record what the index said of one file of a project, in place of what was recorded of that file before."""
@@ -156,14 +188,21 @@ class IndexCache:
             files.setdefault(item["project"], []).append(item["entry"])
         return files
 
-    def write_lock(self, job: JobId, fetched: Iterable[FetchedFile]) -> None:
-        """Record which files of the index a job fetched: its lock. It replaces the job's earlier one."""
+    def read_crate_lock(self, job: JobId) -> Crates:
+        """Return what a job had of the registry of crates when its lock was recorded."""
+        return Crates.from_json(_read(self._lock_path(job), {}))
+
+    def write_lock(
+        self, job: JobId, fetched: Iterable[FetchedFile], crates: Crates | None = None
+    ) -> None:
+        """Record which files of the index a job fetched, and which crates: its lock. It replaces the earlier one."""
         files: list[dict[str, Any]] = []
         for file in fetched:
             files.append({"project": file.project, "entry": _without_metadata_link(file.entry)})
 
         files.sort(key=lambda item: (item["project"], item["entry"]["filename"]))
-        _write(self._lock_path(job), {"job": str(job), "files": files})
+        described_crates = {} if crates is None else crates.to_json()
+        _write(self._lock_path(job), {"job": str(job), "files": files, **described_crates})
 
     def _lock_path(self, job: JobId) -> Path:
         return self.folder / "locks" / job.kind / f"{job.filename}.json"

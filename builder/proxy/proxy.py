@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
@@ -24,8 +24,10 @@ from builder.engine.services import NetworkAttachment, NoAddressesError
 from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.proxy.cache import FetchedFile, IndexCache
+from builder.proxy.crates import Crates, parse_crate, parse_page, registry_settings
 from builder.untrusted.names import parse_file_name, parse_sha256
 from builder.untrusted.text import clean_json, parse_answer
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +58,7 @@ _PRELOAD_BYTES = 128 << 20
 _LIMITS = Limits(memory_bytes=1 << 30, processes=1024)  # a thread for each connection of each build
 _CLIENT_CERTIFICATE = f"{_HOME}/client.pem"
 _FETCH_TIMEOUT_S = "600"  # for the largest files over a slow line; not measured
+_MAX_NAMED_CRATES = 3  # of those that could not be had; one explains the others
 _MAX_RECORD_BYTES = 17 << 20  # of a session; the proxy keeps to a little less
 _MAX_EVENT_BYTES = 16 << 20
 _MAX_EVENTS = 40_000
@@ -64,6 +67,9 @@ _EVENT_TEXTS = {
     "asked": ("host",),
     "silent": ("what",),
     "unlocked": ("project",),
+    "crate": ("name", "version", "sha256"),
+    "crate-page": ("name", "sha256"),
+    "no-crate": ("what",),
 }
 """The kinds of events, and the fields of each that are text."""
 _CLIENT_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
@@ -78,17 +84,24 @@ class SessionReport:
         refused_hosts: hosts that it asked for and that no job reaches.
         unanswered: what the index did not answer for.
         missing_from_lock: projects it asked for that are not in its lock.
+        crates: what it had of the registry of crates.
+        unanswered_crates: what that registry did not answer for, or answered with something else, each with the reason.
     """
 
     fetched: tuple[FetchedFile, ...] = ()
     refused_hosts: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     missing_from_lock: tuple[str, ...] = ()
+    crates: Crates = field(default_factory=Crates)
+    unanswered_crates: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return what the evidence says of it."""
         return {
-            "fetched": [file.record() for file in self.fetched],
+            "fetched": [
+                *(file.record() for file in self.fetched),
+                *(crate.record() for crate in self.crates.files),
+            ],
             "asked": list(self.refused_hosts),
         }
 
@@ -101,6 +114,8 @@ class SessionReport:
             refused_hosts=_unique(self.refused_hosts, other.refused_hosts),
             unanswered=_unique(self.unanswered, other.unanswered),
             missing_from_lock=_unique(self.missing_from_lock, other.missing_from_lock),
+            crates=self.crates.merge(other.crates),
+            unanswered_crates=_unique(self.unanswered_crates, other.unanswered_crates),
         )
 
     def infrastructure_error(self) -> InfrastructureError | None:
@@ -116,6 +131,11 @@ class SessionReport:
         if self.unanswered:
             names = ", ".join(self.unanswered)
             return InfrastructureError(f"the package index did not give {names}", code="WF106")
+
+        if self.unanswered_crates:
+            crates = join_names(self.unanswered_crates, _MAX_NAMED_CRATES)
+            reason = f"the registry of crates did not give {crates}"
+            return InfrastructureError(reason, code="WF106")
 
         return None
 
@@ -167,25 +187,26 @@ class IndexProxy:
                 f"--locked: nothing is recorded of {job}; run once without --locked", code="WF903"
             )
 
-        allowed = lock if self.locked else None
-        files = self._files(_list_hashes(lock or {}))
+        crates = self.cache.read_crate_lock(job)
+        files = self._files([*_list_hashes(lock or {}), *crates.hashes()])
+        description = _describe_locked(lock or {}, crates) if self.locked else {"locked": None}
 
         with self._mutex:
             try:
-                return self._open_session(image, stop, files, allowed)
+                return self._open_session(image, stop, files, description)
             except NoAddressesError:
                 raise  # another proxy would not get an address either
             except InfrastructureError:
                 # The proxy may have been killed: without a service, another one is started.
                 self._service = None
-                return self._open_session(image, stop, files, allowed)
+                return self._open_session(image, stop, files, description)
 
     def _open_session(
         self,
         image: str,
         stop: threading.Event,
         files: Mapping[str, Path],
-        allowed: Entries | None,
+        allowed: Mapping[str, Any],
     ) -> Session:
         """Make a session's network and describe the session to the proxy, which is started where none runs.
 
@@ -195,7 +216,7 @@ class IndexProxy:
             image: the proxy's image.
             stop: set when the farm is asked to stop.
             files: files that the session is likely to ask for, by sha256.
-            allowed: the files of the index that the session may have; None for all.
+            allowed: what the session may have, as builder/inside/proxy/sessions.py reads it.
         """
         if self._service is None:
             self._sent = set()
@@ -207,7 +228,7 @@ class IndexProxy:
         token = uuid.uuid4().hex
         network = service.open_network()
         # What builder/inside/proxy/sessions.py reads of the session.
-        description = {"locked": allowed, "network": network.subnet}
+        description = {**allowed, "network": network.subnet}
         try:
             service.put({f"{_SESSIONS}/{token}.json": json.dumps(description).encode()})
         except InfrastructureError:
@@ -229,12 +250,13 @@ class IndexProxy:
         if self.locked:
             return
         if better or self.cache.read_lock(job) is None:
-            self.cache.write_lock(job, report.fetched)
+            self.cache.write_lock(job, report.fetched, report.crates)
 
     def _start(self, image: str, stop: threading.Event) -> Service:
         """Start the proxy's container, and hand it the files that were added to the cache last."""
         configuration = _proxy_configuration(host.index_settings())
         configuration["held"] = self.cache.entries()
+        configuration["crates"] = registry_settings(self.cache.crate_pages())
         configuration["uploaded_before"] = _list_cutoffs(self._cool_down)
         path = f"{_HOME}/config.json"
 
@@ -349,13 +371,31 @@ class Session:
                 file = FetchedFile(project=event["project"], entry=event["entry"])
                 fetched.append(file)
                 self._bring(file)
+        crates = self._bring_crates(events)
 
         return SessionReport(
             fetched=tuple(fetched),
             refused_hosts=_unique_values(events, "asked", "host"),
             unanswered=_unique_values(events, "silent", "what"),
             missing_from_lock=_unique_values(events, "unlocked", "project"),
+            crates=crates,
+            unanswered_crates=_unique_values(events, "no-crate", "what"),
         )
+
+    def _bring_crates(self, events: Iterable[Mapping[str, Any]]) -> Crates:
+        """Return what the session had of the registry of crates, copied into the wheelhouse's cache."""
+        files = [parse_crate(event) for event in events if event["kind"] == "crate"]
+        pages = [parse_page(event) for event in events if event["kind"] == "crate-page"]
+
+        names = {page.sha256: page.name for page in pages}
+        names |= {crate.sha256: crate.filename for crate in files}
+        for sha256, name in names.items():
+            if not self._cache.file(sha256).exists():
+                copy = partial(self._service.copy, f"{_FETCHED_FILES}/{sha256}")
+                self._cache.add_content(sha256, name, copy)
+
+        self._cache.note_crate_pages(pages)
+        return Crates().merge(Crates(files=tuple(files), pages=tuple(pages)))
 
     def _bring(self, file: FetchedFile) -> None:
         """Copy a file from the proxy into the wheelhouse's cache, unless it is there."""
@@ -384,6 +424,10 @@ def _parse_record(record: bytes) -> list[dict[str, Any]]:
             if event["kind"] == "file":
                 parse_file_name(event["entry"]["filename"])
                 parse_sha256(event["entry"]["hashes"]["sha256"])
+            elif event["kind"] == "crate":
+                parse_crate(event)
+            elif event["kind"] == "crate-page":
+                parse_page(event)
             events.append(event)
     except (ValueError, TypeError, KeyError):
         raise InfrastructureError(
@@ -514,6 +558,15 @@ def _cache_environment(index: host.IndexSettings) -> dict[str, str]:
         "PROXPI_CONNECT_TIMEOUT": "10",
         "PROXPI_READ_TIMEOUT": "120",
         "PROXPI_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def _describe_locked(lock: Entries, crates: Crates) -> dict[str, Any]:
+    """Return what a locked session may have: the files of its lock, and crates with what the index said of them."""
+    return {
+        "locked": lock,
+        "locked_pages": {page.name: page.sha256 for page in crates.pages},
+        "locked_crates": [crate.sha256 for crate in crates.files],
     }
 
 

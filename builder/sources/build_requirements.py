@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from builder import cargo
 from builder.distributions.members import iter_members
 from builder.sources.guard import make_fault
 from builder.sources.markers import marker_applies
@@ -42,7 +43,7 @@ def add_build_requirements(
 ) -> Sources:
     """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
 
-    `uses_rust` is filled in as well.
+    `uses_rust` and `has_crates` are filled in as well.
 
     A package that is only a pure wheel is not built, and stays as it is; nor is one whose wheels are upstream's, which
     loses an sdist that cannot be read: only the race detector would have compiled that. Of any other package such an
@@ -76,10 +77,12 @@ def add_build_requirements(
         else:
             stated[name] = requirements if source.is_built else ()
 
-    native = {
-        name: replace(found[name], uses_rust=_asks_for_rust(requirements))
-        for name, requirements in stated.items()
-    }
+    has_registry = cargo.find_crate_registry() is not None
+    native: dict[str, Source] = {}
+    for name, requirements in stated.items():
+        uses_rust = _asks_for_rust(requirements)
+        has_crates = uses_rust and has_registry
+        native[name] = replace(found[name], uses_rust=uses_rust, has_crates=has_crates)
     found |= link_build_requirements(native, stated, python, constraints)
     return Sources(found=found, faults=faults)
 

@@ -66,6 +66,7 @@ class Source:
         trouble: why what it needs could not be found out, if so.
         builds_with: native packages of the farm that are installed when it is built.
         uses_rust: whether it is built with Rust, by what it needs to be built.
+        has_crates: whether this machine has a registry of crates for a build with Rust.
         circle: packages each of which needs the next to be built, itself first and last, if so.
         held: what newer release the cool-down holds back, and until when; empty where it holds none.
         is_pure: its sdist has no sources of native code, so that its build is to make a wheel for every Python.
@@ -84,6 +85,7 @@ class Source:
     trouble: str = ""
     builds_with: tuple[str, ...] = ()
     uses_rust: bool = False
+    has_crates: bool = False
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False

@@ -44,6 +44,7 @@ FindingCode: TypeAlias = Literal[
     "WF222",  # build that lacks what upstream's wheel has
     "WF223",  # difference from upstream's wheel
     "WF224",  # pure-Python wheel of a native package
+    "WF225",  # crate that the build cannot have
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

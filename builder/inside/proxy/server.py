@@ -15,6 +15,9 @@ its index's address:
 
 Builds are also told that this is their HTTP proxy and their name server: whatever they ask for beside the index is
 refused, and written down. Pages are JSON (PEP 691), which every client that is asked to use them takes.
+
+By that HTTP proxy cargo reaches a registry of crates (crates.py) at a host that exists nowhere else. Its address is the
+same for every build, because cargo names folders by it, and compilers write these into what they make.
 """
 
 from __future__ import annotations
@@ -37,16 +40,23 @@ from urllib.parse import quote, unquote, urlsplit
 
 from . import names
 from .addresses import AddressRule
+from .answers import MissingError, SilentError
+from .crates import CrateRegistry, MismatchError, Page, index_path, parse_name
 from .sessions import Session, Sessions
-from .upstream import Entry, MissingError, SilentError, Upstream
+from .upstream import Entry, Upstream
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _CHANNEL = "simple"
 _METADATA = ".metadata"
 _REFUSED = "wheelfarm: a build reaches the package index alone; {} was refused\n"
 _SILENT = b"wheelfarm: the package index does not answer\n"
+_NO_CRATE = b"wheelfarm: the registry of crates does not answer\n"
 _EXHAUSTED = b"wheelfarm: this build has asked the package index for too much\n"
 _CHUNK_BYTES = 1 << 20
+_CRATES_HOST = "crates.wheelfarm.invalid"
+"""Where cargo finds the registry of crates; builder/proxy/crates.py tells it so. No host has such a name (RFC 2606)."""
+_DOWNLOADS = "dl"
+_DOWNLOAD_PARTS = 4  # of a path: dl/NAME/VERSION/download, as cargo makes it
 
 _MAX_CONNECTIONS = 64  # of one client: uv opens up to 50
 _MAX_ALL_CONNECTIONS = 768  # each has a thread, and the container's limit is 1024
@@ -100,6 +110,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     sessions: Sessions
     upstream: Upstream
+    crates: CrateRegistry
 
     def setup(self) -> None:
         """Prepare for the requests of one connection."""
@@ -128,8 +139,8 @@ class Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         """Answer one request, whatever its method is.
 
-        There are three kinds: for another host, which is refused; for a page or a file of the index, with the token of
-        a session in its path; and anything else, which is not found.
+        There are four kinds: of cargo, for crates; for another host, which is refused; for a page or a file of the
+        index, with the token of a session in its path; and anything else, which is not found.
         """
         self.server.set_deadline(self.connection, _ANSWER_TIMEOUT_S)
         try:
@@ -140,6 +151,9 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(400)
             return
 
+        if is_for_other_host and self._is_for_crates():
+            self._answer_cargo([unquote(part) for part in parts])
+            return
         if is_for_other_host:
             self._refuse()
             return
@@ -202,6 +216,97 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True  # there may be a body, which nobody reads
         self._answer(403, _REFUSED.format(ascii(host)).encode())
 
+    # --- as a registry of crates ------------------------------------------------------------------------------------
+
+    def _is_for_crates(self) -> bool:
+        """Return whether cargo asks for the registry of crates."""
+        is_reading = self.command in {"GET", "HEAD"}
+        return is_reading and self._wanted_host() == _CRATES_HOST
+
+    def _answer_cargo(self, path: list[str]) -> None:
+        """Answer a request for the registry of crates: its configuration, a page of its index, or a crate.
+
+        The session is the one on whose network the client is.
+        """
+        session = self.sessions.get_by_address(self.client_address[0])
+        if session is None:
+            self._answer(404)
+            return
+        if not session.admit_request():
+            self.close_connection = True
+            self._answer(429, _EXHAUSTED)
+            return
+
+        try:
+            if path == ["config.json"]:
+                downloads = {"dl": f"http://{_CRATES_HOST}/{_DOWNLOADS}"}
+                self._answer(200, json.dumps(downloads).encode(), "application/json")
+            elif path[0] == _DOWNLOADS and len(path) == _DOWNLOAD_PARTS:
+                _, name, version, _ = path
+                self._send_crate(session, name, version)
+            else:
+                self._send_crate_page(session, path)
+        except MissingError:
+            self._answer(404)
+        except MismatchError as error:
+            session.record("no-crate", what=str(error))
+            self._answer(409, f"wheelfarm: {error}\n".encode())
+        except SilentError as error:
+            session.record("no-crate", what=str(error))
+            self._answer(503, _NO_CRATE)
+
+    def _crate_page(self, session: Session, name: str) -> Page:
+        """Return what the index says of a crate to a session; to a locked one what it said when that was recorded.
+
+        Raises:
+            MissingError: the registry does not have the crate, or the session's lock does not.
+            SilentError: the registry did not answer, and the farm holds nothing of the crate.
+        """
+        if not session.locked:
+            return self.crates.page(name)
+
+        page = self.crates.find_page(session.locked_page(parse_name(name).lower()))
+        if page is None:
+            raise MissingError
+        return page
+
+    def _send_crate_page(self, session: Session, path: list[str]) -> None:
+        """Send what the index says of a crate, and record that the session had it.
+
+        Raises:
+            MissingError: there is no such crate for this session.
+            SilentError: the registry did not give it.
+        """
+        name = parse_name(path[-1])
+        if "/".join(path) != index_path(name):
+            raise MissingError
+
+        page = self._crate_page(session, name)
+        if not session.record("crate-page", name=name.lower(), sha256=page.sha256):
+            self.close_connection = True
+            self._answer(429, _EXHAUSTED)
+            return
+        self._send_path(session, page.path)
+
+    def _send_crate(self, session: Session, name: str, version: str) -> None:
+        """Send the file of a crate that the index lists, and record that the session had it.
+
+        Raises:
+            MissingError: there is no such crate for this session.
+            MismatchError: its file is not the one that the index lists.
+            SilentError: the registry did not give it.
+        """
+        sha256 = self._crate_page(session, name).checksums.get(version)
+        if sha256 is None or not session.allows_crate(name, sha256):
+            raise MissingError
+
+        path = self.crates.crate(name, version, sha256)
+        if not session.record("crate", name=name, version=version, sha256=sha256):
+            self.close_connection = True
+            self._answer(429, _EXHAUSTED)
+            return
+        self._send_path(session, path)
+
     # --- as an index ------------------------------------------------------------------------------------------------
 
     def _entries(self, session: Session, project: str) -> list[Entry]:
@@ -241,16 +346,21 @@ class Handler(BaseHTTPRequestHandler):
         entry = _find_entry(self._entries(session, project), filename)
         entry, path = self.upstream.file(project, entry)
         # Recorded before it is sent: whoever has read the whole file is in the record.
+        if self.command == "GET" and not session.record("file", project=project, entry=entry):
+            self.close_connection = True
+            self._answer(429, _EXHAUSTED)
+            return
+        self._send_path(session, path)
+
+    def _send_path(self, session: Session, path: Path) -> None:
+        """Send a file, and count its bytes for the session."""
+        size = path.stat().st_size
         if self.command == "GET":
-            if not session.record("file", project=project, entry=entry):
-                self.close_connection = True
-                self._answer(429, _EXHAUSTED)
-                return
-            session.add_file(path.stat().st_size)
+            session.add_file(size)
 
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(path.stat().st_size))
+        self.send_header("Content-Length", str(size))
         self.end_headers()
         if self.command == "GET":
             with path.open("rb") as file:
@@ -341,23 +451,28 @@ def _find_entry(entries: list[Entry], filename: str) -> Entry:
 
 
 def _make_rule(cache_url: str, environment: dict[str, str]) -> AddressRule:
-    """Return where the process itself may connect to: besides what the cache may, to the cache.
+    """Return where the process itself may connect to for the index: besides what the cache may, to the cache.
 
     Args:
         cache_url: of the cache.
         environment: the cache's settings.
     """
     indexes = [environment["PROXPI_INDEX_URL"], *environment["PROXPI_EXTRA_INDEX_URLS"].split(",")]
+    return AddressRule(
+        [url for url in indexes if url],
+        trusted_hosts=environment["WHEELFARM_TRUSTED_HOSTS"].split(","),
+        services=[cache_url, *_list_http_proxies()],
+    )
+
+
+def _list_http_proxies() -> list[str]:
+    """Return the HTTP proxies of the network that this process is told to use."""
     http_proxies = []
     for scheme, url in urllib.request.getproxies().items():
         if scheme in {"http", "https"}:
             http_proxies.append(url if "://" in url else f"http://{url}")
 
-    return AddressRule(
-        [url for url in indexes if url],
-        trusted_hosts=environment["WHEELFARM_TRUSTED_HOSTS"].split(","),
-        services=[cache_url, *http_proxies],
-    )
+    return http_proxies
 
 
 def main() -> None:
@@ -379,6 +494,13 @@ def main() -> None:
         held=config["held"],
         rule=_make_rule(cache["url"], cache["environment"]),
         uploaded_before=config["uploaded_before"],
+    )
+    crates = config["crates"]
+    Handler.crates = CrateRegistry(
+        crates,
+        given=path.parent / "files",
+        fetched=result / "files",
+        rule=AddressRule(filter(None, [crates["url"]]), services=_list_http_proxies()),
     )
     Handler.sessions = Sessions(path.parent / "sessions", result / "records")
 

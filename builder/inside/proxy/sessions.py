@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 _MAX_REQUESTS = 20_000  # a large project's lock file has some 500 files, each asked for a few times
 _MAX_FILE_BYTES = 16 << 30
 """Of all files together; the largest known set of requirements takes about 5 GiB."""
-_MAX_EVENTS = {"asked": 500}  # hosts; who asks for more of them does not mean to reach them
+_MAX_EVENTS = {
+    "asked": 500,  # hosts; who asks for more of them does not mean to reach them
+    "no-crate": 500,
+    "crate": 4000,  # the largest projects have some 1,000
+    "crate-page": 4000,
+}
 _MAX_EVENTS_OF_OTHER_KINDS = 10_000
 _MAX_RECORD_BYTES = 16 << 20  # of a session; a line of a file has less than 1 KiB
 _MAX_TOKEN_CHARS = 64  # it is a part of file names
@@ -33,12 +38,15 @@ class Session:
 
         Args:
             description: as the farm made it. `network` is the session's own, such as `172.16.0.16/28`; `locked` has
-                the files that the session may have, by project, and None allows all.
+                the files that the session may have, by project, and None allows all. `locked_pages` has then what the
+                index of crates said, as the sha256 of it by name of a crate, and `locked_crates` the sha256 of crates.
             record: the file to which events are written.
         """
         self.network = IPv4Network(description["network"])
         self.locked = description["locked"] is not None
         self._locked_files: dict[str, list[dict[str, Any]]] = description["locked"] or {}
+        self._locked_pages: dict[str, str] = description.get("locked_pages") or {}
+        self._locked_crates = frozenset(description.get("locked_crates") or ())
         self._record = record
         self._recorded: set[str] = set()
         self._counts: Counter[str] = Counter()
@@ -56,6 +64,24 @@ class Session:
             self.record("unlocked", project=project[:_SHOWN_CHARS])
 
         return self._locked_files.get(project, [])
+
+    def locked_page(self, name: str) -> str:
+        """Return the sha256 of what the index of crates said of one when the session's lock was recorded.
+
+        Empty where the lock does not have the crate; that the session asked for it is recorded.
+        """
+        if name not in self._locked_pages:
+            self.record("unlocked", project=f"the crate {name[:_SHOWN_CHARS]}")
+
+        return self._locked_pages.get(name, "")
+
+    def allows_crate(self, name: str, sha256: str) -> bool:
+        """Return whether the session may have a crate; that it asked for one that it may not have is recorded."""
+        if not self.locked or sha256 in self._locked_crates:
+            return True
+
+        self.record("unlocked", project=f"the crate {name[:_SHOWN_CHARS]}")
+        return False
 
     def admit_request(self) -> bool:
         """Count a request, and return whether the session may make it, as its requests and bytes are not used up."""

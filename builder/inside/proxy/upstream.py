@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import http.client
 import json
 import re
-import socket
 import threading
 import time
 import urllib.error
@@ -15,18 +12,27 @@ import urllib.request
 from collections import defaultdict
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from .addresses import AddressRule, RefusedError
+from .answers import (
+    TRANSFER_ERRORS,
+    MissingError,
+    SilentError,
+    copy_bounded,
+    make_opener,
+    read_bounded,
+)
 
 if TYPE_CHECKING:
+    import http.client
     from collections.abc import Mapping
     from pathlib import Path
 
+    from .addresses import AddressRule
+
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 _PAGE_KEYS = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
-_CHUNK_BYTES = 1 << 20
 _MAX_PAGE_BYTES = 32 << 20  # the largest pages of a public index have some 10 MiB
 _MAX_PAGES_BYTES = 96 << 20
 """Of all pages that are kept; as objects they take several times as much."""
@@ -49,18 +55,8 @@ _CACHE_START_PAUSE_S = 0.1
 _PAGE_TIMEOUT_S = 120.0
 _FILE_TIMEOUT_S = 1200.0
 
-_TRANSFER_ERRORS = (OSError, http.client.HTTPException)
-
 Entry = dict[str, Any]
 """A file of a project, as a page describes it (PEP 691)."""
-
-
-class MissingError(Exception):
-    """The index answered, and does not have it."""
-
-
-class SilentError(Exception):
-    """The index did not answer, or not with what it promised."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,70 +72,6 @@ class _Page:
     asked_at: float
     entries: list[Entry]
     size: int
-
-
-class _Connection(http.client.HTTPConnection):
-    """Connects to where the rule lets it."""
-
-    rule: AddressRule
-
-    def connect(self) -> None:
-        """Connect, with the check before and after: a name may mean another address the second time."""
-        host, port = self.host, self.port
-        self.rule.check_host(host, port)
-        connect = socket.create_connection
-
-        def connect_checked(*values: Any, **options: Any) -> socket.socket:  # noqa: ANN401 - as the library has it
-            connection = connect(*values, **options)
-            self.rule.check_connection(host, port, connection)
-            return connection
-
-        # The library's own seam: TLS and the words to an HTTP proxy come after it.
-        self._create_connection = connect_checked
-        super().connect()
-
-
-class _TlsConnection(_Connection, http.client.HTTPSConnection):
-    """The same with TLS."""
-
-
-class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections that are checked."""
-
-    def __init__(self, rule: AddressRule) -> None:
-        urllib.request.HTTPHandler.__init__(self)
-        urllib.request.HTTPSHandler.__init__(self)
-        self._plain: Any = type("_Checked", (_Connection,), {"rule": rule})
-        self._tls: Any = type("_CheckedTls", (_TlsConnection,), {"rule": rule})
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._plain, req)
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._tls, req)
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects of the cache, which lead to the index's files, where the rule lets them lead."""
-
-    def __init__(self, rule: AddressRule) -> None:
-        self._rule = rule
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """Return the next request; `urllib` has taken none of the credentials, since no request here has any."""
-        try:
-            self._rule.check_url(newurl, req.full_url)
-        except RefusedError as error:
-            raise urllib.error.URLError(error) from None
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class Upstream:
@@ -171,7 +103,7 @@ class Upstream:
         """
         self._uploaded_before = uploaded_before or {}
         self._url = url
-        self._opener = urllib.request.build_opener(_Handler(rule), _Redirects(rule))
+        self._opener = make_opener(rule)
         self._given = given
         self._fetched = fetched
         self._fetched.mkdir(exist_ok=True)
@@ -226,9 +158,9 @@ class Upstream:
         """
         try:
             with self._open(_page_path(project), _PAGE_TIMEOUT_S) as answer:
-                body = _read_bounded(answer, _MAX_PAGE_BYTES)
+                body = read_bounded(answer, _MAX_PAGE_BYTES)
                 files = json.loads(body)["files"]
-        except (SilentError, ValueError, *_TRANSFER_ERRORS):
+        except (SilentError, ValueError, *TRANSFER_ERRORS):
             # Its text is what the session's record names as not answered for.
             raise SilentError(project) from None
 
@@ -253,8 +185,8 @@ class Upstream:
         """
         try:
             with self._open(_file_path(project, filename), _PAGE_TIMEOUT_S) as answer:
-                return _read_bounded(answer, _MAX_METADATA_BYTES)
-        except (SilentError, *_TRANSFER_ERRORS):  # the file itself has it too
+                return read_bounded(answer, _MAX_METADATA_BYTES)
+        except (SilentError, *TRANSFER_ERRORS):  # the file itself has it too
             raise MissingError from None
 
     def find_file(self, entry: Entry) -> Path | None:
@@ -301,8 +233,8 @@ class Upstream:
                 self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer,
                 partial_path.open("wb") as file,
             ):
-                sha256 = _copy_bounded(answer, file)
-        except (SilentError, *_TRANSFER_ERRORS):
+                sha256 = copy_bounded(answer, file, _MAX_FILE_BYTES, _FILE_TIMEOUT_S)
+        except (SilentError, *TRANSFER_ERRORS):
             partial_path.unlink(missing_ok=True)
             raise SilentError(filename) from None
 
@@ -360,41 +292,6 @@ def _is_older(file: Entry, cutoff: datetime.datetime) -> bool:
     if uploaded.tzinfo is None:
         uploaded = uploaded.replace(tzinfo=datetime.UTC)
     return uploaded < cutoff
-
-
-def _read_bounded(answer: http.client.HTTPResponse, most: int) -> bytes:
-    """Return the body of an answer.
-
-    Raises:
-        SilentError: it is longer than `most` bytes.
-    """
-    body = answer.read(most + 1)
-    if len(body) > most:
-        raise SilentError("an answer that is too long")
-
-    return body
-
-
-def _copy_bounded(answer: http.client.HTTPResponse, file: IO[bytes]) -> str:
-    """Copy the body of an answer to a file, as it comes, and return its sha256.
-
-    Raises:
-        SilentError: it is longer than `_MAX_FILE_BYTES`, or takes longer than `_FILE_TIMEOUT_S`.
-    """
-    digest = hashlib.sha256()
-    size = 0
-    deadline = time.monotonic() + _FILE_TIMEOUT_S
-
-    while chunk := answer.read1(_CHUNK_BYTES):
-        size += len(chunk)
-        if size > _MAX_FILE_BYTES or time.monotonic() > deadline:
-            raise SilentError("a file that is too long or too slow")
-        digest.update(chunk)
-        file.write(chunk)
-
-    if answer.length:
-        raise http.client.IncompleteRead(b"", answer.length)
-    return digest.hexdigest()
 
 
 def _page_path(project: str) -> str:

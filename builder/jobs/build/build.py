@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT, host
@@ -40,6 +40,7 @@ from builder.jobs.build.own_wheels import (
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
 from builder.jobs.upstream import take_wheel
+from builder.proxy.crates import CARGO_CONFIGURATION, CARGO_CONFIGURATION_PATH
 from builder.proxy.proxy import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
     from builder.engine.compiler_cache import CompilerCache
     from builder.jobs.job import Inputs, Needs, Tools
+    from builder.proxy.cache import FetchedFile
+    from builder.proxy.crates import FetchedCrate
     from builder.sources import UpstreamWheel
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -63,6 +66,7 @@ _PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel i
 
 UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
 """The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
+_CARGO_FILE = "cargo.toml"
 _SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
 _REPAIR = (
     cpu_options.SHOW_COMMAND
@@ -123,6 +127,11 @@ class _Outcomes:
     report: SessionReport = field(default_factory=SessionReport)
     cpu_options: dict[str, None] = field(default_factory=dict)
 
+    @property
+    def fetched(self) -> tuple[FetchedFile | FetchedCrate, ...]:
+        """What the calls fetched, crates among it."""
+        return (*self.report.fetched, *self.report.crates.files)
+
     def add(self, outcome: CallOutcome) -> None:
         """Add the wheels, the usage and the network report of one call; its failure is explained elsewhere."""
         self.wheels |= outcome.wheels
@@ -142,6 +151,7 @@ class Build:
         sdist_sha256: hash of the sdist; the store has the file.
         packages: system packages to install for the build.
         program_folders: folders of the image to look for programs in, before the usual ones.
+        has_crates: whether cargo is told of the registry of crates that the index proxy passes on.
         patches: content of each patch, in the order in which they are applied.
         constraints: which releases of build requirements may be taken (PEP 508).
         exclude: shared libraries that are not grafted into the wheels.
@@ -161,6 +171,7 @@ class Build:
     abis: tuple[str, ...]
     packages: tuple[str, ...] = ()
     program_folders: tuple[str, ...] = ()
+    has_crates: bool = False
     environment: Mapping[str, str]
     config_settings: Mapping[str, tuple[str, ...]]
     constraints: tuple[str, ...] = ()
@@ -206,6 +217,8 @@ class Build:
             settings["build constraints"] = self.constraints
         if self.program_folders:
             settings["folders of programs"] = self.program_folders
+        if self.has_crates:
+            settings["crates"] = CARGO_CONFIGURATION
         if self.exclude:
             settings["libraries left out"] = self.exclude
         if self.is_pure:
@@ -257,13 +270,13 @@ class Build:
             folder = scratch / "calls"
             outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
 
-            made_with = hash_requirements(outcomes.report.fetched, own_wheels)
+            made_with = hash_requirements(outcomes.fetched, own_wheels)
             if not cache.fits(made_with):
                 tools.say("building again: its compiler cache was filled with other requirements")
                 cache.renew()
                 folder = scratch / "calls with an empty cache"
                 outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
-                made_with = hash_requirements(outcomes.report.fetched, own_wheels)
+                made_with = hash_requirements(outcomes.fetched, own_wheels)
             cache.confirm(made_with)
 
             report = outcomes.report
@@ -574,6 +587,9 @@ class Build:
         for number, patch in enumerate(self.patches):
             files[f"patches/{number:03}.patch"] = patch.encode()
 
+        if self.has_crates:
+            files[_CARGO_FILE] = CARGO_CONFIGURATION.encode()
+
         builds = [inputs[role] for role in self._roles]
         own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store, self.constraints)
         for path, content in to_container_paths(own_wheels).items():
@@ -603,6 +619,12 @@ class Build:
             f"mv {_INPUTS} {_INPUTS_IN_CONTAINER}",
             f"{_PYTHON_IN_CONTAINER} -I -S {program} {sdist} {_PROJECT_IN_CONTAINER}",
         ]
+        if self.has_crates:
+            folder = PurePosixPath(CARGO_CONFIGURATION_PATH).parent
+            commands += [
+                f"mkdir -p {folder}",
+                f"cp {_INPUTS_IN_CONTAINER}/{_CARGO_FILE} {CARGO_CONFIGURATION_PATH}",
+            ]
         if self.patches:
             commands += [
                 f"for patch in {_INPUTS_IN_CONTAINER}/patches/*",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from builder.proxy.cache import FetchedFile
+    from builder.proxy.crates import FetchedCrate
     from builder.store.store import Store
 
 
@@ -37,11 +38,11 @@ class CacheRecord:
     made_with: str | None = None
 
 
-def hash_requirements(fetched: Iterable[FetchedFile], own_wheels: object) -> str:
+def hash_requirements(fetched: Iterable[FetchedFile | FetchedCrate], own_wheels: object) -> str:
     """Return a hash of everything of others that a build was made with.
 
     Args:
-        fetched: the files that it fetched from the index.
+        fetched: the files that it fetched from the index, and crates.
         own_wheels: hashes of the farm's own wheels that it was built with.
     """
     return digest(sorted({(file.filename, file.sha256) for file in fetched}), own_wheels)

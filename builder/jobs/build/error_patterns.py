@@ -19,6 +19,12 @@ SOFT = 1
 CONSEQUENCE = 2
 """The line only says that something failed before it."""
 
+_CRATES = (
+    "name a sparse registry that has it in WHEELFARM_CARGO_REGISTRY, or take an sdist that has its crates in it "
+    "(`cargo vendor`), or put them there with a patch (`patches` in [packages.{package}])"
+)
+"""What to do where a crate cannot be had."""
+
 SEARCH_BUDGET = 1 << 20
 """Characters that one pattern is shown of one log: some ten thousand lines that look like its error and are none. No log
 of the default matrix has as many."""
@@ -240,10 +246,18 @@ PATTERNS = (
              "Rust: {0}: {1}", "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
     _pattern("WF201", " requires rustc ", r"(package `[^`]+` cannot be built because it requires rustc \S+ or newer, while the currently active rustc version is \S+)", "Rust: {0}",
              "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+    _pattern("WF225", "error: failed to get `",
+             r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`(?:.*\n){1,8}?\s*+"
+             r"(?:download of config\.json failed|[Uu]nable to update registry|failed to query replaced source registry)",
+             "Rust: the crate {0}, which {1} needs, cannot be had: no registry of crates answers the build", _CRATES),
     _pattern("WF201", "error: failed to get `", r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`", "Rust: the crate {0}, which {1} needs, cannot be had",
-             "the farm reaches no registry of crates: take an sdist that has its crates in it (`cargo vendor`), or put them there with a patch"),
-    _pattern("WF201", "error: failed to download ", r"^error: failed to download (?:from|replaced source|`)(.*)$", "Rust: a crate cannot be had{0}",
-             "the farm reaches no registry of crates: take an sdist that has its crates in it (`cargo vendor`), or put them there with a patch"),
+             "what comes from a repository is not to be had in a build: take an sdist that has it inside (`cargo vendor`), or put it there with a patch"),
+    _pattern("WF225", "error: failed to download ", r"^error: failed to download (?:from|replaced source|`)(.*)$", "Rust: a crate cannot be had{0}", _CRATES),
+    _pattern("WF225", "error: no matching package named `", r"^error: no matching package named `([\w-]+)` found", "Rust: the registry of crates has no crate {0}", _CRATES),
+    _pattern("WF225", "error: failed to select a version for the requirement", r"^error: failed to select a version for the requirement `([^`]+)`",
+             "Rust: the registry of crates has no release that fits {0}", _CRATES),
+    _pattern("WF225", "error: checksum for `", r"^error: checksum for `([^`]+)` changed between lock files", "Rust: the registry of crates has another {0} than the package locks",
+             "the registry that is configured gives another file under that name: ask who runs it, or take another (`WHEELFARM_CARGO_REGISTRY`)"),
     # --- requirements of the build; (?>…) takes the first of several such words in a line, and does not try the others
     _pattern("WF211", "No solution found when resolving", r"^(?>.*?No solution found when resolving).*\n\s*(?:cause: |╰─▶ )?(.+)",
              "build requirements cannot be had: {0}"),

@@ -27,6 +27,8 @@ _CERTAIN_CODES: frozenset[FindingCode] = frozenset(
     {"WF203", "WF204", "WF205", "WF208", "WF210", "WF217", "WF218"}
 )
 """Failures whose cause is certain, whatever hosts the build asked for: limits, patches, and repairing the wheel."""
+_EXPLAINED_CODES = _CERTAIN_CODES | {"WF225"}
+"""Failures that say themselves what was asked for and not had: of crates, cargo's own default is of no interest."""
 _HOST_LIMIT = 300
 """Characters of a host that is named: a domain name has 253 at most, and a port follows."""
 _NETWORK_ERROR = re.compile(
@@ -164,7 +166,7 @@ def add_blocked_hosts(
         package: the package's name, for the remedy.
         log: what the build printed; what it fetches is read from there, to be looked for among system packages.
     """
-    if not hosts or failure.code in _CERTAIN_CODES:
+    if not hosts or failure.code in _EXPLAINED_CODES:
         return failure
 
     listed_hosts = join_names(hosts, _MAX_HOSTS)

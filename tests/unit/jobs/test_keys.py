@@ -178,6 +178,10 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         of("user", "build", "audit", "load", "race", "exercise"),
     ),
     "an sdist": (Case(changed={"user": {"sha256": "else"}}), of("user")),
+    "a registry of crates": (
+        Case(changed={"user": {"has_crates": True}}),
+        of("user", "build", "audit", "load", "race", "exercise"),
+    ),
     "a constraint of build requirements": (
         Case(text=configured("build-constraints = ['setuptools<82']")),
         of("user"),

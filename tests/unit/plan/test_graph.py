@@ -439,4 +439,5 @@ def test_what_is_built_with_rust_gets_that_of_the_base(
     jobs: dict[str, Any] = dict(jobs_by_text(planned))
     assert jobs["build:foo@debian-12"].packages == debian
     assert jobs["build:foo@ubuntu-24.04"].program_folders == folders
+    assert not jobs["build:foo@debian-12"].has_crates
     assert jobs["build:bar@debian-12"].packages == ()

@@ -32,9 +32,10 @@ from builder.config.cool_down import CoolDown
 from builder.errors import InfrastructureError
 from builder.inside.proxy import names
 from builder.inside.proxy.addresses import AddressRule
+from builder.inside.proxy.answers import SilentError
 from builder.inside.proxy.server import Handler, Server
 from builder.inside.proxy.sessions import Sessions
-from builder.inside.proxy.upstream import SilentError, Upstream
+from builder.inside.proxy.upstream import Upstream
 from builder.proxy.proxy import (
     SessionReport,
     _list_cutoffs,

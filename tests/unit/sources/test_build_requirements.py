@@ -154,9 +154,17 @@ def test_a_source_is_recorded_with_what_it_is_built_with():
         ('["setuptools"]', False),
     ],
 )
-def test_packages_that_are_built_with_rust_are_known(
-    requires: str, *, uses_rust: bool, tmp_path: Path
+@pytest.mark.parametrize("registry", ["", "sparse+https://crates.invalid/"])
+def test_packages_that_are_built_with_rust_are_known_and_whether_there_are_crates_for_them(
+    requires: str,
+    *,
+    uses_rust: bool,
+    registry: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "no-cargo"))
+    monkeypatch.setenv("WHEELFARM_CARGO_REGISTRY", registry)
     path = tmp_path / "foo-1.0.tar.gz"
     pyproject = f"[build-system]\nrequires = {requires}\n".encode()
     path.write_bytes(archive("tar.gz", {"foo-1.0/pyproject.toml": pyproject}))
@@ -172,6 +180,7 @@ def test_packages_that_are_built_with_rust_are_known(
         }
         answer = build_requirements.add_build_requirements(Sources(found=found), store, PYTHON)
     assert answer.found["foo"].uses_rust is uses_rust
+    assert answer.found["foo"].has_crates is (uses_rust and bool(registry))
     assert Source.from_record(answer.found["foo"].record()) == answer.found["foo"]
 
 

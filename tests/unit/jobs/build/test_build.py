@@ -7,6 +7,7 @@ import io
 import sys
 import tarfile
 import threading
+import tomllib
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -576,6 +577,25 @@ def test_patches_and_own_wheels_are_put_into_the_project(
     assert override["environment"] == {
         "UV_BUILD_CONSTRAINT": "/opt/wheelfarm/inputs/own-wheels/cp314.txt"
     }
+
+
+@pytest.mark.parametrize("has_crates", [True, False])
+def test_cargo_is_told_of_the_registry_where_there_is_one(
+    tools: Tools, tmp_path: Path, *, has_crates: bool
+):
+    build = make_build(tools, tmp_path, has_crates=has_crates)
+    build._collect_inputs(tmp_path / "project", inputs_of(build), tools)
+    told = tmp_path / "project" / "wheelfarm" / "cargo.toml"
+    assert told.exists() is has_crates
+
+    config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
+    command = "cp /opt/wheelfarm/inputs/cargo.toml /.cargo/config.toml"
+    assert (command in config["before-all"]) is has_crates
+    assert ("crates" in build.settings()) is has_crates
+    if has_crates:
+        assert tomllib.loads(told.read_text())["source"]["crates-io"] == {
+            "replace-with": "wheelfarm"
+        }
 
 
 # --- one call, with a program in the place of the interpreter that runs cibuildwheel ------------------------------------

@@ -125,7 +125,17 @@ PYTHON_H = "/opt/python/cp314-cp314t/include/python3.14t/pyport.h:1:2"
         ("error: rustc 1.63.0 is not supported by the following package:\n\n  pyo3@0.26.0 requires rustc 1.74\n", "WF201", "Rust is older than that", []),
         ("error: failed to run custom build command for `orjson v3 (/project)`\n\nCaused by:\n  process failed\n  --- stderr\n\n\n  orjson v3 has no GIL\n", "WF201",
          "", []),
-        ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n", "WF201", "`cargo vendor`", []),
+        ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  Unable to update https://a.invalid/pyo3.git\n",
+         "WF201", "`cargo vendor`", []),
+        (("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  failed to load source for dependency `pyo3`\n\nCaused by:\n"
+         "  unable to update registry `crates-io`\n\nCaused by:\n  download of config.json failed\n"), "WF225",
+         "`cargo vendor`", []),
+        ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  failed to query replaced source registry `crates-io`\n",
+         "WF225", "WHEELFARM_CARGO_REGISTRY", []),
+        ("error: failed to download from `http://a.invalid/dl/tiny`\n", "WF225", "[packages.foo]", []),
+        ("error: no matching package named `tiny` found\nlocation searched: `wheelfarm` index\n", "WF225", "WHEELFARM_CARGO_REGISTRY", []),
+        ("error: failed to select a version for the requirement `tiny = \"^9\"`\n", "WF225", "WHEELFARM_CARGO_REGISTRY", []),
+        ("error: checksum for `tiny v0.1.0` changed between lock files\n", "WF225", "another file under that name", []),
         ("auditwheel.error.InvalidLibcError: couldn't detect libc for python extension /tmp/x/speedups.abi3.so\n", "WF210", "wheelfarm run --again foo", []),
     ],
 )  # fmt: skip

@@ -52,6 +52,9 @@ def test_a_certain_cause_stands_whatever_else_was_asked_for():
     slow = Failure(code="WF203", stage="building wheel", error="did not end", remedy="")
     assert network.add_blocked_hosts(slow, ["files.example"], "foo") is slow
     assert network.is_certain(slow)
+    crate = Failure(code="WF225", stage="building wheel", error="no crate tiny", remedy="")
+    assert network.add_blocked_hosts(crate, ["registry.example:443"], "foo") is crate
+    assert not network.is_certain(crate)
     assert not network.is_certain(FAILURE)
 
 
