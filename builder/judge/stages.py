@@ -237,6 +237,9 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> It
         detail = " needs ".join(source.circle)
         yield Finding(code="WF110", detail=detail, where="build requirements")
 
+    if source.doubt:
+        yield Finding(code="WF226", detail=source.doubt, where="source")
+
     if abi.name in evidence.skip:
         yield Finding(code="WF209", detail=evidence.skip[abi.name], where="matrix.toml")
         return

@@ -128,6 +128,11 @@ class _Outcomes:
     cpu_options: dict[str, None] = field(default_factory=dict)
 
     @property
+    def processor(self) -> str:
+        """The processor that the wheels are for; empty where they are for any."""
+        return host.describe_processor() if self.cpu_options else ""
+
+    @property
     def fetched(self) -> tuple[FetchedFile | FetchedCrate, ...]:
         """What the calls fetched, crates among it."""
         return (*self.report.fetched, *self.report.crates.files)
@@ -270,13 +275,13 @@ class Build:
             folder = scratch / "calls"
             outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
 
-            made_with = hash_requirements(outcomes.fetched, own_wheels)
+            made_with = hash_requirements(outcomes.fetched, own_wheels, outcomes.processor)
             if not cache.fits(made_with):
                 tools.say("building again: its compiler cache was filled with other requirements")
                 cache.renew()
                 folder = scratch / "calls with an empty cache"
                 outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
-                made_with = hash_requirements(outcomes.fetched, own_wheels)
+                made_with = hash_requirements(outcomes.fetched, own_wheels, outcomes.processor)
             cache.confirm(made_with)
 
             report = outcomes.report
@@ -552,7 +557,7 @@ class Build:
                 "limits": outcomes.usage,
                 "compiler_cache": outcomes.cache_statistics,
                 "cpu_options": tuple(outcomes.cpu_options),
-                "processor": host.describe_processor() if outcomes.cpu_options else "",
+                "processor": outcomes.processor,
                 **outcomes.report.record(),
             }
         )
